@@ -1,0 +1,6 @@
+//! Sets the linker up for a Node addon; a build without the `node` feature needs nothing.
+fn main() {
+    if std::env::var_os("CARGO_FEATURE_NODE").is_some() {
+        napi_build::setup();
+    }
+}
