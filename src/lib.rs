@@ -1,1 +1,9 @@
-#![allow(missing_docs)]
+//! Auth state for Baileys that cannot be lost.
+#![forbid(unsafe_code)]
+#![allow(dead_code)]
+
+mod error;
+mod host;
+mod id;
+mod record;
+mod seal;

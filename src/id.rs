@@ -1,0 +1,166 @@
+//! The identities of the protocol: positions, owners, claims, tags and digests.
+//!
+//! Claims are totally ordered by epoch and then by owner bytes (I2), and their text form is of fixed width, so
+//! the byte order of names is the order of the protocol.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// Number of a batch within a tenant's history: strictly increasing, starting at 1; 0 is "nothing yet".
+pub type Lsn = u64;
+
+/// Lower-case hex of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of lower-case hex `text`, if it is exactly `N` bytes of it.
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// 128 random bits minted at each open: nobody else ever writes a name that holds them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct OwnerId(pub [u8; 16]);
+
+impl fmt::Display for OwnerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for OwnerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The right to write a tenant's history, ordered by epoch and then by owner. Epoch 0 never reached a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Claim {
+    /// One more than the highest epoch seen when the claim was made.
+    pub epoch: u64,
+    /// Who made it; the tie-breaker.
+    pub owner: OwnerId,
+}
+
+impl Claim {
+    /// Length of the text form: 20 decimal digits, a dash, 32 hex digits.
+    pub const TEXT_LEN: usize = 53;
+
+    /// Reads the text form.
+    pub fn parse(text: &str) -> Option<Claim> {
+        let (epoch, owner) = text.split_once('-')?;
+        Some(Claim { epoch: number(epoch)?, owner: OwnerId(unhex(owner)?) })
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:020}-{}", self.epoch, self.owner)
+    }
+}
+
+/// Exactly 20 decimal digits that fit 64 bits.
+pub fn number(text: &str) -> Option<u64> {
+    if text.len() != 20 || !text.bytes().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// What stands for a tenant inside files, so that a file copied to another tenant does not open (I15).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TenantTag(pub [u8; 16]);
+
+impl fmt::Display for TenantTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for TenantTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// SHA-256 of an object's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest(Sha256::digest(bytes).into())
+    }
+
+    /// The first eight bytes, as object names carry them.
+    pub fn short(&self) -> ShortDigest {
+        let mut short = [0; 8];
+        short.copy_from_slice(&self.0[..8]);
+        ShortDigest(short)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+/// The start of a digest, as object names carry it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShortDigest(pub [u8; 8]);
+
+impl fmt::Display for ShortDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for ShortDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_order_of_claim_text_is_the_order_of_claims() {
+        let mut claims: Vec<Claim> = [(0, 0xff), (1, 0), (1, 1), (2, 0), (10, 0), (u64::MAX, 0xff)]
+            .map(|(epoch, byte)| Claim { epoch, owner: OwnerId([byte; 16]) })
+            .to_vec();
+        claims.sort();
+        let texts: Vec<String> = claims.iter().map(Claim::to_string).collect();
+        assert!(texts.windows(2).all(|pair| pair[0] < pair[1]), "{texts:?}");
+        assert!(texts.iter().all(|text| text.len() == Claim::TEXT_LEN));
+        for (claim, text) in claims.iter().zip(&texts) {
+            assert_eq!(Claim::parse(text), Some(*claim));
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_exactly_a_claim_is_refused() {
+        let good = Claim { epoch: 7, owner: OwnerId([0xab; 16]) }.to_string();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad.remove(at);
+            assert_eq!(Claim::parse(&bad), None, "{bad}");
+        }
+        assert_eq!(Claim::parse(&good.to_uppercase()), None);
+        assert_eq!(Claim::parse(&good.replace('-', "+")), None);
+        assert_eq!(Claim::parse(&format!("{}-{}", "9".repeat(20), OwnerId::default())), None);
+    }
+}
