@@ -15,24 +15,28 @@ const isPlainName = (id) => id !== '.' && id !== '..' && !/[/\\\0]/.test(id) && 
 
 /**
  * Finds what could be imported for a tenant: in its own folder, or in the folder that bears its unescaped id.
- * @returns {Promise<null | {source: string, seed: Buffer, credsBytes: Buffer, finish(): Promise<{moved: number}>}>}
+ * @returns {Promise<null | {seed: Buffer, creds: object, leftOut: string | null, finish(): Promise<{moved: number}>}>}
  */
 async function prepareImport({ directory, tenantId, folder, batch }) {
   const candidates = [folder]
   if (isPlainName(tenantId) && join(directory, tenantId) !== folder) candidates.push(join(directory, tenantId))
   for (const source of candidates) {
     if (!(await findMultiFile(source))) continue
-    const found = await readMultiFile(source)
+    const found = await readMultiFile(source, { onDamagedKey: 'skip' })
     if (found === null) continue
-    if (found.notUnderstood > 0) {
-      throw new HybridAuthError(
-        'LOCAL_CORRUPT',
-        `the multi-file folder holds ${found.notUnderstood} .json files of no known kind: move them away before the import`
-      )
-    }
-    return { source, seed: encodeSeed(batch, found), creds: found.creds, finish: () => setAside(source) }
+    return { seed: encodeSeed(batch, found), creds: found.creds, leftOut: leftOut(found), finish: () => setAside(source) }
   }
   return null
+}
+
+/**
+ * What an import could not take, as a message; null when it took everything. A damaged key file is one that Baileys itself
+ * reads as absent, so it stops nothing; the original is kept.
+ */
+function leftOut({ damaged, notUnderstood }) {
+  const parts = Object.entries(damaged).map(([type, count]) => `${count} damaged "${type}"`)
+  if (notUnderstood > 0) parts.push(`${notUnderstood} of no known kind`)
+  return parts.length === 0 ? null : `the import left out some files, which are kept: ${parts.join(', ')}`
 }
 
 /** The whole session as one batch, so that it is there or not there. */

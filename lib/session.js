@@ -83,6 +83,9 @@ async function openSession(tenantId, options = {}) {
         const imported = restored.source === 'imported' && !shared
         await (imported ? found.finish() : settleLeftovers(found, stored, batch))
       }
+      if (found?.leftOut && restored.source === 'imported' && !shared) {
+        setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
+      }
       const creds = stored ?? baileys.initAuthCreds()
       return createSession({ binding, handle, batch, baileys, creds, news, resolved, restored, isNew: stored === null })
     } catch (error) {

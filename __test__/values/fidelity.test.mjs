@@ -205,9 +205,12 @@ test('bytes of every small length survive, as views into larger buffers too', ()
 
 test('a runtime without the undocumented Buffer methods writes and reads the same bytes', () => {
   const program = `
-    if (process.argv[1] === 'without') for (const name of ['latin1Slice', 'utf8Slice', 'utf8Write']) delete Buffer.prototype[name]
+    const names = process.argv[1] === 'without' ? ['latin1Slice', 'utf8Slice', 'utf8Write'] : []
+    const methods = names.map((name) => [name, Buffer.prototype[name]])
+    for (const name of names) delete Buffer.prototype[name]
     const { createCodec } = require('./codec.js')
     const { scratch } = require('./scratch.js')
+    for (const [name, method] of methods) Buffer.prototype[name] = method // Node itself needs them
     const codec = createCodec(require('./baileys.js').bufferJsonV7)
     for (const value of ['x', 'é', { a: 'é'.repeat(70), b: Buffer.from([1]), ['k'.repeat(70)]: 'v'.repeat(200) }, new Date(0), { c: '🦊' }]) {
       const { buffer, length } = scratch.run(() => codec.encode(value))
