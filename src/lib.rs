@@ -21,6 +21,8 @@ mod replicator;
 mod restore;
 mod seal;
 mod session;
+#[cfg(test)]
+mod sim;
 mod state;
 mod tenancy;
 mod wal;

@@ -218,7 +218,7 @@ impl Opening {
             settings.pace,
             start,
         );
-        Ok(Session::hybrid(self.host, journal, self.events, origin, owner, replicator))
+        Ok(Session::hybrid(self.host, journal, origin, owner, replicator))
     }
 
     /// Decides where the session comes from, and loads it.

@@ -3,7 +3,8 @@
 //! At most one owner is live (I3, I8), and it rests on unique names and on LIST seeing completed PUTs alone. Claims are
 //! never taken back: whoever sees a higher one than its own has lost, for good.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,9 +35,10 @@ pub struct Owner {
     pub tenancy: Tenancy,
     /// The claim.
     pub claim: Claim,
+    interval: Duration,
     sealer: Mutex<Sealer>,
-    proof: Sealed,
-    live: Sealed,
+    /// What was said about this claim. Said again it is the same bytes: a name has one content only (I1).
+    said: Mutex<BTreeMap<Mark, Bytes>>,
 }
 
 /// The error of a claimant that lost.
@@ -62,24 +64,15 @@ impl Owner {
         let before = tenancy.claims().await?;
         let claim = Claim { epoch: before.next_epoch(), owner: OwnerId(random(host.as_ref())) };
         record(claim).await?;
-        let mut sealer = Sealer::new(&tenancy.ring, tenancy.tag, claim);
-        let body = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).to_le_bytes();
-        let proof = sealer.seal(Kind::Claim, (0, 0), Link::default(), host.wall_ms(), &body)?;
-        let live = sealer.seal(Kind::Live, (0, 0), Link::default(), host.wall_ms(), &[])?;
-        let owner = Owner { tenancy, claim, sealer: Mutex::new(sealer), proof, live };
-        let (name, bytes) = owner.claim_object();
-        owner.tenancy.remote.put(&name, bytes).await?;
+        let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
+        let owner = Owner { tenancy, claim, interval, sealer, said: Mutex::default() };
+        owner.say(Mark::Claimed, Link::default()).await?;
         // Early exit only: whoever goes on here against a higher claim is stopped at confirm.
         if !owner.confirm().await? {
             owner.withdraw().await;
             return Err(lost());
         }
         Ok(owner)
-    }
-
-    /// The claim as an object. Its bytes never change, so it may be stored again where the store forgot it.
-    pub fn claim_object(&self) -> (String, Bytes) {
-        (self.mark_name(Mark::Claimed), self.proof.bytes.clone())
     }
 
     /// Waits until the predecessor has handed over, or cannot be alive any more. `dead` are claims that this disk made in
@@ -168,25 +161,42 @@ impl Owner {
 
     /// Says that this claim has a base.
     pub async fn mark_live(&self) -> Result<()> {
-        let (name, bytes) = self.live_object();
-        self.tenancy.remote.put(&name, bytes).await
-    }
-
-    /// The object that says that this claim has a base. Like the claim, it may be stored again where the store forgot it.
-    pub fn live_object(&self) -> (String, Bytes) {
-        (self.mark_name(Mark::Live), self.live.bytes.clone())
+        self.say(Mark::Live, Link::default()).await
     }
 
     /// Says that this claim ended at `end`, and that nothing of it will follow.
     pub async fn release(&self, end: Link) -> Result<()> {
-        let sealed = self.seal(Kind::Released, (end.lsn, end.lsn), end, &[])?;
-        self.tenancy.remote.put(&self.mark_name(Mark::Released), sealed.bytes).await
+        self.say(Mark::Released, end).await
     }
 
     /// Says that the session is deleted: nothing at or below this claim comes back (I10).
     pub async fn bury(&self) -> Result<()> {
-        let sealed = self.seal(Kind::Deleted, (0, 0), Link::default(), &[])?;
-        self.tenancy.remote.put(&self.mark_name(Mark::Deleted), sealed.bytes).await
+        self.say(Mark::Deleted, Link::default()).await
+    }
+
+    async fn say(&self, mark: Mark, end: Link) -> Result<()> {
+        let (name, bytes) = self.mark(mark, end)?;
+        self.tenancy.remote.put(&name, bytes).await
+    }
+
+    /// The object that says `mark` about this claim.
+    pub fn mark(&self, mark: Mark, end: Link) -> Result<(String, Bytes)> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = match said.get(&mark) {
+            Some(bytes) => bytes.clone(),
+            None => {
+                let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX).to_le_bytes();
+                let (kind, body) = match mark {
+                    Mark::Claimed => (Kind::Claim, &interval[..]),
+                    Mark::Live => (Kind::Live, &[][..]),
+                    Mark::Released => (Kind::Released, &[][..]),
+                    Mark::Deleted => (Kind::Deleted, &[][..]),
+                };
+                let sealed = self.seal(kind, (end.lsn, end.lsn), end, body)?;
+                said.entry(mark).or_insert(sealed.bytes).clone()
+            }
+        };
+        Ok((self.mark_name(mark), bytes))
     }
 
     /// Removes a claim that lost before it went live. It is garbage, so nobody minds if this fails.
@@ -200,7 +210,7 @@ impl Owner {
 
     fn seal(&self, kind: Kind, span: (Lsn, Lsn), previous: Link, body: &[u8]) -> Result<Sealed> {
         let wall_ms = self.tenancy.host().wall_ms();
-        let mut sealer = self.sealer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
         sealer.seal(kind, span, previous, wall_ms, body)
     }
 }

@@ -13,8 +13,8 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
 use crate::host::{blocking, sleep};
 use crate::id::{Claim, Lsn};
-use crate::journal::{Journal, Life, Urgency};
-use crate::name::ClaimName;
+use crate::journal::{Cut, Journal, Life, Urgency};
+use crate::name::{ClaimName, Mark};
 use crate::object::Link;
 use crate::owner::{Owner, Standing, patience};
 use crate::plan::dominated;
@@ -66,6 +66,15 @@ pub struct Start {
     pub parent: Option<Claim>,
 }
 
+/// A sealed segment: a retry sends the same bytes under the same name.
+#[derive(Clone)]
+struct Shipment {
+    name: String,
+    bytes: Bytes,
+    /// The end of the chain once it is stored.
+    end: Link,
+}
+
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -90,6 +99,8 @@ pub struct Replicator {
     parent: Option<Claim>,
     /// The end of the chain in the store.
     head: Link,
+    /// A segment that is sealed and not known to be stored.
+    on_the_way: Option<Shipment>,
     base_bytes: u64,
     segments: usize,
     segment_bytes: u64,
@@ -119,6 +130,7 @@ impl Replicator {
             pace,
             parent: start.parent,
             head: start.head,
+            on_the_way: None,
             base_bytes: start.base_bytes,
             segments: 0,
             segment_bytes: 0,
@@ -220,24 +232,40 @@ impl Replicator {
         let Some(cut) = self.journal.cut(|_| worth_a_base)? else { return Ok(Flow::Go) };
         let began = self.now();
         self.shipped_at = Some(began);
-        let (name, sealed) = self.owner.segment(cut.first, cut.last, self.head, &cut.entries)?;
-        let bytes = sealed.bytes.len() as u64;
-        if self.store(&name.object(&self.owner.tenancy.name), sealed.bytes).await? == Flow::Stop {
+        let Shipment { name, bytes, end } = self.load(&cut)?;
+        let len = bytes.len() as u64;
+        if self.store(&name, bytes).await? == Flow::Stop {
             return Ok(Flow::Stop);
         }
-        self.head = Link { claim: self.owner.claim, lsn: cut.last, digest: sealed.digest };
+        self.landed();
+        let flow = self.acknowledge(Some((end.lsn, len)), true).await?;
+        self.took = self.now().saturating_sub(began);
+        match cut.base {
+            Some(base) if flow == Flow::Go => self.checkpoint(cut.last, base).await,
+            _ => Ok(flow),
+        }
+    }
+
+    /// Seals a cut. It stays on the way until it has landed: nothing may be stored after it before it is (I5).
+    fn load(&mut self, cut: &Cut) -> Result<Shipment> {
+        let (name, sealed) = self.owner.segment(cut.first, cut.last, self.head, &cut.entries)?;
+        let end = Link { claim: self.owner.claim, lsn: cut.last, digest: sealed.digest };
+        let shipment = Shipment { name: name.object(&self.owner.tenancy.name), bytes: sealed.bytes, end };
+        self.on_the_way = Some(shipment.clone());
+        Ok(shipment)
+    }
+
+    /// What was on the way is stored.
+    fn landed(&mut self) {
+        let Some(Shipment { bytes, end, .. }) = self.on_the_way.take() else { return };
+        let bytes = bytes.len() as u64;
+        self.head = end;
         self.segments += 1;
         self.segment_bytes += bytes;
         self.note(|health| {
             health.segments += 1;
             health.bytes += bytes;
         });
-        let flow = self.acknowledge(Some((cut.last, bytes)), true).await?;
-        self.took = self.now().saturating_sub(began);
-        match cut.base {
-            Some(base) if flow == Flow::Go => self.checkpoint(cut.last, base).await,
-            _ => Ok(flow),
-        }
     }
 
     /// Stores an object, however long it takes; stops when the session ends or a newer owner shows up meanwhile.
@@ -338,16 +366,23 @@ impl Replicator {
         self.journal.end(Life::Fenced);
         tracing::warn!("a newer instance owns this session");
         (self.events)(Event::Fenced);
+        // The successor waits no longer than this; nor do we.
+        let budget = patience(self.pace.check_interval);
         let work = async {
-            if let Some(cut) = self.journal.cut(|_| false)? {
-                let (name, sealed) = self.owner.segment(cut.first, cut.last, self.head, &cut.entries)?;
-                self.owner.tenancy.remote.put(&name.object(&self.owner.tenancy.name), sealed.bytes).await?;
-                self.head = Link { claim: self.owner.claim, lsn: cut.last, digest: sealed.digest };
+            loop {
+                let shipment = match self.on_the_way.clone() {
+                    Some(shipment) => shipment,
+                    None => match self.journal.cut(|_| false)? {
+                        Some(cut) => self.load(&cut)?,
+                        None => break,
+                    },
+                };
+                self.owner.tenancy.remote.put(&shipment.name, shipment.bytes).await?;
+                self.landed();
             }
             self.owner.release(self.head).await
         };
-        // The successor waits no longer than this; nor do we.
-        let done = tokio::time::timeout(patience(self.pace.check_interval), work).await;
+        let done = tokio::time::timeout(budget, work).await;
         let handed_over = matches!(done, Ok(Ok(())));
         self.note(|health| health.handed_over = handed_over);
         Ok(Flow::Stop)
@@ -361,7 +396,7 @@ impl Replicator {
         );
         tracing::error!(%error, "refilling the store");
         (self.events)(Event::Failed(error));
-        let (name, bytes) = self.owner.claim_object();
+        let (name, bytes) = self.owner.mark(Mark::Claimed, Link::default())?;
         if self.store(&name, bytes).await? == Flow::Stop {
             return Ok(Flow::Stop);
         }
@@ -370,7 +405,7 @@ impl Replicator {
         if self.put_base(lsn, base).await? == Flow::Stop {
             return Ok(Flow::Stop);
         }
-        let (name, bytes) = self.owner.live_object();
+        let (name, bytes) = self.owner.mark(Mark::Live, Link::default())?;
         self.store(&name, bytes).await
     }
 

@@ -50,7 +50,6 @@ impl Origin {
 pub struct Session {
     host: Arc<dyn Host>,
     journal: Arc<Journal>,
-    events: EventSink,
     origin: Origin,
     remote: Option<Replicated>,
     /// Turns true when the background work has ended.
@@ -71,14 +70,13 @@ impl Session {
             task.await;
             let _ = done.send(true);
         }));
-        Session { host, journal, events, origin, remote: None, idle }
+        Session { host, journal, origin, remote: None, idle }
     }
 
     /// A session with a store.
     pub fn hybrid(
         host: Arc<dyn Host>,
         journal: Arc<Journal>,
-        events: EventSink,
         origin: Origin,
         owner: Arc<Owner>,
         replicator: Replicator,
@@ -89,12 +87,17 @@ impl Session {
             replicator.run().await;
             let _ = done.send(true);
         }));
-        Session { host, journal, events, origin, remote: Some(Replicated { owner, health }), idle }
+        Session { host, journal, origin, remote: Some(Replicated { owner, health }), idle }
     }
 
     /// The memory and the log.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
+    }
+
+    /// The claim it is written under, if there is a store.
+    pub fn claim(&self) -> Option<crate::id::Claim> {
+        self.remote.as_ref().map(|remote| remote.owner.claim)
     }
 
     /// Where it came from.
@@ -208,11 +211,6 @@ impl Session {
     fn unlock(&self) -> Result<()> {
         self.journal.folder()?.unlock();
         Ok(())
-    }
-
-    /// Tells the listeners something.
-    pub fn tell(&self, event: Event) {
-        (self.events)(event);
     }
 
     /// How the session fares.
