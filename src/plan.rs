@@ -296,3 +296,6 @@ fn base_lsn(name: &DataName) -> Option<Lsn> {
         Span::Segment(..) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

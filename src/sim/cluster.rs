@@ -17,14 +17,15 @@ use crate::name::TenantName;
 use crate::open::{Settings, Site, open};
 use crate::plan::Allowed;
 use crate::record::{Entries, key, push};
-use crate::remote::Remote;
 use crate::remote::memory::{Fate, Memory};
+use crate::remote::{Remote, Store};
 use crate::replicator::Pace;
 use crate::seal::Ring;
 use crate::session::Session;
 use crate::watch::Watch;
 
 use super::host::{Rng, SimHost};
+use super::interleavings::Turnstile;
 use super::oracle::{Found, Oracle, Writes};
 
 pub const TENANT: &str = "tenant";
@@ -126,8 +127,8 @@ impl Cluster {
         witnessed.through(Arc::new(script), self.page)
     }
 
-    fn settings(&self, host: &Arc<dyn Host>, network: Memory, how: Opening) -> Settings {
-        let remote = Remote::new(Arc::new(network), Arc::clone(host));
+    fn settings(&self, host: &Arc<dyn Host>, store: Arc<dyn Store>, how: Opening) -> Settings {
+        let remote = Remote::new(store, Arc::clone(host));
         Settings {
             tenant: TENANT.into(),
             folder: PathBuf::from("/sessions/tenant"),
@@ -168,7 +169,6 @@ enum Door {
 /// A process with, sooner or later, a session.
 pub struct Process {
     cluster: Arc<Cluster>,
-    number: u64,
     pub host: Arc<SimHost>,
     door: Arc<Mutex<Door>>,
     book: Arc<Mutex<Book>>,
@@ -215,19 +215,29 @@ impl Machine {
 
     /// Starts a process that opens the session.
     pub fn start(&mut self, how: Opening) {
+        self.start_through(how, Arc::new);
+    }
+
+    /// Starts a process whose requests wait at a turnstile.
+    pub fn start_gated(&mut self, how: Opening) -> Arc<Turnstile> {
+        let mut gate = None;
+        self.start_through(how, |network| Arc::clone(gate.insert(Turnstile::new(Arc::new(network)))));
+        gate.expect("the process was given its store")
+    }
+
+    fn start_through<S: Store + 'static>(&mut self, how: Opening, reach: impl FnOnce(Memory) -> Arc<S>) {
         let cluster = Arc::clone(&self.cluster);
         let number = cluster.next_process.fetch_add(1, Ordering::Relaxed);
         let host = SimHost::new(hold(&cluster.seeds).next(), cluster.start);
         let process = Process {
             cluster: Arc::clone(&cluster),
-            number,
             host: Arc::clone(&host),
             door: Arc::new(Mutex::new(Door::Opening)),
             book: Arc::default(),
             stopped: false,
         };
         let dyn_host: Arc<dyn Host> = host.clone();
-        let settings = cluster.settings(&dyn_host, cluster.network(number), how);
+        let settings = cluster.settings(&dyn_host, reach(cluster.network(number)), how);
         let (door, book) = (Arc::clone(&process.door), Arc::clone(&process.book));
         let events = {
             let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
@@ -358,11 +368,6 @@ impl Process {
         if let Some(session) = self.session() {
             self.host.spawn(work.on(session));
         }
-    }
-
-    /// Its number.
-    pub fn number(&self) -> u64 {
-        self.number
     }
 }
 

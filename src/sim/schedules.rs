@@ -61,28 +61,28 @@ fn step(machine: &mut Machine, rng: &mut Rng) {
         return;
     };
     match rng.below(100) {
-        0..55 => {
+        0..66 => {
             for _ in 0..=rng.below(3) {
                 process.write(rng);
             }
         }
-        55..65 => process.background(|session: std::sync::Arc<crate::session::Session>| async move {
+        66..76 => process.background(|session: std::sync::Arc<crate::session::Session>| async move {
             let _ = session.flush(Duration::from_secs(5)).await;
         }),
-        65..72 => {
+        76..81 => {
             process.stopped = true;
             process.host.stop();
         }
-        72..80 => machine.kill(),
-        80..84 => machine.wipe(),
-        84..94 => {
+        81..86 => machine.kill(),
+        86..89 => machine.wipe(),
+        89..94 => {
             let done = session;
             process.background(|session: std::sync::Arc<crate::session::Session>| async move {
                 let _ = session.close(Duration::from_secs(8)).await;
             });
             drop(done);
         }
-        94..96 => process.background(|session: std::sync::Arc<crate::session::Session>| async move {
+        94..95 => process.background(|session: std::sync::Arc<crate::session::Session>| async move {
             let _ = session.delete().await;
         }),
         _ => {
@@ -100,14 +100,14 @@ async fn schedule(seed: u64) -> (usize, usize) {
     let page = if rng.chance(50) { 1 + usize::try_from(rng.below(3)).unwrap_or(0) } else { 1000 };
     let cluster = Cluster::new(rng.next(), page, weather);
     let mut machines: Vec<Machine> = (0..2 + rng.below(3)).map(|_| Machine::new(&cluster)).collect();
-    for _ in 0..30 + rng.below(50) {
+    for _ in 0..60 + rng.below(90) {
         let at = usize::try_from(rng.below(machines.len() as u64)).unwrap_or(0);
         step(&mut machines[at], &mut rng);
         if rng.chance(3) {
             let now = cluster.outage.load(Ordering::Relaxed);
             cluster.outage.store(!now, Ordering::Relaxed);
         }
-        let longest = if rng.chance(10) { 4_000 } else { 250 };
+        let longest = if rng.chance(10) { 4_000 } else { 400 };
         sleep(Duration::from_millis(rng.below(longest))).await;
     }
     // The network heals, and everybody who can finds out where they stand.
