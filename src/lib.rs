@@ -8,6 +8,7 @@ mod host;
 mod id;
 mod journal;
 mod name;
+mod names;
 #[cfg(feature = "node")]
 mod node;
 mod object;

@@ -295,7 +295,7 @@ impl Replicator {
 
     /// Checks ownership, and acknowledges `shipped` if it still holds. A check that nobody waits for is not `needed`: it is
     /// given up when the store does not answer.
-    async fn acknowledge(&mut self, shipped: Option<(Lsn, u64)>, needed: bool) -> Result<Flow> {
+    async fn acknowledge(&mut self, mut shipped: Option<(Lsn, u64)>, mut needed: bool) -> Result<Flow> {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         loop {
             let started = self.now();
@@ -317,6 +317,8 @@ impl Replicator {
                     if self.refill().await? == Flow::Stop {
                         return Ok(Flow::Stop);
                     }
+                    // The new base holds everything up to here, whether it was shipped before or not.
+                    (shipped, needed) = (Some((self.head.lsn, self.base_bytes)), true);
                 }
                 Err(failure) => {
                     let planned = delays.next().unwrap_or(MAX_PAUSE);
