@@ -2,6 +2,7 @@
 //!
 //! A seam, so that tests can fail any operation and lose any write that was not synced. Files are 0600 and folders 0700:
 //! whoever reads them is the account (contract trap 24).
+#![expect(clippy::disallowed_methods, reason = "this is the door to the file system")]
 
 #[cfg(test)]
 pub mod memory;

@@ -357,9 +357,8 @@ impl Journal {
     /// Ends a life, unless it has ended for good already. Gives the life it has then.
     pub fn end(&self, life: Life) -> Life {
         let Ok(mut core) = self.core() else { return Life::Poisoned };
-        if !core.life.is_over()
-            && !(core.life == Life::Fenced && matches!(life, Life::Closing | Life::LeaseLost))
-        {
+        let fenced_stays = core.life == Life::Fenced && matches!(life, Life::Closing | Life::LeaseLost);
+        if !core.life.is_over() && !fenced_stays {
             self.finish(&mut core, life);
         }
         core.life

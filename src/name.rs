@@ -61,7 +61,7 @@ impl TenantName {
         if name.len() > MAX_NAME_LEN {
             name.truncate(MAX_NAME_LEN - 34);
             name.push_str("_h");
-            name.push_str(&hex(&Sha256::digest(tenant.as_bytes())[..16]));
+            name.extend(hex(&Sha256::digest(tenant.as_bytes())).chars().take(32));
         }
         Ok(TenantName(name))
     }

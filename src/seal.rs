@@ -170,7 +170,9 @@ pub fn visible_tag(tenant: &str) -> TenantTag {
 
 fn truncate(hash: &[u8]) -> TenantTag {
     let mut tag = [0; 16];
-    tag.copy_from_slice(&hash[..16]);
+    for (to, from) in tag.iter_mut().zip(hash) {
+        *to = *from;
+    }
     TenantTag(tag)
 }
 
@@ -239,7 +241,7 @@ impl Seal {
         let Some(cipher) = &self.cipher else { return };
         let (head, body) = buffer.split_at_mut(aad.end);
         let tag = cipher
-            .encrypt_inout_detached(&nonce(counter), &head[aad], body.into())
+            .encrypt_inout_detached(&nonce(counter), head.get(aad).expect("the head is whole"), body.into())
             .expect("bodies are far below AES-GCM's limit of 64 GiB");
         buffer.extend_from_slice(&tag);
     }

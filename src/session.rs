@@ -96,6 +96,7 @@ impl Session {
     }
 
     /// The claim it is written under, if there is a store.
+    #[cfg(test)]
     pub fn claim(&self) -> Option<crate::id::Claim> {
         self.remote.as_ref().map(|remote| remote.owner.claim)
     }

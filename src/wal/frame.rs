@@ -132,6 +132,7 @@ impl Codec {
     }
 
     /// Puts a frame with `body` into `buffer`, which is emptied first.
+    #[expect(clippy::indexing_slicing, reason = "the head is written before it is looked at")]
     pub fn write(&self, buffer: &mut Vec<u8>, frame: &Frame, body: &[u8]) {
         buffer.clear();
         buffer.reserve(FRAME_LEN + body.len() + self.seal.overhead());

@@ -220,7 +220,7 @@ fn every_subset_of_the_last_unsynced_writes_may_be_lost() {
             assert_eq!(found.lsn, 14 + prefix, "kept {keep:04b}");
             assert_eq!(found.entries, history(10, found.lsn));
             let last = 4 - (keep as u16).leading_zeros().saturating_sub(12).min(4) as Lsn;
-            let lost = if last > prefix { last - prefix } else { 0 };
+            let lost = last.saturating_sub(prefix);
             assert_eq!(
                 found.unsynced_lost, lost,
                 "kept {keep:04b}: the last frame that survived tells how many are missing"
