@@ -14,7 +14,6 @@ use crate::id::{Claim, TenantTag, number};
 use crate::seal::Ring;
 
 use super::recover::{Recovery, choose, read_log};
-use super::writer::Wal;
 
 const LOCK: &str = "lock";
 const CLAIMS: &str = "claims";
@@ -173,11 +172,11 @@ impl Folder {
         work().map_err(|error| unavailable("setting the local log aside", &error))
     }
 
-    /// Removes every log but the one being written, and what half-written ones left.
-    pub fn remove_logs_before(&self, wal: &Wal) -> Result<()> {
+    /// Removes every log but the one numbered `current`, which is being written, and what half-written ones left.
+    pub fn remove_logs_but(&self, current: u64) -> Result<()> {
         let work = || {
             for name in self.disk.list(&self.path)? {
-                let old = sequence(&name, LOG).is_some_and(|sequence| sequence != wal.sequence());
+                let old = sequence(&name, LOG).is_some_and(|sequence| sequence != current);
                 if old || sequence(&name, TEMPORARY).is_some() {
                     self.remove_if_there(&self.at(&name))?;
                 }

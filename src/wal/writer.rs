@@ -19,6 +19,17 @@ const SLACK: u64 = 4 << 20;
 /// A buffer that grew larger than this for one batch is let go again.
 const KEPT_BUFFER: usize = 1 << 20;
 
+/// Whose history a log holds, and the keys that seal it.
+#[derive(Clone)]
+pub struct Lineage {
+    /// The keys.
+    pub ring: Arc<Ring>,
+    /// The tenant.
+    pub tag: TenantTag,
+    /// The claim under which it is written.
+    pub claim: Claim,
+}
+
 /// What came of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
@@ -31,6 +42,7 @@ pub enum Appended {
 /// A log being written.
 pub struct Wal {
     folder: Arc<Folder>,
+    lineage: Lineage,
     file: Arc<dyn LogFile>,
     sequence: u64,
     codec: Codec,
@@ -67,17 +79,16 @@ impl Wal {
     pub fn create(
         folder: &Arc<Folder>,
         host: &dyn Host,
-        ring: &Ring,
-        tag: TenantTag,
-        claim: Claim,
+        lineage: Lineage,
         lsn: Lsn,
         base: &[u8],
     ) -> Result<Wal> {
         let (sequence, file) = folder.start_file().map_err(|error| unavailable("starting a log", &error))?;
-        let header = Header { tag, claim, start: lsn, salt: random(host) };
-        let (bytes, codec) = header.write(ring);
+        let header = Header { tag: lineage.tag, claim: lineage.claim, start: lsn, salt: random(host) };
+        let (bytes, codec) = header.write(&lineage.ring);
         let mut wal = Wal {
             folder: Arc::clone(folder),
+            lineage,
             file,
             sequence,
             codec,
@@ -145,6 +156,16 @@ impl Wal {
         self.len
     }
 
+    /// The directory it lies in.
+    pub fn folder(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+
+    /// Whose history it holds.
+    pub fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
     /// The number in the file's name.
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -179,13 +200,11 @@ impl Wal {
     pub fn prepare_roll(
         folder: &Arc<Folder>,
         host: &dyn Host,
-        ring: &Ring,
-        tag: TenantTag,
-        claim: Claim,
+        lineage: Lineage,
         lsn: Lsn,
         base: &[u8],
     ) -> Result<NewLog> {
-        Wal::create(folder, host, ring, tag, claim, lsn, base).map(NewLog)
+        Wal::create(folder, host, lineage, lsn, base).map(NewLog)
     }
 
     /// Switches to the new log. Until its successor is synced the old file stays: between them they have everything.
