@@ -164,13 +164,20 @@ impl Journal {
                 return Err(error);
             }
         }
+        // Waking a thread costs more than the whole append: only for news. Whoever ships looks at what is pending before it
+        // sleeps, and sleeps no longer than what is pending may wait.
+        let first = core.cut == core.lsn;
+        let news =
+            first || (urgent && !core.urgent) || (!core.rolling && core.wal.needs_roll(core.state.bytes()));
         core.lsn = lsn;
         core.urgent |= urgent;
         if core.waiting_since.is_none() {
             core.waiting_since = Some(self.host.now());
         }
         drop(core);
-        self.wake.notify_one();
+        if news {
+            self.wake.notify_one();
+        }
         Ok(lsn)
     }
 
