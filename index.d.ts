@@ -10,7 +10,7 @@ export type HybridAuthErrorCode =
   | 'INVALID_OPTION'
   /** Another process has this tenant's directory open: use the session there. */
   | 'ALREADY_OPEN'
-  /** Another instance claimed the session while it was being opened: wait and open again, or pass `takeover: true`. */
+  /** Another instance claimed the session while it was being opened: one of the two has it; open again later if need be. */
   | 'OWNED_ELSEWHERE'
   /** A newer instance owns the session: close the socket and do not reconnect here. */
   | 'FENCED'
@@ -114,11 +114,15 @@ type LogFn = (details: object, message: string) => void
 
 /** What Baileys asks of a key store, and more. Own enumerable functions without `this`: spread them, take them off. */
 export interface HybridKeyStore {
-  /** Fresh copies; `null` for what is not there. Rejects with `CLOSED` or `DELETED` only. */
+  /**
+   * Fresh copies; `null` for what is not there, and for ids that cannot be keys. Rejects with `CLOSED` or `DELETED`, with
+   * `INVALID_OPTION` when `ids` is no array, and with `INTERNAL` after a fault.
+   */
   get(type: any, ids: string[]): Promise<Record<string, any>>
   /**
    * Stores a batch, all or nothing; a falsy value deletes. Resolves when the batch is in the local log (see `localDurability`).
-   * Rejects with `FENCED`, `CLOSED`, `DELETED`, `LEASE_LOST`, `LOCAL_UNAVAILABLE` (nothing changed) or `IO_POISONED`.
+   * Rejects with `FENCED`, `CLOSED`, `DELETED`, `LEASE_LOST`, `LOCAL_UNAVAILABLE` (nothing changed), `IO_POISONED`, with
+   * `INVALID_OPTION` for an id or a type that cannot be a key (4096 bytes at most), and with `INTERNAL` after a fault.
    */
   set(data: any): Promise<void>
   /** Deletes every key, and keeps the credentials. */
@@ -181,11 +185,14 @@ export interface HybridAuthState {
   /** Resolves when every write resolved before is restorable from the store; without one, when it survives a power cut. */
   flush(options?: { timeoutMs?: number }): Promise<void>
   /**
-   * Stores the rest, releases ownership and unlocks. Rejects with `REMOTE_UNAVAILABLE` when the store could not be reached in
+   * Stores the rest, releases ownership and unlocks; while the tenant is open elsewhere in this process it only flushes. Rejects with `REMOTE_UNAVAILABLE` when the store could not be reached in
    * time: the session is closed all the same, and the local log keeps the rest for the next open here.
    */
   close(options?: { timeoutMs?: number }): Promise<void>
-  /** Logs out for good: tombstone, then everything in the store and here. Call it on `DisconnectReason.loggedOut` and on nothing else. */
+  /**
+   * Logs out for good: tombstone, then everything in the store and here. Call it on `DisconnectReason.loggedOut` and on nothing
+   * else. Rejects with `FENCED` when a newer instance owns the session, and with `REMOTE_UNAVAILABLE`: then call it again.
+   */
   delete(): Promise<void>
   /** Writes a folder that `useMultiFileAuthState` opens with the same contents. */
   exportMultiFile(folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>

@@ -12,7 +12,7 @@ pub enum Code {
     InvalidOption,
     /// Another process holds this tenant's directory: use the handle that is open there.
     AlreadyOpen,
-    /// Another instance claimed the session while this one was opening it: wait, or take over.
+    /// Another instance claimed the session while this one was opening it: leave it there, or open again later.
     OwnedElsewhere,
     /// A newer owner exists: close the socket and do not reconnect here.
     Fenced,

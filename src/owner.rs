@@ -45,7 +45,7 @@ pub struct Owner {
 pub fn lost() -> Error {
     Error::new(
         Code::OwnedElsewhere,
-        "another instance claimed this session while it was being opened here; wait and open again, or pass `takeover: true`",
+        "another instance claimed this session while it was being opened here; leave it there, or open again later",
     )
 }
 

@@ -23,8 +23,8 @@ async function site(t) {
   }
 }
 
-/** What the bucket lists. A directory as the bucket may also hold staging files (`#1`) of who was killed in mid-PUT. */
-const kindsIn = (bucket) => [...filesOf(bucket).keys()].filter((name) => !/#\d+$/.test(name)).map(kindOf).sort()
+/** What the bucket holds. Who was killed in mid-PUT may leave a staging file (`#1`) of a claim, which says nothing; never of data. */
+const kindsIn = (bucket) => [...filesOf(bucket).keys()].filter((name) => !/claims\/.*#\d+$/.test(name)).map(kindOf).sort()
 
 /** An owner with writes that are stored and writes that are not. */
 async function ownerWithUnsentWrites(machine, options) {
