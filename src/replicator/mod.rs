@@ -213,7 +213,7 @@ impl Replicator {
                 self.noticed_at = None;
                 return Ok(Step::Ship);
             }
-            let check_at = self.checked_at + self.pace.check_interval;
+            let check_at = self.next_check();
             if check_at <= now {
                 return Ok(Step::Check);
             }
@@ -225,6 +225,15 @@ impl Replicator {
             }
             self.maintain().await;
         }
+    }
+
+    /// When ownership is checked next: at the last tick of the shared clock that is no later than an interval from the last
+    /// check. All tenants of a process tick together, and so their checks are one listing.
+    fn next_check(&self) -> Duration {
+        let interval = self.pace.check_interval;
+        let due = self.checked_at + interval;
+        let beyond = u64::try_from(due.as_nanos() % interval.as_nanos().max(1)).unwrap_or(0);
+        Some(due - Duration::from_nanos(beyond)).filter(|tick| *tick > self.checked_at).unwrap_or(due)
     }
 
     async fn ship(&mut self) -> Result<Flow> {

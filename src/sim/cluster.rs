@@ -133,23 +133,36 @@ impl Cluster {
 
     fn settings(&self, host: &Arc<dyn Host>, store: Arc<dyn Store>, how: Opening) -> Settings {
         let remote = Remote::new(store, Arc::clone(host));
+        let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
+        Settings {
+            site: Some(site),
+            handover: how.impatient.then_some(Duration::ZERO),
+            takeover: how.takeover,
+            strict_lease: how.strict,
+            allowed: Allowed { fresh: how.fresh, seed_from_disk: false },
+            ..Cluster::settings_for_tests()
+        }
+    }
+
+    /// What all sessions of all stories are opened with, without a store.
+    pub fn settings_for_tests() -> Settings {
         Settings {
             tenant: TENANT.into(),
             folder: PathBuf::from("/sessions/tenant"),
-            site: Some(Site { watch: Arc::new(Watch::new(remote.clone())), remote }),
+            site: None,
             ring: Arc::new(Ring::default()),
             pace: Pace {
                 flush_interval: Duration::from_millis(200),
                 debounce: Duration::from_millis(10),
                 check_interval: CHECK,
             },
-            handover: how.impatient.then_some(Duration::ZERO),
-            takeover: how.takeover,
-            strict_lease: how.strict,
+            handover: None,
+            takeover: false,
+            strict_lease: false,
             create: true,
             hide_tenant: false,
             accept_plain: false,
-            allowed: Allowed { fresh: how.fresh, seed_from_disk: false },
+            allowed: Allowed::default(),
         }
     }
 }

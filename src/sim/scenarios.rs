@@ -1,16 +1,23 @@
 //! Single stories, told once: what a user would notice if it were otherwise.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::disk::Disk;
+use crate::disk::memory::MemoryDisk;
 use crate::error::Code;
-use crate::host::sleep;
+use crate::host::{Host, sleep};
 use crate::journal::Life;
 use crate::name::{DataName, Span};
+use crate::open::{Settings, Site, open};
 use crate::record::{key, push};
+use crate::remote::Remote;
+use crate::remote::memory::Memory;
 use crate::session::Session;
+use crate::watch::Watch;
 
 use super::cluster::{CHECK, Cluster, Machine, Opening, Weather};
 use super::host::Rng;
@@ -330,6 +337,41 @@ fn a_quiet_session_costs_a_listing_per_tick_and_nothing_else() {
 }
 
 #[test]
+fn an_idle_fleet_costs_a_listing_per_tick_and_not_per_tenant() {
+    run(async {
+        const TENANTS: u64 = 40;
+        let host: Arc<dyn Host> = super::host::SimHost::new(1, tokio::time::Instant::now());
+        let remote = Remote::new(Arc::new(Memory::default()), Arc::clone(&host));
+        let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote: remote.clone() };
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
+        let mut fleet = Vec::new();
+        for tenant in 0..TENANTS {
+            let name = format!("tenant-{tenant}");
+            let settings = Settings {
+                folder: PathBuf::from(format!("/sessions/{name}")),
+                tenant: name,
+                site: Some(site.clone()),
+                ..Cluster::settings_for_tests()
+            };
+            fleet.push(
+                open(Arc::clone(&host), Arc::clone(&disk), settings, None, Arc::new(|_| {}))
+                    .await
+                    .expect("opens"),
+            );
+            // They do not start in step.
+            sleep(Duration::from_millis(37)).await;
+        }
+        sleep(CHECK * 2).await;
+        let lists = || remote.traffic.lists.load(Ordering::Relaxed);
+        let before = lists();
+        sleep(CHECK * 50).await;
+        let spent = lists() - before;
+        assert!((49..=51).contains(&spent), "{spent} listings in 50 ticks of {TENANTS} tenants");
+        drop(fleet);
+    });
+}
+
+#[test]
 fn pre_keys_and_pairing_do_not_wait_for_the_interval() {
     run(async {
         let cluster = calm();
@@ -348,7 +390,7 @@ fn pre_keys_and_pairing_do_not_wait_for_the_interval() {
         let mut batch = Vec::new();
         push(&mut batch, &key("pre-key", "1"), Some(b"\x033"));
         session.journal().append(&batch, true).expect("sets");
-        sleep(Duration::from_millis(1)).await;
+        sleep(Duration::from_millis(5)).await;
         assert_eq!(session.journal().progress().stored, 3, "an urgent one takes everything along");
     });
 }
