@@ -437,7 +437,12 @@ impl LogFile for MemoryFile {
         }
         let (mut written, mut outcome) = match inner.step(self.disk.process, Op::Append) {
             Ok(()) => (bytes.len(), Ok(())),
-            Err((error, partial)) => (partial.unwrap_or(0).min(bytes.len()), Err(error)),
+            // Nobody sees the answer of one that died.
+            Err((error, partial)) if error.kind() == GONE => {
+                (partial.unwrap_or(0).min(bytes.len()), Err(error))
+            }
+            // An append that fails has not written everything.
+            Err((error, partial)) => (partial.unwrap_or(0).min(bytes.len().saturating_sub(1)), Err(error)),
         };
         inner.writable()?;
         if let Some(space) = inner.space.as_mut() {

@@ -244,6 +244,16 @@ impl Wal {
         Ok(OldLog { folder: old.folder, sequence: old.sequence, successor })
     }
 
+    #[cfg(test)]
+    pub(super) fn folder(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+
+    #[cfg(test)]
+    pub(super) fn mirrored(&self) -> u64 {
+        self.mirror.as_ref().map_or(0, |mirror| mirror.ends.len() as u64)
+    }
+
     /// Goes on with the log as it is.
     pub fn abort_roll(&mut self) {
         self.mirror = None;
