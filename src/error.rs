@@ -28,6 +28,8 @@ pub enum Code {
     LocalUnavailable,
     /// The encryption key needed is not in the ring: supply it.
     KeyUnavailable,
+    /// There is no session anywhere, and `onMissing: 'error'` forbids making one: check where it should be.
+    NotFound,
     /// The session was logged out or deleted: pair again with `fresh: true`.
     Deleted,
     /// A write failed half-way and could not be taken back: reopen the session.
@@ -52,6 +54,7 @@ impl Code {
             Code::LocalCorrupt => "LOCAL_CORRUPT",
             Code::LocalUnavailable => "LOCAL_UNAVAILABLE",
             Code::KeyUnavailable => "KEY_UNAVAILABLE",
+            Code::NotFound => "NOT_FOUND",
             Code::Deleted => "DELETED",
             Code::IoPoisoned => "IO_POISONED",
             Code::Closed => "CLOSED",

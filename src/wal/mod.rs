@@ -17,5 +17,5 @@ mod tests;
 mod writer;
 
 pub use folder::Folder;
-pub use recover::{Damaged, Recovered, Recovery};
-pub use writer::{Appended, NewLog, OldLog, Wal};
+pub use recover::Recovery;
+pub use writer::{Appended, Wal};

@@ -22,6 +22,7 @@ use crate::id::{Claim, Lsn, OwnerId, TenantTag};
 use crate::record::{key, push};
 use crate::seal::{Ring, visible_tag};
 
+use super::recover::{Damaged, Recovered};
 use super::*;
 
 /// A host whose randomness counts up from a seed.

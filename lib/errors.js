@@ -1,0 +1,60 @@
+'use strict'
+
+// The one error class of this package, and the doors by which native failures become it.
+//
+// Invariant: whatever leaves this package as a failure carries a `code` from the closed list below, so that a caller
+// decides by code and never by text. Messages hold no key material, no contact ids and no raw tenant id.
+
+const codes = Object.freeze([
+  'INVALID_OPTION', // a bad argument: fix the call
+  'ALREADY_OPEN', // another process has this directory open: use that one
+  'OWNED_ELSEWHERE', // another live owner, and the time to wait for it is spent
+  'FENCED', // a newer owner exists: close the socket, do not reconnect here
+  'LEASE_LOST', // ownership could not be confirmed in time: close the socket, open again
+  'REMOTE_UNAVAILABLE', // the store cannot be reached: try again later
+  'REMOTE_CORRUPT', // a hole, a wrong digest or a wrong tag in the store: see the runbook, never reset by itself
+  'LOCAL_CORRUPT', // damage in local data before its tail, or in a folder to import
+  'LOCAL_UNAVAILABLE', // disk full, read-only or not permitted: refused, and nothing was changed
+  'KEY_UNAVAILABLE', // the encryption key of this data is not among those given
+  'NOT_FOUND', // no session anywhere, and onMissing: 'error' forbids making one
+  'DELETED', // the session was logged out and deleted: pair again
+  'IO_POISONED', // a local write failed half-way: open again
+  'CLOSED', // the handle is used after its end
+  'INTERNAL' // a defect of this package, caught before it could harm
+])
+
+const known = new Set(codes)
+
+class HybridAuthError extends Error {
+  /**
+   * @param {string} code one of `codes`
+   * @param {string} message
+   * @param {unknown} [cause] kept only where it is given: an absent cause leaves no own property behind
+   */
+  constructor(code, message, cause) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = known.has(code) ? code : 'INTERNAL'
+  }
+}
+
+// On the prototype like every built-in error, so that the name is neither enumerable nor part of a deep comparison.
+Object.defineProperty(HybridAuthError.prototype, 'name', { value: 'HybridAuthError', configurable: true, writable: true })
+
+/** The value of a native Outcome; throws when it carries a code. */
+function settle(outcome) {
+  if (outcome.code === undefined || outcome.code === null) return outcome.value
+  throw new HybridAuthError(outcome.code, outcome.message || outcome.code)
+}
+
+/**
+ * Throws `error` as a HybridAuthError. For the `catch` around a synchronous native call: napi reports a caught panic as
+ * `GenericFailure`, and a wrong argument as one of its own `…Expected` codes; both are defects of ours, hence INTERNAL.
+ */
+function rethrow(error) {
+  if (error instanceof HybridAuthError) throw error
+  const code = error !== null && typeof error === 'object' ? error.code : undefined
+  const message = error instanceof Error ? error.message : String(error)
+  throw new HybridAuthError(known.has(code) ? code : 'INTERNAL', message, error)
+}
+
+module.exports = { HybridAuthError, codes, settle, rethrow }

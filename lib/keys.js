@@ -1,0 +1,90 @@
+'use strict'
+
+// `state.keys`: the bag of closures that Baileys calls for every message.
+//
+// Invariants: each `get` and each `set` is one synchronous native call inside an async function. What `set` receives is
+// encoded before it returns to the caller, and what `get` answers is a fresh copy: nothing is shared with the store. A `set`
+// that holds new pre-keys carries the credentials of that moment, because `nextPreKeyId` and the pre-keys must never part.
+
+const { walk } = require('./batch.js')
+const { rethrow, settle } = require('./errors.js')
+
+const INITIAL = 64 * 1024
+const KEPT = 4 * 1024 * 1024
+
+/** Where the core writes what was asked for. One for all sessions: it is decoded before anything else can run. */
+let answer = Buffer.allocUnsafeSlow(INITIAL)
+
+/** Calls the core and rethrows what it throws as our own error. */
+function call(native, ...args) {
+  try {
+    return native(...args)
+  } catch (error) {
+    return rethrow(error)
+  }
+}
+
+/** Asks the core for the keys of `request`; calls `use(buffer, length)` with the answer before anything else can run. */
+function ask(binding, handle, request, use) {
+  let length = call(binding.get, handle, request.buffer, request.length, request.count, answer)
+  if (length < 0) {
+    answer = Buffer.allocUnsafeSlow(-length)
+    length = call(binding.get, handle, request.buffer, request.length, request.count, answer)
+  }
+  try {
+    return use(answer, length)
+  } finally {
+    if (answer.length > KEPT) answer = Buffer.allocUnsafeSlow(INITIAL)
+  }
+}
+
+const holdsNewPreKeys = (data) => {
+  const preKeys = data?.['pre-key']
+  return Boolean(preKeys) && Object.values(preKeys).some(Boolean)
+}
+
+/**
+ * @param {object} session
+ * @param {object} session.binding the native functions
+ * @param {number} session.handle
+ * @param {ReturnType<import('./batch.js').createBatch>} session.batch
+ * @param {object} session.creds the credentials object of this open
+ * @param {(value: any) => any} session.reviveAppStateSyncKey
+ * @param {boolean} session.awaitSync whether a write resolves only when it survives a power cut
+ */
+function createKeys({ binding, handle, batch, creds, reviveAppStateSyncKey, awaitSync }) {
+  const reviver = (type) => (type === 'app-state-sync-key' ? reviveAppStateSyncKey : undefined)
+
+  async function commit(lsn) {
+    if (awaitSync) settle(await binding.synced(handle, lsn))
+  }
+
+  const get = async (type, ids) => {
+    const request = batch.encodeKeys(type, ids)
+    return ask(binding, handle, request, (buffer, length) =>
+      batch.decodeAnswer(ids, request.possible, buffer, length, reviver(type))
+    )
+  }
+
+  const set = async (data) => {
+    const { buffer, length, count, urgent } = batch.encodeSet(data, holdsNewPreKeys(data) ? creds : undefined)
+    if (count === 0) return
+    await commit(call(binding.append, handle, buffer, length, urgent))
+  }
+
+  const clear = async () => commit(call(binding.clear, handle))
+
+  async function* list(type) {
+    const revive = reviver(type)
+    const entries = call(binding.entries, handle, String(type))
+    for (const { id, value } of batch.readEntries(entries)) yield [id, revive ? revive(value) : value]
+  }
+
+  async function* listIds(type) {
+    for (const { id } of walk(call(binding.entries, handle, String(type)))) yield id
+  }
+
+  return { get, set, clear, list, listIds }
+}
+
+module.exports = { createKeys, ask, call }

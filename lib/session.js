@@ -1,0 +1,180 @@
+'use strict'
+
+// Opening a session, and what the caller gets: `state`, `saveCreds` and the life around them.
+//
+// Invariants: `state.creds` is one object from open to close, and `saveCreds` serialises what it is at the call. Nothing is
+// installed on `process`, and nothing keeps it alive but a promise somebody waits for. A session that could not be opened
+// completely is closed again: no ownership is left behind.
+
+const { EventEmitter } = require('node:events')
+const { createBatch } = require('./batch.js')
+const { resolveBaileys } = require('./baileys.js')
+const { createCodec } = require('./codec.js')
+const { HybridAuthError, settle } = require('./errors.js')
+const { prepareImport, settleLeftovers } = require('./import.js')
+const { ask, call, createKeys } = require('./keys.js')
+const { writeMultiFile } = require('./multi-file.js')
+const { resolveOptions } = require('./options.js')
+
+const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'error']
+
+/** The level at which an event is logged. */
+const LEVELS = { backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', error: 'error' }
+
+/** Loaded when the first session is opened, so that importing this package costs nothing and cannot fail. */
+const loadBinding = () => require('../binding.js')
+
+/** One open of a folder at a time: an import moves files that the next open looks at. */
+const opening = new Map()
+
+async function serially(folder, work) {
+  const before = opening.get(folder)
+  const turn = (async () => {
+    await before?.catch(() => {})
+    return work()
+  })()
+  opening.set(folder, turn)
+  try {
+    return await turn
+  } finally {
+    if (opening.get(folder) === turn) opening.delete(folder)
+  }
+}
+
+/** Tells listeners and the logger. An `error` that nobody listens to is logged and never thrown. */
+function createNews(logger) {
+  const emitter = new EventEmitter()
+  return {
+    emitter,
+    tell(news) {
+      const { event, ...details } = news
+      logger?.[LEVELS[event]]?.(details, `session ${event}`)
+      if (emitter.listenerCount(event) === 0) return
+      const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
+      emitter.emit(event, cause)
+    }
+  }
+}
+
+/** What a change of the credentials must not wait for: who we are, and what the phone knows us by. */
+const identityOf = (creds) =>
+  JSON.stringify([creds.registered, creds.me?.id, creds.me?.lid, creds.registrationId, creds.advSecretKey, creds.myAppStateKeyId])
+
+function readCreds(binding, handle, batch) {
+  return ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => batch.decodeAnswer(['creds'], null, buffer, length).creds)
+}
+
+async function openSession(tenantId, options = {}) {
+  const resolved = resolveOptions(tenantId, options)
+  const baileys = await resolveBaileys(options)
+  const binding = loadBinding()
+  const batch = createBatch(createCodec(baileys.BufferJSON))
+  const folder = call(binding.folder, resolved.directory, tenantId)
+  const news = createNews(resolved.logger)
+
+  return serially(folder, async () => {
+    const found = await prepareImport({ directory: resolved.directory, tenantId, folder, batch })
+    const json = JSON.stringify(resolved.native)
+    const opened = await binding.open(json, resolved.keys, found?.seed ?? null, (text) => news.tell(JSON.parse(text)))
+    const { handle, restored, shared } = JSON.parse(settle(opened))
+    try {
+      const stored = readCreds(binding, handle, batch)
+      if (found !== null) {
+        const imported = restored.source === 'imported' && !shared
+        await (imported ? found.finish() : settleLeftovers(found, stored, batch))
+      }
+      if (found?.leftOut && restored.source === 'imported' && !shared) {
+        setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
+      }
+      const creds = stored ?? baileys.initAuthCreds()
+      return createSession({ binding, handle, batch, baileys, creds, news, resolved, restored, isNew: stored === null })
+    } catch (error) {
+      await binding.close(handle, resolved.closeTimeoutMs)
+      throw error
+    }
+  })
+}
+
+function createSession({ binding, handle, batch, baileys, creds, news, resolved, restored, isNew }) {
+  const { awaitSync, closeTimeoutMs, flushTimeoutMs } = resolved
+  let savedIdentity = isNew ? null : identityOf(creds)
+  const revive = baileys.appStateSyncKeyFromObject
+  const keys = createKeys({ binding, handle, batch, creds, reviveAppStateSyncKey: revive, awaitSync })
+
+  async function saveCreds() {
+    const { buffer, length } = batch.encodeCreds(creds)
+    const identity = identityOf(creds)
+    const lsn = call(binding.append, handle, buffer, length, identity !== savedIdentity)
+    savedIdentity = identity
+    if (awaitSync) settle(await binding.synced(handle, lsn))
+  }
+
+  async function flush({ timeoutMs = flushTimeoutMs } = {}) {
+    settle(await binding.flush(handle, timeoutMs))
+  }
+
+  async function close({ timeoutMs = closeTimeoutMs } = {}) {
+    settle(await binding.close(handle, timeoutMs))
+  }
+
+  async function destroy() {
+    settle(await binding.destroy(handle))
+  }
+
+  function on(event, listener) {
+    if (!EVENTS.includes(event)) throw new HybridAuthError('INVALID_OPTION', `there is no event "${event}"; there are ${EVENTS.join(', ')}`)
+    news.emitter.on(event, listener)
+    return session
+  }
+
+  function off(event, listener) {
+    news.emitter.off(event, listener)
+    return session
+  }
+
+  async function exportMultiFile(folder, { overwrite = false } = {}) {
+    if (typeof folder !== 'string' || folder === '') throw new HybridAuthError('INVALID_OPTION', 'exportMultiFile takes the path of a folder')
+    const entries = batch.readEntries(call(binding.entries, handle, null))
+    return writeMultiFile(folder, { entries }, { BufferJSON: baileys.BufferJSON, overwrite })
+  }
+
+  const session = {
+    state: { creds, keys },
+    saveCreds,
+    flush,
+    close,
+    delete: destroy,
+    exportMultiFile,
+    status: () => describe(JSON.parse(call(binding.status, handle))),
+    on,
+    off
+  }
+  // A listener added right after the open still hears where the session came from.
+  if (restored.source === 'remote') setImmediate(() => news.tell({ event: 'restored', ...restored })).unref()
+  return session
+}
+
+/** What the core tells, in the words of the public interface. */
+function describe({ life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
+  return {
+    life,
+    lsn,
+    localDurableLsn: syncedLsn,
+    remoteDurableLsn: remote === null ? null : remote.durableLsn,
+    lagMs: remote === null ? null : lagMs,
+    keys,
+    bytes,
+    dirtyKeys,
+    dirtyBytes,
+    logBytes,
+    epoch: remote === null ? null : remote.epoch,
+    restored,
+    store: remote === null ? 'none' : remote.state,
+    handedOver: remote === null ? false : remote.handedOver,
+    lastBackupAt: remote?.lastBackupAt ? new Date(remote.lastBackupAt) : null,
+    lastError: remote?.lastError ?? null,
+    uploads: remote === null ? null : { segments: remote.segments, bases: remote.bases, bytes: remote.bytes }
+  }
+}
+
+module.exports = { openSession }

@@ -1,0 +1,32 @@
+//! What a session tells its user while it runs. Told once, in order, and never with a secret or a tenant id.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::id::Lsn;
+
+/// Something worth telling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// All changes up to `lsn` are restorable from the store; `bytes` were sent for it.
+    Backup {
+        /// The acknowledged LSN.
+        lsn: Lsn,
+        /// Bytes of the object.
+        bytes: u64,
+    },
+    /// The store does not answer or refuses; the session goes on locally.
+    Degraded(Error),
+    /// The store answers again, and has everything up to `lsn`.
+    Recovered {
+        /// The acknowledged LSN.
+        lsn: Lsn,
+    },
+    /// A newer owner exists; this session accepts no more changes.
+    Fenced,
+    /// Something failed that needs a person.
+    Failed(Error),
+}
+
+/// Who is told. Called from background threads; must not block.
+pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;

@@ -1,0 +1,493 @@
+//! The journal: a tenant's memory and its local log under one lock.
+//!
+//! A batch is in the log before it is in memory, and both before `append` answers (I11); it is all or nothing (I12). Once
+//! the journal has ended (fenced, closed, deleted, poisoned) nothing is accepted any more (I16). This runs on the thread
+//! that calls: no network, no sync, no waiting, and one memory copy per value.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::disk::LogFile;
+use crate::error::{Code, Error, Result};
+use crate::host::{Host, blocking};
+use crate::id::{Claim, Lsn, TenantTag};
+use crate::record::MAX_BATCH_LEN;
+use crate::seal::Ring;
+use crate::state::{Snapshot, State};
+use crate::wal::{Appended, Folder, Wal};
+
+/// How far a session has come in its life. Only `Live` accepts changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It accepts changes.
+    Live,
+    /// A newer owner exists.
+    Fenced,
+    /// Ownership was not confirmed in time, and the strict policy was chosen.
+    LeaseLost,
+    /// It is being closed: what it has still goes to the store.
+    Closing,
+    /// It was closed.
+    Closed,
+    /// The session was deleted.
+    Deleted,
+    /// The local log failed in a way that could not be taken back.
+    Poisoned,
+}
+
+impl Life {
+    /// Why a change is refused, if it is.
+    pub fn refusal(self) -> Result<()> {
+        let (code, message) = match self {
+            Life::Live => return Ok(()),
+            Life::Fenced => (
+                Code::Fenced,
+                "a newer instance owns this session; close the socket and do not reconnect here",
+            ),
+            Life::LeaseLost => {
+                (Code::LeaseLost, "ownership could not be confirmed in time; close the socket and open again")
+            }
+            Life::Closing | Life::Closed => (Code::Closed, "this session was closed; open it again"),
+            Life::Deleted => (Code::Deleted, "this session was deleted; pair again with `fresh: true`"),
+            Life::Poisoned => (Code::IoPoisoned, "the local log failed; open the session again"),
+        };
+        Err(Error::new(code, message))
+    }
+
+    /// Whether the journal takes no more changes and nothing more is to be shipped.
+    pub fn is_over(self) -> bool {
+        matches!(self, Life::Closed | Life::Deleted | Life::Poisoned | Life::LeaseLost)
+    }
+}
+
+/// What others wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// How far the session has come in its life.
+    pub life: Life,
+    /// The acknowledged LSN: any successor would restore up to here.
+    pub stored: Lsn,
+    /// The LSN known to survive a power cut.
+    pub synced: Lsn,
+}
+
+/// The log of a journal that keeps one, and what is needed to write it anew.
+pub struct Log {
+    /// The tenant's directory, locked.
+    pub folder: Arc<Folder>,
+    /// The log being written.
+    pub wal: Wal,
+    /// Keys to seal it with.
+    pub ring: Arc<Ring>,
+    /// Whose it is.
+    pub tag: TenantTag,
+    /// Under which claim.
+    pub claim: Claim,
+}
+
+impl Log {
+    /// Starts a log in `folder` with the whole state as its base.
+    pub fn start(
+        host: &dyn Host,
+        folder: Arc<Folder>,
+        ring: Arc<Ring>,
+        tag: TenantTag,
+        claim: Claim,
+        lsn: Lsn,
+        base: &[u8],
+    ) -> Result<Log> {
+        let wal = Wal::create(&folder, host, &ring, tag, claim, lsn, base)?;
+        Ok(Log { folder, wal, ring, tag, claim })
+    }
+}
+
+struct Core {
+    life: Life,
+    state: State,
+    log: Log,
+    lsn: Lsn,
+    /// Everything up to here was cut for the store.
+    cut: Lsn,
+    /// Something waits that must not wait for the interval.
+    urgent: bool,
+    /// When the oldest change was made that is not cut yet, and the oldest that is cut and not acknowledged.
+    waiting_since: Option<Duration>,
+    shipping_since: Option<Duration>,
+    /// When the last check of ownership that succeeded had started.
+    confirmed: Duration,
+    rolling: bool,
+}
+
+/// A tenant's memory and its local log.
+pub struct Journal {
+    host: Arc<dyn Host>,
+    core: Mutex<Core>,
+    /// Wakes whoever ships and maintains.
+    pub wake: Notify,
+    progress: watch::Sender<Progress>,
+    /// One sync at a time; whoever waited finds its LSN synced.
+    syncing: tokio::sync::Mutex<()>,
+    /// How long without a successful check before changes are refused; `None`: for ever.
+    lease: Option<Duration>,
+}
+
+/// What to ship: the last values of the keys changed in `first..=last`.
+pub struct Cut {
+    /// First LSN of the range.
+    pub first: Lsn,
+    /// Last LSN of the range.
+    pub last: Lsn,
+    /// The changes.
+    pub entries: Vec<u8>,
+    /// The whole state at `last`, if it was asked for.
+    pub base: Option<Snapshot>,
+}
+
+impl Journal {
+    /// A journal of `state` at `lsn`, all of which the store has.
+    pub fn new(host: Arc<dyn Host>, state: State, lsn: Lsn, log: Log, lease: Option<Duration>) -> Journal {
+        let confirmed = host.now();
+        let core = Core {
+            life: Life::Live,
+            state,
+            log,
+            lsn,
+            cut: lsn,
+            urgent: false,
+            waiting_since: None,
+            shipping_since: None,
+            confirmed,
+            rolling: false,
+        };
+        let progress = Progress { life: Life::Live, stored: 0, synced: lsn };
+        Journal {
+            host,
+            core: Mutex::new(core),
+            wake: Notify::new(),
+            progress: watch::Sender::new(progress),
+            syncing: tokio::sync::Mutex::default(),
+            lease,
+        }
+    }
+
+    /// A panic while the lock was held leaves nothing that can be trusted.
+    fn core(&self) -> Result<MutexGuard<'_, Core>> {
+        self.core.lock().map_err(|_| {
+            Error::new(
+                Code::Internal,
+                "an earlier fault put this session out of use; open it again and report the fault",
+            )
+        })
+    }
+
+    /// Commits a batch and gives its LSN, or the current one if it changes nothing.
+    pub fn append(&self, batch: &[u8], urgent: bool) -> Result<Lsn> {
+        if batch.len() > MAX_BATCH_LEN {
+            return Err(Error::new(
+                Code::InvalidOption,
+                format!("a batch of {} bytes is too large", batch.len()),
+            ));
+        }
+        let mut core = self.core()?;
+        self.accepts(&mut core)?;
+        let changes = core.state.changes(batch)?;
+        self.commit(core, changes.as_ref(), urgent)
+    }
+
+    /// Deletes every key but the credentials, as one batch.
+    pub fn clear(&self) -> Result<Lsn> {
+        let mut core = self.core()?;
+        self.accepts(&mut core)?;
+        let changes = core.state.deletions();
+        self.commit(core, &changes, false)
+    }
+
+    fn accepts(&self, core: &mut MutexGuard<'_, Core>) -> Result<()> {
+        if let Some(lease) = self.lease
+            && core.life == Life::Live
+            && self.host.now().saturating_sub(core.confirmed) > lease
+        {
+            core.life = Life::LeaseLost;
+            self.progress.send_modify(|progress| progress.life = Life::LeaseLost);
+            self.wake.notify_one();
+        }
+        core.life.refusal()
+    }
+
+    fn commit(&self, mut core: MutexGuard<'_, Core>, changes: &[u8], urgent: bool) -> Result<Lsn> {
+        if changes.is_empty() {
+            return Ok(core.lsn);
+        }
+        let lsn = core.lsn + 1;
+        match core.log.wal.append(lsn, changes) {
+            Ok(Appended::Stored) => core.state.apply(changes),
+            Ok(Appended::Vanished) => {
+                core.state.apply(changes);
+                self.rehome(&mut core, lsn)?;
+            }
+            Err(error) => {
+                if error.code == Code::IoPoisoned {
+                    self.finish(&mut core, Life::Poisoned);
+                }
+                return Err(error);
+            }
+        }
+        core.lsn = lsn;
+        core.urgent |= urgent;
+        if core.waiting_since.is_none() {
+            core.waiting_since = Some(self.host.now());
+        }
+        drop(core);
+        self.wake.notify_one();
+        Ok(lsn)
+    }
+
+    /// The folder was removed under us. Everything is still in memory: write it all to a new folder, before answering.
+    fn rehome(&self, core: &mut Core, lsn: Lsn) -> Result<()> {
+        tracing::warn!("the session directory was removed while in use; writing it again");
+        let log = &core.log;
+        let base = core.state.snapshot().encode();
+        let anew = log.folder.relock().and_then(|()| {
+            Wal::create(&log.folder, self.host.as_ref(), &log.ring, log.tag, log.claim, lsn, &base)
+        });
+        match anew {
+            Ok(wal) => {
+                core.log.wal = wal;
+                core.rolling = false;
+                Ok(())
+            }
+            Err(error) => {
+                // Memory has the batch and the disk has nothing: only a reopen from the store can make sense of it.
+                self.finish(core, Life::Poisoned);
+                Err(Error::new(
+                    Code::IoPoisoned,
+                    format!(
+                        "the session directory was removed while in use and cannot be written again: {error}"
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// Looks at the state.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T> {
+        let core = self.core()?;
+        if matches!(core.life, Life::Closed | Life::Deleted) {
+            core.life.refusal()?;
+        }
+        Ok(look(&core.state))
+    }
+
+    /// What is not cut for the store yet, if there is anything; with the whole state if `with_base` wants it for a state of
+    /// that many bytes.
+    pub fn cut(&self, with_base: impl FnOnce(usize) -> bool) -> Result<Option<Cut>> {
+        let mut core = self.core()?;
+        core.urgent = false;
+        if core.cut == core.lsn {
+            return Ok(None);
+        }
+        let (first, last) = (core.cut + 1, core.lsn);
+        core.cut = last;
+        core.shipping_since = core.shipping_since.or(core.waiting_since.take());
+        let base = with_base(core.state.bytes()).then(|| core.state.snapshot());
+        Ok(Some(Cut { first, last, entries: core.state.cut(), base }))
+    }
+
+    /// The whole state as it is now, counted as cut.
+    pub fn cut_base(&self) -> Result<(Lsn, Snapshot)> {
+        let mut core = self.core()?;
+        core.state.cut();
+        core.cut = core.lsn;
+        core.shipping_since = core.shipping_since.or(core.waiting_since.take());
+        Ok((core.lsn, core.state.snapshot()))
+    }
+
+    /// Whether something waits to be shipped, and whether it may wait.
+    pub fn pending(&self) -> Result<Option<Urgency>> {
+        let core = self.core()?;
+        if core.cut == core.lsn {
+            return Ok(None);
+        }
+        Ok(Some(if core.urgent { Urgency::Now } else { Urgency::Soon }))
+    }
+
+    /// Asks that what waits be shipped at once.
+    pub fn hurry(&self) -> Result<Lsn> {
+        let mut core = self.core()?;
+        core.urgent = true;
+        let lsn = core.lsn;
+        drop(core);
+        self.wake.notify_one();
+        Ok(lsn)
+    }
+
+    /// Records that any successor would restore up to `lsn`.
+    pub fn acknowledge(&self, lsn: Lsn) {
+        if let Ok(mut core) = self.core()
+            && lsn >= core.cut
+        {
+            core.shipping_since = None;
+        }
+        self.progress.send_modify(|progress| progress.stored = progress.stored.max(lsn));
+    }
+
+    /// Records that a check of ownership which began at `started` found this owner in place.
+    pub fn confirm(&self, started: Duration) {
+        if let Ok(mut core) = self.core() {
+            core.confirmed = core.confirmed.max(started);
+        }
+    }
+
+    /// Ends a life, unless it has ended for good already. Gives the life it has then.
+    pub fn end(&self, life: Life) -> Life {
+        let Ok(mut core) = self.core() else { return Life::Poisoned };
+        if !core.life.is_over()
+            && !(core.life == Life::Fenced && matches!(life, Life::Closing | Life::LeaseLost))
+        {
+            self.finish(&mut core, life);
+        }
+        core.life
+    }
+
+    fn finish(&self, core: &mut Core, life: Life) {
+        core.life = life;
+        self.progress.send_modify(|progress| progress.life = life);
+        self.wake.notify_one();
+    }
+
+    /// The LSN of the last batch.
+    pub fn lsn(&self) -> Lsn {
+        self.core().map_or(0, |core| core.lsn)
+    }
+
+    /// What others wait for, now.
+    pub fn progress(&self) -> Progress {
+        *self.progress.borrow()
+    }
+
+    /// Follows what others wait for.
+    pub fn follow(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Resolves when the batch `lsn` survives a power cut. One sync serves all who wait.
+    pub async fn sync(&self, lsn: Lsn) -> Result<()> {
+        let _turn = self.syncing.lock().await;
+        if self.progress().synced >= lsn {
+            return Ok(());
+        }
+        let (file, target): (Arc<dyn LogFile>, Lsn) = {
+            let core = self.core()?;
+            if core.life == Life::Poisoned {
+                return core.life.refusal();
+            }
+            (core.log.wal.syncer(), core.lsn)
+        };
+        let synced = blocking(&self.host, move || file.sync()).await;
+        let mut core = self.core()?;
+        if let Err(error) = synced {
+            // After a failed sync nobody knows what is on disk: only a reopen reads it.
+            core.log.wal.poison();
+            self.finish(&mut core, Life::Poisoned);
+            return Err(Error::new(
+                Code::IoPoisoned,
+                format!("the disk failed to sync ({}); open the session again", error.kind()),
+            ));
+        }
+        self.progress.send_modify(|progress| progress.synced = progress.synced.max(target));
+        Ok(())
+    }
+
+    /// Writes the log anew if garbage dominates it. Appends go on meanwhile.
+    pub async fn roll_if_due(&self) -> Result<()> {
+        let (lsn, snapshot, recipe) = {
+            let mut core = self.core()?;
+            if core.rolling || core.life.is_over() || !core.log.wal.needs_roll(core.state.bytes()) {
+                return Ok(());
+            }
+            core.rolling = true;
+            core.log.wal.begin_roll();
+            let log = &core.log;
+            (
+                core.lsn,
+                core.state.snapshot(),
+                (Arc::clone(&log.folder), Arc::clone(&log.ring), log.tag, log.claim),
+            )
+        };
+        let host = Arc::clone(&self.host);
+        let ready = blocking(&self.host, move || {
+            let (folder, ring, tag, claim) = recipe;
+            Wal::prepare_roll(&folder, host.as_ref(), &ring, tag, claim, lsn, &snapshot.encode())
+        })
+        .await;
+        let old = {
+            let mut core = self.core()?;
+            if !core.rolling {
+                // The folder vanished meanwhile and the log was written anew: that one counts.
+                return Ok(());
+            }
+            core.rolling = false;
+            match ready {
+                Ok(new) => core.log.wal.finish_roll(new),
+                Err(error) => {
+                    core.log.wal.abort_roll();
+                    Err(error)
+                }
+            }
+        }?;
+        blocking(&self.host, move || old.remove()).await;
+        Ok(())
+    }
+
+    /// Figures for `status()`.
+    pub fn figures(&self) -> Result<Figures> {
+        let core = self.core()?;
+        Ok(Figures {
+            lsn: core.lsn,
+            keys: core.state.len(),
+            bytes: core.state.bytes(),
+            dirty_keys: core.state.dirty_len(),
+            dirty_bytes: core.state.dirty_bytes(),
+            log_bytes: core.log.wal.len(),
+            lag: core
+                .shipping_since
+                .or(core.waiting_since)
+                .map_or(Duration::ZERO, |since| self.host.now().saturating_sub(since)),
+        })
+    }
+
+    /// The folder of the log.
+    pub fn folder(&self) -> Result<Arc<Folder>> {
+        Ok(Arc::clone(&self.core()?.log.folder))
+    }
+}
+
+/// How soon a change must be shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Within the flush interval.
+    Soon,
+    /// At once.
+    Now,
+}
+
+/// Figures of a journal.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures {
+    /// LSN of the last batch.
+    pub lsn: Lsn,
+    /// Keys, the credentials among them.
+    pub keys: usize,
+    /// Bytes of all entries.
+    pub bytes: usize,
+    /// Keys that the store may not have.
+    pub dirty_keys: usize,
+    /// Bytes of their entries.
+    pub dirty_bytes: usize,
+    /// Bytes of the log file.
+    pub log_bytes: u64,
+    /// Age of the oldest change that the store may not have.
+    pub lag: Duration,
+}

@@ -1,0 +1,46 @@
+//! Answers to JavaScript: thrown errors with a stable `code`, and promises that never reject.
+
+use std::future::Future;
+
+use napi::bindgen_prelude::Object;
+use napi::{Env, JsDeferred};
+
+use super::{Outcome, engine};
+use crate::error::{Code, Error, Result};
+
+/// An error that JavaScript sees with its `code`.
+pub type Thrown = napi::Error<Code>;
+
+impl From<Error> for Thrown {
+    fn from(error: Error) -> Thrown {
+        napi::Error::new(error.code, error.message)
+    }
+}
+
+type Resolver = Box<dyn FnOnce(Env) -> napi::Result<Outcome> + Send>;
+
+/// A promise of what `work` gives, done on our own threads. It keeps the process alive until it is settled.
+pub fn promise<'env>(
+    env: &'env Env,
+    work: impl Future<Output = Result<String>> + Send + 'static,
+) -> napi::Result<Object<'env>> {
+    let (deferred, promise): (JsDeferred<Outcome, Resolver>, Object<'env>) = env.create_deferred()?;
+    let runtime = &engine().runtime;
+    let work = runtime.spawn(work);
+    runtime.spawn(async move {
+        let outcome = match work.await {
+            Ok(Ok(value)) => Outcome { value: Some(value), code: None, message: None },
+            Ok(Err(error)) => failed(&error),
+            Err(_) => failed(&Error::new(
+                Code::Internal,
+                "a fault in the core was caught; open the session again and report the fault",
+            )),
+        };
+        deferred.resolve(Box::new(move |_| Ok(outcome)));
+    });
+    Ok(promise)
+}
+
+fn failed(error: &Error) -> Outcome {
+    Outcome { value: None, code: Some(error.code.as_str().to_owned()), message: Some(error.message.clone()) }
+}

@@ -1,0 +1,217 @@
+//! The N-API surface: free functions over numbered handles, each a few lines that call the core.
+//!
+//! Nothing unwinds into Node: every export catches panics, and background work that panics answers with `INTERNAL`. The two
+//! hot functions, `get` and `append`, are synchronous, take and fill buffers that JavaScript owns, and touch neither the
+//! network nor a sync. What takes time answers through a promise that resolves to an [`Outcome`] and never rejects.
+
+mod answer;
+mod options;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use napi::Env;
+use napi::bindgen_prelude::{Buffer, BufferSlice, Function, Object};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi_derive::napi;
+use serde_json::json;
+
+use crate::disk::RealDisk;
+use crate::error::{Code, Error};
+use crate::event::{Event, EventSink};
+use crate::host::RealHost;
+use crate::registry::{Handle, Opened, Registry};
+use crate::seal::Ring;
+use answer::{Thrown, promise};
+
+const ABSENT: u32 = u32::MAX;
+
+struct Engine {
+    runtime: tokio::runtime::Runtime,
+    registry: Arc<Registry>,
+}
+
+/// The one engine of the process, whatever the number of environments that loaded the addon.
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        // Our threads outlive the environment that started them.
+        napi::bindgen_prelude::retain_current_module_for_unload_safety();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("baileys-hybrid-auth")
+            .enable_time()
+            .build()
+            .expect("the operating system gives threads");
+        let host = Arc::new(RealHost::new(runtime.handle().clone()));
+        Engine { runtime, registry: Arc::new(Registry::new(host, Arc::new(RealDisk))) }
+    })
+}
+
+/// What came of a call that takes time: a value, or an error code with its message.
+#[napi(object)]
+pub struct Outcome {
+    /// The answer, as JSON where it is more than a word.
+    pub value: Option<String>,
+    /// The stable code of an error.
+    pub code: Option<String>,
+    /// What a person reads.
+    pub message: Option<String>,
+}
+
+/// Opens a tenant. `options` is JSON, `keys` are 32-byte encryption keys laid end to end with the primary first, `seed` is what to
+/// start with if the session exists nowhere, and `on_event` is called with JSON. Resolves to JSON `{ handle, restored, shared }`.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn open<'env>(
+    env: &'env Env,
+    options: String,
+    keys: Buffer,
+    seed: Option<Buffer>,
+    on_event: Function<'env, String, ()>,
+) -> napi::Result<Object<'env>> {
+    let sink = on_event.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
+    let listener: EventSink = Arc::new(move |event| {
+        // A full queue or an environment that is going away: nobody is left to tell.
+        let _ = sink.call(event_json(&event), ThreadsafeFunctionCallMode::NonBlocking);
+    });
+    let ring = Ring::new(&keys);
+    let seed = seed.map(|seed| seed.to_vec());
+    promise(env, async move {
+        let request = options::parse(&options, ring?, seed, listener)?;
+        let Opened { handle, session, shared } = engine().registry.open(request).await?;
+        Ok(json!({ "handle": handle, "restored": session.origin(), "shared": shared }).to_string())
+    })
+}
+
+/// Reads values. `keys` holds `count` keys, each behind its length; the answers go to `out` in the same order. Gives the bytes
+/// written, or the negative of the bytes needed when `out` is too small.
+#[napi(catch_unwind)]
+pub fn get(
+    handle: Handle,
+    keys: &[u8],
+    keys_length: u32,
+    count: u32,
+    mut out: BufferSlice<'_>,
+) -> Result<i64, Thrown> {
+    let session = engine().registry.session(handle)?;
+    let malformed = || Error::new(Code::InvalidOption, "the keys to read are not well formed");
+    let keys = keys.get(..keys_length as usize).ok_or_else(malformed)?;
+    let answer = session.journal().read(|state| {
+        let mut rest = keys;
+        let mut at = 0;
+        for _ in 0..count {
+            let (len, tail) = rest.split_first_chunk::<2>().ok_or_else(malformed)?;
+            let (key, tail) =
+                tail.split_at_checked(u16::from_le_bytes(*len) as usize).ok_or_else(malformed)?;
+            rest = tail;
+            let value = state.get(key);
+            let len = value.map_or(ABSENT, |value| u32::try_from(value.len()).unwrap_or(ABSENT));
+            let value = value.unwrap_or_default();
+            // Past the end nothing is written any more, but the need is still added up.
+            if let Some(space) = out.get_mut(at..at + 4 + value.len()) {
+                space[..4].copy_from_slice(&len.to_le_bytes());
+                space[4..].copy_from_slice(value);
+            }
+            at += 4 + value.len();
+        }
+        Ok::<_, Error>(at)
+    })??;
+    let written = i64::try_from(answer).unwrap_or(i64::MAX);
+    Ok(if answer <= out.len() { written } else { -written })
+}
+
+/// Commits the first `length` bytes of `batch`, all or nothing. Gives the LSN; it is in the local log when this returns.
+#[napi(catch_unwind)]
+pub fn append(handle: Handle, batch: &[u8], length: u32, urgent: bool) -> Result<f64, Thrown> {
+    let batch = batch
+        .get(..length as usize)
+        .ok_or_else(|| Error::new(Code::InvalidOption, "the batch is shorter than its length"))?;
+    Ok(engine().registry.session(handle)?.journal().append(batch, urgent)? as f64)
+}
+
+/// Deletes every key but the credentials, as one batch. Gives the LSN.
+#[napi(catch_unwind)]
+pub fn clear(handle: Handle) -> Result<f64, Thrown> {
+    Ok(engine().registry.session(handle)?.journal().clear()? as f64)
+}
+
+/// The entries of one type in key order; of all types, with the credentials, when there is none.
+#[napi(catch_unwind)]
+pub fn entries(handle: Handle, kind: Option<String>) -> Result<Buffer, Thrown> {
+    let session = engine().registry.session(handle)?;
+    let bytes = session.journal().read(|state| match &kind {
+        Some(kind) => state.entries_of(kind.as_bytes()),
+        None => state.snapshot().encode(),
+    })?;
+    Ok(bytes.into())
+}
+
+/// Resolves when the batch `lsn` survives a power cut.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn synced(env: &Env, handle: Handle, lsn: f64) -> napi::Result<Object<'_>> {
+    promise(env, async move {
+        engine().registry.session(handle)?.journal().sync(lsn as u64).await?;
+        Ok(String::new())
+    })
+}
+
+/// Resolves when everything resolved before is restorable from the store.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn flush(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
+    promise(env, async move {
+        let lsn = engine().registry.session(handle)?.flush(Duration::from_millis(timeout_ms.into())).await?;
+        Ok(lsn.to_string())
+    })
+}
+
+/// Gives the open back. The last one stores the rest, releases ownership and unlocks.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn close(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
+    promise(env, async move {
+        engine().registry.close(handle, Duration::from_millis(timeout_ms.into())).await?;
+        Ok(String::new())
+    })
+}
+
+/// Deletes the session: tombstone, then data, then the local files.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn destroy(env: &Env, handle: Handle) -> napi::Result<Object<'_>> {
+    promise(env, async move {
+        engine().registry.delete(handle).await?;
+        Ok(String::new())
+    })
+}
+
+/// How the session fares, as JSON.
+#[napi(catch_unwind)]
+pub fn status(handle: Handle) -> Result<String, Thrown> {
+    let status = engine().registry.session(handle)?.status()?;
+    serde_json::to_string(&status).map_err(|error| Error::new(Code::Internal, error).into())
+}
+
+/// The directory of a tenant's local log under `directory`.
+#[napi(catch_unwind)]
+pub fn folder(directory: String, tenant_id: String) -> Result<String, Thrown> {
+    let folder = options::folder(&directory, &tenant_id)?;
+    Ok(folder.to_string_lossy().into_owned())
+}
+
+/// Panics on purpose: proves that a fault in the core becomes an error and leaves Node alive.
+#[napi(catch_unwind)]
+pub fn fault(handle: Handle) -> Result<(), Thrown> {
+    let session = engine().registry.session(handle)?;
+    session.journal().read(|_| panic!("a fault was asked for"))?;
+    Ok(())
+}
+
+fn event_json(event: &Event) -> String {
+    let error = |name: &str, error: &Error| json!({ "event": name, "code": error.code.as_str(), "message": error.message });
+    match event {
+        Event::Backup { lsn, bytes } => json!({ "event": "backup", "lsn": lsn, "bytes": bytes }),
+        Event::Degraded(cause) => error("degraded", cause),
+        Event::Recovered { lsn } => json!({ "event": "recovered", "lsn": lsn }),
+        Event::Fenced => json!({ "event": "fenced" }),
+        Event::Failed(cause) => error("error", cause),
+    }
+    .to_string()
+}

@@ -1,0 +1,79 @@
+//! Options as they come from JavaScript: resolved there, checked here once more where a wrong value could do harm.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::{Code, Error, Result};
+use crate::event::EventSink;
+use crate::name::TenantName;
+use crate::open::Settings;
+use crate::plan::Allowed;
+use crate::registry::{Request, StoreSpec};
+use crate::replicator::Pace;
+use crate::seal::Ring;
+
+/// How long the first change after a quiet time waits for company.
+const DEBOUNCE: Duration = Duration::from_millis(20);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Options {
+    tenant_id: String,
+    directory: String,
+    store: Option<Store>,
+    flush_interval_ms: u64,
+    ownership_check_interval_ms: u64,
+    handover_timeout_ms: Option<u64>,
+    takeover: bool,
+    strict_lease: bool,
+    create: bool,
+    hide_tenant_ids: bool,
+    accept_unencrypted: bool,
+    fresh: bool,
+    seed_from_disk: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+enum Store {
+    Directory { path: String },
+    Memory { name: String },
+}
+
+/// The directory of a tenant's local log under `directory`.
+pub fn folder(directory: &str, tenant: &str) -> Result<PathBuf> {
+    Ok(PathBuf::from(directory).join(TenantName::visible(tenant)?.as_str()))
+}
+
+/// Reads the options of one open.
+pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink) -> Result<Request> {
+    let options: Options =
+        serde_json::from_str(json).map_err(|error| Error::new(Code::InvalidOption, error))?;
+    let millis = Duration::from_millis;
+    let settings = Settings {
+        folder: folder(&options.directory, &options.tenant_id)?,
+        tenant: options.tenant_id,
+        site: None,
+        ring: Arc::new(ring),
+        pace: Pace {
+            flush_interval: millis(options.flush_interval_ms),
+            debounce: DEBOUNCE.min(millis(options.flush_interval_ms)),
+            check_interval: millis(options.ownership_check_interval_ms.max(10)),
+        },
+        handover: options.handover_timeout_ms.map(millis),
+        takeover: options.takeover,
+        strict_lease: options.strict_lease,
+        create: options.create,
+        hide_tenant: options.hide_tenant_ids,
+        accept_plain: options.accept_unencrypted,
+        allowed: Allowed { fresh: options.fresh, seed_from_disk: options.seed_from_disk },
+    };
+    let store = options.store.map(|store| match store {
+        Store::Directory { path } => StoreSpec::Directory(path.into()),
+        Store::Memory { name } => StoreSpec::Memory(name),
+    });
+    Ok(Request { settings, store, seed, listener })
+}

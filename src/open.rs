@@ -1,0 +1,317 @@
+//! Opening a session: lock, recover, claim, wait, survey, restore, base, confirm, and only then a new local log.
+//!
+//! The order is the safety (I3): a predecessor is waited for before its data is read, so that a healthy handover loses
+//! nothing; the new local log comes last, so that a crash anywhere before it leaves the old one whole. A restore is
+//! verified in memory and then switched: there is no half-restored state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::disk::Disk;
+use crate::error::{Code, Error, Result};
+use crate::event::EventSink;
+use crate::host::{Host, blocking, random};
+use crate::id::{Claim, Lsn, OwnerId, TenantTag};
+use crate::journal::{Journal, Log};
+use crate::name::TenantName;
+use crate::object::Link;
+use crate::owner::{Owner, lost, patience};
+use crate::plan::{Allowed, Local, Source, Survey, origin};
+use crate::remote::Remote;
+use crate::replicator::{Pace, Replicator, Start};
+use crate::restore::{Outcome, Restored, load};
+use crate::seal::{Ring, visible_tag};
+use crate::session::{Origin, Session};
+use crate::state::State;
+use crate::tenancy::Tenancy;
+use crate::wal::{Folder, Recovery};
+use crate::watch::Watch;
+
+/// How often a listing that changed while it was read is read again.
+const SURVEYS: usize = 4;
+
+/// A store and what this process shares about it.
+#[derive(Clone)]
+pub struct Site {
+    /// The store.
+    pub remote: Remote,
+    /// Listings of claims.
+    pub watch: Arc<Watch>,
+}
+
+/// Everything that one tenant's session is opened with.
+#[derive(Clone)]
+pub struct Settings {
+    /// The tenant.
+    pub tenant: String,
+    /// The tenant's own directory.
+    pub folder: PathBuf,
+    /// The store; `None`: local only.
+    pub site: Option<Site>,
+    /// The keys.
+    pub ring: Arc<Ring>,
+    /// How fast things go.
+    pub pace: Pace,
+    /// How long to wait for a predecessor; `None`: until it must have noticed.
+    pub handover: Option<Duration>,
+    /// Take over at once, without waiting for the predecessor's tail.
+    pub takeover: bool,
+    /// Refuse changes when ownership was not confirmed in time.
+    pub strict_lease: bool,
+    /// Whether a session that exists nowhere is made.
+    pub create: bool,
+    /// Names in the store show the tag instead of the tenant id.
+    pub hide_tenant: bool,
+    /// Read unencrypted objects although keys are configured.
+    pub accept_plain: bool,
+    /// What else is allowed.
+    pub allowed: Allowed,
+}
+
+impl Settings {
+    fn tag(&self) -> TenantTag {
+        let hidden = if self.hide_tenant { self.ring.hidden_tag(&self.tenant) } else { None };
+        hidden.unwrap_or_else(|| visible_tag(&self.tenant))
+    }
+
+    fn name(&self) -> Result<TenantName> {
+        if self.hide_tenant {
+            let tag = self.ring.hidden_tag(&self.tenant);
+            let tag = tag.ok_or_else(|| {
+                Error::new(
+                    Code::InvalidOption,
+                    "`hideTenantIds` needs `encryptionKeys`: names are keyed with them",
+                )
+            })?;
+            return Ok(TenantName::hidden(tag));
+        }
+        TenantName::visible(&self.tenant)
+    }
+}
+
+/// A state, and where its history stands.
+struct Loaded {
+    state: State,
+    lsn: Lsn,
+    /// The chain that the new base continues.
+    previous: Link,
+    origin: Origin,
+}
+
+/// Opens a session. `seed` are the entries to start with when the session exists nowhere: an import.
+pub async fn open(
+    host: Arc<dyn Host>,
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    seed: Option<Vec<u8>>,
+    events: EventSink,
+) -> Result<Session> {
+    let name = settings.name()?;
+    let (path, ring, tag) =
+        (settings.folder.clone(), Arc::clone(&settings.ring), visible_tag(&settings.tenant));
+    // The lock is let go when `folder` is dropped, whatever happens below.
+    let (folder, recovery) = blocking(&host, move || {
+        let folder = Folder::lock(disk, &path)?;
+        let recovery = folder.recover(&ring, tag)?;
+        Ok((Arc::new(folder), recovery))
+    })
+    .await?;
+    let opening = Opening { host, settings, folder, events };
+    match opening.settings.site.clone() {
+        None => opening.local(recovery, seed).await,
+        Some(site) => opening.hybrid(site, name, recovery, seed).await,
+    }
+}
+
+struct Opening {
+    host: Arc<dyn Host>,
+    settings: Settings,
+    folder: Arc<Folder>,
+    events: EventSink,
+}
+
+impl Opening {
+    async fn local(self, recovery: Recovery, seed: Option<Vec<u8>>) -> Result<Session> {
+        let (loaded, claim) = match recovery {
+            Recovery::None => {
+                let claim = Claim { epoch: 0, owner: OwnerId(random(self.host.as_ref())) };
+                (self.fresh(seed)?, claim)
+            }
+            Recovery::Log(log) => {
+                let origin = Origin::local(log.unsynced_lost == 0);
+                let state = State::replay(&log.entries)?;
+                // The claim stays: should this log meet a store again, it is known whose history it continues.
+                (Loaded { state, lsn: log.lsn, previous: Link::default(), origin }, log.claim)
+            }
+            Recovery::Damaged(damage) => {
+                let message = format!(
+                    "the local log is damaged after LSN {} ({}); see the runbook",
+                    damage.good, damage.reason
+                );
+                return Err(Error::new(Code::LocalCorrupt, message));
+            }
+        };
+        let Loaded { state, lsn, origin, .. } = loaded;
+        let log = self.start_log(claim, lsn, &state).await?;
+        let journal = Arc::new(Journal::new(Arc::clone(&self.host), state, lsn, log, None));
+        Ok(Session::local(self.host, journal, self.events, origin))
+    }
+
+    async fn hybrid(
+        self,
+        site: Site,
+        name: TenantName,
+        recovery: Recovery,
+        seed: Option<Vec<u8>>,
+    ) -> Result<Session> {
+        let settings = &self.settings;
+        let tenancy = Tenancy {
+            remote: site.remote,
+            watch: site.watch,
+            ring: Arc::clone(&settings.ring),
+            name,
+            tag: settings.tag(),
+            accept_plain: settings.accept_plain,
+        };
+        let dead = self.folder.claims();
+        let folder = Arc::clone(&self.folder);
+        let host = Arc::clone(&self.host);
+        let record = |claim| async move { blocking(&host, move || folder.record_claim(claim)).await };
+        let owner = Owner::claim(tenancy, settings.pace.check_interval, record).await?;
+        if !settings.takeover {
+            owner.await_predecessor(&dead, settings.pace.check_interval, settings.handover).await?;
+        }
+        let (loaded, parent) = self.load(&owner, recovery, seed).await?;
+        let Loaded { state, lsn, previous, origin } = loaded;
+        let owner = Arc::new(owner);
+        let (base, sealed) = {
+            let (owner, snapshot) = (Arc::clone(&owner), state.snapshot());
+            blocking(&self.host, move || owner.base(lsn, previous, &snapshot.encode())).await?
+        };
+        let head = Link { claim: owner.claim, lsn, digest: sealed.digest };
+        let base_bytes = sealed.bytes.len() as u64;
+        owner.tenancy.remote.put(&base.object(&owner.tenancy.name), sealed.bytes).await?;
+        owner.mark_live().await?;
+        let started = self.host.now();
+        if !owner.confirm().await? {
+            // Nobody was served under this claim: successors need not wait for it.
+            let _ = owner.release(head).await;
+            return Err(lost());
+        }
+        let log = match self.start_log(owner.claim, lsn, &state).await {
+            Ok(log) => log,
+            Err(error) => {
+                let _ = owner.release(head).await;
+                return Err(error);
+            }
+        };
+        let lease = settings.strict_lease.then(|| patience(settings.pace.check_interval));
+        let journal = Arc::new(Journal::new(Arc::clone(&self.host), state, lsn, log, lease));
+        journal.confirm(started);
+        journal.acknowledge(lsn);
+        let start = Start { head, base_bytes, parent };
+        let replicator = Replicator::new(
+            Arc::clone(&owner),
+            Arc::clone(&journal),
+            Arc::clone(&self.events),
+            settings.pace,
+            start,
+        );
+        Ok(Session::hybrid(self.host, journal, origin, owner, replicator))
+    }
+
+    /// Decides where the session comes from, and loads it.
+    async fn load(
+        &self,
+        owner: &Owner,
+        recovery: Recovery,
+        mut seed: Option<Vec<u8>>,
+    ) -> Result<(Loaded, Option<Claim>)> {
+        let local = match &recovery {
+            Recovery::None => Local::None,
+            Recovery::Log(log) => Local::Log { claim: log.claim, lsn: log.lsn },
+            Recovery::Damaged(damage) => Local::Damaged { claim: damage.claim, good: damage.good },
+        };
+        let mut last = None;
+        for _ in 0..SURVEYS {
+            let survey = owner.tenancy.survey().await?;
+            if survey.claims.highest() != Some(owner.claim) {
+                return Err(lost());
+            }
+            match self.attempt(owner, &survey, local, &recovery, &mut seed).await {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) => {}
+                // What looks like a loss may be a listing that a collection went through: look again before saying so.
+                Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            Error::new(Code::RemoteUnavailable, "the store changes faster than it can be read; retry later")
+        }))
+    }
+
+    async fn attempt(
+        &self,
+        owner: &Owner,
+        survey: &Survey,
+        local: Local,
+        recovery: &Recovery,
+        seed: &mut Option<Vec<u8>>,
+    ) -> Result<Option<(Loaded, Option<Claim>)>> {
+        let found = origin(survey, &owner.claim, local, self.settings.allowed)?;
+        let loaded = match (found.source, recovery) {
+            (Source::Local, Recovery::Log(log)) => {
+                let previous =
+                    Link { claim: found.parent.unwrap_or(log.claim), lsn: log.lsn, ..Link::default() };
+                let origin = Origin::local(log.unsynced_lost == 0);
+                Loaded { state: State::replay(&log.entries)?, lsn: log.lsn, previous, origin }
+            }
+            (Source::Remote(chain), _) => {
+                let parent = found.parent.unwrap_or_default();
+                tracing::debug!(objects = chain.len(), "restoring from the store");
+                match load(&owner.tenancy, survey, parent).await? {
+                    Outcome::Stale => return Ok(None),
+                    Outcome::Restored(restored) => {
+                        let Restored { state, end, clean } = *restored;
+                        Loaded { state, lsn: end.lsn, previous: end, origin: Origin::remote(clean) }
+                    }
+                }
+            }
+            (Source::Fresh | Source::Local, _) => self.fresh(seed.take())?,
+        };
+        if found.quarantine {
+            let folder = Arc::clone(&self.folder);
+            blocking(&self.host, move || folder.quarantine()).await?;
+        }
+        Ok(Some((loaded, found.parent)))
+    }
+
+    /// A session that exists nowhere: what was imported, or nothing.
+    fn fresh(&self, seed: Option<Vec<u8>>) -> Result<Loaded> {
+        let (state, lsn, origin) = match seed {
+            Some(entries) => (State::replay(&entries)?, 1, Origin::imported()),
+            None if self.settings.create => (State::default(), 0, Origin::fresh()),
+            None => {
+                let message = "there is no session of this tenant on the disk or in the store, and `onMissing: 'error'` forbids making one";
+                return Err(Error::new(Code::NotFound, message));
+            }
+        };
+        Ok(Loaded { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
+    }
+
+    /// Writes the new local log, and then removes the old one: never is there less on the disk than before.
+    async fn start_log(&self, claim: Claim, lsn: Lsn, state: &State) -> Result<Log> {
+        let (host, folder, ring) =
+            (Arc::clone(&self.host), Arc::clone(&self.folder), Arc::clone(&self.settings.ring));
+        let (tag, snapshot) = (visible_tag(&self.settings.tenant), state.snapshot());
+        blocking(&self.host, move || {
+            let log =
+                Log::start(host.as_ref(), Arc::clone(&folder), ring, tag, claim, lsn, &snapshot.encode())?;
+            folder.remove_logs_before(&log.wal)?;
+            Ok(log)
+        })
+        .await
+    }
+}

@@ -1,0 +1,221 @@
+//! Ownership: claim, wait, confirm, check, release, tombstone.
+//!
+//! At most one owner is live (I3, I8), and it rests on unique names and on LIST seeing completed PUTs alone. Claims are
+//! never taken back: whoever sees a higher one than its own has lost, for good.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::{Code, Error, Result};
+use crate::host::{random, sleep};
+use crate::id::{Claim, Lsn, OwnerId};
+use crate::name::{ClaimName, DataName, Mark, Span};
+use crate::object::{Kind, Link, Sealed, Sealer};
+use crate::plan::Claims;
+use crate::remote::Failure;
+use crate::tenancy::Tenancy;
+
+/// Where an owner stands, as one listing showed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its claim is the highest.
+    Owner,
+    /// There is a higher claim.
+    Fenced(Claim),
+    /// Its claim is not there at all, and no higher one either: the store was emptied.
+    Forgotten,
+}
+
+/// A claim, and the means to write under it.
+pub struct Owner {
+    /// Where.
+    pub tenancy: Tenancy,
+    /// The claim.
+    pub claim: Claim,
+    interval: Duration,
+    sealer: Mutex<Sealer>,
+    /// What was said about this claim. Said again it is the same bytes: a name has one content only (I1).
+    said: Mutex<BTreeMap<Mark, Bytes>>,
+}
+
+/// The error of a claimant that lost.
+pub fn lost() -> Error {
+    Error::new(
+        Code::OwnedElsewhere,
+        "another instance claimed this session while it was being opened here; wait and open again, or pass `takeover: true`",
+    )
+}
+
+impl Owner {
+    /// Claims the tenant. `record` makes the claim known to this disk before the store hears of it. `interval` is how often
+    /// this owner will look for a higher claim; successors wait by it.
+    pub async fn claim<F>(
+        tenancy: Tenancy,
+        interval: Duration,
+        record: impl FnOnce(Claim) -> F,
+    ) -> Result<Owner>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let host = tenancy.host().clone();
+        let before = tenancy.claims().await?;
+        let claim = Claim { epoch: before.next_epoch(), owner: OwnerId(random(host.as_ref())) };
+        record(claim).await?;
+        let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
+        let owner = Owner { tenancy, claim, interval, sealer, said: Mutex::default() };
+        owner.say(Mark::Claimed, Link::default()).await?;
+        // Early exit only: whoever goes on here against a higher claim is stopped at confirm.
+        if !owner.confirm().await? {
+            owner.withdraw().await;
+            return Err(lost());
+        }
+        Ok(owner)
+    }
+
+    /// Waits until the predecessor has handed over, or cannot be alive any more. `dead` are claims that this disk made in
+    /// former lives: whoever holds its lock knows that they ended.
+    pub async fn await_predecessor(
+        &self,
+        dead: &[Claim],
+        interval: Duration,
+        budget: Option<Duration>,
+    ) -> Result<()> {
+        let host = self.tenancy.host().clone();
+        let start = host.now();
+        let mut deadline = None;
+        loop {
+            let claims = self.tenancy.claims().await?;
+            if claims.highest() != Some(self.claim) {
+                return Err(lost());
+            }
+            let Some(predecessor) = claims.predecessor(&self.claim).filter(|claim| !dead.contains(claim))
+            else {
+                return Ok(());
+            };
+            let patience = match (deadline, budget) {
+                (Some(patience), _) | (None, Some(patience)) => patience,
+                // It looks once per interval; twice that and a margin later it knows, or it is not running.
+                (None, None) => patience(interval.max(self.interval_of(&predecessor).await?)),
+            };
+            deadline = Some(patience);
+            let waited = host.now().saturating_sub(start);
+            if waited >= patience {
+                return Ok(());
+            }
+            let pause = (interval / 10).clamp(Duration::from_millis(20), Duration::from_secs(1));
+            sleep(pause.min(patience - waited)).await;
+        }
+    }
+
+    async fn interval_of(&self, claim: &Claim) -> Result<Duration> {
+        let name = ClaimName { claim: *claim, mark: Mark::Claimed };
+        // A claim that is gone or does not open says nothing; one's own interval has to do.
+        let Some(object) = self.tenancy.mark(&name).await? else { return Ok(Duration::ZERO) };
+        let body = self.tenancy.open(&object)?;
+        let millis = body.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        Ok(Duration::from_millis(millis.min(600_000)))
+    }
+
+    /// Whether the claim is the highest, by a LIST that starts after this call.
+    pub async fn confirm(&self) -> Result<bool> {
+        Ok(self.tenancy.claims().await?.highest() == Some(self.claim))
+    }
+
+    /// Where this owner stands, asked once.
+    pub async fn check(&self) -> std::result::Result<Standing, Failure> {
+        Ok(self.standing(&self.tenancy.watch.claims(&self.tenancy.name).await?))
+    }
+
+    /// Where this owner stands among `claims`.
+    pub fn standing(&self, claims: &Claims) -> Standing {
+        match claims.highest() {
+            Some(highest) if highest == self.claim => Standing::Owner,
+            Some(highest) if highest > self.claim => Standing::Fenced(highest),
+            _ => Standing::Forgotten,
+        }
+    }
+
+    /// Seals a base at `lsn`.
+    pub fn base(&self, lsn: Lsn, previous: Link, entries: &[u8]) -> Result<(DataName, Sealed)> {
+        let sealed = self.seal(Kind::Base, (lsn, lsn), previous, entries)?;
+        Ok((DataName { claim: self.claim, span: Span::Base(lsn), digest: sealed.digest.short() }, sealed))
+    }
+
+    /// Seals the segment `first..=last`.
+    pub fn segment(
+        &self,
+        first: Lsn,
+        last: Lsn,
+        previous: Link,
+        entries: &[u8],
+    ) -> Result<(DataName, Sealed)> {
+        let sealed = self.seal(Kind::Segment, (first, last), previous, entries)?;
+        Ok((
+            DataName { claim: self.claim, span: Span::Segment(first, last), digest: sealed.digest.short() },
+            sealed,
+        ))
+    }
+
+    /// Says that this claim has a base.
+    pub async fn mark_live(&self) -> Result<()> {
+        self.say(Mark::Live, Link::default()).await
+    }
+
+    /// Says that this claim ended at `end`, and that nothing of it will follow.
+    pub async fn release(&self, end: Link) -> Result<()> {
+        self.say(Mark::Released, end).await
+    }
+
+    /// Says that the session is deleted: nothing at or below this claim comes back (I10).
+    pub async fn bury(&self) -> Result<()> {
+        self.say(Mark::Deleted, Link::default()).await
+    }
+
+    async fn say(&self, mark: Mark, end: Link) -> Result<()> {
+        let (name, bytes) = self.mark(mark, end)?;
+        self.tenancy.remote.put(&name, bytes).await
+    }
+
+    /// The object that says `mark` about this claim.
+    pub fn mark(&self, mark: Mark, end: Link) -> Result<(String, Bytes)> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = match said.get(&mark) {
+            Some(bytes) => bytes.clone(),
+            None => {
+                let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX).to_le_bytes();
+                let (kind, body) = match mark {
+                    Mark::Claimed => (Kind::Claim, &interval[..]),
+                    Mark::Live => (Kind::Live, &[][..]),
+                    Mark::Released => (Kind::Released, &[][..]),
+                    Mark::Deleted => (Kind::Deleted, &[][..]),
+                };
+                let sealed = self.seal(kind, (end.lsn, end.lsn), end, body)?;
+                said.entry(mark).or_insert(sealed.bytes).clone()
+            }
+        };
+        Ok((self.mark_name(mark), bytes))
+    }
+
+    /// Removes a claim that lost before it went live. It is garbage, so nobody minds if this fails.
+    async fn withdraw(&self) {
+        let _ = self.tenancy.remote.delete(vec![self.mark_name(Mark::Claimed)]).await;
+    }
+
+    fn mark_name(&self, mark: Mark) -> String {
+        ClaimName { claim: self.claim, mark }.object(&self.tenancy.name)
+    }
+
+    fn seal(&self, kind: Kind, span: (Lsn, Lsn), previous: Link, body: &[u8]) -> Result<Sealed> {
+        let wall_ms = self.tenancy.host().wall_ms();
+        let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
+        sealer.seal(kind, span, previous, wall_ms, body)
+    }
+}
+
+/// How long a predecessor that looks every `interval` may go on without noticing.
+pub fn patience(interval: Duration) -> Duration {
+    interval * 2 + interval / 4 + Duration::from_millis(500)
+}

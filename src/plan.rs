@@ -1,0 +1,301 @@
+//! Decisions: who owns, where a session comes from, what to load and what may be deleted.
+//!
+//! Pure functions from listings to answers, without time, chance or I/O. They carry I2 (the highest claim stays), I9 (only
+//! what a kept base dominates is deleted), I10 (nothing at or below a tombstone comes back) and I17 (never silently fresh,
+//! never silently old).
+
+use std::collections::BTreeMap;
+
+use crate::error::{Code, Error, Result};
+use crate::id::{Claim, Lsn};
+use crate::name::{ClaimName, DataName, Mark, Span};
+
+/// What is said about one claim.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// It has, or had, a base.
+    pub live: bool,
+    /// It ended cleanly.
+    pub released: bool,
+    /// The session was deleted under it.
+    pub deleted: bool,
+}
+
+/// The claims of one tenant, as one listing showed them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims(BTreeMap<Claim, Marks>);
+
+impl FromIterator<ClaimName> for Claims {
+    fn from_iter<T: IntoIterator<Item = ClaimName>>(names: T) -> Self {
+        let mut claims = BTreeMap::<Claim, Marks>::new();
+        for ClaimName { claim, mark } in names {
+            let marks = claims.entry(claim).or_default();
+            match mark {
+                Mark::Claimed => {}
+                Mark::Live => marks.live = true,
+                Mark::Released => marks.released = true,
+                Mark::Deleted => marks.deleted = true,
+            }
+        }
+        Claims(claims)
+    }
+}
+
+impl Claims {
+    /// The highest claim: the owner, or whoever is about to be.
+    pub fn highest(&self) -> Option<Claim> {
+        self.0.keys().next_back().copied()
+    }
+
+    /// The epoch that a new claim takes.
+    pub fn next_epoch(&self) -> u64 {
+        self.highest().map_or(1, |claim| claim.epoch.saturating_add(1))
+    }
+
+    /// The highest tombstone: nothing at or below it may come back.
+    pub fn floor(&self) -> Option<Claim> {
+        self.0.iter().rev().find(|(_, marks)| marks.deleted).map(|(claim, _)| *claim)
+    }
+
+    /// What is said about `claim`.
+    pub fn marks(&self, claim: &Claim) -> Marks {
+        self.0.get(claim).copied().unwrap_or_default()
+    }
+
+    /// The last owner before `me` that went live and may still be alive: it has not released.
+    pub fn predecessor(&self, me: &Claim) -> Option<Claim> {
+        let (claim, marks) = self.0.range(..me).rev().find(|(_, marks)| marks.live || marks.deleted)?;
+        (!marks.released && !marks.deleted).then_some(*claim)
+    }
+
+    fn highest_live(&self, below: &Claim, above: Option<Claim>) -> Option<Claim> {
+        let live = self.0.range(..below).rev().find(|(_, marks)| marks.live).map(|(claim, _)| *claim);
+        live.filter(|claim| above.is_none_or(|floor| *claim > floor))
+    }
+}
+
+/// All that a listing of the store said about a tenant: claims first, data afterwards. The order matters: a base is
+/// stored before its claim is marked live, so whoever sees the mark and then lists the data sees the base.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// The claims.
+    pub claims: Claims,
+    /// The data.
+    pub data: Vec<DataName>,
+}
+
+/// What the local disk had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Local {
+    /// No log.
+    None,
+    /// A log that reads, up to an LSN.
+    Log { claim: Claim, lsn: Lsn },
+    /// A log that is damaged after an LSN (0 when nothing of it reads).
+    Damaged { claim: Option<Claim>, good: Lsn },
+}
+
+impl Local {
+    fn claim(&self) -> Option<Claim> {
+        match *self {
+            Local::None => None,
+            Local::Log { claim, .. } => Some(claim),
+            Local::Damaged { claim, .. } => claim,
+        }
+    }
+}
+
+/// What the user allowed, beyond the safe defaults.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allowed {
+    /// Start anew although the session was deleted.
+    pub fresh: bool,
+    /// Trust the local log although the store has lost its history.
+    pub seed_from_disk: bool,
+}
+
+/// Where a session comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Nothing exists anywhere.
+    Fresh,
+    /// The local log, which is at least as new as the store.
+    Local,
+    /// The store: these objects, in this order.
+    Remote(Vec<DataName>),
+}
+
+/// Where a session comes from, and after whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// What to load.
+    pub source: Source,
+    /// The claim whose history goes on.
+    pub parent: Option<Claim>,
+    /// The local log is not part of that history: set it aside.
+    pub quarantine: bool,
+}
+
+fn vanished(what: &str) -> Error {
+    Error::new(
+        Code::RemoteCorrupt,
+        format!(
+            "{what}: the history of this session vanished from the store. Restore the bucket's objects, or see the runbook"
+        ),
+    )
+}
+
+/// Decides where the session of `me` comes from: the table of `docs/protocol.md`.
+pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Result<Origin> {
+    let floor = survey.claims.floor().filter(|floor| floor < me);
+    let alive = |claim: &Claim| floor.is_none_or(|floor| *claim > floor);
+    let parent = survey
+        .data
+        .iter()
+        .filter(|name| matches!(name.span, Span::Base(_)) && name.claim < *me && alive(&name.claim));
+    let parent = parent.map(|name| name.claim).max();
+    // A damaged log of unknown claim is kept in sight: it may be all that is left.
+    let known = local != Local::None && local.claim().is_none_or(|claim| alive(&claim));
+    if let Some(newest) = survey.claims.highest_live(me, floor)
+        && parent.is_none_or(|parent| parent < newest)
+        && !(allowed.seed_from_disk && matches!(local, Local::Log { .. }) && known)
+    {
+        return Err(vanished("the newest owner's data is missing"));
+    }
+    let Some(parent) = parent else { return without_remote(survey, local, known, allowed) };
+    let ahead = local.claim().is_some_and(|claim| claim > parent && claim < *me);
+    if ahead && !allowed.seed_from_disk {
+        return Err(vanished("the local log continues an owner whose data is missing"));
+    }
+    if ahead && matches!(local, Local::Log { .. }) {
+        return Ok(Origin { source: Source::Local, parent: Some(parent), quarantine: false });
+    }
+    let chain = chain(&survey.data, parent)?;
+    let reached = chain.last().map_or(0, |name| name.span.last());
+    let remote = |quarantine| Ok(Origin { source: Source::Remote(chain), parent: Some(parent), quarantine });
+    match local {
+        Local::Log { claim, lsn } if claim == parent && lsn >= reached => {
+            Ok(Origin { source: Source::Local, parent: Some(parent), quarantine: false })
+        }
+        Local::Damaged { claim, good } if claim == Some(parent) && good > reached => Err(Error::new(
+            Code::LocalCorrupt,
+            format!(
+                "the local log is damaged after LSN {good} and the store reaches only LSN {reached}; see the runbook"
+            ),
+        )),
+        Local::None => remote(false),
+        Local::Log { .. } | Local::Damaged { .. } => remote(true),
+    }
+}
+
+fn without_remote(survey: &Survey, local: Local, known: bool, allowed: Allowed) -> Result<Origin> {
+    let from = |source, quarantine| Ok(Origin { source, parent: None, quarantine });
+    match local {
+        // Epoch 0 was never in a store: a session that was local so far.
+        Local::Log { claim, .. } if known && (claim.epoch == 0 || allowed.seed_from_disk) => {
+            from(Source::Local, false)
+        }
+        Local::Log { .. } if known => {
+            Err(vanished("the local log was replicated, and the store holds none of it"))
+        }
+        Local::Damaged { good, .. } if known => Err(Error::new(
+            Code::LocalCorrupt,
+            format!(
+                "the local log is damaged after LSN {good} and the store holds nothing of it; see the runbook"
+            ),
+        )),
+        _ if survey.claims.floor().is_some() && !allowed.fresh => Err(Error::new(
+            Code::Deleted,
+            "this session was logged out or deleted; pass `fresh: true` to pair again",
+        )),
+        _ => from(Source::Fresh, local != Local::None),
+    }
+}
+
+/// The objects that rebuild the last state of `claim`: its newest base and the segments after it, without a hole.
+pub fn chain(data: &[DataName], claim: Claim) -> Result<Vec<DataName>> {
+    chains(data, claim).into_iter().next().ok_or_else(|| vanished("no base"))?
+}
+
+/// The ways to rebuild the last state of `claim`: from its newest base, then from each older one that is still there.
+pub fn chains(data: &[DataName], claim: Claim) -> Vec<Result<Vec<DataName>>> {
+    let mut own: Vec<DataName> = data.iter().filter(|name| name.claim == claim).copied().collect();
+    own.sort_unstable_by_key(|name| (name.span.last(), name.span));
+    let bases = own.iter().rev().filter(|name| matches!(name.span, Span::Base(_)));
+    bases.map(|base| follow(*base, &own)).collect()
+}
+
+fn follow(base: DataName, own: &[DataName]) -> Result<Vec<DataName>> {
+    let mut chain = vec![base];
+    let mut reached = base.span.last();
+    for name in own {
+        if let Span::Segment(first, last) = name.span
+            && last > reached
+        {
+            if first != reached + 1 || last < first {
+                let message =
+                    format!("the store has a hole: LSN {reached} is followed by {first}; see the runbook");
+                return Err(Error::new(Code::RemoteCorrupt, message));
+            }
+            chain.push(*name);
+            reached = last;
+        }
+    }
+    // A base beyond the segments says that this history went further than this chain.
+    match own.last() {
+        Some(newest) if newest.span.last() > reached => Err(Error::new(
+            Code::RemoteCorrupt,
+            format!(
+                "the store reaches LSN {} only with a base that does not open; see the runbook",
+                newest.span.last()
+            ),
+        )),
+        _ => Ok(chain),
+    }
+}
+
+/// What may be deleted by `me`, which is live: all that two kept bases dominate. The kept ones are my newest and my second
+/// newest; before I have a second, the base of `parent`, my predecessor, with its segments and marks.
+///
+/// Safe without time (I9): a reader that may still act claims above me and lists the data after its claim. Either it sees
+/// my base and needs nothing older, or it misses an object, lists again, and then sees it.
+pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>) -> (Vec<DataName>, Vec<ClaimName>) {
+    let mut bases: Vec<Lsn> =
+        survey.data.iter().filter(|name| name.claim == *me).filter_map(base_lsn).collect();
+    bases.sort_unstable();
+    let second = bases.len().checked_sub(2).and_then(|at| bases.get(at)).copied();
+    let kept = if second.is_some() { None } else { parent };
+    let lower = |claim: &Claim| claim < me && Some(*claim) != kept;
+    let data = survey.data.iter().filter(|name| {
+        let older = second.is_some_and(|second| match name.span {
+            Span::Base(lsn) => lsn < second,
+            Span::Segment(_, last) => last <= second,
+        });
+        !bases.is_empty() && (lower(&name.claim) || (name.claim == *me && older))
+    });
+    let floor = survey.claims.floor();
+    let marks = survey.claims.0.iter().filter(|(claim, _)| !bases.is_empty() && lower(claim)).flat_map(
+        |(claim, marks)| {
+            let deleted = marks.deleted && Some(*claim) != floor;
+            [
+                (true, Mark::Claimed),
+                (marks.live, Mark::Live),
+                (marks.released, Mark::Released),
+                (deleted, Mark::Deleted),
+            ]
+            .into_iter()
+            .filter_map(move |(there, mark)| there.then_some(ClaimName { claim: *claim, mark }))
+        },
+    );
+    (data.copied().collect(), marks.collect())
+}
+
+fn base_lsn(name: &DataName) -> Option<Lsn> {
+    match name.span {
+        Span::Base(lsn) => Some(lsn),
+        Span::Segment(..) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

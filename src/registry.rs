@@ -1,0 +1,205 @@
+//! The process-wide registry: handles, sessions opened more than once, and the stores they share.
+//!
+//! Opening a tenant again in one process shares one backing state by reference count; reconnecting code does so all the
+//! time. A session that has ended (fenced, deleted) is closed and opened anew. Handles are numbers, valid in every thread
+//! and environment of the process.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dashmap::DashMap;
+
+use crate::disk::Disk;
+use crate::error::{Code, Error, Result};
+use crate::event::{Event, EventSink};
+use crate::host::Host;
+use crate::journal::Life;
+use crate::open::{Settings, Site, open};
+use crate::remote::memory::Memory;
+use crate::remote::{Directory, Remote, Store};
+use crate::session::Session;
+use crate::watch::Watch;
+
+/// Names one open of a tenant. Never reused.
+pub type Handle = u32;
+
+/// Which store, as configured.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum StoreSpec {
+    /// A directory as the bucket.
+    Directory(PathBuf),
+    /// In the memory of this process, by name: for tests.
+    Memory(String),
+}
+
+/// What one open asks for.
+pub struct Request {
+    /// The session's settings; its site is filled in from `store`.
+    pub settings: Settings,
+    /// The store, if any.
+    pub store: Option<StoreSpec>,
+    /// What to start with if the session exists nowhere.
+    pub seed: Option<Vec<u8>>,
+    /// Who is told what happens.
+    pub listener: EventSink,
+}
+
+/// What came of an open.
+pub struct Opened {
+    /// Names it.
+    pub handle: Handle,
+    /// The session, perhaps shared with other opens.
+    pub session: Arc<Session>,
+    /// Whether it was open already.
+    pub shared: bool,
+}
+
+/// Those who listen to one session.
+#[derive(Default)]
+struct Listeners(Mutex<Vec<(Handle, EventSink)>>);
+
+impl Listeners {
+    fn list(&self) -> std::sync::MutexGuard<'_, Vec<(Handle, EventSink)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, event: &Event) {
+        for (_, listener) in self.list().iter() {
+            listener(event.clone());
+        }
+    }
+}
+
+struct Shared {
+    session: Arc<Session>,
+    listeners: Arc<Listeners>,
+    store: Option<StoreSpec>,
+    opens: usize,
+}
+
+type Slot = Arc<tokio::sync::Mutex<Option<Shared>>>;
+
+struct Open {
+    session: Arc<Session>,
+    slot: Slot,
+}
+
+/// All sessions of a process.
+pub struct Registry {
+    host: Arc<dyn Host>,
+    disk: Arc<dyn Disk>,
+    slots: DashMap<PathBuf, Slot>,
+    handles: DashMap<Handle, Open>,
+    sites: Mutex<HashMap<StoreSpec, Site>>,
+    next: AtomicU32,
+}
+
+/// How long an ended session may take to let go when its tenant is opened again.
+const LET_GO: Duration = Duration::from_secs(10);
+
+impl Registry {
+    /// An empty registry.
+    pub fn new(host: Arc<dyn Host>, disk: Arc<dyn Disk>) -> Registry {
+        Registry {
+            host,
+            disk,
+            slots: DashMap::new(),
+            handles: DashMap::new(),
+            sites: Mutex::default(),
+            next: AtomicU32::new(1),
+        }
+    }
+
+    /// Opens a tenant, or shares it if it is open already.
+    pub async fn open(&self, request: Request) -> Result<Opened> {
+        let Request { mut settings, store, seed, listener } = request;
+        let slot = self.slots.entry(settings.folder.clone()).or_default().clone();
+        let mut shared = slot.lock().await;
+        let handle = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Some(open) = shared.as_mut() {
+            if open.session.journal().progress().life == Life::Live {
+                if open.store != store {
+                    return Err(Error::new(
+                        Code::InvalidOption,
+                        "this tenant is open in this process with another store",
+                    ));
+                }
+                open.opens += 1;
+                open.listeners.list().push((handle, listener));
+                let session = Arc::clone(&open.session);
+                self.handles.insert(handle, Open { session: Arc::clone(&session), slot: Arc::clone(&slot) });
+                return Ok(Opened { handle, session, shared: true });
+            }
+            // It has ended; what it could not store is in its log, or lost its claim.
+            if let Err(error) = open.session.close(LET_GO).await {
+                tracing::warn!(%error, "closing an ended session");
+            }
+            *shared = None;
+        }
+        settings.site = store.as_ref().map(|spec| self.site(spec)).transpose()?;
+        let listeners = Arc::new(Listeners::default());
+        listeners.list().push((handle, listener));
+        let events: EventSink = {
+            let listeners = Arc::clone(&listeners);
+            Arc::new(move |event| listeners.tell(&event))
+        };
+        let session =
+            Arc::new(open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, seed, events).await?);
+        *shared = Some(Shared { session: Arc::clone(&session), listeners, store, opens: 1 });
+        self.handles.insert(handle, Open { session: Arc::clone(&session), slot: Arc::clone(&slot) });
+        Ok(Opened { handle, session, shared: false })
+    }
+
+    fn site(&self, spec: &StoreSpec) -> Result<Site> {
+        let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(site) = sites.get(spec) {
+            return Ok(site.clone());
+        }
+        let store: Arc<dyn Store> = match spec {
+            StoreSpec::Directory(path) => Arc::new(Directory::open(path)?),
+            StoreSpec::Memory(_) => Arc::new(Memory::default()),
+        };
+        let remote = Remote::new(store, Arc::clone(&self.host));
+        let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
+        sites.insert(spec.clone(), site.clone());
+        Ok(site)
+    }
+
+    /// The session behind `handle`.
+    pub fn session(&self, handle: Handle) -> Result<Arc<Session>> {
+        match self.handles.get(&handle) {
+            Some(open) => Ok(Arc::clone(&open.session)),
+            None => Err(Error::new(Code::Closed, "this session was closed; open it again")),
+        }
+    }
+
+    /// Gives an open back; the last one closes the session. Others only flush.
+    pub async fn close(&self, handle: Handle, timeout: Duration) -> Result<()> {
+        // Closing twice is no mistake.
+        let Some((_, open)) = self.handles.remove(&handle) else { return Ok(()) };
+        let mut slot = open.slot.lock().await;
+        let Some(shared) = slot.as_mut().filter(|shared| Arc::ptr_eq(&shared.session, &open.session)) else {
+            return Ok(());
+        };
+        shared.listeners.list().retain(|(listener, _)| *listener != handle);
+        shared.opens -= 1;
+        if shared.opens > 0 {
+            let life = shared.session.journal().progress().life;
+            drop(slot);
+            return if life == Life::Live { open.session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
+        }
+        let closed = open.session.close(timeout).await;
+        *slot = None;
+        closed
+    }
+
+    /// Deletes the session behind `handle`, for all who have it open.
+    pub async fn delete(&self, handle: Handle) -> Result<()> {
+        let session = self.session(handle)?;
+        session.delete().await?;
+        self.close(handle, LET_GO).await
+    }
+}

@@ -1,0 +1,93 @@
+//! A directory as the bucket: for trying out, for tests, and for mounts that several machines share.
+//!
+//! The object store library does the work: temporary file, sync, rename, sync of the parent.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, ObjectStoreExt, path};
+
+use super::{Failure, Meaning, Store};
+use crate::error::{Code, Error, Result};
+
+/// A directory as the bucket.
+pub struct Directory {
+    files: LocalFileSystem,
+}
+
+impl Directory {
+    /// Opens the directory at `path`, which is made if it does not exist.
+    pub fn open(path: &Path) -> Result<Directory> {
+        let failed = |what: &str, detail: String| {
+            Error::new(Code::RemoteUnavailable, format!("the bucket directory cannot be {what}: {detail}"))
+        };
+        private_dir(path).map_err(|error| failed("made", error.kind().to_string()))?;
+        let files =
+            LocalFileSystem::new_with_prefix(path).map_err(|_| failed("opened", "not a directory".into()))?;
+        Ok(Directory { files: files.with_fsync(true) })
+    }
+}
+
+fn private_dir(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Says what a failed file operation means, without the path, which holds the tenant.
+fn failure(error: object_store::Error) -> Failure {
+    let (meaning, detail) = match &error {
+        object_store::Error::PermissionDenied { .. } => (Meaning::Denied, "permission denied"),
+        object_store::Error::NotFound { .. } => (Meaning::NotConfigured, "the directory is gone"),
+        object_store::Error::InvalidPath { .. } => (Meaning::Impossible, "the name is not allowed"),
+        _ => (Meaning::Transient, "a file operation failed"),
+    };
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            return Failure { meaning, detail: format!("{detail}: {}", io.kind()) };
+        }
+        source = inner.source();
+    }
+    Failure { meaning, detail: detail.into() }
+}
+
+#[async_trait]
+impl Store for Directory {
+    async fn put(&self, name: &str, bytes: Bytes) -> std::result::Result<(), Failure> {
+        self.files.put(&path::Path::from(name), bytes.into()).await.map(|_| ()).map_err(failure)
+    }
+
+    async fn get(&self, name: &str) -> std::result::Result<Option<Bytes>, Failure> {
+        match self.files.get(&path::Path::from(name)).await {
+            Ok(found) => found.bytes().await.map(Some).map_err(failure),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    async fn list(&self, folder: &str, prefix: &str) -> std::result::Result<Vec<String>, Failure> {
+        let listing = self.files.list(Some(&path::Path::from(folder)));
+        let names =
+            listing.try_filter_map(|meta| async move { Ok(meta.location.filename().map(str::to_owned)) });
+        let names: Vec<String> = names.try_collect().await.map_err(failure)?;
+        Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    async fn delete(&self, names: Vec<String>) -> std::result::Result<(), Failure> {
+        let names = futures::stream::iter(names.into_iter().map(|name| Ok(path::Path::from(name))));
+        let mut gone = self.files.delete_stream(names.boxed());
+        while let Some(answer) = gone.next().await {
+            match answer {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(failure(error)),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,471 @@
+//! The replicator: ships what changed, acknowledges it, and keeps the store small.
+//!
+//! Segments go up strictly one after another (I5). An LSN is acknowledged only when its segment is stored *and* a later
+//! LIST shows this owner's claim as the highest (I4). An outage ends nothing: what cannot be stored is tried again, the
+//! dirty set grows with the keys and not with time, and one segment catches up.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::{Code, Error, Result};
+use crate::event::{Event, EventSink};
+use crate::host::{blocking, sleep};
+use crate::id::{Claim, Lsn};
+use crate::journal::{Cut, Journal, Life, Urgency};
+use crate::name::{ClaimName, Mark};
+use crate::object::Link;
+use crate::owner::{Owner, Standing, patience};
+use crate::plan::dominated;
+use crate::remote::Failure;
+use crate::state::Snapshot;
+
+/// Segments after which a base is worth its bytes, whatever their size.
+const MAX_SEGMENTS: usize = 256;
+/// The longest pause between tries during an outage.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+/// How fast things go.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Least time between two segments.
+    pub flush_interval: Duration,
+    /// How long the first change after a quiet time waits for company.
+    pub debounce: Duration,
+    /// Least often that ownership is checked.
+    pub check_interval: Duration,
+}
+
+/// How replication fares.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    /// Whether the store fails at the moment.
+    pub degraded: bool,
+    /// The last failure, even if it has passed.
+    pub last_error: Option<Error>,
+    /// When the last acknowledgement came, in milliseconds since 1970.
+    pub last_backup_ms: Option<u64>,
+    /// Whether everything accepted here was stored before a newer owner went on.
+    pub handed_over: bool,
+    /// Segments stored.
+    pub segments: u64,
+    /// Bases stored, the opening one included.
+    pub bases: u64,
+    /// Bytes stored.
+    pub bytes: u64,
+}
+
+/// What is known when a session opens.
+pub struct Start {
+    /// The opening base.
+    pub head: Link,
+    /// Its size in the store.
+    pub base_bytes: u64,
+    /// The claim that it continues.
+    pub parent: Option<Claim>,
+}
+
+/// A sealed segment: a retry sends the same bytes under the same name.
+#[derive(Clone)]
+struct Shipment {
+    name: String,
+    bytes: Bytes,
+    /// The end of the chain once it is stored.
+    end: Link,
+}
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Go,
+    Stop,
+}
+
+enum Step {
+    Ship,
+    Check,
+    Leave,
+    Stop,
+}
+
+/// Ships one tenant's changes.
+pub struct Replicator {
+    owner: Arc<Owner>,
+    journal: Arc<Journal>,
+    events: EventSink,
+    health: Arc<Mutex<Health>>,
+    pace: Pace,
+    parent: Option<Claim>,
+    /// The end of the chain in the store.
+    head: Link,
+    /// A segment that is sealed and not known to be stored.
+    on_the_way: Option<Shipment>,
+    base_bytes: u64,
+    segments: usize,
+    segment_bytes: u64,
+    shipped_at: Option<Duration>,
+    /// How long the last segment took: a slow store is asked less often.
+    took: Duration,
+    checked_at: Duration,
+    noticed_at: Option<Duration>,
+}
+
+impl Replicator {
+    /// A replicator that goes on after the opening base.
+    pub fn new(
+        owner: Arc<Owner>,
+        journal: Arc<Journal>,
+        events: EventSink,
+        pace: Pace,
+        start: Start,
+    ) -> Replicator {
+        let health = Health { bases: 1, bytes: start.base_bytes, ..Health::default() };
+        let checked_at = owner.tenancy.host().now();
+        Replicator {
+            owner,
+            journal,
+            events,
+            health: Arc::new(Mutex::new(health)),
+            pace,
+            parent: start.parent,
+            head: start.head,
+            on_the_way: None,
+            base_bytes: start.base_bytes,
+            segments: 0,
+            segment_bytes: 0,
+            shipped_at: None,
+            took: Duration::ZERO,
+            checked_at,
+            noticed_at: None,
+        }
+    }
+
+    /// Where to look how it fares.
+    pub fn health(&self) -> Arc<Mutex<Health>> {
+        Arc::clone(&self.health)
+    }
+
+    /// Works until the session ends.
+    pub async fn run(mut self) {
+        if let Err(error) = self.work().await {
+            tracing::error!(%error, "replication stopped");
+            self.note(|health| health.last_error = Some(error.clone()));
+            (self.events)(Event::Failed(error));
+            self.journal.end(Life::Poisoned);
+        }
+    }
+
+    async fn work(&mut self) -> Result<()> {
+        self.collect().await;
+        loop {
+            let flow = match self.next().await? {
+                Step::Ship => self.ship().await?,
+                Step::Check => self.acknowledge(None, false).await?,
+                Step::Leave => self.leave().await?,
+                Step::Stop => Flow::Stop,
+            };
+            if flow == Flow::Stop {
+                return Ok(());
+            }
+            self.maintain().await;
+        }
+    }
+
+    /// Rewrites the local log when it is due. A failure is told, and nothing is lost by it.
+    async fn maintain(&self) {
+        if let Err(error) = self.journal.roll_if_due().await {
+            (self.events)(Event::Failed(error));
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.owner.tenancy.host().now()
+    }
+
+    async fn next(&mut self) -> Result<Step> {
+        loop {
+            let life = self.journal.progress().life;
+            if life.is_over() {
+                return Ok(Step::Stop);
+            }
+            if life == Life::Closing {
+                return Ok(Step::Leave);
+            }
+            let now = self.now();
+            let ship_at = match self.journal.pending()? {
+                None => {
+                    self.noticed_at = None;
+                    None
+                }
+                Some(Urgency::Now) => Some(now),
+                Some(Urgency::Soon) => {
+                    let noticed = *self.noticed_at.get_or_insert(now);
+                    let interval = self.pace.flush_interval.max(self.took * 2);
+                    Some(
+                        (noticed + self.pace.debounce)
+                            .max(self.shipped_at.map_or(Duration::ZERO, |at| at + interval)),
+                    )
+                }
+            };
+            if ship_at.is_some_and(|at| at <= now) {
+                self.noticed_at = None;
+                return Ok(Step::Ship);
+            }
+            let check_at = self.checked_at + self.pace.check_interval;
+            if check_at <= now {
+                return Ok(Step::Check);
+            }
+            let pause = ship_at.unwrap_or(check_at).min(check_at) - now;
+            tokio::select! {
+                biased;
+                () = self.journal.wake.notified() => {}
+                () = sleep(pause) => {}
+            }
+            self.maintain().await;
+        }
+    }
+
+    async fn ship(&mut self) -> Result<Flow> {
+        let worth_a_base =
+            self.segments + 1 >= MAX_SEGMENTS || self.segment_bytes > self.base_bytes.max(64 << 10);
+        let Some(cut) = self.journal.cut(|_| worth_a_base)? else { return Ok(Flow::Go) };
+        let began = self.now();
+        self.shipped_at = Some(began);
+        let Shipment { name, bytes, end } = self.load(&cut)?;
+        let len = bytes.len() as u64;
+        if self.store(&name, bytes).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        self.landed();
+        let flow = self.acknowledge(Some((end.lsn, len)), true).await?;
+        self.took = self.now().saturating_sub(began);
+        match cut.base {
+            Some(base) if flow == Flow::Go => self.checkpoint(cut.last, base).await,
+            _ => Ok(flow),
+        }
+    }
+
+    /// Seals a cut. It stays on the way until it has landed: nothing may be stored after it before it is (I5).
+    fn load(&mut self, cut: &Cut) -> Result<Shipment> {
+        let (name, sealed) = self.owner.segment(cut.first, cut.last, self.head, &cut.entries)?;
+        let end = Link { claim: self.owner.claim, lsn: cut.last, digest: sealed.digest };
+        let shipment = Shipment { name: name.object(&self.owner.tenancy.name), bytes: sealed.bytes, end };
+        self.on_the_way = Some(shipment.clone());
+        Ok(shipment)
+    }
+
+    /// What was on the way is stored.
+    fn landed(&mut self) {
+        let Some(Shipment { bytes, end, .. }) = self.on_the_way.take() else { return };
+        let bytes = bytes.len() as u64;
+        self.head = end;
+        self.segments += 1;
+        self.segment_bytes += bytes;
+        self.note(|health| {
+            health.segments += 1;
+            health.bytes += bytes;
+        });
+    }
+
+    /// Stores an object, however long it takes; stops when the session ends or a newer owner shows up meanwhile.
+    async fn store(&mut self, name: &str, bytes: Bytes) -> Result<Flow> {
+        let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
+        loop {
+            match self.owner.tenancy.remote.put_once(name, bytes.clone()).await {
+                Ok(()) => return Ok(Flow::Go),
+                Err(failure) => {
+                    let planned = delays.next().unwrap_or(MAX_PAUSE);
+                    if self.suffer(&failure, planned).await == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+            }
+            // A store may refuse writes and still list: a successor must not have to wait for us.
+            if self.checked_at + self.pace.check_interval <= self.now()
+                && let Ok(Standing::Fenced(_)) = self.owner.check().await
+            {
+                return self.hand_over().await;
+            }
+        }
+    }
+
+    /// Checks ownership, and acknowledges `shipped` if it still holds. A check that nobody waits for is not `needed`: it is
+    /// given up when the store does not answer.
+    async fn acknowledge(&mut self, shipped: Option<(Lsn, u64)>, needed: bool) -> Result<Flow> {
+        let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
+        loop {
+            let started = self.now();
+            match self.owner.check().await {
+                Ok(Standing::Owner) => {
+                    self.checked_at = started;
+                    self.journal.confirm(started);
+                    if let Some((lsn, bytes)) = shipped {
+                        self.journal.acknowledge(lsn);
+                        let wall_ms = self.owner.tenancy.host().wall_ms();
+                        self.note(|health| health.last_backup_ms = Some(wall_ms));
+                        (self.events)(Event::Backup { lsn, bytes });
+                    }
+                    self.recover();
+                    return Ok(Flow::Go);
+                }
+                Ok(Standing::Fenced(_)) => return self.hand_over().await,
+                Ok(Standing::Forgotten) => {
+                    if self.refill().await? == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+                Err(failure) => {
+                    let planned = delays.next().unwrap_or(MAX_PAUSE);
+                    if self.suffer(&failure, planned).await == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                    if !needed {
+                        self.checked_at = self.now();
+                        return Ok(Flow::Go);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells of a failure once, and waits before the next try.
+    async fn suffer(&mut self, failure: &Failure, planned: Duration) -> Flow {
+        let error = failure.error("replicating");
+        let first = {
+            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+            health.last_error = Some(error.clone());
+            !std::mem::replace(&mut health.degraded, true)
+        };
+        if first {
+            tracing::warn!(%error, "the store fails; going on locally");
+            (self.events)(Event::Degraded(error));
+        }
+        let mut progress = self.journal.follow();
+        tokio::select! {
+            biased;
+            _ = progress.wait_for(|progress| progress.life.is_over()) => Flow::Stop,
+            () = sleep(failure.pause(planned)) => Flow::Go,
+        }
+    }
+
+    fn recover(&self) {
+        let was = {
+            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut health.degraded, false)
+        };
+        if was {
+            let lsn = self.journal.progress().stored;
+            tracing::info!(lsn, "the store answers again");
+            (self.events)(Event::Recovered { lsn });
+        }
+    }
+
+    /// A newer owner waits: accept nothing more, store what was accepted, and say that this is all.
+    async fn hand_over(&mut self) -> Result<Flow> {
+        self.journal.end(Life::Fenced);
+        tracing::warn!("a newer instance owns this session");
+        (self.events)(Event::Fenced);
+        // The successor waits no longer than this; nor do we.
+        let budget = patience(self.pace.check_interval);
+        let work = async {
+            loop {
+                let shipment = match self.on_the_way.clone() {
+                    Some(shipment) => shipment,
+                    None => match self.journal.cut(|_| false)? {
+                        Some(cut) => self.load(&cut)?,
+                        None => break,
+                    },
+                };
+                self.owner.tenancy.remote.put(&shipment.name, shipment.bytes).await?;
+                self.landed();
+            }
+            self.owner.release(self.head).await
+        };
+        let done = tokio::time::timeout(budget, work).await;
+        let handed_over = matches!(done, Ok(Ok(())));
+        self.note(|health| health.handed_over = handed_over);
+        Ok(Flow::Stop)
+    }
+
+    /// The store lost everything of this session, and no newer owner is there: write it all again, from memory.
+    async fn refill(&mut self) -> Result<Flow> {
+        let error = Error::new(
+            Code::RemoteCorrupt,
+            "the store was emptied under a running session; its state is being stored again",
+        );
+        tracing::error!(%error, "refilling the store");
+        (self.events)(Event::Failed(error));
+        let (name, bytes) = self.owner.mark(Mark::Claimed, Link::default())?;
+        if self.store(&name, bytes).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        let (lsn, base) = self.journal.cut_base()?;
+        self.head.lsn = lsn;
+        if self.put_base(lsn, base).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        let (name, bytes) = self.owner.mark(Mark::Live, Link::default())?;
+        self.store(&name, bytes).await
+    }
+
+    async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
+        let flow = self.put_base(lsn, base).await?;
+        if flow == Flow::Go {
+            self.collect().await;
+        }
+        Ok(flow)
+    }
+
+    async fn put_base(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
+        let (owner, head) = (Arc::clone(&self.owner), self.head);
+        let (name, sealed) =
+            blocking(self.owner.tenancy.host(), move || owner.base(lsn, head, &base.encode())).await?;
+        self.base_bytes = sealed.bytes.len() as u64;
+        self.segments = 0;
+        self.segment_bytes = 0;
+        let bytes = self.base_bytes;
+        self.note(|health| {
+            health.bases += 1;
+            health.bytes += bytes;
+        });
+        self.store(&name.object(&self.owner.tenancy.name), sealed.bytes).await
+    }
+
+    /// Removes what two kept bases dominate (I9). What fails is done at the next base.
+    async fn collect(&self) {
+        let tenancy = &self.owner.tenancy;
+        let Ok(survey) = tenancy.survey().await else { return };
+        if self.owner.standing(&survey.claims) != Standing::Owner {
+            return;
+        }
+        let (data, marks) = dominated(&survey, &self.owner.claim, self.parent);
+        let data = data.iter().map(|name| name.object(&tenancy.name)).collect();
+        if tenancy.remote.delete(data).await.is_ok() {
+            let marks = marks.iter().map(|mark: &ClaimName| mark.object(&tenancy.name)).collect();
+            let _ = tenancy.remote.delete(marks).await;
+        }
+    }
+
+    /// The session is being closed: store the rest, and let go.
+    async fn leave(&mut self) -> Result<Flow> {
+        while self.journal.pending()?.is_some() {
+            if self.ship().await? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        if self.acknowledge(None, true).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        if let Err(error) = self.owner.release(self.head).await {
+            // Everything is stored; only a successor on another machine has to wait a little.
+            self.note(|health| health.last_error = Some(error));
+        }
+        self.journal.end(Life::Closed);
+        Ok(Flow::Stop)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Health)) {
+        change(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,134 @@
+//! Restoring a state from the store: load a chain, verify every link of it, and say how it ended.
+//!
+//! The result is one consistent cut of credentials and keys, verified end to end (I6), or an error; never a part of it and
+//! never something older than what the store says it has (I17).
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::error::{Code, Error, Result};
+use crate::id::{Claim, Digest};
+use crate::name::{ClaimName, DataName, Mark, Span};
+use crate::object::{Link, Object};
+use crate::plan::{Survey, chain, chains};
+use crate::state::State;
+use crate::tenancy::{Tenancy, corrupt};
+
+/// Objects fetched at once.
+const PARALLEL: usize = 8;
+
+/// A restored state.
+pub struct Restored {
+    /// The keys.
+    pub state: State,
+    /// Where the chain ended.
+    pub end: Link,
+    /// Whether its owner said that this is the end of it: nothing it ever resolved is missing.
+    pub clean: bool,
+}
+
+/// What came of loading.
+pub enum Outcome {
+    /// All of it.
+    Restored(Box<Restored>),
+    /// An object of the listing is gone: it was collected, list again.
+    Stale,
+}
+
+/// Loads the last state of `parent`.
+pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Outcome> {
+    let mut first_error = None;
+    for candidate in candidates(survey, parent) {
+        match walk(tenancy, &candidate?, parent, &survey.data).await {
+            Ok(Some((state, end))) => return finish(tenancy, survey, state, end).await,
+            Ok(None) => return Ok(Outcome::Stale),
+            // Only damage makes an older base worth a try; it must then reach the same LSN, which `chains` sees to.
+            Err(error) if error.code == Code::RemoteCorrupt => {
+                tracing::warn!(%error, "a remote object is damaged, trying an older base");
+                first_error.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| corrupt(&"the store", "it has no base of the last owner")))
+}
+
+/// The chains to try, best first: each base of `parent`, then the history that its oldest base was restored from.
+fn candidates(survey: &Survey, parent: Claim) -> Vec<Result<Vec<DataName>>> {
+    let mut all = chains(&survey.data, parent);
+    let opening = opening_base(&survey.data, parent);
+    let grandparent = survey.data.iter().map(|name| name.claim).filter(|claim| *claim < parent).max();
+    if let (Some(opening), Some(grandparent), Some(Ok(longest))) = (opening, grandparent, all.last())
+        && let Ok(mut before) = chain(&survey.data, grandparent)
+        && before.last().is_some_and(|name| name.span.last() == opening.span.last())
+    {
+        before.extend(longest.iter().skip(1));
+        all.push(Ok(before));
+    }
+    all
+}
+
+async fn walk(
+    tenancy: &Tenancy,
+    chain: &[DataName],
+    parent: Claim,
+    data: &[DataName],
+) -> Result<Option<(State, Link)>> {
+    let fetch = |name: DataName| async move { tenancy.data(&name).await.map(|object| (name, object)) };
+    let mut objects = stream::iter(chain.to_vec()).map(fetch).buffered(PARALLEL);
+    let mut state = State::default();
+    let mut head = Link::default();
+    while let Some((name, object)) = objects.try_next().await? {
+        let Some(object) = object else { return Ok(None) };
+        if matches!(name.span, Span::Segment(..)) && !continues(&object, &name, &head, data) {
+            return Err(corrupt(&name, "it does not continue the object before it"));
+        }
+        let body = tenancy.open(&object)?;
+        state.absorb(&body).map_err(|_| corrupt(&name, "it does not hold a batch"))?;
+        head = Link { claim: name.claim, lsn: name.span.last(), digest: head_after(&object, &name) };
+    }
+    Ok(Some((state, Link { claim: parent, ..head })))
+}
+
+/// The digest that the next segment must name: a base in mid-chain passes on the one it stands at.
+fn head_after(object: &Object, name: &DataName) -> Digest {
+    match name.span {
+        Span::Base(_) if object.meta.previous.claim == name.claim => object.meta.previous.digest,
+        Span::Base(_) | Span::Segment(..) => object.digest,
+    }
+}
+
+fn continues(object: &Object, name: &DataName, head: &Link, data: &[DataName]) -> bool {
+    let previous = &object.meta.previous;
+    let digest_matches = if head.claim == name.claim {
+        previous.digest == head.digest
+    } else {
+        // The opening base of this claim did not read; its name still tells the start of its digest.
+        opening_base(data, name.claim).is_some_and(|base| base.digest == previous.digest.short())
+    };
+    digest_matches && previous.claim == name.claim && previous.lsn == head.lsn
+}
+
+fn opening_base(data: &[DataName], claim: Claim) -> Option<&DataName> {
+    let bases = data.iter().filter(|name| name.claim == claim && matches!(name.span, Span::Base(_)));
+    bases.min_by_key(|name| name.span.last())
+}
+
+/// Holds the end of the chain against what its owner said when it released.
+async fn finish(tenancy: &Tenancy, survey: &Survey, state: State, end: Link) -> Result<Outcome> {
+    let mut clean = false;
+    if survey.claims.marks(&end.claim).released {
+        let name = ClaimName { claim: end.claim, mark: Mark::Released };
+        let Some(object) = tenancy.mark(&name).await? else { return Ok(Outcome::Stale) };
+        tenancy.open(&object)?;
+        let said = object.meta.previous;
+        if said.lsn > end.lsn {
+            let message = format!(
+                "the last owner ended at LSN {}, and the store reaches only LSN {}; see the runbook",
+                said.lsn, end.lsn
+            );
+            return Err(Error::new(Code::RemoteCorrupt, message));
+        }
+        clean = said.lsn == end.lsn && said.digest == end.digest;
+    }
+    Ok(Outcome::Restored(Box::new(Restored { state, end, clean })))
+}

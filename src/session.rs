@@ -1,0 +1,308 @@
+//! A session: one tenant's life in this process, from open to close, delete or fence.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::error::{Code, Error, Result};
+use crate::event::{Event, EventSink};
+use crate::host::{Host, blocking};
+use crate::id::Lsn;
+use crate::journal::{Journal, Life};
+use crate::name::{CLAIMS, ClaimName, Mark};
+use crate::owner::{Owner, Standing};
+use crate::replicator::{Health, Replicator};
+
+/// Where a session came from when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// `fresh`, `imported`, `local` or `remote`.
+    pub source: &'static str,
+    /// Whether nothing that was ever resolved can be missing.
+    pub clean: bool,
+}
+
+impl Origin {
+    /// Made new.
+    pub fn fresh() -> Origin {
+        Origin { source: "fresh", clean: true }
+    }
+
+    /// Taken over from files of another kind.
+    pub fn imported() -> Origin {
+        Origin { source: "imported", clean: true }
+    }
+
+    /// From the local log.
+    pub fn local(clean: bool) -> Origin {
+        Origin { source: "local", clean }
+    }
+
+    /// From the store.
+    pub fn remote(clean: bool) -> Origin {
+        Origin { source: "remote", clean }
+    }
+}
+
+/// One tenant's session.
+pub struct Session {
+    host: Arc<dyn Host>,
+    journal: Arc<Journal>,
+    origin: Origin,
+    remote: Option<Replicated>,
+    /// Turns true when the background work has ended.
+    idle: watch::Receiver<bool>,
+}
+
+struct Replicated {
+    owner: Arc<Owner>,
+    health: Arc<Mutex<Health>>,
+}
+
+impl Session {
+    /// A session without a store.
+    pub fn local(host: Arc<dyn Host>, journal: Arc<Journal>, events: EventSink, origin: Origin) -> Session {
+        let (done, idle) = watch::channel(false);
+        let task = keep(Arc::clone(&journal), Arc::clone(&events));
+        host.spawn(Box::pin(async move {
+            task.await;
+            let _ = done.send(true);
+        }));
+        Session { host, journal, origin, remote: None, idle }
+    }
+
+    /// A session with a store.
+    pub fn hybrid(
+        host: Arc<dyn Host>,
+        journal: Arc<Journal>,
+        origin: Origin,
+        owner: Arc<Owner>,
+        replicator: Replicator,
+    ) -> Session {
+        let (done, idle) = watch::channel(false);
+        let health = replicator.health();
+        host.spawn(Box::pin(async move {
+            replicator.run().await;
+            let _ = done.send(true);
+        }));
+        Session { host, journal, origin, remote: Some(Replicated { owner, health }), idle }
+    }
+
+    /// The memory and the log.
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// The claim it is written under, if there is a store.
+    pub fn claim(&self) -> Option<crate::id::Claim> {
+        self.remote.as_ref().map(|remote| remote.owner.claim)
+    }
+
+    /// Where it came from.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Resolves when every batch that was resolved before is restorable from the store; without a store, when it survives a
+    /// power cut.
+    pub async fn flush(&self, timeout: Duration) -> Result<Lsn> {
+        let target = self.journal.hurry()?;
+        if self.remote.is_none() {
+            self.journal.progress().life.refusal()?;
+            self.journal.sync(target).await?;
+            return Ok(target);
+        }
+        let mut progress = self.journal.follow();
+        let settled = progress.wait_for(|progress| {
+            progress.stored >= target || !matches!(progress.life, Life::Live | Life::Closing)
+        });
+        match tokio::time::timeout(timeout, settled).await {
+            Ok(Ok(progress)) if progress.stored >= target => Ok(target),
+            Ok(Ok(progress)) => progress.life.refusal().map(|()| target),
+            Ok(Err(_)) => Err(Error::new(Code::Closed, "this session was closed; open it again")),
+            Err(_) => Err(self.unreachable("not everything is in the store yet")),
+        }
+    }
+
+    fn unreachable(&self, what: &str) -> Error {
+        let health = self
+            .remote
+            .as_ref()
+            .map(|remote| remote.health.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let reason = health.filter(|health| health.degraded).and_then(|health| health.last_error);
+        let reason = reason.map_or_else(|| "the store is slow".to_owned(), |error| error.message);
+        Error::new(Code::RemoteUnavailable, format!("{what}: {reason}"))
+    }
+
+    /// Stores the rest, releases ownership and unlocks. After `timeout` it lets go with what it has: the local log keeps the
+    /// rest, and the next open here sends it.
+    pub async fn close(&self, timeout: Duration) -> Result<()> {
+        self.journal.end(Life::Closing);
+        if self.remote.is_none() {
+            self.journal.end(Life::Closed);
+        }
+        if tokio::time::timeout(timeout, self.ended()).await.is_err() {
+            self.journal.end(Life::Closed);
+            self.ended().await;
+        }
+        let (lsn, progress) = (self.journal.lsn(), self.journal.progress());
+        let synced = if progress.life == Life::Poisoned { Ok(()) } else { self.journal.sync(lsn).await };
+        self.unlock()?;
+        synced?;
+        if self.remote.is_some() && progress.life == Life::Closed && progress.stored < lsn {
+            return Err(self.unreachable(&format!(
+                "closed; LSN {} to {lsn} are only in the local log, and the next open here sends them",
+                progress.stored + 1
+            )));
+        }
+        Ok(())
+    }
+
+    /// Logs the session out: nothing of it comes back, from any disk or store. The tombstone is first, so that a crash in
+    /// between leaves garbage and no resurrection.
+    pub async fn delete(&self) -> Result<()> {
+        if let Some(Replicated { owner, .. }) = &self.remote {
+            let claims = owner.tenancy.claims().await?;
+            if let Standing::Fenced(_) = owner.standing(&claims) {
+                self.journal.end(Life::Fenced);
+                return Life::Fenced.refusal();
+            }
+            self.journal.end(Life::Deleted);
+            self.ended().await;
+            owner.bury().await?;
+            self.erase(owner).await?;
+        } else {
+            self.journal.end(Life::Deleted);
+            self.ended().await;
+        }
+        let folder = self.journal.folder()?;
+        blocking(&self.host, move || folder.remove_all()).await?;
+        self.unlock()
+    }
+
+    /// Removes what the tombstone of `owner` covers: all data of this tenant and all marks but the newest.
+    async fn erase(&self, owner: &Owner) -> Result<()> {
+        let tenancy = &owner.tenancy;
+        let covered = |claim| claim <= owner.claim;
+        let survey = tenancy.survey().await?;
+        let data = survey
+            .data
+            .iter()
+            .filter(|name| covered(name.claim))
+            .map(|name| name.object(&tenancy.name))
+            .collect();
+        tenancy.remote.delete(data).await?;
+        let names = tenancy.remote.list(CLAIMS, &tenancy.name.claims_prefix()).await?;
+        let marks = names.iter().filter_map(|name| ClaimName::parse(&tenancy.name, name));
+        let gone = marks.filter(|name| {
+            name.claim < owner.claim || (name.claim == owner.claim && name.mark == Mark::Live)
+        });
+        tenancy.remote.delete(gone.map(|name| name.object(&tenancy.name)).collect()).await
+    }
+
+    async fn ended(&self) {
+        let mut idle = self.idle.clone();
+        // A task that was dropped with its runtime has ended as well.
+        let _ = idle.wait_for(|idle| *idle).await;
+    }
+
+    fn unlock(&self) -> Result<()> {
+        self.journal.folder()?.unlock();
+        Ok(())
+    }
+
+    /// How the session fares.
+    pub fn status(&self) -> Result<Status> {
+        let (figures, progress) = (self.journal.figures()?, self.journal.progress());
+        let remote = self.remote.as_ref().map(|remote| {
+            let health = remote.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            RemoteStatus {
+                state: if health.degraded { "degraded" } else { "ok" },
+                epoch: remote.owner.claim.epoch,
+                durable_lsn: progress.stored,
+                handed_over: health.handed_over,
+                last_backup_at: health.last_backup_ms,
+                last_error: health
+                    .last_error
+                    .map(|error| LastError { code: error.code.as_str(), message: error.message }),
+                segments: health.segments,
+                bases: health.bases,
+                bytes: health.bytes,
+            }
+        });
+        Ok(Status {
+            life: life_name(progress.life),
+            lsn: figures.lsn,
+            synced_lsn: progress.synced,
+            keys: figures.keys,
+            bytes: figures.bytes,
+            dirty_keys: if remote.is_some() { figures.dirty_keys } else { 0 },
+            dirty_bytes: if remote.is_some() { figures.dirty_bytes } else { 0 },
+            log_bytes: figures.log_bytes,
+            lag_ms: u64::try_from(figures.lag.as_millis()).unwrap_or(u64::MAX),
+            restored: self.origin,
+            remote,
+        })
+    }
+}
+
+/// The background work of a session without a store: rewriting the log when garbage dominates it.
+async fn keep(journal: Arc<Journal>, events: EventSink) {
+    while !journal.progress().life.is_over() {
+        journal.wake.notified().await;
+        if let Err(error) = journal.roll_if_due().await {
+            events(Event::Failed(error));
+        }
+    }
+}
+
+fn life_name(life: Life) -> &'static str {
+    match life {
+        Life::Live => "live",
+        Life::Fenced => "fenced",
+        Life::LeaseLost => "lease-lost",
+        Life::Closing => "closing",
+        Life::Closed => "closed",
+        Life::Deleted => "deleted",
+        Life::Poisoned => "poisoned",
+    }
+}
+
+/// What `status()` tells.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    life: &'static str,
+    lsn: Lsn,
+    synced_lsn: Lsn,
+    keys: usize,
+    bytes: usize,
+    dirty_keys: usize,
+    dirty_bytes: usize,
+    log_bytes: u64,
+    lag_ms: u64,
+    restored: Origin,
+    remote: Option<RemoteStatus>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RemoteStatus {
+    state: &'static str,
+    epoch: u64,
+    durable_lsn: Lsn,
+    handed_over: bool,
+    last_backup_at: Option<u64>,
+    last_error: Option<LastError>,
+    segments: u64,
+    bases: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct LastError {
+    code: &'static str,
+    message: String,
+}

@@ -1,0 +1,387 @@
+//! A cluster: machines with their disks, processes on them, and one store behind a network that can be made bad.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::disk::memory::MemoryDisk;
+use crate::error::{Code, Error};
+use crate::event::Event;
+use crate::host::Host;
+use crate::id::Lsn;
+use crate::journal::Life;
+use crate::name::TenantName;
+use crate::open::{Settings, Site, open};
+use crate::plan::Allowed;
+use crate::record::{Entries, key, push};
+use crate::remote::memory::{Fate, Memory};
+use crate::remote::{Remote, Store};
+use crate::replicator::Pace;
+use crate::seal::Ring;
+use crate::session::Session;
+use crate::watch::Watch;
+
+use super::host::{Rng, SimHost};
+use super::interleavings::Turnstile;
+use super::oracle::{Found, Oracle, Writes};
+
+pub const TENANT: &str = "tenant";
+pub const CHECK: Duration = Duration::from_millis(500);
+
+/// How bad the network is, in percent of requests.
+#[derive(Clone, Copy, Default)]
+pub struct Weather {
+    pub fails: u64,
+    pub lost: u64,
+    pub late: u64,
+    pub twice: u64,
+    /// Longest time a request takes, in milliseconds.
+    pub slow: u64,
+}
+
+/// The store, the oracle, and what all processes share.
+pub struct Cluster {
+    pub store: Memory,
+    pub oracle: Arc<Mutex<Oracle>>,
+    pub outage: Arc<AtomicBool>,
+    weather: Arc<Mutex<Weather>>,
+    start: Instant,
+    seeds: Mutex<Rng>,
+    page: usize,
+    next_write: AtomicU64,
+    next_process: AtomicU64,
+}
+
+/// Options of one open.
+#[derive(Clone, Copy, Default)]
+pub struct Opening {
+    pub takeover: bool,
+    pub fresh: bool,
+    pub impatient: bool,
+}
+
+pub fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cluster {
+    pub fn new(seed: u64, page: usize, weather: Weather) -> Arc<Cluster> {
+        Arc::new(Cluster {
+            store: Memory::default(),
+            oracle: Arc::new(Mutex::new(Oracle::new(TenantName::visible(TENANT).expect("a good id")))),
+            outage: Arc::default(),
+            weather: Arc::new(Mutex::new(weather)),
+            start: Instant::now(),
+            seeds: Mutex::new(Rng::new(seed)),
+            page,
+            next_write: AtomicU64::new(1),
+            next_process: AtomicU64::new(1),
+        })
+    }
+
+    pub fn oracle(&self) -> MutexGuard<'_, Oracle> {
+        hold(&self.oracle)
+    }
+
+    /// The network is good from now on.
+    pub fn heal(&self) {
+        self.outage.store(false, Ordering::Relaxed);
+        *hold(&self.weather) = Weather::default();
+    }
+
+    /// The store as process `number` reaches it.
+    fn network(self: &Arc<Self>, number: u64) -> Memory {
+        let rng = Mutex::new(Rng::new(hold(&self.seeds).next()));
+        let (weather, outage) = (Arc::clone(&self.weather), Arc::clone(&self.outage));
+        let oracle = Arc::clone(&self.oracle);
+        let witnessed = self.store.witnessed(Arc::new(move |request, name, objects| {
+            hold(&oracle).saw(number, request, name, objects)
+        }));
+        let script = move |_, _: &str| {
+            let weather = *hold(&weather);
+            let mut rng = hold(&rng);
+            let time = Duration::from_millis(rng.below(weather.slow + 1));
+            let later = Duration::from_millis(rng.below(5_000));
+            let roll = rng.below(100);
+            let mut edge = 0;
+            let mut within = |share: u64| {
+                edge += share;
+                roll < edge
+            };
+            let fate = if outage.load(Ordering::Relaxed) || within(weather.fails) {
+                Fate::FailBefore
+            } else if within(weather.lost) {
+                Fate::FailAfter
+            } else if within(weather.late) {
+                Fate::Late(later)
+            } else if within(weather.twice) {
+                Fate::Twice(later)
+            } else {
+                Fate::Done
+            };
+            (time, fate)
+        };
+        witnessed.through(Arc::new(script), self.page)
+    }
+
+    fn settings(&self, host: &Arc<dyn Host>, store: Arc<dyn Store>, how: Opening) -> Settings {
+        let remote = Remote::new(store, Arc::clone(host));
+        Settings {
+            tenant: TENANT.into(),
+            folder: PathBuf::from("/sessions/tenant"),
+            site: Some(Site { watch: Arc::new(Watch::new(remote.clone())), remote }),
+            ring: Arc::new(Ring::default()),
+            pace: Pace {
+                flush_interval: Duration::from_millis(200),
+                debounce: Duration::from_millis(10),
+                check_interval: CHECK,
+            },
+            handover: how.impatient.then_some(Duration::ZERO),
+            takeover: how.takeover,
+            strict_lease: false,
+            create: true,
+            hide_tenant: false,
+            accept_plain: false,
+            allowed: Allowed { fresh: how.fresh, seed_from_disk: false },
+        }
+    }
+}
+
+/// A disk, and the processes that come and go on it.
+pub struct Machine {
+    cluster: Arc<Cluster>,
+    disk: MemoryDisk,
+    /// The last claim that was live here.
+    before: Arc<Mutex<Option<crate::id::Claim>>>,
+    pub process: Option<Process>,
+}
+
+/// What became of an open.
+enum Door {
+    Opening,
+    Open(Arc<Session>),
+    Refused(Error),
+}
+
+/// A process with, sooner or later, a session.
+pub struct Process {
+    cluster: Arc<Cluster>,
+    pub host: Arc<SimHost>,
+    door: Arc<Mutex<Door>>,
+    book: Arc<Mutex<Book>>,
+    pub stopped: bool,
+}
+
+/// What a process knows of its own history.
+#[derive(Default)]
+struct Book {
+    /// Writes that were there when it opened.
+    inherited: Writes,
+    /// Its own, by LSN.
+    own: Vec<(Lsn, u64)>,
+    fenced: bool,
+}
+
+impl Machine {
+    pub fn new(cluster: &Arc<Cluster>) -> Machine {
+        Machine {
+            cluster: Arc::clone(cluster),
+            disk: MemoryDisk::default(),
+            before: Arc::default(),
+            process: None,
+        }
+    }
+
+    /// The process dies. What it wrote to its disk stays.
+    pub fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.host.rethrow();
+            process.host.kill();
+            *hold(&process.door) = Door::Opening;
+        }
+        self.disk.kill();
+        self.disk = self.disk.restart();
+    }
+
+    /// The machine is replaced by a blank one.
+    pub fn wipe(&mut self) {
+        self.kill();
+        self.disk = MemoryDisk::default();
+        *hold(&self.before) = None;
+    }
+
+    /// Starts a process that opens the session.
+    pub fn start(&mut self, how: Opening) {
+        self.start_through(how, Arc::new);
+    }
+
+    /// Starts a process whose requests wait at a turnstile.
+    pub fn start_gated(&mut self, how: Opening) -> Arc<Turnstile> {
+        let mut gate = None;
+        self.start_through(how, |network| Arc::clone(gate.insert(Turnstile::new(Arc::new(network)))));
+        gate.expect("the process was given its store")
+    }
+
+    fn start_through<S: Store + 'static>(&mut self, how: Opening, reach: impl FnOnce(Memory) -> Arc<S>) {
+        let cluster = Arc::clone(&self.cluster);
+        let number = cluster.next_process.fetch_add(1, Ordering::Relaxed);
+        let host = SimHost::new(hold(&cluster.seeds).next(), cluster.start);
+        let process = Process {
+            cluster: Arc::clone(&cluster),
+            host: Arc::clone(&host),
+            door: Arc::new(Mutex::new(Door::Opening)),
+            book: Arc::default(),
+            stopped: false,
+        };
+        let dyn_host: Arc<dyn Host> = host.clone();
+        let settings = cluster.settings(&dyn_host, reach(cluster.network(number)), how);
+        let (door, book) = (Arc::clone(&process.door), Arc::clone(&process.book));
+        let events = {
+            let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
+            Arc::new(move |event| told(&cluster, number, &door, &book, &event))
+        };
+        let (disk, before) = (self.disk.clone(), Arc::clone(&self.before));
+        host.spawn(Box::pin(async move {
+            let began = cluster.oracle().clock();
+            match open(dyn_host, Arc::new(disk), settings, None, events).await {
+                Ok(session) => {
+                    let session = Arc::new(session);
+                    judge(&cluster, number, &session, &book, &before, began);
+                    *hold(&door) = Door::Open(session);
+                }
+                Err(error) => {
+                    cluster.oracle().refused(&error);
+                    *hold(&door) = Door::Refused(error);
+                }
+            }
+        }));
+        self.process = Some(process);
+    }
+}
+
+/// Shows the oracle what an open found.
+fn judge(
+    cluster: &Cluster,
+    number: u64,
+    session: &Session,
+    book: &Mutex<Book>,
+    before: &Mutex<Option<crate::id::Claim>>,
+    began: u64,
+) {
+    let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
+    let writes: Writes = Entries::new(&state)
+        .filter_map(Result::ok)
+        .filter(|entry| entry.kind() == b"write")
+        .filter_map(|entry| Some(u64::from_le_bytes(entry.value?.get(1..9)?.try_into().ok()?)))
+        .collect();
+    let claim = session.claim().expect("a session with a store has a claim");
+    let origin = session.origin();
+    cluster.oracle().opened(&Found {
+        process: number,
+        claim,
+        lsn: session.journal().lsn(),
+        source: origin.source,
+        clean: origin.clean,
+        state: &state,
+        writes: &writes,
+        before: *hold(before),
+        began,
+    });
+    *hold(before) = Some(claim);
+    hold(book).inherited = writes;
+}
+
+fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, event: &Event) {
+    match event {
+        Event::Backup { lsn, .. } => {
+            let claim = match &*hold(door) {
+                Door::Open(session) => session.claim().expect("a session with a store has a claim"),
+                // Killed, and not yet aware of it.
+                Door::Opening | Door::Refused(_) => return,
+            };
+            let book = hold(book);
+            let own = book.own.iter().filter(|(at, _)| at <= lsn).map(|(_, write)| *write);
+            let writes = book.inherited.iter().copied().chain(own).collect();
+            cluster.oracle().acknowledged(number, claim, *lsn, writes);
+        }
+        Event::Fenced => hold(book).fenced = true,
+        Event::Degraded(_) | Event::Recovered { .. } => {}
+        Event::Failed(error) => panic!("a session failed, and nobody tampered with anything: {error:?}"),
+    }
+}
+
+impl Process {
+    /// The session, if it is open.
+    pub fn session(&self) -> Option<Arc<Session>> {
+        match &*hold(&self.door) {
+            Door::Open(session) => Some(Arc::clone(session)),
+            Door::Opening | Door::Refused(_) => None,
+        }
+    }
+
+    /// Why it did not open, if so.
+    pub fn refused(&self) -> Option<Code> {
+        match &*hold(&self.door) {
+            Door::Refused(error) => Some(error.code),
+            Door::Opening | Door::Open(_) => None,
+        }
+    }
+
+    /// Whether it accepts changes.
+    pub fn is_live(&self) -> bool {
+        self.session().is_some_and(|session| session.journal().progress().life == Life::Live)
+    }
+
+    /// Writes a batch: its number, some keys that are overwritten and deleted all the time, and which write was last.
+    pub fn write(&self, rng: &mut Rng) -> bool {
+        let Some(session) = self.session() else { return false };
+        let number = self.cluster.next_write.fetch_add(1, Ordering::Relaxed);
+        let value = [&[3][..], &number.to_le_bytes()].concat();
+        let mut batch = Vec::new();
+        push(&mut batch, &key("write", &number.to_string()), Some(&value));
+        push(&mut batch, &key("last", ""), Some(&value));
+        let hot = rng.below(4).to_string();
+        push(&mut batch, &key("hot", &hot), (!rng.chance(30)).then_some(&value));
+        let before = session.journal().lsn();
+        match session.journal().append(&batch, rng.chance(20)) {
+            Ok(lsn) => {
+                assert_eq!(lsn, before + 1);
+                let mut book = hold(&self.book);
+                assert!(!book.fenced, "I16: a fenced session accepted a write");
+                book.own.push((lsn, number));
+                let claim = session.claim().expect("a session with a store has a claim");
+                self.cluster.oracle().wrote(claim, number, batch);
+                true
+            }
+            Err(error) => {
+                assert!(matches!(error.code, Code::Fenced | Code::Closed | Code::Deleted), "{error:?}");
+                false
+            }
+        }
+    }
+
+    /// Does something that takes time, as the process would.
+    pub fn background(&self, work: impl AsyncProcess) {
+        if let Some(session) = self.session() {
+            self.host.spawn(work.on(session));
+        }
+    }
+}
+
+/// Something that a process does with its session.
+pub trait AsyncProcess {
+    fn on(self, session: Arc<Session>) -> crate::host::Task;
+}
+
+impl<F, T> AsyncProcess for F
+where
+    F: FnOnce(Arc<Session>) -> T,
+    T: Future<Output = ()> + Send + 'static,
+{
+    fn on(self, session: Arc<Session>) -> crate::host::Task {
+        Box::pin(self(session))
+    }
+}

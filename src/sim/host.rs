@@ -1,0 +1,170 @@
+//! A simulated machine: seeded randomness, the simulation's clock, and tasks that can be stopped and killed like a process.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::host::{Host, Job, Task};
+
+/// A small generator (splitmix64): the same seed gives the same schedule.
+pub struct Rng(u64);
+
+impl Rng {
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// True in `percent` of cases.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Running,
+    Stopped,
+    Dead,
+}
+
+/// What lets the tasks of a process run.
+struct Gate {
+    mode: Mode,
+    waiting: Vec<Waker>,
+    /// The first panic of a task: the simulation must not swallow it.
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+/// A simulated machine with one process on it.
+pub struct SimHost {
+    gate: Arc<Mutex<Gate>>,
+    rng: Mutex<Rng>,
+    start: Instant,
+}
+
+fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SimHost {
+    pub fn new(seed: u64, start: Instant) -> Arc<SimHost> {
+        let gate = Gate { mode: Mode::Running, waiting: Vec::new(), panic: None };
+        Arc::new(SimHost { gate: Arc::new(Mutex::new(gate)), rng: Mutex::new(Rng::new(seed)), start })
+    }
+
+    fn set(&self, mode: Mode) {
+        let wakers = {
+            let mut gate = lock(&self.gate);
+            if gate.mode != Mode::Dead {
+                gate.mode = mode;
+            }
+            std::mem::take(&mut gate.waiting)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// SIGSTOP.
+    pub fn stop(&self) {
+        self.set(Mode::Stopped);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.set(Mode::Running);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        self.set(Mode::Dead);
+    }
+
+    /// Goes on panicking if one of its tasks did.
+    pub fn rethrow(&self) {
+        if let Some(panic) = lock(&self.gate).panic.take() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl Host for SimHost {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn wall_ms(&self) -> u64 {
+        // A clock that is plainly wrong: safety must not care.
+        1_000
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&rng.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+
+    fn spawn(&self, task: Task) {
+        tokio::spawn(Gated { task: Some(task), gate: Arc::clone(&self.gate) });
+    }
+
+    fn offload(&self, job: Job) {
+        job();
+    }
+}
+
+/// A task of a process: it runs only while the process does.
+struct Gated {
+    task: Option<Task>,
+    gate: Arc<Mutex<Gate>>,
+}
+
+impl Future for Gated {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        {
+            let mut gate = lock(&self.gate);
+            match gate.mode {
+                Mode::Running => {}
+                Mode::Dead => {
+                    drop(gate);
+                    self.task = None;
+                    return Poll::Ready(());
+                }
+                Mode::Stopped => {
+                    gate.waiting.push(context.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+            // Whatever the task waits for, a kill must reach it.
+            gate.waiting.push(context.waker().clone());
+        }
+        let Some(task) = self.task.as_mut() else { return Poll::Ready(()) };
+        match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context))) {
+            Ok(poll) => poll,
+            Err(panic) => {
+                lock(&self.gate).panic.get_or_insert(panic);
+                Poll::Ready(())
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Simulation of whole clusters: the real engine over a store and disks in memory, on one thread, under a steered clock.
+//!
+//! - `host`: a machine whose tasks can be stopped and killed, and whose randomness is seeded;
+//! - `cluster`: processes that open, write, flush, close, delete, and die;
+//! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
+//! - `schedules`: thousands of seeded random schedules with faults;
+//! - `interleavings`: the claim, with every order of the requests of two owners;
+//! - `scenarios`: single stories, told once.
+
+mod cluster;
+mod host;
+mod interleavings;
+mod oracle;
+mod scenarios;
+mod schedules;
+
+use std::future::Future;
+
+/// Runs `story` on one thread, with a clock that jumps to the next timer when nothing else can happen.
+fn run<T>(story: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(story)
+}

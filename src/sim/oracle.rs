@@ -1,0 +1,276 @@
+//! The oracle: knows every write, every acknowledgement and every request, and judges what the engine does with them.
+//!
+//! It shares no code with the engine's decisions. A write has a number that only grows; the histories it accepts are sets of
+//! writes, and the state of a history is what replaying its writes in order gives.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use crate::error::{Code, Error};
+use crate::id::{Claim, Lsn};
+use crate::name::{ClaimName, DataName, Mark, Span, TenantName};
+use crate::remote::memory::Request;
+use crate::state::State;
+
+/// A set of writes, by number.
+pub type Writes = BTreeSet<u64>;
+
+/// A promise: any later owner has these writes.
+struct Acknowledged {
+    claim: Claim,
+    lsn: Lsn,
+    writes: Writes,
+}
+
+/// What the store did, in order, as far as a promise may rest on it.
+#[derive(Default)]
+struct Trace {
+    clock: u64,
+    /// When each object was first stored.
+    stored: BTreeMap<String, u64>,
+    /// When each process last listed claims, and the highest that was there then.
+    listed: BTreeMap<u64, Vec<(u64, Option<Claim>)>>,
+    highest: Option<Claim>,
+    floor: Option<Claim>,
+}
+
+/// Knows everything.
+pub struct Oracle {
+    tenant: TenantName,
+    batches: BTreeMap<u64, Vec<u8>>,
+    /// Writes that an owner resolved, by claim.
+    resolved: BTreeMap<Claim, Writes>,
+    acknowledged: Vec<Acknowledged>,
+    /// Tombstones, and when they were stored.
+    tombstones: BTreeMap<Claim, u64>,
+    trace: Trace,
+    /// Opens that succeeded: who, when they began, and what they found.
+    opens: Vec<(Claim, u64, Writes)>,
+}
+
+/// What a process found when it opened.
+pub struct Found<'a> {
+    pub process: u64,
+    pub claim: Claim,
+    pub lsn: Lsn,
+    pub source: &'static str,
+    pub clean: bool,
+    /// Entries of the whole state.
+    pub state: &'a [u8],
+    /// Its writes.
+    pub writes: &'a Writes,
+    /// The last claim that lived on this disk.
+    pub before: Option<Claim>,
+    /// The clock when the open began.
+    pub began: u64,
+}
+
+impl Oracle {
+    pub fn new(tenant: TenantName) -> Oracle {
+        Oracle {
+            tenant,
+            batches: BTreeMap::new(),
+            resolved: BTreeMap::new(),
+            acknowledged: Vec::new(),
+            tombstones: BTreeMap::new(),
+            trace: Trace::default(),
+            opens: Vec::new(),
+        }
+    }
+
+    /// The logical time.
+    pub fn clock(&self) -> u64 {
+        self.trace.clock
+    }
+
+    /// A write was resolved under `claim`.
+    pub fn wrote(&mut self, claim: Claim, number: u64, batch: Vec<u8>) {
+        self.batches.insert(number, batch);
+        self.resolved.entry(claim).or_default().insert(number);
+    }
+
+    /// What replaying `writes` gives.
+    fn state_of(&self, writes: &Writes) -> Vec<u8> {
+        let entries: Vec<u8> =
+            writes.iter().flat_map(|number| self.batches[number].iter().copied()).collect();
+        State::replay(&entries).expect("batches are well formed").snapshot().encode()
+    }
+
+    /// A request took effect.
+    pub fn saw(&mut self, process: u64, request: Request, name: &str, objects: &BTreeMap<String, Bytes>) {
+        self.trace.clock += 1;
+        let clock = self.trace.clock;
+        let claims = objects
+            .keys()
+            .filter_map(|name| ClaimName::parse(&self.tenant, name.strip_prefix("v1/claims/")?));
+        let claims: Vec<ClaimName> = claims.collect();
+        let highest = claims.iter().map(|name| name.claim).max();
+        match request {
+            Request::Put => {
+                self.sequential(name);
+                self.trace.stored.entry(name.to_owned()).or_insert(clock);
+            }
+            Request::List if name.starts_with("v1/claims/") => {
+                self.trace.listed.entry(process).or_default().push((clock, highest))
+            }
+            Request::List | Request::Get | Request::Delete => {}
+        }
+        for name in claims.iter().filter(|name| name.mark == Mark::Deleted) {
+            self.tombstones.entry(name.claim).or_insert(clock);
+        }
+        let floor = claims.iter().filter(|name| name.mark == Mark::Deleted).map(|name| name.claim).max();
+        assert!(highest >= self.trace.highest, "I2: the highest claim {:?} was deleted", self.trace.highest);
+        assert!(floor >= self.trace.floor, "I2: the highest tombstone {:?} was deleted", self.trace.floor);
+        (self.trace.highest, self.trace.floor) = (highest, floor);
+        if request == Request::Delete {
+            self.still_restorable(objects);
+        }
+    }
+
+    /// I5: a segment is stored only when what it continues was.
+    fn sequential(&self, name: &str) {
+        let Some(new) = name.rsplit('/').next().and_then(DataName::parse) else { return };
+        let Span::Segment(first, _) = new.span else { return };
+        let mut stored =
+            self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
+        let continues = stored.any(|old| old.claim == new.claim && old.span.last() + 1 == first);
+        assert!(continues, "I5: {name} was stored before what it continues");
+    }
+
+    /// I9: after a deletion, the newest claim that ever had a base still has one with everything after it, unless a tombstone covers it.
+    fn still_restorable(&self, objects: &BTreeMap<String, Bytes>) {
+        let names = |objects: &mut dyn Iterator<Item = &String>| -> Vec<DataName> {
+            objects
+                .filter_map(|name| {
+                    DataName::parse(name.strip_prefix(&format!("{}/", self.tenant.data_folder()))?)
+                })
+                .collect()
+        };
+        let ever = names(&mut self.trace.stored.keys());
+        let there = names(&mut objects.keys());
+        let buried = |claim: &Claim| self.trace.floor.is_some_and(|floor| *claim <= floor);
+        let Some(newest) =
+            ever.iter().filter(|name| matches!(name.span, Span::Base(_))).map(|name| name.claim).max()
+        else {
+            return;
+        };
+        if buried(&newest) {
+            return;
+        }
+        let reach = |data: &[DataName]| -> Option<Lsn> {
+            let own = || data.iter().filter(|name| name.claim == newest);
+            let mut reached =
+                own().filter(|name| matches!(name.span, Span::Base(_))).map(|name| name.span.last()).max()?;
+            while let Some(next) =
+                own().find(|name| matches!(name.span, Span::Segment(first, _) if first == reached + 1))
+            {
+                reached = next.span.last();
+            }
+            Some(reached)
+        };
+        assert_eq!(reach(&there), reach(&ever), "I9: a deletion took something that nothing kept dominates");
+    }
+
+    /// `process` was told that everything up to `lsn` is restorable.
+    pub fn acknowledged(&mut self, process: u64, claim: Claim, lsn: Lsn, writes: Writes) {
+        let mut stored = self
+            .trace
+            .stored
+            .iter()
+            .filter_map(|(name, at)| Some((DataName::parse(name.rsplit('/').next()?)?, *at)));
+        let at = stored.find(|(name, _)| name.claim == claim && name.span.last() == lsn).map(|(_, at)| at);
+        let at = at.unwrap_or_else(|| panic!("I4: LSN {lsn} was acknowledged and never stored"));
+        let listed = self.trace.listed.get(&process).into_iter().flatten();
+        let checked =
+            listed.rev().take_while(|(clock, _)| *clock > at).any(|(_, highest)| *highest == Some(claim));
+        assert!(checked, "I4: LSN {lsn} was acknowledged without a later listing that shows its owner");
+        for other in self.acknowledged.iter().filter(|other| self.same_life(other.claim, claim)) {
+            let nested = other.writes.is_subset(&writes) || writes.is_subset(&other.writes);
+            assert!(nested, "I8: acknowledged states fork: {:?} and {claim:?}", other.claim);
+        }
+        self.acknowledged.push(Acknowledged { claim, lsn, writes });
+    }
+
+    /// Whether no tombstone lies between two claims.
+    fn same_life(&self, one: Claim, two: Claim) -> bool {
+        let (low, high) = (one.min(two), one.max(two));
+        !self.tombstones.keys().any(|tombstone| low <= *tombstone && *tombstone < high)
+    }
+
+    /// A process opened the session.
+    pub fn opened(&mut self, found: &Found<'_>) {
+        let Found { claim, writes, .. } = *found;
+        assert!(self.state_of(writes) == found.state, "the state of {claim:?} is not what its writes give");
+        let at = self.trace.stored.iter().find(|(name, _)| {
+            DataName::parse(name.rsplit('/').next().unwrap_or_default())
+                .is_some_and(|name| name.claim == claim && matches!(name.span, Span::Base(_)))
+        });
+        let at = at.map(|(_, at)| *at).unwrap_or_else(|| panic!("I3: {claim:?} opened without a base"));
+        let listed = self.trace.listed.get(&found.process).into_iter().flatten();
+        let confirmed =
+            listed.rev().take_while(|(clock, _)| *clock > at).any(|(_, highest)| *highest == Some(claim));
+        assert!(confirmed, "I3: {claim:?} opened without confirming after its base");
+        // A tombstone that was there before the open began counts; one that came meanwhile may.
+        let buried =
+            |other: Claim| self.tombstones.keys().any(|tombstone| other <= *tombstone && *tombstone < claim);
+        for (tombstone, at) in self.tombstones.range(..claim).filter(|(_, at)| **at <= found.began) {
+            // A logout may race with a takeover: the successor that was quicker keeps what it had restored, and its own
+            // socket is told to log out.
+            let carried = self.opens.iter().filter(|(other, began, _)| other > tombstone && began < at);
+            let carried: Writes = carried.flat_map(|(_, _, writes)| writes).copied().collect();
+            for (other, theirs) in self.resolved.range(..=*tombstone) {
+                let back: Vec<&u64> =
+                    theirs.intersection(writes).filter(|write| !carried.contains(write)).collect();
+                assert!(back.is_empty(), "I10: {claim:?} brought back {back:?}, deleted under {other:?}");
+            }
+        }
+        for promise in
+            self.acknowledged.iter().filter(|promise| promise.claim < claim && !buried(promise.claim))
+        {
+            let missing: Vec<&u64> = promise.writes.difference(writes).collect();
+            assert!(
+                missing.is_empty(),
+                "I7: {claim:?} lacks {missing:?}, acknowledged under {:?}",
+                promise.claim
+            );
+            assert!(
+                found.lsn >= promise.lsn,
+                "I13: {claim:?} opens at {} below the acknowledged {}",
+                found.lsn,
+                promise.lsn
+            );
+        }
+        if let (Some(before), "local") = (found.before, found.source) {
+            let theirs = self.resolved.get(&before).cloned().unwrap_or_default();
+            assert!(theirs.is_subset(writes), "a local restart of {before:?} lost resolved writes");
+        }
+        if found.clean && found.source == "remote" {
+            let bases = self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
+            let bases = bases.filter(|name| matches!(name.span, Span::Base(_)) && name.claim < claim);
+            let parent = bases.map(|name| name.claim).max().expect("what was restored had a base");
+            let theirs = self.resolved.get(&parent).cloned().unwrap_or_default();
+            assert!(
+                theirs.is_subset(writes),
+                "I20: {claim:?} calls itself clean and lacks writes of {parent:?}"
+            );
+        }
+        self.opens.push((claim, found.began, writes.clone()));
+    }
+
+    /// A process could not open the session.
+    pub fn refused(&self, claimless: &Error) {
+        let buried = !self.tombstones.is_empty();
+        let fine = match claimless.code {
+            Code::OwnedElsewhere | Code::RemoteUnavailable => true,
+            Code::Deleted => buried,
+            _ => false,
+        };
+        assert!(fine, "an open failed with {claimless:?}, and nobody tampered with the store");
+    }
+
+    /// How many opens succeeded, and how many promises were made.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.opens.len(), self.acknowledged.len())
+    }
+}

@@ -1,0 +1,291 @@
+//! A tenant's keys in memory, and what of them the store does not have yet.
+//!
+//! A value is kept as the bytes of its whole record entry, in one allocation, shared with snapshots by reference count:
+//! cutting a segment or a base copies pointers while the lock is held and bytes afterwards. A key is dirty when its value
+//! differs from what was last cut for the store; changed there and back, it costs nothing (exact comparison, no hash).
+
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
+use std::hash::BuildHasher;
+
+use crate::error::Result;
+use crate::record::{self, Entries, Entry};
+
+/// The bytes of one record entry that has a value.
+pub type Cell = Arc<[u8]>;
+
+/// What a key was when the store last had it, for a key that changed since.
+struct Dirty {
+    key: Box<[u8]>,
+    shipped: Option<Cell>,
+}
+
+/// Keys, values and the dirty set.
+#[derive(Default)]
+pub struct State {
+    hasher: DefaultHashBuilder,
+    cells: HashTable<Cell>,
+    dirty: HashTable<Dirty>,
+    bytes: usize,
+}
+
+/// The key of a cell. Its length field was checked when the cell was made.
+fn key_of(cell: &[u8]) -> &[u8] {
+    match cell.split_first_chunk::<2>() {
+        Some((len, rest)) => rest.get(..usize::from(u16::from_le_bytes(*len))).unwrap_or_default(),
+        None => &[],
+    }
+}
+
+/// The value of a cell: what follows the key and its own length field.
+fn value_of(cell: &[u8]) -> &[u8] {
+    cell.get(2 + key_of(cell).len() + 4..).unwrap_or_default()
+}
+
+impl State {
+    /// The state that `entries` build, one after another. Nothing of it is dirty.
+    pub fn replay(entries: &[u8]) -> Result<State> {
+        let mut state = State::default();
+        state.absorb(entries)?;
+        Ok(state)
+    }
+
+    /// Applies entries that the store has already: nothing becomes dirty.
+    pub fn absorb(&mut self, entries: &[u8]) -> Result<()> {
+        for entry in Entries::new(entries) {
+            let entry = entry?;
+            self.put(&entry);
+        }
+        Ok(())
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.cell(key).map(|cell| value_of(cell))
+    }
+
+    fn cell(&self, key: &[u8]) -> Option<&Cell> {
+        self.cells.find(self.hasher.hash_one(key), |cell| key_of(cell) == key)
+    }
+
+    /// Those entries of `batch` that would change something; `batch` itself when all would. Checks that it is well formed.
+    pub fn changes<'a>(&self, batch: &'a [u8]) -> Result<std::borrow::Cow<'a, [u8]>> {
+        let mut kept = Vec::new();
+        let mut all = true;
+        for entry in Entries::new(batch) {
+            let entry = entry?;
+            let changed = self.get(entry.key) != entry.value;
+            if changed != all {
+                if all {
+                    // The first that changes nothing: keep what came before it.
+                    kept.extend_from_slice(batch.get(..offset(batch, entry.bytes)).unwrap_or_default());
+                    all = false;
+                } else {
+                    kept.extend_from_slice(entry.bytes);
+                }
+            }
+        }
+        Ok(if all { batch.into() } else { kept.into() })
+    }
+
+    /// Applies a batch that [`State::changes`] let through, and remembers what it made dirty.
+    pub fn apply(&mut self, batch: &[u8]) {
+        for entry in Entries::new(batch).map_while(Result::ok) {
+            let before = self.put(&entry);
+            let hash = self.hasher.hash_one(entry.key);
+            let hasher = &self.hasher;
+            let slot = self.dirty.entry(hash, |d| *d.key == *entry.key, |d| hasher.hash_one(&*d.key));
+            if let hash_table::Entry::Vacant(slot) = slot {
+                slot.insert(Dirty { key: entry.key.into(), shipped: before });
+            }
+        }
+    }
+
+    fn put(&mut self, entry: &Entry<'_>) -> Option<Cell> {
+        let hash = self.hasher.hash_one(entry.key);
+        let hasher = &self.hasher;
+        let slot =
+            self.cells.entry(hash, |cell| key_of(cell) == entry.key, |cell| hasher.hash_one(key_of(cell)));
+        let before = match (slot, entry.value) {
+            (hash_table::Entry::Occupied(mut slot), Some(_)) => {
+                Some(std::mem::replace(slot.get_mut(), entry.bytes.into()))
+            }
+            (hash_table::Entry::Occupied(slot), None) => Some(slot.remove().0),
+            (hash_table::Entry::Vacant(slot), Some(_)) => {
+                slot.insert(entry.bytes.into());
+                None
+            }
+            (hash_table::Entry::Vacant(_), None) => None,
+        };
+        self.bytes += entry.value.map_or(0, |_| entry.bytes.len());
+        self.bytes -= before.as_ref().map_or(0, |cell| cell.len());
+        before
+    }
+
+    /// Takes the dirty set: the entries that bring the store from what it had to what is now, in key order. Keys that are
+    /// back at what the store has are left out; deletions are not.
+    pub fn cut(&mut self) -> Vec<u8> {
+        let mut dirty: Vec<Dirty> = self.dirty.drain().collect();
+        dirty.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let mut out = Vec::new();
+        for Dirty { key, shipped } in dirty {
+            match self.cell(&key) {
+                Some(now) if shipped.as_ref() != Some(now) => out.extend_from_slice(now),
+                None if shipped.is_some() => record::push(&mut out, &key, None),
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// Every cell, by reference, in no order.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { cells: self.cells.iter().cloned().collect(), bytes: self.bytes }
+    }
+
+    /// The entries of one type (empty: the credentials), in key order.
+    pub fn entries_of(&self, kind: &[u8]) -> Vec<u8> {
+        let mut snapshot = self.snapshot();
+        snapshot.cells.retain(|cell| record::kind(key_of(cell)) == kind);
+        snapshot.encode()
+    }
+
+    /// A batch that deletes every key but the credentials.
+    pub fn deletions(&self) -> Vec<u8> {
+        let mut keys: Vec<&[u8]> = self.cells.iter().map(|cell| key_of(cell)).collect();
+        keys.retain(|key| *key != record::CREDS_KEY);
+        keys.sort_unstable();
+        let mut out = Vec::new();
+        for key in keys {
+            record::push(&mut out, key, None);
+        }
+        out
+    }
+
+    /// How many keys there are, the credentials among them.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Bytes of all entries.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many keys may differ from what the store has.
+    pub fn dirty_len(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Bytes of the entries that may have to be shipped; computed, so not for the hot path.
+    pub fn dirty_bytes(&self) -> usize {
+        self.dirty
+            .iter()
+            .map(|dirty| self.cell(&dirty.key).map_or(dirty.key.len() + 6, |cell| cell.len()))
+            .sum()
+    }
+}
+
+fn offset(whole: &[u8], part: &[u8]) -> usize {
+    (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
+}
+
+/// A state at one LSN, frozen.
+pub struct Snapshot {
+    cells: Vec<Cell>,
+    bytes: usize,
+}
+
+impl Snapshot {
+    /// The entries in key order, so that the same state always gives the same bytes.
+    pub fn encode(mut self) -> Vec<u8> {
+        self.cells.sort_unstable_by(|a, b| key_of(a).cmp(key_of(b)));
+        let mut out = Vec::with_capacity(self.bytes);
+        for cell in &self.cells {
+            out.extend_from_slice(cell);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{CREDS_KEY, key, push};
+
+    fn batch(changes: &[(&str, Option<&[u8]>)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (id, value) in changes {
+            push(&mut out, &key("session", id), *value);
+        }
+        out
+    }
+
+    fn set(state: &mut State, changes: &[(&str, Option<&[u8]>)]) -> bool {
+        let batch = batch(changes);
+        let changes = state.changes(&batch).expect("well formed");
+        state.apply(&changes);
+        !changes.is_empty()
+    }
+
+    #[test]
+    fn a_value_changed_there_and_back_is_not_shipped() {
+        let mut state = State::default();
+        assert!(set(&mut state, &[("a", Some(b"\x031")), ("b", Some(b"\x032"))]));
+        assert_eq!(state.cut(), batch(&[("a", Some(b"\x031")), ("b", Some(b"\x032"))]));
+        set(&mut state, &[("a", Some(b"\x039"))]);
+        set(&mut state, &[("a", Some(b"\x031")), ("b", None)]);
+        assert_eq!(state.cut(), batch(&[("b", None)]));
+        assert!(state.cut().is_empty());
+    }
+
+    #[test]
+    fn a_key_born_and_gone_between_two_cuts_is_not_shipped() {
+        let mut state = State::default();
+        set(&mut state, &[("a", Some(b"\x031"))]);
+        set(&mut state, &[("a", None)]);
+        assert_eq!(state.dirty_len(), 1);
+        assert!(state.cut().is_empty());
+    }
+
+    #[test]
+    fn what_changes_nothing_is_left_out_of_a_batch() {
+        let mut state = State::default();
+        set(&mut state, &[("a", Some(b"\x031")), ("b", Some(b"\x032")), ("c", Some(b"\x033"))]);
+        let mixed = batch(&[("a", Some(b"\x03x")), ("b", Some(b"\x032")), ("gone", None), ("c", None)]);
+        let changes = state.changes(&mixed).expect("well formed");
+        assert_eq!(*changes, batch(&[("a", Some(b"\x03x")), ("c", None)]));
+        assert!(!set(&mut state, &[("b", Some(b"\x032")), ("gone", None)]));
+    }
+
+    #[test]
+    fn the_same_state_always_encodes_to_the_same_bytes() {
+        let mut one = State::default();
+        let mut two = State::default();
+        for id in 0..100 {
+            set(&mut one, &[(&id.to_string(), Some(b"\x03v"))]);
+            set(&mut two, &[(&(99 - id).to_string(), Some(b"\x03v"))]);
+        }
+        let bytes = one.snapshot().encode();
+        assert_eq!(bytes, two.snapshot().encode());
+        assert_eq!(bytes.len(), one.bytes());
+        assert_eq!(State::replay(&bytes).expect("replays").snapshot().encode(), bytes);
+    }
+
+    #[test]
+    fn clearing_spares_the_credentials() {
+        let mut state = State::default();
+        let mut first = batch(&[("a", Some(b"\x031"))]);
+        push(&mut first, CREDS_KEY, Some(b"\x01{}"));
+        state.apply(&first);
+        state.apply(&state.deletions());
+        assert_eq!(state.len(), 1);
+        assert_eq!(state.get(CREDS_KEY), Some(&b"\x01{}"[..]));
+        assert_eq!(state.entries_of(b""), {
+            let mut out = Vec::new();
+            push(&mut out, CREDS_KEY, Some(b"\x01{}"));
+            out
+        });
+    }
+}

@@ -1,0 +1,112 @@
+//! One tenant in one store: listing what is there, and reading objects that are what their names say (I15).
+
+use std::sync::Arc;
+
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+use crate::id::{Claim, TenantTag};
+use crate::name::{ClaimName, DataName, Mark, Span, TenantName};
+use crate::object::{Kind, Object};
+use crate::plan::{Claims, Survey};
+use crate::remote::Remote;
+use crate::seal::Ring;
+use crate::watch::Watch;
+
+/// One tenant in one store.
+#[derive(Clone)]
+pub struct Tenancy {
+    /// The store.
+    pub remote: Remote,
+    /// Listings of claims, shared with the other tenants of this process.
+    pub watch: Arc<Watch>,
+    /// The keys.
+    pub ring: Arc<Ring>,
+    /// The tenant in names.
+    pub name: TenantName,
+    /// The tenant in headers.
+    pub tag: TenantTag,
+    /// Whether objects that are not encrypted are read although keys are configured.
+    pub accept_plain: bool,
+}
+
+impl Tenancy {
+    /// The machine.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        self.remote.host()
+    }
+
+    /// The claims, from a LIST that starts after this call; tried again while that may help.
+    pub async fn claims(&self) -> Result<Claims> {
+        self.remote.patiently("listing claims", || self.watch.claims(&self.name)).await
+    }
+
+    /// The claims, and then the data: in this order (see [`Survey`]).
+    pub async fn survey(&self) -> Result<Survey> {
+        let claims = self.claims().await?;
+        let names = self.remote.list(&self.name.data_folder(), "").await?;
+        Ok(Survey { claims, data: names.iter().filter_map(|name| DataName::parse(name)).collect() })
+    }
+
+    /// A data object; `None` when it is gone.
+    pub async fn data(&self, name: &DataName) -> Result<Option<Object>> {
+        let (kind, first, last) = match name.span {
+            Span::Base(lsn) => (Kind::Base, lsn, lsn),
+            Span::Segment(first, last) => (Kind::Segment, first, last),
+        };
+        let read = self.read(&name.object(&self.name), kind, &name.claim).await?;
+        let Some(object) = read else { return Ok(None) };
+        let (meta, digest) = (&object.meta, object.digest.short());
+        if (meta.first, meta.last, digest) != (first, last, name.digest) {
+            return Err(corrupt(name, "its header says something else than its name"));
+        }
+        Ok(Some(object))
+    }
+
+    /// What is said about a claim; `None` when it is gone.
+    pub async fn mark(&self, name: &ClaimName) -> Result<Option<Object>> {
+        let kind = match name.mark {
+            Mark::Claimed => Kind::Claim,
+            Mark::Live => Kind::Live,
+            Mark::Released => Kind::Released,
+            Mark::Deleted => Kind::Deleted,
+        };
+        self.read(&name.object(&self.name), kind, &name.claim).await
+    }
+
+    /// The body of an object.
+    pub fn open(&self, object: &Object) -> Result<Vec<u8>> {
+        if object.is_plain() && !self.ring.is_empty() && !self.accept_plain {
+            return Err(Error::new(
+                Code::KeyUnavailable,
+                "the store holds this session unencrypted although keys are configured; pass `acceptUnencrypted: true` once to take it over",
+            ));
+        }
+        object.body(&self.ring)
+    }
+
+    async fn read(&self, path: &str, kind: Kind, claim: &Claim) -> Result<Option<Object>> {
+        let Some(bytes) = self.remote.get(path).await? else { return Ok(None) };
+        let object = Object::read(bytes)
+            .map_err(|error| Error::new(error.code, format!("{}: {error}", plain_name(path))))?;
+        if (object.meta.kind, object.meta.tag, object.meta.claim) != (kind, self.tag, *claim) {
+            return Err(corrupt(&plain_name(path), "it belongs to another place"));
+        }
+        Ok(Some(object))
+    }
+}
+
+/// An object's name without the tenant, fit for messages.
+fn plain_name(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = if path.starts_with(crate::name::CLAIMS) {
+        name.split_once('.').map_or(name, |(_, claim)| claim)
+    } else {
+        name
+    };
+    format!("object {name}")
+}
+
+/// An error about a damaged object.
+pub fn corrupt(name: &dyn std::fmt::Display, what: &str) -> Error {
+    Error::new(Code::RemoteCorrupt, format!("{name}: {what}; see the runbook"))
+}
