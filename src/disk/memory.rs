@@ -309,11 +309,6 @@ impl MemoryDisk {
         self.fault(Fault { op: Some(op), at: 0, lasting: true, kind, partial: None });
     }
 
-    /// No failures are to come any more.
-    pub fn heal(&self) {
-        self.inner().processes[self.process].faults.clear();
-    }
-
     /// No more than this many further bytes fit; `None`: any number.
     pub fn set_space(&self, bytes: Option<usize>) {
         self.inner().space = bytes;

@@ -3,7 +3,7 @@
 //! The lock is advisory and the system lets go of it when the process ends, however it ends. Whoever holds it knows that
 //! all claims recorded here are dead, and need not wait for them. Nothing is changed here without it. Files:
 //! `lock`, `claims`, `NNN.log` (20 digits; a higher number is a later file), `NNN.tmp` (a log being made, never read),
-//! `quarantine-NNN.log` (a log set aside). Any other name is none of ours and is left alone.
+//! `NNN.quarantine` (a log set aside). Any other name is none of ours and is left alone.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,6 @@ use super::writer::Wal;
 const LOCK: &str = "lock";
 const CLAIMS: &str = "claims";
 const CLAIMS_NEW: &str = "claims.tmp";
-const QUARANTINE: &str = "quarantine-";
 /// Claims remembered: more than can be waited for at once.
 const MAX_CLAIMS: usize = 16;
 /// Logs set aside that are kept.
@@ -38,12 +37,10 @@ enum Name {
 
 impl Name {
     fn parse(name: &str) -> Option<Name> {
-        if let Some(name) = name.strip_prefix(QUARANTINE) {
-            return Some(Name::Quarantined(number(name.strip_suffix(".log")?)?));
-        }
         match name.split_once('.')? {
             (sequence, "log") => Some(Name::Log(number(sequence)?)),
             (sequence, "tmp") => Some(Name::Temporary(number(sequence)?)),
+            (sequence, "quarantine") => Some(Name::Quarantined(number(sequence)?)),
             _ => None,
         }
     }
@@ -59,7 +56,7 @@ impl std::fmt::Display for Name {
         match self {
             Name::Log(sequence) => write!(f, "{sequence:020}.log"),
             Name::Temporary(sequence) => write!(f, "{sequence:020}.tmp"),
-            Name::Quarantined(sequence) => write!(f, "{QUARANTINE}{sequence:020}.log"),
+            Name::Quarantined(sequence) => write!(f, "{sequence:020}.quarantine"),
         }
     }
 }

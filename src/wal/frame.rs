@@ -72,7 +72,7 @@ pub struct Header {
 /// What a header came to.
 pub enum Heading {
     /// It reads, and its frames can be opened.
-    Whole(Header, Codec),
+    Whole(Header, Box<Codec>),
     /// It is damaged: nothing is known.
     Damaged,
     /// It reads, but the log cannot be opened with these keys.
@@ -142,7 +142,7 @@ impl Header {
             ));
         }
         Ok(match header.seal(|context| ring.opener(suite, key_id, commitment, context)) {
-            Ok(seal) => Heading::Whole(header, Codec::new(seal, &header.salt)),
+            Ok(seal) => Heading::Whole(header, Box::new(Codec::new(seal, &header.salt))),
             Err(error) => Heading::Locked(header, Error::new(error.code, format!("the local log {error}"))),
         })
     }
@@ -209,8 +209,12 @@ impl Codec {
         buffer.extend_from_slice(&frame.synced.to_le_bytes());
         buffer.extend_from_slice(body);
         self.seal.seal(frame.counter, buffer, at + AAD_AT..at + FRAME_LEN);
-        let crc = self.crc(&len.to_le_bytes(), &buffer[at + AAD_AT..]);
-        buffer[at + 8..at + AAD_AT].copy_from_slice(&crc.to_le_bytes());
+        let written = buffer.get_mut(at..).and_then(|frame| frame.split_at_mut_checked(AAD_AT));
+        if let Some((head, rest)) = written
+            && let Some((_, crc)) = head.split_last_chunk_mut()
+        {
+            *crc = self.crc(&len.to_le_bytes(), rest).to_le_bytes();
+        }
         Ok(())
     }
 

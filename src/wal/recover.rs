@@ -90,23 +90,19 @@ pub fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag) -> Res
 
 fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec) -> Verdict {
     let (mut at, mut good, mut entries, mut scratch) = (HEADER_LEN, None, Vec::new(), Vec::new());
-    let mut counter = None;
     let tampered = loop {
         let rest = bytes.get(at..).unwrap_or_default();
         let expected = match good {
             None => Some((Kind::Base, header.start)),
             Some(lsn) => Lsn::checked_add(lsn, 1).map(|lsn| (Kind::Batch, lsn)),
         };
-        // A nonce that does not grow was not written by us.
-        let found = codec.peek(rest).filter(|(frame, _)| {
-            Some((frame.kind, frame.lsn)) == expected && counter.is_none_or(|last| frame.counter > last)
-        });
+        let found = codec.peek(rest).filter(|(frame, _)| Some((frame.kind, frame.lsn)) == expected);
         let Some((frame, whole)) = found else { break false };
         let frame_bytes = rest.get(..whole).unwrap_or_default();
         if codec.open(&frame, frame_bytes, &mut scratch, &mut entries).is_err() {
             break true;
         }
-        (good, counter) = (Some(frame.lsn), Some(frame.counter));
+        good = Some(frame.lsn);
         at += whole;
     };
     let rest = bytes.get(at..).unwrap_or_default();

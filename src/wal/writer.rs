@@ -165,6 +165,7 @@ impl Wal {
     }
 
     /// The last batch in it.
+    #[cfg(test)]
     pub fn lsn(&self) -> Lsn {
         self.lsn
     }
@@ -181,6 +182,7 @@ impl Wal {
     }
 
     /// The highest LSN that survives a power cut by this file alone.
+    #[cfg(test)]
     pub fn synced(&self) -> Lsn {
         self.tail.synced()
     }
@@ -244,11 +246,13 @@ impl Wal {
         Ok(OldLog { folder: old.folder, sequence: old.sequence, successor })
     }
 
+    /// The folder that it is in.
     #[cfg(test)]
     pub(super) fn folder(&self) -> &Arc<Folder> {
         &self.folder
     }
 
+    /// Batches appended since the roll began.
     #[cfg(test)]
     pub(super) fn mirrored(&self) -> u64 {
         self.mirror.as_ref().map_or(0, |mirror| mirror.ends.len() as u64)

@@ -271,8 +271,8 @@ fn quarantine_interrupted_anywhere_leaves_every_log_under_one_name() {
     let (_, log) = only_log(&written(&ring, &history, 1, 5));
     let run = |at: u64| {
         let disk = disk_with(&[(3, &log), (9, &log)]);
-        disk.rewrite(&path().join("quarantine-00000000000000000001.log"), b"oldest".to_vec());
-        disk.rewrite(&path().join("quarantine-00000000000000000002.log"), b"older".to_vec());
+        disk.rewrite(&path().join("00000000000000000001.quarantine"), b"oldest".to_vec());
+        disk.rewrite(&path().join("00000000000000000002.quarantine"), b"older".to_vec());
         disk.kill_at(at, Some(0));
         let _ = lock(&disk).and_then(|folder| folder.quarantine());
         disk
@@ -291,5 +291,5 @@ fn quarantine_interrupted_anywhere_leaves_every_log_under_one_name() {
     }
     let names: Vec<_> = run(u64::MAX).files(&path()).into_iter().map(|(name, _)| name).collect();
     let names: Vec<_> = names.iter().filter_map(|name| name.file_name()?.to_str()).collect();
-    assert_eq!(names, ["lock", "quarantine-00000000000000000003.log", "quarantine-00000000000000000009.log"]);
+    assert_eq!(names, ["00000000000000000003.quarantine", "00000000000000000009.quarantine", "lock"]);
 }

@@ -75,8 +75,8 @@ fn files_that_are_not_ours_are_neither_read_nor_removed() {
         "00000000000000000001.log.bak",
         "00000000000000000001.txt",
         "99999999999999999999.log",
-        "quarantine-1.log",
-        "quarantine-old.log",
+        "1.quarantine",
+        "old.quarantine",
         "claims.old",
     ];
     let disk = disk_with(&[]);
@@ -125,10 +125,10 @@ fn deleted_logs_do_not_come_back_after_a_power_cut() {
 fn leftovers_of_a_rewrite_are_removed_and_their_numbers_not_used_again() {
     let disk = disk_with(&[]);
     disk.rewrite(&path().join("00000000000000000041.tmp"), b"half a log".to_vec());
-    disk.rewrite(&path().join("quarantine-00000000000000000050.log"), b"aside".to_vec());
+    disk.rewrite(&path().join("00000000000000000050.quarantine"), b"aside".to_vec());
     let folder = lock(&disk).expect("free");
     assert!(matches!(folder.recover(&sealed(), tag()), Ok(Recovery::None)));
-    assert_eq!(names(&disk), ["lock", "quarantine-00000000000000000050.log"]);
+    assert_eq!(names(&disk), ["00000000000000000050.quarantine", "lock"]);
     assert_eq!(create(&folder, &sealed(), claim(1), 0, &[]).expect("room").sequence(), 51);
 }
 

@@ -184,6 +184,26 @@ fn a_rewrite_that_fails_or_is_given_up_leaves_the_log_as_it_is() {
 }
 
 #[test]
+fn a_rewrite_of_another_state_than_the_log_had_when_it_began_is_refused() {
+    let disk = MemoryDisk::default();
+    let (folder, mut wal) = start(&disk, &sealed());
+    for lsn in 1..=3 {
+        wal.append(lsn, &batch(lsn, 0)).expect("room");
+    }
+    for (base, more) in [(2, false), (4, false), (2, true), (4, true), (5, true)] {
+        wal.begin_roll();
+        let host = CountingHost::new(5);
+        let new = Wal::prepare_roll(&folder, &host, &sealed(), tag(), claim(1), base + wal.lsn() - 3, b"");
+        if more {
+            let lsn = wal.lsn() + 1;
+            wal.append(lsn, &batch(lsn, 0)).expect("room");
+        }
+        assert_eq!(code(wal.finish_roll(new.expect("room"))), Code::Internal, "base at {base}, {more}");
+    }
+    History::of(6).check(&recovered(&disk.restart(), &sealed()), 6, "the log goes on");
+}
+
+#[test]
 fn a_sync_of_the_old_file_never_vouches_for_the_new_one() {
     let disk = MemoryDisk::default();
     let (folder, mut wal) = start(&disk, &sealed());
