@@ -145,6 +145,21 @@ fn whoever_made_the_removed_folder_anew_keeps_it() {
 }
 
 #[test]
+fn files_that_another_process_left_in_the_folder_made_anew_are_not_in_the_way() {
+    let disk = MemoryDisk::default();
+    let folder = lock(&disk).expect("free");
+    disk.remove_tree(&path());
+    {
+        let theirs = lock(&disk.process()).expect("free");
+        for _ in 0..3 {
+            create(&theirs, &sealed(), claim(2), 0, &[]).expect("room");
+        }
+    }
+    folder.relock().expect("free again");
+    assert_eq!(create(&folder, &sealed(), claim(1), 0, &[]).expect("room").sequence(), 4);
+}
+
+#[test]
 fn a_lock_that_stands_is_not_let_go_to_take_it_again() {
     let disk = MemoryDisk::default();
     let folder = lock(&disk).expect("free");
