@@ -163,6 +163,9 @@ async function findBaileys() {
  */
 async function resolveBaileys(options = {}) {
   const given = options.baileys === undefined ? {} : describe(options.baileys)
+  if (options.baileys !== undefined && !given.initAuthCreds) {
+    throw new HybridAuthError('INVALID_OPTION', 'baileys must be the namespace of a Baileys package')
+  }
   const init = options.initAuthCreds ?? given.initAuthCreds
   const bufferJson = options.BufferJSON ?? given.BufferJSON
   if (options.BufferJSON !== undefined && !isBufferJson(options.BufferJSON)) {

@@ -48,11 +48,12 @@ const holdsNewPreKeys = (data) => {
  * @param {object} session.binding the native functions
  * @param {number} session.handle
  * @param {ReturnType<import('./batch.js').createBatch>} session.batch
- * @param {object} session.creds the credentials object of this open
+ * @param {{creds: () => object | undefined, done: () => void}} session.capture the credentials that a batch with new pre-keys
+ *   takes along, and who is told that it did
  * @param {(value: any) => any} session.reviveAppStateSyncKey
  * @param {boolean} session.awaitSync whether a write resolves only when it survives a power cut
  */
-function createKeys({ binding, handle, batch, creds, reviveAppStateSyncKey, awaitSync }) {
+function createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, awaitSync }) {
   const reviver = (type) => (type === 'app-state-sync-key' ? reviveAppStateSyncKey : undefined)
 
   async function commit(lsn) {
@@ -67,9 +68,12 @@ function createKeys({ binding, handle, batch, creds, reviveAppStateSyncKey, awai
   }
 
   const set = async (data) => {
-    const { buffer, length, count, urgent } = batch.encodeSet(data, holdsNewPreKeys(data) ? creds : undefined)
+    const creds = holdsNewPreKeys(data) ? capture.creds() : undefined
+    const { buffer, length, count, urgent } = batch.encodeSet(data, creds)
     if (count === 0) return
-    await commit(call(binding.append, handle, buffer, length, urgent))
+    const lsn = call(binding.append, handle, buffer, length, urgent)
+    if (creds) capture.done()
+    await commit(lsn)
   }
 
   const clear = async () => commit(call(binding.clear, handle))

@@ -6,6 +6,7 @@
 // installed on `process`, and nothing keeps it alive but a promise somebody waits for. A session that could not be opened
 // completely is closed again: no ownership is left behind.
 
+const { createHash } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 const { createBatch } = require('./batch.js')
 const { resolveBaileys } = require('./baileys.js')
@@ -14,15 +15,13 @@ const { HybridAuthError, settle } = require('./errors.js')
 const { prepareImport, settleLeftovers } = require('./import.js')
 const { ask, call, createKeys } = require('./keys.js')
 const { writeMultiFile } = require('./multi-file.js')
+const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
 
 const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'error']
 
 /** The level at which an event is logged. */
 const LEVELS = { backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', error: 'error' }
-
-/** Loaded when the first session is opened, so that importing this package costs nothing and cannot fail. */
-const loadBinding = () => require('../binding.js')
 
 /** One open of a folder at a time: an import moves files that the next open looks at. */
 const opening = new Map()
@@ -95,17 +94,38 @@ async function openSession(tenantId, options = {}) {
   })
 }
 
+/** Whether the stored credentials are still those that this open loaded or saved last. */
+function lastSeen(binding, handle, batch) {
+  const stored = () =>
+    ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => createHash('sha256').update(buffer.subarray(0, length)).digest('hex'))
+  let last = stored()
+  return {
+    now: () => {
+      last = stored()
+    },
+    isCurrent: () => stored() === last
+  }
+}
+
 function createSession({ binding, handle, batch, baileys, creds, news, resolved, restored, isNew }) {
   const { awaitSync, closeTimeoutMs, flushTimeoutMs } = resolved
   let savedIdentity = isNew ? null : identityOf(creds)
-  const revive = baileys.appStateSyncKeyFromObject
-  const keys = createKeys({ binding, handle, batch, creds, reviveAppStateSyncKey: revive, awaitSync })
+  const seen = lastSeen(binding, handle, batch)
+
+  const capture = {
+    /** Not those of an open that has been overtaken: its socket may still finish something while a newer one saves. */
+    creds: () => (seen.isCurrent() ? creds : undefined),
+    done: () => seen.now()
+  }
+  const reviveAppStateSyncKey = baileys.appStateSyncKeyFromObject
+  const keys = createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, awaitSync })
 
   async function saveCreds() {
     const { buffer, length } = batch.encodeCreds(creds)
     const identity = identityOf(creds)
     const lsn = call(binding.append, handle, buffer, length, identity !== savedIdentity)
     savedIdentity = identity
+    seen.now()
     if (awaitSync) settle(await binding.synced(handle, lsn))
   }
 

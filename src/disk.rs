@@ -1,8 +1,9 @@
 //! The local disk: the only place that touches the file system.
 //!
 //! A seam, so that tests can fail any operation and lose any write that was not synced. Files are 0600 and folders 0700:
-//! whoever reads them is the account. What must survive a power cut is synced by whoever writes it, never here in
-//! passing, with one exception: a directory that `make_dir` returns is itself durable.
+//! whoever reads them is the account (contract trap 24). What must survive a power cut is synced by whoever writes it,
+//! never here in passing, with one exception: a directory that `make_dir` returns is itself durable.
+#![expect(clippy::disallowed_methods, reason = "this is the door to the file system")]
 
 #[cfg(test)]
 pub mod memory;

@@ -2,6 +2,11 @@
 //!
 //! Everything above asks a [`Host`], so that a whole cluster of owners runs in one seeded simulation. Safety rests on
 //! none of it (I18): clocks decide how long to wait, never who owns.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the door to time, chance and threads"
+)]
 
 use std::future::Future;
 use std::pin::Pin;

@@ -106,7 +106,9 @@ impl Digest {
     /// The first eight bytes, as object names carry them.
     pub fn short(&self) -> ShortDigest {
         let mut short = [0; 8];
-        short.copy_from_slice(&self.0[..8]);
+        for (to, from) in short.iter_mut().zip(self.0) {
+            *to = from;
+        }
         ShortDigest(short)
     }
 }

@@ -123,6 +123,7 @@ struct Core {
 /// A tenant's memory and its local log.
 pub struct Journal {
     host: Arc<dyn Host>,
+    folder: Arc<Folder>,
     core: Mutex<Core>,
     /// Wakes whoever ships and maintains.
     pub wake: Notify,
@@ -149,6 +150,7 @@ impl Journal {
     /// A journal of `state` at `lsn`, all of which the store has.
     pub fn new(host: Arc<dyn Host>, state: State, lsn: Lsn, log: Log, lease: Option<Duration>) -> Journal {
         let confirmed = host.now();
+        let folder = Arc::clone(&log.folder);
         let core = Core {
             life: Life::Live,
             state,
@@ -164,6 +166,7 @@ impl Journal {
         let progress = Progress { life: Life::Live, stored: 0, synced: lsn };
         Journal {
             host,
+            folder,
             core: Mutex::new(core),
             wake: Notify::new(),
             progress: watch::Sender::new(progress),
@@ -172,14 +175,25 @@ impl Journal {
         }
     }
 
-    /// A panic while the lock was held leaves nothing that can be trusted.
+    /// A panic while the lock was held leaves nothing that can be trusted: the session is over, and everybody is told.
     fn core(&self) -> Result<MutexGuard<'_, Core>> {
         self.core.lock().map_err(|_| {
-            Error::new(
-                Code::Internal,
-                "an earlier fault put this session out of use; open it again and report the fault",
-            )
+            self.progress.send_if_modified(|progress| {
+                let news = !progress.life.is_over();
+                progress.life = if news { Life::Poisoned } else { progress.life };
+                news
+            });
+            self.wake.notify_one();
+            let message = "an earlier fault put this session out of use; open it again and report the fault";
+            Error::new(Code::Internal, message)
         })
+    }
+
+    /// How far the session has come in its life.
+    pub fn life(&self) -> Life {
+        // Taking the lock notices a fault that nobody has noticed yet.
+        drop(self.core());
+        self.progress().life
     }
 
     /// Commits a batch and gives its LSN, or the current one if it changes nothing.
@@ -343,9 +357,8 @@ impl Journal {
     /// Ends a life, unless it has ended for good already. Gives the life it has then.
     pub fn end(&self, life: Life) -> Life {
         let Ok(mut core) = self.core() else { return Life::Poisoned };
-        if !core.life.is_over()
-            && !(core.life == Life::Fenced && matches!(life, Life::Closing | Life::LeaseLost))
-        {
+        let fenced_stays = core.life == Life::Fenced && matches!(life, Life::Closing | Life::LeaseLost);
+        if !core.life.is_over() && !fenced_stays {
             self.finish(&mut core, life);
         }
         core.life
@@ -459,8 +472,8 @@ impl Journal {
     }
 
     /// The folder of the log.
-    pub fn folder(&self) -> Result<Arc<Folder>> {
-        Ok(Arc::clone(&self.core()?.log.folder))
+    pub fn folder(&self) -> &Arc<Folder> {
+        &self.folder
     }
 }
 

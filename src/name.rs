@@ -8,6 +8,7 @@
 //! v1/claims/<tenant>.<claim>.live                    this claim has a base
 //! v1/claims/<tenant>.<claim>.released                clean end
 //! v1/claims/<tenant>.<claim>.deleted                 tombstone
+//! v1/names/<mark>                                    a key that hidden names were made with
 //! v1/data/<tenant>/<claim>.<lsn>-<digest>.base       the whole state at an LSN
 //! v1/data/<tenant>/<claim>.<first>-<last>-<digest>.seg   the last values of what changed in a range
 //! ```
@@ -21,6 +22,9 @@ use crate::id::{Claim, Lsn, ShortDigest, TenantTag, hex, number, unhex};
 
 /// Where the claims of all tenants lie, flat, so that one listing shows them all.
 pub const CLAIMS: &str = "v1/claims";
+
+/// Where the marks of naming keys lie, see `names.rs`.
+pub const NAMING: &str = "v1/names";
 
 /// Longest tenant id in bytes.
 pub const MAX_TENANT_LEN: usize = 512;
@@ -57,7 +61,7 @@ impl TenantName {
         if name.len() > MAX_NAME_LEN {
             name.truncate(MAX_NAME_LEN - 34);
             name.push_str("_h");
-            name.push_str(&hex(&Sha256::digest(tenant.as_bytes())[..16]));
+            name.extend(hex(&Sha256::digest(tenant.as_bytes())).chars().take(32));
         }
         Ok(TenantName(name))
     }

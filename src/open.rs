@@ -14,7 +14,8 @@ use crate::event::EventSink;
 use crate::host::{Host, blocking, random};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
 use crate::journal::{Journal, Log};
-use crate::name::TenantName;
+use crate::name::{ClaimName, Mark, TenantName};
+use crate::names;
 use crate::object::Link;
 use crate::owner::{Owner, lost, patience};
 use crate::plan::{Allowed, Local, Source, Survey, origin};
@@ -174,11 +175,13 @@ impl Opening {
             tag: settings.tag(),
             accept_plain: settings.accept_plain,
         };
+        let local = local_of(&recovery);
+        let before = self.rehearse(&tenancy, local, seed.is_some()).await?;
         let dead = self.folder.claims();
         let folder = Arc::clone(&self.folder);
         let host = Arc::clone(&self.host);
         let record = |claim| async move { blocking(&host, move || folder.record_claim(claim)).await };
-        let owner = Owner::claim(tenancy, settings.pace.check_interval, record).await?;
+        let owner = Owner::claim(tenancy, &before.claims, settings.pace.check_interval, record).await?;
         if !settings.takeover {
             owner.await_predecessor(&dead, settings.pace.check_interval, settings.handover).await?;
         }
@@ -221,6 +224,64 @@ impl Opening {
         Ok(Session::hybrid(self.host, journal, origin, owner, replicator))
     }
 
+    /// Finds out whether this open could succeed, before it claims anything: a claim ends whoever runs now, and an instance
+    /// with a wrong key or a damaged store in front of it must not. Gives the survey that the claim is made above.
+    async fn rehearse(&self, tenancy: &Tenancy, local: Local, seeded: bool) -> Result<Survey> {
+        let mut last = None;
+        for _ in 0..SURVEYS {
+            let survey = tenancy.survey().await?;
+            // Whatever claim comes of it, it is above all of these.
+            let me = Claim { epoch: survey.claims.next_epoch(), owner: OwnerId([u8::MAX; 16]) };
+            match self.could(tenancy, &survey, &me, local, seeded).await {
+                Ok(true) => return Ok(survey),
+                Ok(false) => {}
+                Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(restless))
+    }
+
+    async fn could(
+        &self,
+        tenancy: &Tenancy,
+        survey: &Survey,
+        me: &Claim,
+        local: Local,
+        seeded: bool,
+    ) -> Result<bool> {
+        let found = origin(survey, me, local, self.settings.allowed)?;
+        match (found.source, found.parent) {
+            // Somebody may be running now: only a restore that was verified from end to end justifies ending it.
+            (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
+                Ok(matches!(load(tenancy, survey, parent).await?, Outcome::Restored(_)))
+            }
+            (Source::Remote(_) | Source::Local, Some(parent)) => {
+                // The claim itself is small and sealed with the same keys.
+                let mark = ClaimName { claim: parent, mark: Mark::Claimed };
+                let opened = match tenancy.mark(&mark).await {
+                    Ok(Some(object)) => tenancy.open(&object).map(|_| true),
+                    Ok(None) => Ok(true),
+                    Err(error) => Err(error),
+                };
+                // That it is damaged says nothing about the data.
+                if matches!(&opened, Err(error) if error.code == Code::RemoteCorrupt) {
+                    Ok(true)
+                } else {
+                    opened
+                }
+            }
+            (Source::Fresh, _) => {
+                if !seeded && !self.settings.create {
+                    return Err(missing());
+                }
+                names::check(tenancy, &self.settings.tenant, self.settings.hide_tenant).await?;
+                Ok(true)
+            }
+            _ => Ok(true),
+        }
+    }
+
     /// Decides where the session comes from, and loads it.
     async fn load(
         &self,
@@ -228,11 +289,7 @@ impl Opening {
         recovery: Recovery,
         mut seed: Option<Vec<u8>>,
     ) -> Result<(Loaded, Option<Claim>)> {
-        let local = match &recovery {
-            Recovery::None => Local::None,
-            Recovery::Log(log) => Local::Log { claim: log.claim, lsn: log.lsn },
-            Recovery::Damaged(damage) => Local::Damaged { claim: damage.claim, good: damage.good },
-        };
+        let local = local_of(&recovery);
         let mut last = None;
         for _ in 0..SURVEYS {
             let survey = owner.tenancy.survey().await?;
@@ -247,9 +304,7 @@ impl Opening {
                 Err(error) => return Err(error),
             }
         }
-        Err(last.unwrap_or_else(|| {
-            Error::new(Code::RemoteUnavailable, "the store changes faster than it can be read; retry later")
-        }))
+        Err(last.unwrap_or_else(restless))
     }
 
     async fn attempt(
@@ -293,10 +348,7 @@ impl Opening {
         let (state, lsn, origin) = match seed {
             Some(entries) => (State::replay(&entries)?, 1, Origin::imported()),
             None if self.settings.create => (State::default(), 0, Origin::fresh()),
-            None => {
-                let message = "there is no session of this tenant on the disk or in the store, and `onMissing: 'error'` forbids making one";
-                return Err(Error::new(Code::NotFound, message));
-            }
+            None => return Err(missing()),
         };
         Ok(Loaded { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
     }
@@ -314,4 +366,23 @@ impl Opening {
         })
         .await
     }
+}
+
+fn local_of(recovery: &Recovery) -> Local {
+    match recovery {
+        Recovery::None => Local::None,
+        Recovery::Log(log) => Local::Log { claim: log.claim, lsn: log.lsn },
+        Recovery::Damaged(damage) => Local::Damaged { claim: damage.claim, good: damage.good },
+    }
+}
+
+fn missing() -> Error {
+    Error::new(
+        Code::NotFound,
+        "there is no session of this tenant on the disk or in the store, and `onMissing: 'error'` forbids making one",
+    )
+}
+
+fn restless() -> Error {
+    Error::new(Code::RemoteUnavailable, "the store changes faster than it can be read; retry later")
 }

@@ -50,10 +50,11 @@ pub fn lost() -> Error {
 }
 
 impl Owner {
-    /// Claims the tenant. `record` makes the claim known to this disk before the store hears of it. `interval` is how often
-    /// this owner will look for a higher claim; successors wait by it.
+    /// Claims the tenant, above all that a listing showed `before`. `record` makes the claim known to this disk before the
+    /// store hears of it. `interval` is how often this owner will look for a higher claim; successors wait by it.
     pub async fn claim<F>(
         tenancy: Tenancy,
+        before: &Claims,
         interval: Duration,
         record: impl FnOnce(Claim) -> F,
     ) -> Result<Owner>
@@ -61,7 +62,6 @@ impl Owner {
         F: Future<Output = Result<()>>,
     {
         let host = tenancy.host().clone();
-        let before = tenancy.claims().await?;
         let claim = Claim { epoch: before.next_epoch(), owner: OwnerId(random(host.as_ref())) };
         record(claim).await?;
         let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
@@ -112,11 +112,20 @@ impl Owner {
 
     async fn interval_of(&self, claim: &Claim) -> Result<Duration> {
         let name = ClaimName { claim: *claim, mark: Mark::Claimed };
-        // A claim that is gone or does not open says nothing; one's own interval has to do.
-        let Some(object) = self.tenancy.mark(&name).await? else { return Ok(Duration::ZERO) };
-        let body = self.tenancy.open(&object)?;
-        let millis = body.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        Ok(Duration::from_millis(millis.min(600_000)))
+        let body = match self.tenancy.mark(&name).await {
+            Ok(Some(object)) => self.tenancy.open(&object),
+            Ok(None) => return Ok(Duration::ZERO),
+            Err(error) => Err(error),
+        };
+        match body {
+            Ok(body) => {
+                let millis = body.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                Ok(Duration::from_millis(millis.min(600_000)))
+            }
+            // A damaged claim says nothing about its owner; one's own interval has to do.
+            Err(error) if error.code == Code::RemoteCorrupt => Ok(Duration::ZERO),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the claim is the highest, by a LIST that starts after this call.

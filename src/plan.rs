@@ -170,7 +170,20 @@ pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Re
     if ahead && matches!(local, Local::Log { .. }) {
         return Ok(Origin { source: Source::Local, parent: Some(parent), quarantine: false });
     }
-    let chain = chain(&survey.data, parent)?;
+    let chain = match chain(&survey.data, parent) {
+        Ok(chain) => chain,
+        // The store has a hole, and this disk has all that was ever in it.
+        Err(error) => {
+            let newest =
+                survey.data.iter().filter(|name| name.claim == parent).map(|name| name.span.last()).max();
+            return match local {
+                Local::Log { claim, lsn } if claim == parent && Some(lsn) >= newest => {
+                    Ok(Origin { source: Source::Local, parent: Some(parent), quarantine: false })
+                }
+                _ => Err(error),
+            };
+        }
+    };
     let reached = chain.last().map_or(0, |name| name.span.last());
     let remote = |quarantine| Ok(Origin { source: Source::Remote(chain), parent: Some(parent), quarantine });
     match local {

@@ -30,6 +30,7 @@ pub struct Entry<'a> {
 
 impl Entry<'_> {
     /// The type of the key; empty for the credentials.
+    #[cfg(test)]
     pub fn kind(&self) -> &[u8] {
         kind(self.key)
     }
@@ -130,6 +131,7 @@ pub fn push(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
 }
 
 /// The key of `id` of type `kind`, as JavaScript writes it for a well-formed id.
+#[cfg(test)]
 pub fn key(kind: &str, id: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(2 + kind.len() + id.len());
     key.push(u8::try_from(kind.len()).unwrap_or(u8::MAX));

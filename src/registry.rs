@@ -20,6 +20,7 @@ use crate::journal::Life;
 use crate::open::{Settings, Site, open};
 use crate::remote::memory::Memory;
 use crate::remote::{Directory, Remote, Store};
+use crate::seal::KeyId;
 use crate::session::Session;
 use crate::watch::Watch;
 
@@ -76,8 +77,16 @@ impl Listeners {
 struct Shared {
     session: Arc<Session>,
     listeners: Arc<Listeners>,
-    store: Option<StoreSpec>,
+    identity: Identity,
     opens: usize,
+}
+
+/// What must be the same for opens to share a session.
+#[derive(PartialEq, Eq)]
+struct Identity {
+    store: Option<StoreSpec>,
+    keys: Vec<KeyId>,
+    hidden: bool,
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Shared>>>;
@@ -116,15 +125,17 @@ impl Registry {
     /// Opens a tenant, or shares it if it is open already.
     pub async fn open(&self, request: Request) -> Result<Opened> {
         let Request { mut settings, store, seed, listener } = request;
+        let identity =
+            Identity { store: store.clone(), keys: settings.ring.ids(), hidden: settings.hide_tenant };
         let slot = self.slots.entry(settings.folder.clone()).or_default().clone();
         let mut shared = slot.lock().await;
         let handle = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(open) = shared.as_mut() {
-            if open.session.journal().progress().life == Life::Live {
-                if open.store != store {
+            if open.session.journal().life() == Life::Live {
+                if open.identity != identity {
                     return Err(Error::new(
                         Code::InvalidOption,
-                        "this tenant is open in this process with another store",
+                        "this tenant is open in this process with another store or other keys",
                     ));
                 }
                 open.opens += 1;
@@ -148,7 +159,7 @@ impl Registry {
         };
         let session =
             Arc::new(open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, seed, events).await?);
-        *shared = Some(Shared { session: Arc::clone(&session), listeners, store, opens: 1 });
+        *shared = Some(Shared { session: Arc::clone(&session), listeners, identity, opens: 1 });
         self.handles.insert(handle, Open { session: Arc::clone(&session), slot: Arc::clone(&slot) });
         Ok(Opened { handle, session, shared: false })
     }
@@ -187,7 +198,7 @@ impl Registry {
         shared.listeners.list().retain(|(listener, _)| *listener != handle);
         shared.opens -= 1;
         if shared.opens > 0 {
-            let life = shared.session.journal().progress().life;
+            let life = shared.session.journal().life();
             drop(slot);
             return if life == Life::Live { open.session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
         }

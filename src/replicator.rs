@@ -105,7 +105,8 @@ pub struct Replicator {
     segments: usize,
     segment_bytes: u64,
     shipped_at: Option<Duration>,
-    /// How long the last segment took: a slow store is asked less often.
+    /// How long the last successful request took: a slow store is asked less often. An outage does not count, or catching
+    /// up after it would wait as long again.
     took: Duration,
     checked_at: Duration,
     noticed_at: Option<Duration>,
@@ -230,8 +231,7 @@ impl Replicator {
         let worth_a_base =
             self.segments + 1 >= MAX_SEGMENTS || self.segment_bytes > self.base_bytes.max(64 << 10);
         let Some(cut) = self.journal.cut(|_| worth_a_base)? else { return Ok(Flow::Go) };
-        let began = self.now();
-        self.shipped_at = Some(began);
+        self.shipped_at = Some(self.now());
         let Shipment { name, bytes, end } = self.load(&cut)?;
         let len = bytes.len() as u64;
         if self.store(&name, bytes).await? == Flow::Stop {
@@ -239,7 +239,6 @@ impl Replicator {
         }
         self.landed();
         let flow = self.acknowledge(Some((end.lsn, len)), true).await?;
-        self.took = self.now().saturating_sub(began);
         match cut.base {
             Some(base) if flow == Flow::Go => self.checkpoint(cut.last, base).await,
             _ => Ok(flow),
@@ -272,8 +271,12 @@ impl Replicator {
     async fn store(&mut self, name: &str, bytes: Bytes) -> Result<Flow> {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         loop {
+            let began = self.now();
             match self.owner.tenancy.remote.put_once(name, bytes.clone()).await {
-                Ok(()) => return Ok(Flow::Go),
+                Ok(()) => {
+                    self.took = self.now().saturating_sub(began);
+                    return Ok(Flow::Go);
+                }
                 Err(failure) => {
                     let planned = delays.next().unwrap_or(MAX_PAUSE);
                     if self.suffer(&failure, planned).await == Flow::Stop {
@@ -292,7 +295,7 @@ impl Replicator {
 
     /// Checks ownership, and acknowledges `shipped` if it still holds. A check that nobody waits for is not `needed`: it is
     /// given up when the store does not answer.
-    async fn acknowledge(&mut self, shipped: Option<(Lsn, u64)>, needed: bool) -> Result<Flow> {
+    async fn acknowledge(&mut self, mut shipped: Option<(Lsn, u64)>, mut needed: bool) -> Result<Flow> {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         loop {
             let started = self.now();
@@ -314,6 +317,8 @@ impl Replicator {
                     if self.refill().await? == Flow::Stop {
                         return Ok(Flow::Stop);
                     }
+                    // The new base holds everything up to here, whether it was shipped before or not.
+                    (shipped, needed) = (Some((self.head.lsn, self.base_bytes)), true);
                 }
                 Err(failure) => {
                     let planned = delays.next().unwrap_or(MAX_PAUSE);

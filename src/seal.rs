@@ -144,12 +144,22 @@ impl Ring {
     /// A tag for `tenant` that only a holder of the ring's last key can compute. The last key is the oldest: names must
     /// outlive rotations.
     pub fn hidden_tag(&self, tenant: &str) -> Option<TenantTag> {
-        let oldest = self.keys.last()?;
-        let mut key = Zeroizing::new([0; 32]);
-        expand(&Hkdf::new(None, oldest.key.as_slice()), &[b"bha/v1/names"], key.as_mut_slice());
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_slice()).ok()?;
-        mac.update(tenant.as_bytes());
-        Some(truncate(&mac.finalize().into_bytes()))
+        self.keys.last().map(|key| key.hidden_tag(tenant))
+    }
+
+    /// The tags that `tenant` would have under each key.
+    pub fn hidden_tags(&self, tenant: &str) -> Vec<TenantTag> {
+        self.keys.iter().map(|key| key.hidden_tag(tenant)).collect()
+    }
+
+    /// Says, without revealing it, which key hidden names are made with.
+    pub fn naming_mark(&self) -> Option<String> {
+        self.keys.last().map(|key| hex(&key.hidden_tag("").0))
+    }
+
+    /// The ids of the keys, the primary first.
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.keys.iter().map(|key| key.id).collect()
     }
 }
 
@@ -160,7 +170,9 @@ pub fn visible_tag(tenant: &str) -> TenantTag {
 
 fn truncate(hash: &[u8]) -> TenantTag {
     let mut tag = [0; 16];
-    tag.copy_from_slice(&hash[..16]);
+    for (to, from) in tag.iter_mut().zip(hash) {
+        *to = *from;
+    }
     TenantTag(tag)
 }
 
@@ -169,6 +181,15 @@ fn expand(hkdf: &Hkdf<Sha256>, info: &[&[u8]], out: &mut [u8]) {
 }
 
 impl MasterKey {
+    fn hidden_tag(&self, tenant: &str) -> TenantTag {
+        let mut key = Zeroizing::new([0; 32]);
+        expand(&Hkdf::new(None, self.key.as_slice()), &[b"bha/v1/names"], key.as_mut_slice());
+        let mut mac =
+            <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_slice()).expect("HMAC takes keys of any length");
+        mac.update(tenant.as_bytes());
+        truncate(&mac.finalize().into_bytes())
+    }
+
     fn derive(&self, context: &Context<'_>) -> Seal {
         let purpose: &[u8] = match context.purpose {
             Purpose::Object => b"object",
@@ -220,7 +241,7 @@ impl Seal {
         let Some(cipher) = &self.cipher else { return };
         let (head, body) = buffer.split_at_mut(aad.end);
         let tag = cipher
-            .encrypt_inout_detached(&nonce(counter), &head[aad], body.into())
+            .encrypt_inout_detached(&nonce(counter), head.get(aad).expect("the head is whole"), body.into())
             .expect("bodies are far below AES-GCM's limit of 64 GiB");
         buffer.extend_from_slice(&tag);
     }

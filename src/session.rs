@@ -96,6 +96,7 @@ impl Session {
     }
 
     /// The claim it is written under, if there is a store.
+    #[cfg(test)]
     pub fn claim(&self) -> Option<crate::id::Claim> {
         self.remote.as_ref().map(|remote| remote.owner.claim)
     }
@@ -149,7 +150,7 @@ impl Session {
         }
         let (lsn, progress) = (self.journal.lsn(), self.journal.progress());
         let synced = if progress.life == Life::Poisoned { Ok(()) } else { self.journal.sync(lsn).await };
-        self.unlock()?;
+        self.journal.folder().unlock();
         synced?;
         if self.remote.is_some() && progress.life == Life::Closed && progress.stored < lsn {
             return Err(self.unreachable(&format!(
@@ -177,9 +178,10 @@ impl Session {
             self.journal.end(Life::Deleted);
             self.ended().await;
         }
-        let folder = self.journal.folder()?;
+        let folder = Arc::clone(self.journal.folder());
         blocking(&self.host, move || folder.remove_all()).await?;
-        self.unlock()
+        self.journal.folder().unlock();
+        Ok(())
     }
 
     /// Removes what the tombstone of `owner` covers: all data of this tenant and all marks but the newest.
@@ -206,11 +208,6 @@ impl Session {
         let mut idle = self.idle.clone();
         // A task that was dropped with its runtime has ended as well.
         let _ = idle.wait_for(|idle| *idle).await;
-    }
-
-    fn unlock(&self) -> Result<()> {
-        self.journal.folder()?.unlock();
-        Ok(())
     }
 
     /// How the session fares.

@@ -5,6 +5,7 @@
 //! network nor a sync. What takes time answers through a promise that resolves to an [`Outcome`] and never rejects.
 
 mod answer;
+mod held;
 mod options;
 
 use std::sync::{Arc, OnceLock};
@@ -76,9 +77,11 @@ pub fn open<'env>(
     });
     let ring = Ring::new(&keys);
     let seed = seed.map(|seed| seed.to_vec());
+    let held = held::by(env)?;
     promise(env, async move {
         let request = options::parse(&options, ring?, seed, listener)?;
         let Opened { handle, session, shared } = engine().registry.open(request).await?;
+        held.add(handle).await;
         Ok(json!({ "handle": handle, "restored": session.origin(), "shared": shared }).to_string())
     })
 }
@@ -109,8 +112,9 @@ pub fn get(
             let value = value.unwrap_or_default();
             // Past the end nothing is written any more, but the need is still added up.
             if let Some(space) = out.get_mut(at..at + 4 + value.len()) {
-                space[..4].copy_from_slice(&len.to_le_bytes());
-                space[4..].copy_from_slice(value);
+                let (head, body) = space.split_at_mut(4);
+                head.copy_from_slice(&len.to_le_bytes());
+                body.copy_from_slice(value);
             }
             at += 4 + value.len();
         }
@@ -149,8 +153,14 @@ pub fn entries(handle: Handle, kind: Option<String>) -> Result<Buffer, Thrown> {
 /// Resolves when the batch `lsn` survives a power cut.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn synced(env: &Env, handle: Handle, lsn: f64) -> napi::Result<Object<'_>> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what `append` gave is a whole number"
+    )]
+    let lsn = lsn as u64;
     promise(env, async move {
-        engine().registry.session(handle)?.journal().sync(lsn as u64).await?;
+        engine().registry.session(handle)?.journal().sync(lsn).await?;
         Ok(String::new())
     })
 }
@@ -167,7 +177,9 @@ pub fn flush(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<
 /// Gives the open back. The last one stores the rest, releases ownership and unlocks.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn close(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
+    let held = held::by(env)?;
     promise(env, async move {
+        held.remove(handle);
         engine().registry.close(handle, Duration::from_millis(timeout_ms.into())).await?;
         Ok(String::new())
     })

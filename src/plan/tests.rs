@@ -48,6 +48,7 @@ fn every_row_of_the_table_of_origins() {
     let buried = survey(&[marked(3, &[Mark::Live, Mark::Deleted]), marked(ME, &[])], &[base(3, 10)]);
     let reborn =
         survey(&[marked(3, &[Mark::Deleted]), marked(4, &[Mark::Live]), marked(ME, &[])], &[base(4, 1)]);
+    let holed = survey(&[marked(3, &[Mark::Live]), marked(ME, &[])], &[base(3, 10), segment(3, 12, 14)]);
     let no = Allowed::default();
     let seed = Allowed { seed_from_disk: true, ..no };
     let fresh = Allowed { fresh: true, ..no };
@@ -82,6 +83,9 @@ fn every_row_of_the_table_of_origins() {
         ("the store lost its data, the disk has it", &vanished, log(3, 5), no, Err(Code::RemoteCorrupt)),
         ("the same, and the disk is trusted", &vanished, log(3, 5), seed, local(None)),
         ("the store lost the newest owner's data", &newest_gone, Local::None, no, Err(Code::RemoteCorrupt)),
+        ("the store has a hole", &holed, Local::None, no, Err(Code::RemoteCorrupt)),
+        ("the store has a hole and the disk has all of it", &holed, log(3, 14), no, local(Some(3))),
+        ("the store has a hole and the disk is behind", &holed, log(3, 13), no, Err(Code::RemoteCorrupt)),
         ("deleted", &buried, Local::None, no, Err(Code::Deleted)),
         ("deleted, and a stale disk", &buried, log(3, 99), no, Err(Code::Deleted)),
         ("deleted, and started anew", &buried, log(3, 99), fresh, new(true)),

@@ -1,8 +1,13 @@
 //! A directory as the bucket: for trying out, for tests, and for mounts that several machines share.
 //!
 //! The object store library does the work: temporary file, sync, rename, sync of the parent.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an adapter reaches its own kind of store; here that is a directory"
+)]
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +21,7 @@ use crate::error::{Code, Error, Result};
 /// A directory as the bucket.
 pub struct Directory {
     files: LocalFileSystem,
+    root: PathBuf,
 }
 
 impl Directory {
@@ -24,10 +30,13 @@ impl Directory {
         let failed = |what: &str, detail: String| {
             Error::new(Code::RemoteUnavailable, format!("the bucket directory cannot be {what}: {detail}"))
         };
-        private_dir(path).map_err(|error| failed("made", error.kind().to_string()))?;
+        // What lies in the bucket is private even where the bucket's own directory is not.
+        private_dir(path)
+            .and_then(|()| private_dir(&path.join("v1")))
+            .map_err(|error| failed("made", error.kind().to_string()))?;
         let files =
             LocalFileSystem::new_with_prefix(path).map_err(|_| failed("opened", "not a directory".into()))?;
-        Ok(Directory { files: files.with_fsync(true) })
+        Ok(Directory { files: files.with_fsync(true), root: path.to_owned() })
     }
 }
 
@@ -37,6 +46,17 @@ fn private_dir(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+/// Removes what writers that were killed left in `folder`: `name#1` and the like, which no listing shows. A writer that is
+/// still at it fails, and tries again.
+fn sweep(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.contains('#')) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Says what a failed file operation means, without the path, which holds the tenant.
@@ -80,6 +100,10 @@ impl Store for Directory {
     }
 
     async fn delete(&self, names: Vec<String>) -> std::result::Result<(), Failure> {
+        // Data folders belong to one tenant, so nobody else's writers are disturbed.
+        let folders =
+            names.iter().filter(|name| name.starts_with("v1/data/")).filter_map(|name| name.rsplit_once('/'));
+        let folders: BTreeSet<PathBuf> = folders.map(|(folder, _)| self.root.join(folder)).collect();
         let names = futures::stream::iter(names.into_iter().map(|name| Ok(path::Path::from(name))));
         let mut gone = self.files.delete_stream(names.boxed());
         while let Some(answer) = gone.next().await {
@@ -88,6 +112,7 @@ impl Store for Directory {
                 Err(error) => return Err(failure(error)),
             }
         }
+        folders.iter().for_each(|folder| sweep(folder));
         Ok(())
     }
 }

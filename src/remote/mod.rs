@@ -28,6 +28,7 @@ pub enum Meaning {
     /// The bucket or the address is wrong: asking again will not help.
     NotConfigured,
     /// Too many requests: ask again, not before the time given.
+    #[allow(dead_code, reason = "a directory never answers so; stores behind HTTP do")]
     Throttled(Option<Duration>),
     /// It failed and had no effect: ask again.
     Transient,

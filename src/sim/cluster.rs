@@ -16,7 +16,7 @@ use crate::journal::Life;
 use crate::name::TenantName;
 use crate::open::{Settings, Site, open};
 use crate::plan::Allowed;
-use crate::record::{Entries, key, push};
+use crate::record::{Entries, Entry, key, push};
 use crate::remote::memory::{Fate, Memory};
 use crate::remote::{Remote, Store};
 use crate::replicator::Pace;
@@ -47,6 +47,8 @@ pub struct Cluster {
     pub store: Memory,
     pub oracle: Arc<Mutex<Oracle>>,
     pub outage: Arc<AtomicBool>,
+    /// Whether a story damages the store on purpose.
+    pub tampered: AtomicBool,
     weather: Arc<Mutex<Weather>>,
     start: Instant,
     seeds: Mutex<Rng>,
@@ -61,6 +63,7 @@ pub struct Opening {
     pub takeover: bool,
     pub fresh: bool,
     pub impatient: bool,
+    pub strict: bool,
 }
 
 pub fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -73,6 +76,7 @@ impl Cluster {
             store: Memory::default(),
             oracle: Arc::new(Mutex::new(Oracle::new(TenantName::visible(TENANT).expect("a good id")))),
             outage: Arc::default(),
+            tampered: AtomicBool::new(false),
             weather: Arc::new(Mutex::new(weather)),
             start: Instant::now(),
             seeds: Mutex::new(Rng::new(seed)),
@@ -141,7 +145,7 @@ impl Cluster {
             },
             handover: how.impatient.then_some(Duration::ZERO),
             takeover: how.takeover,
-            strict_lease: false,
+            strict_lease: how.strict,
             create: true,
             hide_tenant: false,
             accept_plain: false,
@@ -183,6 +187,7 @@ struct Book {
     /// Its own, by LSN.
     own: Vec<(Lsn, u64)>,
     fenced: bool,
+    told: Vec<&'static str>,
 }
 
 impl Machine {
@@ -193,6 +198,22 @@ impl Machine {
             before: Arc::default(),
             process: None,
         }
+    }
+
+    /// Its disk.
+    pub fn disk(&self) -> &MemoryDisk {
+        &self.disk
+    }
+
+    /// The process on it.
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("a process was started")
+    }
+
+    /// Its session.
+    pub fn session(&self) -> Arc<Session> {
+        let process = self.process();
+        process.session().unwrap_or_else(|| panic!("not open: {:?}", process.refused()))
     }
 
     /// The process dies. What it wrote to its disk stays.
@@ -272,6 +293,14 @@ fn judge(
     began: u64,
 ) {
     let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
+    // Other keys belong to single stories and are judged there.
+    let known = |entry: &Entry<'_>| [&b"write"[..], b"last", b"hot"].contains(&entry.kind());
+    let state: Vec<u8> = Entries::new(&state)
+        .filter_map(Result::ok)
+        .filter(known)
+        .flat_map(|entry| entry.bytes)
+        .copied()
+        .collect();
     let writes: Writes = Entries::new(&state)
         .filter_map(Result::ok)
         .filter(|entry| entry.kind() == b"write")
@@ -308,8 +337,14 @@ fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, 
             cluster.oracle().acknowledged(number, claim, *lsn, writes);
         }
         Event::Fenced => hold(book).fenced = true,
-        Event::Degraded(_) | Event::Recovered { .. } => {}
-        Event::Failed(error) => panic!("a session failed, and nobody tampered with anything: {error:?}"),
+        Event::Degraded(_) => hold(book).told.push("degraded"),
+        Event::Recovered { .. } => hold(book).told.push("recovered"),
+        Event::Failed(error) => {
+            assert!(
+                cluster.tampered.load(Ordering::Relaxed),
+                "a session failed, and nobody tampered with anything: {error:?}"
+            );
+        }
     }
 }
 
@@ -328,6 +363,11 @@ impl Process {
             Door::Refused(error) => Some(error.code),
             Door::Opening | Door::Open(_) => None,
         }
+    }
+
+    /// What it was told of the store.
+    pub fn told(&self) -> Vec<&'static str> {
+        hold(&self.book).told.clone()
     }
 
     /// Whether it accepts changes.
@@ -357,7 +397,10 @@ impl Process {
                 true
             }
             Err(error) => {
-                assert!(matches!(error.code, Code::Fenced | Code::Closed | Code::Deleted), "{error:?}");
+                assert!(
+                    matches!(error.code, Code::Fenced | Code::Closed | Code::Deleted | Code::LeaseLost),
+                    "{error:?}"
+                );
                 false
             }
         }

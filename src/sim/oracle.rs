@@ -79,6 +79,11 @@ impl Oracle {
         }
     }
 
+    /// Somebody empties the store: what it had to keep until now counts no more.
+    pub fn emptied(&mut self) {
+        (self.trace.highest, self.trace.floor) = (None, None);
+    }
+
     /// The logical time.
     pub fn clock(&self) -> u64 {
         self.trace.clock

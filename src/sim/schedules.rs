@@ -33,7 +33,8 @@ fn weather(rng: &mut Rng) -> Weather {
 fn step(machine: &mut Machine, rng: &mut Rng) {
     let Some(process) = &mut machine.process else {
         let fresh = rng.chance(50);
-        machine.start(Opening { takeover: rng.chance(20), fresh, impatient: rng.chance(20) });
+        let (takeover, impatient) = (rng.chance(20), rng.chance(20));
+        machine.start(Opening { takeover, fresh, impatient, strict: rng.chance(10) });
         return;
     };
     if process.stopped {

@@ -86,7 +86,7 @@ fn batch(lsn: Lsn, attempt: u64) -> Vec<u8> {
     let mut value = format!("\u{3}{lsn}/{attempt} BHAf\u{9}").into_bytes();
     value.resize(value.len() + usize::try_from(lsn * 7 % 23).unwrap_or(0), b'.');
     push(&mut bytes, &key("session", &lsn.to_string()), Some(&value));
-    if lsn % 3 == 0 {
+    if lsn.is_multiple_of(3) {
         push(&mut bytes, &key("pre-key", &lsn.to_string()), None);
     }
     bytes

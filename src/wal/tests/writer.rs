@@ -150,7 +150,7 @@ fn a_rewrite_that_fails_or_is_given_up_leaves_the_log_as_it_is() {
         let disk = MemoryDisk::default();
         let (folder, mut wal) = start(&disk, &ring);
         let mut history = History::default();
-        let mut append = |wal: &mut Wal, history: &mut History| {
+        let append = |wal: &mut Wal, history: &mut History| {
             let lsn = history.lsn() + 1;
             wal.append(lsn, &batch(lsn, 0)).expect("room");
             history.batches.push(batch(lsn, 0));

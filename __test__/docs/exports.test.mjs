@@ -1,0 +1,32 @@
+// No panic unwinds into Node: that would end the process, and every session in it.
+//
+// Invariant: each function that JavaScript can call catches unwinding, and none is async, since those run where nothing
+// catches.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { files, read } from './repository.mjs'
+
+const exported = []
+for (const file of files().filter((file) => /^src\/.*\.rs$/.test(file))) {
+  const text = read(file).replace(/^\s*\/\/.*\n/gm, '')
+  const pattern = /#\[napi(?:\(([^\]]*)\))?\]\s*(?:#\[[^\]]*\]\s*)*(?:pub )?((?:async )?)(fn|struct|enum|impl|const|mod|type) ?(\w*)/g
+  for (const [, how = '', async, kind, name] of text.matchAll(pattern)) exported.push({ file, how, async: async !== '', kind, name })
+}
+
+test('every exported function catches unwinding', () => {
+  const functions = exported.filter(({ kind }) => kind === 'fn')
+  assert.ok(functions.length >= 12, `${functions.length} found`)
+  assert.deepEqual(functions.filter(({ how }) => !/\bcatch_unwind\b/.test(how)).map(({ name }) => name), [])
+  assert.deepEqual(functions.filter(({ async }) => async).map(({ name }) => name), [])
+})
+
+test('nothing but functions and plain objects is exported, and only from the binding', () => {
+  assert.deepEqual(exported.filter(({ kind, how }) => kind !== 'fn' && !(kind === 'struct' && how === 'object')), [])
+  assert.deepEqual(exported.filter(({ file }) => !file.startsWith('src/node/')), [])
+})
+
+test('what is exported is what the generated declarations name', () => {
+  const declared = [...read('binding.d.ts').matchAll(/export declare function (\w+)/g)].map(([, name]) => name)
+  assert.deepEqual(declared.sort(), exported.filter(({ kind }) => kind === 'fn').map(({ name }) => name).sort())
+})

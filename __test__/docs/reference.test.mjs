@@ -1,0 +1,49 @@
+// Options, variables, error codes and events are the same in the code, in the types and in the README.
+//
+// Invariant: nothing can be added to one of them, or taken from it, without the others.
+
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import { all, firstColumn, read, section } from './repository.mjs'
+
+const require = createRequire(import.meta.url)
+const types = read('index.d.ts')
+const readme = read('README.md')
+const source = read('lib/options.js')
+const between = (text, from, to) => text.slice(text.indexOf(from), text.indexOf(to, text.indexOf(from)))
+
+const variables = Object.fromEntries(
+  [...between(source, 'const VARIABLES = {', '\n}').matchAll(/^ {2}(\w+): \[(.*)\]/gm)].map(([, name, list]) => [name, all(list, /'(\w+)'/g)])
+)
+const known = [...Object.keys(variables), ...all(between(source, 'const KNOWN', '])'), /^ {2}'(\w+)'/gm)].sort()
+const configuration = section(readme, '## Configuration').split('\n### ')[0]
+
+test('every option is in the types and in the README, and nothing else is', () => {
+  assert.ok(known.length > 15, `${known.length} found`)
+  assert.deepEqual(all(between(types, 'export interface HybridAuthOptions', '\n}'), /^ {2}(\w+)\?:/gm), known)
+  assert.deepEqual(firstColumn(configuration), known)
+})
+
+test('every variable is named where its option is', () => {
+  for (const [option, names] of Object.entries(variables)) {
+    const row = configuration.split('\n').find((line) => line.startsWith(`| \`${option}\` |`))
+    assert.deepEqual(all(row.split('|').at(-2), /`(\w+)`/g), names, option)
+    for (const name of names) assert.ok(types.includes(`\`${name}\``), `${name} is not in index.d.ts`)
+  }
+})
+
+test('every error code of the core is in JavaScript, in the types and in the README', () => {
+  const codes = all(read('src/error.rs'), /=> "([A-Z_]+)"/g)
+  assert.ok(codes.length >= 15, `${codes.length} found`)
+  assert.deepEqual([...require('../../lib/errors.js').codes].sort(), codes)
+  assert.deepEqual(all(between(types, 'export type HybridAuthErrorCode', '\n\n'), /\| '([A-Z_]+)'/g), codes)
+  assert.deepEqual(firstColumn(section(readme, '## Errors and what to do')), codes)
+})
+
+test('every event is in the types and in the README', () => {
+  const events = all(between(read('lib/session.js'), 'const EVENTS', ']'), /'(\w+)'/g)
+  assert.equal(events.length, 6)
+  assert.deepEqual(all(between(types, 'export interface SessionEvents', '\n}'), /^ {2}(\w+):/gm), events)
+  assert.deepEqual(firstColumn(section(readme, '### Events')), events)
+})

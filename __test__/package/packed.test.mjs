@@ -1,0 +1,189 @@
+// The package as it is published: packed, installed into an empty project, required, imported, type-checked, and started on a
+// machine without its native part.
+//
+// Invariant guarded: what users install works without this repository around it, in both module systems; importing it costs
+// nothing and cannot fail; and what is missing is named.
+
+import test, { before } from 'node:test'
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ROOT, copyPackage, startProcess, temporaryFolder } from '../support/sessions.mjs'
+
+const addon = readdirSync(ROOT).find((name) => name.endsWith('.node'))
+const platform = addon.split('.').at(-2)
+const EXPORTS = ['HybridAuth', 'HybridAuthError', 'exportMultiFile', 'useHybridAuthState']
+
+let scene
+const project = () => join(scene, 'project')
+
+function npm(args, cwd) {
+  const quiet = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error']
+  const { status, stdout, stderr } = spawnSync('npm', [...args, ...quiet], { cwd, encoding: 'utf8', shell: process.platform === 'win32' })
+  assert.equal(status, 0, `npm ${args.join(' ')}: ${stdout}${stderr}`)
+  return stdout
+}
+
+function node(args, cwd = project(), env = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8', env: { ...process.env, ...env } })
+  assert.equal(status, 0, `${stdout}${stderr}`)
+  return stdout.trim()
+}
+
+before(() => {
+  scene = mkdtempSync(join(tmpdir(), 'hybrid-auth-packed-'))
+  process.once('exit', () => rmSync(scene, { recursive: true, force: true }))
+  const native = join(scene, 'native')
+  cpSync(join(ROOT, 'npm', platform), native, { recursive: true })
+  cpSync(join(ROOT, addon), join(native, addon))
+  mkdirSync(project())
+  writeFileSync(join(project(), 'package.json'), '{"name":"project","private":true}')
+  const packed = [ROOT, native].map((folder) => join(scene, npm(['pack', '--pack-destination', scene], folder).trim().split('\n').at(-1)))
+  npm(['install', ...packed], project())
+})
+
+test('the packed package holds what it needs and nothing of the workshop', () => {
+  const installed = readdirSync(join(project(), 'node_modules', 'baileys-hybrid-auth'), { recursive: true }).map(String)
+  for (const name of ['index.js', 'index.d.ts', 'binding.js', 'LICENSE', join('lib', 'session.js')]) assert.ok(installed.includes(name), name)
+  const strange = installed.filter((name) => /\.node$|\.rs$|\.toml$|__test__|node_modules|\.mjs$|^demo|^src|^scripts|^\./.test(name))
+  assert.deepEqual(strange, [])
+  const { dependencies, scripts = {} } = JSON.parse(readFileSync(join(project(), 'node_modules', 'baileys-hybrid-auth', 'package.json'), 'utf8'))
+  assert.equal(dependencies, undefined)
+  for (const hook of ['preinstall', 'install', 'postinstall']) assert.equal(scripts[hook], undefined)
+  assert.deepEqual(readdirSync(join(project(), 'node_modules')).filter((name) => !name.startsWith('.')).sort(), ['baileys-hybrid-auth', `baileys-hybrid-auth-${platform}`])
+})
+
+const useIt = `
+  const session = await useHybridAuthState('tenant', { directory: process.argv.at(-1), mode: 'local', initAuthCreds: () => ({ name: 'new' }) })
+  await session.state.keys.set({ session: { a: { v: Buffer.from('v') } } })
+  console.log((await session.state.keys.get('session', ['a'])).a.v.toString(), session.state.creds.name)
+  await session.close()
+`
+
+test('it is required, and works', (t) => {
+  const names = node(['-p', "Object.keys(require('baileys-hybrid-auth')).sort().join()"])
+  assert.equal(names, EXPORTS.join())
+  const program = join(project(), 'required.cjs')
+  writeFileSync(program, `const { useHybridAuthState } = require('baileys-hybrid-auth')\n;(async () => {${useIt}})()`)
+  assert.equal(node([program, temporaryFolder(t)]), 'v new')
+})
+
+test('it is imported with its names, and works', (t) => {
+  const program = join(project(), 'imported.mjs')
+  writeFileSync(program, `import whole, { ${EXPORTS.join(', ')} } from 'baileys-hybrid-auth'
+    if (whole.useHybridAuthState !== useHybridAuthState || !(new HybridAuthError('CLOSED', '') instanceof Error)) throw new Error('two copies')
+    ${useIt}`)
+  assert.equal(node([program, temporaryFolder(t)]), 'v new')
+})
+
+test('importing it loads no addon, reads no variable and starts nothing', () => {
+  const program = join(project(), 'quiet.cjs')
+  writeFileSync(program, `
+    const read = []
+    process.env = new Proxy(process.env, { get: (env, name) => { if (typeof name === 'string') read.push(name); return env[name] } })
+    const listeners = process.eventNames().length
+    const { HybridAuth } = require('baileys-hybrid-auth')
+    new HybridAuth({})
+    const native = Object.keys(require.cache).filter((name) => name.endsWith('.node') || name.endsWith('binding.js'))
+    const libraries = process.report.getReport().sharedObjects.filter((name) => name.includes('baileys-hybrid-auth'))
+    console.log(JSON.stringify({ read, native, libraries, listeners: process.eventNames().length - listeners, active: process.getActiveResourcesInfo().filter((name) => name !== 'PipeWrap') }))
+  `)
+  assert.deepEqual(JSON.parse(node([program])), { read: [], native: [], libraries: [], listeners: 0, active: [] })
+})
+
+test('where the native part is missing, opening a session names the package to install', async (t) => {
+  const packageFolder = copyPackage(t, { addon: false })
+  const child = startProcess(t, openWithoutAddon, {}, { packageFolder, cwd: packageFolder })
+  const { loaded, code, message, name } = await child.said()
+  assert.deepEqual(loaded.sort(), EXPORTS)
+  assert.ok(message.includes(`baileys-hybrid-auth-${platform}`), message)
+  assert.deepEqual([name, code], ['HybridAuthError', 'INTERNAL'])
+  assert.equal((await child.ended).code, 0)
+})
+
+async function openWithoutAddon({ hybrid, say }) {
+  const { name, code, message } = await hybrid.useHybridAuthState('tenant', { mode: 'local', initAuthCreds: () => ({}) }).catch((error) => error)
+  await say({ loaded: Object.keys(hybrid), name, code, message })
+}
+
+const consumer = `
+import { useHybridAuthState, exportMultiFile, HybridAuth, HybridAuthError } from 'baileys-hybrid-auth'
+import type { HybridAuthOptions, SessionStatus, HybridAuthErrorCode, HybridAuthState } from 'baileys-hybrid-auth'
+
+const options: HybridAuthOptions = {
+  directory: './sessions', store: new URL('file:///bucket'), encryptionKeys: [new Uint8Array(32), 'hex'], onMissing: 'error', localDurability: 'data',
+  logger: { warn: (details, message) => console.warn(details, message) }
+}
+export async function run(): Promise<SessionStatus> {
+  const { state, saveCreds, status, on, flush }: HybridAuthState = await useHybridAuthState('tenant', options)
+  on('fenced', () => {})
+  on('backup', ({ lsn, bytes }) => console.log(lsn + bytes))
+  on('degraded', (error) => console.log(error.code satisfies HybridAuthErrorCode))
+  for await (const [id, value] of state.keys.list('session')) console.log(id.length, value)
+  const found: Record<string, any> = await state.keys.get('session', ['a'])
+  await state.keys.set({ session: found })
+  await saveCreds()
+  await flush({ timeoutMs: 1 })
+  const fleet = new HybridAuth(options)
+  const { closed }: { closed: number } = await fleet.shutdown()
+  const { written } = await exportMultiFile('tenant', './folder', { ...options, overwrite: true })
+  console.log(closed + written)
+  return status()
+}
+export const codeOf = (error: unknown) => (error instanceof HybridAuthError ? error.code : undefined)
+// @ts-expect-error there is no such event
+export const wrong = (session: HybridAuthState) => session.on('bakcup', () => {})
+// @ts-expect-error there is no such mode
+export const options2: HybridAuthOptions = { mode: 'cloudy' }
+`
+
+const withBaileys = `
+import makeWASocket, { makeCacheableSignalKeyStore, type AuthenticationState } from 'baileys'
+import { useHybridAuthState } from 'baileys-hybrid-auth'
+export async function connect() {
+  const { state, saveCreds } = await useHybridAuthState('tenant')
+  const auth: AuthenticationState = state
+  const sock = makeWASocket({ auth: { creds: auth.creds, keys: makeCacheableSignalKeyStore(state.keys) } })
+  sock.ev.on('creds.update', saveCreds)
+}
+`
+
+function typeCheck(file, text, compilerOptions, linked = []) {
+  const folder = join(project(), `types-${file}`)
+  mkdirSync(join(folder, 'node_modules'), { recursive: true })
+  for (const name of linked) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name), 'junction')
+  writeFileSync(join(folder, file), text)
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, noEmit: true, target: 'es2022', ...compilerOptions }, files: [file] }))
+  const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder], { encoding: 'utf8' })
+  assert.equal(status, 0, stdout)
+}
+
+const types = { typeRoots: [join(ROOT, 'node_modules', '@types')], types: ['node'] }
+
+test('the declarations are right for ES modules and for CommonJS under NodeNext', () => {
+  typeCheck('consumer.mts', consumer, { module: 'nodenext', moduleResolution: 'nodenext', ...types })
+  typeCheck('consumer.cts', consumer, { module: 'nodenext', moduleResolution: 'nodenext', ...types })
+})
+
+test('the declarations are right for bundlers, and need no types of Node', () => {
+  typeCheck('consumer.ts', consumer, { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022', 'dom'], types: [] })
+})
+
+test('the state is what the types of Baileys ask for', () => {
+  typeCheck('baileys.mts', withBaileys, { module: 'nodenext', moduleResolution: 'nodenext', skipLibCheck: true, ...types }, ['baileys'])
+})
+
+test('the packages of all platforms are described alike', () => {
+  const { version, napi } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const folders = readdirSync(join(ROOT, 'npm'))
+  assert.equal(folders.length, napi.targets.length)
+  for (const folder of folders) {
+    const manifest = JSON.parse(readFileSync(join(ROOT, 'npm', folder, 'package.json'), 'utf8'))
+    assert.deepEqual([manifest.name, manifest.version], [`baileys-hybrid-auth-${folder}`, version])
+    assert.deepEqual(manifest.files, [manifest.main])
+    assert.ok(existsSync(join(ROOT, 'npm', folder, 'README.md')))
+    assert.ok(readFileSync(join(ROOT, 'binding.js'), 'utf8').includes(`'${manifest.name}'`), manifest.name)
+  }
+})

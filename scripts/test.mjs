@@ -1,0 +1,92 @@
+// All tests with one command, from a clean clone: Rust, then Node, then the smoke run on the packed surface.
+//
+//   npm test [-- filter]      a filter keeps the Rust tests, and the Node test files, whose name holds it
+//
+// Invariant: the last line is `N passed, N failed` over everything that ran, and the exit code is not zero when anything
+// failed, could not be started, or nothing ran at all.
+
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { bootstrap, environment, root } from './bootstrap.mjs'
+
+const filter = process.argv[2]
+const total = { passed: 0, failed: 0 }
+
+const heading = (text) => console.log(`\n--- ${text}`)
+const add = (name, passed, failed) => {
+  total.passed += passed
+  total.failed += failed
+  console.log(`${name}: ${passed} passed, ${failed} failed`)
+}
+
+/** Runs a command with its output shown, and answers what it printed and its exit code. */
+function shown(command, args) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, env: environment(), stdio: ['ignore', 'pipe', 'inherit'] })
+    let said = ''
+    child.stdout.on('data', (text) => {
+      said += text
+      process.stdout.write(text)
+    })
+    child.on('error', (error) => resolve({ said: error.message, status: 1 }))
+    child.on('close', (status) => resolve({ said, status: status ?? 1 }))
+  })
+}
+
+const sum = (said, pattern) => [...said.matchAll(pattern)].reduce((sum, [, n]) => sum + Number(n), 0)
+
+async function rustTests() {
+  heading('Rust: the core without Node, the simulation included')
+  const { said, status } = await shown('cargo', ['test', '--no-default-features', '--', ...(filter ? [filter] : [])])
+  const passed = sum(said, /^test result: .* (\d+) passed/gm)
+  const failed = sum(said, /^test result: .* (\d+) failed/gm)
+  // A core that does not compile, or a test that takes the process with it, leaves no count.
+  add('Rust', passed, status === 0 ? failed : Math.max(failed, 1))
+}
+
+const testFiles = () => {
+  const names = readdirSync(join(root, '__test__'), { recursive: true }).map(String)
+  const files = names.filter((name) => name.endsWith('.test.mjs')).map((name) => join(root, '__test__', name)).sort()
+  return files.filter((file) => !filter || relative(root, file).includes(filter))
+}
+
+async function nodeTests() {
+  const files = testFiles()
+  if (files.length === 0) return
+  heading(`Node ${process.version}: ${files.length} files`)
+  let passed = 0
+  let failed = 0
+  const counts = ({ details, skip, todo }) => details?.type !== 'suite' && skip === undefined && todo === undefined
+  // Two files at a time: several of them start processes of their own. A file that hangs fails after a quarter of an hour.
+  const events = run({ files, concurrency: 2, timeout: 15 * 60_000 })
+  events.on('test:pass', (test) => { if (counts(test)) passed++ })
+  events.on('test:fail', (test) => { if (counts(test)) failed++ })
+  const report = events.compose(new spec())
+  report.pipe(process.stdout, { end: false })
+  await new Promise((resolve, reject) => report.on('end', resolve).on('error', reject))
+  add('Node', passed, failed)
+}
+
+async function smoke() {
+  if (filter && !'smoke'.includes(filter)) return
+  heading('Smoke: the public surface, from ESM and from CommonJS')
+  const { said, status } = await shown(process.execPath, [join(root, '__test__/smoke/smoke.mjs')])
+  const [, passed, failed] = said.match(/^(\d+) passed, (\d+) failed$/m) ?? [null, '0', '1']
+  add('Smoke', Number(passed), status === 0 ? Number(failed) : Math.max(Number(failed), 1))
+}
+
+await bootstrap()
+try {
+  await rustTests()
+  await nodeTests()
+  await smoke()
+} catch (error) {
+  console.error(error)
+  total.failed += 1
+}
+if (total.passed + total.failed === 0) console.error(`\nNo test has a name that holds "${filter}".`)
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0
+console.log(`\n${total.passed} passed, ${total.failed} failed`)

@@ -1,0 +1,88 @@
+//! Handles held by an environment: a worker thread that ends without closing gives its opens back.
+//!
+//! Without this its sessions would stay open, and their directories locked, until the process ends.
+#![expect(clippy::disallowed_methods, reason = "the engine's own runtime, as for every promise")]
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use napi::Env;
+
+use super::engine;
+use crate::registry::Handle;
+
+/// How long a session of a thread that is gone may take to reach the store.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+struct Book {
+    handles: HashSet<Handle>,
+    /// The environment has ended: what is opened now is for nobody.
+    ended: bool,
+}
+
+/// The handles of one environment.
+#[derive(Clone, Default)]
+pub struct Held(Arc<Mutex<Book>>);
+
+impl Held {
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The environment has opened `handle`.
+    pub async fn add(&self, handle: Handle) {
+        let ended = {
+            let mut book = self.book();
+            book.handles.insert(handle);
+            book.ended
+        };
+        if ended {
+            give_back(handle).await;
+        }
+    }
+
+    /// The environment gives `handle` back itself.
+    pub fn remove(&self, handle: Handle) {
+        self.book().handles.remove(&handle);
+    }
+
+    fn end(&self) {
+        let handles = {
+            let mut book = self.book();
+            book.ended = true;
+            std::mem::take(&mut book.handles)
+        };
+        for handle in handles {
+            engine().runtime.spawn(give_back(handle));
+        }
+    }
+}
+
+async fn give_back(handle: Handle) {
+    if let Err(error) = engine().registry.close(handle, TIMEOUT).await {
+        tracing::warn!(%error, "closing a session whose thread is gone");
+    }
+}
+
+thread_local! {
+    // An environment lives on one thread, and a thread has one environment at a time.
+    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+}
+
+/// The book of this environment, kept from its first open to its end.
+pub fn by(env: &Env) -> napi::Result<Held> {
+    HELD.with(|held| {
+        if let Some(held) = held.borrow().as_ref() {
+            return Ok(held.clone());
+        }
+        let new = held.borrow_mut().insert(Held::default()).clone();
+        env.add_env_cleanup_hook(new.clone(), |ended: Held| {
+            HELD.with(|held| held.borrow_mut().take());
+            ended.end();
+        })?;
+        Ok(new)
+    })
+}
