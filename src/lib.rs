@@ -1,4 +1,19 @@
 //! Auth state for Baileys that cannot be lost: the Rust core.
+//!
+//! ```text
+//! 5  node                     N-API: free functions over numbered handles, promises that never reject
+//! 4  registry > session > open      one tenant's life; opens that share it; the order that makes an open safe
+//! 3  replicator   journal   owner   restore   names
+//!        ships what changed | memory and log under one lock | claims | chains | looking under the right name
+//! 2  wal   remote   watch   tenancy          the log | the store | shared listings | one tenant in one store
+//! 1  plan   state   object   record   seal   name   disk        decisions, bytes, keys, names, files
+//! 0  error   id   event   host               words, and the one door to time, chance and threads
+//! ```
+//!
+//! A batch flows down: `node` hands its bytes to `journal`, which appends them to the `wal` and applies them to `state` (the
+//! first durability point: `set` resolves). `replicator` cuts what changed, `object` and `seal` make a segment of it, `remote`
+//! stores it, and a listing through `watch` that still shows our claim acknowledges it (the second: `flush` resolves).
+//! Layers import downward only; `__test__/docs/layers.test.mjs` holds that.
 #![deny(unsafe_code)]
 #![cfg_attr(
     any(test, not(feature = "node")),

@@ -25,8 +25,8 @@ use crate::session::Session;
 use crate::watch::Watch;
 
 use super::host::{Rng, SimHost};
-use super::interleavings::Turnstile;
 use super::oracle::{Found, Oracle, Writes};
+use super::turnstile::Turnstile;
 
 pub const TENANT: &str = "tenant";
 pub const CHECK: Duration = Duration::from_millis(500);

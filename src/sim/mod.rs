@@ -2,6 +2,7 @@
 //!
 //! - `host`: a machine whose tasks can be stopped and killed, and whose randomness is seeded;
 //! - `cluster`: processes that open, write, flush, close, delete, and die;
+//! - `turnstile`: holds requests until they are let through;
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
 //! - `schedules`: thousands of seeded random schedules with faults;
 //! - `interleavings`: the claim, with every order of the requests of two owners;
@@ -13,6 +14,7 @@ mod interleavings;
 mod oracle;
 mod scenarios;
 mod schedules;
+mod turnstile;
 
 use std::future::Future;
 

@@ -15,7 +15,6 @@ use crate::id::{Claim, TenantTag, number};
 use crate::seal::Ring;
 
 use super::recover::{Recovery, choose, read_log};
-use super::writer::Wal;
 
 const LOCK: &str = "lock";
 const CLAIMS: &str = "claims";
@@ -258,13 +257,13 @@ impl Folder {
         })
     }
 
-    /// Removes every log but the one being written, and what half-written ones left.
-    pub fn remove_logs_before(&self, wal: &Wal) -> Result<()> {
+    /// Removes every log older than the one numbered `current`, which is being written, and what half-written ones left.
+    pub fn remove_logs_but(&self, current: u64) -> Result<()> {
         self.change("removing an old log", |_| {
             for name in self.names()? {
                 let old = match name {
                     // Not what is newer: that is the log of a rewrite that goes on.
-                    Name::Log(sequence) | Name::Temporary(sequence) => sequence < wal.sequence(),
+                    Name::Log(sequence) | Name::Temporary(sequence) => sequence < current,
                     Name::Quarantined(_) => false,
                 };
                 if old {

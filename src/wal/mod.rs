@@ -18,4 +18,4 @@ mod writer;
 
 pub use folder::Folder;
 pub use recover::Recovery;
-pub use writer::{Appended, Wal};
+pub use writer::{Appended, Lineage, Wal};

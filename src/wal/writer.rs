@@ -21,6 +21,17 @@ const SLACK: u64 = 4 << 20;
 /// A buffer that grew larger than this for one batch is let go again.
 const KEPT_BUFFER: usize = 1 << 20;
 
+/// Whose history a log holds, and the keys that seal it.
+#[derive(Clone)]
+pub struct Lineage {
+    /// The keys.
+    pub ring: Arc<Ring>,
+    /// The tenant.
+    pub tag: TenantTag,
+    /// The claim under which it is written.
+    pub claim: Claim,
+}
+
 /// What came of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
@@ -33,6 +44,7 @@ pub enum Appended {
 /// A log being written. It keeps its folder, and so the lock.
 pub struct Wal {
     folder: Arc<Folder>,
+    lineage: Lineage,
     tail: Arc<Tail>,
     sequence: u64,
     codec: Codec,
@@ -85,14 +97,12 @@ impl Wal {
     pub fn create(
         folder: &Arc<Folder>,
         host: &dyn Host,
-        ring: &Ring,
-        tag: TenantTag,
-        claim: Claim,
+        lineage: Lineage,
         lsn: Lsn,
         base: &[u8],
     ) -> Result<Wal> {
-        let header = Header { tag, claim, start: lsn, salt: random(host) };
-        let (mut bytes, codec) = header.write(ring);
+        let header = Header { tag: lineage.tag, claim: lineage.claim, start: lsn, salt: random(host) };
+        let (mut bytes, codec) = header.write(&lineage.ring);
         codec.write(&mut bytes, &Frame { kind: Kind::Base, lsn, counter: 0, synced: 0 }, base)?;
         let (sequence, file) = folder.start_file()?;
         let tail = Arc::new(Tail::new(file));
@@ -106,7 +116,18 @@ impl Wal {
             return Err(error);
         }
         let (folder, len) = (Arc::clone(folder), bytes.len() as u64);
-        Ok(Wal { folder, tail, sequence, codec, len, lsn, counter: 1, buffer: Vec::new(), mirror: None })
+        Ok(Wal {
+            folder,
+            lineage,
+            tail,
+            sequence,
+            codec,
+            len,
+            lsn,
+            counter: 1,
+            buffer: Vec::new(),
+            mirror: None,
+        })
     }
 
     /// Appends the batch `lsn`, which must follow the last one. When it answers, the batch survives the death of the process.
@@ -170,6 +191,16 @@ impl Wal {
         self.lsn
     }
 
+    /// The directory it lies in.
+    pub fn folder(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+
+    /// Whose history it holds.
+    pub fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
     /// The number in the file's name.
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -207,13 +238,11 @@ impl Wal {
     pub fn prepare_roll(
         folder: &Arc<Folder>,
         host: &dyn Host,
-        ring: &Ring,
-        tag: TenantTag,
-        claim: Claim,
+        lineage: Lineage,
         lsn: Lsn,
         base: &[u8],
     ) -> Result<NewLog> {
-        Wal::create(folder, host, ring, tag, claim, lsn, base).map(|wal| NewLog(Some(wal)))
+        Wal::create(folder, host, lineage, lsn, base).map(|wal| NewLog(Some(wal)))
     }
 
     /// Switches to the new log, after the batches since its base were appended to it in one write. On an error the old log
@@ -244,12 +273,6 @@ impl Wal {
         let old = std::mem::replace(self, wal);
         let successor = Arc::clone(&self.tail);
         Ok(OldLog { folder: old.folder, sequence: old.sequence, successor })
-    }
-
-    /// The folder that it is in.
-    #[cfg(test)]
-    pub(super) fn folder(&self) -> &Arc<Folder> {
-        &self.folder
     }
 
     /// Batches appended since the roll began.

@@ -149,7 +149,7 @@ fn a_key_that_is_gone_blocks_only_what_is_not_superseded() {
     let lock_out = |claim, sequence: u64| {
         let disk = disk_with(&[(5, &log(claim_of_main(), 3, 6, 6))]);
         let folder = lock(&disk).expect("free");
-        let other = Ring::new(&[9; 32]).expect("one key");
+        let other = keyed(&[9; 32]);
         create(&folder, &other, claim, 4, &History::of(4).state(4)).expect("room");
         drop(folder);
         let (_, bytes) = disk.files(&path()).into_iter().rfind(|(name, _)| is_log(name)).expect("made");

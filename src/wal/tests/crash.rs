@@ -11,7 +11,7 @@ use crate::error::Code;
 /// One process's life on a disk, and what it told the application.
 struct Life<'a> {
     disk: &'a MemoryDisk,
-    ring: &'a Ring,
+    ring: &'a Arc<Ring>,
     history: History,
     attempts: u64,
     trouble: Vec<Code>,
@@ -63,7 +63,7 @@ impl Life<'_> {
         self.append(wal)?;
         self.append(wal)?;
         let host = CountingHost::new(1_000_000 + lsn);
-        let new = Wal::prepare_roll(folder, &host, self.ring, tag(), wal_claim(wal), lsn, &base);
+        let new = Wal::prepare_roll(folder, &host, lineage(self.ring, wal_claim(wal)), lsn, &base);
         self.append(wal)?;
         self.sync(wal)?;
         self.append(wal)?;
@@ -110,7 +110,7 @@ impl Life<'_> {
         let mut wal = create(&folder, self.ring, claim, lsn, &self.history.state(lsn))?;
         CLAIMS.with_borrow_mut(|claims| claims.insert(wal.sequence(), claim));
         self.history.synced = self.history.lsn();
-        let _ = folder.remove_logs_before(&wal);
+        let _ = folder.remove_logs_but(wal.sequence());
         for _ in 0..3 {
             self.append(&mut wal)?;
         }
@@ -143,14 +143,14 @@ fn wal_claim(wal: &Wal) -> Claim {
     })
 }
 
-fn life<'a>(disk: &'a MemoryDisk, ring: &'a Ring) -> Life<'a> {
+fn life<'a>(disk: &'a MemoryDisk, ring: &'a Arc<Ring>) -> Life<'a> {
     Life { disk, ring, history: History::default(), attempts: 0, trouble: Vec::new() }
 }
 
 /// The ways in which an operation can fail: nothing happened, a part did, everything did.
 const PARTIAL: [Option<usize>; 4] = [None, Some(1), Some(60), Some(usize::MAX)];
 
-fn operations(ring: &Ring) -> u64 {
+fn operations(ring: &Arc<Ring>) -> u64 {
     let disk = MemoryDisk::default();
     let mut life = life(&disk, ring);
     life.whole();
@@ -161,7 +161,7 @@ fn operations(ring: &Ring) -> u64 {
 
 /// What survives on `disk`, which a new process finds.
 #[track_caller]
-fn survives(disk: &MemoryDisk, ring: &Ring, history: &History, floor: Lsn, context: &str) {
+fn survives(disk: &MemoryDisk, ring: &Arc<Ring>, history: &History, floor: Lsn, context: &str) {
     match recover(disk, ring) {
         Ok(Recovery::None) => assert_eq!(floor, 0, "{context}: the session is gone"),
         Ok(Recovery::Log(log)) => history.check(&log, floor, context),
@@ -241,7 +241,7 @@ fn any_single_failure_is_a_typed_error_and_loses_nothing() {
 
 #[test]
 fn a_failure_and_a_later_power_cut_lose_nothing_that_was_synced() {
-    let ring = Ring::default();
+    let ring = plain();
     let operations = operations(&ring);
     for at in 0..operations {
         for partial in [None, Some(1), Some(usize::MAX)] {

@@ -21,7 +21,7 @@ fn starts(bytes: &[u8]) -> Vec<usize> {
     starts
 }
 
-fn look(bytes: &[u8], ring: &Ring) -> Result<Recovery> {
+fn look(bytes: &[u8], ring: &Arc<Ring>) -> Result<Recovery> {
     recover(&disk_with(&[(1, bytes)]), ring)
 }
 
@@ -202,13 +202,13 @@ fn frames_of_another_file_never_pass_for_its_own() {
 #[test]
 fn a_missing_or_wrong_key_is_never_called_damage() {
     let (_, bytes) = only_log(&written(&sealed(), &History::of(4), 1, 1));
-    for ring in [Ring::default(), Ring::new(&[1; 32]).expect("one key")] {
+    for ring in [plain(), keyed(&[1; 32])] {
         assert_eq!(look(&bytes, &ring).map(|_| ()).map_err(|e| e.code), Err(Code::KeyUnavailable));
     }
-    let rotated = Ring::new(&[[1; 32], [0x42; 32]].concat()).expect("two keys");
+    let rotated = keyed(&[[1; 32], [0x42; 32]].concat());
     assert!(matches!(look(&bytes, &rotated), Ok(Recovery::Log(_))));
     // Enabling encryption must not lose a session that was kept in clear.
-    let (_, plain) = only_log(&written(&Ring::default(), &History::of(4), 1, 1));
+    let (_, plain) = only_log(&written(&plain(), &History::of(4), 1, 1));
     assert!(matches!(look(&plain, &sealed()), Ok(Recovery::Log(_))));
 }
 
@@ -264,7 +264,7 @@ fn an_unknown_version_is_named_and_a_flipped_one_is_damage() {
 /// A body may hold anything, also a million markers, each of which says that a frame goes on to the end of the file.
 #[test]
 fn a_tail_full_of_false_markers_is_answered_quickly() {
-    let ring = Ring::default();
+    let ring = plain();
     let (_, mut bytes) = only_log(&written(&ring, &History::of(4), 1, 1));
     let end = bytes.len() + (4 << 20);
     while bytes.len() < end {

@@ -88,7 +88,7 @@ fn files_that_are_not_ours_are_neither_read_nor_removed() {
     folder.record_claim(claim(1)).expect("room");
     let wal = create(&folder, &sealed(), claim(1), 0, &[]).expect("room");
     disk.rewrite(&path().join("00000000000000000000.tmp"), b"half".to_vec());
-    folder.remove_logs_before(&wal).expect("removes");
+    folder.remove_logs_but(wal.sequence()).expect("removes");
     folder.quarantine().expect("renames");
     create(&folder, &sealed(), claim(1), 0, &[]).expect("room");
     folder.remove_all().expect("removes");
@@ -209,7 +209,7 @@ fn a_real_directory_is_private_and_survives_a_whole_life() {
         wal.begin_roll();
         wal.append(5, &batch(5, 0)).expect("room");
         let host = CountingHost::new(7);
-        let new = Wal::prepare_roll(&folder, &host, &sealed(), tag(), claim(1), 4, &history.state(4));
+        let new = Wal::prepare_roll(&folder, &host, lineage(&sealed(), claim(1)), 4, &history.state(4));
         let old = wal.finish_roll(new.expect("room")).expect("complete");
         old.remove();
         wal.append(6, &batch(6, 0)).expect("room");

@@ -71,13 +71,25 @@ fn claim(epoch: u64) -> Claim {
     Claim { epoch, owner: OwnerId([u8::try_from(epoch).unwrap_or(0xff); 16]) }
 }
 
-fn sealed() -> Ring {
-    Ring::new(&[0x42; 32]).expect("one key")
+fn keyed(keys: &[u8]) -> Arc<Ring> {
+    Arc::new(Ring::new(keys).expect("whole keys"))
+}
+
+fn sealed() -> Arc<Ring> {
+    keyed(&[0x42; 32])
+}
+
+fn plain() -> Arc<Ring> {
+    keyed(&[])
 }
 
 /// Both suites, for tests that hold for each.
-fn rings() -> [Ring; 2] {
-    [sealed(), Ring::default()]
+fn rings() -> [Arc<Ring>; 2] {
+    [sealed(), plain()]
+}
+
+fn lineage(ring: &Arc<Ring>, claim: Claim) -> Lineage {
+    Lineage { ring: Arc::clone(ring), tag: tag(), claim }
 }
 
 /// The batch of `lsn` in its `attempt`: of a length of its own, with a marker in it now and then.
@@ -134,25 +146,25 @@ fn lock(disk: &MemoryDisk) -> Result<Arc<Folder>> {
     Folder::lock(Arc::new(disk.clone()), &path()).map(Arc::new)
 }
 
-fn recover(disk: &MemoryDisk, ring: &Ring) -> Result<Recovery> {
+fn recover(disk: &MemoryDisk, ring: &Arc<Ring>) -> Result<Recovery> {
     lock(disk)?.recover(ring, tag())
 }
 
 #[track_caller]
-fn recovered(disk: &MemoryDisk, ring: &Ring) -> Recovered {
+fn recovered(disk: &MemoryDisk, ring: &Arc<Ring>) -> Recovered {
     match recover(disk, ring) {
         Ok(Recovery::Log(log)) => log,
         other => panic!("no whole log: {other:?}"),
     }
 }
 
-fn create(folder: &Arc<Folder>, ring: &Ring, claim: Claim, lsn: Lsn, base: &[u8]) -> Result<Wal> {
+fn create(folder: &Arc<Folder>, ring: &Arc<Ring>, claim: Claim, lsn: Lsn, base: &[u8]) -> Result<Wal> {
     let seed = claim.epoch.wrapping_mul(1000).wrapping_add(lsn);
-    Wal::create(folder, &CountingHost::new(seed), ring, tag(), claim, lsn, base)
+    Wal::create(folder, &CountingHost::new(seed), lineage(ring, claim), lsn, base)
 }
 
 /// A log of `history` with its base at `start`, synced up to `synced`, on a disk of its own.
-fn written(ring: &Ring, history: &History, start: Lsn, synced: Lsn) -> MemoryDisk {
+fn written(ring: &Arc<Ring>, history: &History, start: Lsn, synced: Lsn) -> MemoryDisk {
     let disk = MemoryDisk::default();
     let folder = lock(&disk).expect("free");
     let mut wal = create(&folder, ring, claim(1), start, &history.state(start)).expect("room");

@@ -8,7 +8,7 @@ use crate::disk::memory::Op;
 use crate::error::Code;
 use crate::wal::frame::{FRAME_LEN, HEADER_LEN};
 
-fn start(disk: &MemoryDisk, ring: &Ring) -> (Arc<Folder>, Wal) {
+fn start(disk: &MemoryDisk, ring: &Arc<Ring>) -> (Arc<Folder>, Wal) {
     let folder = lock(disk).expect("free");
     let wal = create(&folder, ring, claim(1), 0, &[]).expect("room");
     (folder, wal)
@@ -84,7 +84,7 @@ fn a_failed_sync_poisons_the_log_by_itself() {
     assert_eq!(code(wal.append(2, &batch(2, 0))), Code::IoPoisoned);
     wal.begin_roll();
     let new =
-        Wal::prepare_roll(wal.folder(), &CountingHost::new(5), &sealed(), tag(), claim(1), 1, &batch(1, 0));
+        Wal::prepare_roll(wal.folder(), &CountingHost::new(5), lineage(&sealed(), claim(1)), 1, &batch(1, 0));
     assert_eq!(code(wal.finish_roll(new.expect("room"))), Code::IoPoisoned);
 }
 
@@ -124,7 +124,7 @@ fn batches_out_of_order_are_refused_before_they_reach_the_file() {
 #[test]
 fn a_log_is_rewritten_only_when_garbage_dominates() {
     let disk = MemoryDisk::default();
-    let (folder, mut wal) = start(&disk, &Ring::default());
+    let (folder, mut wal) = start(&disk, &plain());
     let megabyte = vec![0; 1 << 20];
     for lsn in 1..=4 {
         assert!(!wal.needs_roll(0));
@@ -133,12 +133,11 @@ fn a_log_is_rewritten_only_when_garbage_dominates() {
     assert!(wal.needs_roll(0) && !wal.needs_roll(1 << 20) && !wal.needs_roll(usize::MAX));
     wal.begin_roll();
     assert!(!wal.needs_roll(0), "one at a time");
-    let new =
-        Wal::prepare_roll(&folder, &CountingHost::new(5), &Ring::default(), tag(), claim(1), 4, b"base");
+    let new = Wal::prepare_roll(&folder, &CountingHost::new(5), lineage(&plain(), claim(1)), 4, b"base");
     let old = wal.finish_roll(new.expect("room")).expect("complete");
     old.remove();
     assert!(!wal.needs_roll(0) && wal.len() < 1000);
-    let log = recovered(&disk.restart(), &Ring::default());
+    let log = recovered(&disk.restart(), &plain());
     assert_eq!((log.lsn, &log.entries[..]), (4, &b"base"[..]));
     assert_eq!(disk.files(&path()).iter().filter(|(name, _)| is_log(name)).count(), 1);
 }
@@ -159,7 +158,7 @@ fn a_rewrite_that_fails_or_is_given_up_leaves_the_log_as_it_is() {
         wal.begin_roll();
         append(&mut wal, &mut history);
         let new =
-            Wal::prepare_roll(&folder, &CountingHost::new(5), &ring, tag(), claim(1), 1, &history.state(1));
+            Wal::prepare_roll(&folder, &CountingHost::new(5), lineage(&ring, claim(1)), 1, &history.state(1));
         let new = new.expect("room");
         match failing {
             0 => {
@@ -193,7 +192,7 @@ fn a_rewrite_of_another_state_than_the_log_had_when_it_began_is_refused() {
     for (base, more) in [(2, false), (4, false), (2, true), (4, true), (5, true)] {
         wal.begin_roll();
         let host = CountingHost::new(5);
-        let new = Wal::prepare_roll(&folder, &host, &sealed(), tag(), claim(1), base + wal.lsn() - 3, b"");
+        let new = Wal::prepare_roll(&folder, &host, lineage(&sealed(), claim(1)), base + wal.lsn() - 3, b"");
         if more {
             let lsn = wal.lsn() + 1;
             wal.append(lsn, &batch(lsn, 0)).expect("room");
@@ -209,7 +208,8 @@ fn a_sync_of_the_old_file_never_vouches_for_the_new_one() {
     let (folder, mut wal) = start(&disk, &sealed());
     wal.append(1, &batch(1, 0)).expect("room");
     wal.begin_roll();
-    let new = Wal::prepare_roll(&folder, &CountingHost::new(5), &sealed(), tag(), claim(1), 1, &batch(1, 0));
+    let new =
+        Wal::prepare_roll(&folder, &CountingHost::new(5), lineage(&sealed(), claim(1)), 1, &batch(1, 0));
     wal.append(2, &batch(2, 0)).expect("room");
     let late = wal.syncer();
     let old = wal.finish_roll(new.expect("room")).expect("complete");
@@ -226,7 +226,7 @@ fn the_old_file_stays_when_its_successor_cannot_be_synced() {
     wal.begin_roll();
     wal.append(1, &batch(1, 0)).expect("room");
     wal.syncer().sync().expect("syncs");
-    let new = Wal::prepare_roll(&folder, &CountingHost::new(5), &sealed(), tag(), claim(1), 0, &[]);
+    let new = Wal::prepare_roll(&folder, &CountingHost::new(5), lineage(&sealed(), claim(1)), 0, &[]);
     let old = wal.finish_roll(new.expect("room")).expect("complete");
     disk.fail_next(Op::Sync, 0, ErrorKind::Other, None);
     old.remove();
@@ -241,7 +241,7 @@ fn nothing_is_changed_after_the_lock_was_given_back() {
     let disk = MemoryDisk::default();
     let (folder, mut wal) = start(&disk, &sealed());
     wal.begin_roll();
-    let new = Wal::prepare_roll(&folder, &CountingHost::new(5), &sealed(), tag(), claim(1), 0, &[]);
+    let new = Wal::prepare_roll(&folder, &CountingHost::new(5), lineage(&sealed(), claim(1)), 0, &[]);
     let old = wal.finish_roll(new.expect("room")).expect("complete");
     folder.unlock();
     let before = disk.files(&path());
@@ -263,7 +263,7 @@ fn no_key_and_nonce_are_ever_used_twice() {
     for epoch in 1..=3 {
         let folder = lock(&disk).expect("free");
         let host = CountingHost::new(epoch * 10_000);
-        let mut wal = Wal::create(&folder, &host, &ring, tag(), claim(epoch), lsn, b"base").expect("room");
+        let mut wal = Wal::create(&folder, &host, lineage(&ring, claim(epoch)), lsn, b"base").expect("room");
         for round in 0..40 {
             if round % 3 == 1 {
                 disk.fail_next(Op::Append, 0, ErrorKind::StorageFull, Some(round));
@@ -276,7 +276,7 @@ fn no_key_and_nonce_are_ever_used_twice() {
             }
             if round % 10 == 8 {
                 let base = lsn - wal.mirrored();
-                let new = Wal::prepare_roll(&folder, &host, &ring, tag(), claim(epoch), base, b"base")
+                let new = Wal::prepare_roll(&folder, &host, lineage(&ring, claim(epoch)), base, b"base")
                     .expect("room");
                 if round == 18 {
                     disk.fail_next(Op::Append, 0, ErrorKind::StorageFull, Some(50));

@@ -4,6 +4,8 @@
 //! nothing; the new local log comes last, so that a crash anywhere before it leaves the old one whole. A restore is
 //! verified in memory and then switched: there is no half-restored state.
 
+mod rehearsal;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +15,8 @@ use crate::error::{Code, Error, Result};
 use crate::event::EventSink;
 use crate::host::{Host, blocking, random};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
-use crate::journal::{Journal, Log};
-use crate::name::{ClaimName, Mark, TenantName};
-use crate::names;
+use crate::journal::Journal;
+use crate::name::TenantName;
 use crate::object::Link;
 use crate::owner::{Owner, lost, patience};
 use crate::plan::{Allowed, Local, Source, Survey, origin};
@@ -26,7 +27,7 @@ use crate::seal::{Ring, visible_tag};
 use crate::session::{Origin, Session};
 use crate::state::State;
 use crate::tenancy::Tenancy;
-use crate::wal::{Folder, Recovery};
+use crate::wal::{Folder, Lineage, Recovery, Wal};
 use crate::watch::Watch;
 
 /// How often a listing that changed while it was read is read again.
@@ -224,64 +225,6 @@ impl Opening {
         Ok(Session::hybrid(self.host, journal, origin, owner, replicator))
     }
 
-    /// Finds out whether this open could succeed, before it claims anything: a claim ends whoever runs now, and an instance
-    /// with a wrong key or a damaged store in front of it must not. Gives the survey that the claim is made above.
-    async fn rehearse(&self, tenancy: &Tenancy, local: Local, seeded: bool) -> Result<Survey> {
-        let mut last = None;
-        for _ in 0..SURVEYS {
-            let survey = tenancy.survey().await?;
-            // Whatever claim comes of it, it is above all of these.
-            let me = Claim { epoch: survey.claims.next_epoch(), owner: OwnerId([u8::MAX; 16]) };
-            match self.could(tenancy, &survey, &me, local, seeded).await {
-                Ok(true) => return Ok(survey),
-                Ok(false) => {}
-                Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(last.unwrap_or_else(restless))
-    }
-
-    async fn could(
-        &self,
-        tenancy: &Tenancy,
-        survey: &Survey,
-        me: &Claim,
-        local: Local,
-        seeded: bool,
-    ) -> Result<bool> {
-        let found = origin(survey, me, local, self.settings.allowed)?;
-        match (found.source, found.parent) {
-            // Somebody may be running now: only a restore that was verified from end to end justifies ending it.
-            (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
-                Ok(matches!(load(tenancy, survey, parent).await?, Outcome::Restored(_)))
-            }
-            (Source::Remote(_) | Source::Local, Some(parent)) => {
-                // The claim itself is small and sealed with the same keys.
-                let mark = ClaimName { claim: parent, mark: Mark::Claimed };
-                let opened = match tenancy.mark(&mark).await {
-                    Ok(Some(object)) => tenancy.open(&object).map(|_| true),
-                    Ok(None) => Ok(true),
-                    Err(error) => Err(error),
-                };
-                // That it is damaged says nothing about the data.
-                if matches!(&opened, Err(error) if error.code == Code::RemoteCorrupt) {
-                    Ok(true)
-                } else {
-                    opened
-                }
-            }
-            (Source::Fresh, _) => {
-                if !seeded && !self.settings.create {
-                    return Err(missing());
-                }
-                names::check(tenancy, &self.settings.tenant, self.settings.hide_tenant).await?;
-                Ok(true)
-            }
-            _ => Ok(true),
-        }
-    }
-
     /// Decides where the session comes from, and loads it.
     async fn load(
         &self,
@@ -354,15 +297,14 @@ impl Opening {
     }
 
     /// Writes the new local log, and then removes the old one: never is there less on the disk than before.
-    async fn start_log(&self, claim: Claim, lsn: Lsn, state: &State) -> Result<Log> {
-        let (host, folder, ring) =
-            (Arc::clone(&self.host), Arc::clone(&self.folder), Arc::clone(&self.settings.ring));
-        let (tag, snapshot) = (visible_tag(&self.settings.tenant), state.snapshot());
+    async fn start_log(&self, claim: Claim, lsn: Lsn, state: &State) -> Result<Wal> {
+        let (host, folder, snapshot) = (Arc::clone(&self.host), Arc::clone(&self.folder), state.snapshot());
+        let lineage =
+            Lineage { ring: Arc::clone(&self.settings.ring), tag: visible_tag(&self.settings.tenant), claim };
         blocking(&self.host, move || {
-            let log =
-                Log::start(host.as_ref(), Arc::clone(&folder), ring, tag, claim, lsn, &snapshot.encode())?;
-            folder.remove_logs_before(&log.wal)?;
-            Ok(log)
+            let wal = Wal::create(&folder, host.as_ref(), lineage, lsn, &snapshot.encode())?;
+            folder.remove_logs_but(wal.sequence())?;
+            Ok(wal)
         })
         .await
     }

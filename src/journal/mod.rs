@@ -4,109 +4,27 @@
 //! the journal has ended (fenced, closed, deleted, poisoned) nothing is accepted any more (I16). This runs on the thread
 //! that calls: no network, no sync, no waiting, and one memory copy per value.
 
+mod life;
+mod upkeep;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::disk::LogFile;
 use crate::error::{Code, Error, Result};
-use crate::host::{Host, blocking};
-use crate::id::{Claim, Lsn, TenantTag};
+use crate::host::Host;
+use crate::id::Lsn;
 use crate::record::MAX_BATCH_LEN;
-use crate::seal::Ring;
 use crate::state::{Snapshot, State};
 use crate::wal::{Appended, Folder, Wal};
 
-/// How far a session has come in its life. Only `Live` accepts changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// It accepts changes.
-    Live,
-    /// A newer owner exists.
-    Fenced,
-    /// Ownership was not confirmed in time, and the strict policy was chosen.
-    LeaseLost,
-    /// It is being closed: what it has still goes to the store.
-    Closing,
-    /// It was closed.
-    Closed,
-    /// The session was deleted.
-    Deleted,
-    /// The local log failed in a way that could not be taken back.
-    Poisoned,
-}
-
-impl Life {
-    /// Why a change is refused, if it is.
-    pub fn refusal(self) -> Result<()> {
-        let (code, message) = match self {
-            Life::Live => return Ok(()),
-            Life::Fenced => (
-                Code::Fenced,
-                "a newer instance owns this session; close the socket and do not reconnect here",
-            ),
-            Life::LeaseLost => {
-                (Code::LeaseLost, "ownership could not be confirmed in time; close the socket and open again")
-            }
-            Life::Closing | Life::Closed => (Code::Closed, "this session was closed; open it again"),
-            Life::Deleted => (Code::Deleted, "this session was deleted; pair again with `fresh: true`"),
-            Life::Poisoned => (Code::IoPoisoned, "the local log failed; open the session again"),
-        };
-        Err(Error::new(code, message))
-    }
-
-    /// Whether the journal takes no more changes and nothing more is to be shipped.
-    pub fn is_over(self) -> bool {
-        matches!(self, Life::Closed | Life::Deleted | Life::Poisoned | Life::LeaseLost)
-    }
-}
-
-/// What others wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// How far the session has come in its life.
-    pub life: Life,
-    /// The acknowledged LSN: any successor would restore up to here.
-    pub stored: Lsn,
-    /// The LSN known to survive a power cut.
-    pub synced: Lsn,
-}
-
-/// The log of a journal that keeps one, and what is needed to write it anew.
-pub struct Log {
-    /// The tenant's directory, locked.
-    pub folder: Arc<Folder>,
-    /// The log being written.
-    pub wal: Wal,
-    /// Keys to seal it with.
-    pub ring: Arc<Ring>,
-    /// Whose it is.
-    pub tag: TenantTag,
-    /// Under which claim.
-    pub claim: Claim,
-}
-
-impl Log {
-    /// Starts a log in `folder` with the whole state as its base.
-    pub fn start(
-        host: &dyn Host,
-        folder: Arc<Folder>,
-        ring: Arc<Ring>,
-        tag: TenantTag,
-        claim: Claim,
-        lsn: Lsn,
-        base: &[u8],
-    ) -> Result<Log> {
-        let wal = Wal::create(&folder, host, &ring, tag, claim, lsn, base)?;
-        Ok(Log { folder, wal, ring, tag, claim })
-    }
-}
+pub use life::{Life, Progress};
 
 struct Core {
     life: Life,
     state: State,
-    log: Log,
+    wal: Wal,
     lsn: Lsn,
     /// Everything up to here was cut for the store.
     cut: Lsn,
@@ -148,13 +66,13 @@ pub struct Cut {
 
 impl Journal {
     /// A journal of `state` at `lsn`, all of which the store has.
-    pub fn new(host: Arc<dyn Host>, state: State, lsn: Lsn, log: Log, lease: Option<Duration>) -> Journal {
+    pub fn new(host: Arc<dyn Host>, state: State, lsn: Lsn, wal: Wal, lease: Option<Duration>) -> Journal {
         let confirmed = host.now();
-        let folder = Arc::clone(&log.folder);
+        let folder = Arc::clone(wal.folder());
         let core = Core {
             life: Life::Live,
             state,
-            log,
+            wal,
             lsn,
             cut: lsn,
             urgent: false,
@@ -218,14 +136,12 @@ impl Journal {
         self.commit(core, &changes, false)
     }
 
-    fn accepts(&self, core: &mut MutexGuard<'_, Core>) -> Result<()> {
+    fn accepts(&self, core: &mut Core) -> Result<()> {
         if let Some(lease) = self.lease
             && core.life == Life::Live
             && self.host.now().saturating_sub(core.confirmed) > lease
         {
-            core.life = Life::LeaseLost;
-            self.progress.send_modify(|progress| progress.life = Life::LeaseLost);
-            self.wake.notify_one();
+            self.finish(core, Life::LeaseLost);
         }
         core.life.refusal()
     }
@@ -235,7 +151,7 @@ impl Journal {
             return Ok(core.lsn);
         }
         let lsn = core.lsn + 1;
-        match core.log.wal.append(lsn, changes) {
+        match core.wal.append(lsn, changes) {
             Ok(Appended::Stored) => core.state.apply(changes),
             Ok(Appended::Vanished) => {
                 core.state.apply(changes);
@@ -256,33 +172,6 @@ impl Journal {
         drop(core);
         self.wake.notify_one();
         Ok(lsn)
-    }
-
-    /// The folder was removed under us. Everything is still in memory: write it all to a new folder, before answering.
-    fn rehome(&self, core: &mut Core, lsn: Lsn) -> Result<()> {
-        tracing::warn!("the session directory was removed while in use; writing it again");
-        let log = &core.log;
-        let base = core.state.snapshot().encode();
-        let anew = log.folder.relock().and_then(|()| {
-            Wal::create(&log.folder, self.host.as_ref(), &log.ring, log.tag, log.claim, lsn, &base)
-        });
-        match anew {
-            Ok(wal) => {
-                core.log.wal = wal;
-                core.rolling = false;
-                Ok(())
-            }
-            Err(error) => {
-                // Memory has the batch and the disk has nothing: only a reopen from the store can make sense of it.
-                self.finish(core, Life::Poisoned);
-                Err(Error::new(
-                    Code::IoPoisoned,
-                    format!(
-                        "the session directory was removed while in use and cannot be written again: {error}"
-                    ),
-                ))
-            }
-        }
     }
 
     /// Looks at the state.
@@ -385,75 +274,6 @@ impl Journal {
         self.progress.subscribe()
     }
 
-    /// Resolves when the batch `lsn` survives a power cut. One sync serves all who wait.
-    pub async fn sync(&self, lsn: Lsn) -> Result<()> {
-        let _turn = self.syncing.lock().await;
-        if self.progress().synced >= lsn {
-            return Ok(());
-        }
-        let (file, target): (Arc<dyn LogFile>, Lsn) = {
-            let core = self.core()?;
-            if core.life == Life::Poisoned {
-                return core.life.refusal();
-            }
-            (core.log.wal.syncer(), core.lsn)
-        };
-        let synced = blocking(&self.host, move || file.sync()).await;
-        let mut core = self.core()?;
-        if let Err(error) = synced {
-            // After a failed sync nobody knows what is on disk: only a reopen reads it.
-            core.log.wal.poison();
-            self.finish(&mut core, Life::Poisoned);
-            return Err(Error::new(
-                Code::IoPoisoned,
-                format!("the disk failed to sync ({}); open the session again", error.kind()),
-            ));
-        }
-        self.progress.send_modify(|progress| progress.synced = progress.synced.max(target));
-        Ok(())
-    }
-
-    /// Writes the log anew if garbage dominates it. Appends go on meanwhile.
-    pub async fn roll_if_due(&self) -> Result<()> {
-        let (lsn, snapshot, recipe) = {
-            let mut core = self.core()?;
-            if core.rolling || core.life.is_over() || !core.log.wal.needs_roll(core.state.bytes()) {
-                return Ok(());
-            }
-            core.rolling = true;
-            core.log.wal.begin_roll();
-            let log = &core.log;
-            (
-                core.lsn,
-                core.state.snapshot(),
-                (Arc::clone(&log.folder), Arc::clone(&log.ring), log.tag, log.claim),
-            )
-        };
-        let host = Arc::clone(&self.host);
-        let ready = blocking(&self.host, move || {
-            let (folder, ring, tag, claim) = recipe;
-            Wal::prepare_roll(&folder, host.as_ref(), &ring, tag, claim, lsn, &snapshot.encode())
-        })
-        .await;
-        let old = {
-            let mut core = self.core()?;
-            if !core.rolling {
-                // The folder vanished meanwhile and the log was written anew: that one counts.
-                return Ok(());
-            }
-            core.rolling = false;
-            match ready {
-                Ok(new) => core.log.wal.finish_roll(new),
-                Err(error) => {
-                    core.log.wal.abort_roll();
-                    Err(error)
-                }
-            }
-        }?;
-        blocking(&self.host, move || old.remove()).await;
-        Ok(())
-    }
-
     /// Figures for `status()`.
     pub fn figures(&self) -> Result<Figures> {
         let core = self.core()?;
@@ -463,7 +283,7 @@ impl Journal {
             bytes: core.state.bytes(),
             dirty_keys: core.state.dirty_len(),
             dirty_bytes: core.state.dirty_bytes(),
-            log_bytes: core.log.wal.len(),
+            log_bytes: core.wal.len(),
             lag: core
                 .shipping_since
                 .or(core.waiting_since)

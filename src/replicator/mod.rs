@@ -4,22 +4,22 @@
 //! LIST shows this owner's claim as the highest (I4). An outage ends nothing: what cannot be stored is tried again, the
 //! dirty set grows with the keys and not with time, and one segment catches up.
 
+mod bases;
+mod ownership;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::event::{Event, EventSink};
-use crate::host::{blocking, sleep};
-use crate::id::{Claim, Lsn};
+use crate::host::sleep;
+use crate::id::Claim;
 use crate::journal::{Cut, Journal, Life, Urgency};
-use crate::name::{ClaimName, Mark};
 use crate::object::Link;
-use crate::owner::{Owner, Standing, patience};
-use crate::plan::dominated;
+use crate::owner::{Owner, Standing};
 use crate::remote::Failure;
-use crate::state::Snapshot;
 
 /// Segments after which a base is worth its bytes, whatever their size.
 const MAX_SEGMENTS: usize = 256;
@@ -293,47 +293,6 @@ impl Replicator {
         }
     }
 
-    /// Checks ownership, and acknowledges `shipped` if it still holds. A check that nobody waits for is not `needed`: it is
-    /// given up when the store does not answer.
-    async fn acknowledge(&mut self, mut shipped: Option<(Lsn, u64)>, mut needed: bool) -> Result<Flow> {
-        let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
-        loop {
-            let started = self.now();
-            match self.owner.check().await {
-                Ok(Standing::Owner) => {
-                    self.checked_at = started;
-                    self.journal.confirm(started);
-                    if let Some((lsn, bytes)) = shipped {
-                        self.journal.acknowledge(lsn);
-                        let wall_ms = self.owner.tenancy.host().wall_ms();
-                        self.note(|health| health.last_backup_ms = Some(wall_ms));
-                        (self.events)(Event::Backup { lsn, bytes });
-                    }
-                    self.recover();
-                    return Ok(Flow::Go);
-                }
-                Ok(Standing::Fenced(_)) => return self.hand_over().await,
-                Ok(Standing::Forgotten) => {
-                    if self.refill().await? == Flow::Stop {
-                        return Ok(Flow::Stop);
-                    }
-                    // The new base holds everything up to here, whether it was shipped before or not.
-                    (shipped, needed) = (Some((self.head.lsn, self.base_bytes)), true);
-                }
-                Err(failure) => {
-                    let planned = delays.next().unwrap_or(MAX_PAUSE);
-                    if self.suffer(&failure, planned).await == Flow::Stop {
-                        return Ok(Flow::Stop);
-                    }
-                    if !needed {
-                        self.checked_at = self.now();
-                        return Ok(Flow::Go);
-                    }
-                }
-            }
-        }
-    }
-
     /// Tells of a failure once, and waits before the next try.
     async fn suffer(&mut self, failure: &Failure, planned: Duration) -> Flow {
         let error = failure.error("replicating");
@@ -364,110 +323,6 @@ impl Replicator {
             tracing::info!(lsn, "the store answers again");
             (self.events)(Event::Recovered { lsn });
         }
-    }
-
-    /// A newer owner waits: accept nothing more, store what was accepted, and say that this is all.
-    async fn hand_over(&mut self) -> Result<Flow> {
-        self.journal.end(Life::Fenced);
-        tracing::warn!("a newer instance owns this session");
-        (self.events)(Event::Fenced);
-        // The successor waits no longer than this; nor do we.
-        let budget = patience(self.pace.check_interval);
-        let work = async {
-            loop {
-                let shipment = match self.on_the_way.clone() {
-                    Some(shipment) => shipment,
-                    None => match self.journal.cut(|_| false)? {
-                        Some(cut) => self.load(&cut)?,
-                        None => break,
-                    },
-                };
-                self.owner.tenancy.remote.put(&shipment.name, shipment.bytes).await?;
-                self.landed();
-            }
-            self.owner.release(self.head).await
-        };
-        let done = tokio::time::timeout(budget, work).await;
-        let handed_over = matches!(done, Ok(Ok(())));
-        self.note(|health| health.handed_over = handed_over);
-        Ok(Flow::Stop)
-    }
-
-    /// The store lost everything of this session, and no newer owner is there: write it all again, from memory.
-    async fn refill(&mut self) -> Result<Flow> {
-        let error = Error::new(
-            Code::RemoteCorrupt,
-            "the store was emptied under a running session; its state is being stored again",
-        );
-        tracing::error!(%error, "refilling the store");
-        (self.events)(Event::Failed(error));
-        let (name, bytes) = self.owner.mark(Mark::Claimed, Link::default())?;
-        if self.store(&name, bytes).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
-        let (lsn, base) = self.journal.cut_base()?;
-        self.head.lsn = lsn;
-        if self.put_base(lsn, base).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
-        let (name, bytes) = self.owner.mark(Mark::Live, Link::default())?;
-        self.store(&name, bytes).await
-    }
-
-    async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
-        let flow = self.put_base(lsn, base).await?;
-        if flow == Flow::Go {
-            self.collect().await;
-        }
-        Ok(flow)
-    }
-
-    async fn put_base(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
-        let (owner, head) = (Arc::clone(&self.owner), self.head);
-        let (name, sealed) =
-            blocking(self.owner.tenancy.host(), move || owner.base(lsn, head, &base.encode())).await?;
-        self.base_bytes = sealed.bytes.len() as u64;
-        self.segments = 0;
-        self.segment_bytes = 0;
-        let bytes = self.base_bytes;
-        self.note(|health| {
-            health.bases += 1;
-            health.bytes += bytes;
-        });
-        self.store(&name.object(&self.owner.tenancy.name), sealed.bytes).await
-    }
-
-    /// Removes what two kept bases dominate (I9). What fails is done at the next base.
-    async fn collect(&self) {
-        let tenancy = &self.owner.tenancy;
-        let Ok(survey) = tenancy.survey().await else { return };
-        if self.owner.standing(&survey.claims) != Standing::Owner {
-            return;
-        }
-        let (data, marks) = dominated(&survey, &self.owner.claim, self.parent);
-        let data = data.iter().map(|name| name.object(&tenancy.name)).collect();
-        if tenancy.remote.delete(data).await.is_ok() {
-            let marks = marks.iter().map(|mark: &ClaimName| mark.object(&tenancy.name)).collect();
-            let _ = tenancy.remote.delete(marks).await;
-        }
-    }
-
-    /// The session is being closed: store the rest, and let go.
-    async fn leave(&mut self) -> Result<Flow> {
-        while self.journal.pending()?.is_some() {
-            if self.ship().await? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
-        }
-        if self.acknowledge(None, true).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
-        if let Err(error) = self.owner.release(self.head).await {
-            // Everything is stored; only a successor on another machine has to wait a little.
-            self.note(|health| health.last_error = Some(error));
-        }
-        self.journal.end(Life::Closed);
-        Ok(Flow::Stop)
     }
 
     fn note(&self, change: impl FnOnce(&mut Health)) {

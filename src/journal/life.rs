@@ -1,0 +1,61 @@
+//! The life of a session, and what others wait for.
+//!
+//! A life only goes forward: live, perhaps fenced or closing, then over for good. Only a live session accepts changes (I16).
+
+use crate::error::{Code, Error, Result};
+use crate::id::Lsn;
+
+/// How far a session has come in its life. Only `Live` accepts changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It accepts changes.
+    Live,
+    /// A newer owner exists.
+    Fenced,
+    /// Ownership was not confirmed in time, and the strict policy was chosen.
+    LeaseLost,
+    /// It is being closed: what it has still goes to the store.
+    Closing,
+    /// It was closed.
+    Closed,
+    /// The session was deleted.
+    Deleted,
+    /// The local log failed in a way that could not be taken back.
+    Poisoned,
+}
+
+impl Life {
+    /// Why a change is refused, if it is.
+    pub fn refusal(self) -> Result<()> {
+        let (code, message) = match self {
+            Life::Live => return Ok(()),
+            Life::Fenced => (
+                Code::Fenced,
+                "a newer instance owns this session; close the socket and do not reconnect here",
+            ),
+            Life::LeaseLost => {
+                (Code::LeaseLost, "ownership could not be confirmed in time; close the socket and open again")
+            }
+            Life::Closing | Life::Closed => (Code::Closed, "this session was closed; open it again"),
+            Life::Deleted => (Code::Deleted, "this session was deleted; pair again with `fresh: true`"),
+            Life::Poisoned => (Code::IoPoisoned, "the local log failed; open the session again"),
+        };
+        Err(Error::new(code, message))
+    }
+
+    /// Whether the journal takes no more changes and nothing more is to be shipped.
+    pub fn is_over(self) -> bool {
+        matches!(self, Life::Closed | Life::Deleted | Life::Poisoned | Life::LeaseLost)
+    }
+}
+
+/// What others wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// How far the session has come in its life.
+    pub life: Life,
+    /// The acknowledged LSN: any successor would restore up to here.
+    pub stored: Lsn,
+    /// The LSN known to survive a power cut.
+    pub synced: Lsn,
+}

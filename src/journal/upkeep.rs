@@ -1,0 +1,105 @@
+//! Upkeep of the log behind a journal: syncing it, rewriting it, and making it anew where somebody removed it.
+//!
+//! What blocks runs away from the lock and from the event loop, except when the directory is gone: then the batch in hand is
+//! safe nowhere, and everything is written again before it is answered (contract trap 25).
+
+use std::sync::Arc;
+
+use crate::disk::LogFile;
+use crate::error::{Code, Error, Result};
+use crate::host::blocking;
+use crate::id::Lsn;
+use crate::wal::Wal;
+
+use super::{Core, Journal, Life};
+
+impl Journal {
+    /// The folder was removed under us. Everything is still in memory: write it all to a new folder, before answering.
+    pub(super) fn rehome(&self, core: &mut Core, lsn: Lsn) -> Result<()> {
+        tracing::warn!("the session directory was removed while in use; writing it again");
+        let base = core.state.snapshot().encode();
+        let lineage = core.wal.lineage().clone();
+        let anew = self.folder.relock();
+        let anew = anew.and_then(|()| Wal::create(&self.folder, self.host.as_ref(), lineage, lsn, &base));
+        match anew {
+            Ok(wal) => {
+                core.wal = wal;
+                core.rolling = false;
+                Ok(())
+            }
+            Err(error) => {
+                // Memory has the batch and the disk has nothing: only a reopen from the store can make sense of it.
+                self.finish(core, Life::Poisoned);
+                Err(Error::new(
+                    Code::IoPoisoned,
+                    format!(
+                        "the session directory was removed while in use and cannot be written again: {error}"
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// Resolves when the batch `lsn` survives a power cut. One sync serves all who wait.
+    pub async fn sync(&self, lsn: Lsn) -> Result<()> {
+        let _turn = self.syncing.lock().await;
+        if self.progress().synced >= lsn {
+            return Ok(());
+        }
+        let (file, target): (Arc<dyn LogFile>, Lsn) = {
+            let core = self.core()?;
+            if core.life == Life::Poisoned {
+                return core.life.refusal();
+            }
+            (core.wal.syncer(), core.lsn)
+        };
+        let synced = blocking(&self.host, move || file.sync()).await;
+        let mut core = self.core()?;
+        if let Err(error) = synced {
+            // After a failed sync nobody knows what is on disk: only a reopen reads it.
+            core.wal.poison();
+            self.finish(&mut core, Life::Poisoned);
+            return Err(Error::new(
+                Code::IoPoisoned,
+                format!("the disk failed to sync ({}); open the session again", error.kind()),
+            ));
+        }
+        self.progress.send_modify(|progress| progress.synced = progress.synced.max(target));
+        Ok(())
+    }
+
+    /// Writes the log anew if garbage dominates it. Appends go on meanwhile.
+    pub async fn roll_if_due(&self) -> Result<()> {
+        let (lsn, snapshot, lineage) = {
+            let mut core = self.core()?;
+            if core.rolling || core.life.is_over() || !core.wal.needs_roll(core.state.bytes()) {
+                return Ok(());
+            }
+            core.rolling = true;
+            core.wal.begin_roll();
+            (core.lsn, core.state.snapshot(), core.wal.lineage().clone())
+        };
+        let (host, folder) = (Arc::clone(&self.host), Arc::clone(&self.folder));
+        let ready = blocking(&self.host, move || {
+            Wal::prepare_roll(&folder, host.as_ref(), lineage, lsn, &snapshot.encode())
+        })
+        .await;
+        let old = {
+            let mut core = self.core()?;
+            if !core.rolling {
+                // The folder vanished meanwhile and the log was written anew: that one counts.
+                return Ok(());
+            }
+            core.rolling = false;
+            match ready {
+                Ok(new) => core.wal.finish_roll(new),
+                Err(error) => {
+                    core.wal.abort_roll();
+                    Err(error)
+                }
+            }
+        }?;
+        blocking(&self.host, move || old.remove()).await;
+        Ok(())
+    }
+}

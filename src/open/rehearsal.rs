@@ -1,0 +1,74 @@
+//! The rehearsal: whether an open could succeed, found out before anything is claimed.
+//!
+//! A claim ends whoever runs now. An instance with a wrong key, without a session to restore, or with a damaged store in
+//! front of it must not make one.
+
+use crate::error::{Code, Result};
+use crate::id::{Claim, OwnerId};
+use crate::name::{ClaimName, Mark};
+use crate::names;
+use crate::plan::{Local, Source, Survey, origin};
+use crate::restore::{Outcome, load};
+use crate::tenancy::Tenancy;
+
+use super::{Opening, SURVEYS, missing, restless};
+
+impl Opening {
+    /// Finds out whether this open could succeed, before it claims anything: a claim ends whoever runs now, and an instance
+    /// with a wrong key or a damaged store in front of it must not. Gives the survey that the claim is made above.
+    pub(super) async fn rehearse(&self, tenancy: &Tenancy, local: Local, seeded: bool) -> Result<Survey> {
+        let mut last = None;
+        for _ in 0..SURVEYS {
+            let survey = tenancy.survey().await?;
+            // Whatever claim comes of it, it is above all of these.
+            let me = Claim { epoch: survey.claims.next_epoch(), owner: OwnerId([u8::MAX; 16]) };
+            match self.could(tenancy, &survey, &me, local, seeded).await {
+                Ok(true) => return Ok(survey),
+                Ok(false) => {}
+                Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(restless))
+    }
+
+    pub(super) async fn could(
+        &self,
+        tenancy: &Tenancy,
+        survey: &Survey,
+        me: &Claim,
+        local: Local,
+        seeded: bool,
+    ) -> Result<bool> {
+        let found = origin(survey, me, local, self.settings.allowed)?;
+        match (found.source, found.parent) {
+            // Somebody may be running now: only a restore that was verified from end to end justifies ending it.
+            (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
+                Ok(matches!(load(tenancy, survey, parent).await?, Outcome::Restored(_)))
+            }
+            (Source::Remote(_) | Source::Local, Some(parent)) => {
+                // The claim itself is small and sealed with the same keys.
+                let mark = ClaimName { claim: parent, mark: Mark::Claimed };
+                let opened = match tenancy.mark(&mark).await {
+                    Ok(Some(object)) => tenancy.open(&object).map(|_| true),
+                    Ok(None) => Ok(true),
+                    Err(error) => Err(error),
+                };
+                // That it is damaged says nothing about the data.
+                if matches!(&opened, Err(error) if error.code == Code::RemoteCorrupt) {
+                    Ok(true)
+                } else {
+                    opened
+                }
+            }
+            (Source::Fresh, _) => {
+                if !seeded && !self.settings.create {
+                    return Err(missing());
+                }
+                names::check(tenancy, &self.settings.tenant, self.settings.hide_tenant).await?;
+                Ok(true)
+            }
+            _ => Ok(true),
+        }
+    }
+}

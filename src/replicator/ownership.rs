@@ -1,0 +1,104 @@
+//! Ownership while a session runs: acknowledge, hand over, leave.
+//!
+//! Nothing is acknowledged without a LIST that started after it was stored and shows this claim as the highest (I4). Whoever
+//! is fenced first stores what was on its way, then what it accepted since, and only then says that this is all (I5, I20).
+
+use crate::error::Result;
+use crate::event::Event;
+use crate::id::Lsn;
+use crate::journal::Life;
+use crate::owner::{Standing, patience};
+
+use super::{Flow, MAX_PAUSE, Replicator};
+
+impl Replicator {
+    /// Checks ownership, and acknowledges `shipped` if it still holds. A check that nobody waits for is not `needed`: it is
+    /// given up when the store does not answer.
+    pub(super) async fn acknowledge(
+        &mut self,
+        mut shipped: Option<(Lsn, u64)>,
+        mut needed: bool,
+    ) -> Result<Flow> {
+        let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
+        loop {
+            let started = self.now();
+            match self.owner.check().await {
+                Ok(Standing::Owner) => {
+                    self.checked_at = started;
+                    self.journal.confirm(started);
+                    if let Some((lsn, bytes)) = shipped {
+                        self.journal.acknowledge(lsn);
+                        let wall_ms = self.owner.tenancy.host().wall_ms();
+                        self.note(|health| health.last_backup_ms = Some(wall_ms));
+                        (self.events)(Event::Backup { lsn, bytes });
+                    }
+                    self.recover();
+                    return Ok(Flow::Go);
+                }
+                Ok(Standing::Fenced(_)) => return self.hand_over().await,
+                Ok(Standing::Forgotten) => {
+                    if self.refill().await? == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                    // The new base holds everything up to here, whether it was shipped before or not.
+                    (shipped, needed) = (Some((self.head.lsn, self.base_bytes)), true);
+                }
+                Err(failure) => {
+                    let planned = delays.next().unwrap_or(MAX_PAUSE);
+                    if self.suffer(&failure, planned).await == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                    if !needed {
+                        self.checked_at = self.now();
+                        return Ok(Flow::Go);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A newer owner waits: accept nothing more, store what was accepted, and say that this is all.
+    pub(super) async fn hand_over(&mut self) -> Result<Flow> {
+        self.journal.end(Life::Fenced);
+        tracing::warn!("a newer instance owns this session");
+        (self.events)(Event::Fenced);
+        // The successor waits no longer than this; nor do we.
+        let budget = patience(self.pace.check_interval);
+        let work = async {
+            loop {
+                let shipment = match self.on_the_way.clone() {
+                    Some(shipment) => shipment,
+                    None => match self.journal.cut(|_| false)? {
+                        Some(cut) => self.load(&cut)?,
+                        None => break,
+                    },
+                };
+                self.owner.tenancy.remote.put(&shipment.name, shipment.bytes).await?;
+                self.landed();
+            }
+            self.owner.release(self.head).await
+        };
+        let done = tokio::time::timeout(budget, work).await;
+        let handed_over = matches!(done, Ok(Ok(())));
+        self.note(|health| health.handed_over = handed_over);
+        Ok(Flow::Stop)
+    }
+
+    /// The session is being closed: store the rest, and let go.
+    pub(super) async fn leave(&mut self) -> Result<Flow> {
+        while self.journal.pending()?.is_some() {
+            if self.ship().await? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        if self.acknowledge(None, true).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        if let Err(error) = self.owner.release(self.head).await {
+            // Everything is stored; only a successor on another machine has to wait a little.
+            self.note(|health| health.last_error = Some(error));
+        }
+        self.journal.end(Life::Closed);
+        Ok(Flow::Stop)
+    }
+}
