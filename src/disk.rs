@@ -1,7 +1,8 @@
 //! The local disk: the only place that touches the file system.
 //!
 //! A seam, so that tests can fail any operation and lose any write that was not synced. Files are 0600 and folders 0700:
-//! whoever reads them is the account (contract trap 24).
+//! whoever reads them is the account (contract trap 24). What must survive a power cut is synced by whoever writes it,
+//! never here in passing, with one exception: a directory that `make_dir` returns is itself durable.
 #![expect(clippy::disallowed_methods, reason = "this is the door to the file system")]
 
 #[cfg(test)]
@@ -14,22 +15,26 @@ use std::sync::Arc;
 
 /// A file that only grows, opened for appending.
 pub trait LogFile: Send + Sync {
-    /// Appends all of `bytes`, in one write where the system allows it. On an error a part may have been written.
+    /// Appends all of `bytes`, in one write where the system takes it whole. An error means that not all of them were
+    /// written; some may have been.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
     /// Cuts the file back to `len` bytes.
     fn truncate(&self, len: u64) -> io::Result<()>;
-    /// Makes what was appended survive a power cut.
+    /// Makes what was appended before the call survive a power cut. After an error nothing is known about it.
     fn sync(&self) -> io::Result<()>;
-    /// Whether the file still has a name; not known to be otherwise where the system cannot tell.
+    /// Whether the file still has a name. Taken for granted where the system cannot tell.
     fn linked(&self) -> bool;
 }
 
 /// An advisory lock, held until it is dropped or the process ends, however it ends.
-pub trait DirLock: Send + Sync {}
+pub trait DirLock: Send + Sync {
+    /// Whether the locked file is still the one at the path that was locked: if not, the lock keeps nobody out.
+    fn stands(&self) -> bool;
+}
 
 /// The file operations that a log needs.
 pub trait Disk: Send + Sync {
-    /// Makes a private directory and what is missing above it.
+    /// Makes a private directory and what is missing above it, durably.
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Locks the file at `path`, which is made if need be; `None` if somebody else holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>>;
@@ -37,7 +42,7 @@ pub trait Disk: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
     /// The whole content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// The names in a directory.
+    /// The names in a directory, in no order. Those that are not Unicode are none of ours and left out.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     /// Renames a file, over another one if need be.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -60,7 +65,11 @@ impl LogFile for RealFile {
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.0.set_len(len)?;
+        // Where files are not opened for appending, the position stays behind the new end.
+        #[cfg(not(unix))]
+        io::Seek::seek(&mut &self.0, io::SeekFrom::End(0))?;
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -71,17 +80,40 @@ impl LogFile for RealFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
+            // An error, such as a stale handle of a network file system, is as good as no name.
             self.0.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
         }
-        // An open file cannot be removed there.
+        // The name of an open file can be removed there, but the system does not say so.
         #[cfg(not(unix))]
         true
     }
 }
 
-struct RealLock(#[allow(dead_code, reason = "the lock lives as long as the open file")] File);
+struct RealLock {
+    #[cfg_attr(not(unix), expect(dead_code, reason = "the lock lives as long as the open file"))]
+    file: File,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix lets go of the name of a locked file"))]
+    path: std::path::PathBuf,
+}
 
-impl DirLock for RealLock {}
+impl DirLock for RealLock {
+    fn stands(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+            match (std::fs::metadata(&self.path), self.file.metadata()) {
+                (Ok(named), Ok(open)) => identity(named) == identity(open),
+                _ => false,
+            }
+        }
+        #[cfg(not(unix))]
+        true
+    }
+}
+
+/// Attempts at a lock whose file is removed by its former holder just then.
+const LOCK_ATTEMPTS: usize = 5;
 
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
@@ -89,48 +121,57 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Whether `path` still names `file`: it may have been removed between opening and locking.
-fn names(path: &Path, file: &File) -> io::Result<bool> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let (named, open) = (std::fs::metadata(path)?, file.metadata()?);
-        Ok((named.dev(), named.ino()) == (open.dev(), open.ino()))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (path, file);
-        Ok(true)
-    }
-}
-
 impl Disk for RealDisk {
     fn make_dir(&self, path: &Path) -> io::Result<()> {
+        let missing = path.ancestors().take_while(|above| !above.exists()).count();
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path)?;
-        // A folder of `useMultiFileAuthState` is open to every local user: ours is not.
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+            // A folder of `useMultiFileAuthState` is open to every local user: ours is not. Where that cannot be changed,
+            // the files are still private.
+            if std::fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+                let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
+            }
+        }
+        // The parent always: the process that made the directory may have died before it came to this.
+        for parent in path.ancestors().skip(1).take(missing.max(1)) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            match self.sync_dir(parent) {
+                // Not everybody may read the directory above, and who cannot read it cannot sync it.
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+                _ => {}
+            }
         }
         Ok(())
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
-        let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(path)?;
-        match file.try_lock() {
-            Ok(()) if names(path, &file)? => Ok(Some(Box::new(RealLock(file)))),
-            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        for _ in 0..LOCK_ATTEMPTS {
+            let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            let lock = RealLock { file, path: path.to_owned() };
+            // Whoever held it may have removed the file between our opening and locking it.
+            if lock.stands() {
+                return Ok(Some(Box::new(lock)));
+            }
         }
+        Ok(None)
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
-        Ok(Arc::new(RealFile(private(OpenOptions::new().append(true).create_new(true)).open(path)?)))
+        let mut options = OpenOptions::new();
+        // Windows gives a file opened for appending no right to be cut back.
+        let options = if cfg!(unix) { options.append(true) } else { options.write(true) };
+        Ok(Arc::new(RealFile(private(options.create_new(true)).open(path)?)))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -157,7 +198,15 @@ impl Disk for RealDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         // Windows has no such thing, and keeps names by itself.
         #[cfg(unix)]
-        File::open(path)?.sync_all()?;
+        match File::open(path)?.sync_all() {
+            // Some network and user-space file systems know no sync of directories.
+            Err(error)
+                if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
+            {
+                return Err(error);
+            }
+            _ => {}
+        }
         #[cfg(not(unix))]
         let _ = path;
         Ok(())

@@ -145,6 +145,11 @@ fn vanished(what: &str) -> Error {
     )
 }
 
+/// The error for a session that a tombstone covers.
+pub fn deleted() -> Error {
+    Error::new(Code::Deleted, "this session was logged out or deleted; pass `fresh: true` to pair again")
+}
+
 /// Decides where the session of `me` comes from: the table of `docs/protocol.md`.
 pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Result<Origin> {
     let floor = survey.claims.floor().filter(|floor| floor < me);
@@ -217,10 +222,7 @@ fn without_remote(survey: &Survey, local: Local, known: bool, allowed: Allowed) 
                 "the local log is damaged after LSN {good} and the store holds nothing of it; see the runbook"
             ),
         )),
-        _ if survey.claims.floor().is_some() && !allowed.fresh => Err(Error::new(
-            Code::Deleted,
-            "this session was logged out or deleted; pass `fresh: true` to pair again",
-        )),
+        _ if survey.claims.floor().is_some() && !allowed.fresh => Err(deleted()),
         _ => from(Source::Fresh, local != Local::None),
     }
 }

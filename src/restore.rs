@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Digest};
 use crate::name::{ClaimName, DataName, Mark, Span};
 use crate::object::{Link, Object};
-use crate::plan::{Survey, chain, chains};
+use crate::plan::{Survey, chain, chains, deleted};
 use crate::state::State;
 use crate::tenancy::{Tenancy, corrupt};
 
@@ -38,7 +38,7 @@ pub enum Outcome {
 pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Outcome> {
     let mut first_error = None;
     for candidate in candidates(survey, parent) {
-        match walk(tenancy, &candidate?, parent, &survey.data).await {
+        match walk(tenancy, &candidate?, parent, survey).await {
             Ok(Some((state, end))) => return finish(tenancy, survey, state, end).await,
             Ok(None) => return Ok(Outcome::Stale),
             // Only damage makes an older base worth a try; it must then reach the same LSN, which `chains` sees to.
@@ -71,8 +71,9 @@ async fn walk(
     tenancy: &Tenancy,
     chain: &[DataName],
     parent: Claim,
-    data: &[DataName],
+    survey: &Survey,
 ) -> Result<Option<(State, Link)>> {
+    let (data, floor) = (&survey.data, survey.claims.floor());
     let fetch = |name: DataName| async move { tenancy.data(&name).await.map(|object| (name, object)) };
     let mut objects = stream::iter(chain.to_vec()).map(fetch).buffered(PARALLEL);
     let mut state = State::default();
@@ -82,11 +83,21 @@ async fn walk(
         if matches!(name.span, Span::Segment(..)) && !continues(&object, &name, &head, data) {
             return Err(corrupt(&name, "it does not continue the object before it"));
         }
+        if matches!(name.span, Span::Base(_)) && descends_from_buried(&object, floor) {
+            return Err(deleted());
+        }
         let body = tenancy.open(&object)?;
         state.absorb(&body).map_err(|_| corrupt(&name, "it does not hold a batch"))?;
         head = Link { claim: name.claim, lsn: name.span.last(), digest: head_after(&object, &name) };
     }
     Ok(Some((state, Link { claim: parent, ..head })))
+}
+
+/// Whether a base was restored from a history that a tombstone covers: its owner had read the store just before the tombstone
+/// came, and never found out (I10).
+fn descends_from_buried(base: &Object, floor: Option<Claim>) -> bool {
+    let origin = base.meta.previous.claim;
+    origin != base.meta.claim && origin.epoch > 0 && floor.is_some_and(|floor| origin <= floor)
 }
 
 /// The digest that the next segment must name: a base in mid-chain passes on the one it stands at.

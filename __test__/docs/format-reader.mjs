@@ -122,7 +122,7 @@ export function readLog(bytes, key) {
     const counter = head.readBigUInt64LE(21)
     const sealed = bytes.subarray(at + 37, end)
     const body = key === null ? sealed : unseal({
-      key, keyId: field(8, 8), commitment: field(16, 16), purpose: 'log', salt, tag: log.tag, epoch: field(80, 8),
+      key, keyId: field(8, 8), commitment: field(16, 16), purpose: 'log', salt: Buffer.concat([salt, field(88, 16)]), tag: log.tag, epoch: field(80, 8),
       counter, aad: head.subarray(12, 37), sealed
     })
     log.frames.push({ kind: head[12], lsn: head.readBigUInt64LE(13), counter, synced: head.readBigUInt64LE(29), entries: readEntries(body) })

@@ -50,7 +50,9 @@ function checkLog(disk, key, lsn) {
   assert.deepEqual(names.filter((name) => !/^\d{20}\.log$/.test(name)), ['claims', 'lock'])
   const log = readLog(readFileSync(join(disk, names.find((name) => name.endsWith('.log')))), key)
   assert.deepEqual(log.tag, visibleTag(TENANT))
-  assert.equal(readFileSync(join(disk, 'claims'), 'utf8'), `${log.claim}\n`)
+  const claims = `${log.claim}\n`
+  const sum = crc32Of(Buffer.from(claims)).toString(16).padStart(8, '0')
+  assert.equal(readFileSync(join(disk, 'claims'), 'utf8'), `${claims}${sum}\n`)
   assert.deepEqual(log.frames.map(({ kind }) => kind), [1, ...Array(log.frames.length - 1).fill(2)])
   assert.deepEqual(log.frames.map((frame) => frame.lsn), log.frames.map((_, i) => log.start + BigInt(i)))
   assert.equal(log.frames.at(-1).lsn, lsn)

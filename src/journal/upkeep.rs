@@ -64,7 +64,6 @@ impl Journal {
                 format!("the disk failed to sync ({}); open the session again", error.kind()),
             ));
         }
-        core.wal.note_synced(target);
         self.progress.send_modify(|progress| progress.synced = progress.synced.max(target));
         Ok(())
     }

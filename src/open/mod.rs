@@ -19,7 +19,7 @@ use crate::journal::Journal;
 use crate::name::TenantName;
 use crate::object::Link;
 use crate::owner::{Owner, lost, patience};
-use crate::plan::{Allowed, Local, Source, Survey, origin};
+use crate::plan::{Allowed, Local, Source, Survey, deleted, origin};
 use crate::remote::Remote;
 use crate::replicator::{Pace, Replicator, Start};
 use crate::restore::{Outcome, Restored, load};
@@ -198,10 +198,16 @@ impl Opening {
         owner.tenancy.remote.put(&base.object(&owner.tenancy.name), sealed.bytes).await?;
         owner.mark_live().await?;
         let started = self.host.now();
-        if !owner.confirm().await? {
+        let claims = owner.tenancy.claims().await?;
+        if claims.highest() != Some(owner.claim) {
             // Nobody was served under this claim: successors need not wait for it.
             let _ = owner.release(head).await;
             return Err(lost());
+        }
+        if parent.is_some() && claims.floor() >= parent {
+            // The session was deleted after it was read here (I10): what was stored of it since goes the same way.
+            owner.bury().await?;
+            return Err(deleted());
         }
         let log = match self.start_log(owner.claim, lsn, &state).await {
             Ok(log) => log,
@@ -269,12 +275,17 @@ impl Opening {
             (Source::Remote(chain), _) => {
                 let parent = found.parent.unwrap_or_default();
                 tracing::debug!(objects = chain.len(), "restoring from the store");
-                match load(&owner.tenancy, survey, parent).await? {
-                    Outcome::Stale => return Ok(None),
-                    Outcome::Restored(restored) => {
+                match load(&owner.tenancy, survey, parent).await {
+                    Ok(Outcome::Stale) => return Ok(None),
+                    Ok(Outcome::Restored(restored)) => {
                         let Restored { state, end, clean } = *restored;
                         Loaded { state, lsn: end.lsn, previous: end, origin: Origin::remote(clean) }
                     }
+                    // It came from a history that was buried: to start anew is what was asked for.
+                    Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => {
+                        self.fresh(seed.take())?
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             (Source::Fresh | Source::Local, _) => self.fresh(seed.take())?,

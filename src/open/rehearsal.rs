@@ -44,7 +44,11 @@ impl Opening {
         match (found.source, found.parent) {
             // Somebody may be running now: only a restore that was verified from end to end justifies ending it.
             (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
-                Ok(matches!(load(tenancy, survey, parent).await?, Outcome::Restored(_)))
+                match load(tenancy, survey, parent).await {
+                    Ok(outcome) => Ok(matches!(outcome, Outcome::Restored(_))),
+                    Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => Ok(true),
+                    Err(error) => Err(error),
+                }
             }
             (Source::Remote(_) | Source::Local, Some(parent)) => {
                 // The claim itself is small and sealed with the same keys.

@@ -1,11 +1,12 @@
 //! A tenant's directory: locked for as long as the session lives, with the log and the claims made from it.
 //!
 //! The lock is advisory and the system lets go of it when the process ends, however it ends. Whoever holds it knows that
-//! all claims recorded here are dead, and need not wait for them.
+//! all claims recorded here are dead, and need not wait for them. Nothing is changed here without it. Files:
+//! `lock`, `claims`, `NNN.log` (20 digits; a higher number is a later file), `NNN.tmp` (a log being made, never read),
+//! `NNN.quarantine` (a log set aside). Any other name is none of ours and is left alone.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{DirLock, Disk, LogFile};
@@ -18,224 +19,310 @@ use super::recover::{Recovery, choose, read_log};
 const LOCK: &str = "lock";
 const CLAIMS: &str = "claims";
 const CLAIMS_NEW: &str = "claims.tmp";
-const LOG: &str = "log";
-const TEMPORARY: &str = "tmp";
-const QUARANTINE: &str = "quarantine";
 /// Claims remembered: more than can be waited for at once.
 const MAX_CLAIMS: usize = 16;
 /// Logs set aside that are kept.
 const MAX_QUARANTINED: usize = 2;
+/// Attempts at a directory that its former holder removes just then.
+const LOCK_ATTEMPTS: usize = 3;
+
+/// What a name says that is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Log(u64),
+    Temporary(u64),
+    Quarantined(u64),
+}
+
+impl Name {
+    fn parse(name: &str) -> Option<Name> {
+        match name.split_once('.')? {
+            (sequence, "log") => Some(Name::Log(number(sequence)?)),
+            (sequence, "tmp") => Some(Name::Temporary(number(sequence)?)),
+            (sequence, "quarantine") => Some(Name::Quarantined(number(sequence)?)),
+            _ => None,
+        }
+    }
+
+    fn sequence(self) -> u64 {
+        let (Name::Log(sequence) | Name::Temporary(sequence) | Name::Quarantined(sequence)) = self;
+        sequence
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Name::Log(sequence) => write!(f, "{sequence:020}.log"),
+            Name::Temporary(sequence) => write!(f, "{sequence:020}.tmp"),
+            Name::Quarantined(sequence) => write!(f, "{sequence:020}.quarantine"),
+        }
+    }
+}
+
+/// What the holder of the lock has.
+struct Held {
+    lock: Box<dyn DirLock>,
+    /// The number of the next file.
+    next: u64,
+    /// Claims made in this life: they are recorded anew when the directory has to be made anew.
+    made: Vec<Claim>,
+}
 
 /// A locked directory.
 pub struct Folder {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    lock: Mutex<Option<Box<dyn DirLock>>>,
-    next: AtomicU64,
+    held: Mutex<Option<Held>>,
 }
 
 /// A file operation that failed: nothing was changed by it that matters.
-pub fn unavailable(doing: &str, error: &io::Error) -> Error {
+pub(super) fn unavailable(doing: &str, error: &io::Error) -> Error {
     let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full; free some space",
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
             "the directory is not writable; check its owner and the `directory` option"
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "something that is not a directory is in the way; check the `directory` option"
+            "something is in the way of a directory or a file; check the `directory` option"
         }
-        _ => "the disk refused",
+        _ => "the disk refused; mend it and try again",
     };
+    // The system's own text would name the path, and that the tenant.
     Error::new(Code::LocalUnavailable, format!("{doing}: {advice} ({})", error.kind()))
 }
 
-fn held() -> Error {
-    Error::new(
-        Code::AlreadyOpen,
-        "another process has this tenant's directory open; use the session there, or stop that process",
-    )
+fn given_back() -> Error {
+    Error::new(Code::Closed, "the session directory was given back already")
 }
 
-/// `NNN.log` and the like: the sequence number of a name with this ending.
-fn sequence(name: &str, ending: &str) -> Option<u64> {
-    number(name.strip_suffix(ending)?.strip_suffix('.')?)
+fn acquire(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DirLock>> {
+    let mut attempts = 0;
+    loop {
+        disk.make_dir(path).map_err(|error| unavailable("making the session directory", &error))?;
+        attempts += 1;
+        match disk.lock(&path.join(LOCK)) {
+            Ok(Some(lock)) => return Ok(lock),
+            Ok(None) => {
+                return Err(Error::new(
+                    Code::AlreadyOpen,
+                    "another process has this tenant's directory open; use the session there, or stop that process",
+                ));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < LOCK_ATTEMPTS => {}
+            Err(error) => return Err(unavailable("locking the session directory", &error)),
+        }
+    }
 }
 
 impl Folder {
-    /// Makes and locks the directory at `path`.
+    /// Makes and locks the directory at `path`. `ALREADY_OPEN` if another process holds it.
     pub fn lock(disk: Arc<dyn Disk>, path: &Path) -> Result<Folder> {
         let lock = acquire(disk.as_ref(), path)?;
-        let folder =
-            Folder { disk, path: path.to_owned(), lock: Mutex::new(Some(lock)), next: AtomicU64::new(1) };
-        let names = folder.names()?;
-        let used =
-            names.iter().flat_map(|name| [LOG, TEMPORARY, QUARANTINE].map(|ending| sequence(name, ending)));
-        let last = used.flatten().max().unwrap_or(0);
-        folder.next.store(last.saturating_add(1), Ordering::Relaxed);
+        let folder = Folder { disk, path: path.to_owned(), held: Mutex::new(None) };
+        let next = folder.next_sequence()?;
+        *folder.held() = Some(Held { lock, next, made: Vec::new() });
         Ok(folder)
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Box<dyn DirLock>>> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes and locks the directory once more, after it was removed while in use.
+    /// Makes and locks the directory once more, after it was removed while in use. `ALREADY_OPEN` if somebody else was
+    /// quicker: this session has nothing to stand on any more.
     pub fn relock(&self) -> Result<()> {
         let mut held = self.held();
-        // The old lock is on a file that has no name any more; it protects nothing.
-        *held = None;
-        *held = Some(acquire(self.disk.as_ref(), &self.path)?);
+        let Some(was) = held.take() else {
+            return Err(given_back());
+        };
+        let Held { lock, next, made } = was;
+        // A lock on a file without a name keeps nobody out; one that stands must not be let go for an instant.
+        let lock = if lock.stands() {
+            lock
+        } else {
+            drop(lock);
+            acquire(self.disk.as_ref(), &self.path)?
+        };
+        let next = next.max(self.next_sequence()?);
+        *held = Some(Held { lock, next, made: made.clone() });
+        let missing: Vec<Claim> = made.into_iter().filter(|claim| !self.claims().contains(claim)).collect();
+        if !missing.is_empty() {
+            // Claims that are not recorded cost the next open a wait, and no safety.
+            let _ = self.write_claims(&missing);
+        }
         Ok(())
     }
 
-    /// Lets go.
+    /// Lets go. Whatever still works on the log from here on can change nothing.
     pub fn unlock(&self) {
         *self.held() = None;
     }
 
-    fn names(&self) -> Result<Vec<String>> {
-        self.disk.list(&self.path).map_err(|error| unavailable("reading the session directory", &error))
+    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn at(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    /// Does `work` under the lock: it cannot be given back meanwhile.
+    fn change<T>(&self, doing: &str, work: impl FnOnce(&mut Held) -> io::Result<T>) -> Result<T> {
+        let mut held = self.held();
+        let held = held.as_mut().ok_or_else(given_back)?;
+        work(held).map_err(|error| unavailable(doing, &error))
     }
 
-    /// The claims that former opens of this directory made.
-    pub fn claims(&self) -> Vec<Claim> {
-        // Unreadable claims are unknown claims: that costs a wait, and no safety.
-        let text = self
-            .disk
-            .read(&self.at(CLAIMS))
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .unwrap_or_default();
-        text.lines().filter_map(Claim::parse).collect()
+    fn at(&self, name: impl ToString) -> PathBuf {
+        self.path.join(name.to_string())
     }
 
-    /// Remembers that this directory makes `claim`. Durable when it returns, and before the store hears of the claim.
-    pub fn record_claim(&self, claim: Claim) -> Result<()> {
-        let mut claims = self.claims();
-        claims.push(claim);
-        let skip = claims.len().saturating_sub(MAX_CLAIMS);
-        let text: String = claims.iter().skip(skip).map(|claim| format!("{claim}\n")).collect();
-        let write = || {
-            let new = self.at(CLAIMS_NEW);
-            self.remove_if_there(&new)?;
-            let file = self.disk.create(&new)?;
-            file.append(text.as_bytes())?;
-            file.sync()?;
-            self.disk.rename(&new, &self.at(CLAIMS))?;
-            self.disk.sync_dir(&self.path)
-        };
-        write().map_err(|error| unavailable("recording a claim", &error))
+    fn names(&self) -> io::Result<Vec<Name>> {
+        Ok(self.disk.list(&self.path)?.iter().filter_map(|name| Name::parse(name)).collect())
     }
 
-    fn remove_if_there(&self, path: &Path) -> io::Result<()> {
-        match self.disk.remove(path) {
+    fn next_sequence(&self) -> Result<u64> {
+        let names = self.names().map_err(|error| unavailable("reading the session directory", &error))?;
+        Ok(names.into_iter().map(Name::sequence).max().unwrap_or(0).saturating_add(1))
+    }
+
+    fn remove_if_there(&self, name: impl ToString) -> io::Result<()> {
+        match self.disk.remove(&self.at(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Reads what former opens left.
-    pub fn recover(&self, ring: &Ring, tag: TenantTag) -> Result<Recovery> {
-        let mut files = Vec::new();
-        for name in self.names()? {
-            if let Some(sequence) = sequence(&name, LOG) {
-                let bytes = self
-                    .disk
-                    .read(&self.at(&name))
-                    .map_err(|error| unavailable("reading the local log", &error))?;
-                files.push((sequence, read_log(&bytes, ring, tag)?));
+    /// The claims that were made from this directory, oldest first: one per line, and a checksum of them all.
+    pub fn claims(&self) -> Vec<Claim> {
+        let read = || {
+            let text = String::from_utf8(self.disk.read(&self.at(CLAIMS)).ok()?).ok()?;
+            let (claims, sum) = text.split_at_checked(text.len().checked_sub(CLAIMS_SUM_LEN)?)?;
+            if sum != claims_sum(claims) {
+                return None;
             }
-        }
-        Ok(choose(files))
-    }
-
-    /// Sets the logs aside: they are not part of the history that goes on. The newest few are kept, for a person to look at.
-    pub fn quarantine(&self) -> Result<()> {
-        let work = || {
-            for name in self.disk.list(&self.path)? {
-                if sequence(&name, LOG).is_some() {
-                    self.disk.rename(&self.at(&name), &self.at(&name.replace(LOG, QUARANTINE)))?;
-                }
-            }
-            let mut aside = self.disk.list(&self.path)?;
-            aside.retain(|name| sequence(name, QUARANTINE).is_some());
-            aside.sort_unstable();
-            for name in aside.iter().rev().skip(MAX_QUARANTINED) {
-                self.remove_if_there(&self.at(name))?;
-            }
-            self.disk.sync_dir(&self.path)
+            claims.lines().map(Claim::parse).collect()
         };
-        work().map_err(|error| unavailable("setting the local log aside", &error))
+        // Unreadable claims are unknown claims: that costs a wait, and no safety.
+        read().unwrap_or_default()
     }
 
-    /// Removes every log but the one numbered `current`, which is being written, and what half-written ones left.
-    pub fn remove_logs_but(&self, current: u64) -> Result<()> {
-        let work = || {
-            for name in self.disk.list(&self.path)? {
-                let old = sequence(&name, LOG).is_some_and(|sequence| sequence != current);
-                if old || sequence(&name, TEMPORARY).is_some() {
-                    self.remove_if_there(&self.at(&name))?;
-                }
-            }
+    /// Remembers that `claim` is made from this directory. Durable when it returns: the store hears of the claim after that,
+    /// so that a restart here knows it for its own. The last 16 are kept.
+    pub fn record_claim(&self, claim: Claim) -> Result<()> {
+        self.change("recording a claim", |held| {
+            self.write_claims(&[claim])?;
+            held.made.push(claim);
             Ok(())
-        };
-        work().map_err(|error| unavailable("removing an old log", &error))
+        })
     }
 
-    /// Removes everything of ours, and the directory if nothing else is in it. The lock is held to the end.
-    pub fn remove_all(&self) -> Result<()> {
-        let ours = |name: &str| {
-            [LOG, TEMPORARY, QUARANTINE].iter().any(|ending| sequence(name, ending).is_some())
-                || [CLAIMS, CLAIMS_NEW].contains(&name)
-        };
-        let work = || {
-            for name in self.disk.list(&self.path)?.iter().filter(|name| ours(name)) {
-                self.remove_if_there(&self.at(name))?;
-            }
-            self.disk.sync_dir(&self.path)
-        };
-        match work() {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(unavailable("removing the local log", &error))
-            }
-            _ => {
-                let _ = self.remove_if_there(&self.at(LOCK));
-                // Imported originals or foreign files keep it.
-                let _ = self.disk.remove_dir(&self.path);
-                Ok(())
-            }
-        }
-    }
-
-    /// A file under a temporary name, with a sequence number that nothing here had before.
-    pub(super) fn start_file(&self) -> io::Result<(u64, Arc<dyn LogFile>)> {
-        let sequence = self.next.fetch_add(1, Ordering::Relaxed);
-        Ok((sequence, self.disk.create(&self.at(&format!("{sequence:020}.{TEMPORARY}")))?))
-    }
-
-    /// Gives a complete file its name, durably.
-    pub(super) fn publish(&self, sequence: u64) -> io::Result<()> {
-        let [from, to] = [TEMPORARY, LOG].map(|ending| self.at(&format!("{sequence:020}.{ending}")));
-        self.disk.rename(&from, &to)?;
+    fn write_claims(&self, more: &[Claim]) -> io::Result<()> {
+        let claims = [&self.claims(), more].concat();
+        let kept = claims.len().saturating_sub(MAX_CLAIMS);
+        let text: String = claims.iter().skip(kept).map(|claim| format!("{claim}\n")).collect();
+        self.remove_if_there(CLAIMS_NEW)?;
+        let file = self.disk.create(&self.at(CLAIMS_NEW))?;
+        file.append(format!("{text}{}", claims_sum(&text)).as_bytes())?;
+        file.sync()?;
+        self.disk.rename(&self.at(CLAIMS_NEW), &self.at(CLAIMS))?;
         self.disk.sync_dir(&self.path)
     }
 
-    /// Removes a log, or what was to become one.
-    pub(super) fn discard(&self, sequence: u64) -> io::Result<()> {
-        for ending in [TEMPORARY, LOG] {
-            self.remove_if_there(&self.at(&format!("{sequence:020}.{ending}")))?;
-        }
+    /// Reads what former opens left, and changes none of it. `KEY_UNAVAILABLE` if it needs a key that is not in `ring`,
+    /// `LOCAL_CORRUPT` if it is another tenant's or of an unknown version; damage is an answer, and not an error.
+    pub fn recover(&self, ring: &Ring, tag: TenantTag) -> Result<Recovery> {
+        let files = self.change("reading the local log", |_| {
+            let mut files = Vec::new();
+            for name in self.names()? {
+                match name {
+                    Name::Log(sequence) => files.push((sequence, self.disk.read(&self.at(name))?)),
+                    // Never complete, and its number is not used again: if it cannot be removed it does no harm.
+                    Name::Temporary(_) => drop(self.remove_if_there(name)),
+                    Name::Quarantined(_) => {}
+                }
+            }
+            Ok(files)
+        })?;
+        let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
+        choose(verdicts.collect::<Result<_>>()?)
+    }
+
+    /// Sets the logs aside: they are not part of the history that goes on. The two newest are kept, for a person to look at.
+    pub fn quarantine(&self) -> Result<()> {
+        self.change("setting the local log aside", |_| {
+            for name in self.names()? {
+                if let Name::Log(sequence) = name {
+                    self.disk.rename(&self.at(name), &self.at(Name::Quarantined(sequence)))?;
+                }
+            }
+            self.disk.sync_dir(&self.path)?;
+            let mut aside = self.names()?;
+            aside.retain(|name| matches!(name, Name::Quarantined(_)));
+            aside.sort_unstable_by_key(|name| std::cmp::Reverse(name.sequence()));
+            aside.into_iter().skip(MAX_QUARANTINED).try_for_each(|name| self.remove_if_there(name))
+        })
+    }
+
+    /// Removes every log older than the one numbered `current`, which is being written, and what half-written ones left.
+    pub fn remove_logs_but(&self, current: u64) -> Result<()> {
+        self.change("removing an old log", |_| {
+            for name in self.names()? {
+                let old = match name {
+                    // Not what is newer: that is the log of a rewrite that goes on.
+                    Name::Log(sequence) | Name::Temporary(sequence) => sequence < current,
+                    Name::Quarantined(_) => false,
+                };
+                if old {
+                    self.remove_if_there(name)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes everything of ours, and the directory if nothing else is in it, and lets go. If it fails, the lock is still
+    /// held and it can be tried again.
+    pub fn remove_all(&self) -> Result<()> {
+        self.change("removing the local log", |_| match self.names() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(names) => {
+                names.into_iter().try_for_each(|name| self.remove_if_there(name))?;
+                self.remove_if_there(CLAIMS)?;
+                self.remove_if_there(CLAIMS_NEW)?;
+                self.disk.sync_dir(&self.path)
+            }
+        })?;
+        let mut held = self.held();
+        // Imported originals and foreign files keep the directory.
+        let _ = self.remove_if_there(LOCK);
+        let _ = self.disk.remove_dir(&self.path);
+        *held = None;
         Ok(())
+    }
+
+    /// A file under a temporary name, with a sequence number that nothing here had before.
+    pub(super) fn start_file(&self) -> Result<(u64, Arc<dyn LogFile>)> {
+        self.change("starting a log", |held| {
+            let sequence = held.next;
+            held.next = held.next.saturating_add(1);
+            Ok((sequence, self.disk.create(&self.at(Name::Temporary(sequence)))?))
+        })
+    }
+
+    /// Gives a complete and synced file its name, durably.
+    pub(super) fn publish(&self, sequence: u64) -> Result<()> {
+        self.change("starting a log", |_| {
+            self.disk.rename(&self.at(Name::Temporary(sequence)), &self.at(Name::Log(sequence)))?;
+            self.disk.sync_dir(&self.path)
+        })
+    }
+
+    /// Removes a log, or what was to become one.
+    pub(super) fn discard(&self, sequence: u64) -> Result<()> {
+        self.change("removing an old log", |_| {
+            self.remove_if_there(Name::Temporary(sequence))?;
+            self.remove_if_there(Name::Log(sequence))
+        })
     }
 }
 
-fn acquire(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DirLock>> {
-    disk.make_dir(path).map_err(|error| unavailable("making the session directory", &error))?;
-    let lock =
-        disk.lock(&path.join(LOCK)).map_err(|error| unavailable("locking the session directory", &error))?;
-    lock.ok_or_else(held)
+const CLAIMS_SUM_LEN: usize = 9;
+
+fn claims_sum(claims: &str) -> String {
+    format!("{:08x}\n", crc32fast::hash(claims.as_bytes()))
 }

@@ -1,14 +1,43 @@
 //! The bytes of a log: a header that says whose it is and how it is sealed, then frames.
 //!
 //! A frame's checksum starts from the file's own salt, so that stale bytes and frames of other files never pass for its
-//! own. The tables are in `docs/format.md`. No input panics, and nothing allocates beyond the file.
+//! own. No input panics, and nothing allocates beyond the file. All numbers are little endian.
+//!
+//! | header at | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | magic `BHAl` |
+//! | 4 | 1 | format version, 1 |
+//! | 5 | 1 | suite: 0 plain, 1 AES-256-GCM |
+//! | 6 | 2 | zero |
+//! | 8 | 8 | key id, zero when plain |
+//! | 16 | 16 | key commitment, zero when plain |
+//! | 32 | 32 | salt, random for each file |
+//! | 64 | 16 | tenant tag |
+//! | 80 | 8 | claim: epoch |
+//! | 88 | 16 | claim: owner |
+//! | 104 | 8 | starting LSN: that of the base |
+//! | 112 | 4 | CRC-32 of bytes 0 to 111 |
+//!
+//! | frame at | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | marker `BHAf` |
+//! | 4 | 4 | length of the sealed body |
+//! | 8 | 4 | CRC-32 of: the salt, bytes 4 to 7, byte 12 to the end of the body |
+//! | 12 | 1 | kind: 1 base, 2 batch |
+//! | 13 | 8 | LSN |
+//! | 21 | 8 | counter: the nonce |
+//! | 29 | 8 | synced through: the highest LSN of this file known to survive a power cut |
+//! | 37 | length | record entries, sealed; bytes 12 to 36 are the associated data; a 16-byte tag at the end unless plain |
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
+use crate::record::MAX_BATCH_LEN;
 use crate::seal::{Context, Purpose, Ring, Seal, Suite, Tampered};
 
 const MAGIC: [u8; 4] = *b"BHAl";
 const VERSION: u8 = 1;
+/// Where the version stands.
+const VERSION_AT: usize = 4;
 /// Bytes of a log's header.
 pub const HEADER_LEN: usize = 116;
 
@@ -40,14 +69,29 @@ pub struct Header {
     pub salt: [u8; 32],
 }
 
+/// What a header came to.
+pub enum Heading {
+    /// It reads, and its frames can be opened.
+    Whole(Header, Box<Codec>),
+    /// It is damaged: nothing is known.
+    Damaged,
+    /// It reads, but the log cannot be opened with these keys.
+    Locked(Header, Error),
+}
+
 impl Header {
-    fn context(&self) -> Context<'_> {
-        Context { purpose: Purpose::Log, salt: &self.salt, tag: self.tag, epoch: self.claim.epoch }
+    /// The key is derived from the salt and the owner. The epoch and the tag are in it anyway, so that a log moved under
+    /// another tenant or claim does not open (I15).
+    fn seal<T>(&self, derive: impl FnOnce(&Context<'_>) -> T) -> T {
+        let mut salt = [0; 48];
+        salt[..32].copy_from_slice(&self.salt);
+        salt[32..].copy_from_slice(&self.claim.owner.0);
+        derive(&Context { purpose: Purpose::Log, salt: &salt, tag: self.tag, epoch: self.claim.epoch })
     }
 
-    /// The header's bytes, and what seals and checks the frames behind it.
+    /// The header's bytes, and what seals the frames behind it.
     pub fn write(&self, ring: &Ring) -> (Vec<u8>, Codec) {
-        let seal = ring.sealer(&self.context());
+        let seal = self.seal(|context| ring.sealer(context));
         let mut out = Vec::with_capacity(HEADER_LEN);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&[VERSION, seal.suite as u8, 0, 0]);
@@ -62,40 +106,55 @@ impl Header {
         (out, Codec::new(seal, &self.salt))
     }
 
-    /// Reads a header. `Ok(None)`: damaged. An unknown version, another tenant and a missing key are errors of their own.
-    pub fn read(bytes: &[u8], ring: &Ring, tag: TenantTag) -> Result<Option<(Header, Codec)>> {
-        let Some((head, crc)) = bytes.get(..HEADER_LEN).and_then(|head| head.split_last_chunk::<4>()) else {
-            return Ok(None);
+    /// Reads a header. An unknown version or suite and another tenant are errors: nothing may be concluded from such a file.
+    pub fn read(bytes: &[u8], ring: &Ring, tag: TenantTag) -> Result<Heading> {
+        let unknown = |what: &str, number: u8| {
+            Error::new(
+                Code::LocalCorrupt,
+                format!(
+                    "the local log has {what} {number}, which this release cannot read; install a newer one"
+                ),
+            )
         };
-        if !head.starts_with(&MAGIC) || crc32fast::hash(head) != u32::from_le_bytes(*crc) {
-            return Ok(None);
-        }
-        let mut rest = head;
-        let mut read = || {
-            let [_, _, _, _, version, suite, _, _] = take(&mut rest)?;
-            let (key_id, commitment, salt) = (take(&mut rest)?, take(&mut rest)?, take(&mut rest)?);
-            let tag = TenantTag(take(&mut rest)?);
-            let claim =
-                Claim { epoch: u64::from_le_bytes(take(&mut rest)?), owner: OwnerId(take(&mut rest)?) };
-            let start = u64::from_le_bytes(take(&mut rest)?);
-            Some((version, suite, key_id, commitment, Header { tag, claim, start, salt }))
+        let Some(&version) = bytes.strip_prefix(&MAGIC).and_then(<[u8]>::first) else {
+            return Ok(Heading::Damaged);
         };
-        let Some((version, suite, key_id, commitment, header)) = read() else { return Ok(None) };
-        let (VERSION, Some(suite)) = (version, Suite::from_byte(suite)) else {
-            let message = format!(
-                "the local log has format version {version}; this release reads version {VERSION}, install a newer one"
-            );
-            return Err(Error::new(Code::LocalCorrupt, message));
+        let checked = bytes.get(..HEADER_LEN).and_then(|head| head.split_last_chunk::<4>());
+        let checked = checked.filter(|(head, crc)| {
+            // As a header of this version would be: a flipped version byte is damage, and not another version.
+            let mut crc_as_ours = crc32fast::Hasher::new();
+            crc_as_ours.update(&MAGIC);
+            crc_as_ours.update(&[VERSION]);
+            crc_as_ours.update(head.get(VERSION_AT + 1..).unwrap_or_default());
+            crc_as_ours.finalize() == u32::from_le_bytes(**crc)
+        });
+        let fields = match (checked, version) {
+            (Some((head, _)), VERSION) => Header::fields(head),
+            (None, other) if other != VERSION => return Err(unknown("format version", other)),
+            _ => None,
         };
+        let Some((suite, key_id, commitment, header)) = fields else { return Ok(Heading::Damaged) };
+        let suite = Suite::from_byte(suite).ok_or_else(|| unknown("encryption suite", suite))?;
         if header.tag != tag {
             return Err(Error::new(
                 Code::LocalCorrupt,
-                "the local log belongs to another tenant; give each tenant its own folder back",
+                "the local log belongs to another tenant; give each tenant its own directory back",
             ));
         }
-        let seal = ring.opener(suite, key_id, commitment, &header.context());
-        let seal = seal.map_err(|error| Error::new(error.code, format!("the local log {error}")))?;
-        Ok(Some((header, Codec::new(seal, &header.salt))))
+        Ok(match header.seal(|context| ring.opener(suite, key_id, commitment, context)) {
+            Ok(seal) => Heading::Whole(header, Box::new(Codec::new(seal, &header.salt))),
+            Err(error) => Heading::Locked(header, Error::new(error.code, format!("the local log {error}"))),
+        })
+    }
+
+    fn fields(head: &[u8]) -> Option<(u8, [u8; 8], [u8; 16], Header)> {
+        let mut rest = head.get(VERSION_AT + 1..)?;
+        let [suite, _, _] = take(&mut rest)?;
+        let (key_id, commitment, salt) = (take(&mut rest)?, take(&mut rest)?, take(&mut rest)?);
+        let tag = TenantTag(take(&mut rest)?);
+        let claim = Claim { epoch: u64::from_le_bytes(take(&mut rest)?), owner: OwnerId(take(&mut rest)?) };
+        let start = u64::from_le_bytes(take(&mut rest)?);
+        Some((suite, key_id, commitment, Header { tag, claim, start, salt }))
     }
 }
 
@@ -114,7 +173,7 @@ pub struct Frame {
     pub lsn: Lsn,
     /// The nonce: spent even when an append fails.
     pub counter: u64,
-    /// The highest LSN known to survive a power cut when it was written.
+    /// The highest LSN of this file known to survive a power cut when it was written.
     pub synced: Lsn,
 }
 
@@ -131,12 +190,16 @@ impl Codec {
         Codec { seal, salted }
     }
 
-    /// Puts a frame with `body` into `buffer`, which is emptied first.
-    #[expect(clippy::indexing_slicing, reason = "the head is written before it is looked at")]
-    pub fn write(&self, buffer: &mut Vec<u8>, frame: &Frame, body: &[u8]) {
-        buffer.clear();
+    /// Appends a frame with `body` to `buffer`. On an error the buffer is as before.
+    pub fn write(&self, buffer: &mut Vec<u8>, frame: &Frame, body: &[u8]) -> Result<()> {
+        let len =
+            u32::try_from(body.len() + self.seal.overhead()).ok().filter(|_| body.len() <= MAX_BATCH_LEN);
+        let Some(len) = len else {
+            let message = format!("{} bytes are more than one batch or state may have", body.len());
+            return Err(Error::new(Code::InvalidOption, message));
+        };
+        let at = buffer.len();
         buffer.reserve(FRAME_LEN + body.len() + self.seal.overhead());
-        let len = u32::try_from(body.len() + self.seal.overhead()).unwrap_or(u32::MAX);
         buffer.extend_from_slice(&MARKER);
         buffer.extend_from_slice(&len.to_le_bytes());
         buffer.extend_from_slice(&[0; 4]);
@@ -145,9 +208,14 @@ impl Codec {
         buffer.extend_from_slice(&frame.counter.to_le_bytes());
         buffer.extend_from_slice(&frame.synced.to_le_bytes());
         buffer.extend_from_slice(body);
-        self.seal.seal(frame.counter, buffer, AAD_AT..FRAME_LEN);
-        let crc = self.crc(&buffer[4..8], &buffer[AAD_AT..]);
-        buffer[8..12].copy_from_slice(&crc.to_le_bytes());
+        self.seal.seal(frame.counter, buffer, at + AAD_AT..at + FRAME_LEN);
+        let written = buffer.get_mut(at..).and_then(|frame| frame.split_at_mut_checked(AAD_AT));
+        if let Some((head, rest)) = written
+            && let Some((_, crc)) = head.split_last_chunk_mut()
+        {
+            *crc = self.crc(&len.to_le_bytes(), rest).to_le_bytes();
+        }
+        Ok(())
     }
 
     fn crc(&self, len: &[u8], rest: &[u8]) -> u32 {
@@ -159,11 +227,11 @@ impl Codec {
 
     /// The frame at the start of `bytes` and its whole length, if it is there and its checksum holds.
     pub fn peek(&self, bytes: &[u8]) -> Option<(Frame, usize)> {
-        let mut rest = bytes.strip_prefix(&MARKER)?;
-        let len = rest.get(..4)?;
-        let whole = FRAME_LEN.checked_add(usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok()?)?;
+        let whole = Codec::extent(bytes)?;
+        let mut rest = bytes.get(MARKER.len()..whole)?;
+        let len: [u8; 4] = take(&mut rest)?;
         let crc = u32::from_le_bytes(take(&mut rest)?);
-        if crc != self.crc(len, bytes.get(AAD_AT..whole)?) {
+        if crc != self.crc(&len, rest) {
             return None;
         }
         let kind = match take::<1>(&mut rest)? {
@@ -176,11 +244,27 @@ impl Codec {
         Some((Frame { kind, lsn, counter, synced }, whole))
     }
 
-    /// The body of a frame that [`Codec::peek`] found at the start of `bytes`.
-    pub fn body(&self, bytes: &[u8], frame: &Frame, whole: usize) -> std::result::Result<Vec<u8>, Tampered> {
-        let mut body = bytes.get(FRAME_LEN..whole).ok_or(Tampered)?.to_vec();
-        self.seal.open(frame.counter, bytes.get(AAD_AT..FRAME_LEN).ok_or(Tampered)?, &mut body)?;
-        Ok(body)
+    /// How long the frame at the start of `bytes` says it is, if it starts like one and all of it is there.
+    pub fn extent(bytes: &[u8]) -> Option<usize> {
+        let mut rest = bytes.strip_prefix(&MARKER)?;
+        let len = usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok()?;
+        FRAME_LEN.checked_add(len).filter(|whole| *whole <= bytes.len())
+    }
+
+    /// Appends to `out` the body of the frame that [`Codec::peek`] found to be all of `whole`. `scratch` is reused.
+    pub fn open(
+        &self,
+        frame: &Frame,
+        whole: &[u8],
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), Tampered> {
+        let (head, body) = whole.split_at_checked(FRAME_LEN).ok_or(Tampered)?;
+        scratch.clear();
+        scratch.extend_from_slice(body);
+        self.seal.open(frame.counter, head.get(AAD_AT..).ok_or(Tampered)?, scratch)?;
+        out.extend_from_slice(scratch);
+        Ok(())
     }
 
     /// Where the next frame might start in `bytes`.

@@ -3,11 +3,15 @@
 //! - `folder`: the tenant's directory, locked for life, and the claims made from it;
 //! - `frame`: the bytes of a log, written and read;
 //! - `recover`: from files to a state, telling a torn tail, an unsynced hole and damage apart;
+//! - `tail`: the open file, and how much of it survives a power cut;
 //! - `writer`: appending, and rewriting the log without stopping.
+//!
+//! The promises are I11 to I14 and I17; a network, a clock or a key's meaning is nothing to this layer.
 
 mod folder;
 mod frame;
 mod recover;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -1,14 +1,21 @@
-//! Recovery: what a crash left, read without guessing.
+//! Recovery: what a crash left, read without guessing. Pure: from the bytes of files to a verdict.
 //!
-//! Nothing synced is ever lost silently (I12, I17). At the first frame that does not read, a later one that does decides:
-//! none, and it is the torn tail of the last write; only frames written before anybody was told that the missing one was
-//! safe, and it is an unsynced region that a power cut reordered; otherwise it is damage.
+//! Nothing synced is ever lost silently (I12, I17). At the first frame that does not read, the later ones that do decide:
+//! none, and it is the torn tail of the last write; only such as were written before anybody was told that the missing one
+//! was safe, and it is an unsynced region that a power cut reordered; otherwise it is damage. One limit is in the nature
+//! of it: damage inside the very last frame looks like a torn write.
+//!
+//! Several logs lie side by side when a crash came between the making of a new one and the removal of the old. All readable
+//! ones of one claim are prefixes of the same history: the longest counts, and a higher claim was only made after the lower
+//! one's log was read. A log that does not read is passed over only if another one provably has all that it had: a higher
+//! claim, or the same claim and no LSN missing that is visible in it. Age in itself proves nothing: while a log is rewritten,
+//! the older file is the one with the newer batches.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{Claim, Lsn, TenantTag};
 use crate::seal::Ring;
 
-use super::frame::{Codec, HEADER_LEN, Header, Kind};
+use super::frame::{Codec, HEADER_LEN, Header, Heading, Kind};
 
 /// What the disk had.
 #[derive(Debug)]
@@ -17,8 +24,8 @@ pub enum Recovery {
     None,
     /// A log that reads.
     Log(Recovered),
-    /// A log that is damaged.
-    Damaged(Damage),
+    /// A log that is damaged, and no other one that has what it had.
+    Damaged(Damaged),
 }
 
 /// A log that reads.
@@ -30,118 +37,197 @@ pub struct Recovered {
     pub lsn: Lsn,
     /// The base and the batches, one after another.
     pub entries: Vec<u8>,
-    /// Batches that were handed to the system, never synced, and lost in a power cut.
-    pub unsynced_lost: u64,
     /// Whether the last write was cut short.
     pub torn: bool,
+    /// Batches known to have been handed to the system, never synced, and lost in a power cut.
+    pub unsynced_lost: u64,
+    /// The number in the file's name.
+    pub sequence: u64,
 }
 
 /// A log that is damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// Under which claim it was written, if that much reads.
+pub struct Damaged {
+    /// Under which claim it was written; `None` if not even that reads, nor is there another log to tell.
     pub claim: Option<Claim>,
-    /// The last batch before the damage.
+    /// The last batch before the damage; 0 if not even the base reads.
     pub good: Lsn,
+    /// The base and the batches up to `good`. For a person who asks for it, never to go on with by itself.
+    pub entries: Vec<u8>,
+    /// The highest LSN that is visible in it, behind the damage too; `None` if that cannot be told.
+    pub newest: Option<Lsn>,
     /// What is wrong.
     pub reason: &'static str,
+    /// The number in the damaged file's name.
+    pub sequence: u64,
 }
 
-/// One file, read.
-pub type FileOutcome = std::result::Result<Recovered, Damage>;
-
-/// Reads one log. Errors are those that say nothing about damage: another tenant, an unknown version, a missing key.
-pub fn read_log(bytes: &[u8], ring: &Ring, tag: TenantTag) -> Result<FileOutcome> {
-    let Some((header, codec)) = Header::read(bytes, ring, tag)? else {
-        return Ok(Err(Damage { claim: None, good: 0, reason: "its header does not read" }));
-    };
-    Ok(read_frames(bytes, &header, &codec))
+/// What one file came to.
+pub enum Verdict {
+    /// It reads, and shows LSNs up to this one, lost ones among them.
+    Whole(Recovered, Lsn),
+    /// It is damaged.
+    Damaged(Damaged),
+    /// It is the log of a claim, but cannot be opened.
+    Locked(Claim, Error),
 }
 
-fn read_frames(bytes: &[u8], header: &Header, codec: &Codec) -> FileOutcome {
-    let mut log = Recovered {
-        claim: header.claim,
-        lsn: header.start,
-        entries: Vec::new(),
-        unsynced_lost: 0,
-        torn: false,
-    };
-    let damage = |good, reason| Err(Damage { claim: Some(header.claim), good, reason });
-    let mut at = HEADER_LEN;
-    let mut based = false;
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let expected = if based { (Kind::Batch, log.lsn + 1) } else { (Kind::Base, header.start) };
-        let found = codec.peek(rest).filter(|(frame, _)| (frame.kind, frame.lsn) == expected);
-        let Some((frame, whole)) = found else {
-            if rest.is_empty() && based {
-                return Ok(log);
-            }
-            if !based {
-                // The base was synced before the file got its name.
-                return damage(0, "its base does not read");
-            }
-            break;
-        };
-        let Ok(body) = codec.body(rest, &frame, whole) else {
-            return damage(if based { log.lsn } else { 0 }, "a frame was changed after it was sealed");
-        };
-        log.entries.extend_from_slice(&body);
-        log.lsn = frame.lsn;
-        based = true;
-        at += whole;
-    }
-    log.torn = true;
-    let rest = bytes.get(at..).unwrap_or_default();
-    let later = later_frames(rest, codec).filter(|(lsn, _)| *lsn > log.lsn);
-    let (newest, told) =
-        later.fold((log.lsn, 0), |(newest, told), (lsn, synced)| (newest.max(lsn), told.max(synced)));
-    if told > log.lsn {
-        return damage(log.lsn, "batches are missing in its middle that were safe on the disk");
-    }
-    log.unsynced_lost = newest - log.lsn;
-    Ok(log)
-}
-
-/// LSN and `synced` of every frame in `bytes` that reads, wherever it starts.
-fn later_frames<'a>(bytes: &'a [u8], codec: &'a Codec) -> impl Iterator<Item = (Lsn, Lsn)> + 'a {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let rest = bytes.get(at..)?;
-            at += Codec::find_marker(rest)?;
-            let found = bytes.get(at..).and_then(|rest| codec.peek(rest));
-            at += found.map_or(1, |(_, whole)| whole);
-            if let Some((frame, _)) = found {
-                return Some((frame.lsn, frame.synced));
-            }
-        }
+/// Reads one log. An unknown version and another tenant's log are errors: whatever else there is, a person has to look.
+pub fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag) -> Result<Verdict> {
+    Ok(match Header::read(bytes, ring, tag)? {
+        Heading::Whole(header, codec) => read_frames(sequence, bytes, &header, &codec),
+        Heading::Locked(header, error) => Verdict::Locked(header.claim, error),
+        Heading::Damaged => Verdict::Damaged(Damaged {
+            claim: None,
+            good: 0,
+            entries: Vec::new(),
+            newest: None,
+            reason: "its header does not read",
+            sequence,
+        }),
     })
 }
 
-/// What several logs say together: a crash between making a new one and removing the old leaves two. `files` are outcomes
-/// with their sequence numbers.
-pub fn choose(mut files: Vec<(u64, FileOutcome)>) -> Recovery {
-    files.sort_by_key(|(sequence, _)| *sequence);
-    let rank = |(sequence, log): &(u64, Recovered)| (log.claim, log.lsn, *sequence);
-    let whole = files.iter().filter_map(|(sequence, file)| Some((*sequence, file.as_ref().ok()?.clone())));
-    let best = whole.max_by_key(rank);
-    // A damaged log may have held more than the best one: if it is newer, or if it was being rewritten when the best was
-    // made, which the same claim tells. What is surely superseded is not asked for.
-    let doubt = files.iter().filter_map(|(sequence, file)| Some((*sequence, file.as_ref().err()?.clone())));
-    let doubt = doubt.filter(|(sequence, damage)| match &best {
-        Some((newest, log)) => sequence > newest || damage.claim.is_none_or(|claim| claim == log.claim),
-        None => true,
-    });
-    let doubt = doubt.max_by_key(|(sequence, damage)| (damage.claim, damage.good, *sequence));
-    match (best, doubt) {
-        (None, None) => Recovery::None,
-        (Some((_, log)), None) => Recovery::Log(log),
-        (best, Some((_, damage))) => {
-            let good = best.map_or(damage.good, |(_, log)| {
-                if damage.claim == Some(log.claim) { log.lsn.max(damage.good) } else { damage.good }
-            });
-            Recovery::Damaged(Damage { good, ..damage })
+fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec) -> Verdict {
+    let (mut at, mut good, mut entries, mut scratch) = (HEADER_LEN, None, Vec::new(), Vec::new());
+    let tampered = loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let expected = match good {
+            None => Some((Kind::Base, header.start)),
+            Some(lsn) => Lsn::checked_add(lsn, 1).map(|lsn| (Kind::Batch, lsn)),
+        };
+        let found = codec.peek(rest).filter(|(frame, _)| Some((frame.kind, frame.lsn)) == expected);
+        let Some((frame, whole)) = found else { break false };
+        let frame_bytes = rest.get(..whole).unwrap_or_default();
+        if codec.open(&frame, frame_bytes, &mut scratch, &mut entries).is_err() {
+            break true;
+        }
+        good = Some(frame.lsn);
+        at += whole;
+    };
+    let rest = bytes.get(at..).unwrap_or_default();
+    let seen = Later::look(rest, codec, good.unwrap_or(header.start));
+    let reason = if tampered {
+        "a frame was changed after it was sealed"
+    } else if good.is_none() {
+        // The base was synced before the file got its name: no crash explains this.
+        "its base does not read"
+    } else if seen.synced > good.unwrap_or(0) {
+        "batches are missing from its middle that were safe on the disk"
+    } else if !seen.complete {
+        "what follows the last readable batch cannot be told from batches"
+    } else {
+        let lsn = good.unwrap_or(0);
+        let unsynced_lost = seen.newest.saturating_sub(lsn);
+        let torn = !rest.is_empty() && unsynced_lost == 0;
+        let log = Recovered { claim: header.claim, lsn, entries, torn, unsynced_lost, sequence };
+        return Verdict::Whole(log, seen.newest);
+    };
+    // With a base that does not read and nothing that does behind it, there may have been anything behind it, unless the
+    // base ends where the file does.
+    let told = seen.complete
+        && (good.is_some() || seen.newest > header.start || Codec::extent(rest) == Some(rest.len()));
+    let newest = told.then_some(seen.newest);
+    Verdict::Damaged(Damaged {
+        claim: Some(header.claim),
+        good: good.unwrap_or(0),
+        entries,
+        newest,
+        reason,
+        sequence,
+    })
+}
+
+/// What frames that read behind one that does not say.
+struct Later {
+    newest: Lsn,
+    synced: Lsn,
+    complete: bool,
+}
+
+impl Later {
+    /// Bytes checksummed for each byte of the tail before the search gives up: bodies may hold any number of false markers,
+    /// each of which would cost a checksum of all the rest.
+    const EFFORT: usize = 64;
+
+    /// Looks at every frame in `bytes` that reads, wherever it starts, with an LSN above `good`.
+    fn look(bytes: &[u8], codec: &Codec, good: Lsn) -> Later {
+        let mut seen = Later { newest: good, synced: 0, complete: true };
+        let mut effort = bytes.len().saturating_mul(Later::EFFORT);
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..)
+            && let Some(next) = Codec::find_marker(rest)
+        {
+            at += next;
+            let rest = bytes.get(at..).unwrap_or_default();
+            match effort.checked_sub(Codec::extent(rest).unwrap_or(0)) {
+                Some(left) => effort = left,
+                None => return Later { complete: false, ..seen },
+            }
+            match codec.peek(rest) {
+                Some((frame, whole)) => {
+                    if frame.lsn > good {
+                        seen.newest = seen.newest.max(frame.lsn);
+                        seen.synced = seen.synced.max(frame.synced);
+                    }
+                    at += whole;
+                }
+                None => at += 1,
+            }
+        }
+        seen
+    }
+}
+
+/// What several logs say together.
+pub fn choose(verdicts: Vec<Verdict>) -> Result<Recovery> {
+    let (mut whole, mut damaged, mut locked) = (Vec::new(), Vec::new(), Vec::new());
+    for verdict in verdicts {
+        match verdict {
+            Verdict::Whole(log, newest) => whole.push((log, newest)),
+            Verdict::Damaged(log) => damaged.push(log),
+            Verdict::Locked(claim, error) => locked.push((claim, error)),
         }
     }
+    let best = whole.iter().map(|(log, _)| (log.claim, log.lsn, log.sequence)).max();
+    // A lower claim's log was read before the higher claim was made; what counts was taken over then.
+    let outranked = |claim: Claim| best.is_some_and(|(highest, ..)| claim < highest);
+    if let Some((_, error)) = locked.into_iter().find(|(claim, _)| !outranked(*claim)) {
+        return Err(error);
+    }
+    // Visible in some file of the claim that counts, and so written once.
+    let newest = whole.iter().filter(|(log, _)| !outranked(log.claim)).map(|(_, newest)| *newest).max();
+    damaged.retain(|log| match log.claim {
+        None => true,
+        Some(claim) if outranked(claim) => false,
+        Some(claim) => {
+            let covers =
+                |(highest, lsn, _)| claim == highest && log.newest.is_some_and(|newest| newest <= lsn);
+            !best.is_some_and(covers)
+        }
+    });
+    let best = best.and_then(|rank| {
+        whole.into_iter().map(|(log, _)| log).find(|log| (log.claim, log.lsn, log.sequence) == rank)
+    });
+    let worst = damaged.into_iter().max_by_key(|log| (log.claim, log.newest, log.good, log.sequence));
+    Ok(match (best, worst) {
+        (None, None) => Recovery::None,
+        (None, Some(damaged)) => Recovery::Damaged(damaged),
+        (Some(mut log), None) => {
+            log.unsynced_lost = newest.unwrap_or(log.lsn).saturating_sub(log.lsn);
+            Recovery::Log(log)
+        }
+        (Some(log), Some(mut damaged)) => {
+            // The same history: the longer readable part of it is what is left. An unreadable header leaves only the other
+            // log to say whose history it was.
+            let same = damaged.claim.is_none_or(|claim| claim == log.claim);
+            if same && log.lsn >= damaged.good {
+                damaged.claim = Some(log.claim);
+                damaged.newest = damaged.newest.map(|newest| newest.max(log.lsn));
+                damaged.good = log.lsn;
+                damaged.entries = log.entries;
+            }
+            Recovery::Damaged(damaged)
+        }
+    })
 }

@@ -1,7 +1,8 @@
 //! Writing a log: append, and rewrite it without stopping.
 //!
 //! Nothing is ever appended to a file that a former open wrote, and a nonce is spent even when its append fails (I14). A
-//! failed append is cut back, so that what follows it is readable; if that fails too, the log is poisoned (I16).
+//! failed append is cut back, so that what follows it is readable; if that fails too, the log is poisoned (I16). A rewrite
+//! removes the old file only when the new one has everything durably: at each instant one of the two is the whole log.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::seal::Ring;
 
 use super::folder::{Folder, unavailable};
 use super::frame::{Codec, Frame, Header, Kind};
+use super::tail::Tail;
 
 /// A log may be this large, and three times its live bytes, before it is rewritten.
 const SLACK: u64 = 4 << 20;
@@ -39,34 +41,41 @@ pub enum Appended {
     Vanished,
 }
 
-/// A log being written.
+/// A log being written. It keeps its folder, and so the lock.
 pub struct Wal {
     folder: Arc<Folder>,
     lineage: Lineage,
-    file: Arc<dyn LogFile>,
+    tail: Arc<Tail>,
     sequence: u64,
     codec: Codec,
+    /// Bytes up to the end of the last whole frame.
     len: u64,
+    lsn: Lsn,
     counter: u64,
-    synced: Lsn,
-    poisoned: bool,
     buffer: Vec<u8>,
-    /// While the log is being rewritten: the batches that the new one lacks.
-    mirror: Option<Vec<(Lsn, Vec<u8>)>>,
+    mirror: Option<Mirror>,
 }
 
-/// A rewritten log, complete up to its base.
-pub struct NewLog(Wal);
+/// While the log is being rewritten: the batches that the new one lacks.
+#[derive(Default)]
+struct Mirror {
+    entries: Vec<u8>,
+    ends: Vec<(Lsn, usize)>,
+}
+
+/// A rewritten log, complete and durable up to its base. Dropped unused, it is removed.
+pub struct NewLog(Option<Wal>);
 
 /// A log that was replaced.
 pub struct OldLog {
     folder: Arc<Folder>,
     sequence: u64,
-    successor: Arc<dyn LogFile>,
+    successor: Arc<Tail>,
 }
 
 impl OldLog {
-    /// Removes it, once its successor survives a power cut. If that fails both stay, and recovery takes the better one.
+    /// Syncs the successor and removes the old file. Blocks. If the sync fails, the old file stays and the log is poisoned; if
+    /// only the removal fails, both stay and recovery takes the better one.
     pub fn remove(self) {
         if self.successor.sync().is_ok() {
             let _ = self.folder.discard(self.sequence);
@@ -74,8 +83,17 @@ impl OldLog {
     }
 }
 
+impl Drop for NewLog {
+    fn drop(&mut self) {
+        if let Some(wal) = self.0.take() {
+            let _ = wal.folder.discard(wal.sequence);
+        }
+    }
+}
+
 impl Wal {
-    /// Starts a log whose base is the state `base` at `lsn`. Durable under its name when this returns.
+    /// Starts a log whose base is the state `base` at `lsn`. Durable under its name when this returns; blocks. On an error
+    /// the folder is as before, and what may be left over counts for nothing beside the log that was there.
     pub fn create(
         folder: &Arc<Folder>,
         host: &dyn Host,
@@ -83,77 +101,94 @@ impl Wal {
         lsn: Lsn,
         base: &[u8],
     ) -> Result<Wal> {
-        let (sequence, file) = folder.start_file().map_err(|error| unavailable("starting a log", &error))?;
         let header = Header { tag: lineage.tag, claim: lineage.claim, start: lsn, salt: random(host) };
-        let (bytes, codec) = header.write(&lineage.ring);
-        let mut wal = Wal {
-            folder: Arc::clone(folder),
+        let (mut bytes, codec) = header.write(&lineage.ring);
+        codec.write(&mut bytes, &Frame { kind: Kind::Base, lsn, counter: 0, synced: 0 }, base)?;
+        let (sequence, file) = folder.start_file()?;
+        let tail = Arc::new(Tail::new(file));
+        let written = tail.append(&bytes).and_then(|()| {
+            tail.note_appended(lsn);
+            tail.sync()
+        });
+        let written = written.map_err(|error| unavailable("starting a log", &error));
+        if let Err(error) = written.and_then(|()| folder.publish(sequence)) {
+            let _ = folder.discard(sequence);
+            return Err(error);
+        }
+        let (folder, len) = (Arc::clone(folder), bytes.len() as u64);
+        Ok(Wal {
+            folder,
             lineage,
-            file,
+            tail,
             sequence,
             codec,
-            len: bytes.len() as u64,
-            counter: 0,
-            synced: 0,
-            poisoned: false,
+            len,
+            lsn,
+            counter: 1,
             buffer: Vec::new(),
             mirror: None,
-        };
-        let write = |wal: &mut Wal| {
-            wal.frame(Kind::Base, lsn, base);
-            wal.file.append(&bytes)?;
-            wal.file.append(&wal.buffer)?;
-            wal.file.sync()?;
-            wal.folder.publish(wal.sequence)
-        };
-        if let Err(error) = write(&mut wal) {
-            let _ = folder.discard(sequence);
-            return Err(unavailable("starting a log", &error));
+        })
+    }
+
+    /// Appends the batch `lsn`, which must follow the last one. When it answers, the batch survives the death of the process.
+    /// On an error nothing of it remains and the next append may well succeed (`LOCAL_UNAVAILABLE`), or nothing is accepted
+    /// any more (`IO_POISONED`).
+    pub fn append(&mut self, lsn: Lsn, entries: &[u8]) -> Result<Appended> {
+        // A gap would end the log for every later recovery.
+        if self.lsn.checked_add(1) != Some(lsn) {
+            return Err(out_of_order());
         }
-        wal.len += wal.buffer.len() as u64;
-        wal.synced = lsn;
-        wal.trim();
-        Ok(wal)
+        self.buffer.clear();
+        self.frame(lsn, entries)?;
+        self.write(lsn)?;
+        if let Some(mirror) = &mut self.mirror {
+            mirror.entries.extend_from_slice(entries);
+            mirror.ends.push((lsn, mirror.entries.len()));
+        }
+        Ok(if self.tail.linked() { Appended::Stored } else { Appended::Vanished })
     }
 
-    /// Fills the buffer with a frame, under a nonce of its own.
-    fn frame(&mut self, kind: Kind, lsn: Lsn, body: &[u8]) {
-        let frame = Frame { kind, lsn, counter: self.counter, synced: self.synced };
+    /// Adds a frame to the buffer, under a nonce of its own.
+    fn frame(&mut self, lsn: Lsn, entries: &[u8]) -> Result<()> {
+        if self.tail.has_failed() {
+            return Err(poisoned());
+        }
+        let frame = Frame { kind: Kind::Batch, lsn, counter: self.counter, synced: self.tail.synced() };
+        self.codec.write(&mut self.buffer, &frame, entries)?;
         self.counter += 1;
-        self.codec.write(&mut self.buffer, &frame, body);
+        Ok(())
     }
 
-    fn trim(&mut self) {
+    /// Writes the buffer, with which `lsn` is reached.
+    fn write(&mut self, lsn: Lsn) -> Result<()> {
+        let written = self.tail.append(&self.buffer);
+        let bytes = self.buffer.len() as u64;
         if self.buffer.capacity() > KEPT_BUFFER {
             self.buffer = Vec::new();
         }
-    }
-
-    /// Appends the batch `lsn`. On an error nothing of it remains, or the log is poisoned.
-    pub fn append(&mut self, lsn: Lsn, entries: &[u8]) -> Result<Appended> {
-        if self.poisoned {
-            return Err(poisoned());
-        }
-        self.frame(Kind::Batch, lsn, entries);
-        if let Err(error) = self.file.append(&self.buffer) {
+        if let Err(error) = written {
             // Whatever part of it was written must go before anything else is: recovery would stop there.
-            if self.file.truncate(self.len).is_err() {
-                self.poisoned = true;
+            if self.tail.truncate(self.len).is_err() {
+                self.poison();
                 return Err(poisoned());
             }
             return Err(unavailable("writing the local log", &error));
         }
-        self.len += self.buffer.len() as u64;
-        self.trim();
-        if let Some(mirror) = &mut self.mirror {
-            mirror.push((lsn, entries.to_vec()));
-        }
-        Ok(if self.file.linked() { Appended::Stored } else { Appended::Vanished })
+        self.len += bytes;
+        self.lsn = lsn;
+        self.tail.note_appended(lsn);
+        Ok(())
     }
 
     /// Bytes of the file.
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// The last batch in it.
+    #[cfg(test)]
+    pub fn lsn(&self) -> Lsn {
+        self.lsn
     }
 
     /// The directory it lies in.
@@ -171,32 +206,35 @@ impl Wal {
         self.sequence
     }
 
-    /// What to sync, on whatever thread may block.
+    /// What to sync, on whatever thread may block. A sync covers what was appended before it began; if it fails, the log is
+    /// poisoned by that alone.
     pub fn syncer(&self) -> Arc<dyn LogFile> {
-        Arc::clone(&self.file)
+        Arc::clone(&self.tail) as Arc<dyn LogFile>
     }
 
-    /// Records that everything up to `lsn` survives a power cut.
-    pub fn note_synced(&mut self, lsn: Lsn) {
-        self.synced = self.synced.max(lsn);
+    /// The highest LSN that survives a power cut by this file alone.
+    #[cfg(test)]
+    pub fn synced(&self) -> Lsn {
+        self.tail.synced()
     }
 
     /// Nobody knows what is on the disk any more: accept nothing.
     pub fn poison(&mut self) {
-        self.poisoned = true;
+        self.tail.fail();
     }
 
     /// Whether garbage dominates, given the bytes of the live state.
     pub fn needs_roll(&self, live: usize) -> bool {
-        !self.poisoned && self.mirror.is_none() && self.len > SLACK + 3 * live as u64
+        let limit = u64::try_from(live).unwrap_or(u64::MAX).saturating_mul(3).saturating_add(SLACK);
+        self.mirror.is_none() && self.len > limit && !self.tail.has_failed()
     }
 
-    /// From now on, batches are kept for the new log as well.
+    /// From now on, batches are kept for the new log as well. The state to rewrite is that of this instant.
     pub fn begin_roll(&mut self) {
-        self.mirror = Some(Vec::new());
+        self.mirror = Some(Mirror::default());
     }
 
-    /// Writes the new log up to its base. Slow: not under the lock.
+    /// Writes the new log with `base`, the state at `lsn` when the roll began. Slow: not on the thread that appends.
     pub fn prepare_roll(
         folder: &Arc<Folder>,
         host: &dyn Host,
@@ -204,24 +242,43 @@ impl Wal {
         lsn: Lsn,
         base: &[u8],
     ) -> Result<NewLog> {
-        Wal::create(folder, host, lineage, lsn, base).map(NewLog)
+        Wal::create(folder, host, lineage, lsn, base).map(|wal| NewLog(Some(wal)))
     }
 
-    /// Switches to the new log. Until its successor is synced the old file stays: between them they have everything.
-    pub fn finish_roll(&mut self, new: NewLog) -> Result<OldLog> {
-        let NewLog(mut new) = new;
-        for (lsn, entries) in self.mirror.take().unwrap_or_default() {
-            if let Err(error) = new.append(lsn, &entries) {
-                let _ = self.folder.discard(new.sequence);
-                return Err(error);
-            }
+    /// Switches to the new log, after the batches since its base were appended to it in one write. On an error the old log
+    /// goes on. The old file stays until [`OldLog::remove`]: what was synced in it need not be in the new one yet.
+    pub fn finish_roll(&mut self, mut new: NewLog) -> Result<OldLog> {
+        let (Some(mirror), Some(wal)) = (self.mirror.take(), new.0.as_mut()) else {
+            return Err(out_of_order());
+        };
+        if self.tail.has_failed() {
+            return Err(poisoned());
         }
-        let old = std::mem::replace(self, new);
-        Ok(OldLog {
-            folder: Arc::clone(&old.folder),
-            sequence: old.sequence,
-            successor: Arc::clone(&self.file),
-        })
+        let mut start = 0;
+        let mut last = wal.lsn;
+        for (lsn, end) in mirror.ends {
+            if last.checked_add(1) != Some(lsn) {
+                return Err(out_of_order());
+            }
+            wal.frame(lsn, mirror.entries.get(start..end).unwrap_or_default())?;
+            (start, last) = (end, lsn);
+        }
+        if last != self.lsn {
+            return Err(out_of_order());
+        }
+        if last > wal.lsn {
+            wal.write(last)?;
+        }
+        let Some(wal) = new.0.take() else { return Err(out_of_order()) };
+        let old = std::mem::replace(self, wal);
+        let successor = Arc::clone(&self.tail);
+        Ok(OldLog { folder: old.folder, sequence: old.sequence, successor })
+    }
+
+    /// Batches appended since the roll began.
+    #[cfg(test)]
+    pub(super) fn mirrored(&self) -> u64 {
+        self.mirror.as_ref().map_or(0, |mirror| mirror.ends.len() as u64)
     }
 
     /// Goes on with the log as it is.
@@ -232,4 +289,9 @@ impl Wal {
 
 fn poisoned() -> Error {
     Error::new(Code::IoPoisoned, "the local log failed and could not be mended; open the session again")
+}
+
+/// A mistake of ours: batches are numbered without a gap.
+fn out_of_order() -> Error {
+    Error::new(Code::Internal, "a batch was to be logged out of its order; report this")
 }
