@@ -44,7 +44,7 @@ function putKey(head, id) {
   const length = scratch.skip(2)
   const wellFormed = id.isWellFormed()
   scratch.raw(head)
-  scratch.bytes[scratch.skip(1)] = wellFormed ? FORM_UTF8 : FORM_UTF16
+  scratch.byte(wellFormed ? FORM_UTF8 : FORM_UTF16)
   if (wellFormed) scratch.text(id)
   else scratch.utf16(id)
   const size = scratch.at - length - 2
@@ -92,7 +92,7 @@ function createBatch(codec) {
   function putCreds(creds) {
     if (creds === null || typeof creds !== 'object') throw new HybridAuthError('INVALID_OPTION', 'creds must be an object')
     scratch.u16At(scratch.skip(2), 1)
-    scratch.bytes[scratch.skip(1)] = 0
+    scratch.byte(0)
     putValue(creds, null)
   }
 
@@ -183,7 +183,7 @@ function createBatch(codec) {
   function encodeCredsKey() {
     const built = scratch.run(() => {
       scratch.u16At(scratch.skip(2), 1)
-      scratch.bytes[scratch.skip(1)] = 0
+      scratch.byte(0)
     })
     return { buffer: built.buffer, length: built.length, count: 1, possible: null }
   }

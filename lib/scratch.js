@@ -71,6 +71,12 @@ const scratch = {
     return scratch.at - count
   },
 
+  /** Appends one byte. Never `bytes[skip(1)] = …`: that takes the buffer first, and then grows out of it. */
+  byte(value) {
+    scratch.reserve(1)
+    scratch.bytes[scratch.at++] = value
+  },
+
   u16At(position, value) {
     const b = scratch.bytes
     b[position] = value
