@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 5  node                     N-API: free functions over numbered handles, promises that never reject
-//! 4  registry > session > open      one tenant's life; opens that share it; the order that makes an open safe
+//! 4  registry > open > session      opens that share a session; the order that makes an open safe; one tenant's life
 //! 3  replicator   journal   owner   restore   names
 //!        ships what changed | memory and log under one lock | claims | chains | looking under the right name
 //! 2  wal   remote   watch   tenancy          the log | the store | shared listings | one tenant in one store
