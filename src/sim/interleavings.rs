@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Code;
 use crate::host::sleep;
 
 use super::cluster::{Cluster, Machine, Opening, Weather};
@@ -146,4 +147,51 @@ fn every_order_of_the_first_requests_of_two_claimants_leaves_one_owner() {
         });
     });
     assert_eq!(count, 48_620);
+}
+
+#[test]
+fn what_was_deleted_stays_deleted_wherever_a_successor_stood_then() {
+    for before in 0..REQUESTS {
+        for dies in [true, false] {
+            run(async {
+                let cluster = Cluster::new(9, 1000, Weather::default());
+                let mut old = Machine::new(&cluster);
+                old.start(Opening::default());
+                sleep(Duration::from_millis(100)).await;
+                old.process().write(&mut Rng::new(3));
+                let mut next = Machine::new(&cluster);
+                let gate = next.start_gated(Opening { takeover: true, ..Opening::default() });
+                for _ in 0..before {
+                    gate.admit(1);
+                    settle().await;
+                }
+                let deleted = old.session().delete().await;
+                if dies {
+                    next.kill();
+                } else {
+                    gate.admit(ALL);
+                }
+                sleep(Duration::from_secs(3)).await;
+                let mut last = Machine::new(&cluster);
+                last.start(Opening { takeover: true, ..Opening::default() });
+                sleep(Duration::from_millis(300)).await;
+                let refused = last.process().refused();
+                match deleted {
+                    Ok(()) => {
+                        assert_eq!(refused, Some(Code::Deleted), "after {before} requests, dies: {dies}")
+                    }
+                    // The successor had claimed already: the session is its own now, and nothing was deleted.
+                    Err(error) => {
+                        assert_eq!(error.code, Code::Fenced);
+                        assert!(
+                            last.process().is_live(),
+                            "after {before} requests, dies: {dies}: {refused:?}"
+                        );
+                    }
+                }
+                next.kill();
+                last.kill();
+            });
+        }
+    }
 }
