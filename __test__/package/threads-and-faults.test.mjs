@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { ROOT, hybrid, rejection, scene, startProcess } from '../support/sessions.mjs'
+import { ROOT, hybrid, rejection, scene, startProcess, until } from '../support/sessions.mjs'
 
 const binding = createRequire(import.meta.url)('../../binding.js')
 
@@ -63,7 +63,6 @@ for (const mode of ['local', 'replicated']) {
     }
     assert.deepEqual((await mine.state.keys.get('session', ['after'])).after, { tenant: 'shared' })
     await mine.flush()
-    // Threads that are gone gave nothing back: only a deletion ends what they had open.
     for (const tenant of ['one', 'two', 'shared']) await (await at.open(tenant, at[mode])).delete()
   })
 }
@@ -86,6 +85,33 @@ test('a thread that ends by itself closes nothing for the others', async (t) => 
   }
   assert.deepEqual((await mine.state.keys.get('session', ['fromThread'])).fromThread, { v: 1 })
   await mine.delete()
+})
+
+test('a thread that ends without closing gives its sessions back: another process can open them', async (t) => {
+  const at = scene(t)
+  const thread = startThread(t, async ({ hybrid, args, say }) => {
+    const session = await hybrid.useHybridAuthState('tenant', args)
+    await session.state.keys.set({ session: { fromThread: { v: 1 } } })
+    say('open')
+  }, at.local)
+  assert.equal(await thread.said(), 'open')
+  assert.equal(await thread.ended, 0)
+  // The directory is let go in its own time; until then the other process is told that it is held.
+  await until(async () => {
+    const other = startProcess(t, async ({ hybrid, args, say }) => {
+      try {
+        const { state, close } = await hybrid.useHybridAuthState('tenant', args)
+        await say((await state.keys.get('session', ['fromThread'])).fromThread)
+        await close()
+      } catch (error) {
+        await say(error.code)
+      }
+    }, at.local)
+    const answer = await other.said()
+    await other.ended
+    if (answer !== 'ALREADY_OPEN') assert.deepEqual(answer, { v: 1 })
+    return answer !== 'ALREADY_OPEN'
+  }, 'the directory is free')
 })
 
 /** The handle of the newest open: they are numbers that count up. */
