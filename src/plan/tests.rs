@@ -190,6 +190,11 @@ fn deletions_never_shorten_what_can_be_rebuilt_and_keep_two_bases() {
             };
             assert_eq!(naive_reach(&kept, claim(2)), naive_reach(&data, claim(2)), "{data:?}");
             assert_eq!(own_bases(&kept), own_bases(&data).min(2), "{data:?}");
+            // The older of the two is kept for when the newer does not read: it must still lead as far as it did.
+            let led = |data: &[DataName]| {
+                chains(data, claim(2)).into_iter().take(2).map(|chain| chain.ok()).collect::<Vec<_>>()
+            };
+            assert_eq!(led(&kept), led(&data), "{data:?}");
             if own_bases(&data) == 0 {
                 assert!(
                     gone.is_empty() && marks.is_empty(),

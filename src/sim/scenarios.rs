@@ -246,6 +246,7 @@ fn a_store_emptied_under_a_running_session_is_filled_again() {
         sleep(CHECK * 10).await;
         let names = data(&cluster);
         assert!(names.iter().any(|name| matches!(name.span, Span::Base(6))), "{names:?}");
+        assert_eq!(session.journal().progress().stored, 6, "what the new base holds is acknowledged");
         assert!(names.iter().all(|name| name.claim == session.claim().expect("has one")));
         assert_eq!(session.journal().progress().life, Life::Live);
         drop(session);
