@@ -257,6 +257,27 @@ fn a_store_emptied_under_a_running_session_is_filled_again() {
 }
 
 #[test]
+fn what_waited_when_the_store_was_emptied_is_acknowledged_with_the_refill() {
+    run(async {
+        let cluster = calm();
+        let machine = opened(&cluster, Opening::default()).await;
+        write(&machine, 1);
+        // Just before a tick: the next change waits for its interval, and the tick comes first.
+        sleep(Duration::from_millis(840)).await;
+        write(&machine, 1);
+        sleep(Duration::from_millis(30)).await;
+        assert_eq!(machine.session().journal().progress().stored, 2);
+        cluster.tampered.store(true, Ordering::Relaxed);
+        cluster.store.objects().clear();
+        cluster.oracle().emptied();
+        set(&machine.session(), "x", b"\x03z").expect("sets");
+        sleep(Duration::from_millis(60)).await;
+        assert!(data(&cluster).iter().any(|name| matches!(name.span, Span::Base(3))), "{:?}", data(&cluster));
+        assert_eq!(machine.session().journal().progress().stored, 3);
+    });
+}
+
+#[test]
 fn a_log_full_of_garbage_is_rewritten_while_writes_go_on() {
     run(async {
         let cluster = calm();
