@@ -134,13 +134,13 @@ async function row(name, calls, work, only = stores) {
 const columns = stores.map(({ name }) => name)
 const cell = (us) => (us === undefined ? '' : us >= 9950 ? `${(us / 1000).toFixed(1)} ms` : `${us.toFixed(us < 9.95 ? 1 : 0)}`)
 function print(line) {
-  const base = line['ours, bucket']
+  const base = line['ours, bucket'] ?? line['ours, data']
   const cells = columns.map((column) => `${cell(line[column])}${column.startsWith('multi') && line[column] ? ` (${(line[column] / base).toFixed(0)}x)` : ''}`.padStart(15))
   console.log(`${line.name.padEnd(28)}${cells.join('')}`)
 }
 
 if (!args.json) {
-  console.log(`Median microseconds per awaited call over ${ROUNDS} interleaved rounds; (Nx): times the cost of ours with a bucket.\n`)
+  console.log(`Median microseconds per awaited call over ${ROUNDS} interleaved rounds; (Nx): times the cost of ours, with a bucket where that takes part.\n`)
   console.log(`${''.padEnd(28)}${columns.map((column) => column.padStart(15)).join('')}`)
 }
 for (const [type, [value, id]] of Object.entries(kinds)) {
