@@ -6,7 +6,6 @@
 // installed on `process`, and nothing keeps it alive but a promise somebody waits for. A session that could not be opened
 // completely is closed again: no ownership is left behind.
 
-const { createHash } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 const { createBatch } = require('./batch.js')
 const { resolveBaileys } = require('./baileys.js')
@@ -96,14 +95,13 @@ async function openSession(tenantId, options = {}) {
 
 /** Whether the stored credentials are still those that this open loaded or saved last. */
 function lastSeen(binding, handle, batch) {
-  const stored = () =>
-    ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => createHash('sha256').update(buffer.subarray(0, length)).digest('hex'))
-  let last = stored()
+  const look = (use) => ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => use(buffer.subarray(0, length)))
+  let last = look(Buffer.from)
   return {
     now: () => {
-      last = stored()
+      last = look(Buffer.from)
     },
-    isCurrent: () => stored() === last
+    isCurrent: () => look((stored) => last.equals(stored))
   }
 }
 

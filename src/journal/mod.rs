@@ -48,6 +48,8 @@ pub struct Journal {
     progress: watch::Sender<Progress>,
     /// One sync at a time; whoever waited finds its LSN synced.
     syncing: tokio::sync::Mutex<()>,
+    /// Whether what changes is shipped to a store.
+    replicated: bool,
     /// How long without a successful check before changes are refused; `None`: for ever.
     lease: Option<Duration>,
 }
@@ -65,8 +67,19 @@ pub struct Cut {
 }
 
 impl Journal {
+    /// A journal of `state` at `lsn` without a store.
+    pub fn local(host: Arc<dyn Host>, state: State, lsn: Lsn, wal: Wal) -> Journal {
+        Journal { replicated: false, ..Journal::replicated(host, state, lsn, wal, None) }
+    }
+
     /// A journal of `state` at `lsn`, all of which the store has.
-    pub fn new(host: Arc<dyn Host>, state: State, lsn: Lsn, wal: Wal, lease: Option<Duration>) -> Journal {
+    pub fn replicated(
+        host: Arc<dyn Host>,
+        state: State,
+        lsn: Lsn,
+        wal: Wal,
+        lease: Option<Duration>,
+    ) -> Journal {
         let confirmed = host.now();
         let folder = Arc::clone(wal.folder());
         let core = Core {
@@ -89,6 +102,7 @@ impl Journal {
             wake: Notify::new(),
             progress: watch::Sender::new(progress),
             syncing: tokio::sync::Mutex::default(),
+            replicated: true,
             lease,
         }
     }
@@ -152,9 +166,9 @@ impl Journal {
         }
         let lsn = core.lsn + 1;
         match core.wal.append(lsn, changes) {
-            Ok(Appended::Stored) => core.state.apply(changes),
+            Ok(Appended::Stored) => self.apply(&mut core.state, changes)?,
             Ok(Appended::Vanished) => {
-                core.state.apply(changes);
+                self.apply(&mut core.state, changes)?;
                 self.rehome(&mut core, lsn)?;
             }
             Err(error) => {
@@ -181,6 +195,15 @@ impl Journal {
         Ok(lsn)
     }
 
+    /// Without a store nothing is ever shipped: what it would have is not kept in mind.
+    fn apply(&self, state: &mut State, changes: &[u8]) -> Result<()> {
+        if self.replicated {
+            state.apply(changes);
+            return Ok(());
+        }
+        state.absorb(changes)
+    }
+
     /// Looks at the state.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T> {
         let core = self.core()?;
@@ -190,9 +213,8 @@ impl Journal {
         Ok(look(&core.state))
     }
 
-    /// What is not cut for the store yet, if there is anything; with the whole state if `with_base` wants it for a state of
-    /// that many bytes.
-    pub fn cut(&self, with_base: impl FnOnce(usize) -> bool) -> Result<Option<Cut>> {
+    /// What is not cut for the store yet, if there is anything; with the whole state if `with_base`.
+    pub fn cut(&self, with_base: bool) -> Result<Option<Cut>> {
         let mut core = self.core()?;
         core.urgent = false;
         if core.cut == core.lsn {
@@ -201,7 +223,7 @@ impl Journal {
         let (first, last) = (core.cut + 1, core.lsn);
         core.cut = last;
         core.shipping_since = core.shipping_since.or(core.waiting_since.take());
-        let base = with_base(core.state.bytes()).then(|| core.state.snapshot());
+        let base = with_base.then(|| core.state.snapshot());
         Ok(Some(Cut { first, last, entries: core.state.cut(), base }))
     }
 
@@ -226,7 +248,7 @@ impl Journal {
     /// Asks that what waits be shipped at once.
     pub fn hurry(&self) -> Result<Lsn> {
         let mut core = self.core()?;
-        core.urgent = true;
+        core.urgent = core.cut != core.lsn;
         let lsn = core.lsn;
         drop(core);
         self.wake.notify_one();

@@ -155,8 +155,8 @@ impl Opening {
             }
         };
         let Loaded { state, lsn, origin, .. } = loaded;
-        let log = self.start_log(claim, lsn, &state).await?;
-        let journal = Arc::new(Journal::new(Arc::clone(&self.host), state, lsn, log, None));
+        let wal = self.start_log(claim, lsn, &state).await?;
+        let journal = Arc::new(Journal::local(Arc::clone(&self.host), state, lsn, wal));
         Ok(Session::local(self.host, journal, self.events, origin))
     }
 
@@ -209,15 +209,15 @@ impl Opening {
             owner.bury().await?;
             return Err(deleted());
         }
-        let log = match self.start_log(owner.claim, lsn, &state).await {
-            Ok(log) => log,
+        let wal = match self.start_log(owner.claim, lsn, &state).await {
+            Ok(wal) => wal,
             Err(error) => {
                 let _ = owner.release(head).await;
                 return Err(error);
             }
         };
         let lease = settings.strict_lease.then(|| patience(settings.pace.check_interval));
-        let journal = Arc::new(Journal::new(Arc::clone(&self.host), state, lsn, log, lease));
+        let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, wal, lease));
         journal.confirm(started);
         journal.acknowledge(lsn);
         let start = Start { head, base_bytes, parent };

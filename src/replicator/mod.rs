@@ -239,7 +239,7 @@ impl Replicator {
     async fn ship(&mut self) -> Result<Flow> {
         let worth_a_base =
             self.segments + 1 >= MAX_SEGMENTS || self.segment_bytes > self.base_bytes.max(64 << 10);
-        let Some(cut) = self.journal.cut(|_| worth_a_base)? else { return Ok(Flow::Go) };
+        let Some(cut) = self.journal.cut(worth_a_base)? else { return Ok(Flow::Go) };
         self.shipped_at = Some(self.now());
         let Shipment { name, bytes, end } = self.load(&cut)?;
         let len = bytes.len() as u64;

@@ -68,7 +68,7 @@ impl Replicator {
             loop {
                 let shipment = match self.on_the_way.clone() {
                     Some(shipment) => shipment,
-                    None => match self.journal.cut(|_| false)? {
+                    None => match self.journal.cut(false)? {
                         Some(cut) => self.load(&cut)?,
                         None => break,
                     },
