@@ -20,6 +20,8 @@ pub enum Code {
     LeaseLost,
     /// The store could not be reached: nothing is decided, retry later.
     RemoteUnavailable,
+    /// The store answers and refuses: a key, a right, a bucket or a limit is not as it must be. Mend what the message names.
+    RemoteRefused,
     /// A hole, a missing object or a digest that does not match: see the runbook, nothing is reset by itself.
     RemoteCorrupt,
     /// Damage in the local log or in the files to import: the remote copy or the runbook helps.
@@ -50,6 +52,7 @@ impl Code {
             Code::Fenced => "FENCED",
             Code::LeaseLost => "LEASE_LOST",
             Code::RemoteUnavailable => "REMOTE_UNAVAILABLE",
+            Code::RemoteRefused => "REMOTE_REFUSED",
             Code::RemoteCorrupt => "REMOTE_CORRUPT",
             Code::LocalCorrupt => "LOCAL_CORRUPT",
             Code::LocalUnavailable => "LOCAL_UNAVAILABLE",
@@ -87,4 +90,4 @@ impl Error {
 }
 
 /// The crate's result.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -134,7 +134,7 @@ impl Owner {
     }
 
     /// Where this owner stands, asked once.
-    pub async fn check(&self) -> std::result::Result<Standing, Failure> {
+    pub async fn check(&self) -> Result<Standing, Failure> {
         Ok(self.standing(&self.tenancy.watch.claims(&self.tenancy.name).await?))
     }
 

@@ -61,7 +61,7 @@ impl Watch {
             let watch = Arc::clone(self);
             self.remote.host().spawn(Box::pin(async move { watch.serve().await }));
         }
-        let gone = |_| Failure { meaning: Meaning::Transient, detail: "the watch was stopped".into() };
+        let gone = |_| Failure::new(Meaning::Transient, "the watch was stopped");
         wait.await.map_err(gone)?
     }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, path};
 
@@ -59,6 +59,10 @@ fn sweep(folder: &Path) {
     }
 }
 
+fn path_of(name: &str) -> Result<path::Path, Failure> {
+    path::Path::parse(name).map_err(|_| Failure::new(Meaning::Impossible, "the name is not allowed"))
+}
+
 /// Says what a failed file operation means, without the path, which holds the tenant.
 fn failure(error: object_store::Error) -> Failure {
     let (meaning, detail) = match &error {
@@ -70,41 +74,42 @@ fn failure(error: object_store::Error) -> Failure {
     let mut source = std::error::Error::source(&error);
     while let Some(inner) = source {
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            return Failure { meaning, detail: format!("{detail}: {}", io.kind()) };
+            return Failure::new(meaning, format!("{detail}: {}", io.kind()));
         }
         source = inner.source();
     }
-    Failure { meaning, detail: detail.into() }
+    Failure::new(meaning, detail)
 }
 
 #[async_trait]
 impl Store for Directory {
-    async fn put(&self, name: &str, bytes: Bytes) -> std::result::Result<(), Failure> {
-        self.files.put(&path::Path::from(name), bytes.into()).await.map(|_| ()).map_err(failure)
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        self.files.put(&path_of(name)?, bytes.into()).await.map(|_| ()).map_err(failure)
     }
 
-    async fn get(&self, name: &str) -> std::result::Result<Option<Bytes>, Failure> {
-        match self.files.get(&path::Path::from(name)).await {
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
+        match self.files.get(&path_of(name)?).await {
             Ok(found) => found.bytes().await.map(Some).map_err(failure),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failure(error)),
         }
     }
 
-    async fn list(&self, folder: &str, prefix: &str) -> std::result::Result<Vec<String>, Failure> {
-        let listing = self.files.list(Some(&path::Path::from(folder)));
-        let names =
-            listing.try_filter_map(|meta| async move { Ok(meta.location.filename().map(str::to_owned)) });
-        let names: Vec<String> = names.try_collect().await.map_err(failure)?;
-        Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
+    async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        let folder = path_of(folder)?;
+        let listing = self.files.list_with_delimiter(Some(&folder)).await.map_err(failure)?;
+        let names = listing.objects.iter().filter_map(|meta| meta.location.filename());
+        Ok(names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect())
     }
 
-    async fn delete(&self, names: Vec<String>) -> std::result::Result<(), Failure> {
+    async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {
         // Data folders belong to one tenant, so nobody else's writers are disturbed.
         let folders =
             names.iter().filter(|name| name.starts_with("v1/data/")).filter_map(|name| name.rsplit_once('/'));
         let folders: BTreeSet<PathBuf> = folders.map(|(folder, _)| self.root.join(folder)).collect();
-        let names = futures::stream::iter(names.into_iter().map(|name| Ok(path::Path::from(name))));
+        let names: Vec<path::Path> =
+            names.iter().map(|name| path_of(name)).collect::<Result<_, Failure>>()?;
+        let names = futures::stream::iter(names.into_iter().map(Ok));
         let mut gone = self.files.delete_stream(names.boxed());
         while let Some(answer) = gone.next().await {
             match answer {

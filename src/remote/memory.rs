@@ -86,7 +86,7 @@ impl Memory {
             self.script.as_ref().map_or((Duration::ZERO, Fate::Done), |script| script(kind, name));
         // Half of the time passes before the effect and half after it, as on a network.
         pause(time / 2).await;
-        let lost = |meaning, detail: &str| Err(Failure { meaning, detail: detail.into() });
+        let lost = |meaning, detail: &str| Err(Failure::new(meaning, detail));
         match fate {
             Fate::FailBefore => return lost(Meaning::Transient, "refused by the script"),
             Fate::Late(later) => {
@@ -179,6 +179,8 @@ impl Store for Memory {
             let last_page = more.len() < page;
             names.extend(more);
             if last_page {
+                // What lies in folders below is not asked for.
+                names.retain(|name| !name.contains('/'));
                 return Ok(names);
             }
         }

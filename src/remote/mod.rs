@@ -1,11 +1,21 @@
 //! The store: five operations, and what their answers mean.
 //!
 //! Asked of a store is only this: a completed PUT is seen by every LIST that starts later, a GET returns a listed object's
-//! bytes or nothing, and a PUT is all or nothing. No create-if-absent, no overwriting, no clocks. An adapter speaks to one
-//! kind of store and classifies its answers; it takes no decision about ownership.
+//! bytes or nothing, and a PUT is all or nothing. No create-if-absent, no clocks, and overwriting only with the same bytes.
+//! An adapter speaks to one kind of store; it takes no decision about ownership, and never asks twice.
 
+mod answer;
+mod bucket;
 mod directory;
+mod http;
 pub mod memory;
+mod probe;
+mod spec;
+mod supabase;
+mod turns;
+
+#[cfg(test)]
+mod contract;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,98 +24,133 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::BackoffBuilder;
 use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::OnceCell;
 
-use crate::error::{Code, Error, Result};
-use crate::host::{Host, sleep};
+use crate::error::Result;
+use crate::host::Host;
+use turns::Turns;
 
-pub use directory::Directory;
+pub use answer::{Failure, Meaning};
+pub use spec::StoreSpec;
 
-/// What a refused or failed request means.
+/// What is asked of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
-    /// The credentials are not allowed to do this: asking again will not help.
-    Denied,
-    /// The bucket or the address is wrong: asking again will not help.
-    NotConfigured,
-    /// Too many requests: ask again, not before the time given.
-    #[allow(dead_code, reason = "a directory never answers so; stores behind HTTP do")]
-    Throttled(Option<Duration>),
-    /// It failed and had no effect: ask again.
-    Transient,
-    /// It may have taken effect: ask again, names are unique and bytes the same.
-    Ambiguous,
-    /// The request itself can never succeed, such as an object too large for the store.
-    Impossible,
+pub enum Asked {
+    /// Store an object.
+    Put,
+    /// Read an object.
+    Get,
+    /// List names.
+    List,
+    /// Remove objects.
+    Delete,
 }
 
-/// A request that did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// What it means.
-    pub meaning: Meaning,
-    /// What the store said, without names, credentials or addresses.
-    pub detail: String,
-}
-
-impl Failure {
-    fn may_pass(&self) -> bool {
-        matches!(self.meaning, Meaning::Throttled(_) | Meaning::Transient | Meaning::Ambiguous)
+impl Asked {
+    /// Whether the store is another one afterwards.
+    pub fn changes(self) -> bool {
+        matches!(self, Asked::Put | Asked::Delete)
     }
+}
+
+/// What a store tells about itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Findings {
+    /// Whether anybody can read the objects in it.
+    pub is_public: bool,
+    /// How far its clock is ahead of this machine's, in milliseconds, if it tells.
+    pub skew_ms: Option<i64>,
 }
 
 /// One kind of store. Names are relative to the bucket's prefix and consist of characters that every store takes.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores `bytes` under `name`. Done when every later LIST shows it.
-    async fn put(&self, name: &str, bytes: Bytes) -> std::result::Result<(), Failure>;
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure>;
     /// The bytes under `name`, or `None` if there is no such object.
-    async fn get(&self, name: &str) -> std::result::Result<Option<Bytes>, Failure>;
-    /// All names in `folder` that start with `prefix`, without the folder, in any order.
-    async fn list(&self, folder: &str, prefix: &str) -> std::result::Result<Vec<String>, Failure>;
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure>;
+    /// All names in `folder` that start with `prefix`, without the folder, in any order. Not those in folders below it.
+    async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure>;
     /// Removes objects. One that is not there is no failure.
-    async fn delete(&self, names: Vec<String>) -> std::result::Result<(), Failure>;
+    async fn delete(&self, names: Vec<String>) -> Result<(), Failure>;
+    /// What it tells about itself; `name` is an object in it.
+    async fn inspect(&self, _name: &str) -> Result<Findings, Failure> {
+        Ok(Findings::default())
+    }
+}
+
+/// `name` within the folder `prefix`, which may be empty.
+fn joined(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
 }
 
 /// How many requests went to the store, and how many bytes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Traffic {
     /// PUT requests.
     pub puts: AtomicU64,
     /// GET requests.
     pub gets: AtomicU64,
-    /// LIST requests.
+    /// LIST requests: one for each page.
     pub lists: AtomicU64,
-    /// DELETE requests.
+    /// Objects asked to be removed.
     pub deletes: AtomicU64,
-    /// Bytes sent.
+    /// Bytes of objects sent.
     pub sent: AtomicU64,
-    /// Bytes received.
+    /// Bytes of objects received.
     pub received: AtomicU64,
     /// Requests that failed.
     pub failures: AtomicU64,
 }
 
-/// A store with patience: failures that may pass are tried again for a while.
+/// A store with patience: failures that may pass are tried again for a while. Clones share everything.
 #[derive(Clone)]
 pub struct Remote {
     store: Arc<dyn Store>,
     host: Arc<dyn Host>,
+    turns: Arc<Turns>,
+    fit: Arc<OnceCell<()>>,
+    allow_public: bool,
     /// What went over the wire.
     pub traffic: Arc<Traffic>,
 }
 
 /// Tries of a request that somebody waits for. Background work has no bound, see the replicator.
 const TRIES: usize = 6;
+/// Requests under way at once, where nothing else is configured.
+const PLACES: usize = 64;
+/// Names in one page of a listing, in every store that pages.
+const PAGE: usize = 1000;
 
 impl Remote {
-    /// Reaches `store` from `host`.
+    /// Reaches `store`, which is known to be fit, from `host`.
+    #[cfg(test)]
     pub fn new(store: Arc<dyn Store>, host: Arc<dyn Host>) -> Remote {
-        Remote { store, host, traffic: Arc::default() }
+        Remote { fit: Arc::new(OnceCell::new_with(Some(()))), ..Remote::unknown(store, host, PLACES, false) }
+    }
+
+    fn unknown(store: Arc<dyn Store>, host: Arc<dyn Host>, places: usize, allow_public: bool) -> Remote {
+        let turns = Arc::new(Turns::new(Arc::clone(&host), places));
+        Remote { store, host, turns, fit: Arc::default(), allow_public, traffic: Arc::default() }
+    }
+
+    /// Reaches the store that `spec` names. Nothing is sent yet.
+    pub fn connect(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Remote> {
+        let http = spec.http();
+        let places = http.map_or(PLACES, |http| http.max_concurrent_requests);
+        let allow_public = http.is_some_and(|http| http.allow_public);
+        Ok(Remote::unknown(spec.connect(Arc::clone(&host))?, host, places, allow_public))
     }
 
     /// The machine it is reached from.
     pub fn host(&self) -> &Arc<dyn Host> {
         &self.host
+    }
+
+    /// Makes sure, once per process, that the store can do what is asked of it. Fails with what is missing.
+    pub async fn require_fit(&self) -> Result<()> {
+        self.fit.get_or_try_init(|| probe::probe(self, self.allow_public)).await.map(|_| ())
     }
 
     /// Delays between tries, growing from a tenth of a second to `longest`, with jitter.
@@ -120,23 +165,37 @@ impl Remote {
             .build()
     }
 
+    /// Waits before a request is tried again: as long as the store asked for, and until there is a turn.
+    pub async fn wait_to_retry(&self, failure: &Failure, planned: Duration) {
+        self.turns.again(failure.pause(planned)).await;
+    }
+
     /// Stores an object, trying again while that may help.
     pub async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
         self.patiently("storing an object", || self.put_once(name, bytes.clone())).await
     }
 
     /// Stores an object, once.
-    pub async fn put_once(&self, name: &str, bytes: Bytes) -> std::result::Result<(), Failure> {
-        self.traffic.puts.fetch_add(1, Ordering::Relaxed);
-        self.traffic.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.count(self.store.put(name, bytes).await)
+    pub async fn put_once(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        let len = bytes.len() as u64;
+        self.once(name, async {
+            self.traffic.puts.fetch_add(1, Ordering::Relaxed);
+            self.traffic.sent.fetch_add(len, Ordering::Relaxed);
+            self.store.put(name, bytes).await
+        })
+        .await
     }
 
     /// Reads an object, trying again while that may help.
     pub async fn get(&self, name: &str) -> Result<Option<Bytes>> {
-        self.patiently("reading an object", || async {
+        self.patiently("reading an object", || self.get_once(name)).await
+    }
+
+    /// Reads an object, once.
+    pub async fn get_once(&self, name: &str) -> Result<Option<Bytes>, Failure> {
+        self.once(name, async {
             self.traffic.gets.fetch_add(1, Ordering::Relaxed);
-            let bytes = self.count(self.store.get(name).await)?;
+            let bytes = self.store.get(name).await?;
             let len = bytes.as_ref().map_or(0, Bytes::len);
             self.traffic.received.fetch_add(len as u64, Ordering::Relaxed);
             Ok(bytes)
@@ -150,9 +209,15 @@ impl Remote {
     }
 
     /// Lists a folder, once.
-    pub async fn list_once(&self, folder: &str, prefix: &str) -> std::result::Result<Vec<String>, Failure> {
-        self.traffic.lists.fetch_add(1, Ordering::Relaxed);
-        self.count(self.store.list(folder, prefix).await)
+    pub async fn list_once(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        self.once(folder, async {
+            self.traffic.lists.fetch_add(1, Ordering::Relaxed);
+            let names = self.store.list(folder, prefix).await?;
+            let more = names.len().div_ceil(PAGE).saturating_sub(1);
+            self.traffic.lists.fetch_add(more as u64, Ordering::Relaxed);
+            Ok(names)
+        })
+        .await
     }
 
     /// Removes objects, trying again while that may help.
@@ -160,15 +225,27 @@ impl Remote {
         if names.is_empty() {
             return Ok(());
         }
-        self.patiently("removing objects", || async {
-            self.traffic.deletes.fetch_add(1, Ordering::Relaxed);
-            self.count(self.store.delete(names.clone()).await)
+        self.patiently("removing objects", || {
+            let names = names.clone();
+            self.once("", async move {
+                self.traffic.deletes.fetch_add(names.len() as u64, Ordering::Relaxed);
+                self.store.delete(names).await
+            })
         })
         .await
     }
 
-    fn count<T>(&self, answer: std::result::Result<T, Failure>) -> std::result::Result<T, Failure> {
-        if answer.is_err() {
+    /// One request, when its turn has come. What concerns ownership does not wait behind data.
+    async fn once<T>(
+        &self,
+        name: &str,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let _place = self.turns.place(name.starts_with(crate::name::CLAIMS)).await;
+        let answer = request.await;
+        if answer.is_ok() {
+            self.turns.earn();
+        } else {
             self.traffic.failures.fetch_add(1, Ordering::Relaxed);
         }
         answer
@@ -177,40 +254,17 @@ impl Remote {
     /// Asks until there is an answer, a final refusal, or patience ends.
     pub async fn patiently<T, F>(&self, doing: &str, ask: impl Fn() -> F + Send + Sync) -> Result<T>
     where
-        F: Future<Output = std::result::Result<T, Failure>> + Send,
+        F: Future<Output = Result<T, Failure>> + Send,
     {
         let mut delays = self.backoff(Duration::from_secs(3)).take(TRIES - 1);
         loop {
             match ask().await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => match delays.next().filter(|_| failure.may_pass()) {
-                    Some(delay) => sleep(failure.pause(delay)).await,
+                    Some(delay) => self.wait_to_retry(&failure, delay).await,
                     None => return Err(failure.error(doing)),
                 },
             }
         }
-    }
-}
-
-impl Failure {
-    /// How long to wait before the next try.
-    pub fn pause(&self, planned: Duration) -> Duration {
-        match self.meaning {
-            Meaning::Throttled(Some(asked)) => planned.max(asked),
-            _ => planned,
-        }
-    }
-
-    /// The failure as the user sees it.
-    pub fn error(&self, doing: &str) -> Error {
-        let advice = match self.meaning {
-            Meaning::Denied => "the store refused the credentials; check the key and its rights",
-            Meaning::NotConfigured => "there is no such bucket or directory; check the `store` option",
-            Meaning::Impossible => "the store can never accept this request",
-            Meaning::Throttled(_) | Meaning::Transient | Meaning::Ambiguous => {
-                "the store could not be reached; retry later"
-            }
-        };
-        Error::new(Code::RemoteUnavailable, format!("{doing}: {advice} ({})", self.detail))
     }
 }

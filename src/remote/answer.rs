@@ -1,0 +1,271 @@
+//! What a store's answers mean: the one place where a status, a code or a broken connection becomes a decision.
+//!
+//! Adapters hand over what they got; nothing else of the engine ever looks at a status. A refusal keeps only the words of
+//! the store's own closed vocabulary: no message, which may hold names, no address, no header.
+
+use std::time::Duration;
+
+use super::Asked;
+use crate::error::{Code, Error};
+
+/// What an answer other than success means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// There is no such object.
+    Absent,
+    /// The credentials are not allowed to do this: asking again will not help.
+    Denied,
+    /// The bucket or the address is wrong: asking again will not help.
+    NotConfigured,
+    /// Too many requests: ask again, not before the time given.
+    Throttled(Option<Duration>),
+    /// It failed and had no effect: ask again.
+    Transient,
+    /// It may have taken effect: ask again, names are unique and bytes the same.
+    Ambiguous,
+    /// The request itself can never succeed, such as an object too large for the store.
+    Impossible,
+}
+
+/// A request that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What it means.
+    pub meaning: Meaning,
+    /// What the store said, without names, credentials or addresses.
+    pub detail: String,
+    /// What to do about it, where an adapter knows better than [`Meaning`] alone.
+    pub advice: Option<String>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    /// A failure of `meaning`, of which the store said `detail`.
+    pub fn new(meaning: Meaning, detail: impl Into<String>) -> Failure {
+        Failure { meaning, detail: detail.into(), advice: None }
+    }
+
+    /// The same, with what to do about it.
+    pub fn advise(self, advice: impl Into<String>) -> Failure {
+        Failure { advice: Some(advice.into()), ..self }
+    }
+
+    /// Whether asking again may help.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.meaning, Meaning::Throttled(_) | Meaning::Transient | Meaning::Ambiguous)
+    }
+
+    /// How long to wait before the next try.
+    pub fn pause(&self, planned: Duration) -> Duration {
+        match self.meaning {
+            Meaning::Throttled(Some(asked)) => planned.max(asked),
+            _ => planned,
+        }
+    }
+
+    /// The failure as the user sees it.
+    pub fn error(&self, doing: &str) -> Error {
+        let (code, usual) = match self.meaning {
+            Meaning::Denied => {
+                (Code::RemoteRefused, "the store refused the credentials; check the key and its rights")
+            }
+            Meaning::NotConfigured | Meaning::Absent => {
+                (Code::RemoteRefused, "there is no such bucket or directory; check the `store` option")
+            }
+            Meaning::Impossible => (Code::RemoteRefused, "the store can never accept this request"),
+            Meaning::Throttled(_) | Meaning::Transient | Meaning::Ambiguous => {
+                (Code::RemoteUnavailable, "the store could not be reached; retry later")
+            }
+        };
+        let advice = self.advice.as_deref().unwrap_or(usual);
+        Error::new(code, format!("{doing}: {advice} ({})", self.detail))
+    }
+}
+
+/// A complete answer over HTTP that is no success.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal<'a> {
+    /// The status that counts: some stores say one thing in the status line and another, true one in the body.
+    pub status: u16,
+    /// The store's own word for it, if it gave one.
+    pub code: Option<&'a str>,
+    /// How long it asks to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// The longest that a store may ask to be left alone: a mistaken header must not stop replication for a day.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// What an answer to `asked` means.
+pub fn judge(refusal: &Refusal<'_>, asked: Asked) -> Failure {
+    let Refusal { status, code, retry_after } = *refusal;
+    let retry_after = retry_after.map(|asked| asked.min(MAX_RETRY_AFTER));
+    let word = code.map(plain).filter(|word| !word.is_empty());
+    let detail = match &word {
+        Some(word) => format!("status {status}, {word}"),
+        None => format!("status {status}"),
+    };
+    let meaning = word
+        .as_deref()
+        .and_then(|word| by_word(word, retry_after))
+        .unwrap_or_else(|| by_status(status, retry_after));
+    let meaning = match meaning {
+        // Whatever could not be done may have been done, unless nothing was to be changed.
+        Meaning::Ambiguous if !asked.changes() => Meaning::Transient,
+        // What cannot be missing points at the place: a bucket or an address that is not there.
+        Meaning::Absent if matches!(asked, Asked::Put | Asked::List) => Meaning::NotConfigured,
+        meaning => meaning,
+    };
+    let failure = Failure::new(meaning, detail);
+    match word.as_deref() {
+        Some("RequestTimeTooSkewed") => failure.advise("the clock of this machine is wrong; set it (NTP)"),
+        Some("EntityTooLarge") => {
+            failure.advise("the object is larger than the bucket allows; raise the bucket's file size limit")
+        }
+        _ => failure,
+    }
+}
+
+/// Stores' words are short and made of letters; anything else may hold a name and is left out.
+fn plain(code: &str) -> String {
+    let is_word = code.len() <= 64 && code.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    if is_word { code.to_owned() } else { String::new() }
+}
+
+fn by_word(word: &str, retry_after: Option<Duration>) -> Option<Meaning> {
+    Some(match word {
+        "NoSuchKey" | "NoSuchVersion" => Meaning::Absent,
+        "NoSuchBucket"
+        | "InvalidBucketName"
+        | "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "NoSuchTenant"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException"
+        | "FeatureNotEnabled" => Meaning::NotConfigured,
+        "AccessDenied"
+        | "AllAccessDisabled"
+        | "AccountProblem"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "ExpiredToken"
+        | "TokenRefreshRequired"
+        | "SignatureDoesNotMatch"
+        | "InvalidSecurity"
+        | "NotSignedUp"
+        | "RequestTimeTooSkewed"
+        | "RequestExpired"
+        | "AuthenticationRequired"
+        | "Unauthorized"
+        | "InvalidJWT"
+        | "InvalidCredentials"
+        | "UserProjectAccountProblem"
+        | "UserProjectAccessDenied"
+        | "invalid_grant"
+        | "invalid_client"
+        | "unauthorized_client" => Meaning::Denied,
+        "SlowDown"
+        | "TooManyRequests"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "rateLimitExceeded"
+        | "Busy" => Meaning::Throttled(retry_after),
+        "EntityTooLarge" | "KeyTooLongError" | "KeyTooLong" | "InvalidKey" | "InvalidObjectName"
+        | "InvalidMimeType" | "InvalidRange" | "MalformedXML" | "MethodNotAllowed" | "NotImplemented" => {
+            Meaning::Impossible
+        }
+        // The upload did not arrive whole, or somebody else was at it: nothing was stored.
+        "IncompleteBody"
+        | "BadDigest"
+        | "XAmzContentSHA256Mismatch"
+        | "RequestTimeout"
+        | "OperationAborted"
+        | "ConditionalRequestConflict"
+        | "ResourceLocked"
+        | "LockTimeout" => Meaning::Transient,
+        "InternalError" | "ServiceUnavailable" | "DatabaseTimeout" | "DatabaseError" | "S3Error" => {
+            Meaning::Ambiguous
+        }
+        _ => return None,
+    })
+}
+
+fn by_status(status: u16, retry_after: Option<Duration>) -> Meaning {
+    match status {
+        401 | 403 | 407 => Meaning::Denied,
+        404 | 410 => Meaning::Absent,
+        408 | 409 | 412 | 423 | 425 => Meaning::Transient,
+        429 => Meaning::Throttled(retry_after),
+        503 if retry_after.is_some() => Meaning::Throttled(retry_after),
+        300..400 => Meaning::NotConfigured,
+        400..500 => Meaning::Impossible,
+        _ => Meaning::Ambiguous,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Asked; 4] = [Asked::Put, Asked::Get, Asked::List, Asked::Delete];
+
+    fn meaning(status: u16, code: Option<&str>, asked: Asked) -> Meaning {
+        judge(&Refusal { status, code, retry_after: None }, asked).meaning
+    }
+
+    #[test]
+    fn every_status_has_a_meaning_and_only_a_get_or_a_delete_finds_nothing() {
+        for status in 300..1000 {
+            for asked in ALL {
+                let meaning = meaning(status, None, asked);
+                if meaning == Meaning::Absent {
+                    assert!(matches!(asked, Asked::Get | Asked::Delete), "{status}");
+                }
+                if meaning == Meaning::Ambiguous {
+                    assert!(asked.changes() && status >= 500, "{status}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_word_counts_more_than_the_status() {
+        assert_eq!(meaning(400, Some("NoSuchKey"), Asked::Get), Meaning::Absent);
+        assert_eq!(meaning(404, Some("NoSuchBucket"), Asked::Get), Meaning::NotConfigured);
+        assert_eq!(meaning(400, Some("AccessDenied"), Asked::Put), Meaning::Denied);
+        assert_eq!(meaning(400, Some("ExpiredToken"), Asked::Put), Meaning::Denied);
+        assert_eq!(meaning(503, Some("SlowDown"), Asked::Put), Meaning::Throttled(None));
+        assert_eq!(meaning(500, Some("InternalError"), Asked::Put), Meaning::Ambiguous);
+        assert_eq!(meaning(500, Some("InternalError"), Asked::List), Meaning::Transient);
+        assert_eq!(meaning(418, Some("Whatever"), Asked::List), Meaning::Impossible);
+    }
+
+    #[test]
+    fn what_may_hold_a_name_is_never_repeated() {
+        for code in ["+49 151 1234567", "a/b", &"x".repeat(65), "49151234567@s.whatsapp.net"] {
+            let failure = judge(&Refusal { status: 400, code: Some(code), retry_after: None }, Asked::Put);
+            assert_eq!(failure.detail, "status 400");
+        }
+    }
+
+    #[test]
+    fn a_store_is_left_alone_as_long_as_it_asks_and_no_longer_than_is_sane() {
+        let asked = |secs| {
+            let retry_after = Some(Duration::from_secs(secs));
+            judge(&Refusal { status: 429, code: None, retry_after }, Asked::Put)
+                .pause(Duration::from_millis(5))
+        };
+        assert_eq!(asked(7), Duration::from_secs(7));
+        assert_eq!(asked(86_400), MAX_RETRY_AFTER);
+        assert_eq!(asked(0), Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,241 @@
+//! HTTP: one client and one connection pool for all tenants of a store.
+//!
+//! A request either gets one complete answer, or a [`Failure`] that says whether it may have taken effect. Nothing of a
+//! request is ever repeated in a failure: an address may hold a signature, and a name a tenant.
+#![expect(
+    clippy::disallowed_types,
+    reason = "dates in a store's answers come as `SystemTime`; no clock is read"
+)]
+
+use std::error::Error as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Certificate, Client, ClientBuilder, Request};
+
+use super::Asked;
+use super::answer::{Failure, Meaning, Refusal, judge};
+use super::spec::HttpSpec;
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long an answer may keep silent. Longer than the 30 s after which a store's own database gives up and says so.
+const SILENCE: Duration = Duration::from_secs(35);
+/// The slowest upload that is waited for, in bytes per second.
+const SLOWEST: u64 = 32 << 10;
+/// How long reading a body may take in all.
+const READING: Duration = Duration::from_secs(600);
+/// No object of ours comes near this; what is larger is not ours, or an attempt to fill the memory.
+const MAX_BODY: usize = 1 << 30;
+/// Connections that have been idle for longer may have died unseen, and are not used again.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// A complete answer, whatever its status.
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, whole.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// How long the store asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
+        if let Ok(seconds) = text.trim().parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let until = httpdate::parse_http_date(text).ok()?;
+        let now = httpdate::parse_http_date(self.headers.get(DATE)?.to_str().ok()?).ok()?;
+        Some(until.duration_since(now).unwrap_or_default())
+    }
+}
+
+/// A client with its connection pool.
+pub struct Http {
+    client: Client,
+    /// For what is on this machine or beside it: the environment's proxy leads away from there.
+    direct: Client,
+    host: Arc<dyn Host>,
+    /// How far the store's clock is ahead of ours, in milliseconds; [`UNKNOWN`] before its first answer.
+    skew: AtomicI64,
+}
+
+const UNKNOWN: i64 = i64::MIN;
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Http")
+    }
+}
+
+impl Http {
+    /// A client for one store.
+    pub fn new(spec: &HttpSpec, host: Arc<dyn Host>) -> Result<Http> {
+        // Another addon of the process may have installed one: any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let own = match &spec.ca {
+            Some(pem) => Certificate::from_pem_bundle(pem.as_bytes())
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| {
+                    Error::new(Code::InvalidOption, "`caCertificate` holds no certificate in PEM format")
+                })?,
+            None => Vec::new(),
+        };
+        let client = |builder: fn() -> ClientBuilder| {
+            let client = builder().tls_certs_merge(own.clone()).build().or_else(|_| {
+                // A slim image has no certificates of its own.
+                let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+                let bundled = bundled.filter_map(|der| Certificate::from_der(der).ok());
+                builder().tls_certs_only(bundled.chain(own.clone())).build()
+            });
+            client.map_err(|error| {
+                let reason = error.without_url();
+                Error::new(Code::Internal, format!("the HTTP client cannot be made: {reason}"))
+            })
+        };
+        let (client, direct) = (client(builder)?, client(|| builder().no_proxy())?);
+        Ok(Http { client, direct, host, skew: AtomicI64::new(UNKNOWN) })
+    }
+
+    /// How far the store's clock is ahead of ours, in milliseconds, if it ever told.
+    pub fn skew_ms(&self) -> Option<i64> {
+        Some(self.skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
+    }
+
+    /// Sends a request whose body has `len` bytes, and waits for the whole answer.
+    pub async fn send(&self, mut request: Request, len: u64, asked: Asked) -> Result<Reply, Failure> {
+        let patience =
+            if asked == Asked::Get { READING } else { SILENCE + Duration::from_secs(len / SLOWEST) };
+        *request.timeout_mut() = Some(patience);
+        let client = if is_near(request.url()) { &self.direct } else { &self.client };
+        let sent =
+            tokio::time::timeout(SILENCE + Duration::from_secs(len / SLOWEST), client.execute(request));
+        let mut response = match sent.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(broken(&error, asked)),
+            Err(_) => return Err(unsettled(asked, "no answer in time")),
+        };
+        self.note_clock(response.headers());
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let announced = response.content_length();
+        let room = announced.map_or(0, |len| usize::try_from(len.min(16 << 20)).unwrap_or(0));
+        let mut body = BytesMut::with_capacity(room);
+        loop {
+            match tokio::time::timeout(SILENCE, response.chunk()).await {
+                Ok(Ok(Some(chunk))) if body.len() + chunk.len() > MAX_BODY => {
+                    return Err(Failure::new(Meaning::Impossible, "an answer without end"));
+                }
+                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => return Err(broken(&error, asked)),
+                Err(_) => return Err(unsettled(asked, "the answer stopped in the middle")),
+            }
+        }
+        if announced.is_some_and(|len| len != body.len() as u64) {
+            return Err(unsettled(asked, "the answer was cut short"));
+        }
+        Ok(Reply { status, headers, body: body.freeze() })
+    }
+
+    /// Whether anybody can read what is at `url`.
+    pub async fn is_public(&self, url: &str) -> Result<bool, Failure> {
+        let url =
+            url.parse().map_err(|_| Failure::new(Meaning::NotConfigured, "the address is not a URL"))?;
+        let reply = self.send(Request::new(reqwest::Method::GET, url), 0, Asked::Get).await?;
+        match reply.status {
+            200..300 => Ok(true),
+            // Refused, or hidden: either will do.
+            300..500 if reply.status != 429 => Ok(false),
+            status => {
+                let refusal = Refusal { status, code: None, retry_after: reply.retry_after() };
+                Err(judge(&refusal, Asked::Get))
+            }
+        }
+    }
+
+    fn note_clock(&self, headers: &HeaderMap) {
+        let told = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let Some(told) = told.and_then(|date: SystemTime| date.duration_since(UNIX_EPOCH).ok()) else {
+            return;
+        };
+        let (theirs, ours) = (i64::try_from(told.as_millis()), i64::try_from(self.host.wall_ms()));
+        if let (Ok(theirs), Ok(ours)) = (theirs, ours) {
+            self.skew.store(theirs.saturating_sub(ours), Ordering::Relaxed);
+        }
+    }
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("baileys-hybrid-auth/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(IDLE)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Duration::from_secs(15))
+        .http2_keep_alive_interval(Duration::from_secs(15))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
+        // A signature names its host: what is redirected has to be configured.
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+}
+
+/// Whether this is on the machine itself, or its metadata server.
+fn is_near(url: &reqwest::Url) -> bool {
+    match url.host_str().map(|host| (host, host.trim_matches(['[', ']']).parse())) {
+        Some((_, Ok(IpAddr::V4(ip)))) => ip.is_loopback() || ip.is_link_local(),
+        Some((_, Ok(IpAddr::V6(ip)))) => ip.is_loopback() || ip.is_unicast_link_local(),
+        Some((name, Err(_))) => name == "localhost" || name == "metadata.google.internal",
+        None => false,
+    }
+}
+
+/// What a request without a complete answer means: done or not, if it was to change something.
+fn unsettled(asked: Asked, detail: &str) -> Failure {
+    Failure::new(if asked.changes() { Meaning::Ambiguous } else { Meaning::Transient }, detail)
+}
+
+/// What a broken connection means. Only kinds of errors are told: their texts hold addresses.
+fn broken(error: &reqwest::Error, asked: Asked) -> Failure {
+    let mut source = error.source();
+    let (mut io, mut tls) = (None, None);
+    while let Some(inner) = source {
+        io = io.or_else(|| inner.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
+        tls = tls.or_else(|| inner.downcast_ref::<rustls::Error>().cloned());
+        // An error of the TLS layer travels inside of one of I/O, which does not give it as its source.
+        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        tls = tls.or_else(|| wrapped.and_then(|error| error.downcast_ref::<rustls::Error>().cloned()));
+        source = inner.source();
+    }
+    if error.is_builder() {
+        return Failure::new(Meaning::NotConfigured, "the address of the store is not a URL");
+    }
+    if let Some(rustls::Error::InvalidCertificate(reason)) = &tls {
+        let kind = format!("{reason:?}");
+        let kind = kind.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        return Failure::new(Meaning::NotConfigured, format!("certificate: {kind}")).advise(
+            "the store's certificate is not trusted; pass the authority that signed it as `caCertificate`",
+        );
+    }
+    if error.is_dns() {
+        return Failure::new(Meaning::Transient, "the host name is not found");
+    }
+    let kind = io.map(|kind| format!(": {kind}")).unwrap_or_default();
+    if error.is_connect() {
+        let what = if tls.is_some() { "no secure connection" } else { "no connection" };
+        return Failure::new(Meaning::Transient, format!("{what}{kind}"));
+    }
+    if error.is_timeout() {
+        return unsettled(asked, "no answer in time");
+    }
+    unsettled(asked, &format!("the connection broke{kind}"))
+}

@@ -1,0 +1,144 @@
+//! Which store, as configured, and the adapter for it.
+//!
+//! A spec is compared and hashed, so that all tenants of a process that name the same store share one client. It holds
+//! credentials, and so it is never printed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::Store;
+use super::bucket::Bucket;
+use super::directory::Directory;
+use super::memory::Memory;
+use super::supabase::Supabase;
+use crate::error::Result;
+use crate::host::Host;
+
+/// Which store.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum StoreSpec {
+    /// A directory as the bucket.
+    Directory {
+        /// Where.
+        path: PathBuf,
+    },
+    /// In the memory of this process, by name: for tests.
+    Memory {
+        /// Its name.
+        name: String,
+    },
+    /// Anything that speaks S3.
+    S3(S3Spec),
+    /// Google Cloud Storage.
+    Gcs(GcsSpec),
+    /// Supabase Storage, over its own REST API.
+    Supabase(SupabaseSpec),
+}
+
+/// What all stores behind HTTP have in common.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpSpec {
+    /// Authorities to trust beside those of the system, in PEM.
+    pub ca: Option<String>,
+    /// Whether a bucket that everybody can read is taken.
+    pub allow_public: bool,
+    /// Requests under way at once, of all tenants together.
+    pub max_concurrent_requests: usize,
+}
+
+/// A bucket behind the S3 protocol.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct S3Spec {
+    /// The bucket.
+    pub bucket: String,
+    /// The folder in it, without slashes at the ends; may be empty.
+    pub prefix: String,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// Where; none for Amazon's own.
+    pub endpoint: Option<String>,
+    /// Whether the bucket is part of the host name.
+    pub virtual_hosted: bool,
+    /// Static credentials.
+    pub access_key_id: Option<String>,
+    /// Their secret.
+    pub secret_access_key: Option<String>,
+    /// Their session, if they are temporary.
+    pub session_token: Option<String>,
+    /// Variables of the library's credential chain: web identity, container.
+    pub environment: BTreeMap<String, String>,
+    /// Whether the instance metadata server may be asked.
+    pub instance_metadata: bool,
+    /// The rest.
+    #[serde(flatten)]
+    pub http: HttpSpec,
+}
+
+/// A bucket of Google Cloud Storage.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GcsSpec {
+    /// The bucket.
+    pub bucket: String,
+    /// The folder in it, without slashes at the ends; may be empty.
+    pub prefix: String,
+    /// Where; none for Google's own.
+    pub endpoint: Option<String>,
+    /// A service account key, as JSON.
+    pub credentials: Option<String>,
+    /// A file with credentials.
+    pub credentials_file: Option<String>,
+    /// Whether the instance metadata server may be asked.
+    pub instance_metadata: bool,
+    /// Send no credentials.
+    pub anonymous: bool,
+    /// The rest.
+    #[serde(flatten)]
+    pub http: HttpSpec,
+}
+
+/// A bucket of Supabase Storage.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SupabaseSpec {
+    /// The project's address, without `/storage/v1`.
+    pub url: String,
+    /// A secret key: new-style, or a JWT.
+    pub key: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The folder in it, without slashes at the ends; may be empty.
+    pub prefix: String,
+    /// The rest.
+    #[serde(flatten)]
+    pub http: HttpSpec,
+}
+
+impl StoreSpec {
+    /// Makes the adapter. Nothing is sent yet.
+    pub fn connect(&self, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
+        Ok(match self {
+            StoreSpec::Directory { path } => Arc::new(Directory::open(path)?),
+            StoreSpec::Memory { .. } => Arc::new(Memory::default()),
+            StoreSpec::S3(spec) => Arc::new(Bucket::s3(spec, host)?),
+            StoreSpec::Gcs(spec) => Arc::new(Bucket::gcs(spec, host)?),
+            StoreSpec::Supabase(spec) => Arc::new(Supabase::new(spec, host)?),
+        })
+    }
+
+    /// What all stores behind HTTP have in common, if this is one.
+    pub fn http(&self) -> Option<&HttpSpec> {
+        match self {
+            StoreSpec::Directory { .. } | StoreSpec::Memory { .. } => None,
+            StoreSpec::S3(S3Spec { http, .. })
+            | StoreSpec::Gcs(GcsSpec { http, .. })
+            | StoreSpec::Supabase(SupabaseSpec { http, .. }) => Some(http),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Supabase Storage, over its own REST API.
+//!
+//! Nothing but unique names and listings is relied on: its creates are not atomic, it ignores conditions, and an answer's
+//! status line says 400 for nearly everything, so the body decides. Names that were listed are immutable, so a copy in its
+//! CDN is never stale; listings are not cached.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Body, Method, Request, Url};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::{Failure, Meaning, Refusal, judge};
+use super::http::{Http, Reply};
+use super::spec::SupabaseSpec;
+use super::{Asked, Findings, Store, joined};
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+
+/// Names in one page of a listing, and in one request to remove objects.
+const PAGE: usize = 1000;
+/// A listing that keeps changing under us is read this often from its start.
+const RESTARTS: usize = 8;
+
+/// What our objects are called, best first: a bucket may be set to take some types only, and does not look inside.
+const TYPES: [&str; 4] = ["application/octet-stream", "application/json", "text/plain", "image/png"];
+
+const APIKEY: HeaderName = HeaderName::from_static("apikey");
+const UPSERT: HeaderName = HeaderName::from_static("x-upsert");
+
+/// A bucket of Supabase Storage.
+pub struct Supabase {
+    http: Arc<Http>,
+    base: Url,
+    bucket: String,
+    prefix: String,
+    credentials: HeaderMap,
+    /// Which of [`TYPES`] the bucket takes.
+    content_type: AtomicUsize,
+    /// The server is older than the paged listing.
+    old_listing: AtomicBool,
+}
+
+impl Supabase {
+    /// A bucket; nothing is sent yet.
+    pub fn new(spec: &SupabaseSpec, host: Arc<dyn Host>) -> Result<Supabase> {
+        let unusable = |what: &str| {
+            Error::new(Code::InvalidOption, format!("{what} of the Supabase store cannot be used"))
+        };
+        let base = Url::parse(&format!("{}/storage/v1", spec.url.trim_end_matches('/')));
+        let base = base.ok().filter(|url| !url.cannot_be_a_base()).ok_or_else(|| unusable("the URL"))?;
+        let header = |text: &str| {
+            let mut value = HeaderValue::from_str(text).map_err(|_| unusable("the key"))?;
+            value.set_sensitive(true);
+            Ok::<_, Error>(value)
+        };
+        let mut credentials = HeaderMap::new();
+        credentials.insert(APIKEY, header(&spec.key)?);
+        // New-style keys are not JWTs: the gateway turns them into one, and refuses them here.
+        if !spec.key.starts_with("sb_") {
+            credentials.insert(AUTHORIZATION, header(&format!("Bearer {}", spec.key))?);
+        }
+        Ok(Supabase {
+            http: Arc::new(Http::new(&spec.http, host)?),
+            base,
+            bucket: spec.bucket.clone(),
+            prefix: spec.prefix.clone(),
+            credentials,
+            content_type: AtomicUsize::new(0),
+            old_listing: AtomicBool::new(false),
+        })
+    }
+
+    fn url(&self, route: &[&str], name: &str) -> Result<Url, Failure> {
+        let mut url = self.base.clone();
+        let mut segments = url
+            .path_segments_mut()
+            .map_err(|()| Failure::new(Meaning::NotConfigured, "the address is not a URL"))?;
+        segments.extend(route).push(&self.bucket);
+        if !name.is_empty() {
+            segments.extend(joined(&self.prefix, name).split('/'));
+        }
+        drop(segments);
+        Ok(url)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<(&str, Bytes)>,
+        asked: Asked,
+    ) -> Result<Reply, Failure> {
+        let mut request = Request::new(method, url);
+        request.headers_mut().extend(self.credentials.clone());
+        let len = body.as_ref().map_or(0, |(_, bytes)| bytes.len() as u64);
+        if let Some((content_type, bytes)) = body {
+            let content_type = HeaderValue::from_str(content_type);
+            request.headers_mut().extend(content_type.ok().map(|value| (CONTENT_TYPE, value)));
+            *request.body_mut() = Some(Body::from(bytes));
+        }
+        if asked == Asked::Put {
+            request.headers_mut().insert(UPSERT, HeaderValue::from_static("true"));
+        }
+        let reply = self.http.send(request, len, asked).await?;
+        if (200..300).contains(&reply.status) { Ok(reply) } else { Err(refused(&reply, asked)) }
+    }
+
+    async fn post<T: for<'de> Deserialize<'de>>(&self, route: &[&str], body: &Value) -> Result<T, Failure> {
+        let body = Some(("application/json", Bytes::from(body.to_string())));
+        let reply = self.send(Method::POST, self.url(route, "")?, body, Asked::List).await?;
+        serde_json::from_slice(&reply.body)
+            .map_err(|_| Failure::new(Meaning::Transient, "the answer was not understood"))
+    }
+
+    /// The listing of newer servers: by cursor, so that names which come and go move nothing.
+    async fn list_by_cursor(&self, start: &str) -> Result<Vec<String>, Failure> {
+        let mut names = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let body = match &cursor {
+                None => json!({ "prefix": start, "limit": PAGE, "with_delimiter": false }),
+                Some(cursor) => {
+                    json!({ "prefix": start, "limit": PAGE, "with_delimiter": false, "cursor": cursor })
+                }
+            };
+            let page: Page = self.post(&["object", "list-v2"], &body).await?;
+            names.extend(page.objects.into_iter().map(|entry| entry.name));
+            match page.next_cursor.filter(|_| page.has_next) {
+                None => return Ok(names),
+                next if next == cursor => {
+                    return Err(Failure::new(Meaning::Transient, "the listing does not come to an end"));
+                }
+                next => cursor = next,
+            }
+        }
+    }
+
+    /// The listing of older servers: one folder, by offset. Each page begins with the last name of the one before: if it does
+    /// not, the listing changed meanwhile, and names may have been passed over.
+    async fn list_by_offset(&self, folder: &str) -> Result<Vec<String>, Failure> {
+        for _ in 0..RESTARTS {
+            let mut names: Vec<String> = Vec::new();
+            loop {
+                let body = json!({
+                    "prefix": folder,
+                    "limit": PAGE,
+                    "offset": names.len().saturating_sub(1),
+                    "sortBy": { "column": "name", "order": "asc" },
+                });
+                let page: Vec<Entry> = self.post(&["object", "list"], &body).await?;
+                let full = page.len() == PAGE;
+                let mut page = page.into_iter().map(|entry| entry.name);
+                if !names.is_empty() && page.next().as_ref() != names.last() {
+                    break;
+                }
+                names.extend(page);
+                if !full {
+                    return Ok(names);
+                }
+            }
+        }
+        Err(Failure::new(Meaning::Transient, "the listing changes faster than it can be read"))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    #[serde(default)]
+    has_next: bool,
+    next_cursor: Option<String>,
+    objects: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Complaint {
+    #[serde(default)]
+    status_code: Value,
+    #[serde(default)]
+    error: String,
+    code: Option<String>,
+}
+
+/// What a refusal means. The body's own status counts, and its code more than that.
+fn refused(reply: &Reply, asked: Asked) -> Failure {
+    let complaint: Complaint = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let said = complaint.status_code.as_str().and_then(|text| text.parse().ok());
+    let said = said.or_else(|| complaint.status_code.as_u64().and_then(|status| u16::try_from(status).ok()));
+    let status = said.unwrap_or(reply.status);
+    let refusal = Refusal { status, code: complaint.code.as_deref(), retry_after: reply.retry_after() };
+    let failure = judge(&refusal, asked);
+    match (failure.meaning, complaint.code.as_deref(), asked) {
+        // An object that was replaced just now is missing for a moment; one that does not exist is `not_found`.
+        (Meaning::Absent, _, _) if complaint.error == "Not found" => Failure { meaning: Meaning::Transient, ..failure },
+        (Meaning::NotConfigured, Some("NoSuchBucket"), _) => failure.advise(
+            "there is no such bucket, or the key may not see it; make it (private) in the dashboard, or check the name and the key",
+        ),
+        (Meaning::Denied, _, asked) => {
+            let policy = match asked {
+                Asked::Put => "INSERT and UPDATE",
+                Asked::Get | Asked::List => "SELECT",
+                Asked::Delete => "DELETE and SELECT",
+            };
+            failure.advise(format!(
+                "the store refused the key; use the project's secret (service_role) key, or give its role a policy for {policy} on storage.objects in this bucket"
+            ))
+        }
+        (_, Some("InvalidMimeType"), _) => failure.advise(
+            "the bucket takes none of the types tried; add application/octet-stream to its allowed MIME types",
+        ),
+        (_, Some("EntityTooLarge"), _) => failure.advise(
+            "the object is larger than allowed; raise the file size limit of the bucket and of the project",
+        ),
+        _ => failure,
+    }
+}
+
+#[async_trait]
+impl Store for Supabase {
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        let mut at = self.content_type.load(Ordering::Relaxed);
+        loop {
+            let content_type = TYPES.get(at).copied().unwrap_or_default();
+            let url = self.url(&["object"], name)?;
+            match self.send(Method::POST, url, Some((content_type, bytes.clone())), Asked::Put).await {
+                Err(failure) if failure.detail.ends_with("InvalidMimeType") && at + 1 < TYPES.len() => {
+                    at += 1
+                }
+                Err(failure) => return Err(failure),
+                Ok(_) => {
+                    self.content_type.store(at, Ordering::Relaxed);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
+        let url = self.url(&["object", "authenticated"], name)?;
+        match self.send(Method::GET, url, None, Asked::Get).await {
+            Ok(reply) => Ok(Some(reply.body)),
+            Err(failure) if failure.meaning == Meaning::Absent => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        let folder = joined(&self.prefix, folder);
+        if !self.old_listing.load(Ordering::Relaxed) {
+            let within = format!("{folder}/");
+            match self.list_by_cursor(&format!("{within}{prefix}")).await {
+                Ok(names) => {
+                    let names = names.iter().filter_map(|name| name.strip_prefix(&within));
+                    return Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect());
+                }
+                Err(failure) if is_missing_route(&failure) => self.old_listing.store(true, Ordering::Relaxed),
+                Err(failure) => return Err(failure),
+            }
+        }
+        let names = self.list_by_offset(&folder).await?;
+        Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {
+        for names in names.chunks(PAGE) {
+            let names: Vec<String> = names.iter().map(|name| joined(&self.prefix, name)).collect();
+            let body = Some(("application/json", Bytes::from(json!({ "prefixes": names }).to_string())));
+            self.send(Method::DELETE, self.url(&["object"], "")?, body, Asked::Delete).await?;
+        }
+        Ok(())
+    }
+
+    async fn inspect(&self, name: &str) -> Result<Findings, Failure> {
+        let is_public = self.http.is_public(self.url(&["object", "public"], name)?.as_str()).await?;
+        Ok(Findings { is_public, skew_ms: self.http.skew_ms() })
+    }
+}
+
+/// Whether the server lacks the paged listing, and not the bucket.
+fn is_missing_route(failure: &Failure) -> bool {
+    failure.meaning == Meaning::NotConfigured && !failure.detail.ends_with("NoSuchBucket")
+}
