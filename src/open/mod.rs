@@ -176,6 +176,7 @@ impl Opening {
             tag: settings.tag(),
             accept_plain: settings.accept_plain,
         };
+        tenancy.remote.require_fit().await?;
         let local = local_of(&recovery);
         let before = self.rehearse(&tenancy, local, seed.is_some()).await?;
         let dead = self.folder.claims();
@@ -195,7 +196,8 @@ impl Opening {
         };
         let head = Link { claim: owner.claim, lsn, digest: sealed.digest };
         let base_bytes = sealed.bytes.len() as u64;
-        owner.tenancy.remote.put(&base.object(&owner.tenancy.name), sealed.bytes).await?;
+        let base = base.object(&owner.tenancy.name);
+        owner.tenancy.remote.put(&base, sealed.bytes).await?;
         owner.mark_live().await?;
         let started = self.host.now();
         let claims = owner.tenancy.claims().await?;
@@ -220,7 +222,7 @@ impl Opening {
         let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, wal, lease));
         journal.confirm(started);
         journal.acknowledge(lsn);
-        let start = Start { head, base_bytes, parent };
+        let start = Start { head, base, base_bytes, parent };
         let replicator = Replicator::new(
             Arc::clone(&owner),
             Arc::clone(&journal),

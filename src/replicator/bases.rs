@@ -1,4 +1,5 @@
-//! Bases: writing the whole state now and then, deleting what it dominates, and filling a store that was emptied.
+//! Bases: writing the whole state now and then, deleting what it dominates, filling a store that was emptied, and storing
+//! again what grows old.
 //!
 //! Only what two kept bases dominate is deleted, and only by the owner (I9).
 
@@ -14,7 +15,7 @@ use crate::owner::Standing;
 use crate::plan::dominated;
 use crate::state::Snapshot;
 
-use super::{Flow, Replicator};
+use super::{Flow, MAX_PAUSE, Replicator, spread};
 
 impl Replicator {
     /// The store lost everything of this session, and no newer owner is there: write it all again, from memory.
@@ -31,7 +32,7 @@ impl Replicator {
         }
         let (lsn, base) = self.journal.cut_base()?;
         self.head.lsn = lsn;
-        if self.put_base(lsn, base).await? == Flow::Stop {
+        if self.put_base(lsn, base, true).await? == Flow::Stop {
             return Ok(Flow::Stop);
         }
         let (name, bytes) = self.owner.mark(Mark::Live, Link::default())?;
@@ -39,26 +40,84 @@ impl Replicator {
     }
 
     pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
-        let flow = self.put_base(lsn, base).await?;
+        let flow = self.put_base(lsn, base, false).await?;
         if flow == Flow::Go {
             self.collect().await;
         }
         Ok(flow)
     }
 
-    pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
+    /// Stores a base. One that the store can never accept is tried for ever if it `must` be there; else it is told of, and
+    /// segments go on without it.
+    pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Result<Flow> {
         let (owner, head) = (Arc::clone(&self.owner), self.head);
         let (name, sealed) =
             blocking(self.owner.tenancy.host(), move || owner.base(lsn, head, &base.encode())).await?;
+        let name = name.object(&self.owner.tenancy.name);
         self.base_bytes = sealed.bytes.len() as u64;
         self.segments = 0;
         self.segment_bytes = 0;
         let bytes = self.base_bytes;
-        self.note(|health| {
-            health.bases += 1;
-            health.bytes += bytes;
-        });
-        self.store(&name.object(&self.owner.tenancy.name), sealed.bytes).await
+        let flow = if must {
+            self.store(&name, sealed.bytes).await?
+        } else {
+            match self.store_if_possible(&name, sealed.bytes).await? {
+                Ok(flow) => flow,
+                Err(failure) => {
+                    (self.events)(Event::Failed(failure.error("storing the whole state")));
+                    return Ok(Flow::Go);
+                }
+            }
+        };
+        if flow == Flow::Go {
+            self.base = name;
+            self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
+            self.note(|health| {
+                health.bases += 1;
+                health.bytes += bytes;
+            });
+        }
+        Ok(flow)
+    }
+
+    /// Stores again what has not changed for long, before a rule of the bucket removes it for its age: the marks under their
+    /// names, and the state as a new base or, if nothing came since the last one, that one under its name (I1).
+    pub(super) async fn refresh(&mut self) -> Result<Flow> {
+        for mark in [Mark::Claimed, Mark::Live] {
+            let (name, bytes) = self.owner.mark(mark, Link::default())?;
+            if self.store(&name, bytes).await? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        let old = if self.segments == 0 && self.journal.pending()?.is_none() {
+            let request = self.owner.tenancy.remote.get_once(&self.base);
+            match self.answer(request).await {
+                None => return Ok(Flow::Stop),
+                Some(Ok(old)) => old,
+                Some(Err(failure)) => return Ok(self.suffer(&failure, MAX_PAUSE).await),
+            }
+        } else {
+            None
+        };
+        let name = self.base.clone();
+        let flow = match old {
+            Some(bytes) => self.store(&name, bytes).await?,
+            None => {
+                let (lsn, base) = self.journal.cut_base()?;
+                self.head.lsn = lsn;
+                if self.put_base(lsn, base, true).await? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+                let bytes = self.base_bytes;
+                self.acknowledge(Some((lsn, bytes)), true).await?
+            }
+        };
+        if flow == Flow::Go {
+            self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
+            tracing::debug!("what had not changed for long was stored again");
+            self.collect().await;
+        }
+        Ok(flow)
     }
 
     /// Removes what two kept bases dominate (I9). What fails is done at the next base.

@@ -6,6 +6,7 @@
 
 mod bases;
 mod ownership;
+mod patience;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,12 +15,11 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSink};
-use crate::host::sleep;
+use crate::host::{Host, random, sleep};
 use crate::id::Claim;
 use crate::journal::{Cut, Journal, Life, Urgency};
 use crate::object::Link;
-use crate::owner::{Owner, Standing};
-use crate::remote::Failure;
+use crate::owner::Owner;
 
 /// Segments after which a base is worth its bytes, whatever their size.
 const MAX_SEGMENTS: usize = 256;
@@ -33,8 +33,10 @@ pub struct Pace {
     pub flush_interval: Duration,
     /// How long the first change after a quiet time waits for company.
     pub debounce: Duration,
-    /// Least often that ownership is checked.
+    /// Least often that ownership is checked. A request that takes longer is told of as an outage.
     pub check_interval: Duration,
+    /// When what is unchanged is stored again: a bucket may be set to remove what is old.
+    pub refresh: Duration,
 }
 
 /// How replication fares.
@@ -60,6 +62,8 @@ pub struct Health {
 pub struct Start {
     /// The opening base.
     pub head: Link,
+    /// Its name in the store.
+    pub base: String,
     /// Its size in the store.
     pub base_bytes: u64,
     /// The claim that it continues.
@@ -85,6 +89,7 @@ enum Flow {
 enum Step {
     Ship,
     Check,
+    Refresh,
     Leave,
     Stop,
 }
@@ -101,9 +106,12 @@ pub struct Replicator {
     head: Link,
     /// A segment that is sealed and not known to be stored.
     on_the_way: Option<Shipment>,
+    /// The newest base in the store.
+    base: String,
     base_bytes: u64,
     segments: usize,
     segment_bytes: u64,
+    refresh_at: Duration,
     shipped_at: Option<Duration>,
     /// How long the last successful request took: a slow store is asked less often. An outage does not count, or catching
     /// up after it would wait as long again.
@@ -123,6 +131,7 @@ impl Replicator {
     ) -> Replicator {
         let health = Health { bases: 1, bytes: start.base_bytes, ..Health::default() };
         let checked_at = owner.tenancy.host().now();
+        let refresh_at = checked_at + spread(owner.tenancy.host(), pace.refresh);
         Replicator {
             owner,
             journal,
@@ -132,9 +141,11 @@ impl Replicator {
             parent: start.parent,
             head: start.head,
             on_the_way: None,
+            base: start.base,
             base_bytes: start.base_bytes,
             segments: 0,
             segment_bytes: 0,
+            refresh_at,
             shipped_at: None,
             took: Duration::ZERO,
             checked_at,
@@ -147,9 +158,15 @@ impl Replicator {
         Arc::clone(&self.health)
     }
 
-    /// Works until the session ends.
+    /// Works until the session ends. Whoever closed it in haste does not wait for a store that keeps silent.
     pub async fn run(mut self) {
-        if let Err(error) = self.work().await {
+        let mut progress = self.journal.follow();
+        let worked = tokio::select! {
+            biased;
+            worked = self.work() => worked,
+            _ = progress.wait_for(|progress| progress.life == Life::Closed) => Ok(()),
+        };
+        if let Err(error) = worked {
             tracing::error!(%error, "replication stopped");
             self.note(|health| health.last_error = Some(error.clone()));
             (self.events)(Event::Failed(error));
@@ -163,6 +180,7 @@ impl Replicator {
             let flow = match self.next().await? {
                 Step::Ship => self.ship().await?,
                 Step::Check => self.acknowledge(None, false).await?,
+                Step::Refresh => self.refresh().await?,
                 Step::Leave => self.leave().await?,
                 Step::Stop => Flow::Stop,
             };
@@ -217,7 +235,10 @@ impl Replicator {
             if check_at <= now {
                 return Ok(Step::Check);
             }
-            let pause = ship_at.unwrap_or(check_at).min(check_at) - now;
+            if self.refresh_at <= now {
+                return Ok(Step::Refresh);
+            }
+            let pause = ship_at.unwrap_or(check_at).min(check_at).min(self.refresh_at) - now;
             tokio::select! {
                 biased;
                 () = self.journal.wake.notified() => {}
@@ -276,65 +297,14 @@ impl Replicator {
         });
     }
 
-    /// Stores an object, however long it takes; stops when the session ends or a newer owner shows up meanwhile.
-    async fn store(&mut self, name: &str, bytes: Bytes) -> Result<Flow> {
-        let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
-        loop {
-            let began = self.now();
-            match self.owner.tenancy.remote.put_once(name, bytes.clone()).await {
-                Ok(()) => {
-                    self.took = self.now().saturating_sub(began);
-                    return Ok(Flow::Go);
-                }
-                Err(failure) => {
-                    let planned = delays.next().unwrap_or(MAX_PAUSE);
-                    if self.suffer(&failure, planned).await == Flow::Stop {
-                        return Ok(Flow::Stop);
-                    }
-                }
-            }
-            // A store may refuse writes and still list: a successor must not have to wait for us.
-            if self.checked_at + self.pace.check_interval <= self.now()
-                && let Ok(Standing::Fenced(_)) = self.owner.check().await
-            {
-                return self.hand_over().await;
-            }
-        }
-    }
-
-    /// Tells of a failure once, and waits before the next try.
-    async fn suffer(&mut self, failure: &Failure, planned: Duration) -> Flow {
-        let error = failure.error("replicating");
-        let first = {
-            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-            health.last_error = Some(error.clone());
-            !std::mem::replace(&mut health.degraded, true)
-        };
-        if first {
-            tracing::warn!(%error, "the store fails; going on locally");
-            (self.events)(Event::Degraded(error));
-        }
-        let mut progress = self.journal.follow();
-        tokio::select! {
-            biased;
-            _ = progress.wait_for(|progress| progress.life.is_over()) => Flow::Stop,
-            () = sleep(failure.pause(planned)) => Flow::Go,
-        }
-    }
-
-    fn recover(&self) {
-        let was = {
-            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut health.degraded, false)
-        };
-        if was {
-            let lsn = self.journal.progress().stored;
-            tracing::info!(lsn, "the store answers again");
-            (self.events)(Event::Recovered { lsn });
-        }
-    }
-
     fn note(&self, change: impl FnOnce(&mut Health)) {
         change(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// A little less than `interval`, and for each session another moment: sessions that opened together do not come together
+/// for ever.
+fn spread(host: &Arc<dyn Host>, interval: Duration) -> Duration {
+    let [share] = random::<1>(host.as_ref());
+    interval - interval / 10 * u32::from(share) / 256
 }

@@ -22,7 +22,8 @@ impl Replicator {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         loop {
             let started = self.now();
-            match self.owner.check().await {
+            let Some(answer) = self.answer(self.owner.check()).await else { return Ok(Flow::Stop) };
+            match answer {
                 Ok(Standing::Owner) => {
                     self.checked_at = started;
                     self.journal.confirm(started);

@@ -155,6 +155,7 @@ impl Cluster {
                 flush_interval: Duration::from_millis(200),
                 debounce: Duration::from_millis(10),
                 check_interval: CHECK,
+                refresh: Duration::from_secs(7 * 86_400),
             },
             handover: None,
             takeover: false,

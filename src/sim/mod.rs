@@ -12,6 +12,7 @@ mod cluster;
 mod host;
 mod interleavings;
 mod oracle;
+mod outages;
 mod scenarios;
 mod schedules;
 mod turnstile;
@@ -23,3 +24,5 @@ fn run<T>(story: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(story)
 }
+
+pub use host::SimHost;

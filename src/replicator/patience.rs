@@ -1,0 +1,126 @@
+//! Patience with the store: how long a request is waited for, and what is told of it meanwhile.
+//!
+//! An outage ends nothing. It is told once, within an interval, also when the store does not fail but keeps silent; whoever
+//! closes the session waits for none of it.
+
+use std::pin::pin;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::Result;
+use crate::event::Event;
+use crate::host::sleep;
+use crate::owner::Standing;
+use crate::remote::{Failure, Meaning};
+
+use super::{Flow, MAX_PAUSE, Replicator};
+
+impl Replicator {
+    /// Stores an object, however long it takes; stops when the session ends or a newer owner shows up meanwhile.
+    pub(super) async fn store(&mut self, name: &str, bytes: Bytes) -> Result<Flow> {
+        loop {
+            match self.store_if_possible(name, bytes.clone()).await? {
+                Ok(flow) => return Ok(flow),
+                // Only somebody who changes the bucket's limits can help; until then it all stays here.
+                Err(failure) => {
+                    if self.suffer(&failure, MAX_PAUSE).await == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same, but gives up on what the store says it can never accept.
+    pub(super) async fn store_if_possible(
+        &mut self,
+        name: &str,
+        bytes: Bytes,
+    ) -> Result<Result<Flow, Failure>> {
+        let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
+        loop {
+            let began = self.now();
+            let request = self.owner.tenancy.remote.put_once(name, bytes.clone());
+            match self.answer(request).await {
+                None => return Ok(Ok(Flow::Stop)),
+                Some(Ok(())) => {
+                    self.took = self.now().saturating_sub(began);
+                    return Ok(Ok(Flow::Go));
+                }
+                Some(Err(failure)) if failure.meaning == Meaning::Impossible => return Ok(Err(failure)),
+                Some(Err(failure)) => {
+                    let planned = delays.next().unwrap_or(MAX_PAUSE);
+                    if self.suffer(&failure, planned).await == Flow::Stop {
+                        return Ok(Ok(Flow::Stop));
+                    }
+                }
+            }
+            // A store may refuse writes and still list: a successor must not have to wait for us.
+            if self.checked_at + self.pace.check_interval <= self.now()
+                && let Some(Ok(Standing::Fenced(_))) = self.answer(self.owner.check()).await
+            {
+                return self.hand_over().await.map(Ok);
+            }
+        }
+    }
+
+    /// Waits for an answer, and says so when it keeps us waiting. `None` when the session ended meanwhile.
+    pub(super) async fn answer<T>(
+        &self,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Option<Result<T, Failure>> {
+        let mut progress = self.journal.follow();
+        let (mut request, mut over) =
+            (pin!(request), pin!(progress.wait_for(|progress| progress.life.is_over())));
+        tokio::select! {
+            biased;
+            answer = &mut request => return Some(answer),
+            _ = &mut over => return None,
+            () = sleep(self.pace.check_interval) => {}
+        }
+        self.degrade(&Failure::new(Meaning::Transient, "no answer yet"));
+        tokio::select! {
+            biased;
+            answer = request => Some(answer),
+            _ = over => None,
+        }
+    }
+
+    /// Tells of a failure once, and waits before the next try.
+    pub(super) async fn suffer(&mut self, failure: &Failure, planned: Duration) -> Flow {
+        self.degrade(failure);
+        let mut progress = self.journal.follow();
+        tokio::select! {
+            biased;
+            _ = progress.wait_for(|progress| progress.life.is_over()) => Flow::Stop,
+            () = self.owner.tenancy.remote.wait_to_retry(failure, planned) => Flow::Go,
+        }
+    }
+
+    fn degrade(&self, failure: &Failure) {
+        let error = failure.error("replicating");
+        let first = {
+            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+            health.last_error = Some(error.clone());
+            !std::mem::replace(&mut health.degraded, true)
+        };
+        if first {
+            tracing::warn!(%error, "the store fails; going on locally");
+            (self.events)(Event::Degraded(error));
+        }
+    }
+
+    pub(super) fn recover(&self) {
+        let was = {
+            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut health.degraded, false)
+        };
+        if was {
+            let lsn = self.journal.progress().stored;
+            tracing::info!(lsn, "the store answers again");
+            (self.events)(Event::Recovered { lsn });
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Stores that keep silent, refuse some things, or remove what is old: a running session goes on and says what it must.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::disk::memory::MemoryDisk;
+use crate::error::{Code, Result};
+use crate::event::Event;
+use crate::host::{Host, sleep};
+use crate::open::{Settings, Site, open};
+use crate::record::{key, push};
+use crate::remote::memory::{Fate, Memory, Request};
+use crate::remote::{Failure, Meaning, Remote, Store};
+use crate::replicator::Pace;
+use crate::session::Session;
+use crate::watch::Watch;
+
+use super::cluster::{CHECK, Cluster, hold};
+use super::host::SimHost;
+use super::run;
+
+/// How long a request takes that is never answered.
+const FOR_EVER: Duration = Duration::from_secs(100_000);
+
+type Told = Arc<Mutex<Vec<(Instant, Event)>>>;
+
+/// A session of its own on `store`, and what it tells.
+async fn session_on(store: Arc<dyn Store>, refresh: Duration) -> Result<(Session, Told)> {
+    let host: Arc<dyn Host> = SimHost::new(11, Instant::now());
+    let remote = Remote::new(store, Arc::clone(&host));
+    let settings = Cluster::settings_for_tests();
+    let settings = Settings {
+        site: Some(Site { watch: Arc::new(Watch::new(remote.clone())), remote }),
+        pace: Pace { refresh, ..settings.pace },
+        takeover: true,
+        ..settings
+    };
+    let told = Told::default();
+    let listener = Arc::clone(&told);
+    let events = Arc::new(move |event| hold(&listener).push((Instant::now(), event)));
+    let session = open(host, Arc::new(MemoryDisk::default()), settings, None, events).await?;
+    Ok((session, told))
+}
+
+fn set(session: &Session, id: u32) {
+    let mut batch = Vec::new();
+    push(&mut batch, &key("session", &(id % 7).to_string()), Some(&id.to_le_bytes()));
+    session.journal().append(&batch, false).expect("a live session takes it");
+}
+
+#[test]
+fn what_does_not_change_is_stored_again_before_it_grows_old() {
+    const OLD: Duration = Duration::from_secs(60);
+    run(async {
+        for writes in [0, 1, 5] {
+            let store = Memory::default();
+            let stored = Arc::new(Mutex::new(BTreeMap::<String, Instant>::new()));
+            let witness = Arc::clone(&stored);
+            let seen = store.witnessed(Arc::new(move |request, name, _| {
+                if request == Request::Put {
+                    hold(&witness).insert(name.to_owned(), Instant::now());
+                }
+            }));
+            let (session, _) = session_on(Arc::new(seen), OLD).await.expect("opens");
+            for id in 0..writes {
+                set(&session, id);
+                sleep(Duration::from_secs(1)).await;
+            }
+            for _ in 0..100 {
+                sleep(Duration::from_secs(7)).await;
+                // What a rule of the bucket would have removed by now must not be missed.
+                let old = |name: &String| hold(&stored)[name].elapsed() > OLD;
+                let kept: Vec<(String, Bytes)> = store
+                    .objects()
+                    .iter()
+                    .filter(|(name, _)| !old(name))
+                    .map(|(name, bytes)| (name.clone(), bytes.clone()))
+                    .collect();
+                let rest = Memory::default();
+                rest.objects().extend(kept);
+                let (heir, _) = session_on(Arc::new(rest), OLD).await.expect("restores from what is young");
+                assert_eq!(heir.journal().lsn(), session.journal().lsn());
+                heir.close(CHECK).await.expect("closes");
+            }
+            let (bases, all) = {
+                let names = store.objects();
+                (names.keys().filter(|name| name.ends_with(".base")).count(), names.len())
+            };
+            // Two marks, two bases, and what lies between these.
+            assert!(
+                bases <= 2 && all <= 4 + writes as usize,
+                "{bases} bases, {all} objects after {writes} writes"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_store_that_keeps_silent_is_told_of_within_an_interval_and_does_not_hold_up_a_close() {
+    run(async {
+        for urgent in [false, true] {
+            let silent = Arc::new(AtomicBool::new(false));
+            let switch = Arc::clone(&silent);
+            let script = move |_, _: &str| {
+                let time = if switch.load(Ordering::Relaxed) { FOR_EVER } else { Duration::ZERO };
+                (time, Fate::Done)
+            };
+            let store = Memory::default().through(Arc::new(script), 1000);
+            let (session, told) = session_on(Arc::new(store), FOR_EVER).await.expect("opens");
+            set(&session, 1);
+            sleep(Duration::from_secs(2)).await;
+            silent.store(true, Ordering::Relaxed);
+            let since = Instant::now();
+            if urgent {
+                set(&session, 2);
+            }
+            sleep(CHECK * 3).await;
+            let degraded = hold(&told).iter().find(|(_, event)| matches!(event, Event::Degraded(_))).cloned();
+            let (at, _) = degraded.expect("it is told, whether something waits or not");
+            // At the latest the next check shows it, and an interval later it is told.
+            assert!(at - since <= CHECK * 2 + CHECK / 2, "{:?}", at - since);
+            set(&session, 3);
+            let since = Instant::now();
+            let closed = session.close(Duration::from_secs(3)).await;
+            assert_eq!(closed.map_err(|error| error.code), Err(Code::RemoteUnavailable));
+            assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+        }
+    });
+}
+
+/// A store that takes no base but the first.
+struct Picky {
+    memory: Memory,
+    bases: Mutex<usize>,
+}
+
+#[async_trait]
+impl Store for Picky {
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        if name.ends_with(".base") {
+            let mut bases = hold(&self.bases);
+            *bases += 1;
+            if *bases > 1 {
+                return Err(Failure::new(Meaning::Impossible, "too large"));
+            }
+        }
+        self.memory.put(name, bytes).await
+    }
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
+        self.memory.get(name).await
+    }
+    async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        self.memory.list(folder, prefix).await
+    }
+    async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {
+        self.memory.delete(names).await
+    }
+}
+
+#[test]
+fn a_base_that_the_store_can_never_take_is_told_of_and_segments_go_on() {
+    run(async {
+        let memory = Memory::default();
+        let store = Arc::new(Picky { memory: memory.clone(), bases: Mutex::new(0) });
+        let (session, told) = session_on(store, FOR_EVER).await.expect("opens");
+        for id in 0..600 {
+            set(&session, id);
+            session.flush(Duration::from_secs(5)).await.expect("segments go on");
+        }
+        let failed = |(_, event): &(Instant, Event)| matches!(event, Event::Failed(error) if error.code == Code::RemoteRefused);
+        assert_eq!(
+            hold(&told).iter().filter(|event| failed(event)).count(),
+            2,
+            "once for each base that was due"
+        );
+        let (heir, _) = session_on(Arc::new(memory), FOR_EVER).await.expect("the segments are all there");
+        assert_eq!(heir.journal().lsn(), 600);
+    });
+}
