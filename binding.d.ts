@@ -60,3 +60,9 @@ export declare function status(handle: Handle): string
 
 /** Resolves when the batch `lsn` survives a power cut. */
 export declare function synced(handle: Handle, lsn: number): Promise<Outcome>
+
+/** The tenants that have a session in the store that `store` (JSON) names. Resolves to JSON `{ tenants, hidden }`. */
+export declare function tenants(store: string): Promise<Outcome>
+
+/** What went over the wire between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used. */
+export declare function traffic(store: string): string

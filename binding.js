@@ -847,3 +847,5 @@ module.exports.get = nativeBinding.get
 module.exports.open = nativeBinding.open
 module.exports.status = nativeBinding.status
 module.exports.synced = nativeBinding.synced
+module.exports.tenants = nativeBinding.tenants
+module.exports.traffic = nativeBinding.traffic

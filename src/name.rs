@@ -71,6 +71,27 @@ impl TenantName {
         TenantName(format!("_t{tag}"))
     }
 
+    /// The tenant id behind a name found in the claims folder; `None` where it was hidden, or too long to be kept.
+    pub fn reveal(listed: &str) -> Option<String> {
+        let (name, _) = listed.split_once('.')?;
+        let mut id = Vec::with_capacity(name.len());
+        let mut rest = name.as_bytes();
+        while let Some((&byte, tail)) = rest.split_first() {
+            rest = tail;
+            if byte == b'_' {
+                let (digits, tail) = rest.split_at_checked(2)?;
+                let [code] = unhex(std::str::from_utf8(digits).ok()?)?;
+                id.push(code);
+                rest = tail;
+            } else {
+                id.push(byte);
+            }
+        }
+        let id = String::from_utf8(id).ok()?;
+        // Only what this release would call so is a name of ours.
+        (TenantName::visible(&id).ok()?.as_str() == name).then_some(id)
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -238,6 +259,22 @@ mod tests {
         for name in names {
             assert!(name.len() <= MAX_NAME_LEN);
             assert!(name.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_listed_name_gives_back_its_tenant_unless_it_was_hidden() {
+        let claim = ClaimName { claim: Claim { epoch: 1, owner: OwnerId([7; 16]) }, mark: Mark::Live };
+        let listed = |name: &TenantName| claim.object(name).strip_prefix("v1/claims/").map(str::to_owned);
+        for id in ["a", "A", "_61", "a.b", "+49 151 1", "con", "com1", "\u{e4}", "a/b", "..", "x-y"] {
+            assert_eq!(TenantName::reveal(&listed(&tenant(id)).expect("in its folder")).as_deref(), Some(id));
+        }
+        let long = "x".repeat(200);
+        for name in [tenant(&long), TenantName::hidden(TenantTag([3; 16]))] {
+            assert_eq!(TenantName::reveal(&listed(&name).expect("in its folder")), None);
+        }
+        for other in ["", "a", "_6.x", "_zz.x", "A.x", "_ff.x"] {
+            assert_eq!(TenantName::reveal(other), None, "{other}");
         }
     }
 

@@ -4,7 +4,7 @@
 //! time. A session that has ended (fenced, deleted) is closed and opened anew. Handles are numbers, valid in every thread
 //! and environment of the process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,24 +17,15 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
 use crate::host::Host;
 use crate::journal::Life;
+use crate::name::{CLAIMS, TenantName};
 use crate::open::{Settings, Site, open};
-use crate::remote::memory::Memory;
-use crate::remote::{Directory, Remote, Store};
+use crate::remote::{Remote, StoreSpec, Traffic};
 use crate::seal::KeyId;
 use crate::session::Session;
 use crate::watch::Watch;
 
 /// Names one open of a tenant. Never reused.
 pub type Handle = u32;
-
-/// Which store, as configured.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum StoreSpec {
-    /// A directory as the bucket.
-    Directory(PathBuf),
-    /// In the memory of this process, by name: for tests.
-    Memory(String),
-}
 
 /// What one open asks for.
 pub struct Request {
@@ -169,14 +160,36 @@ impl Registry {
         if let Some(site) = sites.get(spec) {
             return Ok(site.clone());
         }
-        let store: Arc<dyn Store> = match spec {
-            StoreSpec::Directory(path) => Arc::new(Directory::open(path)?),
-            StoreSpec::Memory(_) => Arc::new(Memory::default()),
-        };
-        let remote = Remote::new(store, Arc::clone(&self.host));
+        let remote = Remote::connect(spec, Arc::clone(&self.host))?;
         let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
         sites.insert(spec.clone(), site.clone());
         Ok(site)
+    }
+
+    /// The tenants that have a session in a store, by id and in order; and how many more have names that do not tell.
+    pub async fn tenants(&self, spec: &StoreSpec) -> Result<(Vec<String>, usize)> {
+        let site = self.site(spec)?;
+        site.remote.require_fit().await?;
+        let names = site.remote.list(CLAIMS, "").await?;
+        let mut of_tenant = BTreeMap::<&str, (bool, bool)>::new();
+        for name in &names {
+            let Some((tenant, mark)) = name.split_once('.') else { continue };
+            let (live, deleted) = of_tenant.entry(tenant).or_default();
+            // The order of names is the order of claims: what is live after a tombstone is a new life.
+            *deleted = (*deleted && !mark.ends_with(".live")) || mark.ends_with(".deleted");
+            *live |= mark.ends_with(".live");
+        }
+        let alive = of_tenant.iter().filter(|(_, (live, deleted))| *live && !*deleted);
+        let revealed: Vec<Option<String>> =
+            alive.map(|(tenant, _)| TenantName::reveal(&format!("{tenant}."))).collect();
+        let hidden = revealed.iter().filter(|id| id.is_none()).count();
+        Ok((revealed.into_iter().flatten().collect(), hidden))
+    }
+
+    /// What went over the wire between this process and a store.
+    pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<Traffic>> {
+        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        sites.get(spec).map(|site| Arc::clone(&site.remote.traffic))
     }
 
     /// The session behind `handle`.

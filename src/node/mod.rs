@@ -40,8 +40,10 @@ fn engine() -> &'static Engine {
         napi::bindgen_prelude::retain_current_module_for_unload_safety();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            // A thousand sessions that sync at once wait for the disk, not for a thousand threads.
+            .max_blocking_threads(64)
             .thread_name("baileys-hybrid-auth")
-            .enable_time()
+            .enable_all()
             .build()
             .expect("the operating system gives threads");
         let host = Arc::new(RealHost::new(runtime.handle().clone()));
@@ -199,6 +201,22 @@ pub fn destroy(env: &Env, handle: Handle) -> napi::Result<Object<'_>> {
 pub fn status(handle: Handle) -> Result<String, Thrown> {
     let status = engine().registry.session(handle)?.status()?;
     serde_json::to_string(&status).map_err(|error| Error::new(Code::Internal, error).into())
+}
+
+/// The tenants that have a session in the store that `store` (JSON) names. Resolves to JSON `{ tenants, hidden }`.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn tenants(env: &Env, store: String) -> napi::Result<Object<'_>> {
+    promise(env, async move {
+        let (tenants, hidden) = engine().registry.tenants(&options::store(&store)?).await?;
+        Ok(json!({ "tenants": tenants, "hidden": hidden }).to_string())
+    })
+}
+
+/// What went over the wire between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used.
+#[napi(catch_unwind)]
+pub fn traffic(store: String) -> Result<String, Thrown> {
+    let traffic = engine().registry.traffic(&options::store(&store)?);
+    serde_json::to_string(&traffic.as_deref()).map_err(|error| Error::new(Code::Internal, error).into())
 }
 
 /// The directory of a tenant's local log under `directory`.

@@ -11,7 +11,8 @@ use crate::event::EventSink;
 use crate::name::TenantName;
 use crate::open::Settings;
 use crate::plan::Allowed;
-use crate::registry::{Request, StoreSpec};
+use crate::registry::Request;
+use crate::remote::StoreSpec;
 use crate::replicator::Pace;
 use crate::seal::Ring;
 
@@ -23,9 +24,11 @@ const DEBOUNCE: Duration = Duration::from_millis(20);
 struct Options {
     tenant_id: String,
     directory: String,
-    store: Option<Store>,
+    store: Option<StoreSpec>,
     flush_interval_ms: u64,
     ownership_check_interval_ms: u64,
+    #[serde(default = "week")]
+    refresh_interval_ms: u64,
     handover_timeout_ms: Option<u64>,
     takeover: bool,
     strict_lease: bool,
@@ -36,11 +39,14 @@ struct Options {
     seed_from_disk: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
-enum Store {
-    Directory { path: String },
-    Memory { name: String },
+const fn week() -> u64 {
+    7 * 24 * 3600 * 1000
+}
+
+/// Which store, of options that say nothing else.
+pub fn store(json: &str) -> Result<StoreSpec> {
+    // What cannot be read is not repeated: it holds credentials.
+    serde_json::from_str(json).map_err(|_| Error::new(Code::InvalidOption, "the store is not well formed"))
 }
 
 /// The directory of a tenant's local log under `directory`.
@@ -62,6 +68,7 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
             flush_interval: millis(options.flush_interval_ms),
             debounce: DEBOUNCE.min(millis(options.flush_interval_ms)),
             check_interval: millis(options.ownership_check_interval_ms.max(10)),
+            refresh: millis(options.refresh_interval_ms.max(100)),
         },
         handover: options.handover_timeout_ms.map(millis),
         takeover: options.takeover,
@@ -71,9 +78,5 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         accept_plain: options.accept_unencrypted,
         allowed: Allowed { fresh: options.fresh, seed_from_disk: options.seed_from_disk },
     };
-    let store = options.store.map(|store| match store {
-        Store::Directory { path } => StoreSpec::Directory(path.into()),
-        Store::Memory { name } => StoreSpec::Memory(name),
-    });
-    Ok(Request { settings, store, seed, listener })
+    Ok(Request { settings, store: options.store, seed, listener })
 }
