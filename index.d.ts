@@ -16,8 +16,10 @@ export type HybridAuthErrorCode =
   | 'FENCED'
   /** Ownership could not be confirmed in time (only with `onLeaseLost: 'stop'`): close the socket, open again. */
   | 'LEASE_LOST'
-  /** The store cannot be reached or refuses: nothing was decided, try again later. */
+  /** The store cannot be reached: nothing was decided, try again later. */
   | 'REMOTE_UNAVAILABLE'
+  /** The store answers and refuses: mend the key, the right, the bucket or the limit that the message names. */
+  | 'REMOTE_REFUSED'
   /** A hole, a missing object or a wrong digest in the store: see the runbook. Nothing is ever reset by itself. */
   | 'REMOTE_CORRUPT'
   /** Damage in the local log, or in a folder to import. */
@@ -43,6 +45,91 @@ export class HybridAuthError extends Error {
   readonly code: HybridAuthErrorCode
 }
 
+/** A directory as the bucket: a mounted volume or network share that outlives the machine. As a URL: `file:///path`. */
+export interface DirectoryStore {
+  kind: 'directory'
+  path: string
+}
+
+/** For tests: gone with the process. As a URL: `memory://name`. */
+export interface MemoryStore {
+  kind: 'memory'
+  name: string
+}
+
+/**
+ * A bucket behind the S3 protocol: AWS, Cloudflare R2, MinIO, Ceph, Garage, SeaweedFS, Backblaze B2 and their kin. As a URL:
+ * `s3://bucket/prefix?endpoint=…&region=…&pathStyle=…&instanceMetadata=…`, never with credentials in it.
+ *
+ * Credentials come from the first of these that is there; half of one is refused: `accessKeyId` and `secretAccessKey`;
+ * `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` (and `AWS_SESSION_TOKEN`); for an endpoint of R2 `R2_ACCESS_KEY_ID` and
+ * `R2_SECRET_ACCESS_KEY`; `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN` (`AWS_ROLE_SESSION_NAME`, `AWS_ENDPOINT_URL_STS`);
+ * `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, or `AWS_CONTAINER_CREDENTIALS_FULL_URI` and
+ * `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`; the keys in the profile `AWS_PROFILE`, or in the default one, of
+ * `~/.aws/credentials` and `~/.aws/config` (`AWS_SHARED_CREDENTIALS_FILE`, `AWS_CONFIG_FILE`); the machine, if
+ * `instanceMetadata` allows it. A profile that needs SSO, a role or a program is refused: `aws configure export-credentials`.
+ */
+export interface S3Store {
+  kind: 's3'
+  bucket: string
+  /** A folder in the bucket, such as `a/b`. @default the bucket itself */
+  prefix?: string
+  /** Variables: `AWS_REGION`, `AWS_DEFAULT_REGION`. @default 'us-east-1', or 'auto' for R2, which the variables do not concern */
+  region?: string
+  /** The address of the server. Variables: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`. @default that of AWS */
+  endpoint?: string
+  /** Whether the bucket stands in the path, not in the host name. @default true with an endpoint or a dot in `bucket`, else false */
+  pathStyle?: boolean
+  accessKeyId?: string
+  secretAccessKey?: string
+  sessionToken?: string
+  /** Whether credentials may be asked of the instance this runs on, after all else. @default false */
+  instanceMetadata?: boolean
+}
+
+/**
+ * A bucket of Supabase Storage, over its own REST API. As a URL: `supabase://bucket/prefix`; address and key are then those of
+ * `SUPABASE_URL` and `SUPABASE_SERVICE_KEY` or `SUPABASE_SERVICE_ROLE_KEY`. One is never mixed with the other's.
+ */
+export interface SupabaseStore {
+  kind: 'supabase'
+  /** The address of the project, such as `https://ref.supabase.co`. @default the variable, if `key` is left out too */
+  url?: string
+  /** The secret key (`sb_secret_…`) or the `service_role` key of the project. @default the variable, if `url` is left out too */
+  key?: string
+  bucket: string
+  /** A folder in the bucket, such as `a/b`. @default the bucket itself */
+  prefix?: string
+  /** Take a public key (publishable, or `anon`), and leave it to the policies of row level security what it may do. @default false */
+  allowAnonKey?: boolean
+}
+
+/**
+ * A bucket of Google Cloud Storage. As a URL: `gs://bucket/prefix?instanceMetadata=…&endpoint=…`.
+ *
+ * Credentials come from the first of these that is there: `credentials` or `credentialsFile`; `GOOGLE_APPLICATION_CREDENTIALS`,
+ * the path of a file; `GOOGLE_CREDENTIALS`, JSON text; the machine, if `instanceMetadata` allows it.
+ */
+export interface GcsStore {
+  kind: 'gcs'
+  bucket: string
+  /** A folder in the bucket, such as `a/b`. @default the bucket itself */
+  prefix?: string
+  /** The key of a service account, as an object or as JSON text. */
+  credentials?: string | object
+  /** The path of a file with the key of a service account, or the credentials of a user. */
+  credentialsFile?: string
+  /** The address of an emulator or a private endpoint. @default that of Google */
+  endpoint?: string
+  /** Whether credentials may be asked of the instance this runs on, after all else. @default false */
+  instanceMetadata?: boolean
+  /** Send no credentials: for emulators, and only with an `endpoint`. @default false */
+  anonymous?: boolean
+}
+
+/** A store as an object. Fields that are not known are refused, and so are credentials in a URL. */
+export type HybridAuthStore = S3Store | SupabaseStore | GcsStore | DirectoryStore | MemoryStore
+
 /** How sessions are kept. Every option has a safe default; durations are in milliseconds. */
 export interface HybridAuthOptions {
   /**
@@ -51,10 +138,13 @@ export interface HybridAuthOptions {
    */
   directory?: string
   /**
-   * The bucket: `file:///path` for a directory as the bucket, `memory://name` for tests. Without it sessions are local only.
-   * Variable: `SESSION_BACKUP_STORE`.
+   * The bucket, as a URL (`s3://bucket`, `supabase://bucket`, `gs://bucket`, `file:///path` for a directory, `memory://name` for
+   * tests) or as an object. `null`: none, whatever the variables say. Without it: the URL in `SESSION_BACKUP_STORE`, or the store
+   * that `SUPABASE_URL` and `SUPABASE_SERVICE_KEY`, or `R2_ACCOUNT_ID` or `R2_ENDPOINT` with `R2_ACCESS_KEY_ID`,
+   * `R2_SECRET_ACCESS_KEY` and `R2_BUCKET_NAME` make, unless `SESSION_BACKUP_ENABLED` is `false`; half of one, or both, are
+   * refused. Without any of these sessions are local only.
    */
-  store?: string | URL
+  store?: string | URL | HybridAuthStore | null
   /** `hybrid` replicates to `store`, `local` does not. Variable: `SESSION_STORAGE_TYPE`. @default 'hybrid' with a store, else 'local' */
   mode?: 'local' | 'hybrid'
   /**
@@ -66,7 +156,8 @@ export interface HybridAuthOptions {
   encryption?: 'on' | 'off'
   /**
    * Least time between two uploads of a session. Each one is one PUT and a share of one LIST. Pairing, pre-keys and changes of
-   * identity do not wait for it. Variable: `SESSION_BACKUP_INTERVAL_MS`. @default 1000
+   * identity do not wait for it. Variables: `SESSION_BACKUP_INTERVAL_MS`, and `SESSION_BACKUP_INTERVAL`, milliseconds too and 1000
+   * at least. @default 1000
    */
   flushIntervalMs?: number
   /**
@@ -82,6 +173,11 @@ export interface HybridAuthOptions {
   ownershipCheckIntervalMs?: number
   /** How long to wait for a predecessor that did not release. @default twice its check interval and a margin */
   handoverTimeoutMs?: number
+  /**
+   * When what has not changed is stored again, each session at a moment of its own in the last tenth: a rule of the bucket that
+   * removes what is old must not take the only copy. Three PUTs and a GET per session each time. @default 604800000 (7 days)
+   */
+  refreshIntervalMs?: number
   /** How long `close()` tries to reach the store. What it could not send stays in the local log. @default 10000 */
   closeTimeoutMs?: number
   /** How long `flush()` waits. @default 30000 */
@@ -100,6 +196,15 @@ export interface HybridAuthOptions {
   seedFromDisk?: boolean
   /** Read objects that were stored unencrypted although keys are configured; for switching encryption on. @default false */
   acceptUnencrypted?: boolean
+  /** Take a bucket that everybody can read; its contents are still sealed, unless `encryption` is off. @default false */
+  allowPublicBucket?: boolean
+  /** Requests under way at once, of all tenants of a store in this process together; 1 to 1024. More costs sockets. @default 64 */
+  maxConcurrentRequests?: number
+  /**
+   * Authorities to trust beside those of the system, as PEM text or the path of a PEM file: for a server or proxy with a
+   * certificate of its own. Variables: `AWS_CA_BUNDLE` (for S3), `NODE_EXTRA_CA_CERTS`. @default none
+   */
+  caCertificate?: string
   /** Makes the credentials of a new session. @default the one of the installed Baileys */
   initAuthCreds?: () => any
   /** Encodes and revives unusual values. @default the one of the installed Baileys */
@@ -224,6 +329,31 @@ export function exportMultiFile(
   options?: HybridAuthOptions & { overwrite?: boolean }
 ): Promise<ExportReport>
 
+/** How a fleet is restored. */
+export interface RestoreAllOptions {
+  /** Which tenants. @default all that the store has */
+  tenantIds?: Iterable<string>
+  /** How many are opened at once. @default 16 */
+  concurrency?: number
+  /** Told after each one; `error` is `null` for one that is open. */
+  onProgress?: (progress: { tenantId: string; error: HybridAuthError | null; done: number; total: number }) => void
+}
+
+/** What went over the wire, counted since the process began. */
+export interface StoreTraffic {
+  puts: number
+  gets: number
+  /** One for each page of a listing. */
+  lists: number
+  /** Objects removed. */
+  deletes: number
+  /** Bytes of objects. */
+  sent: number
+  received: number
+  /** Requests that failed, each try counted. */
+  failures: number
+}
+
 /** The fleet: the same options for many tenants. */
 export class HybridAuth {
   constructor(options?: HybridAuthOptions)
@@ -235,6 +365,18 @@ export class HybridAuth {
   list(): string[]
   /** The status of every open tenant, by tenant id. */
   status(): Record<string, SessionStatus>
+  /**
+   * Ids of the tenants that have a session in the store, deleted ones left out, in the order of their names there. Rejects with
+   * `INVALID_OPTION` where there is no store, or where it does not tell all ids (`hideTenantIds`, ids that are too long for a name).
+   */
+  tenants(): Promise<string[]>
+  /**
+   * Opens every tenant of the store, or those in `tenantIds`, `concurrency` at a time: for a machine that starts. Resolves when
+   * each was opened or failed; one that fails does not stop the others.
+   */
+  restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
+  /** Requests and bytes between this process and the store so far, of all its tenants; `null` before the first. */
+  traffic(): StoreTraffic | null
   /** Deletes a tenant's session, opening it first if need be. */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>

@@ -5,8 +5,14 @@
 // Invariant: it only keeps books. Each session is what `useHybridAuthState` gives; sharing one between several opens of a
 // tenant is the core's business.
 
-const { HybridAuthError } = require('./errors.js')
+const { HybridAuthError, settle } = require('./errors.js')
+const { call } = require('./keys.js')
+const { loadBinding } = require('./native.js')
+const { resolveOptions } = require('./options.js')
 const { openSession } = require('./session.js')
+
+/** How many sessions are opened at once: enough to hide the round trips, too few to hold up what runs already. */
+const CONCURRENCY = 16
 
 class HybridAuth {
   #options
@@ -44,6 +50,47 @@ class HybridAuth {
   /** tenant id -> status. */
   status() {
     return Object.fromEntries(this.list().map((tenantId) => [tenantId, this.get(tenantId).status()]))
+  }
+
+  /** What the core calls the store of this fleet. */
+  #store() {
+    const { store } = resolveOptions('any', this.#options).native
+    if (store === null) throw new HybridAuthError('INVALID_OPTION', 'this fleet has no `store`, so there is nothing to look up in one')
+    return JSON.stringify(store)
+  }
+
+  /** Ids of the tenants that have a session in the store, in order. */
+  async tenants() {
+    const { tenants, hidden } = JSON.parse(settle(await loadBinding().tenants(this.#store())))
+    if (hidden > 0) {
+      const reason = `the store does not tell the ids of ${hidden} tenants, which are hidden or too long`
+      throw new HybridAuthError('INVALID_OPTION', `${reason}; keep a list of them and pass it as \`tenantIds\``)
+    }
+    return tenants
+  }
+
+  /** Requests and bytes between this process and the store so far; null before the first. */
+  traffic() {
+    return JSON.parse(call(loadBinding().traffic, this.#store()))
+  }
+
+  /** Opens every tenant of the store, or those named, a few at a time. */
+  async restoreAll({ tenantIds, concurrency = CONCURRENCY, onProgress } = {}) {
+    if (!Number.isSafeInteger(concurrency) || concurrency < 1) throw new HybridAuthError('INVALID_OPTION', '`concurrency` must be a whole number from 1')
+    const all = [...(tenantIds ?? (await this.tenants()))]
+    const waiting = all.values()
+    const opened = []
+    const failed = []
+    const work = async () => {
+      for (const tenantId of waiting) {
+        const error = await this.open(tenantId, { onMissing: 'error' }).then(() => null, (error) => error)
+        if (error === null) opened.push(tenantId)
+        else failed.push({ tenantId, error })
+        onProgress?.({ tenantId, error, done: opened.length + failed.length, total: all.length })
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(concurrency, all.length) }, work))
+    return { opened, failed }
   }
 
   async delete(tenantId) {

@@ -7,20 +7,18 @@
 // says `encryption: 'off'` out loud. Secrets never appear in a message.
 
 const { resolve } = require('node:path')
-const { fileURLToPath } = require('node:url')
-const { HybridAuthError } = require('./errors.js')
+const { certificates, choice, first, flag, integer, refuse, variable } = require('./checks.js')
+const { findStore } = require('./services.js')
+const { completeStore } = require('./store.js')
 
-const refuse = (message) => {
-  throw new HybridAuthError('INVALID_OPTION', message)
-}
-
-/** Option -> variables that may hold it, first one wins. */
+/** Option -> variables that may hold it, first one wins; `lib/services.js` and the kinds of stores know some more. */
 const VARIABLES = {
   directory: ['WHATSAPP_SESSION_PATH', 'SESSION_STORAGE_PATH'],
   store: ['SESSION_BACKUP_STORE'],
   mode: ['SESSION_STORAGE_TYPE'],
   encryptionKeys: ['SESSION_ENCRYPTION_KEY'],
-  flushIntervalMs: ['SESSION_BACKUP_INTERVAL_MS']
+  flushIntervalMs: ['SESSION_BACKUP_INTERVAL_MS', 'SESSION_BACKUP_INTERVAL'],
+  caCertificate: ['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS']
 }
 
 const KNOWN = new Set([
@@ -29,6 +27,7 @@ const KNOWN = new Set([
   'localDurability',
   'ownershipCheckIntervalMs',
   'handoverTimeoutMs',
+  'refreshIntervalMs',
   'closeTimeoutMs',
   'flushTimeoutMs',
   'onMissing',
@@ -38,6 +37,8 @@ const KNOWN = new Set([
   'takeover',
   'seedFromDisk',
   'acceptUnencrypted',
+  'allowPublicBucket',
+  'maxConcurrentRequests',
   'initAuthCreds',
   'BufferJSON',
   'baileys',
@@ -46,32 +47,17 @@ const KNOWN = new Set([
 
 /** The value of `name` and where it came from, for messages. */
 function lookUp(options, env, name) {
-  if (options[name] !== undefined) return { value: options[name], from: `\`${name}\`` }
-  for (const variable of VARIABLES[name] ?? []) {
-    if (env[variable] !== undefined && env[variable] !== '') return { value: env[variable], from: variable }
-  }
-  return { value: undefined, from: `\`${name}\`` }
+  const own = { value: options[name], from: `\`${name}\`` }
+  const named = variable(env, ...(VARIABLES[name] ?? []))
+  return named.value === undefined ? own : first(own, named)
 }
 
-function integer({ value, from }, fallback, least, most) {
-  if (value === undefined) return fallback
-  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
-  if (!Number.isSafeInteger(number) || number < least || number > most) {
-    refuse(`${from} must be a whole number of milliseconds from ${least} to ${most}`)
-  }
-  return number
-}
-
-function choice({ value, from }, fallback, allowed) {
-  if (value === undefined) return fallback
-  if (!allowed.includes(value)) refuse(`${from} must be one of: ${allowed.join(', ')}`)
-  return value
-}
-
-function flag({ value, from }) {
-  if (value === undefined) return false
-  if (typeof value !== 'boolean') refuse(`${from} must be true or false`)
-  return value
+/** Existing services give SESSION_BACKUP_INTERVAL in milliseconds too. Some take 0 for "never", and seconds are a likely slip. */
+function flushInterval(place, mode) {
+  if (place.from !== 'SESSION_BACKUP_INTERVAL') return integer(place, 1000, 0, 3_600_000)
+  if (mode === 'local') return 1000
+  const hint = ' of milliseconds (less by SESSION_BACKUP_INTERVAL_MS, no store at all by SESSION_BACKUP_ENABLED=false)'
+  return integer(place, 1000, 1000, 3_600_000, hint)
 }
 
 /** 32-byte keys laid end to end, the primary first. */
@@ -88,23 +74,25 @@ function keyRing({ value, from }) {
   return Buffer.concat(keys)
 }
 
-/** What the core calls the store that `value` names. */
-function storeSpec({ value, from }) {
-  if (value === undefined || value === null) return null
-  if (typeof value !== 'string' && !(value instanceof URL)) refuse(`${from} must be a URL, such as file:///var/lib/bucket`)
-  let url
-  try {
-    url = new URL(value)
-  } catch {
-    refuse(`${from} is not a URL; a directory as the bucket is written file:///path`)
+/** Logger -> what it was warned of: once is enough, whatever the number of tenants. */
+const warned = new WeakMap()
+
+function warnOnce(logger, message) {
+  if (logger === undefined) return
+  const said = warned.get(logger) ?? new Set()
+  warned.set(logger, said)
+  if (!said.has(message)) logger.warn({}, message)
+  said.add(message)
+}
+
+/** What all stores behind HTTP are told: `http(variables)`, with those that name authorities for this kind alone. */
+function httpSpec(look, options, env) {
+  const own = certificates({ value: options.caCertificate, from: '`caCertificate`' })
+  const rest = {
+    allowPublic: flag(look('allowPublicBucket')),
+    maxConcurrentRequests: integer(look('maxConcurrentRequests'), 64, 1, 1024, '')
   }
-  if (url.protocol === 'memory:') return { kind: 'memory', name: url.hostname + url.pathname }
-  if (url.protocol !== 'file:') refuse(`${from}: this release knows file: and memory: stores, not ${url.protocol}`)
-  try {
-    return { kind: 'directory', path: resolve(fileURLToPath(url)) }
-  } catch {
-    return refuse(`${from} is not a file URL of this machine; write file:///path with three slashes`)
-  }
+  return (variables) => ({ ca: own ?? certificates(variable(env, ...variables, 'NODE_EXTRA_CA_CERTS')), ...rest })
 }
 
 function checkTenant(tenantId) {
@@ -123,17 +111,24 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
   if (directory.value !== undefined && (typeof directory.value !== 'string' || directory.value === '')) {
     refuse(`${directory.from} must be the path of a directory`)
   }
-  const store = storeSpec(look('store'))
-  const mode = choice(look('mode'), store === null ? 'local' : 'hybrid', ['local', 'hybrid'])
-  if (mode === 'hybrid' && store === null) refuse('`mode: \'hybrid\'` needs a `store`')
+  const asked = look('mode')
+  const wanted = choice(asked, undefined, ['local', 'hybrid'], '; which store it is stands in `store` or SESSION_BACKUP_STORE')
+  const described = findStore(options.store, env, wanted)
+  const mode = wanted ?? (described === null ? 'local' : 'hybrid')
+  if (mode === 'hybrid' && described === null) {
+    refuse(`${asked.from} is hybrid and needs a \`store\`: name one there or by SESSION_BACKUP_STORE, and do not forbid it by SESSION_BACKUP_ENABLED`)
+  }
   const keys = keyRing(look('encryptionKeys'))
   const encryption = choice(look('encryption'), 'on', ['on', 'off'])
   if (encryption === 'off' && keys.length > 0) refuse("`encryption: 'off'` and `encryptionKeys` contradict each other")
   if (mode === 'hybrid' && keys.length === 0 && encryption === 'on') {
-    refuse("a store needs `encryptionKeys` (64 hex digits); to store sessions in the clear say `encryption: 'off'`")
+    refuse(`the store of ${described.from} needs \`encryptionKeys\` (64 hex digits); to store sessions in the clear say \`encryption: 'off'\``)
   }
   const logger = options.logger
   if (logger !== undefined && typeof logger?.warn !== 'function') refuse('`logger` must have the methods of a pino logger')
+  const http = httpSpec(look, options, env)
+  const warn = (message) => warnOnce(logger, message)
+  const store = mode === 'local' ? null : completeStore(described, { env, http, warn })
   const handover = look('handoverTimeoutMs')
   const root = resolve(directory.value ?? 'whatsapp-sessions')
 
@@ -147,9 +142,10 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
     native: {
       tenantId: checkTenant(tenantId),
       directory: root,
-      store: mode === 'local' ? null : store,
-      flushIntervalMs: integer(look('flushIntervalMs'), 1000, 0, 3_600_000),
+      store,
+      flushIntervalMs: flushInterval(look('flushIntervalMs'), mode),
       ownershipCheckIntervalMs: integer(look('ownershipCheckIntervalMs'), 5000, 50, 600_000),
+      refreshIntervalMs: integer(look('refreshIntervalMs'), 7 * 86_400_000, 1000, 365 * 86_400_000),
       handoverTimeoutMs: handover.value === undefined ? null : integer(handover, 0, 0, 3_600_000),
       takeover: flag(look('takeover')),
       strictLease: choice(look('onLeaseLost'), 'continue', ['continue', 'stop']) === 'stop',

@@ -17,7 +17,7 @@ const shortKey = KEY.slice(2)
 /** option -> wrong values; the message must name the option. */
 const wrongValues = {
   directory: ['', 7, null, {}, ['/tmp']],
-  store: ['', 'not a url', '/var/lib/bucket', 7, {}, 'ftp://host/path', `https://${KEY}@host/bucket`, 'file://host/share', 'file:///a%2Fb'],
+  store: ['', 'not a url', '/var/lib/bucket', 7, {}, 'ftp://host/path', `https://${KEY}@host/bucket`, 'file://host/share', 'file:///a%2Fb', 's3://', `s3://${KEY}@bucket`, { kind: 'ftp' }, { kind: 'directory' }],
   mode: ['', 'cloud', 'HYBRID', 7, true, null],
   encryptionKeys: ['', 'short', shortKey, `${KEY}00`, `${shortKey}zz`, 7, {}, null, [], [KEY, 'short'], [KEY, KEY], [KEY, KEY.toUpperCase()], new Uint8Array(31), Buffer.alloc(33), [[KEY]], [Buffer.alloc(16)]],
   encryption: ['', 'aes', true, false, null, 0],
@@ -34,6 +34,9 @@ const wrongValues = {
   takeover: ['yes', 1, null],
   seedFromDisk: ['yes', 1, null],
   acceptUnencrypted: ['yes', 1, null],
+  allowPublicBucket: ['true', 1, null],
+  maxConcurrentRequests: [0, -1, 1025, 1.5, 'many', null, '', true],
+  caCertificate: ['', 7, null, {}, ['x'], '/nowhere/at/all.pem', 'a\nb', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'],
   initAuthCreds: ['x', {}, 7],
   BufferJSON: [{}, { replacer() {} }, 'x', 7],
   logger: ['x', {}, { info() {} }, 7, null, console.log]

@@ -27,7 +27,6 @@ struct Options {
     store: Option<StoreSpec>,
     flush_interval_ms: u64,
     ownership_check_interval_ms: u64,
-    #[serde(default = "week")]
     refresh_interval_ms: u64,
     handover_timeout_ms: Option<u64>,
     takeover: bool,
@@ -37,10 +36,6 @@ struct Options {
     accept_unencrypted: bool,
     fresh: bool,
     seed_from_disk: bool,
-}
-
-const fn week() -> u64 {
-    7 * 24 * 3600 * 1000
 }
 
 /// Which store, of options that say nothing else.

@@ -1,0 +1,169 @@
+'use strict'
+
+// Checks that options and store specs share, and the words in which a value is refused.
+//
+// Invariant: a message names the option or variable that holds the value, and never repeats the value: it may be a secret, or
+// hold one. What a value is found in (`from`) is always the name of a place.
+
+const { X509Certificate } = require('node:crypto')
+const { readFileSync } = require('node:fs')
+const { resolve } = require('node:path')
+const { HybridAuthError } = require('./errors.js')
+
+const refuse = (message) => {
+  throw new HybridAuthError('INVALID_OPTION', message)
+}
+
+/** The first of these variables that is set; one that is set to nothing is not. */
+function variable(env, ...names) {
+  const name = names.find((name) => env[name] !== undefined && env[name] !== '')
+  return { value: name === undefined ? undefined : env[name], from: name ?? names[0] }
+}
+
+/** The first of these that holds a value, else the last. */
+const first = (...places) => places.find(({ value }) => value !== undefined) ?? places.at(-1)
+
+/** A name that somebody wrote, if it looks like a name: what stands in its place by mistake may be a secret. */
+const quoted = (name) => (/^[a-z][A-Za-z_-]{0,23}\d?$/.test(name) ? `\`${name}\`` : 'a name that is not repeated here')
+
+const allOf = (names) => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`)
+
+/** For what goes together and of which only a part is there. */
+function refuseHalf(set, missing, remedy = '') {
+  const are = (names) => `${allOf(names)} ${names.length > 1 ? 'are' : 'is'}`
+  refuse(`${are(set)} given, and ${are(missing)} not${remedy}`)
+}
+
+function integer({ value, from }, fallback, least, most, unit = ' of milliseconds') {
+  if (value === undefined) return fallback
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+  if (!Number.isSafeInteger(number) || number < least || number > most) {
+    refuse(`${from} must be a whole number${unit} from ${least} to ${most}`)
+  }
+  return number
+}
+
+function choice({ value, from }, fallback, allowed, hint = '') {
+  if (value === undefined) return fallback
+  if (!allowed.includes(value)) refuse(`${from} must be one of: ${allowed.join(', ')}${hint}`)
+  return value
+}
+
+function flag({ value, from }) {
+  if (value === undefined) return false
+  if (typeof value !== 'boolean') refuse(`${from} must be true or false`)
+  return value
+}
+
+/** Text on one line, without the blanks around it that copying leaves behind. */
+function line({ value, from }) {
+  const text = typeof value === 'string' ? value.trim() : ''
+  if (text === '') refuse(`${from} must be a non-empty text`)
+  if (/\p{Cc}/u.test(text) || !text.isWellFormed()) refuse(`${from} must be one line, without control characters`)
+  return text
+}
+
+/** The same for what is sent in a header. */
+function token(given) {
+  const text = line(given)
+  if (!/^[\x21-\x7e]+$/.test(text)) refuse(`${given.from} holds a blank or a letter that no such key has`)
+  return text
+}
+
+/** A name that stands between two slashes of an address. */
+function segment(name, from) {
+  if (name === '') refuse(`${from} is empty`)
+  if (name === '.' || name === '..') refuse(`${from} must not be . or ..`)
+  if (/[/\\\p{Cc}]/u.test(name) || !name.isWellFormed()) refuse(`${from} must not hold slashes or control characters`)
+  return name
+}
+
+function bucketName({ value, from }) {
+  if (typeof value !== 'string') refuse(`${from} must be the name of a bucket`)
+  return segment(value, from)
+}
+
+/** A folder in a bucket, without slashes at its ends; '' for the bucket itself. */
+function folderName({ value = '', from }, alphabet = /^[^]*$/) {
+  if (typeof value !== 'string') refuse(`${from} must be a folder in the bucket, such as a/b`)
+  const folder = value.replace(/^\//, '').replace(/\/$/, '')
+  if (folder === '' && value.length < 2) return ''
+  for (const name of folder.split('/')) segment(name, `a folder in ${from}`)
+  if (!alphabet.test(folder)) refuse(`${from} holds a letter that this store does not allow in names`)
+  return folder
+}
+
+const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/
+
+/** An http or https address, `{ text, host, isOpen }` without slashes at its end; null without a value. */
+function address({ value, from }, { secretsBelong }) {
+  if (value === undefined) return null
+  let url
+  try {
+    url = new URL(line({ value, from }))
+  } catch {
+    refuse(`${from} must be an address such as https://host`)
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') refuse(`${from} must begin with https:// or http://`)
+  if (url.username !== '' || url.password !== '') refuse(`${from} must not hold credentials: ${secretsBelong}`)
+  if (/[?#]/.test(url.href)) refuse(`${from} must be an address without ? and #`)
+  return {
+    text: url.origin + url.pathname.replace(/\/+$/, ''),
+    path: url.pathname.replace(/\/+$/, ''),
+    origin: url.origin,
+    host: url.hostname,
+    /** Whether what is sent there can be read on the way. */
+    isOpen: url.protocol === 'http:' && !LOOPBACK.test(url.hostname)
+  }
+}
+
+/** The text of a file; null for one that is not there, if that is allowed. */
+function fileText({ value, from }, { path = resolve(line({ value, from })), mayBeAbsent = false } = {}) {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (mayBeAbsent && ['ENOENT', 'ENOTDIR'].includes(error.code)) return null
+    return refuse(`the file of ${from} cannot be read (${error.code})`)
+  }
+}
+
+/** What was looked at last: a bundle of authorities is large, and the same for all tenants. */
+let lastBundle = { text: null, certificates: null }
+
+/** The certificates in PEM text, or in the file of that name; nothing else that may be in it. */
+function certificates({ value, from }) {
+  if (value === undefined) return null
+  const isText = typeof value === 'string' && value.includes('-----BEGIN ')
+  const text = isText ? value : fileText({ value, from })
+  if (text === lastBundle.text) return lastBundle.certificates
+  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
+  if (found === null) refuse(`${from} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)`)
+  for (const pem of found) {
+    try {
+      new X509Certificate(pem)
+    } catch {
+      refuse(`${from} holds a certificate that cannot be read`)
+    }
+  }
+  lastBundle = { text, certificates: `${found.join('\n')}\n` }
+  return lastBundle.certificates
+}
+
+module.exports = {
+  refuse,
+  variable,
+  first,
+  quoted,
+  allOf,
+  refuseHalf,
+  integer,
+  choice,
+  flag,
+  line,
+  token,
+  bucketName,
+  folderName,
+  address,
+  fileText,
+  certificates
+}

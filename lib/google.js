@@ -1,0 +1,87 @@
+'use strict'
+
+// Credentials for Google Cloud Storage, from the option, a file or the variables.
+//
+// Invariants: what the core cannot use is refused here, with what to use in its place; nothing of a key is repeated, not even
+// by the parser that could not read it. The metadata server is asked only when the caller says so.
+
+const { resolve } = require('node:path')
+const { fileText, flag, line, refuse, variable } = require('./checks.js')
+
+/** Type of credentials -> what it must hold. */
+const TYPES = {
+  service_account: ['client_email', 'private_key', 'private_key_id'],
+  authorized_user: ['client_id', 'client_secret', 'refresh_token']
+}
+
+const NOTHING = { credentials: null, credentialsFile: null, instanceMetadata: false, anonymous: false }
+
+/** The credentials in a JSON text, checked. A key that stands where it is given need not name its type. */
+function parsed(text, from, { isFile }) {
+  let found
+  try {
+    found = JSON.parse(text)
+  } catch {
+    refuse(`${from} is not JSON${isFile ? '' : '; the path of a file goes into `credentialsFile` or GOOGLE_APPLICATION_CREDENTIALS'}`)
+  }
+  if (found === null || typeof found !== 'object' || Array.isArray(found)) refuse(`${from} must be a JSON object`)
+  const type = found.type ?? (isFile ? undefined : 'service_account')
+  if (typeof type !== 'string' || !Object.hasOwn(TYPES, type)) {
+    refuse(
+      `${from} must be the key of a service account${isFile ? ", or a user's, with its `type`" : ''}; in place of a federated identity ` +
+        '(external_account) say `instanceMetadata: true` where the platform offers it'
+    )
+  }
+  const missing = TYPES[type].filter((name) => typeof found[name] !== 'string' || found[name] === '')
+  if (missing.length > 0) refuse(`${from} has no ${missing.join(', no ')}`)
+  if (type !== 'service_account' && !isFile) {
+    refuse(`${from} is a user's and must be in a file: \`credentialsFile\` or GOOGLE_APPLICATION_CREDENTIALS`)
+  }
+}
+
+function fromText({ value, from }) {
+  let text = value
+  if (value !== null && typeof value === 'object') {
+    try {
+      text = JSON.stringify(value)
+    } catch {
+      refuse(`${from} cannot be written as JSON`)
+    }
+  }
+  if (typeof text !== 'string') refuse(`${from} must be the key of a service account, as an object or JSON text`)
+  parsed(text, from, { isFile: false })
+  return { ...NOTHING, credentials: text }
+}
+
+function fromFile(place) {
+  parsed(fileText(place), `the file of ${place.from}`, { isFile: true })
+  return { ...NOTHING, credentialsFile: resolve(line(place)) }
+}
+
+/**
+ * What the core is told about credentials.
+ * @param look finds a field of the store
+ */
+function googleCredentials(look, env, { from, hasEndpoint }) {
+  const isSet = ({ value }) => value !== undefined
+  const [text, file] = [look('credentials'), look('credentialsFile')]
+  const instanceMetadata = flag(look('instanceMetadata'))
+  if (flag(look('anonymous'))) {
+    if (!hasEndpoint) refuse('`store.anonymous` is for emulators, and needs an `endpoint`')
+    if (isSet(text) || isSet(file) || instanceMetadata) refuse('`store.anonymous` and credentials contradict each other')
+    return { ...NOTHING, anonymous: true }
+  }
+  if (isSet(text) && isSet(file)) refuse(`${text.from} and ${file.from} are both given: which is it?`)
+  if (isSet(text)) return fromText(text)
+  if (isSet(file)) return fromFile(file)
+  const [named, written] = [variable(env, 'GOOGLE_APPLICATION_CREDENTIALS'), variable(env, 'GOOGLE_CREDENTIALS')]
+  if (isSet(named)) return fromFile(named)
+  if (isSet(written)) return fromText(written)
+  if (instanceMetadata) return { ...NOTHING, instanceMetadata: true }
+  return refuse(
+    `${from} needs credentials: give \`credentials\` or \`credentialsFile\` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS ` +
+      '(a file) or GOOGLE_CREDENTIALS (JSON); or say `instanceMetadata: true` to ask the machine'
+  )
+}
+
+module.exports = { googleCredentials }

@@ -1,0 +1,247 @@
+'use strict'
+
+// Which store: from an option, a URL or the variables of existing services, to what the core is told.
+//
+// Invariants: a store is described in full or refused, with the name of the option or variable to mend; what is not known is
+// refused and never passed over. A key of a Supabase project goes to the address it was given with, and to no other. Nothing
+// is sent, and no variable is read before a session is opened.
+
+const { resolve } = require('node:path')
+const { fileURLToPath } = require('node:url')
+const { awsCredentials } = require('./aws.js')
+const { address, bucketName, first, flag, folderName, line, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
+const { googleCredentials } = require('./google.js')
+
+const KEYS_OF_S3 = 'give `accessKeyId` and `secretAccessKey` in a store object, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+const KEYS_OF_GOOGLE = 'give `credentials` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS'
+const KEYS_OF_SUPABASE = 'give `url` and `key` in a store object, or set SUPABASE_URL and SUPABASE_SERVICE_KEY'
+
+/** What Supabase allows in names. */
+const SUPABASE_NAMES = /^[\w/!.*'() &$=@;:+,?-]*$/
+
+/** Kind -> its fields in a store object, its parameters in a URL, where its credentials belong, and how it is completed. */
+const KINDS = {
+  directory: { fields: ['path'], parameters: [], secretsBelong: 'a directory needs none', complete: (store) => directory(store) },
+  memory: { fields: ['name'], parameters: [], secretsBelong: 'memory needs none', complete: (store) => memory(store) },
+  s3: {
+    fields: ['bucket', 'prefix', 'region', 'endpoint', 'pathStyle', 'accessKeyId', 'secretAccessKey', 'sessionToken', 'instanceMetadata'],
+    parameters: ['region', 'endpoint', 'pathStyle', 'instanceMetadata'],
+    secretsBelong: KEYS_OF_S3,
+    complete: s3
+  },
+  gcs: {
+    fields: ['bucket', 'prefix', 'credentials', 'credentialsFile', 'endpoint', 'instanceMetadata', 'anonymous'],
+    parameters: ['endpoint', 'instanceMetadata'],
+    secretsBelong: KEYS_OF_GOOGLE,
+    complete: gcs
+  },
+  supabase: {
+    fields: ['url', 'key', 'bucket', 'prefix', 'allowAnonKey'],
+    parameters: [],
+    secretsBelong: KEYS_OF_SUPABASE,
+    names: SUPABASE_NAMES,
+    complete: supabase
+  }
+}
+
+/** Parameters that are true or false. */
+const FLAGS = new Set(['pathStyle', 'instanceMetadata'])
+
+const SCHEMES = { file: 'directory', memory: 'memory', s3: 's3', gs: 'gcs', supabase: 'supabase' }
+const KNOWN_URLS = 's3://bucket, supabase://bucket, gs://bucket, file:///path or memory://name'
+
+/**
+ * A store, described: `look(field)` answers `{ value, from }`. The place in the bucket is checked here, credentials and
+ * addresses when it is completed.
+ */
+function describe(kind, from, look) {
+  const { names, fields } = KINDS[kind]
+  if (!fields.includes('bucket')) return { kind, from, look }
+  const place = { bucket: bucketName(look('bucket')), prefix: folderName(look('prefix'), names) }
+  return { kind, from, look, place }
+}
+
+function describeObject(object, from) {
+  const { kind } = object
+  if (typeof kind !== 'string' || !Object.hasOwn(KINDS, kind)) {
+    const word = typeof kind === 'string' && /^[a-z]{1,12}$/.test(kind) ? `, not ${kind}` : ''
+    refuse(`\`store.kind\` must be one of: ${Object.keys(KINDS).join(', ')}${word}`)
+  }
+  const { fields } = KINDS[kind]
+  for (const name of Object.keys(object)) {
+    if (name !== 'kind' && !fields.includes(name)) refuse(`${from}: ${quoted(name)} is not known; a store of kind ${kind} takes ${fields.join(', ')}`)
+  }
+  return describe(kind, from, (field) => ({ value: object[field], from: `\`store.${field}\`` }))
+}
+
+/** The text of a part of a URL. */
+function decoded(text, from) {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return refuse(`${from} is not well-formed: a % is written %25`)
+  }
+}
+
+function parametersOf(query, { kind, from }) {
+  const { parameters, secretsBelong } = KINDS[kind]
+  const found = new Map()
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!parameters.includes(name)) {
+      if (/key|secret|token|credential|password/i.test(name)) refuse(`${from} must not hold credentials: ${secretsBelong}`)
+      const known = parameters.length === 0 ? 'it takes none' : `it takes ${parameters.join(', ')}`
+      refuse(`${from} has a parameter that is not known, ${quoted(name)}: ${known}`)
+    }
+    if (found.has(name)) refuse(`${from} has the parameter \`${name}\` twice`)
+    found.set(name, value)
+  }
+  return found
+}
+
+/** A bucket's URL is taken apart by hand: the platform's parser would resolve `..` and join empty folders unseen. */
+function describeBucket(kind, from, text) {
+  const [, authority, path, query = '', fragment] = text.match(/^[^:]+:\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/s) ?? []
+  if (authority === undefined) refuse(`${from} must have two slashes after the colon: ${KNOWN_URLS}`)
+  if (authority.includes('@')) refuse(`${from} must not hold credentials: ${KINDS[kind].secretsBelong}`)
+  if (authority.includes(':')) refuse(`${from} has a port where the bucket belongs; the address of a server is the parameter \`endpoint\``)
+  if (fragment !== undefined) refuse(`${from} must not have a #`)
+  const parameters = parametersOf(query, { kind, from })
+  const folders = path.split('/').map((name) => decoded(name, from))
+  if (folders.some((name) => name.includes('/'))) refuse(`a folder in the path of ${from} must not hold slashes`)
+  return describe(kind, from, (field) => {
+    if (field === 'bucket') return { value: decoded(authority, from), from: `the bucket in ${from}` }
+    if (field === 'prefix') return { value: folders.join('/'), from: `the path of ${from}` }
+    const text = parameters.get(field)
+    const isFlag = FLAGS.has(field) && (text === 'true' || text === 'false')
+    return { value: isFlag ? text === 'true' : text, from: `${from}: the parameter \`${field}\`` }
+  })
+}
+
+function describeUrl(text, from) {
+  const scheme = text.match(/^([a-z][a-z0-9+.-]*):/i)?.[1].toLowerCase()
+  if (scheme === undefined) refuse(`${from} is not a URL; a directory as the bucket is written file:///path, a bucket ${KNOWN_URLS}`)
+  if (!Object.hasOwn(SCHEMES, scheme)) {
+    const word = /^[a-z]{1,12}$/.test(scheme) ? `not ${scheme}:` : 'not this one'
+    refuse(`${from} must be ${KNOWN_URLS}, ${word}; the address of a server is the \`endpoint\` of s3 or the \`url\` of supabase`)
+  }
+  const kind = SCHEMES[scheme]
+  if (kind !== 'directory' && kind !== 'memory') return describeBucket(kind, from, text)
+  if (!URL.canParse(text)) refuse(`${from} is not a URL; write file:///path with three slashes`)
+  const url = new URL(text)
+  if (url.username !== '' || url.password !== '') refuse(`${from} must not hold credentials: ${KINDS[kind].secretsBelong}`)
+  if (url.hash !== '') refuse(`${from} must not have a #; in a path it is written %23`)
+  parametersOf(url.search, { kind, from })
+  if (kind === 'memory') return describe(kind, from, () => ({ value: url.hostname + url.pathname, from }))
+  try {
+    const path = fileURLToPath(url)
+    return describe(kind, from, () => ({ value: path, from }))
+  } catch {
+    return refuse(`${from} is not a file URL of this machine; write file:///path with three slashes`)
+  }
+}
+
+/** The store that an option or a variable names, described; null for none. */
+function describeStore({ value, from }) {
+  if (value === undefined || value === null) return null
+  const type = Object.prototype.toString.call(value)
+  if (type === '[object URL]') return describeUrl(value.href, from)
+  if (typeof value === 'string') return describeUrl(value.trim(), from)
+  if (type === '[object Object]') return describeObject(value, from)
+  return refuse(`${from} must be a URL, such as ${KNOWN_URLS}, or an object with a \`kind\``)
+}
+
+function named({ value, from }, what) {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) refuse(`${from} must be ${what}`)
+  return value
+}
+
+const directory = ({ look }) => ({ kind: 'directory', path: resolve(named(look('path'), 'the path of a directory')) })
+
+const memory = ({ look }) => ({ kind: 'memory', name: named(look('name'), 'a non-empty text') })
+
+/** The endpoint of a store, and a word to the logger when others can listen. */
+function endpointOf(place, { secretsBelong }, warn) {
+  const endpoint = address(place, { secretsBelong })
+  if (endpoint?.isOpen) {
+    warn(`${place.from} is an http: address: credentials, names and sizes cross the network readably; what is sealed stays sealed`)
+  }
+  return endpoint
+}
+
+/** Whether an address is one of Cloudflare R2. */
+function isOfR2(endpoint, env) {
+  if (endpoint === null) return false
+  const { value } = variable(env, 'R2_ENDPOINT')
+  const own = value !== undefined && URL.canParse(value) && new URL(value).origin === endpoint.origin
+  return own || endpoint.host.endsWith('.r2.cloudflarestorage.com')
+}
+
+function s3({ from, look, place }, { env, http, warn }) {
+  const given = first(look('endpoint'), variable(env, 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'))
+  const endpoint = endpointOf(given, KINDS.s3, warn)
+  const isR2 = isOfR2(endpoint, env)
+  // R2's dashboard shows the address with the bucket at its end.
+  if (isR2 && endpoint.path === `/${place.bucket}`) endpoint.text = endpoint.origin
+  else if (isR2 && endpoint.path !== '') refuse(`${given.from} must end after the host: the bucket is named apart from it`)
+  // Regions of AWS mean nothing to R2.
+  const region = isR2 ? look('region') : first(look('region'), variable(env, 'AWS_REGION', 'AWS_DEFAULT_REGION'))
+  if (region.value !== undefined && !/^[\w.-]{1,64}$/.test(line(region))) refuse(`${region.from} must be the name of a region, such as eu-central-1`)
+  const pathStyle = look('pathStyle')
+  // The certificate of AWS covers one label before its name: a bucket with a dot has two.
+  const isInPath = pathStyle.value === undefined ? endpoint !== null || place.bucket.includes('.') : flag(pathStyle)
+  const instanceMetadata = flag(look('instanceMetadata'))
+  return {
+    kind: 's3',
+    ...place,
+    region: region.value === undefined ? (isR2 ? 'auto' : 'us-east-1') : line(region),
+    endpoint: endpoint?.text ?? null,
+    virtualHosted: !isInPath,
+    ...awsCredentials(look, env, { from, isR2, instanceMetadata }),
+    ...http(['AWS_CA_BUNDLE'])
+  }
+}
+
+function gcs({ from, look, place }, { env, http, warn }) {
+  const endpoint = endpointOf(look('endpoint'), KINDS.gcs, warn)
+  const credentials = googleCredentials(look, env, { from, hasEndpoint: endpoint !== null })
+  return { kind: 'gcs', ...place, endpoint: endpoint?.text ?? null, ...credentials, ...http([]) }
+}
+
+/** The role in a JWT, if it is one. */
+function roleOf(key) {
+  try {
+    return JSON.parse(Buffer.from(key.split('.')[1], 'base64url').toString()).role
+  } catch {
+    return undefined
+  }
+}
+
+function supabase({ from, look, place }, { env, http, warn }) {
+  const own = [look('url'), look('key')]
+  const isOwn = own.some(({ value }) => value !== undefined)
+  const [url, key] = isOwn ? own : [variable(env, 'SUPABASE_URL'), variable(env, 'SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY')]
+  const missing = [url, key].filter(({ value }) => value === undefined).map((place) => place.from)
+  if (missing.length === 2) refuse(`${from} needs the address of the project and its secret key: ${KEYS_OF_SUPABASE}`)
+  if (missing.length === 1) refuseHalf(missing[0] === url.from ? [key.from] : [url.from], missing, `: ${KEYS_OF_SUPABASE}`)
+  const endpoint = endpointOf(url, KINDS.supabase, warn)
+  if (endpoint.path.endsWith('/storage/v1/s3')) {
+    refuse(`${url.from} is the S3 endpoint of the project: use it as the \`endpoint\` of an s3 store, or leave out its end`)
+  }
+  const secret = token(key)
+  if (!flag(look('allowAnonKey')) && (secret.startsWith('sb_publishable_') || roleOf(secret) === 'anon')) {
+    refuse(
+      `${key.from} is a public key (publishable, or anon), with which anybody could do what this package does: give the secret key ` +
+        '(sb_secret_…) or the service_role key, both under Settings > API Keys of the project; or, if your policies for row level ' +
+        'security are made for it, say `allowAnonKey: true` in a store object'
+    )
+  }
+  return { kind: 'supabase', url: endpoint.text.replace(/\/+(storage|rest)\/v1$/, ''), key: secret, ...place, ...http([]) }
+}
+
+/**
+ * What the core is told.
+ * @param context `{ env, http(variables), warn(message) }`
+ */
+const completeStore = (store, context) => KINDS[store.kind].complete(store, context)
+
+module.exports = { describe, describeStore, completeStore }
