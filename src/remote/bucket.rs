@@ -293,3 +293,34 @@ fn code_of(body: &str) -> Option<&str> {
         .or_else(|| body.split_once("\"error\": \""))?;
     rest.split(['<', '"']).next()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_part_of_the_path_or_of_the_host_name() {
+        let at = |endpoint, virtual_hosted| host_of(endpoint, "b.c", virtual_hosted).expect("an address");
+        assert_eq!(at("https://s3.example:9000/", false), "https://s3.example:9000/b.c");
+        assert_eq!(at("https://s3.example:9000/", true), "https://b.c.s3.example:9000");
+        assert_eq!(at("https://b.c.s3.example", true), "https://b.c.s3.example", "it is there already");
+        assert_eq!(authority(&at("https://s3.example:9000", true)), "b.c.s3.example:9000");
+        assert_eq!(authority(&at("http://[::1]:9000/under", false)), "[::1]:9000");
+        assert_eq!(host_of("s3.example", "b", false).map_err(|error| error.code), Err(Code::InvalidOption));
+    }
+
+    #[test]
+    fn the_code_of_an_error_is_found_whatever_stands_around_it() {
+        for body in [
+            "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>m</Message></Error>",
+            "<Error xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Key>k</Key><Code>NoSuchKey</Code></Error>",
+            "{\"error\":\"NoSuchKey\",\"error_description\":\"d\"}",
+            "{ \"error\": \"NoSuchKey\" }",
+        ] {
+            assert_eq!(code_of(body), Some("NoSuchKey"), "{body}");
+        }
+        for body in ["", "<html>502 Bad Gateway</html>", "<code>NoSuchKey</code>"] {
+            assert_eq!(code_of(body), None, "{body}");
+        }
+    }
+}

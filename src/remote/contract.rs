@@ -28,9 +28,9 @@ struct Entry {
     wrong_credentials: Option<StoreSpec>,
     /// The same with a bucket that does not exist.
     missing_bucket: Option<StoreSpec>,
-    /// The same behind something that cuts every object it gives out in the middle.
+    /// A bucket behind something that cuts every object called `long` in the middle when it gives it out.
     truncating: Option<StoreSpec>,
-    /// The same behind something that gives out objects slowly.
+    /// A bucket behind something that gives out objects called `long` slowly.
     slow: Option<StoreSpec>,
     /// A bucket that everybody can read.
     public: Option<StoreSpec>,
@@ -299,19 +299,19 @@ contract! {
         assert_eq!(refused.code, Code::RemoteRefused, "{refused}");
     }
 
-    async fn a_body_that_was_cut_is_a_failure_that_may_pass(entry: &Entry, store: &dyn Store) {
+    async fn a_body_that_was_cut_is_a_failure_that_may_pass(entry: &Entry, _store: &dyn Store) {
         let Some(spec) = &entry.truncating else { continue };
-        let name = format!("{}/long", folder());
-        put(store, &name, &noise(300_000)).await;
-        let failure = connect(spec).get(&name).await.expect_err("half of it is nothing");
+        let (name, cut) = (format!("{}/long", folder()), connect(spec));
+        put(cut.as_ref(), &name, &noise(300_000)).await;
+        let failure = cut.get(&name).await.expect_err("half of it is nothing");
         assert_eq!(failure.meaning, Meaning::Transient, "{failure:?}");
     }
 
-    async fn a_slow_body_is_waited_for(entry: &Entry, store: &dyn Store) {
+    async fn a_slow_body_is_waited_for(entry: &Entry, _store: &dyn Store) {
         let Some(spec) = &entry.slow else { continue };
-        let name = format!("{}/long", folder());
-        put(store, &name, &noise(30_000)).await;
-        assert_eq!(connect(spec).get(&name).await, Ok(Some(noise(30_000))));
+        let (name, slow) = (format!("{}/long", folder()), connect(spec));
+        put(slow.as_ref(), &name, &noise(30_000)).await;
+        assert_eq!(slow.get(&name).await, Ok(Some(noise(30_000))));
     }
 
     async fn a_bucket_that_everybody_can_read_is_refused(entry: &Entry, _store: &dyn Store) {

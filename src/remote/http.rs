@@ -239,3 +239,51 @@ fn broken(error: &reqwest::Error, asked: Asked) -> Failure {
     }
     unsettled(asked, &format!("the connection broke{kind}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(headers: &[(&'static str, &str)]) -> Option<Duration> {
+        let headers = headers.iter().map(|(name, value)| {
+            (reqwest::header::HeaderName::from_static(name), value.parse().expect("a header"))
+        });
+        Reply { status: 503, headers: headers.collect(), body: Bytes::new() }.retry_after()
+    }
+
+    #[test]
+    fn how_long_to_wait_is_read_in_seconds_and_as_a_date_of_the_stores_own_clock() {
+        let date = ("date", "Wed, 21 Oct 2015 07:28:00 GMT");
+        assert_eq!(asked(&[("retry-after", "120")]), Some(Duration::from_secs(120)));
+        assert_eq!(
+            asked(&[("retry-after", "Wed, 21 Oct 2015 07:28:30 GMT"), date]),
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(asked(&[("retry-after", "Wed, 21 Oct 2015 07:00:00 GMT"), date]), Some(Duration::ZERO));
+        for headers in [&[][..], &[("retry-after", "soon"), date], &[("retry-after", "-5"), date]] {
+            assert_eq!(asked(headers), None);
+        }
+    }
+
+    #[test]
+    fn what_is_on_this_machine_or_beside_it_is_never_reached_through_a_proxy() {
+        let near = |url: &str| is_near(&url.parse().expect("a URL"));
+        for url in [
+            "http://127.0.0.1:9000/b",
+            "http://localhost/b",
+            "http://[::1]:1/",
+            "http://169.254.169.254/latest",
+            "http://metadata.google.internal/",
+        ] {
+            assert!(near(url), "{url}");
+        }
+        for url in [
+            "https://s3.amazonaws.com/",
+            "http://10.0.0.1/",
+            "http://192.168.1.1/",
+            "https://localhost.example/",
+        ] {
+            assert!(!near(url), "{url}");
+        }
+    }
+}
