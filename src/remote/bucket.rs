@@ -155,9 +155,10 @@ fn host_of(endpoint: &str, bucket: &str, virtual_hosted: bool) -> Result<String>
     }
 }
 
-fn authority(address: &str) -> String {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or_default().to_owned()
+/// The host and port of an address, however it is written.
+fn authority(address: &str) -> Option<(String, Option<u16>)> {
+    let url = reqwest::Url::parse(address).ok()?;
+    Some((url.host_str()?.to_owned(), url.port_or_known_default()))
 }
 
 /// What the library tells of a failure is ours, further down; what is not is a matter of its own.
@@ -241,7 +242,7 @@ impl Store for Bucket {
 struct Wire {
     http: Arc<Http>,
     /// The host of the store; others are asked for credentials.
-    store: String,
+    store: Option<(String, Option<u16>)>,
 }
 
 impl HttpConnector for Wire {
@@ -254,7 +255,7 @@ impl HttpConnector for Wire {
 impl HttpService for Wire {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let given_up = |failure| HttpError::new(HttpErrorKind::Unknown, failure);
-        let is_store = request.uri().authority().is_some_and(|host| host.as_str() == self.store);
+        let is_store = authority(&request.uri().to_string()) == self.store;
         let is_list = request.uri().query().is_some_and(|query| query.contains("list-type="));
         let asked = match request.method().as_str() {
             "PUT" => Asked::Put,
@@ -304,8 +305,9 @@ mod tests {
         assert_eq!(at("https://s3.example:9000/", false), "https://s3.example:9000/b.c");
         assert_eq!(at("https://s3.example:9000/", true), "https://b.c.s3.example:9000");
         assert_eq!(at("https://b.c.s3.example", true), "https://b.c.s3.example", "it is there already");
-        assert_eq!(authority(&at("https://s3.example:9000", true)), "b.c.s3.example:9000");
-        assert_eq!(authority(&at("http://[::1]:9000/under", false)), "[::1]:9000");
+        assert_eq!(authority("https://S3.example:443/b"), authority("https://s3.example/c?d"));
+        assert_ne!(authority("https://s3.example"), authority("https://s3.example:9000"));
+        assert_ne!(authority("https://s3.example"), authority("https://sts.example"));
         assert_eq!(host_of("s3.example", "b", false).map_err(|error| error.code), Err(Code::InvalidOption));
     }
 

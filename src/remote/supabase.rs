@@ -144,23 +144,24 @@ impl Supabase {
     /// not, the listing changed meanwhile, and names may have been passed over.
     async fn list_by_offset(&self, folder: &str) -> Result<Vec<String>, Failure> {
         for _ in 0..RESTARTS {
-            let mut names: Vec<String> = Vec::new();
+            let mut entries: Vec<Entry> = Vec::new();
             loop {
                 let body = json!({
                     "prefix": folder,
                     "limit": PAGE,
-                    "offset": names.len().saturating_sub(1),
+                    "offset": entries.len().saturating_sub(1),
                     "sortBy": { "column": "name", "order": "asc" },
                 });
                 let page: Vec<Entry> = self.post(&["object", "list"], &body).await?;
                 let full = page.len() == PAGE;
-                let mut page = page.into_iter().map(|entry| entry.name);
-                if !names.is_empty() && page.next().as_ref() != names.last() {
+                let mut page = page.into_iter();
+                if !entries.is_empty() && page.next().as_ref() != entries.last() {
                     break;
                 }
-                names.extend(page);
+                entries.extend(page);
                 if !full {
-                    return Ok(names);
+                    let objects = entries.into_iter().filter(|entry| entry.id.is_some());
+                    return Ok(objects.map(|entry| entry.name).collect());
                 }
             }
         }
@@ -177,9 +178,11 @@ struct Page {
     objects: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
+#[derive(PartialEq, Eq, Deserialize)]
 struct Entry {
     name: String,
+    /// A folder has none.
+    id: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -264,11 +267,13 @@ impl Store for Supabase {
                     let names = names.iter().filter_map(|name| name.strip_prefix(&within));
                     return Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect());
                 }
-                Err(failure) if is_missing_route(&failure) => self.old_listing.store(true, Ordering::Relaxed),
+                // A server that lacks this listing says so in several ways: one takes the route for a bucket it does not have.
+                Err(failure) if failure.meaning == Meaning::NotConfigured => {}
                 Err(failure) => return Err(failure),
             }
         }
         let names = self.list_by_offset(&folder).await?;
+        self.old_listing.store(true, Ordering::Relaxed);
         Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
     }
 
@@ -285,9 +290,4 @@ impl Store for Supabase {
         let is_public = self.http.is_public(self.url(&["object", "public"], name)?.as_str()).await?;
         Ok(Findings { is_public, skew_ms: self.http.skew_ms() })
     }
-}
-
-/// Whether the server lacks the paged listing, and not the bucket.
-fn is_missing_route(failure: &Failure) -> bool {
-    failure.meaning == Meaning::NotConfigured && !failure.detail.ends_with("NoSuchBucket")
 }
