@@ -38,7 +38,7 @@ pub struct Bucket {
     pages: Arc<dyn PaginatedListStore>,
     http: Arc<Http>,
     prefix: String,
-    /// Where an object is read by somebody without credentials: this, and the object's full name.
+    /// The address of the bucket, for those without credentials.
     public: String,
 }
 
@@ -231,8 +231,10 @@ impl Store for Bucket {
     }
 
     async fn inspect(&self, name: &str) -> Result<Findings, Failure> {
-        let url = format!("{}/{}", self.public, joined(&self.prefix, name));
-        let is_public = self.http.is_public(&url).await?;
+        let unusable = || Failure::new(Meaning::NotConfigured, "the address is not a URL");
+        let mut url = reqwest::Url::parse(&self.public).map_err(|_| unusable())?;
+        url.path_segments_mut().map_err(|()| unusable())?.extend(joined(&self.prefix, name).split('/'));
+        let is_public = self.http.is_public(url).await?;
         Ok(Findings { is_public, skew_ms: self.http.skew_ms() })
     }
 }

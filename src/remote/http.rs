@@ -148,9 +148,7 @@ impl Http {
     }
 
     /// Whether anybody can read what is at `url`.
-    pub async fn is_public(&self, url: &str) -> Result<bool, Failure> {
-        let url =
-            url.parse().map_err(|_| Failure::new(Meaning::NotConfigured, "the address is not a URL"))?;
+    pub async fn is_public(&self, url: reqwest::Url) -> Result<bool, Failure> {
         let reply = self.send(Request::new(reqwest::Method::GET, url), 0, Asked::Get).await?;
         match reply.status {
             200..300 => Ok(true),

@@ -287,7 +287,7 @@ impl Store for Supabase {
     }
 
     async fn inspect(&self, name: &str) -> Result<Findings, Failure> {
-        let is_public = self.http.is_public(self.url(&["object", "public"], name)?.as_str()).await?;
+        let is_public = self.http.is_public(self.url(&["object", "public"], name)?).await?;
         Ok(Findings { is_public, skew_ms: self.http.skew_ms() })
     }
 }
