@@ -15,10 +15,10 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
     HttpService,
 };
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, StaticCredentialProvider};
 
 use super::answer::{Failure, Meaning, Refusal, judge};
 use super::http::Http;
@@ -104,7 +104,13 @@ impl Bucket {
         builder = match (&spec.credentials, &spec.credentials_file) {
             (Some(json), _) => builder.with_service_account_key(json),
             (None, Some(file)) => builder.with_application_credentials(file),
-            (None, None) if spec.instance_metadata || spec.anonymous => builder,
+            // Some requests are signed whatever is said: with nothing, then.
+            (None, None) if spec.anonymous => {
+                builder.with_credentials(Arc::new(StaticCredentialProvider::new(GcpCredential {
+                    bearer: String::new(),
+                })))
+            }
+            (None, None) if spec.instance_metadata => builder,
             (None, None) => {
                 return Err(Error::new(
                     Code::InvalidOption,
@@ -234,7 +240,10 @@ impl Store for Bucket {
         let unusable = || Failure::new(Meaning::NotConfigured, "the address is not a URL");
         let mut url = reqwest::Url::parse(&self.public).map_err(|_| unusable())?;
         url.path_segments_mut().map_err(|()| unusable())?.extend(joined(&self.prefix, name).split('/'));
-        let is_public = self.http.is_public(url).await?;
+        let mut listing = reqwest::Url::parse(&self.public).map_err(|_| unusable())?;
+        listing.query_pairs_mut().append_pair("list-type", "2").append_pair("max-keys", "1");
+        // Names may be for everybody where contents are not.
+        let is_public = self.http.is_public(url).await? || self.http.is_public(listing).await?;
         Ok(Findings { is_public, skew_ms: self.http.skew_ms() })
     }
 }
@@ -279,7 +288,7 @@ impl HttpService for Wire {
                 failure = failure
                     .advise("no credentials were to be had; check the identity this machine runs under");
             }
-            return Err(given_up(failure));
+            return Err(given_up(self.http.explain(failure)));
         }
         let mut response = HttpResponse::new(HttpResponseBody::from(reply.body));
         *response.status_mut() = reqwest::StatusCode::from_u16(reply.status).unwrap_or_default();

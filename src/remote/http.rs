@@ -33,6 +33,8 @@ const SLOWEST: u64 = 32 << 10;
 const READING: Duration = Duration::from_secs(600);
 /// No object of ours comes near this; what is larger is not ours, or an attempt to fill the memory.
 const MAX_BODY: usize = 1 << 30;
+/// A clock further off than this, in milliseconds, makes signatures and tokens fail, now or at the next change.
+const MAX_SKEW_MS: i64 = 15 * 60 * 1000;
 /// Connections that have been idle for longer may have died unseen, and are not used again.
 const IDLE: Duration = Duration::from_secs(20);
 
@@ -147,6 +149,14 @@ impl Http {
         Ok(Reply { status, headers, body: body.freeze() })
     }
 
+    /// A refusal of the credentials, by the clock where that is the likely reason: tokens and signatures hold times.
+    pub fn explain(&self, failure: Failure) -> Failure {
+        match self.skew_ms().and_then(skewed) {
+            Some(clocks) if failure.meaning == Meaning::Denied => failure.advise(clocks),
+            _ => failure,
+        }
+    }
+
     /// Whether anybody can read what is at `url`.
     pub async fn is_public(&self, url: reqwest::Url) -> Result<bool, Failure> {
         let reply = self.send(Request::new(reqwest::Method::GET, url), 0, Asked::Get).await?;
@@ -171,6 +181,14 @@ impl Http {
             self.skew.store(theirs.saturating_sub(ours), Ordering::Relaxed);
         }
     }
+}
+
+/// What to say about clocks that are too far apart; `ms` is how far the store's is ahead.
+pub fn skewed(ms: i64) -> Option<String> {
+    let way = if ms > 0 { "behind" } else { "ahead of" };
+    let minutes = ms.abs() / 60_000;
+    (ms.abs() > MAX_SKEW_MS)
+        .then(|| format!("the clock of this machine is {minutes} minutes {way} the store's; set it (NTP)"))
 }
 
 fn builder() -> ClientBuilder {
@@ -209,9 +227,12 @@ fn broken(error: &reqwest::Error, asked: Asked) -> Failure {
     while let Some(inner) = source {
         io = io.or_else(|| inner.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
         tls = tls.or_else(|| inner.downcast_ref::<rustls::Error>().cloned());
-        // An error of the TLS layer travels inside of one of I/O, which does not give it as its source.
-        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        tls = tls.or_else(|| wrapped.and_then(|error| error.downcast_ref::<rustls::Error>().cloned()));
+        // An error of the TLS layer travels inside of errors of I/O, which do not give it as their source.
+        let mut wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        while let Some(error) = wrapped {
+            tls = tls.or_else(|| error.downcast_ref::<rustls::Error>().cloned());
+            wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        }
         source = inner.source();
     }
     if error.is_builder() {

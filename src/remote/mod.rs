@@ -225,12 +225,14 @@ impl Remote {
         if names.is_empty() {
             return Ok(());
         }
-        self.patiently("removing objects", || {
-            let names = names.clone();
-            self.once("", async move {
-                self.traffic.deletes.fetch_add(names.len() as u64, Ordering::Relaxed);
-                self.store.delete(names).await
-            })
+        self.patiently("removing objects", || self.delete_once(names.clone())).await
+    }
+
+    /// Removes objects, once.
+    pub async fn delete_once(&self, names: Vec<String>) -> Result<(), Failure> {
+        self.once("", async {
+            self.traffic.deletes.fetch_add(names.len() as u64, Ordering::Relaxed);
+            self.store.delete(names).await
         })
         .await
     }
@@ -256,13 +258,20 @@ impl Remote {
     where
         F: Future<Output = Result<T, Failure>> + Send,
     {
+        self.persistently(ask).await.map_err(|failure| failure.error(doing))
+    }
+
+    async fn persistently<T, F>(&self, ask: impl Fn() -> F + Send + Sync) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+    {
         let mut delays = self.backoff(Duration::from_secs(3)).take(TRIES - 1);
         loop {
             match ask().await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => match delays.next().filter(|_| failure.may_pass()) {
                     Some(delay) => self.wait_to_retry(&failure, delay).await,
-                    None => return Err(failure.error(doing)),
+                    None => return Err(failure),
                 },
             }
         }

@@ -5,24 +5,25 @@
 
 use bytes::Bytes;
 
-use super::{Findings, Remote};
+use super::http::skewed;
+use super::{Failure, Findings, Meaning, Remote};
 use crate::error::{Code, Error, Result};
 use crate::host::random;
 use crate::id::hex;
 
 /// Where scratch objects lie, for a moment each.
 const FOLDER: &str = "v1/probe";
-/// A clock further off than this, in milliseconds, makes signatures and tokens fail, now or at the next change.
-const MAX_SKEW_MS: i64 = 15 * 60 * 1000;
-
 /// Writes, lists, reads and removes a scratch object.
 pub async fn probe(remote: &Remote, allow_public: bool) -> Result<()> {
     let nonce: [u8; 16] = random(remote.host().as_ref());
     let file = hex(&nonce);
     let name = format!("{FOLDER}/{file}");
-    remote.put(&name, Bytes::copy_from_slice(&nonce)).await.map_err(|error| lacking("write", error))?;
+    let bytes = Bytes::copy_from_slice(&nonce);
+    let put = remote.persistently(|| remote.put_once(&name, bytes.clone())).await;
+    put.map_err(|failure| lacking("write", &failure))?;
     let checked = check(remote, &name, &file, &nonce, allow_public).await;
-    let removed = remote.delete(vec![name]).await.map_err(|error| lacking("delete", error));
+    let removed = remote.persistently(|| remote.delete_once(vec![name.clone()])).await;
+    let removed = removed.map_err(|failure| lacking("delete", &failure));
     checked?;
     removed?;
     // Some stores answer a removal that they refuse as if it had been done.
@@ -41,7 +42,8 @@ async fn check(remote: &Remote, name: &str, file: &str, nonce: &[u8], allow_publ
             "a LIST of the store does not show an object that was stored before; either the key lacks the right to list (SELECT), or the store is only eventually consistent and cannot keep two instances apart",
         ));
     }
-    let read = remote.get(name).await.map_err(|error| lacking("read", error))?;
+    let read = remote.persistently(|| remote.get_once(name)).await;
+    let read = read.map_err(|failure| lacking("read", &failure))?;
     if read.is_none_or(|bytes| bytes != nonce) {
         return Err(unfit(
             "the store does not give back what was stored; check what stands between it and here",
@@ -54,29 +56,20 @@ async fn check(remote: &Remote, name: &str, file: &str, nonce: &[u8], allow_publ
             "the bucket is public: anybody can read it; make it private, or pass `allowPublicBucket: true`",
         ));
     }
-    match skew_ms.filter(|skew| skew.abs() > MAX_SKEW_MS) {
-        Some(skew) => {
-            let minutes = skew.abs() / 60_000;
-            let way = if skew > 0 { "behind" } else { "ahead of" };
-            Err(unfit(&format!(
-                "the clock of this machine is {minutes} minutes {way} the store's; set it (NTP)"
-            )))
-        }
-        None => Ok(()),
-    }
+    skew_ms.and_then(skewed).map_or(Ok(()), |clocks| Err(unfit(&clocks)))
 }
 
 async fn list(remote: &Remote, file: &str) -> Result<Vec<String>> {
-    remote.list(FOLDER, file).await.map_err(|error| lacking("list", error))
+    let listed = remote.persistently(|| remote.list_once(FOLDER, file)).await;
+    listed.map_err(|failure| lacking("list", &failure))
 }
 
-fn lacking(right: &str, error: Error) -> Error {
-    match error.code {
-        Code::RemoteRefused => {
-            Error::new(error.code, format!("the store lets this key not {right} objects: {}", error.message))
-        }
-        _ => error,
+fn lacking(right: &str, failure: &Failure) -> Error {
+    let error = failure.error("trying the store out");
+    if failure.meaning == Meaning::Denied {
+        return Error::new(error.code, format!("the key may not {right} objects here: {}", error.message));
     }
+    error
 }
 
 fn unfit(why: &str) -> Error {

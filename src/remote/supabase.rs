@@ -107,7 +107,11 @@ impl Supabase {
             request.headers_mut().insert(UPSERT, HeaderValue::from_static("true"));
         }
         let reply = self.http.send(request, len, asked).await?;
-        if (200..300).contains(&reply.status) { Ok(reply) } else { Err(refused(&reply, asked)) }
+        if (200..300).contains(&reply.status) {
+            Ok(reply)
+        } else {
+            Err(self.http.explain(refused(&reply, asked)))
+        }
     }
 
     async fn post<T: for<'de> Deserialize<'de>>(&self, route: &[&str], body: &Value) -> Result<T, Failure> {
