@@ -66,3 +66,6 @@ export declare function tenants(store: string): Promise<Outcome>
 
 /** What went over the wire between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used. */
 export declare function traffic(store: string): string
+
+/** Checks all that the store holds of a tenant, without touching it: `options` and `keys` as for `open`. Resolves to JSON. */
+export declare function verify(options: string, keys: Buffer): Promise<Outcome>

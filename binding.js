@@ -849,3 +849,4 @@ module.exports.status = nativeBinding.status
 module.exports.synced = nativeBinding.synced
 module.exports.tenants = nativeBinding.tenants
 module.exports.traffic = nativeBinding.traffic
+module.exports.verify = nativeBinding.verify

@@ -339,6 +339,28 @@ export interface RestoreAllOptions {
   onProgress?: (progress: { tenantId: string; error: HybridAuthError | null; done: number; total: number }) => void
 }
 
+/** What a blank machine would restore. */
+export interface VerifyReport {
+  /** Which owner wrote it last. */
+  epoch: number
+  /** The last write in it. */
+  lsn: number
+  /** Whether its owner ended properly: then nothing that ever resolved is missing. `false` while one runs. */
+  clean: boolean
+  /** Keys, the credentials among them. */
+  keys: number
+  /** Their bytes, unpacked. */
+  bytes: number
+  /** SHA-256 of all keys and values: equal sessions have equal digests. */
+  digest: string
+  /** Objects to read for it. */
+  objects: number
+  /** In how many ways it can be restored; with two, damage to an object is survived. */
+  ways: number
+  /** What is wrong with other ways, one message each. */
+  damage: string[]
+}
+
 /** What went over the wire, counted since the process began. */
 export interface StoreTraffic {
   puts: number
@@ -375,6 +397,12 @@ export class HybridAuth {
    * each was opened or failed; one that fails does not stop the others.
    */
   restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
+  /**
+   * Downloads and checks all that a blank machine would restore of a tenant, and what is kept against damage. Claims and writes
+   * nothing, so that it may run anywhere and at any time. Rejects with `NOT_FOUND`, `DELETED`, `KEY_UNAVAILABLE`, with
+   * `REMOTE_CORRUPT` where no way to restore it is whole, and like an open where the store cannot be reached.
+   */
+  verify(tenantId: string): Promise<VerifyReport>
   /** Requests and bytes between this process and the store so far, of all its tenants; `null` before the first. */
   traffic(): StoreTraffic | null
   /** Deletes a tenant's session, opening it first if need be. */

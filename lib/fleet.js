@@ -69,6 +69,12 @@ class HybridAuth {
     return tenants
   }
 
+  /** Checks all that the store holds of a tenant, without claiming or writing anything. */
+  async verify(tenantId) {
+    const { native, keys } = resolveOptions(tenantId, this.#options)
+    return JSON.parse(settle(await loadBinding().verify(JSON.stringify(native), keys)))
+  }
+
   /** Requests and bytes between this process and the store so far; null before the first. */
   traffic() {
     return JSON.parse(call(loadBinding().traffic, this.#store()))

@@ -18,7 +18,7 @@ use crate::event::{Event, EventSink};
 use crate::host::Host;
 use crate::journal::Life;
 use crate::name::{CLAIMS, TenantName};
-use crate::open::{Settings, Site, open};
+use crate::open::{Report, Settings, Site, open, verify};
 use crate::remote::{Remote, StoreSpec, Traffic};
 use crate::seal::KeyId;
 use crate::session::Session;
@@ -184,6 +184,17 @@ impl Registry {
             alive.map(|(tenant, _)| TenantName::reveal(&format!("{tenant}."))).collect();
         let hidden = revealed.iter().filter(|id| id.is_none()).count();
         Ok((revealed.into_iter().flatten().collect(), hidden))
+    }
+
+    /// Checks all that the store holds of a tenant, without touching it.
+    pub async fn verify(&self, request: Request) -> Result<Report> {
+        let spec = request.store.ok_or_else(|| {
+            Error::new(
+                Code::InvalidOption,
+                "there is no `store` to verify: without one a session is local only",
+            )
+        })?;
+        verify(&request.settings, self.site(&spec)?).await
     }
 
     /// What went over the wire between this process and a store.

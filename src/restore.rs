@@ -49,7 +49,50 @@ pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<O
             Err(error) => return Err(error),
         }
     }
-    Err(first_error.unwrap_or_else(|| corrupt(&"the store", "it has no base of the last owner")))
+    Err(first_error.unwrap_or_else(no_base))
+}
+
+/// Everything that the store holds of the last state of `parent`, read and checked, also what a restore would not need.
+pub struct Audit {
+    /// The state, by the best way that is whole.
+    pub restored: Restored,
+    /// Ways to restore it that are whole: more than one means that damage to an object can be survived.
+    pub ways: usize,
+    /// Objects in the best of them.
+    pub objects: usize,
+    /// What is wrong with the others.
+    pub damage: Vec<Error>,
+}
+
+/// Reads and checks all that [`load`] could come to read; `None` when an object of the listing is gone: list again.
+pub async fn audit(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Option<Audit>> {
+    let (mut best, mut ways, mut damage) = (None, 0, Vec::new());
+    for candidate in candidates(survey, parent) {
+        let walked = match candidate {
+            Ok(chain) => walk(tenancy, &chain, parent, survey).await.map(|found| (found, chain.len())),
+            Err(error) => Err(error),
+        };
+        match walked {
+            Ok((None, _)) => return Ok(None),
+            Ok((Some(found), objects)) => {
+                ways += 1;
+                best = best.or(Some((found, objects)));
+            }
+            Err(error) if error.code == Code::RemoteCorrupt => damage.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    let Some(((state, end), objects)) = best else {
+        return Err(damage.into_iter().next().unwrap_or_else(no_base));
+    };
+    match finish(tenancy, survey, state, end).await? {
+        Outcome::Stale => Ok(None),
+        Outcome::Restored(restored) => Ok(Some(Audit { restored: *restored, ways, objects, damage })),
+    }
+}
+
+fn no_base() -> Error {
+    corrupt(&"the store", "it has no base of the last owner")
 }
 
 /// The chains to try, best first: each base of `parent`, then the history that its oldest base was restored from.

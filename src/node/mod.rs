@@ -212,6 +212,17 @@ pub fn tenants(env: &Env, store: String) -> napi::Result<Object<'_>> {
     })
 }
 
+/// Checks all that the store holds of a tenant, without touching it: `options` and `keys` as for `open`. Resolves to JSON.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn verify(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
+    let ring = Ring::new(&keys);
+    promise(env, async move {
+        let request = options::parse(&options, ring?, None, Arc::new(|_| {}))?;
+        let report = engine().registry.verify(request).await?;
+        serde_json::to_string(&report).map_err(|error| Error::new(Code::Internal, error))
+    })
+}
+
 /// What went over the wire between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used.
 #[napi(catch_unwind)]
 pub fn traffic(store: String) -> Result<String, Thrown> {

@@ -5,6 +5,7 @@
 //! verified in memory and then switched: there is no half-restored state.
 
 mod rehearsal;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ use crate::state::State;
 use crate::tenancy::Tenancy;
 use crate::wal::{Folder, Lineage, Recovery, Wal};
 use crate::watch::Watch;
+
+pub use verify::{Report, verify};
 
 /// How often a listing that changed while it was read is read again.
 const SURVEYS: usize = 4;
@@ -75,6 +78,17 @@ impl Settings {
     fn tag(&self) -> TenantTag {
         let hidden = if self.hide_tenant { self.ring.hidden_tag(&self.tenant) } else { None };
         hidden.unwrap_or_else(|| visible_tag(&self.tenant))
+    }
+
+    fn tenancy(&self, site: Site, name: TenantName) -> Tenancy {
+        Tenancy {
+            remote: site.remote,
+            watch: site.watch,
+            ring: Arc::clone(&self.ring),
+            name,
+            tag: self.tag(),
+            accept_plain: self.accept_plain,
+        }
     }
 
     fn name(&self) -> Result<TenantName> {
@@ -168,14 +182,7 @@ impl Opening {
         seed: Option<Vec<u8>>,
     ) -> Result<Session> {
         let settings = &self.settings;
-        let tenancy = Tenancy {
-            remote: site.remote,
-            watch: site.watch,
-            ring: Arc::clone(&settings.ring),
-            name,
-            tag: settings.tag(),
-            accept_plain: settings.accept_plain,
-        };
+        let tenancy = settings.tenancy(site, name);
         tenancy.remote.require_fit().await?;
         let local = local_of(&recovery);
         let before = self.rehearse(&tenancy, local, seed.is_some()).await?;
