@@ -12,7 +12,7 @@ use futures::future::join_all;
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 
-use super::{Failure, Meaning, Remote, Store, StoreSpec};
+use super::{Failure, Meaning, Remote, Store, StoreSpec, adapter};
 use crate::error::Code;
 use crate::host::{Host, Job, RealHost, Task, random};
 
@@ -47,7 +47,7 @@ fn host() -> Arc<dyn Host> {
 }
 
 fn connect(spec: &StoreSpec) -> Arc<dyn Store> {
-    spec.connect(host()).expect("the spec is good")
+    adapter(spec, host()).expect("the spec is good")
 }
 
 /// A folder that nothing else uses.

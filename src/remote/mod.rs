@@ -80,6 +80,17 @@ pub trait Store: Send + Sync {
     }
 }
 
+/// The adapter for the store that `spec` names. Nothing is sent yet.
+fn adapter(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
+    Ok(match spec {
+        StoreSpec::Directory { path } => Arc::new(directory::Directory::open(path)?),
+        StoreSpec::Memory { .. } => Arc::new(memory::Memory::default()),
+        StoreSpec::S3(spec) => Arc::new(bucket::Bucket::s3(spec, host)?),
+        StoreSpec::Gcs(spec) => Arc::new(bucket::Bucket::gcs(spec, host)?),
+        StoreSpec::Supabase(spec) => Arc::new(supabase::Supabase::new(spec, host)?),
+    })
+}
+
 /// `name` within the folder `prefix`, which may be empty.
 fn joined(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
@@ -140,7 +151,7 @@ impl Remote {
         let http = spec.http();
         let places = http.map_or(PLACES, |http| http.max_concurrent_requests);
         let allow_public = http.is_some_and(|http| http.allow_public);
-        Ok(Remote::unknown(spec.connect(Arc::clone(&host))?, host, places, allow_public))
+        Ok(Remote::unknown(adapter(spec, Arc::clone(&host))?, host, places, allow_public))
     }
 
     /// The machine it is reached from.

@@ -1,21 +1,12 @@
-//! Which store, as configured, and the adapter for it.
+//! Which store, as configured.
 //!
 //! A spec is compared and hashed, so that all tenants of a process that name the same store share one client. It holds
 //! credentials, and so it is never printed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Deserialize;
-
-use super::Store;
-use super::bucket::Bucket;
-use super::directory::Directory;
-use super::memory::Memory;
-use super::supabase::Supabase;
-use crate::error::Result;
-use crate::host::Host;
 
 /// Which store.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
@@ -121,17 +112,6 @@ pub struct SupabaseSpec {
 }
 
 impl StoreSpec {
-    /// Makes the adapter. Nothing is sent yet.
-    pub fn connect(&self, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
-        Ok(match self {
-            StoreSpec::Directory { path } => Arc::new(Directory::open(path)?),
-            StoreSpec::Memory { .. } => Arc::new(Memory::default()),
-            StoreSpec::S3(spec) => Arc::new(Bucket::s3(spec, host)?),
-            StoreSpec::Gcs(spec) => Arc::new(Bucket::gcs(spec, host)?),
-            StoreSpec::Supabase(spec) => Arc::new(Supabase::new(spec, host)?),
-        })
-    }
-
     /// What all stores behind HTTP have in common, if this is one.
     pub fn http(&self) -> Option<&HttpSpec> {
         match self {
