@@ -1,6 +1,8 @@
-// All tests with one command, from a clean clone: Rust, then Node, then the smoke run on the packed surface.
+// All tests with one command, from a clean clone: Rust, then Node, then the engine once more over each kind of store, then the
+// smoke run on the packed surface.
 //
-//   npm test [-- filter]      a filter keeps the Rust tests, and the Node test files, whose name holds it
+//   npm test [-- filter]      a filter keeps the Rust tests, the Node test files and the engine runs (`Engine over gcs`)
+//                             whose name holds it
 //
 // Invariant: the last line is `N passed, N failed` over everything that ran, and the exit code is not zero when anything
 // failed, could not be started, or nothing ran at all.
@@ -10,7 +12,11 @@ import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { engineFiles } from '../__test__/support/stores/engine-suite.mjs'
 import { bootstrap, environment, root } from './bootstrap.mjs'
+
+/** Kinds of stores that the engine suite runs over, after a directory. */
+const KINDS = ['seaweedfs', 'rclone', 'supabase', 'gcs']
 
 const filter = process.argv[2]
 const total = { passed: 0, failed: 0 }
@@ -53,10 +59,9 @@ const testFiles = () => {
   return files.filter((file) => !filter || relative(root, file).includes(filter))
 }
 
-async function nodeTests() {
-  const files = testFiles()
+async function nodeTests(name, files) {
   if (files.length === 0) return
-  heading(`Node ${process.version}: ${files.length} files`)
+  heading(`${name}: ${files.length} files, Node ${process.version}`)
   let passed = 0
   let failed = 0
   const counts = ({ details, skip, todo }) => details?.type !== 'suite' && skip === undefined && todo === undefined
@@ -67,7 +72,26 @@ async function nodeTests() {
   const report = events.compose(new spec())
   report.pipe(process.stdout, { end: false })
   await new Promise((resolve, reject) => report.on('end', resolve).on('error', reject))
-  add('Node', passed, failed)
+  add(name, passed, failed)
+}
+
+/** The engine over other stores than a directory: real servers, and doubles of services. */
+async function engineTests() {
+  for (const kind of KINDS) {
+    const name = `Engine over ${kind}`
+    if (filter && !name.includes(filter)) continue
+    const store = await import(`../__test__/support/stores/${kind}.mjs`)
+    const server = await store.start()
+    process.env.TEST_STORE = kind
+    process.env.TEST_STORES = JSON.stringify({ [kind]: server.address })
+    try {
+      await nodeTests(name, engineFiles())
+    } finally {
+      delete process.env.TEST_STORE
+      delete process.env.TEST_STORES
+      await server.stop()
+    }
+  }
 }
 
 async function smoke() {
@@ -81,7 +105,8 @@ async function smoke() {
 await bootstrap()
 try {
   await rustTests()
-  await nodeTests()
+  await nodeTests('Node', testFiles())
+  await engineTests()
   await smoke()
 } catch (error) {
   console.error(error)

@@ -5,11 +5,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { basename, join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import hybrid from '../../index.js'
 import { cheapBaileys, dump } from './cheap-baileys.mjs'
+import { scratch } from './endings.mjs'
 import { KEY } from './machines.mjs'
-import { canonical, filesOf } from './matrix.mjs'
+import { canonical } from './matrix.mjs'
+import { objectsIn } from './stores/contents.mjs'
+import { makeBucket } from './stores/index.mjs'
 
 export const TENANT = 't'
 const TYPES = ['session', 'sender-key', 'marker']
@@ -21,11 +23,14 @@ export const MAX_SEGMENTS = 256
 export const sealed = { encryptionKeys: [KEY] }
 export const plain = { encryption: 'off' }
 
-/** Opens the tenant on the disk and bucket in `folder`; a silent predecessor is not waited for. */
-export function openIn(folder, options, disk = 'disk', tenant = TENANT) {
+/** A folder for the disks of machines, and a bucket between them; both in memory where that is to be had. */
+export const makePlace = async (t) => ({ folder: scratch(t, { quick: true }), bucket: await makeBucket(t, { quick: true }) })
+
+/** Opens the tenant on a disk and the bucket of a place; a silent predecessor is not waited for. */
+export function openIn({ folder, bucket }, options, disk = 'disk', tenant = TENANT) {
   return hybrid.useHybridAuthState(tenant, {
     directory: join(folder, disk),
-    store: pathToFileURL(join(folder, 'bucket')).href,
+    ...bucket.options,
     baileys: cheapBaileys,
     localDurability: 'os',
     flushIntervalMs: 0,
@@ -48,7 +53,7 @@ async function write(session, n, more) {
   await session.flush()
 }
 
-const snapshot = async (folder, session) => ({ files: filesOf(join(folder, 'bucket')), state: await stateOf(session), lsn: session.status().lsn })
+const snapshot = async ({ bucket }, session) => ({ files: await objectsIn(bucket), state: await stateOf(session), lsn: session.status().lsn })
 
 /**
  * A tenant's story, and what its bucket held at three moments:
@@ -57,21 +62,21 @@ const snapshot = async (folder, session) => ({ files: filesOf(join(folder, 'buck
  *   closed   the same, released
  * There is a tombstone from a first life in all of them.
  */
-export async function storyIn(folder, keys, tenant = TENANT) {
-  const first = await openIn(folder, keys, 'first', tenant)
+export async function storyIn(place, keys, tenant = TENANT) {
+  const first = await openIn(place, keys, 'first', tenant)
   await write(first, 1)
   await first.delete()
 
-  const second = await openIn(folder, { ...keys, fresh: true }, 'second', tenant)
+  const second = await openIn(place, { ...keys, fresh: true }, 'second', tenant)
   second.state.creds.generation = 2
   await second.saveCreds()
   for (let n = 2; n < 4; n++) await write(second, n)
   await second.close()
 
-  const third = await openIn(folder, keys, 'third', tenant)
+  const third = await openIn(place, keys, 'third', tenant)
   assert.equal(third.status().restored.source, 'remote')
   for (let n = 4; n < 6; n++) await write(third, n)
-  const young = await snapshot(folder, third)
+  const young = await snapshot(place, third)
 
   await write(third, 6, { 'sender-key': { long: { noise: noise(LONG) } } })
   // The base that this one brings along has the long value no more.
@@ -80,20 +85,20 @@ export async function storyIn(folder, keys, tenant = TENANT) {
   await third.saveCreds()
   await write(third, 8)
   await third.flush()
-  const old = await snapshot(folder, third)
+  const old = await snapshot(place, third)
   await third.close()
-  const closed = { ...old, files: filesOf(join(folder, 'bucket')) }
+  const closed = { ...old, files: await objectsIn(place.bucket) }
   return { young, old, closed }
 }
 
 /** A bucket with two bases and more than `MAX_SEGMENTS` segments. */
-export async function longStoryIn(folder, keys) {
-  const session = await openIn(folder, keys)
+export async function longStoryIn(place, keys) {
+  const session = await openIn(place, keys)
   for (let n = 1; n <= MAX_SEGMENTS + 8; n++) await write(session, n)
   assert.equal(session.status().uploads.bases, 2)
-  const long = await snapshot(folder, session)
+  const long = await snapshot(place, session)
   await session.close()
-  return { ...long, files: filesOf(join(folder, 'bucket')) }
+  return { ...long, files: await objectsIn(place.bucket) }
 }
 
 /** What an object is: `claim`, `live`, `released`, `deleted`, `base` or `seg`. */

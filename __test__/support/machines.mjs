@@ -5,10 +5,12 @@
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { atEnd, scratch } from './endings.mjs'
+
+export { atEnd, scratch }
 
 const PROGRAM = fileURLToPath(new URL('./child-session.mjs', import.meta.url))
 
@@ -20,27 +22,6 @@ export function runSeed(what) {
   const seed = process.env.SEED === undefined ? Date.now() % 4294967296 : Number(process.env.SEED)
   console.log(`${what}: SEED=${seed}`)
   return seed
-}
-
-const endings = new WeakMap()
-
-/** Does `work` when the test ends, the last thing registered first: a child must be gone before its folder goes. */
-export function atEnd(t, work) {
-  if (!endings.has(t)) {
-    endings.set(t, [])
-    t.after(async () => {
-      for (const ending of endings.get(t).reverse()) await ending()
-    })
-  }
-  endings.get(t).push(work)
-}
-
-/** A folder that is removed when the test ends. `quick` prefers memory: for thousands of opens, each of which syncs. */
-export function scratch(t, { quick = false } = {}) {
-  const root = quick && existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-  const folder = mkdtempSync(join(root, 'bha-'))
-  atEnd(t, () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
-  return folder
 }
 
 /** Waits until `probe` answers something; the time-out is generous and only there to end a broken run. */

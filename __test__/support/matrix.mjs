@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { dirname, join, relative } from 'node:path'
 
 /** How many trials are under way at once. */
-const WORKERS = 24
+export const WORKERS = 24
 
 /** The files below `folder`: relative name -> bytes. */
 export function filesOf(folder) {
@@ -28,19 +28,27 @@ export function layOut(folder, files) {
   }
 }
 
-/** Runs `trial(damage, folder)` for every damage, in folders below `root`. */
-export async function eachDamage(root, damages, trial) {
+/** Runs `trial(damage, place)` for every damage, one at a time in each place; answers how many there were. */
+export async function eachIn(places, damages, trial) {
   const queue = damages[Symbol.iterator]()
   let count = 0
-  const worker = async (_, n) => {
+  const worker = async (place) => {
     for (const damage of queue) {
-      const folder = join(root, `trial-${n}`)
-      await trial(damage, folder)
+      await trial(damage, place)
       count += 1
     }
-    rmSync(join(root, `trial-${n}`), { recursive: true, force: true })
   }
-  await Promise.all(Array.from({ length: WORKERS }, worker))
+  // All come to their end, even when one has failed: the next one may want their places.
+  const ends = await Promise.allSettled(places.map(worker))
+  for (const { reason } of ends) if (reason) throw reason
+  return count
+}
+
+/** Runs `trial(damage, folder)` for every damage, in folders below `root`. */
+export async function eachDamage(root, damages, trial) {
+  const folders = Array.from({ length: WORKERS }, (_, n) => join(root, `trial-${n}`))
+  const count = await eachIn(folders, damages, trial)
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   return count
 }
 

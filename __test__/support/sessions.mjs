@@ -11,6 +11,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { atEnd } from './endings.mjs'
 
 export const hybrid = createRequire(import.meta.url)('../../index.js')
 
@@ -28,15 +29,16 @@ for (const name of Object.keys(process.env)) if (VARIABLES.test(name)) delete pr
 /** A folder that is gone when the test is. */
 export function temporaryFolder(t, what = 'session') {
   const folder = mkdtempSync(join(tmpdir(), `hybrid-auth-${what}-`))
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  atEnd(t, () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 
 /**
  * A machine (`directory`), a bucket, and ways to open tenants on them. `open` takes options over the defaults; `elsewhere`
- * gives the options of another machine with the same bucket.
+ * gives the options of another machine with the same bucket. The bucket is a folder beside the machine unless `store` gives
+ * the options of another one.
  */
-export function scene(t, defaults = {}) {
+export function scene(t, defaults = {}, store = null) {
   const root = mkdtempSync(join(tmpdir(), 'hybrid-auth-scene-'))
   const directory = join(root, 'machine-1')
   const bucket = join(root, 'bucket')
@@ -45,7 +47,7 @@ export function scene(t, defaults = {}) {
   const local = { directory, mode: 'local', localDurability: 'os', ...defaults }
   const replicated = {
     directory,
-    store: pathToFileURL(bucket).href,
+    ...(store ?? { store: pathToFileURL(bucket).href }),
     encryptionKeys: [KEY],
     flushIntervalMs: 50,
     ownershipCheckIntervalMs: 200,
@@ -59,7 +61,7 @@ export function scene(t, defaults = {}) {
     return session
   }
 
-  t.after(async () => {
+  atEnd(t, async () => {
     await Promise.allSettled(opened.map((session) => session.close({ timeoutMs: 200 })))
     rmSync(root, { recursive: true, force: true, maxRetries: 5 })
   })
@@ -171,7 +173,7 @@ export function startProcess(t, work, args = {}, { cwd = ROOT, packageFolder = R
     child.kill('SIGKILL')
     return ended
   }
-  t.after(async () => {
+  atEnd(t, async () => {
     if (child.exitCode === null && child.signalCode === null) await kill()
   })
   return { child, said, ended, kill }

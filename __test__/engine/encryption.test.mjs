@@ -5,7 +5,9 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { contentsOf, fingerprintsOf, KEY, OTHER_KEY, rejection, scene } from '../support/sessions.mjs'
+import { contentsOf, fingerprintsOf, KEY, OTHER_KEY, rejection } from '../support/sessions.mjs'
+import { fingerprintsIn, textsIn } from '../support/stores/contents.mjs'
+import { storeScene } from '../support/stores/scene.mjs'
 
 const SECRET = 'a message key that must not be readable anywhere'
 
@@ -24,7 +26,7 @@ const holds = async (session) => {
 }
 
 test('keys are rotated by putting the new one first, and the old one can go after two opens', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   await store(at, { encryptionKeys: KEY })
   for (const machine of [at.replicated, at.elsewhere()]) {
     for (let round = 0; round < 2; round++) {
@@ -42,30 +44,30 @@ test('keys are rotated by putting the new one first, and the old one can go afte
 })
 
 test('on the machine that holds the log, a wrong or missing key changes nothing here and nothing in the store', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   await store(at, { encryptionKeys: KEY })
-  const [bucket, directory] = [fingerprintsOf(at.bucket), fingerprintsOf(at.directory)]
+  const [bucket, directory] = [await fingerprintsIn(at.bucket), fingerprintsOf(at.directory)]
   for (const keys of [{ encryptionKeys: OTHER_KEY }, { encryption: 'off', encryptionKeys: undefined }]) {
     assert.equal((await rejection(at.openReplicated('tenant', keys))).code, 'KEY_UNAVAILABLE')
-    assert.deepEqual(fingerprintsOf(at.bucket), bucket)
+    assert.deepEqual(await fingerprintsIn(at.bucket), bucket)
     assert.deepEqual(fingerprintsOf(at.directory), directory)
   }
   await holds(await at.openReplicated('tenant', { onMissing: 'error' }))
 })
 
 test('on a blank machine, a wrong or missing key changes nothing in the store', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   await store(at, { encryptionKeys: KEY })
-  const bucket = fingerprintsOf(at.bucket)
+  const bucket = await fingerprintsIn(at.bucket)
   for (const keys of [{ encryptionKeys: OTHER_KEY }, { encryption: 'off', encryptionKeys: undefined }]) {
     assert.equal((await rejection(at.open('tenant', { ...at.elsewhere(), ...keys }))).code, 'KEY_UNAVAILABLE')
-    assert.deepEqual(fingerprintsOf(at.bucket), bucket)
+    assert.deepEqual(await fingerprintsIn(at.bucket), bucket)
   }
   await holds(await at.open('tenant', { ...at.elsewhere(), onMissing: 'error' }))
 })
 
 test('an instance with a wrong key does not take the session from the one that runs', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   const running = await at.openReplicated('tenant')
   await running.saveCreds()
   await running.flush()
@@ -79,7 +81,7 @@ test('an instance with a wrong key does not take the session from the one that r
 })
 
 test('a local session is sealed by its key as well', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   const session = await at.openLocal('tenant', { encryptionKeys: KEY })
   await session.state.keys.set({ session: { a: { key: SECRET } } })
   await session.close()
@@ -92,10 +94,10 @@ test('a local session is sealed by its key as well', async (t) => {
 })
 
 test('encryption can be switched on for a session that was stored in the clear, when told so', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   const off = { encryption: 'off', encryptionKeys: undefined }
   await store(at, off)
-  assert.ok(Object.keys(contentsOf(at.bucket)).length > 0)
+  assert.ok((await at.bucket.list()).length > 0)
   assert.equal((await rejection(at.open('tenant', at.elsewhere()))).code, 'KEY_UNAVAILABLE')
   const machine = at.elsewhere()
   const session = await at.open('tenant', { ...machine, acceptUnencrypted: true, onMissing: 'error' })
@@ -106,27 +108,28 @@ test('encryption can be switched on for a session that was stored in the clear, 
 })
 
 test('neither the bucket nor the directory shows contents, contacts or keys', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   const { state } = await store(at, { encryptionKeys: KEY })
   const needles = [SECRET, 'Somebody', '490301234567', '490307654321', 'identity-key', 'device-list', KEY]
   for (const bytes of [state.creds.noiseKey.private, state.creds.signedIdentityKey.private, Buffer.from(KEY, 'hex')]) {
     needles.push(...['latin1', 'hex', 'base64'].map((encoding) => bytes.toString(encoding)))
   }
-  for (const folder of [at.bucket, at.directory]) {
-    for (const [name, content] of Object.entries(contentsOf(folder))) {
+  for (const contents of [await textsIn(at.bucket), contentsOf(at.directory)]) {
+    assert.ok(Object.keys(contents).length > 0)
+    for (const [name, content] of Object.entries(contents)) {
       for (const needle of needles) assert.ok(!name.includes(needle) && !content.includes(needle), name)
     }
   }
 })
 
 test('hidden tenant ids stand nowhere in the bucket, and a blank machine restores all the same', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   const tenant = 'tenant-490301234567'
   const hidden = { hideTenantIds: true }
   await store(at, hidden, tenant)
   await store(at, { hideTenantIds: false }, 'shown')
   const escaped = ['490301234567', 'tenant', Buffer.from(tenant).toString('base64'), Buffer.from(tenant).toString('hex')]
-  const seen = Object.entries(contentsOf(at.bucket))
+  const seen = Object.entries(await textsIn(at.bucket))
   assert.ok(seen.some(([name]) => name.includes('shown')), 'the search finds what is shown')
   for (const [name, content] of seen) for (const needle of escaped) assert.ok(!name.includes(needle) && !content.includes(needle), name)
   const blank = await at.open(tenant, { ...at.elsewhere(), ...hidden, onMissing: 'error' })

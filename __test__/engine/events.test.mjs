@@ -5,14 +5,16 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { contentsOf, hybrid, rejection, scene, told, until } from '../support/sessions.mjs'
+import { hybrid, rejection, told, until } from '../support/sessions.mjs'
+import { clear } from '../support/stores/contents.mjs'
+import { patience } from '../support/stores/index.mjs'
+import { fragileBucket } from '../support/stores/outages.mjs'
+import { sceneWith, storeScene } from '../support/stores/scene.mjs'
 
 const { HybridAuthError } = hybrid
 
 test('backup is told when writes are in the store, and a blank machine says where it came from', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   const session = await at.openReplicated('tenant')
   const backup = told(session, 'backup')
   await session.saveCreds()
@@ -24,13 +26,13 @@ test('backup is told when writes are in the store, and a blank machine says wher
 })
 
 test('a newer instance fences the older one, which hands over what it had', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   const older = await at.openReplicated('tenant', { flushIntervalMs: 3_600_000 })
   await older.saveCreds()
   await older.flush()
   await older.state.keys.set({ session: { last: { v: 1 } } })
   const fenced = told(older, 'fenced')
-  const newer = await at.open('tenant', at.elsewhere())
+  const newer = await at.open('tenant', { ...at.elsewhere(), ...patience })
   await fenced
   assert.deepEqual((await newer.state.keys.get('session', ['last'])).last, { v: 1 })
   for (const write of [() => older.state.keys.set({ session: { x: 1 } }), () => older.saveCreds(), () => older.state.keys.clear()]) {
@@ -44,13 +46,13 @@ test('a newer instance fences the older one, which hands over what it had', asyn
 })
 
 test('an outage of the store is told once, stops nothing, and is caught up with', async (t) => {
-  const at = scene(t)
+  const { bucket, breakAll } = await fragileBucket(t)
+  const at = sceneWith(t, bucket)
   const session = await at.openReplicated('tenant')
   await session.saveCreds()
   await session.flush()
   const degraded = told(session, 'degraded')
-  renameSync(at.bucket, `${at.bucket}-away`)
-  writeFileSync(at.bucket, 'not a directory')
+  const heal = await breakAll()
   await session.state.keys.set({ session: { during: { v: 1 } } })
   const error = await degraded
   assert.ok(error instanceof HybridAuthError)
@@ -61,8 +63,7 @@ test('an outage of the store is told once, stops nothing, and is caught up with'
   await session.state.keys.set({ session: { more: { v: 2 } } })
 
   const recovered = told(session, 'recovered')
-  rmSync(at.bucket)
-  renameSync(`${at.bucket}-away`, at.bucket)
+  await heal()
   assert.ok((await recovered).lsn >= 1)
   await session.flush()
   assert.equal(session.status().store, 'ok')
@@ -71,21 +72,18 @@ test('an outage of the store is told once, stops nothing, and is caught up with'
   assert.deepEqual({ ...(await blank.state.keys.get('session', ['during', 'more'])) }, { during: { v: 1 }, more: { v: 2 } })
 })
 
-/** Empties the bucket: that needs a person, is told as an error, and is mended from memory. */
-function empty(bucket) {
-  for (const name of Object.keys(contentsOf(bucket))) rmSync(join(bucket, name))
-}
+// An emptied bucket needs a person, is told as an error, and is mended from memory.
 
 test('an error that nobody listens to is logged and not thrown', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   const logged = []
   const log = (details, message) => logged.push({ details, message })
   const session = await at.openReplicated('tenant', { logger: { debug() {}, info() {}, warn: log, error: log } })
   await session.saveCreds()
   await session.flush()
-  empty(at.bucket)
+  await clear(at.bucket)
   await until(() => logged.some(({ details }) => details.code === 'REMOTE_CORRUPT'), 'the error in the log')
-  await until(() => Object.keys(contentsOf(at.bucket)).some((name) => name.endsWith('.live')), 'the bucket filled again')
+  await until(async () => (await at.bucket.list()).some((name) => name.endsWith('.live')), 'the bucket filled again')
   await session.close()
   const blank = await at.open('tenant', at.elsewhere())
   assert.deepEqual(blank.state.creds.noiseKey, session.state.creds.noiseKey)
@@ -93,13 +91,13 @@ test('an error that nobody listens to is logged and not thrown', async (t) => {
 
 test('what is written while an emptied bucket is filled again is acknowledged as well', async (t) => {
   // Once, a write that went into the new base was never acknowledged: flush waited for nothing until it gave up.
-  const at = scene(t)
+  const at = await storeScene(t)
   const session = await at.openReplicated('tenant')
   await session.saveCreds()
   await session.flush()
   for (let round = 0; round < 5; round++) {
     const refilling = told(session, 'error')
-    empty(at.bucket)
+    await clear(at.bucket)
     assert.equal((await refilling).code, 'REMOTE_CORRUPT')
     await session.state.keys.set({ session: { during: { round } } })
     await session.flush({ timeoutMs: 3000 })
@@ -108,7 +106,7 @@ test('what is written while an emptied bucket is filled again is acknowledged as
 })
 
 test('listeners are for known events, and can be taken off', async (t) => {
-  const at = scene(t)
+  const at = await storeScene(t)
   const session = await at.openReplicated('tenant')
   assert.throws(() => session.on('bakcup', () => {}), { code: 'INVALID_OPTION' })
   let calls = 0

@@ -6,25 +6,29 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { pathToFileURL } from 'node:url'
 import { eventually, KEY, Machine, scratch } from '../support/machines.mjs'
 import { filesOf } from '../support/matrix.mjs'
 import { kindOf } from '../support/buckets.mjs'
+import { makeBucket } from '../support/stores/index.mjs'
 
 const TENANT = 't'
 const NEVER = 300_000
 
 async function site(t) {
   const folder = scratch(t)
+  const bucket = await makeBucket(t)
   return {
-    bucket: join(folder, 'bucket'),
-    options: { store: pathToFileURL(join(folder, 'bucket')).href, encryption: 'on', encryptionKeys: [KEY] },
+    bucket,
+    options: { ...bucket.options, encryption: 'on', encryptionKeys: [KEY] },
     machine: (name) => Machine.start(t, join(folder, name))
   }
 }
 
-/** What the bucket holds. Who was killed in mid-PUT may leave a staging file (`#1`) of a claim, which says nothing; never of data. */
-const kindsIn = (bucket) => [...filesOf(bucket).keys()].filter((name) => !/claims\/.*#\d+$/.test(name)).map(kindOf).sort()
+/**
+ * What the bucket holds. Who was killed in mid-PUT may leave a staging file (`#1`) of a claim in a directory, which says
+ * nothing; never of data.
+ */
+const kindsIn = async (bucket) => (await bucket.list()).filter((name) => !/claims\/.*#\d+$/.test(name)).map(kindOf).sort()
 
 /** An owner with writes that are stored and writes that are not. */
 async function ownerWithUnsentWrites(machine, options) {
@@ -66,7 +70,7 @@ async function nothingComesBack({ machine, options, bucket }) {
   assert.equal(opened.restored.source, 'remote')
   assert.deepEqual(await blank.call('dump', ['session']), { creds: { generation: 9, nextPreKeyId: 0 } })
   // Two lives of the new session at most, and the tombstone: of the deleted one nothing is left.
-  await eventually('the garbage is swept', () => kindsIn(bucket).filter((kind) => kind === 'base').length <= 2)
+  await eventually('the garbage is swept', async () => (await kindsIn(bucket)).filter((kind) => kind === 'base').length <= 2)
   await blank.call('close')
 }
 
@@ -74,7 +78,7 @@ test('a_logout_leaves_only_a_tombstone_in_the_bucket_and_nothing_on_the_disk', a
   const all = await site(t)
   const owner = await ownerWithUnsentWrites(all.machine, all.options)
   await owner.call('delete')
-  assert.deepEqual(kindsIn(all.bucket), ['claim', 'deleted'])
+  assert.deepEqual(await kindsIn(all.bucket), ['claim', 'deleted'])
   assert.deepEqual([...filesOf(join(owner.disk, 'sessions')).keys()], [])
   assert.notEqual(await owner.outcome('set', { session: { late: { n: 1 } } }), 'ok')
   await owner.kill()
@@ -87,7 +91,7 @@ test('a_stopped_owner_that_wakes_after_a_logout_resurrects_nothing', async (t) =
   const zombie = await ownerWithUnsentWrites(all.machine, all.options)
   zombie.stop()
   await logOutElsewhere(all.machine, all.options)
-  assert.deepEqual(kindsIn(all.bucket), ['claim', 'deleted'])
+  assert.deepEqual(await kindsIn(all.bucket), ['claim', 'deleted'])
   zombie.continue()
   await zombie.told('fenced')
   for (const [command, ...args] of [['set', { session: { late: { n: 1 } } }], ['saveCreds', { generation: 2 }], ['flush'], ['delete']]) {
@@ -95,7 +99,7 @@ test('a_stopped_owner_that_wakes_after_a_logout_resurrects_nothing', async (t) =
     assert.ok(['FENCED', 'DELETED'].includes(outcome), `${command}: ${outcome}`)
   }
   await zombie.outcome('close')
-  const kinds = kindsIn(all.bucket)
+  const kinds = await kindsIn(all.bucket)
   assert.ok(!kinds.includes('base') && !kinds.includes('live'), `a zombie stores no base and no claim to be alive: ${kinds}`)
   await zombie.kill()
   await nothingComesBack(all)
@@ -106,7 +110,7 @@ test('a_killed_owner_with_its_old_disk_resurrects_nothing_after_a_logout', async
   const dead = await ownerWithUnsentWrites(all.machine, all.options)
   await dead.kill()
   await logOutElsewhere(all.machine, all.options)
-  assert.deepEqual(kindsIn(all.bucket), ['claim', 'deleted'])
+  assert.deepEqual(await kindsIn(all.bucket), ['claim', 'deleted'])
   await nothingComesBack(all)
 })
 
@@ -116,7 +120,7 @@ test('a_running_owner_learns_of_a_logout_elsewhere', async (t) => {
   const other = await logOutElsewhere(all.machine, all.options)
   await owner.told('fenced')
   assert.equal(await owner.outcome('set', { session: { late: { n: 1 } } }), 'FENCED')
-  assert.deepEqual(kindsIn(all.bucket), ['claim', 'deleted'])
+  assert.deepEqual(await kindsIn(all.bucket), ['claim', 'deleted'])
   await owner.kill()
   await other.kill()
   await nothingComesBack(all)

@@ -2,14 +2,20 @@
 //
 // Invariant guarded (I6, I15, I17): a blank machine restores exactly the last state or says with a typed error that it cannot;
 // never an older state, never a new identity, and the objects of the bucket stay as they are, so that mending them helps.
+//
+// The bound over a network, where laying out one damage takes dozens of requests: each object is removed, cut once, changed
+// in one byte, swapped with each other of its kind, and replaced by one of another tenant; sealed at all three moments, plain
+// at one; and a long bucket is damaged at its ends and in its middle. In a directory it is every byte, every length that a
+// reader could trip over, every pair, and every object of the long one.
 
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import hybrid from '../../index.js'
-import { kindOf, longStoryIn, newestSegment, openIn, plain, sealed, stateOf, storyIn, TENANT } from '../support/buckets.mjs'
-import { OTHER_KEY, scratch } from '../support/machines.mjs'
-import { eachDamage, filesOf, flipped, layOut, Tally } from '../support/matrix.mjs'
+import { kindOf, longStoryIn, makePlace, newestSegment, openIn, plain, sealed, stateOf, storyIn, TENANT } from '../support/buckets.mjs'
+import { OTHER_KEY } from '../support/machines.mjs'
+import { eachIn, flipped, layOut, Tally, WORKERS } from '../support/matrix.mjs'
+import { layOutIn, objectsIn } from '../support/stores/contents.mjs'
+import { overNetwork } from '../support/stores/index.mjs'
 
 const TYPED = ['REMOTE_CORRUPT', 'KEY_UNAVAILABLE']
 /** Objects below this size are changed in every byte. */
@@ -17,15 +23,18 @@ const SMALL = 1024
 /** Before the body of an object, see `docs/format.md`. */
 const HEADER = 176
 
+/** Where trials take place, as many as may be under way at once. */
+const makePlaces = (t) => Promise.all(Array.from({ length: overNetwork ? WORKERS / 3 : WORKERS }, () => makePlace(t)))
+
 /** What a blank machine makes of `files`: `exact`, or the code of its error, having checked that nothing was touched. */
-async function restore(folder, files, { state, lsn }, options, where, disk = 'disk') {
+async function restore(place, files, { state, lsn }, options, where, disk = 'disk') {
   let session
   try {
-    session = await openIn(folder, options, disk)
+    session = await openIn(place, options, disk)
   } catch (error) {
     assert.ok(error instanceof hybrid.HybridAuthError, `${where}: ${error.stack}`)
     assert.ok(TYPED.includes(error.code), `${where}: ${error.code}: ${error.message}`)
-    const now = filesOf(join(folder, 'bucket'))
+    const now = await objectsIn(place.bucket)
     for (const [name, bytes] of files) assert.ok(now.get(name)?.equals(bytes), `${where}: ${name} was touched by an open that failed`)
     return error.code
   }
@@ -38,19 +47,20 @@ async function restore(folder, files, { state, lsn }, options, where, disk = 'di
   return 'exact'
 }
 
-async function judge(t, story, damages, options, { mend = false } = {}) {
+async function judge(t, places, story, damages, options, { mend = false } = {}) {
   const tally = new Tally()
-  const count = await eachDamage(scratch(t, { quick: true }), damages, async ({ where, files }, folder) => {
-    layOut(folder, [])
-    layOut(join(folder, 'bucket'), files)
-    const answer = await restore(folder, files, story, options, where)
+  const count = await eachIn(places, damages, async ({ where, files }, place) => {
+    layOut(place.folder, [])
+    await layOutIn(place.bucket, files)
+    const answer = await restore(place, files, story, options, where)
     tally.add(answer)
     if (!mend || answer === 'exact') return
     // The claim of the open that failed stays; everything else is as it was before the damage.
-    const left = [...filesOf(join(folder, 'bucket'))].filter(([name]) => !files.has(name))
-    layOut(join(folder, 'bucket'), new Map([...left, ...story.files]))
-    assert.equal(await restore(folder, story.files, story, options, `${where}, mended`, 'other'), 'exact', `${where}, mended`)
+    const left = [...(await objectsIn(place.bucket))].filter(([name]) => !files.has(name))
+    await layOutIn(place.bucket, new Map([...left, ...story.files]))
+    assert.equal(await restore(place, story.files, story, options, `${where}, mended`, 'other'), 'exact', `${where}, mended`)
   })
+  assert.ok(count > 0)
   t.diagnostic(`${count} damages: ${tally}`)
   return tally
 }
@@ -69,16 +79,17 @@ const removals = ({ files }, beyondSight) =>
 
 function* truncations({ files }) {
   for (const [name, bytes] of files) {
-    const lengths = new Set([0, 1, HEADER - 1, HEADER, HEADER + 1, bytes.length >> 1, bytes.length - 32, bytes.length - 1])
-    for (const length of lengths) yield { where: `${name} cut to ${length}`, files: replaced(files, name, bytes.subarray(0, length)) }
-    yield { where: `${name} with a byte more`, files: replaced(files, name, Buffer.concat([bytes, Buffer.alloc(1)])) }
+    const half = bytes.length >> 1
+    const lengths = overNetwork ? [half] : [0, 1, HEADER - 1, HEADER, HEADER + 1, half, bytes.length - 32, bytes.length - 1]
+    for (const length of new Set(lengths)) yield { where: `${name} cut to ${length}`, files: replaced(files, name, bytes.subarray(0, length)) }
+    if (!overNetwork) yield { where: `${name} with a byte more`, files: replaced(files, name, Buffer.concat([bytes, Buffer.alloc(1)])) }
   }
 }
 
 function* flips({ files }) {
   for (const [name, bytes] of files) {
     for (let at = 0; at < bytes.length; at++) {
-      if (bytes.length >= SMALL && at >= HEADER && at % 16 !== 0) continue
+      if (overNetwork ? at !== bytes.length >> 1 : bytes.length >= SMALL && at >= HEADER && at % 16 !== 0) continue
       yield { where: `${name} byte ${at}`, files: replaced(files, name, flipped(bytes, at)) }
     }
   }
@@ -95,69 +106,78 @@ function* swaps({ files }) {
 
 /** The bucket of another tenant whose story went the same way, under this tenant's name. */
 async function strangersObjects(t, options) {
-  const folder = scratch(t, { quick: true })
-  const stories = await storyIn(folder, options, 'stranger')
+  const stories = await storyIn(await makePlace(t), options, 'stranger')
   return new Map([...stories.closed.files].map(([name, bytes]) => [name.replace('stranger', TENANT), bytes]))
 }
 
 function* foreign({ files }, strangers) {
   for (const [name] of files) {
-    for (const [other, bytes] of strangers) {
-      if (kindOf(other) === kindOf(name)) yield { where: `${name} with the bytes of ${other}`, files: replaced(files, name, bytes) }
+    const like = [...strangers].filter(([other]) => kindOf(other) === kindOf(name))
+    for (const [other, bytes] of overNetwork ? like.slice(0, 1) : like) {
+      yield { where: `${name} with the bytes of ${other}`, files: replaced(files, name, bytes) }
     }
   }
-  for (const [name, bytes] of strangers) yield { where: `${name} added`, files: replaced(files, name, bytes) }
+  if (!overNetwork) for (const [name, bytes] of strangers) yield { where: `${name} added`, files: replaced(files, name, bytes) }
   yield { where: "all of another tenant's objects added", files: new Map([...files, ...strangers]) }
 }
 
 for (const [name, options] of [['sealed', sealed], ['plain', plain]]) {
   test(`every_damage_of_a_${name}_bucket_is_healed_or_named`, async (t) => {
-    const stories = await storyIn(scratch(t, { quick: true }), options)
+    const places = await makePlaces(t)
+    const stories = await storyIn(await makePlace(t), options)
     const kinds = new Set(Object.values(stories).flatMap(({ files }) => [...files.keys()].map(kindOf)))
     assert.deepEqual([...kinds].sort(), ['base', 'claim', 'deleted', 'live', 'released', 'seg'])
     const strangers = await strangersObjects(t, options)
     for (const [moment, story] of Object.entries(stories)) {
+      if (overNetwork && options === plain && moment !== 'young') continue
       const beyondSight = moment === 'closed' ? null : newestSegment(story.files)
-      await t.test(`${moment}: intact`, (t) => judge(t, story, [{ where: 'intact', files: story.files }], options))
-      await t.test(`${moment}: each object removed`, (t) => judge(t, story, removals(story, beyondSight), options, { mend: true }))
-      await t.test(`${moment}: each object cut`, (t) => judge(t, story, truncations(story), options, { mend: true }))
-      await t.test(`${moment}: each pair of a kind swapped`, (t) => judge(t, story, swaps(story), options, { mend: true }))
-      await t.test(`${moment}: objects of another tenant`, (t) => judge(t, story, foreign(story, strangers), options, { mend: true }))
+      const each = (what, damages) => t.test(`${moment}: ${what}`, (t) => judge(t, places, story, damages, options, { mend: true }))
+      await each('intact', [{ where: 'intact', files: story.files }])
+      await each('each object removed', removals(story, beyondSight))
+      await each('each object cut', truncations(story))
+      await each('each pair of a kind swapped', swaps(story))
+      await each('objects of another tenant', foreign(story, strangers))
     }
     // What is not sealed is guarded by the same digest: one bucket of each kind of object is enough for it.
-    if (options === sealed) await t.test('closed: each byte changed', (t) => judge(t, stories.closed, flips(stories.closed), options))
-    await t.test('young: each byte changed', (t) => judge(t, stories.young, flips(stories.young), options))
+    for (const moment of options === sealed ? ['closed', 'young'] : ['young']) {
+      await t.test(`${moment}: each byte changed`, (t) => judge(t, places, stories[moment], flips(stories[moment]), options))
+    }
   })
 }
 
+/** Over a network the first, the last and one in the middle. */
+const chosen = (damages) => (overNetwork ? [damages[0], damages[damages.length >> 1], damages.at(-1)] : damages)
+
 test('a_long_bucket_with_any_object_missing_emptied_or_swapped_is_healed_or_named', async (t) => {
-  const story = await longStoryIn(scratch(t, { quick: true }), sealed)
+  const places = await makePlaces(t)
+  const story = await longStoryIn(await makePlace(t), sealed)
   const names = [...story.files.keys()].filter((name) => kindOf(name) === 'seg')
   assert.ok(names.length > 200 && [...story.files.keys()].filter((name) => kindOf(name) === 'base').length === 2)
+  const emptied = names.map((name) => ({ where: `${name} emptied`, files: replaced(story.files, name, Buffer.alloc(0)) }))
   const neighbours = names.slice(1).map((name, n) => ({
     where: `${names[n]} and ${name} swapped`,
     files: replaced(story.files, name, story.files.get(names[n])).set(names[n], story.files.get(name))
   }))
-  await judge(t, story, removals(story), sealed)
-  await judge(t, story, names.map((name) => ({ where: `${name} emptied`, files: replaced(story.files, name, Buffer.alloc(0)) })), sealed)
-  await judge(t, story, neighbours, sealed)
+  await judge(t, places, story, chosen(removals(story)), sealed)
+  await judge(t, places, story, chosen(emptied), sealed)
+  await judge(t, places, story, chosen(neighbours), sealed)
 })
 
 test('a_damaged_claim_of_an_owner_that_is_waited_for_is_healed_or_named', async (t) => {
-  const { old } = await storyIn(scratch(t, { quick: true }), sealed)
+  const { old } = await storyIn(await makePlace(t), sealed)
   const claims = { ...old, files: new Map([...old.files].filter(([name]) => kindOf(name) === 'claim')) }
   const damages = [...flips(claims), ...removals(claims), ...truncations(claims)]
   const rest = [...old.files].filter(([name]) => kindOf(name) !== 'claim')
   const whole = damages.map(({ where, files }) => ({ where, files: new Map([...rest, ...files]) }))
   // Its interval stands in its claim: one that does not read must not make it unreachable for longer than a healthy one.
-  await judge(t, old, whole, { ...sealed, handoverTimeoutMs: undefined, ownershipCheckIntervalMs: 50 })
+  await judge(t, await makePlaces(t), old, whole, { ...sealed, handoverTimeoutMs: undefined, ownershipCheckIntervalMs: 50 })
 })
 
 test('the_newest_segment_of_an_owner_that_did_not_release_can_vanish_unseen_which_is_the_documented_limit', async (t) => {
-  const { old } = await storyIn(scratch(t, { quick: true }), sealed)
-  const folder = scratch(t, { quick: true })
-  layOut(join(folder, 'bucket'), without(old.files, newestSegment(old.files)))
-  const session = await openIn(folder, sealed)
+  const { old } = await storyIn(await makePlace(t), sealed)
+  const place = await makePlace(t)
+  await layOutIn(place.bucket, without(old.files, newestSegment(old.files)))
+  const session = await openIn(place, sealed)
   const { lsn, restored } = session.status()
   assert.deepEqual(restored, { source: 'remote', clean: false }, 'it is said that the last moments may be missing')
   assert.ok(lsn < old.lsn)
@@ -165,10 +185,10 @@ test('the_newest_segment_of_an_owner_that_did_not_release_can_vanish_unseen_whic
 })
 
 test('the_wrong_key_is_not_called_damage', async (t) => {
-  const { closed } = await storyIn(scratch(t, { quick: true }), sealed)
-  const folder = scratch(t, { quick: true })
+  const { closed } = await storyIn(await makePlace(t), sealed)
+  const place = await makePlace(t)
   for (const options of [{ encryptionKeys: [OTHER_KEY] }, plain]) {
-    layOut(join(folder, 'bucket'), closed.files)
-    assert.equal(await restore(folder, closed.files, closed, options, 'wrong key'), 'KEY_UNAVAILABLE')
+    await layOutIn(place.bucket, closed.files)
+    assert.equal(await restore(place, closed.files, closed, options, 'wrong key'), 'KEY_UNAVAILABLE')
   }
 })

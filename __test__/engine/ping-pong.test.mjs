@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { pathToFileURL } from 'node:url'
 import { atEnd, eventually, KEY, runSeed, scratch } from '../support/machines.mjs'
+import { makeBucket, patience } from '../support/stores/index.mjs'
 import { createWorld, SubjectProcess } from '../support/world/world.mjs'
 
 const MOVES = 20
@@ -17,10 +17,12 @@ const FACTORY = new URL('../support/child-subject.mjs', import.meta.url)
 test('a_device_that_moves_between_two_processes_twenty_times_decrypts_every_message', async (t) => {
   const seed = runSeed('ping-pong')
   const folder = scratch(t)
+  const bucket = await makeBucket(t)
   const start = async (name) => {
     const options = {
       directory: join(folder, name),
-      store: pathToFileURL(join(folder, 'bucket')).href,
+      ...bucket.options,
+      ...patience,
       encryptionKeys: [KEY],
       ownershipCheckIntervalMs: 100,
       // Nothing leaves by itself: what the next one has, it was handed.

@@ -4,13 +4,12 @@
 // nothing, a dead one only what was not stored, and whoever lost ownership accepts nothing more once it knows.
 
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { eventually, KEY, Machine, runSeed, scratch } from '../support/machines.mjs'
 import { canonical } from '../support/matrix.mjs'
+import { makeBucket, patience } from '../support/stores/index.mjs'
 import { makeRandom } from '../support/world/wire.mjs'
 
 const TENANT = 't'
@@ -20,16 +19,16 @@ const NEVER = 300_000
 
 async function site(t) {
   const folder = scratch(t)
-  const bucket = join(folder, 'bucket')
+  const bucket = await makeBucket(t)
   return {
     folder,
     bucket,
-    options: { store: pathToFileURL(bucket).href, encryption: 'on', encryptionKeys: [KEY] },
+    options: { ...bucket.options, encryption: 'on', encryptionKeys: [KEY] },
     machine: (name) => Machine.start(t, join(folder, name))
   }
 }
 
-const claimsIn = (bucket) => readdirSync(join(bucket, 'v1/claims'))
+const countClaims = async (bucket) => (await bucket.list()).filter((name) => name.startsWith('v1/claims/')).length
 const acknowledged = (machine) => machine.notes.filter((line) => line.startsWith('ack ')).length
 const writesSeen = async (machine, label) => (await machine.call('get', 'counter', [label]))[label]?.n ?? 0
 
@@ -46,7 +45,7 @@ test('a_clean_handover_under_traffic_loses_no_resolved_write', async (t) => {
   await older.call('startTraffic', 'older')
   await eventually('some traffic', () => acknowledged(older) > 50)
 
-  const opened = await newer.call('open', TENANT, options)
+  const opened = await newer.call('open', TENANT, { ...options, ...patience })
   await older.told('fenced')
   assert.equal(await older.outcome('set', { session: { late: { n: 1 } } }), 'FENCED')
   assert.equal(await older.outcome('saveCreds', { generation: 0 }), 'FENCED')
@@ -94,9 +93,9 @@ test('a_takeover_from_a_killed_machine_waits_for_it_and_keeps_all_that_was_store
   await slow.call('flush')
   await slow.kill()
   const waiting = await machine('waiting')
-  const claims = claimsIn(bucket).length
+  const claims = await countClaims(bucket)
   const outcome = waiting.outcome('open', TENANT, options)
-  await eventually('it has claimed', () => claimsIn(bucket).length > claims)
+  await eventually('it has claimed', async () => (await countClaims(bucket)) > claims)
   const early = await Promise.race([outcome, pause(2000, 'still waiting')])
   assert.equal(early, 'still waiting', 'a predecessor that may be alive is waited for')
   const eager = await machine('eager')
@@ -171,9 +170,9 @@ test('a_stalled_owner_that_wakes_in_time_hands_over_everything', async (t) => {
   await stalled.call('open', TENANT, { ...options, flushIntervalMs: NEVER })
   await stalled.call('setMany', Array.from({ length: 20 }, (_, n) => ({ counter: { stalled: { n: n + 1 } } })))
   stalled.stop()
-  const claims = claimsIn(bucket).length
+  const claims = await countClaims(bucket)
   const opening = heir.call('open', TENANT, { ...options, handoverTimeoutMs: NEVER })
-  await eventually('it has claimed', () => claimsIn(bucket).length > claims)
+  await eventually('it has claimed', async () => (await countClaims(bucket)) > claims)
   stalled.continue()
   const opened = await opening
   assert.deepEqual(opened.restored, { source: 'remote', clean: true })

@@ -1,0 +1,185 @@
+// A bucket that somebody emptied or removed: beside a local log, without one, and under a running session.
+//
+// Invariant guarded (I17): what is left is never thrown away and never replaced by something new without being asked to; a
+// running session stores itself again and loses nothing.
+
+import assert from 'node:assert/strict'
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { makePlace, openIn, plain, sealed, stateOf } from '../support/buckets.mjs'
+import { atEnd, eventually } from '../support/machines.mjs'
+import { filesOf, layOut } from '../support/matrix.mjs'
+import { clear, layOutIn, objectsIn } from '../support/stores/contents.mjs'
+import { overNetwork, remakeBucket } from '../support/stores/index.mjs'
+
+const withoutData = async (bucket) => bucket.delete((await bucket.list()).filter((name) => name.startsWith('v1/data/')))
+
+/** On a server there are no folders to remove, only objects; and a bucket, which is a matter of its own at the end. */
+const WAYS = overNetwork
+  ? { emptied: clear, without_its_data_folder: withoutData }
+  : {
+      emptied: ({ folder }) => layOut(folder, []),
+      removed: (bucket) => bucket.remove(),
+      'without_its_objects_but_with_its_folders': clear,
+      'without_its_data_folder': ({ folder }) => rmSync(join(folder, 'v1/data'), { recursive: true }),
+      'without_its_claims_folder_and_its_data': ({ folder }) => rmSync(join(folder, 'v1'), { recursive: true })
+    }
+
+const write = (session, n) => session.state.keys.set({ session: { [n % 3]: { n } }, marker: { last: { n } } })
+
+/** A session of a few batches, closed; answers its state and LSN. */
+async function pastSession(place, options) {
+  const session = await openIn(place, options)
+  session.state.creds.generation = 7
+  await session.saveCreds()
+  for (let n = 0; n < 5; n++) await write(session, n)
+  const past = { state: await stateOf(session), lsn: session.status().lsn }
+  await session.close()
+  return past
+}
+
+const logsIn = ({ folder }) => new Map([...filesOf(join(folder, 'disk'))].filter(([name]) => name.endsWith('.log')))
+
+for (const [way, damage] of Object.entries(WAYS)) {
+  test(`a_bucket_${way}_does_not_cost_the_local_log_which_can_seed_it_again`, async (t) => {
+    const place = await makePlace(t)
+    const past = await pastSession(place, sealed)
+    const logs = logsIn(place)
+    assert.equal(logs.size, 1)
+    await damage(place.bucket)
+    for (let again = 0; again < 3; again++) {
+      await assert.rejects(openIn(place, sealed), { code: 'REMOTE_CORRUPT' })
+      assert.deepEqual(logsIn(place), logs, 'the local log is still there')
+    }
+    const seeded = await openIn(place, { ...sealed, seedFromDisk: true })
+    assert.equal(seeded.status().restored.source, 'local')
+    assert.deepEqual({ state: await stateOf(seeded), lsn: seeded.status().lsn }, past)
+    await write(seeded, 100)
+    const now = await stateOf(seeded)
+    await seeded.close()
+    const blank = await openIn(place, sealed, 'blank')
+    assert.deepEqual(blank.status().restored, { source: 'remote', clean: true })
+    assert.equal(await stateOf(blank), now, 'the bucket is whole again')
+    await blank.close()
+  })
+
+  test(`a_bucket_${way}_under_a_running_session_is_filled_again_and_nothing_is_lost`, async (t) => {
+    const place = await makePlace(t)
+    const session = await openIn(place, { ...plain, ownershipCheckIntervalMs: 100, flushIntervalMs: 10 })
+    atEnd(t, () => session.close({ timeoutMs: 0 }).catch(() => {}))
+    const errors = []
+    session.on('error', (error) => errors.push(error.code))
+    for (let n = 0; n < 5; n++) await write(session, n)
+    await session.flush()
+    await damage(place.bucket)
+    await write(session, 5)
+    // The claims are still there: only the next open would have noticed, and only a bucket without them is noticed now.
+    const noticed = way !== 'without_its_data_folder'
+    if (noticed) await eventually('the error is told', () => errors.length > 0)
+    await write(session, 6)
+    await session.flush()
+    assert.deepEqual([...new Set(errors)], noticed ? ['REMOTE_CORRUPT'] : [])
+    assert.equal(session.status().life, 'live')
+    const last = { state: await stateOf(session), lsn: session.status().lsn }
+    assert.equal(session.status().remoteDurableLsn, last.lsn)
+    await session.close()
+
+    const blank = openIn(place, plain, 'blank')
+    if (!noticed) {
+      await assert.rejects(blank, { code: 'REMOTE_CORRUPT' })
+      return
+    }
+    const restored = await blank
+    assert.equal(restored.status().restored.source, 'remote')
+    assert.deepEqual({ state: await stateOf(restored), lsn: restored.status().lsn }, last)
+    await restored.close()
+  })
+}
+
+test('what_waited_when_the_bucket_was_emptied_is_acknowledged_once_it_is_filled_again', async (t) => {
+  const place = await makePlace(t)
+  const session = await openIn(place, { ...plain, ownershipCheckIntervalMs: 100, flushIntervalMs: 3_600_000 })
+  atEnd(t, () => session.close({ timeoutMs: 0 }).catch(() => {}))
+  const errors = []
+  session.on('error', (error) => errors.push(error.code))
+  await write(session, 1)
+  await session.flush()
+  // This one waits for its interval: only the refill brings it into the store.
+  await write(session, 2)
+  await WAYS.emptied(place.bucket)
+  await eventually('the error is told', () => errors.length > 0)
+  await session.flush({ timeoutMs: 5000 })
+  assert.equal(session.status().remoteDurableLsn, 2)
+  assert.equal(session.status().lagMs, 0)
+  await session.close()
+})
+
+test('a_bucket_without_data_but_with_claims_is_a_loss_even_for_a_machine_without_a_disk', async (t) => {
+  const place = await makePlace(t)
+  await pastSession(place, sealed)
+  await WAYS.without_its_data_folder(place.bucket)
+  await assert.rejects(openIn(place, sealed, 'blank'), { code: 'REMOTE_CORRUPT' })
+})
+
+test('an_empty_bucket_and_no_disk_is_what_on_missing_decides', async (t) => {
+  const place = await makePlace(t)
+  await pastSession(place, sealed)
+  await WAYS.emptied(place.bucket)
+  await assert.rejects(openIn(place, { ...sealed, onMissing: 'error' }, 'blank'), { code: 'NOT_FOUND' })
+  const fresh = await openIn(place, { ...sealed, onMissing: 'create' }, 'blank')
+  assert.equal(fresh.status().restored.source, 'fresh')
+  assert.equal(fresh.status().lsn, 0)
+  await fresh.close()
+  assert.ok(readdirSync(join(place.folder, 'disk')).length > 0)
+})
+
+// A directory that is missing is made; a bucket on a server is not, and says nothing about what was in it.
+if (overNetwork) {
+  test('a_bucket_that_does_not_exist_is_an_unreachable_store_and_not_an_empty_one', async (t) => {
+    const place = await makePlace(t)
+    const past = await pastSession(place, sealed)
+    const [logs, objects] = [logsIn(place), await objectsIn(place.bucket)]
+    await place.bucket.remove()
+    for (const onMissing of ['create', 'error']) {
+      for (const disk of ['disk', 'blank']) {
+        await assert.rejects(openIn(place, { ...sealed, onMissing }, disk), { code: 'REMOTE_REFUSED' }, `${disk}, ${onMissing}`)
+      }
+    }
+    assert.deepEqual(logsIn(place), logs, 'the local log is still there')
+    await remakeBucket(place.bucket)
+    await layOutIn(place.bucket, objects)
+    for (const disk of ['disk', 'blank']) {
+      const session = await openIn(place, sealed, disk)
+      assert.deepEqual({ state: await stateOf(session), lsn: session.status().lsn }, past)
+      await session.close()
+    }
+  })
+
+  test('a_bucket_that_is_removed_under_a_running_session_is_an_outage_and_one_that_is_made_anew_is_filled', async (t) => {
+    const place = await makePlace(t)
+    // It asks for nothing between its writes, so that it stores nothing between the emptying of the bucket and its end.
+    const session = await openIn(place, { ...plain, flushIntervalMs: 10 })
+    atEnd(t, () => session.close({ timeoutMs: 0 }).catch(() => {}))
+    const news = []
+    session.on('degraded', (error) => news.push(error.code))
+    session.on('error', (error) => news.push(error.code))
+    session.on('recovered', () => news.push('recovered'))
+    await write(session, 1)
+    await session.flush()
+    await place.bucket.remove()
+    await write(session, 2)
+    await eventually('the outage is told', () => news.includes('REMOTE_REFUSED'))
+    await write(session, 3)
+    assert.equal(session.status().store, 'degraded')
+    await remakeBucket(place.bucket)
+    await eventually('it is over', () => news.includes('recovered'))
+    await session.flush()
+    assert.deepEqual([...news].sort(), ['REMOTE_CORRUPT', 'REMOTE_REFUSED', 'recovered'])
+    const last = { state: await stateOf(session), lsn: session.status().lsn }
+    await session.close()
+    const blank = await openIn(place, plain, 'blank')
+    assert.deepEqual({ state: await stateOf(blank), lsn: blank.status().lsn }, last)
+    await blank.close()
+  })
+}
