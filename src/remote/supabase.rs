@@ -23,6 +23,8 @@ use crate::host::Host;
 
 /// Names in one page of a listing, and in one request to remove objects.
 const PAGE: usize = 1000;
+/// No object of ours is called so.
+const NOWHERE: &str = "nowhere";
 /// A listing that keeps changing under us is read this often from its start.
 const RESTARTS: usize = 8;
 
@@ -119,6 +121,25 @@ impl Supabase {
         let reply = self.send(Method::POST, self.url(route, "")?, body, Asked::List).await?;
         serde_json::from_slice(&reply.body)
             .map_err(|_| Failure::new(Meaning::Transient, "the answer was not understood"))
+    }
+
+    async fn list_either_way(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        let folder = joined(&self.prefix, folder);
+        if !self.old_listing.load(Ordering::Relaxed) {
+            let within = format!("{folder}/");
+            match self.list_by_cursor(&format!("{within}{prefix}")).await {
+                Ok(names) => {
+                    let names = names.iter().filter_map(|name| name.strip_prefix(&within));
+                    return Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect());
+                }
+                // A server that lacks this listing says so in several ways: one takes the route for a bucket it does not have.
+                Err(failure) if failure.meaning == Meaning::NotConfigured => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let names = self.list_by_offset(&folder).await?;
+        self.old_listing.store(true, Ordering::Relaxed);
+        Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
     }
 
     /// The listing of newer servers: by cursor, so that names which come and go move nothing.
@@ -263,22 +284,12 @@ impl Store for Supabase {
     }
 
     async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
-        let folder = joined(&self.prefix, folder);
-        if !self.old_listing.load(Ordering::Relaxed) {
-            let within = format!("{folder}/");
-            match self.list_by_cursor(&format!("{within}{prefix}")).await {
-                Ok(names) => {
-                    let names = names.iter().filter_map(|name| name.strip_prefix(&within));
-                    return Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect());
-                }
-                // A server that lacks this listing says so in several ways: one takes the route for a bucket it does not have.
-                Err(failure) if failure.meaning == Meaning::NotConfigured => {}
-                Err(failure) => return Err(failure),
-            }
+        let names = self.list_either_way(folder, prefix).await?;
+        if names.is_empty() {
+            // A bucket that is gone lists as one that is empty; a name that cannot be there tells them apart.
+            self.get(&format!("{folder}/{NOWHERE}")).await?;
         }
-        let names = self.list_by_offset(&folder).await?;
-        self.old_listing.store(true, Ordering::Relaxed);
-        Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
+        Ok(names)
     }
 
     async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {
