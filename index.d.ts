@@ -285,13 +285,17 @@ export interface SessionEvents {
 /** An open session. */
 export interface HybridAuthState {
   state: { creds: any; keys: HybridKeyStore }
-  /** Stores the credentials as they are at the call. Resolves and rejects like `keys.set`. */
+  /**
+   * Stores the credentials as they are at the call. Resolves and rejects like `keys.set`. As a listener of `creds.update` nobody
+   * waits for it: a failure is then an `error` event and no unhandled rejection, unless the session had ended before.
+   */
   saveCreds(): Promise<void>
   /** Resolves when every write resolved before is restorable from the store; without one, when it survives a power cut. */
   flush(options?: { timeoutMs?: number }): Promise<void>
   /**
    * Stores the rest, releases ownership and unlocks; while the tenant is open elsewhere in this process it only flushes. Rejects with `REMOTE_UNAVAILABLE` when the store could not be reached in
-   * time: the session is closed all the same, and the local log keeps the rest for the next open here.
+   * time: the session is closed all the same, and the local log keeps the rest for the next open here. Rejects with `FENCED` when
+   * a newer instance owns the session and the last writes did not reach it. Never an unhandled rejection.
    */
   close(options?: { timeoutMs?: number }): Promise<void>
   /**

@@ -32,7 +32,12 @@ class HybridAuth {
       if (opens.size === 0 && this.#sessions.get(tenantId) === opens) this.#sessions.delete(tenantId)
     }
     const { close, delete: destroy } = session
-    session.close = (how) => close(how).finally(forget)
+    session.close = (how) => {
+      const closed = close(how).finally(forget)
+      // As in the session itself: nobody has to wait for it.
+      closed.catch(() => {})
+      return closed
+    }
     session.delete = () => destroy().then(forget)
     return session
   }

@@ -19,6 +19,9 @@ const { resolveOptions } = require('./options.js')
 
 const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'error']
 
+/** Codes of a session that has ended. */
+const ENDED = ['FENCED', 'CLOSED', 'DELETED', 'LEASE_LOST']
+
 /** The level at which an event is logged. */
 const LEVELS = { backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', error: 'error' }
 
@@ -118,7 +121,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
   const reviveAppStateSyncKey = baileys.appStateSyncKeyFromObject
   const keys = createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, awaitSync })
 
-  async function saveCreds() {
+  async function save() {
     const { buffer, length } = batch.encodeCreds(creds)
     const identity = identityOf(creds)
     const lsn = call(binding.append, handle, buffer, length, identity !== savedIdentity)
@@ -127,12 +130,28 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
     if (awaitSync) settle(await binding.synced(handle, lsn))
   }
 
+  /**
+   * Usually a listener of `creds.update`, which nobody waits for: a failure must not end the process and its other sessions. It
+   * is told here, and whoever does wait has it as well.
+   */
+  function saveCreds() {
+    const saved = save()
+    saved.catch(({ code, message }) => {
+      // That the session has ended was told when it did.
+      if (!ENDED.includes(code)) news.tell({ event: 'error', code, message })
+    })
+    return saved
+  }
+
   async function flush({ timeoutMs = flushTimeoutMs } = {}) {
     settle(await binding.flush(handle, timeoutMs))
   }
 
-  async function close({ timeoutMs = closeTimeoutMs } = {}) {
-    settle(await binding.close(handle, timeoutMs))
+  function close({ timeoutMs = closeTimeoutMs } = {}) {
+    const closed = binding.close(handle, timeoutMs).then((outcome) => void settle(outcome))
+    // Called from a listener of `fenced`, as is usual, nobody waits for it.
+    closed.catch((error) => resolved.logger?.warn({ code: error.code }, 'session closed with a remainder'))
+    return closed
   }
 
   async function destroy() {

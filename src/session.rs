@@ -140,7 +140,7 @@ impl Session {
     /// Stores the rest, releases ownership and unlocks. After `timeout` it lets go with what it has: the local log keeps the
     /// rest, and the next open here sends it.
     pub async fn close(&self, timeout: Duration) -> Result<()> {
-        self.journal.end(Life::Closing);
+        let fenced = self.journal.end(Life::Closing) == Life::Fenced;
         if self.remote.is_none() {
             self.journal.end(Life::Closed);
         }
@@ -152,6 +152,15 @@ impl Session {
         let synced = if progress.life == Life::Poisoned { Ok(()) } else { self.journal.sync(lsn).await };
         self.journal.folder().unlock();
         synced?;
+        if fenced && progress.stored < lsn && !self.handed_over() {
+            return Err(Error::new(
+                Code::Fenced,
+                format!(
+                    "closed; a newer instance owns this session, and LSN {} to {lsn} did not reach it",
+                    progress.stored + 1
+                ),
+            ));
+        }
         if self.remote.is_some() && progress.life == Life::Closed && progress.stored < lsn {
             return Err(self.unreachable(&format!(
                 "closed; LSN {} to {lsn} are only in the local log, and the next open here sends them",
@@ -159,6 +168,12 @@ impl Session {
             )));
         }
         Ok(())
+    }
+
+    /// Whether all that was accepted here was stored before a newer owner went on.
+    fn handed_over(&self) -> bool {
+        let health = self.remote.as_ref().map(|remote| &remote.health);
+        health.is_some_and(|health| health.lock().unwrap_or_else(PoisonError::into_inner).handed_over)
     }
 
     /// Logs the session out: nothing of it comes back, from any disk or store. The tombstone is first, so that a crash in

@@ -117,3 +117,19 @@ test('listeners are for known events, and can be taken off', async (t) => {
   await session.flush()
   assert.equal(calls, 0)
 })
+
+test('nobody_has_to_wait_for_save_creds_or_close_of_a_session_that_was_fenced', async (t) => {
+  const at = await storeScene(t)
+  const older = await at.openReplicated('tenant')
+  const newer = await at.open('tenant', at.elsewhere())
+  if (older.status().life !== 'fenced') await told(older, 'fenced')
+  const errors = []
+  older.on('error', (error) => errors.push(error.code))
+  // As listeners do: a rejection that nobody handles would end this process, and every other session in it.
+  const saved = older.saveCreds()
+  older.close()
+  assert.equal((await rejection(saved)).code, 'FENCED', 'whoever waits is told')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.deepEqual(errors, [], 'that it was fenced was told before')
+  await newer.saveCreds()
+})

@@ -183,3 +183,33 @@ fn a_base_that_the_store_can_never_take_is_told_of_and_segments_go_on() {
         assert_eq!(heir.journal().lsn(), 600);
     });
 }
+
+#[test]
+fn closing_a_session_whose_tail_did_not_reach_the_newer_owner_says_so() {
+    run(async {
+        let memory = Memory::default();
+        let deaf = Arc::new(AtomicBool::new(false));
+        let switch = Arc::clone(&deaf);
+        let script = move |request, name: &str| {
+            let refused =
+                switch.load(Ordering::Relaxed) && request == Request::Put && name.contains("/data/");
+            (Duration::ZERO, if refused { Fate::FailBefore } else { Fate::Done })
+        };
+        let (older, told) =
+            session_on(Arc::new(memory.through(Arc::new(script), 1000)), FOR_EVER).await.expect("opens");
+        set(&older, 1);
+        older.flush(Duration::from_secs(5)).await.expect("is stored");
+        deaf.store(true, Ordering::Relaxed);
+        set(&older, 2);
+        set(&older, 3);
+        let (newer, _) = session_on(Arc::new(memory), FOR_EVER).await.expect("takes over");
+        assert_eq!(newer.journal().lsn(), 1);
+        while !hold(&told).iter().any(|(_, event)| matches!(event, Event::Fenced)) {
+            sleep(CHECK).await;
+        }
+        let error = older.close(Duration::from_secs(60)).await.expect_err("two writes are nowhere");
+        assert_eq!(error.code, Code::Fenced);
+        assert!(error.message.contains("LSN 2 to 3"), "{error}");
+        newer.close(Duration::from_secs(5)).await.expect("closes");
+    });
+}
