@@ -7,7 +7,7 @@
 // says `encryption: 'off'` out loud. Secrets never appear in a message.
 
 const { resolve } = require('node:path')
-const { certificates, choice, first, flag, integer, refuse, variable } = require('./checks.js')
+const { certificates, choice, first, flag, integer, quoted, refuse, variable } = require('./checks.js')
 const { findStore } = require('./services.js')
 const { completeStore } = require('./store.js')
 
@@ -104,7 +104,7 @@ function checkTenant(tenantId) {
 /** @returns options complete and checked; `native` is what the core is given as JSON */
 function resolveOptions(tenantId, options = {}, env = process.env) {
   if (options === null || typeof options !== 'object') refuse('the options must be an object')
-  for (const name of Object.keys(options)) if (!KNOWN.has(name)) refuse(`\`${name}\` is not an option`)
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) refuse(`${quoted(name)} is not an option`)
   const look = (name) => lookUp(options, env, name)
 
   const directory = look('directory')

@@ -12,21 +12,25 @@ use crate::tenancy::Tenancy;
 
 /// Checks that nothing is stored under another name that `tenant` could have had, and leaves the mark of this naming key.
 pub async fn check(tenancy: &Tenancy, tenant: &str, hidden: bool) -> Result<()> {
-    let mut others: Vec<TenantName> =
-        tenancy.ring.hidden_tags(tenant).into_iter().map(TenantName::hidden).collect();
-    if hidden {
-        others.push(TenantName::visible(tenant)?);
-    }
-    for other in others.into_iter().filter(|other| *other != tenancy.name) {
+    let misnamed = || {
+        Error::new(
+            Code::InvalidOption,
+            "this tenant is stored under another kind of name; set `hideTenantIds` as it was, and keep the oldest key last",
+        )
+    };
+    let others = tenancy.ring.hidden_tags(tenant).into_iter().map(TenantName::hidden);
+    for other in others.filter(|other| *other != tenancy.name) {
         if !tenancy.remote.list(CLAIMS, &other.claims_prefix()).await?.is_empty() {
-            return Err(Error::new(
-                Code::InvalidOption,
-                "this tenant is stored under another kind of name; set `hideTenantIds` as it was, and keep the oldest key last",
-            ));
+            return Err(misnamed());
         }
     }
     if !hidden {
         return Ok(());
+    }
+    // To ask for the visible name would tell it to the store and to its access log: look through all names instead.
+    let visible = TenantName::visible(tenant)?.claims_prefix();
+    if tenancy.remote.list(CLAIMS, "").await?.iter().any(|name| name.starts_with(&visible)) {
+        return Err(misnamed());
     }
     let own = tenancy.ring.naming_mark().unwrap_or_default();
     let marks = tenancy.remote.list(NAMING, "").await?;

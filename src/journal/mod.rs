@@ -30,6 +30,8 @@ struct Core {
     cut: Lsn,
     /// Something waits that must not wait for the interval.
     urgent: bool,
+    /// Somebody waits for everything up to here to be stored.
+    awaited: Lsn,
     /// When the oldest change was made that is not cut yet, and the oldest that is cut and not acknowledged.
     waiting_since: Option<Duration>,
     shipping_since: Option<Duration>,
@@ -89,6 +91,7 @@ impl Journal {
             lsn,
             cut: lsn,
             urgent: false,
+            awaited: 0,
             waiting_since: None,
             shipping_since: None,
             confirmed,
@@ -249,10 +252,17 @@ impl Journal {
     pub fn hurry(&self) -> Result<Lsn> {
         let mut core = self.core()?;
         core.urgent = core.cut != core.lsn;
+        core.awaited = core.lsn;
         let lsn = core.lsn;
         drop(core);
         self.wake.notify_one();
         Ok(lsn)
+    }
+
+    /// Whether somebody waits for what is not stored yet.
+    pub fn is_awaited(&self) -> bool {
+        let stored = self.progress().stored;
+        self.core().is_ok_and(|core| core.life == Life::Closing || core.awaited > stored)
     }
 
     /// Records that any successor would restore up to `lsn`.

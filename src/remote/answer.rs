@@ -1,7 +1,7 @@
 //! What a store's answers mean: the one place where a status, a code or a broken connection becomes a decision.
 //!
-//! Adapters hand over what they got; nothing else of the engine ever looks at a status. A refusal keeps only the words of
-//! the store's own closed vocabulary: no message, which may hold names, no address, no header.
+//! Adapters hand over what they got; nothing else of the engine ever looks at a status. A refusal keeps only words of the
+//! vocabulary below: no message and no other word, which may hold names, no address, no header.
 
 use std::time::Duration;
 
@@ -107,15 +107,12 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 pub fn judge(refusal: &Refusal<'_>, asked: Asked) -> Failure {
     let Refusal { status, code, retry_after } = *refusal;
     let retry_after = retry_after.map(|asked| asked.min(MAX_RETRY_AFTER));
-    let word = code.map(plain).filter(|word| !word.is_empty());
-    let detail = match &word {
-        Some(word) => format!("status {status}, {word}"),
-        None => format!("status {status}"),
+    // Only words that are known are repeated: any other may hold a name.
+    let known = code.and_then(|word| by_word(word, retry_after).map(|meaning| (word, meaning)));
+    let (meaning, detail) = match known {
+        Some((word, meaning)) => (meaning, format!("status {status}, {word}")),
+        None => (by_status(status, retry_after), format!("status {status}")),
     };
-    let meaning = word
-        .as_deref()
-        .and_then(|word| by_word(word, retry_after))
-        .unwrap_or_else(|| by_status(status, retry_after));
     let meaning = match meaning {
         // Whatever could not be done may have been done, unless nothing was to be changed.
         Meaning::Ambiguous if !asked.changes() => Meaning::Transient,
@@ -124,19 +121,13 @@ pub fn judge(refusal: &Refusal<'_>, asked: Asked) -> Failure {
         meaning => meaning,
     };
     let failure = Failure::new(meaning, detail);
-    match word.as_deref() {
+    match known.map(|(word, _)| word) {
         Some("RequestTimeTooSkewed") => failure.advise("the clock of this machine is wrong; set it (NTP)"),
         Some("EntityTooLarge") => {
             failure.advise("the object is larger than the bucket allows; raise the bucket's file size limit")
         }
         _ => failure,
     }
-}
-
-/// Stores' words are short and made of letters; anything else may hold a name and is left out.
-fn plain(code: &str) -> String {
-    let is_word = code.len() <= 64 && code.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
-    if is_word { code.to_owned() } else { String::new() }
 }
 
 fn by_word(word: &str, retry_after: Option<Duration>) -> Option<Meaning> {
@@ -251,7 +242,7 @@ mod tests {
 
     #[test]
     fn what_may_hold_a_name_is_never_repeated() {
-        for code in ["+49 151 1234567", "a/b", &"x".repeat(65), "49151234567@s.whatsapp.net"] {
+        for code in ["+49 151 1234567", "49151234567", "Tenant", "a/b", "", "49151234567@s.whatsapp.net"] {
             let failure = judge(&Refusal { status: 400, code: Some(code), retry_after: None }, Asked::Put);
             assert_eq!(failure.detail, "status 400");
         }

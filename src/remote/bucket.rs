@@ -29,6 +29,8 @@ use crate::host::Host;
 
 /// Objects removed at once.
 const PARALLEL: usize = 8;
+/// How every listing begins, whatever stands before it.
+const LISTING: &[u8] = b"<ListBucketResult";
 /// More pages than this in one listing: the server starts over and over.
 const MAX_PAGES: usize = 100_000;
 
@@ -289,6 +291,10 @@ impl HttpService for Wire {
                     .advise("no credentials were to be had; check the identity this machine runs under");
             }
             return Err(given_up(self.http.explain(failure)));
+        }
+        // The library takes any document for a listing, and one that says nothing for an empty one.
+        if asked == Asked::List && !reply.body.windows(LISTING.len()).any(|at| at == LISTING) {
+            return Err(given_up(Failure::new(Meaning::Transient, "an answer that is no listing")));
         }
         let mut response = HttpResponse::new(HttpResponseBody::from(reply.body));
         *response.status_mut() = reqwest::StatusCode::from_u16(reply.status).unwrap_or_default();

@@ -25,8 +25,8 @@ use crate::host::Host;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long an answer may keep silent. Longer than the 30 s after which a store's own database gives up and says so.
-const SILENCE: Duration = Duration::from_secs(35);
+/// How long an answer may keep silent. What is then unknown is asked again, with the same name and bytes.
+const SILENCE: Duration = Duration::from_secs(20);
 /// The slowest upload that is waited for, in bytes per second.
 const SLOWEST: u64 = 32 << 10;
 /// How long reading a body may take in all.

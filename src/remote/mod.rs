@@ -28,7 +28,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 
 use crate::error::Result;
-use crate::host::Host;
+use crate::host::{Host, sleep};
 use turns::Turns;
 
 pub use answer::{Failure, Meaning};
@@ -129,6 +129,8 @@ pub struct Remote {
 
 /// Tries of a request that somebody waits for. Background work has no bound, see the replicator.
 const TRIES: usize = 6;
+/// How long after the first try there is another one: a store that keeps silent takes long over each.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Requests under way at once, where nothing else is configured.
 const PLACES: usize = 64;
 /// Names in one page of a listing, in every store that pages.
@@ -176,9 +178,9 @@ impl Remote {
             .build()
     }
 
-    /// Waits before a request is tried again: as long as the store asked for, and until there is a turn.
-    pub async fn wait_to_retry(&self, failure: &Failure, planned: Duration) {
-        self.turns.again(failure.pause(planned)).await;
+    /// Waits for a turn to try again.
+    pub async fn turn_to_retry(&self) {
+        self.turns.again().await;
     }
 
     /// Stores an object, trying again while that may help.
@@ -277,13 +279,19 @@ impl Remote {
         F: Future<Output = Result<T, Failure>> + Send,
     {
         let mut delays = self.backoff(Duration::from_secs(3)).take(TRIES - 1);
+        let began = self.host.now();
         loop {
             match ask().await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => match delays.next().filter(|_| failure.may_pass()) {
-                    Some(delay) => self.wait_to_retry(&failure, delay).await,
-                    None => return Err(failure),
-                },
+                Err(failure) => {
+                    match delays.next().filter(|_| failure.may_pass() && self.host.now() - began < PATIENCE) {
+                        Some(delay) => {
+                            sleep(failure.pause(delay)).await;
+                            self.turns.again().await;
+                        }
+                        None => return Err(failure),
+                    }
+                }
             }
         }
     }

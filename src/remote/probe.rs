@@ -1,7 +1,7 @@
 //! The probe: whether a store can do what is asked of it, found out once per process with a scratch object.
 //!
 //! Safety rests on unique names and on a LIST that sees every completed PUT (D7). A store that lacks it, or a right, or that
-//! lets everybody read, is refused before anything is claimed in it. Nothing is left behind.
+//! lets everybody read, is refused before anything is claimed in it. Nothing is left behind that may be removed.
 
 use bytes::Bytes;
 

@@ -133,7 +133,7 @@ impl Supabase {
                     return Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect());
                 }
                 // A server that lacks this listing says so in several ways: one takes the route for a bucket it does not have.
-                Err(failure) if failure.meaning == Meaning::NotConfigured => {}
+                Err(failure) if matches!(failure.meaning, Meaning::NotConfigured | Meaning::Impossible) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -236,7 +236,7 @@ fn refused(reply: &Reply, asked: Asked) -> Failure {
         ),
         (Meaning::Denied, _, asked) => {
             let policy = match asked {
-                Asked::Put => "INSERT and UPDATE",
+                Asked::Put => "INSERT, UPDATE and SELECT",
                 Asked::Get | Asked::List => "SELECT",
                 Asked::Delete => "DELETE and SELECT",
             };
@@ -257,14 +257,14 @@ fn refused(reply: &Reply, asked: Asked) -> Failure {
 #[async_trait]
 impl Store for Supabase {
     async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
-        let mut at = self.content_type.load(Ordering::Relaxed);
-        loop {
+        let first = self.content_type.load(Ordering::Relaxed);
+        let mut refused = None;
+        // From the one that was taken last, and once around: what a bucket takes may be changed at any time.
+        for at in (first..first + TYPES.len()).map(|at| at % TYPES.len()) {
             let content_type = TYPES.get(at).copied().unwrap_or_default();
             let url = self.url(&["object"], name)?;
             match self.send(Method::POST, url, Some((content_type, bytes.clone())), Asked::Put).await {
-                Err(failure) if failure.detail.ends_with("InvalidMimeType") && at + 1 < TYPES.len() => {
-                    at += 1
-                }
+                Err(failure) if failure.detail.ends_with("InvalidMimeType") => refused = Some(failure),
                 Err(failure) => return Err(failure),
                 Ok(_) => {
                     self.content_type.store(at, Ordering::Relaxed);
@@ -272,6 +272,7 @@ impl Store for Supabase {
                 }
             }
         }
+        refused.map_or(Ok(()), Err)
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {

@@ -192,7 +192,7 @@ impl Replicator {
     }
 
     /// Rewrites the local log when it is due. A failure is told, and nothing is lost by it.
-    async fn maintain(&self) {
+    pub(super) async fn maintain(&self) {
         if let Err(error) = self.journal.roll_if_due().await {
             (self.events)(Event::Failed(error));
         }

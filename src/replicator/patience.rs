@@ -1,7 +1,7 @@
 //! Patience with the store: how long a request is waited for, and what is told of it meanwhile.
 //!
 //! An outage ends nothing. It is told once, within an interval, also when the store does not fail but keeps silent; whoever
-//! closes the session waits for none of it.
+//! closes the session waits for none of it. The log is kept small all the while: an outage must not fill the disk.
 
 use std::pin::pin;
 use std::sync::PoisonError;
@@ -16,6 +16,9 @@ use crate::owner::Standing;
 use crate::remote::{Failure, Meaning};
 
 use super::{Flow, MAX_PAUSE, Replicator};
+
+/// The longest pause between tries while somebody waits.
+const HURRIED: Duration = Duration::from_secs(1);
 
 impl Replicator {
     /// Stores an object, however long it takes; stops when the session ends or a newer owner shows up meanwhile.
@@ -71,32 +74,52 @@ impl Replicator {
         &self,
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Option<Result<T, Failure>> {
-        let mut progress = self.journal.follow();
-        let (mut request, mut over) =
-            (pin!(request), pin!(progress.wait_for(|progress| progress.life.is_over())));
-        tokio::select! {
-            biased;
-            answer = &mut request => return Some(answer),
-            _ = &mut over => return None,
-            () = sleep(self.pace.check_interval) => {}
-        }
-        self.degrade(&Failure::new(Meaning::Transient, "no answer yet"));
-        tokio::select! {
-            biased;
-            answer = request => Some(answer),
-            _ = over => None,
+        let (mut request, mut over) = (pin!(request), pin!(self.over()));
+        let mut silence = pin!(sleep(self.pace.check_interval));
+        let mut told = false;
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut request => return Some(answer),
+                () = &mut over => return None,
+                () = &mut silence, if !told => {
+                    told = true;
+                    self.degrade(&Failure::new(Meaning::Transient, "no answer yet"));
+                }
+                () = self.journal.wake.notified() => self.maintain().await,
+            }
         }
     }
 
-    /// Tells of a failure once, and waits before the next try.
+    /// Tells of a failure once, and waits before the next try: not for long when somebody waits for it.
     pub(super) async fn suffer(&mut self, failure: &Failure, planned: Duration) -> Flow {
         self.degrade(failure);
-        let mut progress = self.journal.follow();
+        let (remote, began) = (&self.owner.tenancy.remote, self.now());
+        let pause = failure.pause(planned);
+        let mut over = pin!(self.over());
+        loop {
+            let pause = if self.journal.is_awaited() { failure.pause(planned.min(HURRIED)) } else { pause };
+            let passed = self.now().saturating_sub(began);
+            if passed >= pause {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = &mut over => return Flow::Stop,
+                () = self.journal.wake.notified() => self.maintain().await,
+                () = sleep(pause - passed) => {}
+            }
+        }
         tokio::select! {
             biased;
-            _ = progress.wait_for(|progress| progress.life.is_over()) => Flow::Stop,
-            () = self.owner.tenancy.remote.wait_to_retry(failure, planned) => Flow::Go,
+            () = over => Flow::Stop,
+            () = remote.turn_to_retry() => Flow::Go,
         }
+    }
+
+    /// Resolves when nothing more is to be shipped.
+    async fn over(&self) {
+        let _ = self.journal.follow().wait_for(|progress| progress.life.is_over()).await;
     }
 
     fn degrade(&self, failure: &Failure) {

@@ -213,3 +213,31 @@ fn closing_a_session_whose_tail_did_not_reach_the_newer_owner_says_so() {
         newer.close(Duration::from_secs(5)).await.expect("closes");
     });
 }
+
+#[test]
+fn whoever_flushes_after_a_long_outage_does_not_wait_for_the_longest_pause() {
+    run(async {
+        for close in [false, true] {
+            let away = Arc::new(AtomicBool::new(false));
+            let switch = Arc::clone(&away);
+            let script = move |_, _: &str| {
+                let fate = if switch.load(Ordering::Relaxed) { Fate::FailBefore } else { Fate::Done };
+                (Duration::ZERO, fate)
+            };
+            let store = Memory::default().through(Arc::new(script), 1000);
+            let (session, _) = session_on(Arc::new(store), FOR_EVER).await.expect("opens");
+            away.store(true, Ordering::Relaxed);
+            set(&session, 1);
+            // By now the pauses are as long as they get.
+            sleep(Duration::from_secs(300)).await;
+            away.store(false, Ordering::Relaxed);
+            let since = Instant::now();
+            if close {
+                session.close(Duration::from_secs(5)).await.expect("stores the rest");
+            } else {
+                session.flush(Duration::from_secs(5)).await.expect("is stored");
+            }
+            assert!(since.elapsed() <= Duration::from_secs(2), "{:?}", since.elapsed());
+        }
+    });
+}
