@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
@@ -27,8 +26,6 @@ use super::{Asked, Findings, Store, joined};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 
-/// Objects removed at once.
-const PARALLEL: usize = 8;
 /// How every listing begins, whatever stands before it.
 const LISTING: &[u8] = b"<ListBucketResult";
 /// More pages than this in one listing: the server starts over and over.
@@ -227,15 +224,18 @@ impl Store for Bucket {
         Err(Failure::new(Meaning::Transient, "the listing does not come to an end"))
     }
 
+    fn most_removed_at_once(&self) -> usize {
+        1
+    }
+
     async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {
-        let remove = |name: String| async move {
-            let gone = self.objects.delete(&self.path(&name)?).await.map_err(|error| failure(&error));
-            match gone {
-                Err(failure) if failure.meaning != Meaning::Absent => Err(failure),
-                _ => Ok(()),
+        for name in names {
+            match self.objects.delete(&self.path(&name)?).await.map_err(|error| failure(&error)) {
+                Err(failure) if failure.meaning != Meaning::Absent => return Err(failure),
+                _ => {}
             }
-        };
-        stream::iter(names).map(remove).buffer_unordered(PARALLEL).try_collect().await
+        }
+        Ok(())
     }
 
     async fn inspect(&self, name: &str) -> Result<Findings, Failure> {

@@ -24,6 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::BackoffBuilder;
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
@@ -72,7 +73,11 @@ pub trait Store: Send + Sync {
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure>;
     /// All names in `folder` that start with `prefix`, without the folder, in any order. Not those in folders below it.
     async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure>;
-    /// Removes objects. One that is not there is no failure.
+    /// How many names one request to remove them takes.
+    fn most_removed_at_once(&self) -> usize {
+        usize::MAX
+    }
+    /// Removes objects, in one request. One that is not there is no failure.
     async fn delete(&self, names: Vec<String>) -> Result<(), Failure>;
     /// What it tells about itself; `name` is an object in it.
     async fn inspect(&self, _name: &str) -> Result<Findings, Failure> {
@@ -129,6 +134,8 @@ pub struct Remote {
 
 /// Tries of a request that somebody waits for. Background work has no bound, see the replicator.
 const TRIES: usize = 6;
+/// Requests under way at once to remove objects of one tenant, where it takes several.
+const PARALLEL: usize = 8;
 /// How long after the first try there is another one: a store that keeps silent takes long over each.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Requests under way at once, where nothing else is configured.
@@ -238,7 +245,11 @@ impl Remote {
         if names.is_empty() {
             return Ok(());
         }
-        self.patiently("removing objects", || self.delete_once(names.clone())).await
+        let batches = names.chunks(self.store.most_removed_at_once()).map(<[String]>::to_vec);
+        let remove = |batch: Vec<String>| async move {
+            self.patiently("removing objects", || self.delete_once(batch.clone())).await
+        };
+        stream::iter(batches).map(remove).buffer_unordered(PARALLEL).try_collect().await
     }
 
     /// Removes objects, once.

@@ -293,13 +293,14 @@ impl Store for Supabase {
         Ok(names)
     }
 
+    fn most_removed_at_once(&self) -> usize {
+        PAGE
+    }
+
     async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {
-        for names in names.chunks(PAGE) {
-            let names: Vec<String> = names.iter().map(|name| joined(&self.prefix, name)).collect();
-            let body = Some(("application/json", Bytes::from(json!({ "prefixes": names }).to_string())));
-            self.send(Method::DELETE, self.url(&["object"], "")?, body, Asked::Delete).await?;
-        }
-        Ok(())
+        let names: Vec<String> = names.iter().map(|name| joined(&self.prefix, name)).collect();
+        let body = Some(("application/json", Bytes::from(json!({ "prefixes": names }).to_string())));
+        self.send(Method::DELETE, self.url(&["object"], "")?, body, Asked::Delete).await.map(|_| ())
     }
 
     async fn inspect(&self, name: &str) -> Result<Findings, Failure> {
