@@ -3,16 +3,21 @@
 //! Safety rests on unique names and on a LIST that sees every completed PUT (D7). A store that lacks it, or a right, or that
 //! lets everybody read, is refused before anything is claimed in it. Nothing is left behind that may be removed.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::http::skewed;
 use super::{Failure, Findings, Meaning, Remote};
 use crate::error::{Code, Error, Result};
-use crate::host::random;
+use crate::host::{random, sleep};
 use crate::id::hex;
 
 /// Where scratch objects lie, for a moment each.
 const FOLDER: &str = "v1/probe";
+/// How often the scratch object is removed before it is believed to stay, and how long between.
+const TRIES: u32 = 3;
+const AGAIN: Duration = Duration::from_millis(300);
 /// Writes, lists, reads and removes a scratch object.
 pub async fn probe(remote: &Remote, allow_public: bool) -> Result<()> {
     let nonce: [u8; 16] = random(remote.host().as_ref());
@@ -22,18 +27,27 @@ pub async fn probe(remote: &Remote, allow_public: bool) -> Result<()> {
     let put = remote.persistently(|| remote.put_once(&name, bytes.clone())).await;
     put.map_err(|failure| lacking("write", &failure))?;
     let checked = check(remote, &name, &file, &nonce, allow_public).await;
-    let removed = remote.persistently(|| remote.delete_once(vec![name.clone()])).await;
-    let removed = removed.map_err(|failure| lacking("delete", &failure));
+    let removed = remove(remote, &name, &file).await;
     checked?;
     removed?;
-    // Some stores answer a removal that they refuse as if it had been done.
-    if list(remote, &file).await?.contains(&file) {
-        return Err(unfit(
-            "the store did not remove a scratch object; the key lacks the right to delete objects (DELETE), or removals are delayed",
-        ));
-    }
     tracing::debug!("the store can do what is asked of it");
     Ok(())
+}
+
+/// Removes the scratch object, and makes sure of it: some stores answer a removal that they refuse as if it had been done. A
+/// network that delivers the PUT once more may bring it back, which says nothing about the store.
+async fn remove(remote: &Remote, name: &str, file: &str) -> Result<()> {
+    for again in 0..TRIES {
+        sleep(AGAIN * again).await;
+        let removed = remote.persistently(|| remote.delete_once(vec![name.to_owned()])).await;
+        removed.map_err(|failure| lacking("delete", &failure))?;
+        if !list(remote, file).await?.iter().any(|listed| listed == file) {
+            return Ok(());
+        }
+    }
+    Err(unfit(
+        "the store did not remove a scratch object; the key lacks the right to delete objects (DELETE), or removals are delayed",
+    ))
 }
 
 async fn check(remote: &Remote, name: &str, file: &str, nonce: &[u8], allow_public: bool) -> Result<()> {
