@@ -121,10 +121,11 @@ describe('outage', { concurrency: 100 }, () => {
         assert.deepEqual(told.slice(2).map(({ name }) => name), ['recovered'])
 
         assert.equal(after.remoteDurableLsn, during.n)
-        // One segment with all of it, beside the one that was under way since the outage came, if there was one.
+        // One segment with the rest, beside the one that was under way when the outage ended, if there was one. That is not always
+        // the one it began with: what keeps silent is given up in the end, and the next one is cut of what is there by then.
         const [last, ...others] = segmentsStored(proxy.trace.slice(seen)).reverse()
         assert.equal(last.last, during.n)
-        assert.ok(others.length <= 1 && others.every(({ last }) => last - calm.n < WRITES / 10), `${others.length} segments beside it`)
+        assert.ok(others.length <= 1, `${others.length} segments beside it`)
 
         const { dirtyKeys, dirtyBytes, logBytes } = during.most
         const grown = during.memory.rss - calm.memory.rss
