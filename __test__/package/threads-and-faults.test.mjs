@@ -122,7 +122,7 @@ async function newestHandle(options) {
 
 const nativeOptions = (at) => ({
   tenantId: 'tenant', directory: at.directory, store: null, flushIntervalMs: 50, ownershipCheckIntervalMs: 200, refreshIntervalMs: 60_000, handoverTimeoutMs: null,
-  takeover: false,  strictLease: false, create: true, hideTenantIds: false, acceptUnencrypted: false, fresh: false, seedFromDisk: false
+  takeover: false, strictLease: false, create: true, hideTenantIds: false, acceptUnencrypted: false, fresh: false, seedFromDisk: false
 })
 
 test('a fault in the core is an error, puts the session out of use with typed errors, and leaves Node alive', async (t) => {
