@@ -1,0 +1,195 @@
+// A fleet at a real server: what opening and idling cost, and what its traffic looks like when much is to be done at once.
+//
+// Invariant guarded: requests do not grow with the tenants where they can be shared, never come in a burst, and no tenant's share
+// is taken by another.
+
+import test from 'node:test'
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../support/machines.mjs'
+import { noiseFrom } from '../support/proxy/random.mjs'
+import { countsOf, fleetPlace, inParallel, kindOf, loadOf, namesOf, tenantsOpening } from '../support/fleets.mjs'
+import { KINDS } from './places.mjs'
+
+const [S3] = KINDS
+const TENANTS = namesOf(100)
+/** Places that only questions of ownership take, beside those for all requests. */
+const OWNERSHIP = 4
+/** Tries after failures per second. */
+const PER_SECOND = 16
+
+const put = (fleet, name, value = name) => fleet.get(name).state.keys.set({ session: { chat: { value } } })
+const read = async (fleet, name) => (await fleet.get(name).state.keys.get('session', ['chat'])).chat?.value
+const isStored = (fleet) => Object.values(fleet.status()).every(({ store, lagMs }) => store === 'ok' && lagMs === 0)
+
+test('opening_a_hundred_tenants_at_once_costs_at_most_thirteen_requests_each_and_shares_listings', async (t) => {
+  const { proxy, machine } = await fleetPlace(t, S3)
+  const fleet = machine('a')
+  await inParallel(TENANTS, (name) => fleet.open(name))
+  const count = () => countsOf(proxy.trace)
+  // The last question of an open is asked behind its back: what can be removed.
+  await eventually('all have asked what can be removed', () => count()['list data'] === 300)
+  await proxy.idle()
+  const { 'list claims of all': shared, 'list claims': own, ...counts } = count()
+  // A claim, a base and its mark; three looks at one's own data; and for the store, once, the probe.
+  const probe = { 'put probe': 1, 'list probe': 2, 'get probe': 2, 'delete probe': 1, 'list bucket': 1 }
+  assert.deepEqual(counts, { ...probe, 'put claims': 200, 'put data': 100, 'list data': 300 })
+  // Seven questions about claims each, of which one is for another name that the tenant could have had.
+  assert.ok(own + shared <= 700, `${own} and ${shared}`)
+  assert.ok(own >= 100 && own + shared <= 300, `${own} and ${shared}: they are not shared`)
+  const { puts, gets, lists, deletes } = fleet.traffic()
+  // The probe asks twice without credentials, to see whether anybody may read or list; that is no traffic of ours.
+  assert.deepEqual({ puts, gets, lists, deletes }, { puts: 301, gets: 1, lists: 302 + own + shared, deletes: 1 })
+})
+
+test('idle_tenants_cost_listings_per_tick_and_not_per_tenant_and_each_of_them_is_confirmed', async (t) => {
+  const interval = 400
+  // A session that is not confirmed in time refuses writes, for good.
+  const { proxy, machine } = await fleetPlace(t, S3, { ownershipCheckIntervalMs: interval, onLeaseLost: 'stop' })
+  const fleet = machine('a')
+  await inParallel(TENANTS, (name) => fleet.open(name))
+  await eventually('the opens are over', () => countsOf(proxy.trace)['list data'] === 300)
+  await proxy.idle()
+  const from = proxy.trace.length
+  await eventually('some ticks', () => proxy.trace.length >= from + 12)
+  const idle = proxy.trace.slice(from)
+  assert.deepEqual(Object.keys(countsOf(idle)), ['list claims of all'])
+  const ticks = (idle.at(-1).at - idle[0].at) / interval
+  // All wake at once; those that a busy machine wakes late ask together once more.
+  assert.ok(idle.length <= 3 * ticks + 2, `${idle.length} listings in ${ticks} ticks`)
+  for (const [name, { life }] of Object.entries(fleet.status())) assert.equal(life, 'live', name)
+})
+
+test('while_the_store_is_out_tries_are_rationed_and_afterwards_never_more_requests_are_under_way_than_allowed', async (t) => {
+  const places = 8
+  const { proxy, bucket, machine } = await fleetPlace(t, S3, { maxConcurrentRequests: places, flushIntervalMs: 100, ownershipCheckIntervalMs: 500 })
+  proxy.rule({ delayMs: 20 })
+  const fleet = machine('a')
+  await inParallel(TENANTS, (name) => fleet.open(name))
+  await proxy.idle()
+  await proxy.outage('refuse')
+  await inParallel(TENANTS, (name) => put(fleet, name))
+  await eventually('all have noticed', () => Object.values(fleet.status()).every(({ store }) => store === 'degraded'))
+  // What was saved up has to be spent first.
+  await sleep(1000)
+  const [tries, since] = [fleet.traffic().failures, performance.now()]
+  await sleep(2000)
+  const seconds = (performance.now() - since) / 1000
+  // Each is a PUT and, because a successor must be noticed meanwhile, a LIST.
+  assert.ok(fleet.traffic().failures - tries <= 2 * (PER_SECOND * seconds + places), `${fleet.traffic().failures - tries} in ${seconds} s`)
+  const load = loadOf(t, proxy)
+  await proxy.heal()
+  await eventually('all is stored', () => isStored(fleet))
+  assert.ok(load.most <= places + OWNERSHIP, `${load.most} at once`)
+  assert.ok(load.mostOfData <= places && load.mostOfData >= places / 2, `${load.mostOfData} at once`)
+  const segments = (await bucket.list()).filter((name) => name.endsWith('.seg'))
+  assert.equal(segments.length, TENANTS.length, 'one segment each catches up')
+})
+
+test('a_store_that_comes_back_meets_a_trickle_that_grows_with_its_answers', async (t) => {
+  // With places for everybody, nothing but the ration keeps a hundred tenants from asking at once.
+  const { proxy, machine } = await fleetPlace(t, S3, { maxConcurrentRequests: 200, flushIntervalMs: 100, ownershipCheckIntervalMs: 500 })
+  proxy.rule({ delayMs: 60 })
+  const fleet = machine('a')
+  const opening = loadOf(t, proxy)
+  await inParallel(TENANTS, (name) => fleet.open(name))
+  assert.ok(opening.most > 2 * PER_SECOND, `without a failure there is no ration: ${opening.most} at once`)
+  await proxy.idle()
+  await proxy.outage('refuse')
+  await inParallel(TENANTS, (name) => put(fleet, name))
+  await sleep(3000)
+  const load = loadOf(t, proxy)
+  await proxy.heal()
+  await eventually('all is stored', () => isStored(fleet))
+  // An answer earns two tries, and what was stored asks once who owns it.
+  const rationed = (at) => PER_SECOND * (1 + (at - load.moments[0].at) / 1000)
+  const eager = load.moments.find(({ asked, answered, at }) => asked > rationed(at) + 3 * answered)
+  assert.equal(eager, undefined)
+  assert.ok(load.moments.at(-1).asked >= TENANTS.length)
+})
+
+test('a_tenant_with_large_values_and_constant_flushes_does_not_starve_the_others', async (t) => {
+  const { proxy, machine } = await fleetPlace(t, S3, { maxConcurrentRequests: 2, flushIntervalMs: 50 })
+  proxy.rule({ delayMs: 10 })
+  const fleet = machine('a')
+  const others = namesOf(20)
+  await inParallel([...others, 'greedy'], (name) => fleet.open(name))
+  await proxy.idle()
+  const from = proxy.trace.length
+  let isHungry = true
+  const eat = async () => {
+    for (let meal = 0; isHungry; meal++) {
+      await put(fleet, 'greedy', noiseFrom(meal, 500_000).toString('base64'))
+      await fleet.get('greedy').flush()
+    }
+  }
+  const eating = eat()
+  await inParallel(others, async (name) => {
+    for (let round = 0; round < 10; round++) {
+      await put(fleet, name, `${name} ${round}`)
+      await fleet.get(name).flush()
+    }
+  })
+  const puts = proxy.trace.slice(from).map(kindOf).filter(({ asked }) => asked === 'put')
+  isHungry = false
+  const of = (tenant) => puts.filter((put) => put.tenant === tenant).length
+  for (const name of others) assert.equal(of(name), 10, name)
+  assert.ok(of('greedy') >= 2, 'it was there all the while')
+  assert.ok(of('greedy') <= 11, `${of('greedy')} uploads of the greedy one, while each other had 10`)
+  await eating
+})
+
+test('a_hundred_tenants_are_restored_on_a_blank_machine_and_never_more_at_once_than_asked_for', async (t) => {
+  const [concurrency, places] = [5, 8]
+  const { proxy, machine } = await fleetPlace(t, S3, { maxConcurrentRequests: places })
+  const old = machine('a', { direct: true })
+  await inParallel(TENANTS, (name) => old.open(name))
+  await inParallel(TENANTS, (name) => put(old, name))
+  assert.deepEqual(await old.shutdown(), { closed: TENANTS.length, failed: [] })
+
+  const fleet = machine('blank')
+  const load = loadOf(t, proxy)
+  const opening = tenantsOpening(t, proxy)
+  const told = []
+  const { opened, failed } = await fleet.restoreAll({
+    concurrency,
+    onProgress(progress) {
+      opening.isDone(progress.tenantId)
+      told.push(progress)
+    }
+  })
+  assert.deepEqual(failed, [])
+  assert.deepEqual([...opened].sort(), [...TENANTS].sort())
+  assert.deepEqual(told.map(({ done, total, error }) => [done, total, error]), TENANTS.map((_, at) => [at + 1, TENANTS.length, null]))
+  assert.equal(opening.most, concurrency)
+  assert.ok(load.most <= places + OWNERSHIP, `${load.most} at once`)
+  for (const name of TENANTS) {
+    assert.deepEqual(fleet.get(name).status().restored, { source: 'remote', clean: true })
+    assert.equal(await read(fleet, name), name)
+  }
+})
+
+test('what_many_tenants_remove_at_once_keeps_to_the_allowed_number_of_requests_too', async (t) => {
+  const places = 8
+  const { proxy, machine } = await fleetPlace(t, S3, { maxConcurrentRequests: places, flushIntervalMs: 0 })
+  proxy.rule({ delayMs: 10 })
+  const names = namesOf(30)
+  // The third owner removes what the first one stored, of all tenants at once.
+  for (let owner = 0; owner < 2; owner++) {
+    const fleet = machine('a', { direct: true })
+    await inParallel(names, (name) => fleet.open(name))
+    for (let round = 0; round < 10; round++) {
+      await inParallel(names, (name) => put(fleet, name, `${owner} ${round}`))
+      await inParallel(names, (name) => fleet.get(name).flush())
+    }
+    assert.deepEqual(await fleet.shutdown(), { closed: names.length, failed: [] })
+  }
+  const load = loadOf(t, proxy)
+  const fleet = machine('a')
+  await inParallel(names, (name) => fleet.open(name))
+  // Of each a base and ten segments.
+  await eventually('all is removed', () => countsOf(proxy.trace)['delete data'] === names.length * 11)
+  await proxy.idle()
+  assert.equal(countsOf(proxy.trace)['delete claims'], names.length * 3)
+  assert.ok(load.most <= places + OWNERSHIP, `${load.most} at once`)
+})
