@@ -6,7 +6,7 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { eventually } from '../support/machines.mjs'
-import { countsOf, fleetPlace, inParallel, namesOf } from '../support/fleets.mjs'
+import { countsOf, fleetPlace, inParallel, namesOf } from './fleets.mjs'
 import { KINDS } from './places.mjs'
 
 const [S3] = KINDS

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../support/machines.mjs'
 import { noiseFrom } from '../support/proxy/random.mjs'
-import { countsOf, fleetPlace, inParallel, kindOf, loadOf, namesOf, tenantsOpening } from '../support/fleets.mjs'
+import { countsOf, fleetPlace, inParallel, kindOf, loadOf, namesOf, tenantsOpening } from './fleets.mjs'
 import { KINDS } from './places.mjs'
 
 const [S3] = KINDS

@@ -7,8 +7,9 @@ export const MINUTES = 30 * 24 * 60
 
 /**
  * Rates as published, in USD: for a million requests that write or list (class A) and that read (class B), for a GB that is stored
- * for a month (`storage`) and that leaves for the internet (`egress`), with what each month includes. `unit`: what requests are
- * rounded up to. `names`: whose answers to a listing were measured. Deleting is free everywhere.
+ * for a month (`storage`) and that leaves for the internet (`egress`), with what each month includes (`free`) and when they were
+ * `read`. `unit`: what requests are rounded up to. `plan`: what is paid before all that. `names`: whose answers to a listing were
+ * measured. Deleting is free everywhere.
  */
 export const PROVIDERS = {
   s3: {
@@ -24,7 +25,7 @@ export const PROVIDERS = {
     classA: 5, classB: 0.4, storage: 0.02, egress: 0.12, free: { classA: 5000, classB: 50_000, storage: 5, egress: 100 }
   },
   supabase: {
-    name: 'Supabase, Pro plan', read: 'August 2026', names: 'supabase',
+    name: 'Supabase, Pro plan', read: 'August 2026', names: 'supabase', plan: 25,
     classA: 0, classB: 0, storage: 0.0213, egress: 0.09, free: { storage: 100, egress: 250 }
   }
 }

@@ -66,6 +66,18 @@ function priceCell(month, provider, { nameBytes }) {
   return egress === 0 ? usd(requests + storage) : `${usd(requests + storage)} + ${usd(egress)}`
 }
 
+const INCLUDED = { classA: 'PUT or LIST', classB: 'GET', storage: 'GB stored', egress: 'GB to the internet' }
+
+function rates() {
+  const rows = providers.map(({ name, read, classA, classB, storage, egress, unit, plan, free }) => {
+    const whole = unit === undefined ? '' : ', whole ones'
+    const included = Object.entries(free).map(([what, much]) => `${figure.format(much)} ${INCLUDED[what]}`).join(', ')
+    const costs = [classA.toFixed(2) + whole, classB.toFixed(2) + whole, storage, egress]
+    return [name, ...costs, plan === undefined ? included : `for ${plan} USD: ${included}`, read]
+  })
+  return table(['USD for', 'a million PUT or LIST', 'a million GET', 'a GB stored, a month', 'a GB to the internet', 'included each month', 'as of'], rows)
+}
+
 function perMonth(result) {
   const rows = steady(result).map(({ name, minutes, counts }) => {
     const month = monthOf(counts, { ...result, minutes })
@@ -121,7 +133,7 @@ function made({ account, phases, seed, latency, storedBytes, nameBytes }) {
 }
 
 export const markdown = (result) =>
-  [perMinute(result), once(result), perMonth(result), compared(result, 'all'), inTheProcess(result), made(result)].join('\n\n')
+  [perMinute(result), once(result), rates(), perMonth(result), compared(result, 'all'), inTheProcess(result), made(result)].join('\n\n')
 
 /** What else a run found, for whoever looks into it. */
 export function summary(result) {

@@ -79,11 +79,10 @@ async fn list(remote: &Remote, file: &str) -> Result<Vec<String>> {
 }
 
 fn lacking(right: &str, failure: &Failure) -> Error {
-    let error = failure.error("trying the store out");
     if failure.meaning == Meaning::Denied {
-        return Error::new(error.code, format!("the key may not {right} objects here: {}", error.message));
+        return failure.error(&format!("the key may not {right} objects here"));
     }
-    error
+    failure.error("trying the store out")
 }
 
 fn unfit(why: &str) -> Error {
