@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { all, read, root } from './repository.mjs'
+import { all, read, root, section } from './repository.mjs'
 
-const blocks = [...read('README.md').matchAll(/^```(?:js|ts)\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
+const blocks = [...section(read('README.md'), '## Ten lines').matchAll(/^```(?:js|ts)\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
 
 /** Exactly one place is what the example says it is, or the example has changed and this test has to follow. */
 function replaceOnce(text, what, by) {

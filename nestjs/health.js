@@ -1,0 +1,65 @@
+'use strict'
+
+// From the status of sessions to figures: how many are backed up, and whether the whole is healthy.
+//
+// Invariants: nothing here asks the clock or a session. A session that has nothing to store is not behind, however long ago
+// its last backup was: what counts is the age of what a blank machine would not restore.
+
+/** What an operator is told to look at: a backup that is older than this. */
+const OVERDUE_AFTER_MS = 10 * 60_000
+
+/** Whether a blank machine would restore everything. An owner that was relieved is done once it has handed over. */
+function isStored({ life, lsn, remoteDurableLsn, handedOver }) {
+  return life === 'fenced' ? handedOver : remoteDurableLsn !== null && remoteDurableLsn >= lsn
+}
+
+/** `never`: nothing of it is in a store. `overdue`: something has been waiting for too long. */
+function backupState(status, overdueAfterMs) {
+  if (status.store === 'none') return 'never'
+  if (isStored(status)) return 'ok'
+  if (status.remoteDurableLsn === 0) return 'never'
+  return status.life === 'fenced' || status.lagMs > overdueAfterMs ? 'overdue' : 'ok'
+}
+
+/** `sessions`: `{ tenantId, status, storedAt }`, the last being when it was last known to be stored in full, or null. */
+function sessionHealth(sessions, { overdueAfterMs = OVERDUE_AFTER_MS } = {}) {
+  const rows = sessions.map(({ tenantId, status, storedAt }) => ({
+    tenantId,
+    state: backupState(status, overdueAfterMs),
+    lastBackupAt: status.lastBackupAt ?? storedAt,
+    lagMs: status.lagMs,
+    owner: status.life,
+    store: status.store
+  }))
+  const backedUp = rows.filter(({ state }) => state === 'ok').length
+  const times = rows.map(({ lastBackupAt }) => lastBackupAt).filter((at) => at !== null)
+  return {
+    total: rows.length,
+    backed_up: backedUp,
+    needs_backup: rows.length - backedUp,
+    oldest_backup: times.length === 0 ? null : new Date(Math.min(...times)),
+    sessions: rows
+  }
+}
+
+/** `sessions`: `{ tenantId, status, degradedForMs }`, the last being 0 where the store answers. */
+function fleetHealth(sessions, { degradedForMs = OVERDUE_AFTER_MS, tenantIds = false } = {}) {
+  const which = (isMeant) => sessions.filter(isMeant).map(({ tenantId }) => tenantId)
+  const poisoned = which(({ status }) => status.life === 'poisoned')
+  const degraded = which(({ status }) => status.store === 'degraded')
+  const fenced = which(({ status }) => status.life === 'fenced')
+  const waits = sessions.map((session) => session.degradedForMs)
+  const lags = sessions.map(({ status }) => status.lagMs).filter((lag) => lag !== null)
+  return {
+    healthy: poisoned.length === 0 && waits.every((wait) => wait <= degradedForMs),
+    sessions: sessions.length,
+    poisoned: poisoned.length,
+    degraded: degraded.length,
+    degradedForMs: Math.max(0, ...waits),
+    fenced: fenced.length,
+    maxLagMs: Math.max(0, ...lags),
+    ...(tenantIds ? { tenantIds: { poisoned, degraded, fenced } } : {})
+  }
+}
+
+module.exports = { OVERDUE_AFTER_MS, fleetHealth, sessionHealth }

@@ -1,0 +1,20 @@
+'use strict'
+
+// The public surface of `baileys-hybrid-auth/nestjs`. Everything else in this folder is private, but for `terminus.js`.
+
+const { HybridAuthError } = require('../lib/errors.js')
+const { nestLogger } = require('./logger.js')
+const { HybridAuthModule } = require('./module.js')
+const { HybridAuthService } = require('./service.js')
+const { HYBRID_AUTH, HYBRID_AUTH_OPTIONS, InjectHybridAuth, InjectHybridAuthOptions } = require('./tokens.js')
+
+module.exports = {
+  HybridAuthModule,
+  HybridAuthService,
+  HybridAuthError,
+  HYBRID_AUTH,
+  HYBRID_AUTH_OPTIONS,
+  InjectHybridAuth,
+  InjectHybridAuthOptions,
+  nestLogger
+}

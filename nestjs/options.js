@@ -1,0 +1,61 @@
+'use strict'
+
+// Options of the module: those of the fleet, and what only an application has.
+//
+// Invariant: an application with a wrong option does not start, and is told the name of the option; no variable is read but
+// those that opening a session reads.
+
+const { integer, refuse } = require('../lib/checks.js')
+const { resolveOptions } = require('../lib/options.js')
+const { isNestLogger, nestLogger, silent } = require('./logger.js')
+
+function callback(name, value) {
+  if (value !== undefined && typeof value !== 'function') refuse(`\`${name}\` must be a function`)
+  return value
+}
+
+function bootstrapList(value) {
+  const isList = Array.isArray(value) && value.every((id) => typeof id === 'string' && id !== '')
+  if (value !== false && value !== 'all' && !isList) refuse("`openOnBootstrap` must be 'all', false, or an array of tenant ids")
+  return value
+}
+
+/** Nest's own logger by default, any other of its loggers, a pino logger or as much of one as there is, or none. */
+function loggerOf(value) {
+  if (value === undefined) return nestLogger()
+  if (value === false) return silent
+  if (isNestLogger(value)) return nestLogger(undefined, { logger: value })
+  if (typeof value?.warn !== 'function') refuse("`logger` must have the methods of a pino logger or of a Nest logger, or be false for none")
+  return Object.fromEntries(['debug', 'info', 'warn', 'error'].map((method) => [method, (details, message) => value[method]?.(details, message)]))
+}
+
+/**
+ * @returns `{ fleet, said, ...own }`: the options of `HybridAuth`, what was warned of while they were looked at, and the
+ *   options of the module, complete and checked
+ */
+function readOptions(given) {
+  if (given === undefined || given === null || typeof given !== 'object') {
+    refuse('HybridAuthModule was given no options: the factory must answer an object')
+  }
+  if ('isGlobal' in given) refuse('`isGlobal` stands beside `useFactory`, `useClass` or `useExisting`: it cannot be told later')
+  const { shutdownTimeoutMs, openOnBootstrap = false, onBackup, onFenced, logger, ...fleet } = given
+  const own = {
+    shutdownTimeoutMs: integer({ value: shutdownTimeoutMs, from: '`shutdownTimeoutMs`' }, 8000, 0, 3_600_000),
+    openOnBootstrap: bootstrapList(openOnBootstrap),
+    onBackup: callback('onBackup', onBackup),
+    onFenced: callback('onFenced', onFenced),
+    logger: loggerOf(logger)
+  }
+  const said = new Set()
+  const warn = (details, message) => {
+    said.add(message)
+    own.logger.warn(details, message)
+  }
+  const { native } = resolveOptions('any', { ...fleet, logger: { warn } })
+  if (own.openOnBootstrap === 'all' && native.store === null) {
+    refuse("`openOnBootstrap: 'all'` opens what the store has, and there is no `store`; name the tenants instead")
+  }
+  return { fleet, said, ...own }
+}
+
+module.exports = { readOptions }

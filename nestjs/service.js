@@ -1,0 +1,189 @@
+'use strict'
+
+// The service an application injects: the fleet, under its own names and under those of the systems it replaces.
+//
+// Invariants: a session that a newer instance took over is not taken back by code that merely reconnects; what is told of a
+// backup is what the store confirmed. Nothing is installed on `process`, and no timer runs.
+
+const { Inject, Injectable } = require('./nest.js').common()
+const { HybridAuthError } = require('../lib/errors.js')
+const { Farewell } = require('./farewell.js')
+const { fleetHealth, sessionHealth } = require('./health.js')
+const { readOptions } = require('./options.js')
+const { Sessions } = require('./sessions.js')
+const { HYBRID_AUTH_OPTIONS } = require('./tokens.js')
+const { Turns } = require('./turns.js')
+
+class HybridAuthService {
+  #sessions
+  #farewell
+  #logger
+  #openOnBootstrap
+  #shutdownTimeoutMs
+  #deprecated = new Set()
+
+  constructor(options) {
+    const { fleet, said, logger, shutdownTimeoutMs, openOnBootstrap, onBackup, onFenced } = readOptions(options)
+    const failed = (name) => (error, { tenantId }) => logger.error({ tenantId, message: String(error?.message ?? error) }, `${name} failed`)
+    const merge = (waiting, newer) => ({ ...newer, bytes: waiting.bytes + newer.bytes })
+    const backups = new Turns(onBackup, { failed: failed('onBackup'), merge })
+    const fences = new Turns(onFenced, { failed: failed('onFenced') })
+    const news = { backup: (info) => backups.tell(info), fenced: (info) => fences.tell(info) }
+    this.#sessions = new Sessions(fleet, { logger, said, news })
+    this.#farewell = new Farewell({ sessions: this.#sessions, turns: [backups, fences], logger, timeoutMs: shutdownTimeoutMs })
+    this.#logger = logger
+    this.#openOnBootstrap = openOnBootstrap
+    this.#shutdownTimeoutMs = shutdownTimeoutMs
+  }
+
+  // ---- the fleet
+
+  open(tenantId, overrides) {
+    return this.#sessions.open(tenantId, overrides)
+  }
+
+  get(tenantId) {
+    return this.#sessions.get(tenantId)
+  }
+
+  list() {
+    return this.#sessions.list()
+  }
+
+  status() {
+    return this.#sessions.status()
+  }
+
+  tenants() {
+    return this.#sessions.tenants()
+  }
+
+  traffic() {
+    return this.#sessions.traffic()
+  }
+
+  restoreAll(options) {
+    return this.#sessions.restoreAll(options)
+  }
+
+  delete(tenantId) {
+    return this.#sessions.delete(tenantId)
+  }
+
+  exportMultiFile(tenantId, folder, options) {
+    return this.#sessions.exportMultiFile(tenantId, folder, options)
+  }
+
+  shutdown({ timeoutMs = this.#shutdownTimeoutMs } = {}) {
+    return this.#sessions.shutdown({ timeoutMs })
+  }
+
+  // ---- the names of the systems it replaces
+
+  async initialize(tenantId, overrides) {
+    if (this.#sessions.isLost(tenantId)) {
+      throw new HybridAuthError('FENCED', 'a newer instance owns this session; to take it back on purpose, close it here and call `open`')
+    }
+    return this.open(tenantId, overrides)
+  }
+
+  async getAuthState(tenantId) {
+    const { state, saveCreds } = this.#sessions.live(tenantId) ?? (await this.initialize(tenantId))
+    return { state, saveCreds }
+  }
+
+  useAuthState(tenantId) {
+    return this.getAuthState(tenantId)
+  }
+
+  async backup(tenantId, options) {
+    const session = this.get(tenantId)
+    if (session === undefined) throw new HybridAuthError('CLOSED', 'this session is not open here, so there is nothing of it to back up')
+    await session.flush(options)
+  }
+
+  async backupToSupabase(tenantId) {
+    try {
+      await this.backup(tenantId)
+      return true
+    } catch ({ code, message }) {
+      this.#logger.warn({ tenantId, code, message }, 'backup failed')
+      return false
+    }
+  }
+
+  forceBackup(tenantId) {
+    return this.backupToSupabase(tenantId)
+  }
+
+  async restore(tenantId) {
+    try {
+      const session = this.#sessions.live(tenantId) ?? (await this.initialize(tenantId, { onMissing: 'error' }))
+      const { lsn, restored } = session.status()
+      return lsn > 0 || restored.source !== 'fresh'
+    } catch (error) {
+      if (error.code === 'NOT_FOUND') return false
+      throw error
+    }
+  }
+
+  restoreFromSupabase(tenantId) {
+    return this.restore(tenantId)
+  }
+
+  /** Usually called by a listener that nobody waits for: a failure is told here, and whoever does wait has it as well. */
+  deleteSession(tenantId) {
+    const deleted = this.delete(tenantId).catch((error) => {
+      if (error.code !== 'DELETED') throw error
+    })
+    deleted.catch(({ code, message }) => this.#logger.error({ tenantId, code, message }, 'session not deleted'))
+    return deleted
+  }
+
+  startPeriodicBackup() {
+    this.#sayOnce('startPeriodicBackup')
+  }
+
+  stopPeriodicBackup() {
+    this.#sayOnce('stopPeriodicBackup')
+  }
+
+  // ---- health
+
+  async getSessionHealth(tenantId, options) {
+    return sessionHealth(this.#sessions.look(tenantId), options)
+  }
+
+  health(options) {
+    return fleetHealth(this.#sessions.look(), options)
+  }
+
+  // ---- the life of the application
+
+  async onApplicationBootstrap() {
+    if (this.#openOnBootstrap === false) return
+    const tenantIds = this.#openOnBootstrap === 'all' ? undefined : this.#openOnBootstrap
+    const { opened, failed } = await this.restoreAll({ tenantIds })
+    for (const { tenantId, error } of failed) this.#logger.error({ tenantId, code: error.code, message: error.message }, 'not opened at the start')
+    this.#logger.info({}, `opened ${opened.length} of ${opened.length + failed.length} sessions at the start`)
+  }
+
+  async beforeApplicationShutdown() {
+    await this.#farewell.store()
+  }
+
+  async onApplicationShutdown(signal) {
+    await this.#farewell.release(signal)
+  }
+
+  #sayOnce(name) {
+    if (this.#deprecated.has(name)) return
+    this.#deprecated.add(name)
+    this.#logger.warn({}, `${name}() does nothing and can go: every change is stored as it happens`)
+  }
+}
+
+Injectable()(HybridAuthService)
+Inject(HYBRID_AUTH_OPTIONS)(HybridAuthService, undefined, 0)
+
+module.exports = { HybridAuthService }

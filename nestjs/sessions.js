@@ -1,0 +1,198 @@
+'use strict'
+
+// The sessions of an application: a fleet that lends its sessions, and knows what became of each tenant.
+//
+// Code that was written for files opens a session for each new socket and never closes one. So the newest session of a tenant
+// is kept, and an older one for as long as somebody holds a part of it: its socket may still have something to store.
+//
+// Invariants: a session that can still be used is never closed behind its user's back; one that nobody can reach is. A tenant
+// has one piece of news at a time, however many sessions of it are open. Once the application stops, nothing is opened.
+
+const { HybridAuthError } = require('../lib/errors.js')
+const { HybridAuth } = require('../lib/fleet.js')
+const { tenantLogger } = require('./logger.js')
+
+/** Undefined for a session that is just being closed. */
+function statusOf(session) {
+  try {
+    return session.status()
+  } catch (error) {
+    if (error.code === 'CLOSED') return undefined
+    throw error
+  }
+}
+
+const FUNCTIONS = ['saveCreds', 'flush', 'close', 'delete', 'exportMultiFile', 'status']
+
+/** What users are given of a session. Its functions work through the loan, so whoever holds one of them holds the loan. */
+function lend(session) {
+  const loan = { session, lent: null }
+  const through = (names, holder) => Object.fromEntries(names.map((name) => [name, (...args) => holder()[name](...args)]))
+  const { creds, keys } = session.state
+  const lent = {
+    state: { creds, keys: through(Object.keys(keys), () => loan.session.state.keys) },
+    ...through(FUNCTIONS, () => loan.session),
+    on(event, listener) {
+      loan.session.on(event, listener)
+      return lent
+    },
+    off(event, listener) {
+      loan.session.off(event, listener)
+      return lent
+    }
+  }
+  loan.lent = lent
+  return loan
+}
+
+/** What is kept of a tenant: the loan of its newest session, since when its store fails, when it was last stored in full. */
+const blank = () => ({ newest: null, degradedSince: null, storedAt: null, toldLsn: null })
+
+class Sessions extends HybridAuth {
+  #logger
+  #said
+  #news
+  #isStopping = false
+  #opening = new Set()
+  /** tenant id -> what is kept of it while it is open */
+  #tenants = new Map()
+  /** tenants that a newer instance took over since they were last opened */
+  #lost = new Set()
+  /** session -> a weak reference to its loan: one loan at a time */
+  #loans = new WeakMap()
+  #unreachable = new FinalizationRegistry((session) => {
+    if (this.#loans.get(session).deref() === undefined) session.close().catch(() => {})
+  })
+
+  /** `news`: `{ backup, fenced }`; `said`: warnings of the configuration that were given already. */
+  constructor(options, { logger, said, news }) {
+    super(options)
+    this.#logger = logger
+    this.#said = said
+    this.#news = news
+  }
+
+  async open(tenantId, overrides = {}) {
+    const opening = this.#open(tenantId, overrides)
+    this.#opening.add(opening)
+    try {
+      return await opening
+    } finally {
+      this.#opening.delete(opening)
+    }
+  }
+
+  async #open(tenantId, overrides) {
+    this.#refuseWhenStopping()
+    const logger = overrides.logger ?? tenantLogger(this.#logger, tenantId, this.#said)
+    const session = await super.open(tenantId, { ...overrides, logger })
+    if (this.#isStopping) {
+      await session.close().catch(() => {})
+      this.#refuseWhenStopping()
+    }
+    this.#keep(tenantId, session)
+    return this.#lentOf(tenantId, session)
+  }
+
+  get(tenantId) {
+    const session = super.get(tenantId)
+    return session && this.#lentOf(tenantId, session)
+  }
+
+  status() {
+    return Object.fromEntries(this.look().map(({ tenantId, status }) => [tenantId, status]))
+  }
+
+  /** The session of a tenant, if it is of use. */
+  live(tenantId) {
+    const session = super.get(tenantId)
+    return session && statusOf(session)?.life === 'live' ? this.#lentOf(tenantId, session) : undefined
+  }
+
+  /** Whether a newer instance took this tenant over since it was last opened here. */
+  isLost(tenantId) {
+    return this.#lost.has(tenantId)
+  }
+
+  /** What is known of each open tenant, or of one: for `health.js`. */
+  look(tenantId) {
+    const now = Date.now()
+    const ids = tenantId === undefined ? this.list() : this.list().filter((id) => id === tenantId)
+    return ids.flatMap((tenantId) => {
+      const status = statusOf(super.get(tenantId))
+      if (status === undefined) return []
+      const tenant = this.#tenants.get(tenantId) ?? blank()
+      if (status.store !== 'degraded') tenant.degradedSince = null
+      else tenant.degradedSince ??= now
+      const degradedForMs = tenant.degradedSince === null ? 0 : now - tenant.degradedSince
+      return [{ tenantId, status, storedAt: tenant.storedAt, degradedForMs }]
+    })
+  }
+
+  /** From now on nothing is opened. */
+  stop() {
+    this.#isStopping = true
+  }
+
+  /** Resolves when no session is being opened any more. */
+  async opened() {
+    await Promise.allSettled(this.#opening)
+  }
+
+  async flush({ timeoutMs }) {
+    await Promise.allSettled(this.list().map((tenantId) => super.get(tenantId).flush({ timeoutMs })))
+  }
+
+  #refuseWhenStopping() {
+    if (this.#isStopping) throw new HybridAuthError('CLOSED', 'the application is shutting down, so no session is opened')
+  }
+
+  /** What is lent of a session; while it is the newest of its tenant, it is held here. */
+  #lentOf(tenantId, session) {
+    let loan = this.#loans.get(session)?.deref()
+    if (loan === undefined) {
+      loan = lend(session)
+      this.#loans.set(session, new WeakRef(loan))
+      this.#unreachable.register(loan, session)
+    }
+    const tenant = this.#tenants.get(tenantId)
+    if (tenant !== undefined && super.get(tenantId) === session) tenant.newest = loan
+    return loan.lent
+  }
+
+  #keep(tenantId, session) {
+    this.#lost.delete(tenantId)
+    const tenant = this.#tenants.get(tenantId) ?? blank()
+    this.#tenants.set(tenantId, tenant)
+    const { lsn, remoteDurableLsn } = session.status()
+    if (lsn > 0 && remoteDurableLsn !== null && remoteDurableLsn >= lsn) tenant.storedAt = new Date()
+
+    session.on('backup', ({ lsn, bytes }) => {
+      tenant.storedAt = new Date()
+      if (tenant.toldLsn === lsn) return
+      tenant.toldLsn = lsn
+      this.#news.backup({ tenantId, at: tenant.storedAt, lsn, bytes })
+    })
+    session.on('degraded', () => {
+      tenant.degradedSince ??= Date.now()
+    })
+    session.on('fenced', () => {
+      if (this.#lost.has(tenantId)) return
+      this.#lost.add(tenantId)
+      this.#news.fenced({ tenantId })
+    })
+    const forget = () => {
+      if (this.#tenants.get(tenantId) === tenant && super.get(tenantId) === undefined) this.#tenants.delete(tenantId)
+    }
+    const { close, delete: destroy } = session
+    session.close = (how) => {
+      const closed = close(how).finally(forget)
+      // As in the fleet: nobody has to wait for it.
+      closed.catch(() => {})
+      return closed
+    }
+    session.delete = () => destroy().then(forget)
+  }
+}
+
+module.exports = { Sessions }
