@@ -264,8 +264,16 @@ impl Session {
 async fn keep(journal: Arc<Journal>, events: EventSink) {
     while !journal.progress().life.is_over() {
         journal.wake.notified().await;
-        if let Err(error) = journal.roll_if_due().await {
-            events(Event::Failed(error));
+        // What was written while the log was rewritten woke nobody.
+        loop {
+            match journal.roll_if_due().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    events(Event::Failed(error));
+                    break;
+                }
+            }
         }
     }
 }

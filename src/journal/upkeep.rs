@@ -68,12 +68,13 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the log anew if garbage dominates it. Appends go on meanwhile.
-    pub async fn roll_if_due(&self) -> Result<()> {
+    /// Writes the log anew if garbage dominates it, and says whether it did. Appends go on meanwhile: with many of them the new
+    /// log may soon be due as well.
+    pub async fn roll_if_due(&self) -> Result<bool> {
         let (lsn, snapshot, lineage) = {
             let mut core = self.core()?;
             if core.rolling || core.life.is_over() || !core.wal.needs_roll(core.state.bytes()) {
-                return Ok(());
+                return Ok(false);
             }
             core.rolling = true;
             core.wal.begin_roll();
@@ -88,7 +89,7 @@ impl Journal {
             let mut core = self.core()?;
             if !core.rolling {
                 // The folder vanished meanwhile and the log was written anew: that one counts.
-                return Ok(());
+                return Ok(true);
             }
             core.rolling = false;
             match ready {
@@ -100,6 +101,6 @@ impl Journal {
             }
         }?;
         blocking(&self.host, move || old.remove()).await;
-        Ok(())
+        Ok(true)
     }
 }
