@@ -52,9 +52,17 @@ class HybridAuth {
     return [...this.#sessions.keys()]
   }
 
-  /** tenant id -> status. */
+  /** tenant id -> status. One that is being closed at the moment has none, and does not cost the others theirs. */
   status() {
-    return Object.fromEntries(this.list().map((tenantId) => [tenantId, this.get(tenantId).status()]))
+    const found = this.list().flatMap((tenantId) => {
+      try {
+        return [[tenantId, this.get(tenantId).status()]]
+      } catch (error) {
+        if (error.code === 'CLOSED') return []
+        throw error
+      }
+    })
+    return Object.fromEntries(found)
   }
 
   /** What the core calls the store of this fleet. */

@@ -6,7 +6,7 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { lines } from '../support/baileys-lines.mjs'
-import { copyPackage, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
+import { copyPackage, hybrid, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
 
 test('creds is one object from open to close, and saveCreds stores what it is at the call', async (t) => {
   const at = scene(t)
@@ -106,4 +106,16 @@ test('clear deletes every key and keeps the credentials; list and listIds tell w
   const again = await at.openLocal('tenant')
   assert.deepEqual(again.state.creds.noiseKey, session.state.creds.noiseKey)
   assert.deepEqual(await collect(again.state.keys.listIds('session-like')), [])
+})
+
+test('the status of a fleet leaves out a session that is being closed, and tells of the others', async (t) => {
+  const at = scene(t)
+  const fleet = new hybrid.HybridAuth(at.local)
+  await fleet.open('leaving')
+  await fleet.open('staying')
+  const closing = fleet.get('leaving').close()
+  assert.deepEqual(Object.keys(fleet.status()), ['staying'])
+  await closing
+  assert.deepEqual(fleet.list(), ['staying'])
+  await fleet.shutdown()
 })

@@ -6,13 +6,13 @@
 import diagnostics from 'node:diagnostics_channel'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { makePlace } from './places.mjs'
 import { cheapBaileys } from '../support/cheap-baileys.mjs'
 import { atEnd, scratch } from '../support/endings.mjs'
+import { makePlace } from './places.mjs'
 
 const { HybridAuth } = createRequire(import.meta.url)('../../index.js')
 
-export const KEY = '3c'.repeat(32)
+const KEY = '3c'.repeat(32)
 export const namesOf = (count) => Array.from({ length: count }, (_, at) => `t-${at}`)
 export const inParallel = (names, work) => Promise.all(names.map(work))
 
