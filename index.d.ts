@@ -166,8 +166,8 @@ export interface HybridAuthOptions {
    */
   localDurability?: 'os' | 'data'
   /**
-   * How often ownership is checked when nothing is uploaded. One LIST per tick serves all tenants of a process: at 5 s some
-   * 520,000 LISTs a month, about 2.60 USD at 0.005 USD per thousand, whatever the number of tenants up to 1,000 claims a page.
+   * How often ownership is checked when nothing is uploaded. One LIST per tick and 1,000 names serves all tenants of a process: at
+   * 5 s at least 520,000 LISTs a month, 2.60 USD at 0.005 USD per thousand. For 500 tenants 0.8 to 3 million were measured.
    * @default 5000
    */
   ownershipCheckIntervalMs?: number
