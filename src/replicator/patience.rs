@@ -28,12 +28,29 @@ impl Replicator {
                 Ok(flow) => return Ok(flow),
                 // Only somebody who changes the bucket's limits can help; until then it all stays here.
                 Err(failure) => {
-                    if self.suffer(&failure, MAX_PAUSE).await == Flow::Stop {
-                        return Ok(Flow::Stop);
+                    let until = self.now() + MAX_PAUSE;
+                    while self.now() < until {
+                        if self.suffer(&failure, self.pace.check_interval).await == Flow::Stop {
+                            return Ok(Flow::Stop);
+                        }
+                        if let Some(flow) = self.overtaken().await? {
+                            return Ok(flow);
+                        }
                     }
                 }
             }
         }
+    }
+
+    /// Hands over if a newer owner shows up while a write is refused: a store may refuse writes and still list, and a
+    /// successor must not have to wait for us.
+    async fn overtaken(&mut self) -> Result<Option<Flow>> {
+        if self.checked_at + self.pace.check_interval <= self.now()
+            && let Some(Ok(Standing::Fenced(_))) = self.answer(self.owner.check()).await
+        {
+            return self.hand_over().await.map(Some);
+        }
+        Ok(None)
     }
 
     /// The same, but gives up on what the store says it can never accept.
@@ -60,11 +77,8 @@ impl Replicator {
                     }
                 }
             }
-            // A store may refuse writes and still list: a successor must not have to wait for us.
-            if self.checked_at + self.pace.check_interval <= self.now()
-                && let Some(Ok(Standing::Fenced(_))) = self.answer(self.owner.check()).await
-            {
-                return self.hand_over().await.map(Ok);
+            if let Some(flow) = self.overtaken().await? {
+                return Ok(Ok(flow));
             }
         }
     }

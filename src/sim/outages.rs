@@ -134,10 +134,11 @@ fn a_store_that_keeps_silent_is_told_of_within_an_interval_and_does_not_hold_up_
     });
 }
 
-/// A store that takes no base but the first.
+/// A store that takes no base but the first, and perhaps no segment.
 struct Picky {
     memory: Memory,
     bases: Mutex<usize>,
+    segments: bool,
 }
 
 #[async_trait]
@@ -149,6 +150,9 @@ impl Store for Picky {
             if *bases > 1 {
                 return Err(Failure::new(Meaning::Impossible, "too large"));
             }
+        }
+        if name.ends_with(".seg") && !self.segments {
+            return Err(Failure::new(Meaning::Impossible, "too large"));
         }
         self.memory.put(name, bytes).await
     }
@@ -167,7 +171,7 @@ impl Store for Picky {
 fn a_base_that_the_store_can_never_take_is_told_of_and_segments_go_on() {
     run(async {
         let memory = Memory::default();
-        let store = Arc::new(Picky { memory: memory.clone(), bases: Mutex::new(0) });
+        let store = Arc::new(Picky { memory: memory.clone(), bases: Mutex::new(0), segments: true });
         let (session, told) = session_on(store, FOR_EVER).await.expect("opens");
         for id in 0..600 {
             set(&session, id);
@@ -239,5 +243,20 @@ fn whoever_flushes_after_a_long_outage_does_not_wait_for_the_longest_pause() {
             }
             assert!(since.elapsed() <= Duration::from_secs(2), "{:?}", since.elapsed());
         }
+    });
+}
+
+#[test]
+fn whoever_cannot_store_its_changes_learns_of_a_newer_owner_all_the_same() {
+    run(async {
+        let memory = Memory::default();
+        let store = Arc::new(Picky { memory: memory.clone(), bases: Mutex::new(0), segments: false });
+        let (older, told) = session_on(store, FOR_EVER).await.expect("opens");
+        set(&older, 1);
+        sleep(CHECK * 4).await;
+        let (newer, _) = session_on(Arc::new(memory), FOR_EVER).await.expect("takes over");
+        sleep(CHECK * 4).await;
+        assert!(hold(&told).iter().any(|(_, event)| matches!(event, Event::Fenced)));
+        newer.close(Duration::from_secs(5)).await.expect("closes");
     });
 }
