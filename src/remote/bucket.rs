@@ -4,6 +4,7 @@
 //! worth asking again, is decided in one place for all stores. Only what every such server has is used: no conditions,
 //! which some accept and ignore, and no deleting in bulk, which some lack.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -202,7 +203,9 @@ impl Store for Bucket {
     async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
         let folder = format!("{}/", joined(&self.prefix, folder));
         let start = format!("{folder}{prefix}");
-        let mut names = Vec::new();
+        // A name that several store at once is listed twice by some, and so is one that moves from page to page: counted twice,
+        // a base would pass for the two that must be kept (I9).
+        let mut names = BTreeSet::new();
         let mut token: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let options =
@@ -216,7 +219,7 @@ impl Store for Bucket {
                 own.filter(|name| name.starts_with(prefix) && !name.contains('/')).map(str::to_owned),
             );
             match page.page_token {
-                None => return Ok(names),
+                None => return Ok(names.into_iter().collect()),
                 next if next == token => break,
                 next => token = next,
             }

@@ -71,7 +71,8 @@ pub trait Store: Send + Sync {
     async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure>;
     /// The bytes under `name`, or `None` if there is no such object.
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure>;
-    /// All names in `folder` that start with `prefix`, without the folder, in any order. Not those in folders below it.
+    /// All names in `folder` that start with `prefix`, without the folder, each once and in any order. Not those in folders
+    /// below it.
     async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure>;
     /// How many names one request to remove them takes.
     fn most_removed_at_once(&self) -> usize {

@@ -4,6 +4,7 @@
 //! status line says 400 for nearly everything, so the body decides. Names that were listed are immutable, so a copy in its
 //! CDN is never stale; listings are not cached.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -144,7 +145,7 @@ impl Supabase {
 
     /// The listing of newer servers: by cursor, so that names which come and go move nothing.
     async fn list_by_cursor(&self, start: &str) -> Result<Vec<String>, Failure> {
-        let mut names = Vec::new();
+        let mut names = BTreeSet::new();
         let mut cursor: Option<String> = None;
         loop {
             let body = match &cursor {
@@ -156,7 +157,7 @@ impl Supabase {
             let page: Page = self.post(&["object", "list-v2"], &body).await?;
             names.extend(page.objects.into_iter().map(|entry| entry.name));
             match page.next_cursor.filter(|_| page.has_next) {
-                None => return Ok(names),
+                None => return Ok(names.into_iter().collect()),
                 next if next == cursor => {
                     return Err(Failure::new(Meaning::Transient, "the listing does not come to an end"));
                 }
