@@ -15,7 +15,10 @@ export declare function append(handle: Handle, batch: Uint8Array, length: number
 /** Deletes every key but the credentials, as one batch. Gives the LSN. */
 export declare function clear(handle: Handle): number
 
-/** Gives the open back. The last one stores the rest, releases ownership and unlocks. */
+/**
+ * Gives the open back: its handle is of no use any more when this returns. The last one stores the rest, releases ownership
+ * and unlocks before the promise resolves.
+ */
 export declare function close(handle: Handle, timeoutMs: number): Promise<Outcome>
 
 /** Deletes the session: tombstone, then data, then the local files. */

@@ -87,6 +87,12 @@ struct Open {
     slot: Slot,
 }
 
+/// An open that was taken back and is still to be closed.
+pub struct Taken {
+    handle: Handle,
+    open: Open,
+}
+
 /// All sessions of a process.
 pub struct Registry {
     host: Arc<dyn Host>,
@@ -211,10 +217,15 @@ impl Registry {
         }
     }
 
-    /// Gives an open back; the last one closes the session. Others only flush.
-    pub async fn close(&self, handle: Handle, timeout: Duration) -> Result<()> {
-        // Closing twice is no mistake.
-        let Some((_, open)) = self.handles.remove(&handle) else { return Ok(()) };
+    /// Takes an open back: nothing is reached through its handle any more, from this moment on. Closing it is then up to
+    /// [`Registry::close`]. `None` if it was taken back before, which is no mistake.
+    pub fn take(&self, handle: Handle) -> Option<Taken> {
+        self.handles.remove(&handle).map(|(handle, open)| Taken { handle, open })
+    }
+
+    /// Ends an open that was taken back; the last one closes the session. Others only flush.
+    pub async fn close(&self, taken: Option<Taken>, timeout: Duration) -> Result<()> {
+        let Some(Taken { handle, open }) = taken else { return Ok(()) };
         let mut slot = open.slot.lock().await;
         let Some(shared) = slot.as_mut().filter(|shared| Arc::ptr_eq(&shared.session, &open.session)) else {
             return Ok(());
@@ -235,6 +246,6 @@ impl Registry {
     pub async fn delete(&self, handle: Handle) -> Result<()> {
         let session = self.session(handle)?;
         session.delete().await?;
-        self.close(handle, LET_GO).await
+        self.close(self.take(handle), LET_GO).await
     }
 }

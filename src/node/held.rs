@@ -62,7 +62,7 @@ impl Held {
 }
 
 async fn give_back(handle: Handle) {
-    if let Err(error) = engine().registry.close(handle, TIMEOUT).await {
+    if let Err(error) = engine().registry.close(engine().registry.take(handle), TIMEOUT).await {
         tracing::warn!(%error, "closing a session whose thread is gone");
     }
 }

@@ -176,13 +176,14 @@ pub fn flush(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<
     })
 }
 
-/// Gives the open back. The last one stores the rest, releases ownership and unlocks.
+/// Gives the open back: its handle is of no use any more when this returns. The last one stores the rest, releases ownership
+/// and unlocks before the promise resolves.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn close(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
-    let held = held::by(env)?;
+    held::by(env)?.remove(handle);
+    let taken = engine().registry.take(handle);
     promise(env, async move {
-        held.remove(handle);
-        engine().registry.close(handle, Duration::from_millis(timeout_ms.into())).await?;
+        engine().registry.close(taken, Duration::from_millis(timeout_ms.into())).await?;
         Ok(String::new())
     })
 }
