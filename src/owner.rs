@@ -133,9 +133,9 @@ impl Owner {
         Ok(self.tenancy.claims().await?.highest() == Some(self.claim))
     }
 
-    /// Where this owner stands, asked once.
-    pub async fn check(&self) -> Result<Standing, Failure> {
-        Ok(self.standing(&self.tenancy.watch.claims(&self.tenancy.name).await?))
+    /// Where this owner stands, asked once; the question may wait as long as `patience` for those of other tenants.
+    pub async fn check(&self, patience: Duration) -> Result<Standing, Failure> {
+        Ok(self.standing(&self.tenancy.watch.claims_within(&self.tenancy.name, patience).await?))
     }
 
     /// Where this owner stands among `claims`.

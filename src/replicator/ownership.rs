@@ -3,6 +3,8 @@
 //! Nothing is acknowledged without a LIST that started after it was stored and shows this claim as the highest (I4). Whoever
 //! is fenced first stores what was on its way, then what it accepted since, and only then says that this is all (I5, I20).
 
+use std::time::Duration;
+
 use crate::error::Result;
 use crate::event::Event;
 use crate::id::Lsn;
@@ -10,6 +12,10 @@ use crate::journal::Life;
 use crate::owner::{Standing, patience};
 
 use super::{Flow, MAX_PAUSE, Replicator};
+
+/// How long a check that nobody waits for waits for those of other tenants: a thousand that tick together do not wake in the
+/// same millisecond.
+const COMPANY: Duration = Duration::from_millis(50);
 
 impl Replicator {
     /// Checks ownership, and acknowledges `shipped` if it still holds. A check that nobody waits for is not `needed`: it is
@@ -22,7 +28,8 @@ impl Replicator {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         loop {
             let started = self.now();
-            let Some(answer) = self.answer(self.owner.check()).await else { return Ok(Flow::Stop) };
+            let company = if needed { Duration::ZERO } else { COMPANY.min(self.pace.check_interval / 20) };
+            let Some(answer) = self.answer(self.owner.check(company)).await else { return Ok(Flow::Stop) };
             match answer {
                 Ok(Standing::Owner) => {
                     self.checked_at = started;
