@@ -3,9 +3,8 @@
 // Invariant guarded: an outage costs nothing but the copy: writes and reads stay as fast, memory and what waits for the store are
 // bounded by the number of keys and not by time, it is told once and so is its end, and one segment catches up with all of it.
 //
-// An outage of 20 s stands here for one of minutes: uploads are due every 100 ms and ownership is checked every 300 ms, so it
-// lasts 200 uploads and 66 checks, as many as 200 s and 330 s bring with the defaults; the pauses between tries, which do not
-// depend on these options, have then grown by seven doublings.
+// It lasts two and a half minutes: uploads are due every 100 ms and ownership is checked every 300 ms, so that is 1,500 uploads
+// and 500 checks, and the pauses between tries, which do not depend on these options, have long been as long as they get.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -17,8 +16,8 @@ import { KINDS, makePlace, segmentsStored } from './places.mjs'
 import { openOn } from './traffic.mjs'
 
 const TENANT = 'tenant'
-const OUTAGE_MS = 20_000
-const WRITES = 50_000
+const OUTAGE_MS = 150_000
+const WRITES = 100_000
 const KEYS = 50
 const LENGTH = 600
 const MEBIBYTE = 1 << 20
@@ -91,7 +90,7 @@ async function start(t, { bucket }) {
     wait,
     async tell(command) {
       child.child.send(command)
-      return wait(JSON.stringify(command), () => answers.shift(), 120_000)
+      return wait(JSON.stringify(command), () => answers.shift(), OUTAGE_MS + 120_000)
     }
   }
 }
