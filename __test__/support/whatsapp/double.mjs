@@ -7,7 +7,7 @@
 //   const { jid } = await whatsapp.scan(qr, { phone: '4915550000' })     // the QR code of `connection.update`
 //   const { delivered } = await whatsapp.send(jid, 'hello', { from: '4915550001' })
 //   const { text } = await whatsapp.received('4915550001')               // what the device sent to this number
-//   await whatsapp.logout(jid); await whatsapp.replace(jid); await whatsapp.restart(jid); whatsapp.drop(jid)
+//   await whatsapp.logout(jid); await whatsapp.replace(jid); await whatsapp.restart(); whatsapp.drop(jid)
 //   await whatsapp.stop()
 //
 // Invariants: it listens on loopback and connects to nothing. It keeps what WhatsApp keeps (the keys of devices, no secret of
@@ -60,6 +60,8 @@ class WhatsAppDouble {
     this.devices = new Map()
     /** Names of queries that were answered with an error, because the double does not know them. */
     this.unanswered = []
+    /** Why connections were cut: what a client sent that could not be read. */
+    this.failures = []
     const staticKeys = newKeyPair()
     const server = {
       staticKeys,
@@ -84,7 +86,7 @@ class WhatsAppDouble {
   get rootKey() { return this.authority.publicKey }
 
   /** Connections that are open now, logged in or not. */
-  get open() { return this.#connections.size }
+  get connections() { return this.#connections.size }
 
   /**
    * The phone with the number `phone` scans a QR code. Resolves when the device has proved itself and was told to restart (515);
@@ -124,10 +126,13 @@ class WhatsAppDouble {
   }
 
   /** Another process connects with the same credentials: 440. */
-  replace(jid) { return this.#end(jid, streamError(null, conflict('replaced'))) }
+  async replace(jid) { await this.deviceAt(jid).connection?.end(streamError(null, conflict('replaced'))) }
 
-  /** The server restarts: 503, or another code. */
-  restart(jid, { code = 503 } = {}) { return this.#end(jid, streamError(code)) }
+  /** The server restarts: 503, or another code, for the device at `jid` or for everybody. */
+  async restart(jid, { code = 503 } = {}) {
+    const devices = jid ? [this.deviceAt(jid)] : [...this.devices.values()]
+    for (const { connection } of devices) await connection?.end(streamError(code))
+  }
 
   /** The network fails: the connection is cut without a word. */
   drop(jid) { this.deviceAt(jid).connection?.drop() }
@@ -171,10 +176,6 @@ class WhatsAppDouble {
     this.people.keys.devices.delete(`${device.account}:${device.id}`)
   }
 
-  async #end(jid, node) {
-    await this.deviceAt(jid).connection?.end(node)
-  }
-
   async #hello(connection, noiseKey, payload) {
     if (payload.devicePairingData) return this.#offerPairing(connection, noiseKey, payload.devicePairingData)
     const device = this.devices.get(`${this.people.find(payload.username)}:${payload.device}`)
@@ -208,6 +209,7 @@ class WhatsAppDouble {
 
   #ended(connection) {
     this.#connections.delete(connection)
+    if (connection.reason) this.failures.push(connection.reason)
     for (const [ref, waiting] of this.#refs) if (waiting.connection === connection) this.#refs.delete(ref)
     const { device } = connection
     if (device?.connection === connection) Object.assign(device, { connection: null, active: false })

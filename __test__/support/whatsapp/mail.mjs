@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
 import { deviceOf } from './people.mjs'
 
+const FEW_KEYS = 10
 const SERVER = 's.whatsapp.net'
 const seconds = () => String(Math.floor(Date.now() / 1000))
 const childrenOf = (node) => (Array.isArray(node.content) ? node.content : [])
@@ -72,7 +73,9 @@ export class Mail {
     if (device.connection !== connection) return
     device.active = true
     const waiting = [...device.queue.values()]
-    for (const stanza of waiting) await connection.send({ ...stanza, attrs: { ...stanza.attrs, offline: '0' } })
+    // What the device's own phone has to say comes as news.
+    const marked = ({ tag, attrs, content }) => ({ tag, attrs: attrs.category ? attrs : { ...attrs, offline: '0' }, content })
+    for (const stanza of waiting) await connection.send(marked(stanza))
     const offline = { tag: 'offline', attrs: { count: String(waiting.length) } }
     await connection.send({ tag: 'ib', attrs: { from: SERVER }, content: [offline] })
   }
@@ -103,9 +106,18 @@ export class Mail {
     const { people, baileys } = this.double
     const plaintext = baileys.encodeWAMessage(baileys.proto.Message.fromObject(message))
     const { type, ciphertext } = await phone.sendToDevice({ account: device.account, device: device.id, plaintext })
+    await this.#warnOfFewKeys(device)
     const { account } = phone.me
     const from = { from: people.numberOf(account, 0), sender_lid: people.lidOf(account, 0) }
     await this.#deliver(device, { ...from, ...attrs, t: seconds() }, [{ tag: 'enc', attrs: { v: '2', type }, content: ciphertext }])
+  }
+
+  /** The server tells a device that is online when its one-time keys run out; the device then uploads more. */
+  async #warnOfFewKeys(device) {
+    const value = this.double.people.keys.remaining(device.account, device.id).length
+    if (!device.active || value >= FEW_KEYS) return
+    const attrs = { from: SERVER, type: 'encrypt', id: randomBytes(4).toString('hex'), t: seconds() }
+    await device.connection.send({ tag: 'notification', attrs, content: [{ tag: 'count', attrs: { value: String(value) } }] })
   }
 
   async #deliver(device, attrs, content) {
@@ -146,9 +158,10 @@ export class Mail {
     else inbox.messages.push(entry)
   }
 
-  /** Another linked device gets what was encrypted for it. */
+  /** Another linked device gets what was encrypted for it; one that is gone does not. */
   async #pass(sender, jid, enc, node) {
-    const device = this.double.deviceAt(jid)
+    const device = this.double.devices.get(`${this.double.people.find(jid)}:${deviceOf(jid)}`)
+    if (!device?.linked) return
     const { id, to, type } = node.attrs
     const own = device.account === sender.account
     const attrs = { from: sender.jid, sender_lid: sender.lid, id, type, t: seconds(), ...(own ? { recipient: to } : {}) }

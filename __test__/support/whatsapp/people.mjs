@@ -33,8 +33,9 @@ export class People {
 
   /** The phone with this number, switched on if it is new. */
   async phone(number) {
-    const known = this.find(number)
-    const account = known < 0 ? this.book.push({ pn: number, lid: `1${String(this.book.length).padStart(13, '0')}`, devices: [0] }) - 1 : known
+    const pn = String(number).split('@')[0].replace(/\D/g, '')
+    const known = this.find(pn)
+    const account = known < 0 ? this.book.push({ pn, lid: `1${String(this.book.length).padStart(13, '0')}`, devices: [0] }) - 1 : known
     if (!this.phones.has(account)) this.phones.set(account, this.#make(account))
     return this.phones.get(account)
   }
