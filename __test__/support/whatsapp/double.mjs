@@ -16,6 +16,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import oldBinary from 'baileys-v6/lib/WABinary/index.js'
 import { WebSocketServer } from 'ws'
 import { loadLine, quietLibsignal } from '../world/baileys.mjs'
 import { Authority } from './certificates.mjs'
@@ -41,8 +42,7 @@ const conflict = (type) => ({ tag: 'conflict', attrs: { type } })
 export async function startWhatsApp({ authority, issuerSerial } = {}) {
   quietLibsignal()
   const line = await loadLine('v7')
-  const old = await loadLine('v6')
-  const double = new WhatsAppDouble(line, old.baileys, authority ?? new Authority(line.baileys), issuerSerial)
+  const double = new WhatsAppDouble(line, authority ?? new Authority(line.baileys), issuerSerial)
   await once(double.sockets, 'listening')
   return double
 }
@@ -51,7 +51,7 @@ class WhatsAppDouble {
   #refs = new Map()
   #connections = new Set()
 
-  constructor(line, old, authority, issuerSerial) {
+  constructor(line, authority, issuerSerial) {
     this.baileys = line.baileys
     this.authority = authority
     this.people = new People(line)
@@ -68,7 +68,7 @@ class WhatsAppDouble {
       certificate: authority.chainFor(staticKeys.public, { issuerSerial }),
       proto: line.baileys.proto,
       // The dictionary of node names has two versions in the lines that are installed.
-      codecs: { 2: old, 3: line.baileys },
+      codecs: { 2: oldBinary, 3: line.baileys },
       hello: (connection, noiseKey, payload) => this.#hello(connection, noiseKey, payload)
     }
     this.sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 })

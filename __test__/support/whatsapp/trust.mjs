@@ -4,10 +4,11 @@
 //   WHATSAPP_DOUBLE_ROOT=<64 hex digits> node --import ./trust.mjs app.js
 //
 // Invariant: without the variable it does nothing. It looks for `baileys` and `@whiskeysockets/baileys` from the working
-// directory, where the program finds them too.
+// directory, where the program finds them too, and loads those that verify certificates: 7 and later.
 
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { trust } from './certificates.mjs'
 
@@ -21,6 +22,7 @@ if (root) {
     } catch {
       continue
     }
-    trust(await import(pathToFileURL(found).href), Buffer.from(root, 'hex'))
+    const { version } = JSON.parse(readFileSync(join(dirname(found), '../package.json'), 'utf8'))
+    if (Number.parseInt(version, 10) >= 7) trust(await import(pathToFileURL(found).href), Buffer.from(root, 'hex'))
   }
 }

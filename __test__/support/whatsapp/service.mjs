@@ -1,0 +1,109 @@
+// Services for tests, each in a process that is really ended: started on a disk, told what to do, watched, killed.
+//
+// Invariant: a service is gone when its test ends. What it told is kept in order; nothing is waited for by time.
+
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { atEnd } from '../endings.mjs'
+import { startWhatsApp } from './double.mjs'
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url))
+
+/** A double that is stopped when the test ends. */
+export async function whatsAppFor(t, options) {
+  const whatsapp = await startWhatsApp(options)
+  atEnd(t, () => whatsapp.stop())
+  return whatsapp
+}
+
+export class Service {
+  #waiting = new Map()
+  #watchers = new Set()
+  #next = 1
+  #taken = new Set()
+  /** Everything it told, in order: `{ event, ... }`. */
+  told = []
+
+  /**
+   * Starts a service that has opened nothing yet.
+   * @param {object} t the test
+   * @param {{ whatsapp: object, line: string, tenant: string, options: object }} o `line` is the name of one of the installed lines
+   */
+  static async start(t, { whatsapp, line, tenant, options }) {
+    const service = new Service({ line, url: whatsapp.url, rootKey: whatsapp.rootKey.toString('hex'), tenant, options })
+    atEnd(t, () => service.kill())
+    await service.next('ready')
+    return service
+  }
+
+  /** A service that has opened its session and connects. */
+  static async run(t, how) {
+    const service = await Service.start(t, how)
+    service.restored = await service.call('open')
+    await service.call('connect')
+    return service
+  }
+
+  constructor(setup) {
+    this.child = fork(here('./service-process.mjs'), [JSON.stringify(setup)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.ended = once(this.child, 'exit')
+    this.child.on('message', (message) => this.#take(message))
+    this.child.once('exit', () => {
+      const gone = Object.assign(new Error('the service has ended'), { code: 'PROCESS_ENDED' })
+      for (const { reject } of this.#waiting.values()) reject(gone)
+      this.#waiting.clear()
+      for (const { reject } of this.#watchers) reject(gone)
+      this.#watchers.clear()
+    })
+  }
+
+  call(command, args) {
+    const id = this.#next++
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject })
+      this.child.send({ id, command, args }, () => {})
+    })
+  }
+
+  /** The first event of this name that no earlier call answered; rejects when the service ends without one. */
+  async next(event, isWanted = () => true) {
+    const found = this.told.find((told) => told.event === event && !this.#taken.has(told) && isWanted(told))
+    if (found) {
+      this.#taken.add(found)
+      return found
+    }
+    await new Promise((resolve, reject) => this.#watchers.add({ resolve, reject }))
+    return this.next(event, isWanted)
+  }
+
+  /** The next message with this id. */
+  message(id) { return this.next('message', (message) => message.id === id) }
+
+  /** What it told of this kind so far. */
+  all(event) { return this.told.filter((told) => told.event === event) }
+
+  /** Ends it at once, with SIGKILL. */
+  async kill() {
+    this.child.kill('SIGKILL')
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.ended
+  }
+
+  /** Closes the session in good order and ends. */
+  async close() {
+    await this.call('close')
+    await this.kill()
+  }
+
+  #take({ answers, result, error, ...told }) {
+    if (answers) {
+      const { resolve, reject } = this.#waiting.get(answers)
+      this.#waiting.delete(answers)
+      return error ? reject(Object.assign(new Error(error.message), { code: error.code })) : resolve(result)
+    }
+    this.told.push(told)
+    const watchers = [...this.#watchers]
+    this.#watchers.clear()
+    for (const { resolve } of watchers) resolve()
+  }
+}
