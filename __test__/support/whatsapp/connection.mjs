@@ -8,7 +8,7 @@ import { Frames, ServerNoise, frame } from './noise.mjs'
 
 const SERVER = 's.whatsapp.net'
 /** How often a client must show that it has gone on, before it hears the first node; and how long to wait before each time. */
-const [TURNS, TURN_MS] = [5, 20]
+const [TURNS, TURN_MS] = [8, 25]
 
 /** Tells `end` once. The server is told of a handshake by its `hello`, and of nodes that answer no query by what it gave to `handle`. */
 export class Connection extends EventEmitter {

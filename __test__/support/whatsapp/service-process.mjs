@@ -3,6 +3,7 @@
 // Invariant: the parent sees what a user of the service would (states, messages), and the process may be killed at any time: it
 // holds nothing that the session does not. It reconnects as services do, except after 401 (delete) and 440 (stop).
 
+import { subscribe } from 'node:diagnostics_channel'
 import { lines } from '../baileys-lines.mjs'
 import { hybrid } from '../sessions.mjs'
 import { quietLibsignal, silentLogger } from '../world/baileys.mjs'
@@ -10,6 +11,13 @@ import { trust } from './certificates.mjs'
 
 const { line: name, url, rootKey, tenant, options } = JSON.parse(process.argv[2])
 const tell = (event, details = {}) => process.send({ event, ...details })
+
+/** Every host that this process connects to, or looks up, from before Baileys is loaded. */
+const hosts = new Set()
+subscribe('net.client.socket', ({ socket }) => {
+  socket.on('lookup', (error, address, family, host) => hosts.add(host))
+  socket.on('connectionAttempt', (address) => hosts.add(address))
+})
 
 quietLibsignal()
 const baileys = await lines.find((line) => line.name === name).load()
@@ -55,6 +63,13 @@ const commands = {
   connect: () => connect(),
   send: async ({ to, text }) => (await sock.sendMessage(`${to}@s.whatsapp.net`, { text })).key.id,
   flush: () => session.flush(),
+  hosts: () => [...hosts],
+  // What a store that loses things does to a device.
+  forgetSessions: async () => {
+    const forgotten = {}
+    for await (const id of session.state.keys.listIds('session')) forgotten[id] = null
+    await sock.authState.keys.set({ session: forgotten })
+  },
   // The way a service ends: the socket first, so that nothing is written after the session is closed.
   close: async () => {
     sock?.ev.removeAllListeners('connection.update')

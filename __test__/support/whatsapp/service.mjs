@@ -1,12 +1,15 @@
 // Services for tests, each in a process that is really ended: started on a disk, told what to do, watched, killed.
 //
-// Invariant: a service is gone when its test ends. What it told is kept in order; nothing is waited for by time.
+// Invariant: a service is gone when its test ends. What it told is kept in order. Nothing is waited for by time; the time-out is
+// only there to end a broken run, and says what was told instead.
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { atEnd } from '../endings.mjs'
 import { startWhatsApp } from './double.mjs'
+
+const PATIENCE_MS = 60_000
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url))
 
@@ -68,13 +71,23 @@ export class Service {
 
   /** The first event of this name that no earlier call answered; rejects when the service ends without one. */
   async next(event, isWanted = () => true) {
-    const found = this.told.find((told) => told.event === event && !this.#taken.has(told) && isWanted(told))
-    if (found) {
-      this.#taken.add(found)
-      return found
+    let watcher
+    const deadline = setTimeout(() => watcher?.reject(new Error(`waited in vain for ${event}, was told ${JSON.stringify(this.told)}`)), PATIENCE_MS)
+    try {
+      for (;;) {
+        const found = this.told.find((told) => told.event === event && !this.#taken.has(told) && isWanted(told))
+        if (found) {
+          this.#taken.add(found)
+          return found
+        }
+        await new Promise((resolve, reject) => {
+          watcher = { resolve, reject }
+          this.#watchers.add(watcher)
+        })
+      }
+    } finally {
+      clearTimeout(deadline)
     }
-    await new Promise((resolve, reject) => this.#watchers.add({ resolve, reject }))
-    return this.next(event, isWanted)
   }
 
   /** The next message with this id. */
