@@ -9,6 +9,7 @@ import { atEnd } from '../support/endings.mjs'
 import { lines } from '../support/baileys-lines.mjs'
 import { ROOT, scene, startProcess } from '../support/sessions.mjs'
 import { trust } from '../support/whatsapp/double.mjs'
+import { isSigned } from '../support/whatsapp/signatures.mjs'
 import { Service, whatsAppFor } from '../support/whatsapp/service.mjs'
 import { quietLibsignal, silentLogger } from '../support/world/baileys.mjs'
 import { memoryState } from '../support/world/memory-state.mjs'
@@ -106,15 +107,42 @@ for (const line of lines) {
   })
 }
 
-test(`${v7.name}: a client refuses a root that it was not told to trust, and one that it no longer trusts`, async (t) => {
+for (const line of lines) {
+  test(`${line.name}: the double knows a signature of this line, and refuses it for other words, with other bytes and of another key`, async () => {
+    const { Curve } = await line.load()
+    // Both signs of the Edwards point come up.
+    for (let n = 0; n < 20; n++) {
+      const [signer, other] = [Curve.generateKeyPair(), Curve.generateKeyPair()]
+      const words = Buffer.from(`words ${n}`)
+      const signature = Buffer.from(Curve.sign(signer.private, words))
+      assert.equal(isSigned(signer.public, words, signature), true)
+      assert.equal(isSigned(signer.public, Buffer.from('other words'), signature), false)
+      assert.equal(isSigned(other.public, words, signature), false)
+      for (const at of [0, 31, 32, 63]) {
+        const changed = Buffer.from(signature)
+        changed[at] ^= 1
+        assert.equal(isSigned(signer.public, words, changed), false, `byte ${at}`)
+      }
+    }
+  })
+}
+
+test(`${v7.name}: the chain that the double shows goes back to the root that a client was told to trust, until it is told otherwise`, async (t) => {
   const baileys = await v7.load()
   const whatsapp = await whatsAppFor(t)
-  const refused = { code: 400, message: 'noise intermediate certificate signature invalid' }
-  assert.deepEqual(await connect(t, baileys, whatsapp).closed(), refused)
+  const { CertChain } = baileys.proto
+  const serverKey = Buffer.alloc(32, 9)
+  const { leaf, intermediate } = CertChain.decode(whatsapp.authority.chainFor(serverKey))
+  const [ofLeaf, ofMiddle] = [leaf, intermediate].map(({ details }) => CertChain.NoiseCertificate.Details.decode(details))
+  const former = baileys.WA_CERT_DETAILS.PUBLIC_KEY
   const undo = trust(baileys, whatsapp.rootKey)
-  assert.ok(await connect(t, baileys, whatsapp).qr())
+  assert.ok(isSigned(baileys.WA_CERT_DETAILS.PUBLIC_KEY, intermediate.details, intermediate.signature))
+  assert.ok(isSigned(ofMiddle.key, leaf.details, leaf.signature))
+  assert.deepEqual(Buffer.from(ofLeaf.key), serverKey)
+  assert.equal(ofMiddle.issuerSerial, baileys.WA_CERT_DETAILS.SERIAL)
   undo()
-  assert.deepEqual(await connect(t, baileys, whatsapp).closed(), refused)
+  assert.equal(baileys.WA_CERT_DETAILS.PUBLIC_KEY, former)
+  assert.equal(isSigned(former, intermediate.details, intermediate.signature), false)
 })
 
 test('a program that is started with the preload trusts the root in the variable, and without the variable that of WhatsApp', async (t) => {

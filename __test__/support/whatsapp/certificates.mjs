@@ -1,8 +1,9 @@
 // The certificates of WhatsApp's double: a root of its own, the chain that a handshake shows, and how a client is told to trust it.
 //
 // Invariant: nothing of a client is changed but the one public key that it checks the chain with, and only where there is one:
-// Baileys 7 verifies both signatures against `WA_CERT_DETAILS.PUBLIC_KEY`, an exported object; the 6.x lines compare the serial
-// number of the issuer (0) and look at no signature, so that they take the double as it is.
+// Baileys 7 means to verify the chain against `WA_CERT_DETAILS.PUBLIC_KEY`, a member of an exported object; the 6.x lines compare
+// the serial number of the issuer (0) and look at no signature, so that they take the double as it is. What Baileys 7 makes of a
+// signature that does not fit is told in signatures.mjs: a test that needs a refused certificate takes another serial number.
 
 /** A root key, and what it needs to sign. XEdDSA signatures are Baileys' own: Node has none. */
 export class Authority {

@@ -25,7 +25,7 @@ import { Mail } from './mail.mjs'
 import { newKeyPair } from './noise.mjs'
 import { checkDevice, pairSuccess, readQr, signDevice } from './pairing.mjs'
 import { People, deviceOf } from './people.mjs'
-import { answerQuery } from './queries.mjs'
+import { answerQuery, isKeyOf } from './queries.mjs'
 
 export { trust } from './certificates.mjs'
 
@@ -194,6 +194,7 @@ class WhatsAppDouble {
     const number = (bytes, length) => Buffer.from(bytes).readUIntBE(0, length)
     const signedPreKey = { id: number(eSkeyId, KEY_LENGTHS.signedPreKey), public: Buffer.from(eSkeyVal), signature: Buffer.from(eSkeySig) }
     const keys = { registrationId: number(eRegid, KEY_LENGTHS.registration), identity: Buffer.from(eIdent), signedPreKey }
+    if (!isKeyOf(keys, signedPreKey)) throw new Error('the signed pre-key of the device is not signed by its identity')
     const refs = Array.from({ length: REFS }, () => `2@${randomBytes(48).toString('base64')}`)
     for (const ref of refs) this.#refs.set(ref, { connection, noiseKey, keys })
     connection.handle((node) => this.#take(connection, node))

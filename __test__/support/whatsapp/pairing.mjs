@@ -4,6 +4,7 @@
 // the secret of the QR code, which the server never sees; the device answers with a signature of its own, which is checked here.
 
 import { createHmac } from 'node:crypto'
+import { isSigned } from './signatures.mjs'
 
 const ACCOUNT_SIGNATURE = Buffer.from([6, 0])
 const DEVICE_SIGNATURE = Buffer.from([6, 1])
@@ -46,11 +47,11 @@ export const pairSuccess = ({ sealed, jid, lid, platform }) => ({
 })
 
 /** Checks the device's answer to `pairSuccess`; throws when it is not signed by the device whose identity was in the QR code. */
-export function checkDevice({ baileys: { proto, Curve, getBinaryNodeChild }, answer, details, accountKeys, qr }) {
+export function checkDevice({ baileys: { proto, getBinaryNodeChild }, answer, details, accountKeys, qr }) {
   const sign = getBinaryNodeChild(answer, 'pair-device-sign')
   const identity = getBinaryNodeChild(sign, 'device-identity')
   if (!identity) throw new Error('the device did not sign its identity')
   const { deviceSignature } = proto.ADVSignedDeviceIdentity.decode(identity.content)
   const signed = Buffer.concat([DEVICE_SIGNATURE, details, qr.identityKey, accountKeys.public])
-  if (!Curve.verify(qr.identityKey, signed, deviceSignature)) throw new Error('the signature of the device does not fit its identity')
+  if (!isSigned(qr.identityKey, signed, deviceSignature)) throw new Error('the signature of the device does not fit its identity')
 }

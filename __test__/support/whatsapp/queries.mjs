@@ -4,11 +4,13 @@
 // client asked for nothing unknown. Nothing here is made up that a client would keep: lists are empty where the double has nothing.
 
 import { createHash } from 'node:crypto'
+import { isSigned } from './signatures.mjs'
 
 const UNKNOWN = { tag: 'error', attrs: { code: '404', text: 'item-not-found' } }
+const REFUSED = { tag: 'error', attrs: { code: '406', text: 'not-acceptable' } }
 
 const childrenOf = (node) => (Array.isArray(node?.content) ? node.content : [])
-export const childOf = (node, tag) => childrenOf(node).find((child) => child.tag === tag)
+const childOf = (node, tag) => childrenOf(node).find((child) => child.tag === tag)
 const bytesOf = (node, tag) => Buffer.from(childOf(node, tag).content)
 const numberOf = (node, tag) => { const bytes = bytesOf(node, tag); return bytes.readUIntBE(0, bytes.length) }
 
@@ -20,7 +22,10 @@ const bigEndian = (number, length) => {
 
 /** A public key in a node, as the server keeps it. */
 const readKey = (node) => ({ id: numberOf(node, 'id'), public: bytesOf(node, 'value') })
-export const readSignedKey = (node) => ({ ...readKey(node), signature: bytesOf(node, 'signature') })
+const readSignedKey = (node) => ({ ...readKey(node), signature: bytesOf(node, 'signature') })
+
+/** Whether the identity of a device signed this key, as everybody who writes to it will ask. */
+export const isKeyOf = ({ identity }, { public: key, signature }) => isSigned(identity, Buffer.concat([Buffer.from([5]), key]), signature)
 
 const writeKey = (tag, { id, public: value, signature }) => ({
   tag,
@@ -39,14 +44,15 @@ const TABLE = {
   'set encrypt registration': ({ node, keys, device }) => {
     const preKeys = childrenOf(childOf(node, 'list')).map(readKey)
     const identity = bytesOf(node, 'identity')
-    if (!identity.equals(device.identity)) return [{ tag: 'error', attrs: { code: '406', text: 'not-acceptable' } }]
     const signedPreKey = readSignedKey(childOf(node, 'skey'))
+    if (!identity.equals(device.identity) || !isKeyOf(device, signedPreKey)) return [REFUSED]
     keys.upload(device.account, device.id, { registrationId: numberOf(node, 'registration'), identity, signedPreKey, preKeys })
     return []
   },
 
   'set encrypt rotate': ({ node, keys, device }) => {
     const signedPreKey = readSignedKey(childOf(childOf(node, 'rotate'), 'skey'))
+    if (!isKeyOf(device, signedPreKey)) return [REFUSED]
     keys.devices.get(`${device.account}:${device.id}`).signedPreKey = signedPreKey
     return []
   },
