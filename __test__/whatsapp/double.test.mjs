@@ -194,3 +194,23 @@ for (const line of lines) {
     assert.ok(failure)
   })
 }
+
+// The 6.x lines keep 30 one-time keys at the server; 7 keeps hundreds.
+for (const line of lines.slice(1)) {
+  test(`${line.name}: a device whose one-time keys run out is told so and uploads more, and every contact can write to it`, async (t) => {
+    const whatsapp = await whatsAppFor(t)
+    const service = await Service.run(t, { whatsapp, line: line.name, tenant: 'tenant', options: scene(t).replicated })
+    const { jid } = await whatsapp.scan((await service.next('qr')).qr, { phone: PHONE })
+    await service.next('open')
+    const { account, id: device } = whatsapp.deviceAt(jid)
+    const left = () => whatsapp.people.keys.remaining(account, device).map(({ id }) => id)
+    const before = left()
+    const newest = before.at(-1)
+    for (let n = 0; left().at(-1) === newest; n++) {
+      assert.ok(n < before.length, 'the device uploaded nothing')
+      const { id, delivered } = await whatsapp.send(jid, `message ${n}`, { from: String(4915550001000 + n) })
+      await service.message(id)
+      assert.equal(await delivered, 'delivered')
+    }
+  })
+}
