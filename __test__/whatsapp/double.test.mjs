@@ -84,7 +84,11 @@ for (const line of lines) {
     const client = connect(t, baileys, whatsapp)
     const { jid, lid } = await whatsapp.scan(await client.qr(), { phone: PHONE })
     assert.equal((await client.closed()).code, 515)
-    const claims = { 'a paired device': jid, 'another device of the account': jid.replace(':1@', ':2@'), 'an account that is not there': '4930999:1@s.whatsapp.net' }
+    const claims = {
+      'a paired device': jid,
+      'another device of the account': jid.replace(':1@', ':2@'),
+      'an account that is not there': '4930999:1@s.whatsapp.net'
+    }
     for (const [what, id] of Object.entries(claims)) {
       const stranger = memoryState(baileys)
       Object.assign(stranger.state.creds, { ...client.auth.state.creds, noiseKey: stranger.state.creds.noiseKey, me: { id, lid } })

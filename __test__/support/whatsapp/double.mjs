@@ -12,7 +12,9 @@
 //
 // Invariants: it listens on loopback and connects to nothing. It keeps what WhatsApp keeps (the keys of devices, no secret of
 // them), and lets a device in only with the noise key that was in the QR code it was paired by. Certificates, the handshake, the
-// signatures of pairing and the encryption of messages are real; groups, media, calls, pairing codes and history are left out.
+// signatures of pairing and the encryption of messages are real; groups, media, calls, pairing codes and history are left out, and a
+// query for them gets an error (`unanswered`). Baileys itself asks no other host while it connects and exchanges texts; it does for
+// `fetchLatestBaileysVersion`, for media and for previews of links, which a test must do without.
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -37,7 +39,8 @@ const conflict = (type) => ({ tag: 'conflict', attrs: { type } })
 
 /**
  * Starts a double on a free port.
- * @param {{ authority?: Authority, issuerSerial?: number }} [o] `issuerSerial` other than 0 makes a certificate that every client refuses
+ * @param {{ authority?: Authority, issuerSerial?: number }} [o] an `authority` that several doubles share; an `issuerSerial` other than 0
+ *   makes a certificate that every client refuses
  */
 export async function startWhatsApp({ authority, issuerSerial } = {}) {
   quietLibsignal()

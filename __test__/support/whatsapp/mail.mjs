@@ -131,7 +131,9 @@ export class Mail {
     const parts = childrenOf(node)
     const participants = parts.find(({ tag }) => tag === 'participants')
     const direct = parts.find(({ tag }) => tag === 'enc')
-    const targets = participants ? childrenOf(participants).map((part) => ({ jid: part.attrs.jid, enc: childrenOf(part)[0] })) : [{ jid: to, enc: direct }]
+    const targets = participants
+      ? childrenOf(participants).map((part) => ({ jid: part.attrs.jid, enc: childrenOf(part)[0] }))
+      : [{ jid: to, enc: direct }]
     for (const { jid, enc } of targets) {
       if (deviceOf(jid) === 0) await this.#read(sender, id, jid, enc, node)
       else await this.#pass(sender, jid, enc, node)

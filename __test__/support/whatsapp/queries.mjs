@@ -106,7 +106,9 @@ const TABLE = {
       const parts = []
       if (wanted.has('contact')) parts.push({ tag: 'contact', attrs: { type: account < 0 ? 'out' : 'in' } })
       if (wanted.has('devices') && account >= 0) {
-        const devices = people.book[account].devices.map((id) => ({ tag: 'device', attrs: { id: String(id), ...(id ? { 'key-index': String(id) } : {}) } }))
+        // Clients pass over a linked device without a key index.
+        const attrsOf = (id) => ({ id: String(id), ...(id ? { 'key-index': String(id) } : {}) })
+        const devices = people.book[account].devices.map((id) => ({ tag: 'device', attrs: attrsOf(id) }))
         parts.push({ tag: 'devices', attrs: {}, content: [{ tag: 'device-list', attrs: {}, content: devices }] })
       }
       if (wanted.has('lid') && account >= 0 && jid.endsWith('@s.whatsapp.net')) {
