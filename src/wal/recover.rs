@@ -138,6 +138,38 @@ fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec) -> V
     })
 }
 
+/// The state that one log had at `lsn`, if it is a log of `claim` and reads that far. What is behind it is not looked at: its
+/// writer may be at it.
+pub fn state_at(
+    bytes: &[u8],
+    ring: &Ring,
+    tag: TenantTag,
+    claim: Claim,
+    lsn: Lsn,
+) -> Result<Option<Vec<u8>>> {
+    let (header, codec) = match Header::read(bytes, ring, tag)? {
+        Heading::Whole(header, codec) if header.claim == claim && header.start <= lsn => (header, codec),
+        Heading::Locked(header, error) if header.claim == claim => return Err(error),
+        _ => return Ok(None),
+    };
+    let (mut at, mut entries, mut scratch) = (HEADER_LEN, Vec::new(), Vec::new());
+    let mut expected = (Kind::Base, header.start);
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let found = codec.peek(rest).filter(|(frame, _)| (frame.kind, frame.lsn) == expected);
+        let Some((frame, whole)) = found else { return Ok(None) };
+        let frame_bytes = rest.get(..whole).unwrap_or_default();
+        if codec.open(&frame, frame_bytes, &mut scratch, &mut entries).is_err() {
+            return Ok(None);
+        }
+        if frame.lsn == lsn {
+            return Ok(Some(entries));
+        }
+        expected = (Kind::Batch, frame.lsn.saturating_add(1));
+        at += whole;
+    }
+}
+
 /// What frames that read behind one that does not say.
 struct Later {
     newest: Lsn,

@@ -62,6 +62,11 @@ export class Bucket {
   switches = {
     /** Permissions of everybody, with or without credentials: `storage.objects.get`, `storage.objects.list`. */
     allUsers: [],
+    /** Permissions beyond objects that the service account has here. */
+    granted: [],
+    /** Its rules, as XML, and whether it keeps versions; nothing is done about either. */
+    lifecycle: '',
+    versioning: false,
     /** Permissions that the service account does not have here. */
     denied: [],
     /** How long one name may not be written or deleted again; the service says 1000. */
