@@ -162,11 +162,23 @@ async function ofTenants(fleet, native, life) {
   return [tenantIds(tenants, native), idleTenants(tenants, life, native), cost(native, tenants)]
 }
 
+const NEEDS_A_STORE = [
+  'write', 'list', 'read', 'delete', 'list-after-put', 'private', 'clock', 'latency', 'lifecycle', 'versioning', 'tenant-ids', 'idle-tenants'
+]
+
+function notReached(problem, native, keys) {
+  const open = NEEDS_A_STORE.map((name) => check(name, 'unknown', 'the store was not reached'))
+  return [check('reachable', 'failed', problem), ...open, encryption(native, keys), cost(native, null)]
+}
+
 /** Looks at the store of a fleet from all sides. */
 async function doctor(fleet) {
   const { native, keys } = fleet.resolve('any')
   if (native.store === null) return [check('store', 'unknown', 'there is no `store`: sessions are on this machine alone, and nothing can be looked at'), encryption(native, keys)]
-  const found = JSON.parse(settle(await loadBinding().examine(JSON.stringify(native.store))))
+  const outcome = await loadBinding().examine(JSON.stringify(native.store))
+  if (outcome.code === 'REMOTE_UNAVAILABLE') return notReached(outcome.message, native, keys)
+  const found = JSON.parse(settle(outcome))
+  if (!found.reachable.done) return notReached(found.reachable.problem, native, keys)
   const { skewMs } = found
   const steps = Object.entries(STEPS).map(([step, words]) => ofStep(words, found[step]))
   const life = lifecycle(found, native)
@@ -180,7 +192,7 @@ async function doctor(fleet) {
     encryption(native, keys),
     life,
     versioning(found, native),
-    ...(found.reachable.done ? await ofTenants(fleet, native, life) : ['tenant-ids', 'idle-tenants', 'cost'].map((name) => check(name, 'unknown', 'the store was not reached')))
+    ...(await ofTenants(fleet, native, life))
   ]
 }
 

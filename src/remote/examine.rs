@@ -19,8 +19,11 @@ use crate::id::hex;
 const FOLDER: &str = "v1/probe";
 /// How often the middle of three requests is measured.
 const SAMPLES: usize = 5;
-/// How long after a failure that may pass it is tried once more.
-const AGAIN: Duration = Duration::from_millis(300);
+/// How long after a failure that may pass it is tried once more, and then again: some stores take a name once in a second only.
+const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+
+/// No store is waited for longer than this, whatever it asks for.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// What came of a step.
 #[derive(Debug, Clone, Serialize)]
@@ -128,19 +131,22 @@ impl Examiner<'_> {
         self.remote.host().now()
     }
 
-    /// Asks, and once more if that may help.
+    /// Asks, and again if that may help. How long the last try took comes with the answer.
     async fn ask<T, F>(&self, request: impl Fn() -> F) -> (Result<T, Failure>, Duration)
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let began = self.now();
-        match request().await {
-            Err(failure) if failure.may_pass() => {
-                sleep(failure.pause(AGAIN).min(Duration::from_secs(5))).await;
-                let began = self.now();
-                (request().await, self.now().saturating_sub(began))
+        let mut pauses = AGAIN.into_iter();
+        loop {
+            let began = self.now();
+            let answer = request().await;
+            let took = self.now().saturating_sub(began);
+            match (answer, pauses.next()) {
+                (Err(failure), Some(pause)) if failure.may_pass() => {
+                    sleep(failure.pause(pause).min(LONGEST)).await;
+                }
+                (answer, _) => return (answer, took),
             }
-            answer => (answer, self.now().saturating_sub(began)),
         }
     }
 
@@ -173,11 +179,14 @@ impl Examiner<'_> {
         let unwritten = "no object could be stored to try it with";
         let (mut list_after_put, mut read, mut delete) =
             (Step::untried(unwritten), Step::untried(unwritten), Step::untried(unwritten));
-        let mut latency = None;
+        let (mut latency, mut stored_ms, mut names) = (None, None, vec![name.clone()]);
         if wrote {
-            list_after_put = match self.listed(&file).await {
-                (Ok(shown), took) => Step::from(
-                    shown,
+            list_after_put = match self.ask(|| self.remote.details_once(FOLDER, &file)).await {
+                (Ok(listing), took) => Step::from(
+                    listing.iter().any(|listed| {
+                        stored_ms = listed.modified_ms;
+                        listed.name == file
+                    }),
                     "a LIST does not show an object that was stored before: the key may not see it, or the store is only eventually consistent",
                     took,
                 ),
@@ -192,12 +201,12 @@ impl Examiner<'_> {
                 (Err(failure), took) => Step::failed(&failure, "reading an object", took),
             };
         }
-        let (private, skew_ms, clock) = self.inspect(&name, wrote).await;
+        let (private, skew_ms, clock) = self.inspect(&name, wrote, stored_ms).await;
         if [&list_after_put, &read].iter().all(|step| step.done == Some(true)) {
-            latency = self.latency(&name, &file, &bytes).await;
+            latency = self.latency(&mut names, &file, &bytes).await;
         }
         if wrote {
-            delete = self.remove(&name, &file).await;
+            delete = self.remove(&names, &file).await;
         }
         let (rules, versions) = (self.rules().await, self.versions().await);
         Examination {
@@ -217,7 +226,7 @@ impl Examiner<'_> {
     }
 
     /// Whether strangers can read, and what the clocks say.
-    async fn inspect(&self, name: &str, wrote: bool) -> (Step, Option<i64>, Step) {
+    async fn inspect(&self, name: &str, wrote: bool, stored_ms: Option<u64>) -> (Step, Option<i64>, Step) {
         let (findings, took) = self.ask(|| self.remote.store.inspect(name)).await;
         let findings = match findings {
             Ok(findings) => findings,
@@ -233,23 +242,30 @@ impl Examiner<'_> {
             (Some(false), false) => Step::untried("no object could be stored to try it with"),
             (Some(is), _) => Step::from(!is, is_public, took),
         };
-        let clock = match findings.skew_ms {
+        // Where no answer tells the time, a file does; the clock of a network share is another one than ours.
+        let skew_ms = findings.skew_ms.or_else(|| {
+            let (theirs, ours) = (i64::try_from(stored_ms?), i64::try_from(self.remote.host().wall_ms()));
+            Some(theirs.ok()?.saturating_sub(ours.ok()?))
+        });
+        let clock = match skew_ms {
             None => Step::untried("the store does not tell the time"),
             Some(ms) => Step { done: Some(skewed(ms).is_none()), problem: skewed(ms), ms: None },
         };
-        (private, findings.skew_ms, clock)
+        (private, skew_ms, clock)
     }
 
-    /// The middle of some requests each.
-    async fn latency(&self, name: &str, file: &str, bytes: &Bytes) -> Option<Latency> {
+    /// The middle of some requests each, for objects of which each has a name of its own.
+    async fn latency(&self, names: &mut Vec<String>, file: &str, bytes: &Bytes) -> Option<Latency> {
         let (mut puts, mut lists, mut gets) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..SAMPLES {
+        for sample in 0..SAMPLES {
+            let name = format!("{FOLDER}/{file}-{sample}");
+            names.push(name.clone());
             let start = self.now();
-            self.remote.put_once(name, bytes.clone()).await.ok()?;
+            self.remote.put_once(&name, bytes.clone()).await.ok()?;
             let put = self.now();
             self.remote.list_once(FOLDER, file).await.ok()?;
             let list = self.now();
-            self.remote.get_once(name).await.ok()?;
+            self.remote.get_once(&name).await.ok()?;
             puts.push(put.saturating_sub(start));
             lists.push(list.saturating_sub(put));
             gets.push(self.now().saturating_sub(list));
@@ -257,16 +273,18 @@ impl Examiner<'_> {
         Some(Latency { put: middle(puts), list: middle(lists), get: middle(gets) })
     }
 
-    /// Removes the scratch object, and makes sure of it: some stores answer a removal that they refuse as if it had been done.
-    async fn remove(&self, name: &str, file: &str) -> Step {
-        let removed = self.ask(|| self.remote.delete_once(vec![name.to_owned()])).await;
-        let took = match removed {
-            (Ok(()), took) => took,
-            (Err(failure), took) => return Step::failed(&failure, "removing an object", took),
-        };
-        match self.listed(file).await.0 {
-            Ok(still) => Step::from(
-                !still,
+    /// Removes the scratch objects, and makes sure of it: some stores answer a removal that they refuse as if it had been done.
+    async fn remove(&self, names: &[String], file: &str) -> Step {
+        let mut took = Duration::ZERO;
+        for name in names {
+            match self.ask(|| self.remote.delete_once(vec![name.clone()])).await {
+                (Ok(()), last) => took = last,
+                (Err(failure), took) => return Step::failed(&failure, "removing an object", took),
+            }
+        }
+        match self.ask(|| self.remote.list_once(FOLDER, file)).await.0 {
+            Ok(left) => Step::from(
+                left.is_empty(),
                 "the store did not remove a scratch object: the key lacks the right to delete objects, or removals are delayed",
                 took,
             ),

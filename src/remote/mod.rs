@@ -298,16 +298,18 @@ impl Remote {
 
     /// Lists a folder with what is told of each object, trying again while that may help.
     pub async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>> {
-        let ask = || async {
-            self.once(folder, async {
-                self.traffic.lists.fetch_add(1, Ordering::Relaxed);
-                let listing = self.store.details(folder, prefix).await?;
-                self.more_pages(listing.len());
-                Ok(listing)
-            })
-            .await
-        };
-        self.patiently("listing objects", ask).await
+        self.patiently("listing objects", || self.details_once(folder, prefix)).await
+    }
+
+    /// Lists a folder with what is told of each object, once.
+    pub async fn details_once(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+        self.once(folder, async {
+            self.traffic.lists.fetch_add(1, Ordering::Relaxed);
+            let listing = self.store.details(folder, prefix).await?;
+            self.more_pages(listing.len());
+            Ok(listing)
+        })
+        .await
     }
 
     /// Removes objects, trying again while that may help.
