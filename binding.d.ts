@@ -75,6 +75,9 @@ export interface Outcome {
 /** All that a blank machine would restore, verified. Resolves to JSON as of `verify`, and the entries as bytes. */
 export declare function recall(options: string, keys: Buffer): Promise<Outcome>
 
+/** Stores the whole state of a tenant that is open here anew. Resolves when that is done. */
+export declare function renew(options: string, keys: Buffer, timeoutMs: number): Promise<Outcome>
+
 /** How the session fares, as JSON. */
 export declare function status(handle: Handle): string
 

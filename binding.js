@@ -850,6 +850,7 @@ module.exports.inspect = nativeBinding.inspect
 module.exports.keyIds = nativeBinding.keyIds
 module.exports.open = nativeBinding.open
 module.exports.recall = nativeBinding.recall
+module.exports.renew = nativeBinding.renew
 module.exports.status = nativeBinding.status
 module.exports.survey = nativeBinding.survey
 module.exports.synced = nativeBinding.synced

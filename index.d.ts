@@ -460,7 +460,7 @@ export interface DrillReport {
   digests: { store: string; restored: string; owner: string | null }
   /**
    * Where the owner's came from: the memory of a session open here, the log in this machine's directory (read beside whoever writes
-   * it), or `elsewhere`, which means that it was not compared.
+   * it; without a digest if it lost that write in a power cut), or `elsewhere`, which means that it was not compared.
    */
   owner: 'memory' | 'log' | 'elsewhere'
   /** The folder that was kept; `null` for one that was removed. */
@@ -490,11 +490,11 @@ export interface DoctorCheck {
 
 /** What came of sealing a session anew. */
 export interface RekeyReport {
-  /** Whether the first key alone is needed from now on. */
+  /** Whether all that is kept is sealed with the first key. */
   complete: boolean
   /** The id of the first key; `null` without encryption. */
   primary: string | null
-  /** The ids of the keys that what is kept still needs, in the store and here. */
+  /** The ids of the keys that are still needed: for what is kept in the store and here, and with `hideTenantIds` for its name. */
   needed: string[]
   /** The ids of those among `encryptionKeys` that this tenant does not need any more. */
   unneeded: string[]

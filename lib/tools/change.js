@@ -46,9 +46,12 @@ async function rekey(fleet, tenantId, { takeover = false } = {}) {
   } else {
     await twice(fleet, tenantId, takeover)
   }
-  const needed = await neededKeys(fleet, tenantId)
+  const sealed = await neededKeys(fleet, tenantId)
+  // Names that are hidden are made with the last key, for ever.
+  const names = native.hideTenantIds ? older.slice(-1) : []
+  const needed = [...new Set([...sealed, ...names])]
   const unneeded = older.filter((id) => !needed.includes(id))
-  return { complete: needed.every((id) => id === primary), primary: primary ?? null, needed, unneeded }
+  return { complete: sealed.every((id) => id === primary), primary: primary ?? null, needed, unneeded }
 }
 
 /** A session that is open here stores a second state of its own: what its predecessor left is then removed. */

@@ -139,7 +139,7 @@ pub async fn open(
         blocking(&host, move || {
             let folder = Folder::lock(disk, &path)?;
             let recovery = folder.recover(&ring, tag)?;
-            Ok((Arc::new(folder), recovery))
+            Ok::<_, Error>((Arc::new(folder), recovery))
         })
     };
     let (folder, recovery) = match lock().await {

@@ -15,7 +15,7 @@ use crate::host::blocking;
 use crate::id::{Claim, Digest, Lsn, hex};
 use crate::open::{Settings, whole};
 use crate::registry::{Registry, Request};
-use crate::wal::{Folder, Lineage, Recovery, Wal, look, state_at};
+use crate::wal::{Folder, Lineage, Past, Recovery, Wal, look, state_at};
 
 /// How often what changes meanwhile is looked at again.
 const LOOKS: usize = 4;
@@ -87,7 +87,8 @@ pub async fn drill(
             None => from_log(registry, &settings, parent, lsn).await?,
         };
         ms.compare += lap();
-        let is_settled = open.is_none() || !matches!(owner, Witness::Elsewhere);
+        // The log was rewritten since, and begins later: what the store has by now is in it.
+        let is_settled = !matches!(owner, Witness::Log(None));
         found = Some((parent, audit, owner));
         if is_settled {
             break;
@@ -106,7 +107,7 @@ pub async fn drill(
     ms.read = lap();
     let (owner, held) = match owner {
         Witness::Memory(entries) => ("memory", Some(entries)),
-        Witness::Log(entries) => ("log", Some(entries)),
+        Witness::Log(entries) => ("log", entries),
         Witness::Elsewhere => ("elsewhere", None),
     };
     let report = Drill {
@@ -127,7 +128,8 @@ pub async fn drill(
 /// What the owner had.
 enum Witness {
     Memory(Vec<u8>),
-    Log(Vec<u8>),
+    /// Nothing, if the log has other LSNs.
+    Log(Option<Vec<u8>>),
     Elsewhere,
 }
 
@@ -141,10 +143,11 @@ async fn from_log(registry: &Registry, settings: &Settings, claim: Claim, lsn: L
         (Arc::clone(registry.disk()), settings.folder.clone(), Arc::clone(&settings.ring), log_tag(settings));
     let found =
         blocking(registry.host(), move || state_at(disk.as_ref(), &path, &ring, tag, claim, lsn)).await?;
-    match found {
-        Some(entries) => Ok(Witness::Log(replay(&entries)?.snapshot().encode())),
-        None => Ok(Witness::Elsewhere),
-    }
+    Ok(match found {
+        Past::Found(entries) => Witness::Log(Some(replay(&entries)?.snapshot().encode())),
+        Past::Missing => Witness::Log(None),
+        Past::Elsewhere => Witness::Elsewhere,
+    })
 }
 
 fn place(settings: &Settings, folder: &std::path::Path) -> PathBuf {

@@ -20,5 +20,5 @@ mod writer;
 
 pub use folder::Folder;
 pub use peek::{Look, look, state_at};
-pub use recover::Recovery;
+pub use recover::{Past, Recovery};
 pub use writer::{Appended, Lineage, Wal};

@@ -11,7 +11,7 @@ use crate::seal::{KeyId, Ring};
 
 use super::folder::{is_locked, logs_in};
 use super::frame::Header;
-use super::recover::{Recovery, choose, read_log, state_at as state_in};
+use super::recover::{Past, Recovery, choose, read_log, state_at as state_in};
 
 /// What a directory holds.
 #[derive(Debug)]
@@ -50,11 +50,14 @@ pub fn state_at(
     tag: TenantTag,
     claim: Claim,
     lsn: Lsn,
-) -> Result<Option<Vec<u8>>> {
+) -> Result<Past> {
+    let mut said = Past::Elsewhere;
     for (_, bytes) in logs_in(disk, path)?.unwrap_or_default() {
-        if let Some(entries) = state_in(&bytes, ring, tag, claim, lsn)? {
-            return Ok(Some(entries));
+        match state_in(&bytes, ring, tag, claim, lsn)? {
+            Past::Elsewhere => {}
+            Past::Missing => said = Past::Missing,
+            found @ Past::Found(_) => return Ok(found),
         }
     }
-    Ok(None)
+    Ok(said)
 }
