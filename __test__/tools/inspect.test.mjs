@@ -179,6 +179,7 @@ test('an_owner_in_another_process_goes_on_while_it_is_inspected_and_drilled', as
       await session.flush()
       await say({ life, lsn, n })
       await session.close()
+      process.disconnect()
     },
     at.replicated
   )
@@ -214,6 +215,7 @@ test('a_lock_that_is_looked_at_keeps_nobody_out', async (t) => {
       process.on('message', () => (stop = true))
       await say('ready')
       while (!stop) await fleet.inspect('tenant')
+      process.disconnect()
     },
     at.local
   )
