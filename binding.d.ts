@@ -52,7 +52,7 @@ export declare function get(handle: Handle, keys: Uint8Array, keysLength: number
 export declare function inspect(options: string, keys: Buffer): Promise<Outcome>
 
 /** The ids of `keys`, in their order. */
-export declare function keyIds(keys: Buffer): Array<string>
+export declare function keyring(keys: Buffer): Array<string>
 
 /**
  * Opens a tenant. `options` is JSON, `keys` are 32-byte encryption keys laid end to end with the primary first, `seed` is what to

@@ -36,7 +36,7 @@ async function passOver(fleet, tenantId, takeover, native) {
 /** Writes a tenant's session anew under the first key. */
 async function rekey(fleet, tenantId, { takeover = false } = {}) {
   const { native, keys } = fleet.resolve(tenantId)
-  const [primary, ...older] = call(loadBinding().keyIds, keys)
+  const [primary, ...older] = call(loadBinding().keyring, keys)
   const open = fleet.get(tenantId)
   if (open !== undefined) {
     await open.flush()

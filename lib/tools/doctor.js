@@ -102,7 +102,7 @@ function versioning({ versions }, { store }) {
 
 function encryption(native, keys) {
   if (keys.length === 0) return check('encryption', 'warning', "sessions are stored readably (`encryption: 'off'`): whoever can read the bucket can take the accounts over")
-  const ids = call(loadBinding().keyIds, keys)
+  const ids = call(loadBinding().keyring, keys)
   return check('encryption', 'ok', `${counted(ids.length, 'key')}; ${ids[0]} seals`, { keyIds: ids })
 }
 
@@ -122,7 +122,7 @@ function tenantIds(tenants, { hideTenantIds }) {
 function idleTenants(tenants, life, native) {
   const name = 'idle-tenants'
   const rules = life.rules ?? []
-  const days = Math.min(...rules.map((rule) => rule.days ?? 0), USUAL_EXPIRY)
+  const days = rules.length === 0 ? USUAL_EXPIRY : Math.min(...rules.map((rule) => rule.days ?? 0))
   const now = Date.now()
   const asleep = tenants.filter((tenant) => {
     const isThere = tenant.owner === 'released' || tenant.owner === 'live'

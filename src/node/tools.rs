@@ -97,6 +97,6 @@ pub fn examine(env: &Env, store: String) -> napi::Result<Object<'_>> {
 
 /// The ids of `keys`, in their order.
 #[napi(catch_unwind)]
-pub fn key_ids(keys: Buffer) -> std::result::Result<Vec<String>, super::answer::Thrown> {
+pub fn keyring(keys: Buffer) -> std::result::Result<Vec<String>, super::answer::Thrown> {
     Ok(Ring::new(&keys)?.ids().iter().map(|id| crate::id::hex(id)).collect())
 }

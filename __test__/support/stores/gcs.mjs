@@ -5,7 +5,8 @@
 //
 // `client.switch({...})`: `clockSkewMs` sets the service's clock, `tokenLifetimeMs` how long bearers count.
 // `bucket.switch({...})`: `allUsers`, `denied` and `granted` (beyond objects) are lists of permissions, `lifecycle` is the XML of
-// rules and `versioning` whether what is replaced is kept (the double only says so), `sameNameMs` is how long a name may not be written
+// rules and `versioning` whether what is replaced is kept (the double only says so), `olderMs` makes
+// what is stored from then on as much older, `sameNameMs` is how long a name may not be written
 // again (429), `pageSize` makes the pages of listings shorter.
 
 import { randomBytes } from 'node:crypto'
