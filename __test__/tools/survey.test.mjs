@@ -154,6 +154,15 @@ test('one_that_cannot_be_pruned_does_not_stop_the_others', async (t) => {
   assert.deepEqual(named.map(({ outcome }) => outcome), ['deleted'])
 })
 
+test('where_the_store_tells_no_times_nothing_is_old', async (t) => {
+  const at = scene(t)
+  const options = { ...at.replicated, store: 'memory://survey' }
+  await written(at, 'tenant', options)
+  const fleet = new hybrid.HybridAuth(options)
+  assert.deepEqual((await fleet.survey()).map(({ owner, lsn, storedAt }) => [owner, lsn, storedAt]), [['released', 1, null]])
+  assert.deepEqual(await fleet.prune({ olderThanDays: 1e-9, inactiveOnly: false }), [])
+})
+
 test('what_is_asked_of_pruning_must_make_sense', async (t) => {
   const fleet = fleetOf(scene(t))
   for (const wrong of [undefined, {}, { olderThanDays: 0 }, { olderThanDays: -1 }, { olderThanDays: '30' }, { olderThanDays: NaN }, { olderThanDays: 30, dryRun: 'no' }, { olderThanDays: 30, inactiveOnly: 0 }]) {

@@ -264,7 +264,8 @@ impl Store for Bucket {
             let own = page.result.objects.iter().filter_map(|meta| {
                 let name = meta.location.as_ref().strip_prefix(&folder)?;
                 // Some servers answer with what lies deeper, or beside.
-                (name.starts_with(prefix) && !name.contains('/')).then(|| (name.to_owned(), listed(name, meta)))
+                (name.starts_with(prefix) && !name.contains('/'))
+                    .then(|| (name.to_owned(), listed(name, meta)))
             });
             names.extend(own);
             match page.page_token {
