@@ -5,11 +5,16 @@
 
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, utimesSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { hybrid, OTHER_KEY, rejection, scene, startProcess } from '../support/sessions.mjs'
 import { storeScene } from '../support/stores/scene.mjs'
 
+const load = createRequire(import.meta.url)
+const { openSession } = load('../../lib/session.js')
+const { resolveOptions } = load('../../lib/options.js')
+const { standings } = load('../../lib/tools/look.js')
 const DAY = 86_400_000
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.replicated, ...more })
 const afar = (at, more) => new hybrid.HybridAuth({ ...at.elsewhere(), ...more })
@@ -122,6 +127,22 @@ test('what_may_run_is_never_pruned', async (t) => {
   await here.saveCreds()
   await here.flush()
   await fleet.shutdown()
+})
+
+test('what_was_opened_since_the_look_is_left_alone', async (t) => {
+  const at = scene(t)
+  await written(at, 'tenant')
+  const looking = { resolve: (tenantId) => resolveOptions(tenantId, at.replicated), list: () => [] }
+  const [{ claim }] = await standings(looking, ['tenant'])
+  const owner = await at.open('tenant', at.elsewhere())
+  const late = (inner) => openSession('tenant', { ...at.replicated, takeover: true, onMissing: 'error' }, inner)
+  assert.equal((await rejection(late({ expected: claim }))).code, 'OWNED_ELSEWHERE')
+  await owner.saveCreds()
+  await owner.flush()
+  assert.equal(owner.status().life, 'live', 'it never heard of it')
+  const [{ claim: now }] = await standings(looking, ['tenant'])
+  const session = await late({ expected: now })
+  await session.close()
 })
 
 test('inactive_or_not_is_left_to_the_caller', async (t) => {
