@@ -24,8 +24,14 @@ export declare function close(handle: Handle, timeoutMs: number): Promise<Outcom
 /** Deletes the session: tombstone, then data, then the local files. */
 export declare function destroy(handle: Handle): Promise<Outcome>
 
+/** Restores into `folder`, reads it back and compares. Resolves to JSON, and the entries that were read back as bytes. */
+export declare function drill(options: string, keys: Buffer, folder: string, timeoutMs: number): Promise<Outcome>
+
 /** The entries of one type in key order; of all types, with the credentials, when there is none. */
 export declare function entries(handle: Handle, kind?: string | undefined | null): Buffer
+
+/** Tries the store out that `store` (JSON) names. Resolves to JSON. */
+export declare function examine(store: string): Promise<Outcome>
 
 /** Panics on purpose: proves that a fault in the core becomes an error and leaves Node alive. */
 export declare function fault(handle: Handle): void
@@ -42,6 +48,12 @@ export declare function folder(directory: string, tenantId: string): string
  */
 export declare function get(handle: Handle, keys: Uint8Array, keysLength: number, count: number, out: Buffer): number
 
+/** How a tenant stands, in the store and here: `options` and `keys` as for `open`. Resolves to JSON. */
+export declare function inspect(options: string, keys: Buffer): Promise<Outcome>
+
+/** The ids of `keys`, in their order. */
+export declare function keyring(keys: Buffer): Array<string>
+
 /**
  * Opens a tenant. `options` is JSON, `keys` are 32-byte encryption keys laid end to end with the primary first, `seed` is what to
  * start with if the session exists nowhere, and `on_event` is called with JSON. Resolves to JSON `{ handle, restored, shared }`.
@@ -52,14 +64,28 @@ export declare function open(options: string, keys: Buffer, seed: Buffer | undef
 export interface Outcome {
   /** The answer, as JSON where it is more than a word. */
   value?: string
+  /** The answer's bytes, where it has some. */
+  bytes?: Buffer
   /** The stable code of an error. */
   code?: string
   /** What a person reads. */
   message?: string
 }
 
+/** All that a blank machine would restore, verified. Resolves to JSON as of `verify`, and the entries as bytes. */
+export declare function recall(options: string, keys: Buffer): Promise<Outcome>
+
+/** Stores the whole state of a tenant that is open here anew. Resolves when that is done. */
+export declare function renew(options: string, keys: Buffer, timeoutMs: number): Promise<Outcome>
+
 /** How the session fares, as JSON. */
 export declare function status(handle: Handle): string
+
+/**
+ * What the listings of a store say of all tenants, or of `tenants`; the ids in `known` give hidden names back their owners. The
+ * tenant in `options` counts for nothing. Resolves to JSON.
+ */
+export declare function survey(options: string, keys: Buffer, tenants: Array<string> | undefined | null, known: Array<string>): Promise<Outcome>
 
 /** Resolves when the batch `lsn` survives a power cut. */
 export declare function synced(handle: Handle, lsn: number): Promise<Outcome>

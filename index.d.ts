@@ -365,6 +365,173 @@ export interface VerifyReport {
   damage: string[]
 }
 
+/** Who has a session, as the marks in its store tell. `live`: claimed and not released; its owner runs, or ended without a word. */
+export type SessionOwner = 'live' | 'released' | 'deleted' | 'none'
+
+/** Objects of one kind, and their bytes in the store. */
+export interface ObjectCount {
+  count: number
+  bytes: number
+}
+
+/** How a tenant stands. Holds no id of a contact and no value. */
+export interface InspectReport {
+  /** What the store holds; `null` without one. */
+  store: {
+    owner: SessionOwner
+    /** The highest claim; `null` if there is none. */
+    epoch: number | null
+    /** When that claim was made, by the clock of its machine. */
+    claimedAt: Date | null
+    /** When it was released or deleted, by the clock of its machine. */
+    endedAt: Date | null
+    /** The last write in the store. */
+    lsn: number | null
+    /** When the newest object was made, by the clock of its machine. */
+    madeAt: Date | null
+    /** When the newest object was stored, or stored again, by the clock of the store; `null` if that does not tell. */
+    storedAt: Date | null
+    /** States. Two are kept, or the predecessor's in place of one. */
+    bases: ObjectCount
+    /** Changes since. */
+    segments: ObjectCount
+    /** Small objects that say who owns, those of predecessors among them. */
+    marks: number
+    /** The ids of the encryption keys that are needed to read all of these. */
+    keyIds: string[]
+    /** What a blank machine would restore; `null` where there is nothing or `error` says why it cannot. */
+    contents: {
+      /** Keys, the credentials among them, and their bytes, unpacked. */
+      keys: number
+      bytes: number
+      /** The same by type; the credentials are `creds`. */
+      types: Record<string, { keys: number; bytes: number }>
+      /** See `VerifyReport`. */
+      clean: boolean
+      digest: string
+      ways: number
+    } | null
+    /** Objects that are damaged, one message each; a restore may survive it. */
+    damage: string[]
+    /** Why it cannot be restored: `REMOTE_CORRUPT`, `KEY_UNAVAILABLE`. */
+    error: HybridAuthError | null
+  } | null
+  /** What this machine's directory holds; `null` if it has no folder of the tenant. */
+  local: {
+    /** Whether the session is open in this process, in another one of this machine, or in none. */
+    open: 'here' | 'elsewhere' | 'nobody'
+    logBytes: number
+    /** Whose history the log holds; 0 for one that was never in a store, `null` if it cannot be read. */
+    epoch: number | null
+    /** The last write in it; behind damage, the last that reads. */
+    lsn: number | null
+    keyIds: string[]
+    /** Why the log cannot be read: `LOCAL_CORRUPT`, `KEY_UNAVAILABLE`. */
+    error: HybridAuthError | null
+  } | null
+}
+
+/** What the listings of a store say of one tenant. */
+export interface TenantStanding {
+  /** `null` where the store does not tell: hidden, or too long for a name. */
+  tenantId: string | null
+  /** What it is called in the names of objects. */
+  name: string
+  owner: SessionOwner
+  epoch: number | null
+  /** The last write in the store. */
+  lsn: number | null
+  /** When its newest object was stored, or stored again, by the clock of the store; `null` if that does not tell. */
+  storedAt: Date | null
+  /** Whether it is open in this fleet. */
+  isOpen: boolean
+}
+
+/** What came of a drill. */
+export interface DrillReport {
+  /** Whether what came back from the disk is what the store has and, where the owner's is at hand, what the owner has. */
+  ok: boolean
+  epoch: number
+  lsn: number
+  clean: boolean
+  keys: number
+  bytes: number
+  /** SHA-256 of all keys and values at `lsn`: in the store, read back from the folder, and at the owner. */
+  digests: { store: string; restored: string; owner: string | null }
+  /**
+   * Where the owner's came from: the memory of a session open here, the log in this machine's directory (read beside whoever writes
+   * it; without a digest if it lost that write in a power cut), or `elsewhere`, which means that it was not compared.
+   */
+  owner: 'memory' | 'log' | 'elsewhere'
+  /** The folder that was kept; `null` for one that was removed. */
+  folder: string | null
+  /** Milliseconds for each step; `decode` is every value read as Baileys would get it. */
+  ms: { download: number; write: number; read: number; compare: number; decode: number }
+  /** What is wrong, one message each. */
+  problems: string[]
+}
+
+/** One finding of `doctor()`. */
+export interface DoctorCheck {
+  /**
+   * `store` (without one), or `reachable`, `write`, `list`, `read`, `delete`, `list-after-put`, `private`, `clock`, `latency`,
+   * `encryption`, `lifecycle`, `versioning`, `tenant-ids`, `idle-tenants`, `cost`.
+   */
+  name: string
+  /** `unknown`: it could not be looked at. Never `ok` for what was not seen. */
+  outcome: 'ok' | 'warning' | 'failed' | 'unknown'
+  /** For people: what was seen, and what to do. */
+  message: string
+  /** How long it took; of `latency`, a PUT. */
+  ms?: number
+  /** More figures of some checks. */
+  [figure: string]: unknown
+}
+
+/** What came of sealing a session anew. */
+export interface RekeyReport {
+  /** Whether all that is kept is sealed with the first key. */
+  complete: boolean
+  /** The id of the first key; `null` without encryption. */
+  primary: string | null
+  /** The ids of the keys that are still needed: for what is kept in the store and here, and with `hideTenantIds` for its name. */
+  needed: string[]
+  /** The ids of those among `encryptionKeys` that this tenant does not need any more. */
+  unneeded: string[]
+}
+
+/** Which tenants to prune. */
+export interface PruneOptions {
+  /** How long the newest object of a tenant must have been in the store, by the store's clock. */
+  olderThanDays: number
+  /**
+   * Leave alone what may run somewhere: whatever was not released, unless nothing of it was stored for twice `refreshIntervalMs` of
+   * this fleet, and 14 days at least. A session that runs stores what has not changed again within `refreshIntervalMs` of its own.
+   * `false` ends and deletes those as well, unless they are open in another process of this machine.
+   * @default true
+   */
+  inactiveOnly?: boolean
+  /** Only say what would be deleted. @default true */
+  dryRun?: boolean
+  /** Which tenants to look at; needed where the store does not tell ids. @default all that the store has */
+  tenantIds?: Iterable<string>
+}
+
+/** A tenant that was old enough to be pruned, and what came of it. */
+export interface PruneEntry {
+  tenantId: string | null
+  name: string
+  owner: 'live' | 'released'
+  storedAt: Date
+  ageDays: number
+  /**
+   * `would-delete` in a dry run, or `deleted`. `open`: it is open in this fleet. `active`: it may run somewhere, or began to just
+   * then. `unnamed`: the store does not tell its id; pass it in `tenantIds`. `failed`: see `error`.
+   */
+  outcome: 'would-delete' | 'deleted' | 'open' | 'active' | 'unnamed' | 'failed'
+  error: HybridAuthError | null
+}
+
 /** What went over the wire, counted since the process began. */
 export interface StoreTraffic {
   puts: number
@@ -412,6 +579,44 @@ export class HybridAuth {
   /** Deletes a tenant's session, opening it first if need be. */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
+  /**
+   * How a tenant stands, in the store and in this machine's directory, from one reading of all its objects. Claims, writes and locks
+   * nothing. A tenant that is not there, damage and a missing key are answers. Rejects like an open where the store cannot be reached.
+   */
+  inspect(tenantId: string): Promise<InspectReport>
+  /**
+   * What the listings of the store say of all tenants, or of those in `tenantIds`, deleted ones included: one LIST for each thousand
+   * names, and two for each tenant. Nothing is read.
+   */
+  survey(options?: { tenantIds?: Iterable<string> }): Promise<TenantStanding[]>
+  /**
+   * Writes what a blank machine would restore as a folder that `useMultiFileAuthState` opens, without claiming the session: for
+   * looking, and for the day on which nothing else works. Verified before a file is written. Do not run the folder while the session
+   * has an owner. Rejects like `verify`, and like `exportMultiFile` for the folder.
+   */
+  extract(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<VerifyReport & ExportReport>
+  /**
+   * Restores a tenant into a folder as a blank machine would, reads it back from the disk and compares it with what its owner has,
+   * who goes on. `folder` is the `directory` of a machine that has nothing of it yet, and is kept. Rejects like `verify`.
+   * @default a temporary folder, removed again
+   */
+  drill(tenantId: string, options?: { folder?: string }): Promise<DrillReport>
+  /**
+   * Looks for what is wrong with the store and with how it is used: one check after another, none of which stops the others. Writes
+   * scratch objects only, and removes them. Rejects with `INVALID_OPTION` for options that no session could be opened with.
+   */
+  doctor(): Promise<DoctorCheck[]>
+  /**
+   * Writes a tenant's session anew, so that all that is kept of it is sealed with the first of `encryptionKeys`: a session that is open
+   * here stores its state once more, any other one is opened and closed twice. Rejects with `OWNED_ELSEWHERE` where it was not released
+   * and may run elsewhere, unless `takeover` ends that one; with `NOT_FOUND`, `DELETED`, and like an open.
+   */
+  rekey(tenantId: string, options?: { takeover?: boolean }): Promise<RekeyReport>
+  /**
+   * Deletes tenants whose newest object is old, as `delete` does, or says which those are. Resolves to those that are old enough, each
+   * with what came of it; one that fails does not stop the others. Never deletes what is open here, or what was opened meanwhile.
+   */
+  prune(options: PruneOptions): Promise<PruneEntry[]>
   /** Closes everything. What did not reach the store in time is named; it is in the local logs. */
   shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
 }

@@ -10,6 +10,10 @@ const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
 const { openSession } = require('./session.js')
+const { prune, rekey } = require('./tools/change.js')
+const { doctor } = require('./tools/doctor.js')
+const { inspect, survey } = require('./tools/look.js')
+const { drill, extract } = require('./tools/recall.js')
 
 /** How many sessions are opened at once: enough to hide the round trips, too few to hold up what runs already. */
 const CONCURRENCY = 16
@@ -24,7 +28,10 @@ class HybridAuth {
   }
 
   async open(tenantId, overrides = {}) {
-    const session = await openSession(tenantId, { ...this.#options, ...overrides })
+    return this.#keep(tenantId, await openSession(tenantId, { ...this.#options, ...overrides }))
+  }
+
+  #keep(tenantId, session) {
     const opens = this.#sessions.get(tenantId) ?? new Set()
     this.#sessions.set(tenantId, opens.add(session))
     const forget = () => {
@@ -127,6 +134,52 @@ class HybridAuth {
     } finally {
       await session.close()
     }
+  }
+
+  /** What the tools in `lib/tools/` are given of this fleet. */
+  #tools() {
+    return {
+      options: this.#options,
+      resolve: (tenantId) => resolveOptions(tenantId, this.#options),
+      list: () => this.list(),
+      get: (tenantId) => this.get(tenantId),
+      openInner: async (tenantId, overrides, inner) => this.#keep(tenantId, await openSession(tenantId, { ...this.#options, ...overrides }, inner))
+    }
+  }
+
+  /** How a tenant stands, in the store and on this machine. */
+  async inspect(tenantId) {
+    return inspect(this.#tools(), tenantId)
+  }
+
+  /** What the listings of the store say of its tenants. */
+  async survey(options) {
+    return survey(this.#tools(), options)
+  }
+
+  /** Writes what a blank machine would restore as a multi-file folder. */
+  async extract(tenantId, folder, options) {
+    return extract(this.#tools(), tenantId, folder, options)
+  }
+
+  /** Restores a tenant into a scratch folder, and compares. */
+  async drill(tenantId, options) {
+    return drill(this.#tools(), tenantId, options)
+  }
+
+  /** Looks for what is wrong with the store and with how it is used. */
+  async doctor() {
+    return doctor(this.#tools())
+  }
+
+  /** Seals all that is kept of a tenant with the first key. */
+  async rekey(tenantId, options) {
+    return rekey(this.#tools(), tenantId, options)
+  }
+
+  /** Deletes tenants that were not written for long, or says which. */
+  async prune(options) {
+    return prune(this.#tools(), options)
   }
 
   /** Closes everything, in parallel. What did not reach the store in time is named, and is in the local logs. */

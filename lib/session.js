@@ -65,7 +65,8 @@ function readCreds(binding, handle, batch) {
   return ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => batch.decodeAnswer(['creds'], null, buffer, length).creds)
 }
 
-async function openSession(tenantId, options = {}) {
+/** `inner` is what the core is told beside the options. */
+async function openSession(tenantId, options = {}, inner = {}) {
   const resolved = resolveOptions(tenantId, options)
   const baileys = await resolveBaileys(options)
   const binding = loadBinding()
@@ -75,7 +76,7 @@ async function openSession(tenantId, options = {}) {
 
   return serially(folder, async () => {
     const found = await prepareImport({ directory: resolved.directory, tenantId, folder, batch })
-    const json = JSON.stringify(resolved.native)
+    const json = JSON.stringify({ ...resolved.native, ...inner })
     const opened = await binding.open(json, resolved.keys, found?.seed ?? null, (text) => news.tell(JSON.parse(text)))
     const { handle, restored, shared } = JSON.parse(settle(opened))
     try {

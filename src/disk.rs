@@ -38,6 +38,9 @@ pub trait Disk: Send + Sync {
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Locks the file at `path`, which is made if need be; `None` if somebody else holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>>;
+    /// Whether somebody else holds the lock of the file at `path`, found out without keeping it. A file that is not there is
+    /// held by nobody.
+    fn is_locked(&self, path: &Path) -> io::Result<bool>;
     /// Makes a new private file for appending. Fails if there is one.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
     /// The whole content of a file.
@@ -165,6 +168,18 @@ impl Disk for RealDisk {
             }
         }
         Ok(None)
+    }
+
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {

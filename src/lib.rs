@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 5  node                     N-API: free functions over numbered handles, promises that never reject
-//! 4  registry > open > session      opens that share a session; the order that makes an open safe; one tenant's life
+//! 4  tools > registry > open > session
+//!        what an operator asks | opens that share a session | the order that makes an open safe | one tenant's life
 //! 3  replicator   journal   owner   restore   names
 //!        ships what changed | memory and log under one lock | claims | chains | looking under the right name
 //! 2  wal   remote   watch   tenancy          the log | the store | shared listings | one tenant in one store
@@ -17,7 +18,11 @@
 #![deny(unsafe_code)]
 #![cfg_attr(
     any(test, not(feature = "node")),
-    allow(dead_code, reason = "the N-API surface is what uses the core, and it is not part of such a build")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the N-API surface is what uses the core, and it is not part of such a build"
+    )
 )]
 #![cfg_attr(
     test,
@@ -62,5 +67,6 @@ mod session;
 mod sim;
 mod state;
 mod tenancy;
+mod tools;
 mod wal;
 mod watch;

@@ -92,6 +92,12 @@ impl TenantName {
         (TenantName::visible(&id).ok()?.as_str() == name).then_some(id)
     }
 
+    /// The name as it stands in the claims folder, before the claim: whoever's it is.
+    pub fn found(listed: &str) -> Option<TenantName> {
+        let (name, _) = listed.split_once('.')?;
+        Some(TenantName(name.to_owned()))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

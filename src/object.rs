@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Digest, Lsn, OwnerId, TenantTag};
 use crate::record::MAX_BATCH_LEN;
-use crate::seal::{Context, Purpose, Ring, Seal, Suite};
+use crate::seal::{Context, KeyId, Purpose, Ring, Seal, Suite};
 
 const MAGIC: [u8; 4] = *b"BHAo";
 const VERSION: u8 = 1;
@@ -185,6 +185,16 @@ fn corrupt(message: impl std::fmt::Display) -> Error {
 }
 
 impl Object {
+    /// The key that it needs; `None` if it is not encrypted.
+    pub fn key_id(&self) -> Option<KeyId> {
+        (!self.is_plain()).then_some(self.key_id)
+    }
+
+    /// Its size in the store.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Reads an object's header and checks its digest. Any flipped, missing or extra byte is refused here.
     pub fn read(bytes: Bytes) -> Result<Object> {
         let covered = bytes.len().checked_sub(DIGEST_LEN).filter(|len| *len >= HEADER_LEN);

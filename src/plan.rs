@@ -57,6 +57,11 @@ impl Claims {
         self.0.iter().rev().find(|(_, marks)| marks.deleted).map(|(claim, _)| *claim)
     }
 
+    /// The newest claim that has, or had, a base.
+    pub fn newest_live(&self) -> Option<Claim> {
+        self.0.iter().rev().find(|(_, marks)| marks.live).map(|(claim, _)| *claim)
+    }
+
     /// What is said about `claim`.
     pub fn marks(&self, claim: &Claim) -> Marks {
         self.0.get(claim).copied().unwrap_or_default()

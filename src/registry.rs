@@ -5,7 +5,7 @@
 //! and environment of the process.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -129,6 +129,9 @@ impl Registry {
         let handle = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(open) = shared.as_mut() {
             if open.session.journal().life() == Life::Live {
+                if settings.expected.is_some() {
+                    return Err(Error::new(Code::AlreadyOpen, "this tenant is open in this process"));
+                }
                 if open.identity != identity {
                     return Err(Error::new(
                         Code::InvalidOption,
@@ -161,7 +164,26 @@ impl Registry {
         Ok(Opened { handle, session, shared: false })
     }
 
-    fn site(&self, spec: &StoreSpec) -> Result<Site> {
+    /// The machine.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.host
+    }
+
+    /// Its disk.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// The live session that logs to `folder`, if it is open in this process, and the store it has.
+    pub async fn session_at(&self, folder: &Path) -> Option<(Arc<Session>, Option<StoreSpec>)> {
+        let slot = self.slots.get(folder).map(|slot| Arc::clone(&slot))?;
+        let shared = slot.lock().await;
+        let open = shared.as_ref().filter(|open| open.session.journal().life() == Life::Live)?;
+        Some((Arc::clone(&open.session), open.identity.store.clone()))
+    }
+
+    /// A store, and what this process shares about it.
+    pub fn site(&self, spec: &StoreSpec) -> Result<Site> {
         let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(site) = sites.get(spec) {
             return Ok(site.clone());

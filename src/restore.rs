@@ -3,7 +3,9 @@
 //! The result is one consistent cut of credentials and keys, verified end to end (I6), or an error; never a part of it and
 //! never something older than what the store says it has (I17).
 
-use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::BTreeMap;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Digest};
@@ -38,7 +40,8 @@ pub enum Outcome {
 pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Outcome> {
     let mut first_error = None;
     for candidate in candidates(survey, parent) {
-        match walk(tenancy, &candidate?, parent, survey).await {
+        let fetch = |name: DataName| async move { tenancy.data(&name).await };
+        match walk(tenancy, &candidate?, parent, survey, fetch).await {
             Ok(Some((state, end))) => return finish(tenancy, survey, state, end).await,
             Ok(None) => return Ok(Outcome::Stale),
             // Only damage makes an older base worth a try; it must then reach the same LSN, which `chains` sees to.
@@ -50,6 +53,39 @@ pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<O
         }
     }
     Err(first_error.unwrap_or_else(no_base))
+}
+
+/// Objects that were read, each once, with what was wrong with some of them.
+#[derive(Default)]
+pub struct Holdings(BTreeMap<DataName, Result<Option<Object>>>);
+
+impl Holdings {
+    /// Reads the objects called `names`. Damage is kept in mind; an error is what keeps all from being read.
+    pub async fn read(tenancy: &Tenancy, names: impl IntoIterator<Item = DataName>) -> Result<Holdings> {
+        let names: Vec<DataName> = names.into_iter().collect();
+        let fetch = |name: DataName| async move {
+            match tenancy.data(&name).await {
+                Err(error) if error.code != Code::RemoteCorrupt => Err(error),
+                answer => Ok((name, answer)),
+            }
+        };
+        let read = stream::iter(names).map(fetch).buffer_unordered(PARALLEL).try_collect::<BTreeMap<_, _>>();
+        Ok(Holdings(read.await?))
+    }
+
+    /// Those that read.
+    pub fn objects(&self) -> impl Iterator<Item = (&DataName, &Object)> {
+        self.0.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?.as_ref()?)))
+    }
+
+    /// What is wrong with the others.
+    pub fn damage(&self) -> impl Iterator<Item = &Error> {
+        self.0.values().filter_map(|read| read.as_ref().err())
+    }
+
+    fn get(&self, name: &DataName) -> Result<Option<Object>> {
+        self.0.get(name).cloned().unwrap_or(Ok(None))
+    }
 }
 
 /// Everything that the store holds of the last state of `parent`, read and checked, also what a restore would not need.
@@ -66,10 +102,25 @@ pub struct Audit {
 
 /// Reads and checks all that [`load`] could come to read; `None` when an object of the listing is gone: list again.
 pub async fn audit(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Option<Audit>> {
+    let chains = candidates(survey, parent);
+    let mut names: Vec<DataName> = chains.iter().flatten().flatten().copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    audit_of(tenancy, survey, parent, &Holdings::read(tenancy, names).await?).await
+}
+
+/// The same over objects that were read already.
+pub async fn audit_of(
+    tenancy: &Tenancy,
+    survey: &Survey,
+    parent: Claim,
+    holdings: &Holdings,
+) -> Result<Option<Audit>> {
+    let fetch = |name: DataName| std::future::ready(holdings.get(&name));
     let (mut best, mut ways, mut damage) = (None, 0, Vec::new());
     for candidate in candidates(survey, parent) {
         let walked = match candidate {
-            Ok(chain) => walk(tenancy, &chain, parent, survey).await.map(|found| (found, chain.len())),
+            Ok(chain) => walk(tenancy, &chain, parent, survey, fetch).await.map(|found| (found, chain.len())),
             Err(error) => Err(error),
         };
         match walked {
@@ -110,14 +161,15 @@ fn candidates(survey: &Survey, parent: Claim) -> Vec<Result<Vec<DataName>>> {
     all
 }
 
-async fn walk(
+async fn walk<F: Future<Output = Result<Option<Object>>>>(
     tenancy: &Tenancy,
     chain: &[DataName],
     parent: Claim,
     survey: &Survey,
+    read: impl Fn(DataName) -> F,
 ) -> Result<Option<(State, Link)>> {
     let (data, floor) = (&survey.data, survey.claims.floor());
-    let fetch = |name: DataName| async move { tenancy.data(&name).await.map(|object| (name, object)) };
+    let fetch = |name: DataName| read(name).map(move |object| object.map(|object| (name, object)));
     let mut objects = stream::iter(chain.to_vec()).map(fetch).buffered(PARALLEL);
     let mut state = State::default();
     let mut head = Link::default();

@@ -127,6 +127,22 @@ impl Session {
         }
     }
 
+    /// Resolves when the whole state was stored anew, and what that makes superfluous was removed. Without a store, at once.
+    pub async fn renew(&self, timeout: Duration) -> Result<()> {
+        self.journal.progress().life.refusal()?;
+        if self.remote.is_none() {
+            return Ok(());
+        }
+        match tokio::time::timeout(timeout, self.journal.renew()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => self.journal.progress().life.refusal(),
+            Err(_) => {
+                self.journal.progress().life.refusal()?;
+                Err(self.unreachable("the state was not stored anew yet"))
+            }
+        }
+    }
+
     fn unreachable(&self, what: &str) -> Error {
         let health = self
             .remote

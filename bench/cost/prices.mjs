@@ -1,34 +1,13 @@
 // What requests and bytes cost, and what other ways to keep the same accounts would have sent.
 //
-// Invariants: every rate stands here once, with when it was read; a month has 30 days. A figure of another way comes from the
-// same trace by a formula that is written out in `docs/cost.md`.
+// Invariants: the rates are those of `lib/tools/prices.js`, where each stands once; a month has 30 days. A figure of another way
+// comes from the same trace by a formula that is written out in `docs/cost.md`.
+
+import { createRequire } from 'node:module'
+
+export const { PROVIDERS } = createRequire(import.meta.url)('../../lib/tools/prices.js')
 
 export const MINUTES = 30 * 24 * 60
-
-/**
- * Rates as published, in USD: for a million requests that write or list (class A) and that read (class B), for a GB that is stored
- * for a month (`storage`) and that leaves for the internet (`egress`), with what each month includes (`free`) and when they were
- * `read`. `unit`: what requests are rounded up to. `plan`: what is paid before all that. `names`: whose answers to a listing were
- * measured. Deleting is free everywhere.
- */
-export const PROVIDERS = {
-  s3: {
-    name: 'S3 Standard, us-east-1', read: 'June 2026', names: 's3',
-    classA: 5, classB: 0.4, storage: 0.023, egress: 0.09, free: { egress: 100 }
-  },
-  r2: {
-    name: 'Cloudflare R2', read: 'August 2026', names: 's3',
-    classA: 4.5, classB: 0.36, storage: 0.015, egress: 0, unit: 1e6, free: { classA: 1e6, classB: 10e6, storage: 10 }
-  },
-  gcs: {
-    name: 'Google Cloud Storage, us-central1', read: 'September 2026', names: 's3',
-    classA: 5, classB: 0.4, storage: 0.02, egress: 0.12, free: { classA: 5000, classB: 50_000, storage: 5, egress: 100 }
-  },
-  supabase: {
-    name: 'Supabase, Pro plan', read: 'August 2026', names: 'supabase', plan: 25,
-    classA: 0, classB: 0, storage: 0.0213, egress: 0.09, free: { storage: 100, egress: 250 }
-  }
-}
 
 const GB = 1e9
 const beyond = (used, free = 0) => Math.max(0, used - free)

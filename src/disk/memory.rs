@@ -521,6 +521,11 @@ impl Disk for MemoryDisk {
         Ok(Some(Box::new(MemoryLock { disk: self.clone(), path: path.to_owned(), inode })))
     }
 
+    fn is_locked(&self, path: &Path) -> Result<bool> {
+        let inner = self.inner();
+        Ok(inner.names.get(path).is_some_and(|inode| inner.locks.contains_key(inode)))
+    }
+
     fn create(&self, path: &Path) -> Result<Arc<dyn LogFile>> {
         let mut inner = self.inner();
         let answer = inner.whole(self.process, Op::Create)?;

@@ -7,10 +7,10 @@
 mod life;
 mod upkeep;
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
@@ -50,6 +50,8 @@ pub struct Journal {
     progress: watch::Sender<Progress>,
     /// One sync at a time; whoever waited finds its LSN synced.
     syncing: tokio::sync::Mutex<()>,
+    /// Who waits for the whole state to be stored anew.
+    renewals: Mutex<Vec<oneshot::Sender<()>>>,
     /// Whether what changes is shipped to a store.
     replicated: bool,
     /// How long without a successful check before changes are refused; `None`: for ever.
@@ -105,6 +107,7 @@ impl Journal {
             wake: Notify::new(),
             progress: watch::Sender::new(progress),
             syncing: tokio::sync::Mutex::default(),
+            renewals: Mutex::default(),
             replicated: true,
             lease,
         }
@@ -216,6 +219,12 @@ impl Journal {
         Ok(look(&core.state))
     }
 
+    /// The whole state as it is now, and its LSN. Nothing is counted as cut.
+    pub fn view(&self) -> Result<(Lsn, Snapshot)> {
+        let core = self.core()?;
+        Ok((core.lsn, core.state.snapshot()))
+    }
+
     /// What is not cut for the store yet, if there is anything; with the whole state if `with_base`.
     pub fn cut(&self, with_base: bool) -> Result<Option<Cut>> {
         let mut core = self.core()?;
@@ -257,6 +266,24 @@ impl Journal {
         drop(core);
         self.wake.notify_one();
         Ok(lsn)
+    }
+
+    /// Asks that the whole state be stored anew. Tells when it is, and when what it makes superfluous was removed.
+    pub fn renew(&self) -> oneshot::Receiver<()> {
+        let (done, wait) = oneshot::channel();
+        self.renewals.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+        self.wake.notify_one();
+        wait
+    }
+
+    /// Whether somebody asked that the whole state be stored anew.
+    pub fn wants_renewal(&self) -> bool {
+        !self.renewals.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Those who asked until now.
+    pub fn take_renewals(&self) -> Vec<oneshot::Sender<()>> {
+        std::mem::take(&mut *self.renewals.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether somebody waits for what is not stored yet.

@@ -21,19 +21,36 @@ impl From<Error> for Thrown {
     }
 }
 
+/// What a promise gives: text, and perhaps bytes.
+pub struct Given {
+    /// JSON where it is more than a word.
+    pub text: String,
+    /// Bytes beside it.
+    pub bytes: Option<Vec<u8>>,
+}
+
+impl From<String> for Given {
+    fn from(text: String) -> Given {
+        Given { text, bytes: None }
+    }
+}
+
 type Resolver = Box<dyn FnOnce(Env) -> napi::Result<Outcome> + Send>;
 
 /// A promise of what `work` gives, done on our own threads. It keeps the process alive until it is settled.
-pub fn promise<'env>(
+pub fn promise<'env, T: Into<Given> + Send + 'static>(
     env: &'env Env,
-    work: impl Future<Output = Result<String>> + Send + 'static,
+    work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> napi::Result<Object<'env>> {
     let (deferred, promise): (JsDeferred<Outcome, Resolver>, Object<'env>) = env.create_deferred()?;
     let runtime = &engine().runtime;
     let work = runtime.spawn(work);
     runtime.spawn(async move {
         let outcome = match work.await {
-            Ok(Ok(value)) => Outcome { value: Some(value), code: None, message: None },
+            Ok(Ok(given)) => {
+                let Given { text, bytes } = given.into();
+                Outcome { value: Some(text), bytes: bytes.map(Into::into), code: None, message: None }
+            }
             Ok(Err(error)) => failed(&error),
             Err(_) => failed(&Error::new(
                 Code::Internal,
@@ -46,5 +63,10 @@ pub fn promise<'env>(
 }
 
 fn failed(error: &Error) -> Outcome {
-    Outcome { value: None, code: Some(error.code.as_str().to_owned()), message: Some(error.message.clone()) }
+    Outcome {
+        value: None,
+        bytes: None,
+        code: Some(error.code.as_str().to_owned()),
+        message: Some(error.message.clone()),
+    }
 }

@@ -7,6 +7,7 @@
 mod answer;
 mod held;
 mod options;
+mod tools;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -56,6 +57,8 @@ fn engine() -> &'static Engine {
 pub struct Outcome {
     /// The answer, as JSON where it is more than a word.
     pub value: Option<String>,
+    /// The answer's bytes, where it has some.
+    pub bytes: Option<Buffer>,
     /// The stable code of an error.
     pub code: Option<String>,
     /// What a person reads.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::error::{Code, Error, Result};
 use crate::event::EventSink;
+use crate::id::Claim;
 use crate::name::TenantName;
 use crate::open::Settings;
 use crate::plan::Allowed;
@@ -36,6 +37,9 @@ struct Options {
     accept_unencrypted: bool,
     fresh: bool,
     seed_from_disk: bool,
+    /// The claim to go on after, for whoever must not end anybody else.
+    #[serde(default)]
+    expected: Option<String>,
 }
 
 /// Which store, of options that say nothing else.
@@ -53,6 +57,9 @@ pub fn folder(directory: &str, tenant: &str) -> Result<PathBuf> {
 pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink) -> Result<Request> {
     let options: Options =
         serde_json::from_str(json).map_err(|error| Error::new(Code::InvalidOption, error))?;
+    let malformed = || Error::new(Code::InvalidOption, "the claim to go on after is not one");
+    let expected = options.expected.as_deref().map(|text| Claim::parse(text).ok_or_else(malformed));
+    let expected = expected.transpose()?;
     let millis = Duration::from_millis;
     let settings = Settings {
         folder: folder(&options.directory, &options.tenant_id)?,
@@ -72,6 +79,7 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         hide_tenant: options.hide_tenant_ids,
         accept_plain: options.accept_unencrypted,
         allowed: Allowed { fresh: options.fresh, seed_from_disk: options.seed_from_disk },
+        expected,
     };
     Ok(Request { settings, store: options.store, seed, listener })
 }

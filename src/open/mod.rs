@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::disk::Disk;
 use crate::error::{Code, Error, Result};
 use crate::event::EventSink;
-use crate::host::{Host, blocking, random};
+use crate::host::{Host, blocking, random, sleep};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
 use crate::journal::Journal;
 use crate::name::TenantName;
@@ -31,10 +31,13 @@ use crate::tenancy::Tenancy;
 use crate::wal::{Folder, Lineage, Recovery, Wal};
 use crate::watch::Watch;
 
-pub use verify::{Report, verify};
+pub use verify::{Report, report, verify, whole};
 
 /// How often a listing that changed while it was read is read again.
 const SURVEYS: usize = 4;
+
+/// How long after a lock that is taken it is tried once more.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// A store and what this process shares about it.
 #[derive(Clone)]
@@ -72,6 +75,8 @@ pub struct Settings {
     pub accept_plain: bool,
     /// What else is allowed.
     pub allowed: Allowed,
+    /// Go on only if this is still the highest claim: what somebody else began since is not to be ended.
+    pub expected: Option<Claim>,
 }
 
 impl Settings {
@@ -80,7 +85,8 @@ impl Settings {
         hidden.unwrap_or_else(|| visible_tag(&self.tenant))
     }
 
-    fn tenancy(&self, site: Site, name: TenantName) -> Tenancy {
+    /// This tenant in a store.
+    pub fn tenancy(&self, site: Site, name: TenantName) -> Tenancy {
         Tenancy {
             remote: site.remote,
             watch: site.watch,
@@ -91,7 +97,8 @@ impl Settings {
         }
     }
 
-    fn name(&self) -> Result<TenantName> {
+    /// What this tenant is called in a store.
+    pub fn name(&self) -> Result<TenantName> {
         if self.hide_tenant {
             let tag = self.ring.hidden_tag(&self.tenant);
             let tag = tag.ok_or_else(|| {
@@ -127,12 +134,22 @@ pub async fn open(
     let (path, ring, tag) =
         (settings.folder.clone(), Arc::clone(&settings.ring), visible_tag(&settings.tenant));
     // The lock is let go when `folder` is dropped, whatever happens below.
-    let (folder, recovery) = blocking(&host, move || {
-        let folder = Folder::lock(disk, &path)?;
-        let recovery = folder.recover(&ring, tag)?;
-        Ok((Arc::new(folder), recovery))
-    })
-    .await?;
+    let lock = || {
+        let (disk, path, ring) = (Arc::clone(&disk), path.clone(), Arc::clone(&ring));
+        blocking(&host, move || {
+            let folder = Folder::lock(disk, &path)?;
+            let recovery = folder.recover(&ring, tag)?;
+            Ok::<_, Error>((Arc::new(folder), recovery))
+        })
+    };
+    let (folder, recovery) = match lock().await {
+        // Perhaps somebody only looked, just then, whether it is locked.
+        Err(error) if error.code == Code::AlreadyOpen => {
+            sleep(GLANCE).await;
+            lock().await?
+        }
+        answer => answer?,
+    };
     let opening = Opening { host, settings, folder, events };
     match opening.settings.site.clone() {
         None => opening.local(recovery, seed).await,
@@ -186,6 +203,9 @@ impl Opening {
         tenancy.remote.require_fit().await?;
         let local = local_of(&recovery);
         let before = self.rehearse(&tenancy, local, seed.is_some()).await?;
+        if settings.expected.is_some_and(|expected| before.claims.highest() != Some(expected)) {
+            return Err(lost());
+        }
         let dead = self.folder.claims();
         let folder = Arc::clone(&self.folder);
         let host = Arc::clone(&self.host);

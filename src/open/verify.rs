@@ -38,6 +38,12 @@ pub struct Report {
 
 /// Checks all that `site` holds of the tenant that `settings` name.
 pub async fn verify(settings: &Settings, site: Site) -> Result<Report> {
+    let (parent, audit) = whole(settings, site).await?;
+    Ok(report(parent, &audit))
+}
+
+/// Reads and checks all that `site` holds of a tenant, and whose it is.
+pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
     let tenancy = settings.tenancy(site, settings.name()?);
     let mut last = None;
     for _ in 0..SURVEYS {
@@ -55,7 +61,7 @@ pub async fn verify(settings: &Settings, site: Site) -> Result<Report> {
             return Err(Error::new(Code::NotFound, "the store holds no session of this tenant"));
         };
         match audit(&tenancy, &survey, parent).await {
-            Ok(Some(audit)) => return Ok(report(parent, audit)),
+            Ok(Some(audit)) => return Ok((parent, audit)),
             Ok(None) => {}
             // What looks like a loss may be a listing that a collection went through.
             Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
@@ -65,8 +71,10 @@ pub async fn verify(settings: &Settings, site: Site) -> Result<Report> {
     Err(last.unwrap_or_else(restless))
 }
 
-fn report(parent: Claim, audit: Audit) -> Report {
+/// What to say about it.
+pub fn report(parent: Claim, audit: &Audit) -> Report {
     let Audit { restored, ways, objects, damage } = audit;
+    let (ways, objects) = (*ways, *objects);
     let state = &restored.state;
     Report {
         epoch: parent.epoch,

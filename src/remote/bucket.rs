@@ -4,18 +4,18 @@
 //! worth asking again, is decided in one place for all stores. Only what every such server has is used: no conditions,
 //! which some accept and ignore, and no deleting in bulk, which some lack.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer};
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
-    HttpService,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse,
+    HttpResponseBody, HttpService,
 };
-use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
+use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, StaticCredentialProvider};
@@ -23,7 +23,7 @@ use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, Stat
 use super::answer::{Failure, Meaning, Refusal, judge};
 use super::http::Http;
 use super::spec::{GcsSpec, S3Spec};
-use super::{Asked, Findings, Store, joined};
+use super::{Asked, Findings, Listed, Setting, Store, Told, joined, listed};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 
@@ -32,8 +32,16 @@ const LISTING: &[u8] = b"<ListBucketResult";
 /// More pages than this in one listing: the server starts over and over.
 const MAX_PAGES: usize = 100_000;
 
+/// Who signs what the library has no call for.
+enum Signer {
+    S3 { store: Arc<AmazonS3>, region: String },
+    Gcs { store: Arc<GoogleCloudStorage>, anonymous: bool },
+}
+
 /// A bucket, by what the library can do with it.
 pub struct Bucket {
+    signer: Signer,
+    wire: Wire,
     objects: Arc<dyn ObjectStore>,
     pages: Arc<dyn PaginatedListStore>,
     http: Arc<Http>,
@@ -81,9 +89,12 @@ impl Bucket {
         }
         let http = Arc::new(Http::new(&spec.http, host)?);
         let wire = Wire { http: Arc::clone(&http), store: authority(&public) };
-        let store = builder.with_http_connector(wire).build().map_err(|_| unusable("the S3 store"))?;
+        let store =
+            builder.with_http_connector(wire.clone()).build().map_err(|_| unusable("the S3 store"))?;
         let store = Arc::new(store);
         Ok(Bucket {
+            signer: Signer::S3 { store: Arc::clone(&store), region: spec.region.clone() },
+            wire,
             objects: Arc::clone(&store) as _,
             pages: store,
             http,
@@ -121,16 +132,50 @@ impl Bucket {
         let public = host_of(endpoint, &spec.bucket, false)?;
         let http = Arc::new(Http::new(&spec.http, host)?);
         let wire = Wire { http: Arc::clone(&http), store: authority(&public) };
-        let store = builder.with_http_connector(wire).build();
+        let store = builder.with_http_connector(wire.clone()).build();
         let store =
             Arc::new(store.map_err(|_| unusable("the credentials of the Google Cloud Storage bucket"))?);
         Ok(Bucket {
+            signer: Signer::Gcs { store: Arc::clone(&store), anonymous: spec.anonymous },
+            wire,
             objects: Arc::clone(&store) as _,
             pages: store,
             http,
             prefix: spec.prefix.clone(),
             public,
         })
+    }
+
+    /// The bucket's answer to `?which`, signed as the library signs.
+    async fn ask(&self, which: &str) -> Result<Bytes, Failure> {
+        let unsigned = || Failure::new(Meaning::NotConfigured, "the request cannot be signed");
+        // As servers want it, whose router may tell a bucket by its slash.
+        let address = format!("{}/?{which}", self.public);
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.uri_mut() = address.parse().map_err(|_| unsigned())?;
+        match &self.signer {
+            Signer::S3 { store, region } => {
+                let credential =
+                    store.credentials().get_credential().await.map_err(|error| failure(&error))?;
+                let signer = AwsAuthorizer::new(&credential, "s3", region);
+                signer.try_authorize(&mut request, None).map_err(|_| unsigned())?;
+            }
+            Signer::Gcs { anonymous: true, .. } => {}
+            Signer::Gcs { store, .. } => {
+                let credential =
+                    store.credentials().get_credential().await.map_err(|error| failure(&error))?;
+                let bearer = format!("Bearer {}", credential.bearer).parse().map_err(|_| unsigned())?;
+                request.headers_mut().insert(reqwest::header::AUTHORIZATION, bearer);
+            }
+        }
+        let broken = |error: HttpError| {
+            let inner = std::error::Error::source(&error).and_then(|inner| inner.downcast_ref::<Failure>());
+            inner
+                .cloned()
+                .unwrap_or_else(|| Failure::new(Meaning::Transient, "the answer was not understood"))
+        };
+        let response = self.wire.call(request).await.map_err(broken)?;
+        response.into_body().bytes().await.map_err(broken)
     }
 
     fn path(&self, name: &str) -> Result<Path, Failure> {
@@ -201,25 +246,30 @@ impl Store for Bucket {
     }
 
     async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        Ok(self.details(folder, prefix).await?.into_iter().map(|listed| listed.name).collect())
+    }
+
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
         let folder = format!("{}/", joined(&self.prefix, folder));
         let start = format!("{folder}{prefix}");
         // A name that several store at once is listed twice by some, and so is one that moves from page to page: counted twice,
         // a base would pass for the two that must be kept (I9).
-        let mut names = BTreeSet::new();
+        let mut names = BTreeMap::new();
         let mut token: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let options =
                 PaginatedListOptions { page_token: token.clone(), ..PaginatedListOptions::default() };
             let page = self.pages.list_paginated(Some(&start), options).await;
             let page = page.map_err(|error| failure(&error))?;
-            let own =
-                page.result.objects.iter().filter_map(|meta| meta.location.as_ref().strip_prefix(&folder));
-            // Some servers answer with what lies deeper, or beside.
-            names.extend(
-                own.filter(|name| name.starts_with(prefix) && !name.contains('/')).map(str::to_owned),
-            );
+            let own = page.result.objects.iter().filter_map(|meta| {
+                let name = meta.location.as_ref().strip_prefix(&folder)?;
+                // Some servers answer with what lies deeper, or beside.
+                (name.starts_with(prefix) && !name.contains('/'))
+                    .then(|| (name.to_owned(), listed(name, meta)))
+            });
+            names.extend(own);
             match page.page_token {
-                None => return Ok(names.into_iter().collect()),
+                None => return Ok(names.into_values().collect()),
                 next if next == token => break,
                 next => token = next,
             }
@@ -249,7 +299,21 @@ impl Store for Bucket {
         listing.query_pairs_mut().append_pair("list-type", "2").append_pair("max-keys", "1");
         // Names may be for everybody where contents are not.
         let is_public = self.http.is_public(url).await? || self.http.is_public(listing).await?;
-        Ok(Findings { is_public, skew_ms: self.http.skew_ms() })
+        Ok(Findings { is_public: Some(is_public), skew_ms: self.http.skew_ms() })
+    }
+
+    async fn setting(&self, which: Setting) -> Result<Told, Failure> {
+        let which = match which {
+            Setting::Lifecycle => "lifecycle",
+            Setting::Versioning => "versioning",
+        };
+        match self.ask(which).await {
+            Ok(document) => Ok(Told::Document(document)),
+            Err(failure) if failure.meaning == Meaning::Absent => Ok(Told::Nothing),
+            // Not every server knows what it is asked.
+            Err(failure) if failure.meaning == Meaning::Impossible => Ok(Told::Silence),
+            Err(failure) => Err(failure),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use futures::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, path};
 
-use super::{Failure, Meaning, Store};
+use super::{Failure, Listed, Meaning, Store, listed};
 use crate::error::{Code, Error, Result};
 
 /// A directory as the bucket.
@@ -96,10 +96,17 @@ impl Store for Directory {
     }
 
     async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        Ok(self.details(folder, prefix).await?.into_iter().map(|listed| listed.name).collect())
+    }
+
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
         let folder = path_of(folder)?;
         let listing = self.files.list_with_delimiter(Some(&folder)).await.map_err(failure)?;
-        let names = listing.objects.iter().filter_map(|meta| meta.location.filename());
-        Ok(names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect())
+        let found = listing.objects.iter().filter_map(|meta| Some((meta.location.filename()?, meta)));
+        Ok(found
+            .filter(|(name, _)| name.starts_with(prefix))
+            .map(|(name, meta)| listed(name, meta))
+            .collect())
     }
 
     async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {

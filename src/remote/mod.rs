@@ -7,9 +7,11 @@
 mod answer;
 mod bucket;
 mod directory;
+mod examine;
 mod http;
 pub mod memory;
 mod probe;
+mod rules;
 mod spec;
 mod supabase;
 mod turns;
@@ -33,6 +35,7 @@ use crate::host::{Host, sleep};
 use turns::Turns;
 
 pub use answer::{Failure, Meaning};
+pub use examine::{Examination, examine};
 pub use spec::StoreSpec;
 
 /// What is asked of a store.
@@ -58,10 +61,43 @@ impl Asked {
 /// What a store tells about itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Findings {
-    /// Whether anybody can read the objects in it.
-    pub is_public: bool,
+    /// Whether anybody can read the objects in it, if that can be told.
+    pub is_public: Option<bool>,
     /// How far its clock is ahead of this machine's, in milliseconds, if it tells.
     pub skew_ms: Option<i64>,
+}
+
+/// An object, as far as a listing tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name, without the folder.
+    pub name: String,
+    /// Its size.
+    pub bytes: Option<u64>,
+    /// When it was last stored, by the store's own clock, in milliseconds since 1970.
+    pub modified_ms: Option<u64>,
+}
+
+/// What can be asked about a bucket as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// What it does by itself to objects of a certain age.
+    Lifecycle,
+    /// Whether what is replaced or removed is kept.
+    Versioning,
+}
+
+/// What was said about a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Its own words: XML.
+    Document(Bytes),
+    /// Such a thing is not set.
+    Nothing,
+    /// This kind of store has no such thing.
+    Impossible,
+    /// This kind of store does not tell.
+    Silence,
 }
 
 /// One kind of store. Names are relative to the bucket's prefix and consist of characters that every store takes.
@@ -74,6 +110,11 @@ pub trait Store: Send + Sync {
     /// All names in `folder` that start with `prefix`, without the folder, each once and in any order. Not those in folders
     /// below it.
     async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure>;
+    /// The same, with what the listing tells of each object beside its name.
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+        let names = self.list(folder, prefix).await?;
+        Ok(names.into_iter().map(|name| Listed { name, bytes: None, modified_ms: None }).collect())
+    }
     /// How many names one request to remove them takes.
     fn most_removed_at_once(&self) -> usize {
         usize::MAX
@@ -83,6 +124,10 @@ pub trait Store: Send + Sync {
     /// What it tells about itself; `name` is an object in it.
     async fn inspect(&self, _name: &str) -> Result<Findings, Failure> {
         Ok(Findings::default())
+    }
+    /// How the bucket is set up.
+    async fn setting(&self, _which: Setting) -> Result<Told, Failure> {
+        Ok(Told::Silence)
     }
 }
 
@@ -95,6 +140,12 @@ fn adapter(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
         StoreSpec::Gcs(spec) => Arc::new(bucket::Bucket::gcs(spec, host)?),
         StoreSpec::Supabase(spec) => Arc::new(supabase::Supabase::new(spec, host)?),
     })
+}
+
+/// What the object store library tells of an object.
+fn listed(name: &str, meta: &object_store::ObjectMeta) -> Listed {
+    let modified_ms = u64::try_from(meta.last_modified.timestamp_millis()).ok();
+    Listed { name: name.to_owned(), bytes: Some(meta.size), modified_ms }
 }
 
 /// `name` within the folder `prefix`, which may be empty.
@@ -234,9 +285,29 @@ impl Remote {
         self.once(folder, async {
             self.traffic.lists.fetch_add(1, Ordering::Relaxed);
             let names = self.store.list(folder, prefix).await?;
-            let more = names.len().div_ceil(PAGE).saturating_sub(1);
-            self.traffic.lists.fetch_add(more as u64, Ordering::Relaxed);
+            self.more_pages(names.len());
             Ok(names)
+        })
+        .await
+    }
+
+    fn more_pages(&self, names: usize) {
+        let more = names.div_ceil(PAGE).saturating_sub(1);
+        self.traffic.lists.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    /// Lists a folder with what is told of each object, trying again while that may help.
+    pub async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>> {
+        self.patiently("listing objects", || self.details_once(folder, prefix)).await
+    }
+
+    /// Lists a folder with what is told of each object, once.
+    pub async fn details_once(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+        self.once(folder, async {
+            self.traffic.lists.fetch_add(1, Ordering::Relaxed);
+            let listing = self.store.details(folder, prefix).await?;
+            self.more_pages(listing.len());
+            Ok(listing)
         })
         .await
     }

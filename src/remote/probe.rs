@@ -65,7 +65,7 @@ async fn check(remote: &Remote, name: &str, file: &str, nonce: &[u8], allow_publ
     }
     let Findings { is_public, skew_ms } =
         remote.patiently("inspecting the bucket", || remote.store.inspect(name)).await?;
-    if is_public && !allow_public {
+    if is_public == Some(true) && !allow_public {
         return Err(unfit(
             "the bucket is public: anybody can read it; make it private, or pass `allowPublicBucket: true`",
         ));

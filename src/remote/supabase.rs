@@ -4,7 +4,7 @@
 //! status line says 400 for nearly everything, so the body decides. Names that were listed are immutable, so a copy in its
 //! CDN is never stale; listings are not cached.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::answer::{Failure, Meaning, Refusal, judge};
 use super::http::{Http, Reply};
 use super::spec::SupabaseSpec;
-use super::{Asked, Findings, Store, joined};
+use super::{Asked, Findings, Listed, Setting, Store, Told, joined};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 
@@ -124,28 +124,32 @@ impl Supabase {
             .map_err(|_| Failure::new(Meaning::Transient, "the answer was not understood"))
     }
 
-    async fn list_either_way(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+    async fn list_either_way(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
         let folder = joined(&self.prefix, folder);
         if !self.old_listing.load(Ordering::Relaxed) {
             let within = format!("{folder}/");
             match self.list_by_cursor(&format!("{within}{prefix}")).await {
-                Ok(names) => {
-                    let names = names.iter().filter_map(|name| name.strip_prefix(&within));
-                    return Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect());
+                Ok(entries) => {
+                    let own = entries.into_iter().filter_map(|entry| {
+                        let name = entry.name.strip_prefix(&within).filter(|name| !name.contains('/'))?;
+                        Some(entry.listed(name))
+                    });
+                    return Ok(own.collect());
                 }
                 // A server that lacks this listing says so in several ways: one takes the route for a bucket it does not have.
                 Err(failure) if matches!(failure.meaning, Meaning::NotConfigured | Meaning::Impossible) => {}
                 Err(failure) => return Err(failure),
             }
         }
-        let names = self.list_by_offset(&folder).await?;
+        let entries = self.list_by_offset(&folder).await?;
         self.old_listing.store(true, Ordering::Relaxed);
-        Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
+        let own = entries.iter().filter(|entry| entry.name.starts_with(prefix));
+        Ok(own.map(|entry| entry.listed(&entry.name)).collect())
     }
 
     /// The listing of newer servers: by cursor, so that names which come and go move nothing.
-    async fn list_by_cursor(&self, start: &str) -> Result<Vec<String>, Failure> {
-        let mut names = BTreeSet::new();
+    async fn list_by_cursor(&self, start: &str) -> Result<Vec<Entry>, Failure> {
+        let mut entries = BTreeMap::new();
         let mut cursor: Option<String> = None;
         loop {
             let body = match &cursor {
@@ -155,9 +159,9 @@ impl Supabase {
                 }
             };
             let page: Page = self.post(&["object", "list-v2"], &body).await?;
-            names.extend(page.objects.into_iter().map(|entry| entry.name));
+            entries.extend(page.objects.into_iter().map(|entry| (entry.name.clone(), entry)));
             match page.next_cursor.filter(|_| page.has_next) {
-                None => return Ok(names.into_iter().collect()),
+                None => return Ok(entries.into_values().collect()),
                 next if next == cursor => {
                     return Err(Failure::new(Meaning::Transient, "the listing does not come to an end"));
                 }
@@ -168,7 +172,7 @@ impl Supabase {
 
     /// The listing of older servers: one folder, by offset. Each page begins with the last name of the one before: if it does
     /// not, the listing changed meanwhile, and names may have been passed over.
-    async fn list_by_offset(&self, folder: &str) -> Result<Vec<String>, Failure> {
+    async fn list_by_offset(&self, folder: &str) -> Result<Vec<Entry>, Failure> {
         for _ in 0..RESTARTS {
             let mut entries: Vec<Entry> = Vec::new();
             loop {
@@ -186,8 +190,8 @@ impl Supabase {
                 }
                 entries.extend(page);
                 if !full {
-                    let objects = entries.into_iter().filter(|entry| entry.id.is_some());
-                    return Ok(objects.map(|entry| entry.name).collect());
+                    entries.retain(|entry| entry.id.is_some());
+                    return Ok(entries);
                 }
             }
         }
@@ -204,11 +208,37 @@ struct Page {
     objects: Vec<Entry>,
 }
 
-#[derive(PartialEq, Eq, Deserialize)]
+#[derive(Deserialize)]
 struct Entry {
     name: String,
     /// A folder has none.
     id: Option<String>,
+    /// When it was stored last, as RFC 3339 has it.
+    updated_at: Option<String>,
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    size: Option<u64>,
+}
+
+/// The same place in a listing, whatever was stored there meanwhile.
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        (&self.name, &self.id) == (&other.name, &other.id)
+    }
+}
+
+impl Entry {
+    fn listed(&self, name: &str) -> Listed {
+        let stored = self.updated_at.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
+        Listed {
+            name: name.to_owned(),
+            bytes: self.metadata.as_ref().and_then(|metadata| metadata.size),
+            modified_ms: stored.and_then(|at| u64::try_from(at.timestamp_millis()).ok()),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -286,12 +316,16 @@ impl Store for Supabase {
     }
 
     async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
-        let names = self.list_either_way(folder, prefix).await?;
-        if names.is_empty() {
+        Ok(self.details(folder, prefix).await?.into_iter().map(|listed| listed.name).collect())
+    }
+
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+        let listing = self.list_either_way(folder, prefix).await?;
+        if listing.is_empty() {
             // A bucket that is gone lists as one that is empty; a name that cannot be there tells them apart.
             self.get(&format!("{folder}/{NOWHERE}")).await?;
         }
-        Ok(names)
+        Ok(listing)
     }
 
     fn most_removed_at_once(&self) -> usize {
@@ -306,6 +340,10 @@ impl Store for Supabase {
 
     async fn inspect(&self, name: &str) -> Result<Findings, Failure> {
         let is_public = self.http.is_public(self.url(&["object", "public"], name)?).await?;
-        Ok(Findings { is_public, skew_ms: self.http.skew_ms() })
+        Ok(Findings { is_public: Some(is_public), skew_ms: self.http.skew_ms() })
+    }
+
+    async fn setting(&self, _which: Setting) -> Result<Told, Failure> {
+        Ok(Told::Impossible)
     }
 }

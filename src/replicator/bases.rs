@@ -120,6 +120,26 @@ impl Replicator {
         Ok(flow)
     }
 
+    /// Stores the whole state anew, for those who asked: with two bases of this owner nothing of a former one is kept.
+    pub(super) async fn renew(&mut self) -> Result<Flow> {
+        let waiting = self.journal.take_renewals();
+        let (lsn, base) = self.journal.cut_base()?;
+        self.head.lsn = lsn;
+        if self.put_base(lsn, base, true).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        let bytes = self.base_bytes;
+        let flow = self.acknowledge(Some((lsn, bytes)), true).await?;
+        if flow == Flow::Go {
+            self.collect().await;
+            for asked in waiting {
+                // Whoever asked may have gone away.
+                let _ = asked.send(());
+            }
+        }
+        Ok(flow)
+    }
+
     /// Removes what two kept bases dominate (I9). What fails is done at the next base.
     pub(super) async fn collect(&self) {
         let tenancy = &self.owner.tenancy;

@@ -90,6 +90,7 @@ enum Step {
     Ship,
     Check,
     Refresh,
+    Renew,
     Leave,
     Stop,
 }
@@ -181,6 +182,7 @@ impl Replicator {
                 Step::Ship => self.ship().await?,
                 Step::Check => self.acknowledge(None, false).await?,
                 Step::Refresh => self.refresh().await?,
+                Step::Renew => self.renew().await?,
                 Step::Leave => self.leave().await?,
                 Step::Stop => Flow::Stop,
             };
@@ -237,6 +239,9 @@ impl Replicator {
             }
             if self.refresh_at <= now {
                 return Ok(Step::Refresh);
+            }
+            if self.journal.wants_renewal() {
+                return Ok(Step::Renew);
             }
             let pause = ship_at.unwrap_or(check_at).min(check_at).min(self.refresh_at) - now;
             tokio::select! {

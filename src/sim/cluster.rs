@@ -140,6 +140,7 @@ impl Cluster {
             takeover: how.takeover,
             strict_lease: how.strict,
             allowed: Allowed { fresh: how.fresh, seed_from_disk: false },
+            expected: None,
             ..Cluster::settings_for_tests()
         }
     }
@@ -164,6 +165,7 @@ impl Cluster {
             hide_tenant: false,
             accept_plain: false,
             allowed: Allowed::default(),
+            expected: None,
         }
     }
 }

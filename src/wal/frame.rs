@@ -32,7 +32,7 @@
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
 use crate::record::MAX_BATCH_LEN;
-use crate::seal::{Context, Purpose, Ring, Seal, Suite, Tampered};
+use crate::seal::{Context, KeyId, Purpose, Ring, Seal, Suite, Tampered};
 
 const MAGIC: [u8; 4] = *b"BHAl";
 const VERSION: u8 = 1;
@@ -145,6 +145,13 @@ impl Header {
             Ok(seal) => Heading::Whole(header, Box::new(Codec::new(seal, &header.salt))),
             Err(error) => Heading::Locked(header, Error::new(error.code, format!("the local log {error}"))),
         })
+    }
+
+    /// The key that the log in `bytes` says it needs; `None` if it is not encrypted or not a log.
+    pub fn key_id(bytes: &[u8]) -> Option<KeyId> {
+        let head = bytes.get(..HEADER_LEN).filter(|head| head.starts_with(&MAGIC))?;
+        let (suite, key_id, ..) = Header::fields(head)?;
+        (suite != Suite::Plain as u8).then_some(key_id)
     }
 
     fn fields(head: &[u8]) -> Option<(u8, [u8; 8], [u8; 16], Header)> {

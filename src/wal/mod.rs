@@ -2,6 +2,7 @@
 //!
 //! - `folder`: the tenant's directory, locked for life, and the claims made from it;
 //! - `frame`: the bytes of a log, written and read;
+//! - `peek`: the same read by somebody who has no lock, and changes nothing;
 //! - `recover`: from files to a state, telling a torn tail, an unsynced hole and damage apart;
 //! - `tail`: the open file, and how much of it survives a power cut;
 //! - `writer`: appending, and rewriting the log without stopping.
@@ -10,6 +11,7 @@
 
 mod folder;
 mod frame;
+mod peek;
 mod recover;
 mod tail;
 #[cfg(test)]
@@ -17,5 +19,6 @@ mod tests;
 mod writer;
 
 pub use folder::Folder;
-pub use recover::Recovery;
+pub use peek::{Look, look, state_at};
+pub use recover::{Past, Recovery};
 pub use writer::{Appended, Lineage, Wal};

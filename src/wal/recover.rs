@@ -138,6 +138,45 @@ fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec) -> V
     })
 }
 
+/// What one log, or all of a directory, say about a state of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Past {
+    /// It is the log of another history, or of none.
+    Elsewhere,
+    /// It is the log of this one, and has other LSNs.
+    Missing,
+    /// The entries that build it.
+    Found(Vec<u8>),
+}
+
+/// The state that one log had at `lsn`, if it is a log of `claim` and reads that far. What is behind it is not looked at: its
+/// writer may be at it.
+pub fn state_at(bytes: &[u8], ring: &Ring, tag: TenantTag, claim: Claim, lsn: Lsn) -> Result<Past> {
+    let (header, codec) = match Header::read(bytes, ring, tag)? {
+        Heading::Whole(header, codec) if header.claim == claim => (header, codec),
+        Heading::Locked(header, error) if header.claim == claim => return Err(error),
+        _ => return Ok(Past::Elsewhere),
+    };
+    let (mut at, mut entries, mut scratch) = (HEADER_LEN, Vec::new(), Vec::new());
+    let mut expected = (Kind::Base, header.start);
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let found = codec.peek(rest).filter(|(frame, _)| (frame.kind, frame.lsn) == expected);
+        let Some((frame, whole)) = found.filter(|(frame, _)| frame.lsn <= lsn) else {
+            return Ok(Past::Missing);
+        };
+        let frame_bytes = rest.get(..whole).unwrap_or_default();
+        if codec.open(&frame, frame_bytes, &mut scratch, &mut entries).is_err() {
+            return Ok(Past::Missing);
+        }
+        if frame.lsn == lsn {
+            return Ok(Past::Found(entries));
+        }
+        expected = (Kind::Batch, frame.lsn.saturating_add(1));
+        at += whole;
+    }
+}
+
 /// What frames that read behind one that does not say.
 struct Later {
     newest: Lsn,

@@ -4,7 +4,9 @@
 // a proxy: what it sees is what is stored, whatever is done to the network and whatever the service account may not.
 //
 // `client.switch({...})`: `clockSkewMs` sets the service's clock, `tokenLifetimeMs` how long bearers count.
-// `bucket.switch({...})`: `allUsers` and `denied` are lists of permissions, `sameNameMs` is how long a name may not be written
+// `bucket.switch({...})`: `allUsers`, `denied` and `granted` (beyond objects) are lists of permissions, `lifecycle` is the XML of
+// rules and `versioning` whether what is replaced is kept (the double only says so), `olderMs` makes
+// what is stored from then on as much older, `sameNameMs` is how long a name may not be written
 // again (429), `pageSize` makes the pages of listings shorter.
 
 import { randomBytes } from 'node:crypto'

@@ -7,6 +7,7 @@ mod damage;
 mod folder;
 mod golden;
 mod lock;
+mod peek;
 mod writer;
 
 use std::path::{Path, PathBuf};

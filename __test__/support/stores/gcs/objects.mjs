@@ -62,8 +62,15 @@ export class Bucket {
   switches = {
     /** Permissions of everybody, with or without credentials: `storage.objects.get`, `storage.objects.list`. */
     allUsers: [],
+    /** Permissions beyond objects that the service account has here. */
+    granted: [],
+    /** Its rules, as XML, and whether it keeps versions; nothing is done about either. */
+    lifecycle: '',
+    versioning: false,
     /** Permissions that the service account does not have here. */
     denied: [],
+    /** How much older than it is listings say of what is stored from now on. */
+    olderMs: 0,
     /** How long one name may not be written or deleted again; the service says 1000. */
     sameNameMs: 0,
     /** Longest page, if shorter than the service's. */
@@ -91,7 +98,7 @@ export class Bucket {
     lastGeneration = Math.max(lastGeneration + 1, now * 1000)
     const digest = createHash('md5').update(body).digest()
     const [md5, etag] = [digest.toString('base64'), `"${digest.toString('hex')}"`]
-    const object = { name, body, headers, generation: lastGeneration, modified: now, md5, etag, size: body.length }
+    const object = { name, body, headers, generation: lastGeneration, modified: now - this.switches.olderMs, md5, etag, size: body.length }
     const bytes = bytesOf(name)
     if (!this.#objects.has(bytes)) this.#names.splice(indexOf(this.#names, bytes), 0, bytes)
     this.#objects.set(bytes, object)

@@ -8,7 +8,7 @@ import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { Identity } from './identity.mjs'
 import { Bucket, askedFor, checkName } from './objects.mjs'
-import { Refusal, listing } from './xml.mjs'
+import { Refusal, configuration, listing } from './xml.mjs'
 
 const LISTING = ['list-type', 'prefix', 'delimiter', 'continuation-token', 'max-keys', 'start-after']
 const KEPT = ['content-type', 'cache-control', 'content-disposition', 'content-encoding', 'content-language']
@@ -114,8 +114,8 @@ export class Server {
   }
 
   #may(caller, bucket, permission) {
-    const { allUsers, denied } = bucket.switches
-    if (caller?.isOwner || allUsers.includes(permission)) return true
+    const { allUsers, denied, granted } = bucket.switches
+    if (caller?.isOwner || allUsers.includes(permission) || (caller !== null && granted.includes(permission))) return true
     return caller !== null && permission.startsWith('storage.objects.') && !denied.includes(permission)
   }
 
@@ -139,6 +139,11 @@ export class Server {
       return [204, {}, Buffer.alloc(0)]
     }
     if (method !== 'GET') throw new Refusal(405, 'MethodNotAllowed')
+    const setting = ['lifecycle', 'versioning'].find((setting) => query.has(setting))
+    if (setting !== undefined) {
+      this.#require(caller, bucket, 'storage.buckets.get', 'bucket')
+      return [200, { 'Content-Type': 'application/xml; charset=UTF-8' }, Buffer.from(configuration(setting, bucket.switches[setting]))]
+    }
     const unknown = [...query.keys()].find((key) => !LISTING.includes(key))
     if (unknown !== undefined || query.get('list-type') !== '2') throw new Refusal(501, 'NotImplemented', unknown ?? 'list-type')
     this.#require(caller, bucket, 'storage.objects.list', 'bucket')

@@ -66,6 +66,13 @@ export function listing({ bucket, asked, page }) {
   ].join('')
 }
 
+/** A setting of a bucket: its rules as XML, or whether it keeps versions. */
+export function configuration(setting, value) {
+  const name = { lifecycle: 'LifecycleConfiguration', versioning: 'VersioningConfiguration' }[setting]
+  const inner = setting === 'lifecycle' ? value : value ? '<Status>Enabled</Status>' : ''
+  return `<?xml version='1.0' encoding='UTF-8'?>${inner === '' ? `<${name}/>` : `<${name}>${inner}</${name}>`}`
+}
+
 /** What a page says, read from its XML: names, common prefixes and the token of the next page. */
 export function listed(xml) {
   const texts = (pattern) => [...xml.matchAll(pattern)].map(([, text]) => unescaped(text))

@@ -1,0 +1,134 @@
+'use strict'
+
+// Sealing anew and clearing away: the two tools that change what a store holds.
+//
+// Invariants: a session that runs somewhere is never ended by either, unless the caller asks for it; each goes on only if the
+// claim that it decided by is still the highest. Whatever is in doubt is taken for running.
+
+const { HybridAuthError, settle } = require('../errors.js')
+const { call } = require('../keys.js')
+const { loadBinding } = require('../native.js')
+const { inspect, standings } = require('./look.js')
+
+const DAY = 86_400_000
+/** Tenants that are deleted at once. */
+const AT_ONCE = 8
+/** A session that runs stores what has not changed again, this often where nothing else is configured. */
+const USUAL_REFRESH = 7 * DAY
+
+async function standingOf(fleet, tenantId) {
+  const [standing] = await standings(fleet, [tenantId])
+  return standing
+}
+
+/** Which of the keys are needed to read what is kept of a tenant, in the store and here. */
+async function neededKeys(fleet, tenantId) {
+  const { store, local } = await inspect(fleet, tenantId)
+  return [...new Set([...(store?.keyIds ?? []), ...(local?.keyIds ?? [])])].sort()
+}
+
+/** Opens a tenant that nobody runs, and closes it: all of it is then written anew. */
+async function passOver(fleet, tenantId, takeover, native) {
+  const session = await fleet.openInner(tenantId, { onMissing: 'error', takeover }, native)
+  await session.close()
+}
+
+/** Writes a tenant's session anew under the first key. */
+async function rekey(fleet, tenantId, { takeover = false } = {}) {
+  const { native, keys } = fleet.resolve(tenantId)
+  const [primary, ...older] = call(loadBinding().keyring, keys)
+  const open = fleet.get(tenantId)
+  if (open !== undefined) {
+    await open.flush()
+    await renew(fleet, tenantId)
+  } else if (native.store === null) {
+    await passOver(fleet, tenantId, false, {})
+  } else {
+    await twice(fleet, tenantId, takeover)
+  }
+  const sealed = await neededKeys(fleet, tenantId)
+  // Names that are hidden are made with the last key, for ever.
+  const names = native.hideTenantIds ? older.slice(-1) : []
+  const needed = [...new Set([...sealed, ...names])]
+  const unneeded = older.filter((id) => !needed.includes(id))
+  return { complete: sealed.every((id) => id === primary), primary: primary ?? null, needed, unneeded }
+}
+
+/** A session that is open here stores a second state of its own: what its predecessor left is then removed. */
+async function renew({ resolve }, tenantId) {
+  const { native, keys, flushTimeoutMs } = resolve(tenantId)
+  settle(await loadBinding().renew(JSON.stringify(native), keys, flushTimeoutMs))
+}
+
+/** The second open removes what the first one kept of its predecessor against damage. */
+async function twice(fleet, tenantId, takeover) {
+  for (const isSecond of [false, true]) {
+    const { owner, claim } = await standingOf(fleet, tenantId)
+    if (owner === 'live' && (isSecond || !takeover)) {
+      throw new HybridAuthError(
+        'OWNED_ELSEWHERE',
+        'a session of this tenant was not released: it runs somewhere, or ended without a word; seal it anew there, or pass `takeover: true` to end it'
+      )
+    }
+    if (owner === 'deleted') throw new HybridAuthError('DELETED', 'this session was logged out or deleted: there is nothing to seal anew')
+    if (owner === 'none') throw new HybridAuthError('NOT_FOUND', 'the store holds no session of this tenant')
+    await passOver(fleet, tenantId, takeover, { expected: claim })
+  }
+}
+
+/**
+ * Whether somebody may run a tenant. One that runs stores what has not changed again every `refreshIntervalMs`: of a claim that
+ * was not released, silence for twice as long is the only sign that nobody does.
+ */
+function mayRun({ owner, storedAt }, refreshIntervalMs, now) {
+  if (owner === 'released') return false
+  if (storedAt === null) return true
+  return now - storedAt.getTime() < 2 * Math.max(refreshIntervalMs, USUAL_REFRESH)
+}
+
+/** Deletes a tenant, if its highest claim is still `claim`. */
+async function remove(fleet, { tenantId, claim }) {
+  const session = await fleet.openInner(tenantId, { onMissing: 'error', takeover: true }, { expected: claim })
+  try {
+    await session.delete()
+  } catch (error) {
+    await session.close().catch(() => {})
+    throw error
+  }
+}
+
+/** Deletes tenants that were not written for long. */
+async function prune(fleet, { olderThanDays, inactiveOnly = true, dryRun = true, tenantIds } = {}) {
+  if (typeof olderThanDays !== 'number' || !(olderThanDays > 0 && olderThanDays <= 36_500)) {
+    throw new HybridAuthError('INVALID_OPTION', '`olderThanDays` must be a number of days above 0')
+  }
+  for (const [name, value] of Object.entries({ inactiveOnly, dryRun })) {
+    if (typeof value !== 'boolean') throw new HybridAuthError('INVALID_OPTION', `\`${name}\` must be true or false`)
+  }
+  const { refreshIntervalMs } = fleet.resolve('any').native
+  const all = await standings(fleet, tenantIds)
+  const now = Date.now()
+  const old = all.filter(({ owner, storedAt }) => {
+    return (owner === 'live' || owner === 'released') && storedAt !== null && now - storedAt.getTime() > olderThanDays * DAY
+  })
+  const report = old.map(({ claim, epoch, lsn, isOpen, ...standing }) => ({ ...standing, ageDays: (now - standing.storedAt.getTime()) / DAY, outcome: null, error: null }))
+  const work = async ([at, standing]) => {
+    const entry = report[at]
+    if (standing.isOpen || fleet.get(standing.tenantId) !== undefined) entry.outcome = 'open'
+    else if (inactiveOnly && mayRun(standing, refreshIntervalMs, now)) entry.outcome = 'active'
+    else if (standing.tenantId === null) entry.outcome = 'unnamed'
+    else if (dryRun) entry.outcome = 'would-delete'
+    else await remove(fleet, standing).then(() => (entry.outcome = 'deleted'), (error) => Object.assign(entry, failed(error)))
+  }
+  const waiting = old.entries()
+  const worker = async () => {
+    for (const item of waiting) await work(item)
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  return report
+}
+
+/** Somebody began to run it meanwhile, or has its folder: that is no failure. */
+const failed = (error) => ({ outcome: ['OWNED_ELSEWHERE', 'ALREADY_OPEN'].includes(error.code) ? 'active' : 'failed', error })
+
+module.exports = { mayRun, prune, rekey }

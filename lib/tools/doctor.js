@@ -1,0 +1,199 @@
+'use strict'
+
+// The doctor: what is wrong, or may go wrong, with a store and with how it is used.
+//
+// Invariants: a check that could not be done is `unknown`, and never `ok`. Only scratch objects under `v1/probe` are written, and
+// they are removed again; no session is touched. A check that fails costs the others nothing.
+
+const { stat } = require('node:fs/promises')
+const { settle } = require('../errors.js')
+const { call } = require('../keys.js')
+const { loadBinding } = require('../native.js')
+const { mayRun } = require('./change.js')
+const { costPerTenantDay } = require('./cost.js')
+const { standings } = require('./look.js')
+
+const DAY = 86_400_000
+/** Where no rule says when: what many guides set. */
+const USUAL_EXPIRY = 30
+/** A bucket that answers slower than this holds up every open. */
+const SLOW_MS = 1000
+
+const check = (name, outcome, message, more) => ({ name, outcome, message, ...more })
+const counted = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`
+
+/** Steps of the core's examination -> the check and what it says when all is well. */
+const STEPS = {
+  reachable: ['reachable', 'the store answers'],
+  write: ['write', 'objects can be stored'],
+  list: ['list', 'objects can be listed'],
+  read: ['read', 'objects can be read'],
+  delete: ['delete', 'objects can be removed'],
+  listAfterPut: ['list-after-put', 'a LIST shows what was stored before it'],
+  clock: ['clock', 'the clocks agree']
+}
+
+function ofStep([name, well], { done, problem, ms }) {
+  const outcome = done === null ? 'unknown' : done ? 'ok' : 'failed'
+  return check(name, outcome, done ? well : problem, ms === null ? {} : { ms })
+}
+
+async function privacy(native, { private: step }) {
+  if (native.store.kind === 'directory') {
+    const { mode } = await stat(native.store.path)
+    const open = process.platform === 'win32' ? null : (mode & 0o077) !== 0
+    if (open === null) return check('private', 'unknown', 'the permissions of a directory cannot be told here')
+    if (open) return check('private', 'warning', 'other users of this machine can look into the directory (its contents are private): chmod 700')
+    return check('private', 'ok', 'nobody else on this machine can look into the directory')
+  }
+  if (native.store.kind === 'memory') return check('private', 'ok', 'it is in the memory of this process')
+  const found = ofStep(['private', 'strangers cannot read it'], step)
+  return found.outcome === 'failed' && native.store.allowPublic ? { ...found, outcome: 'warning' } : found
+}
+
+function latency({ latency: found }, { flushIntervalMs }) {
+  if (found === null) return check('latency', 'unknown', 'it could not be measured, because objects cannot be stored, listed and read')
+  const text = `PUT ${found.put} ms, LIST ${found.list} ms, GET ${found.get} ms (median of five)`
+  const more = { ms: Math.round(found.put), figures: found }
+  if (found.put + found.list > Math.max(SLOW_MS, flushIntervalMs)) {
+    return check('latency', 'warning', `${text}: slower than a session flushes; what a lost machine loses is that much more`, more)
+  }
+  return check('latency', 'ok', text, more)
+}
+
+/** The rules that concern what is stored here, live objects at least. */
+function concerning(rules, prefix) {
+  const ours = prefix === '' ? 'v1/' : `${prefix}/v1/`
+  const scratch = `${ours}probe`
+  const concerns = (start) => (start.startsWith(ours) && !start.startsWith(scratch)) || ours.startsWith(start)
+  return rules.filter(({ prefixes }) => prefixes.length === 0 || prefixes.some(concerns))
+}
+
+const says = ({ days, date, fate }) => {
+  const when = days === null ? `after ${date}` : `after ${counted(days, 'day')}`
+  return fate === 'removed' ? `removes objects ${when}` : `moves objects ${when} to where they cannot be read at once`
+}
+
+function lifecycle({ rules }, { store, refreshIntervalMs }) {
+  const name = 'lifecycle'
+  if (store.kind === 'directory') return check(name, 'unknown', 'a directory has no rules of its own; see to it that nothing removes old files from it')
+  if (store.kind === 'memory') return check(name, 'ok', 'nothing is removed from memory')
+  if (rules.kind === 'impossible') return check(name, 'ok', 'this kind of store removes nothing by itself')
+  if (rules.kind === 'unknown') return check(name, 'unknown', `whether rules remove old objects cannot be told: ${rules.problem}`)
+  const found = concerning(rules.value, store.prefix)
+  if (found.length === 0) return check(name, 'ok', 'no rule of the bucket removes live objects', { rules: [] })
+  const isDeadly = ({ days }) => days === null || days * DAY <= refreshIntervalMs
+  const worst = found.find(isDeadly) ?? found[0]
+  if (isDeadly(worst)) {
+    return check(name, 'failed', `a rule ${says(worst)}, and running sessions store what has not changed only every ${+(refreshIntervalMs / DAY).toFixed(2)} days: exempt these objects, or lower \`refreshIntervalMs\``, { rules: found })
+  }
+  return check(name, 'warning', `a rule ${says(worst)}: running sessions are stored again before that, and sessions that nobody has open are lost; exempt these objects`, { rules: found })
+}
+
+function versioning({ versions }, { store }) {
+  const name = 'versioning'
+  if (store.kind === 'directory' || store.kind === 'memory' || versions.kind === 'impossible') {
+    return check(name, 'ok', 'what is removed is gone: this kind of store keeps no versions')
+  }
+  if (versions.kind === 'unknown') return check(name, 'unknown', `whether the bucket keeps versions cannot be told: ${versions.problem}`)
+  if (!versions.value) return check(name, 'ok', 'the bucket keeps no versions of what is removed')
+  return check(name, 'warning', 'the bucket keeps versions: what was deleted lingers, is paid for, and a right to be deleted needs a rule that expires noncurrent versions')
+}
+
+function encryption(native, keys) {
+  if (keys.length === 0) return check('encryption', 'warning', "sessions are stored readably (`encryption: 'off'`): whoever can read the bucket can take the accounts over")
+  const ids = call(loadBinding().keyring, keys)
+  return check('encryption', 'ok', `${counted(ids.length, 'key')}; ${ids[0]} seals`, { keyIds: ids })
+}
+
+/** Ids that are a phone number or an address, as far as they look like it. */
+const isPersonal = (id) => /\d{8}/.test(id.replace(/[\s()+.-]/g, '')) || id.includes('@')
+
+function tenantIds(tenants, { hideTenantIds }) {
+  const name = 'tenant-ids'
+  const visible = tenants.filter(({ name, tenantId }) => tenantId !== null && !name.startsWith('_t'))
+  if (visible.length === 0) return check(name, 'ok', hideTenantIds ? 'names of objects show no tenant ids' : 'there are no tenants whose ids could be seen')
+  const seen = `whoever can list the bucket sees ${counted(visible.length, 'tenant id')} in the names of objects`
+  if (hideTenantIds) return check(name, 'warning', `${seen}, although \`hideTenantIds\` is set: they were stored without it`)
+  if (visible.some(({ tenantId }) => isPersonal(tenantId))) return check(name, 'warning', `${seen}, and some look like phone numbers or addresses; use other ids, or \`hideTenantIds\` for a new store`)
+  return check(name, 'ok', `${seen}, their contents never`)
+}
+
+function idleTenants(tenants, life, native) {
+  const name = 'idle-tenants'
+  const rules = life.rules ?? []
+  const days = rules.length === 0 ? USUAL_EXPIRY : Math.min(...rules.map((rule) => rule.days ?? 0))
+  const now = Date.now()
+  const asleep = tenants.filter((tenant) => {
+    const isThere = tenant.owner === 'released' || tenant.owner === 'live'
+    return isThere && !tenant.isOpen && !mayRun(tenant, native.refreshIntervalMs, now)
+  })
+  if (asleep.some(({ storedAt }) => storedAt === null)) return check(name, 'unknown', 'the store does not tell when objects were stored')
+  const old = asleep.filter(({ storedAt }) => now - storedAt.getTime() > days * DAY)
+  const said = `${counted(old.length, 'session')} that nobody has open, stored more than ${days} days ago`
+  const more = { count: old.length, days }
+  if (old.length === 0) return check(name, 'ok', `no session that nobody has open is older than ${days} days`, more)
+  if (rules.length > 0) return check(name, 'failed', `${said}: a rule of the bucket takes them; open them, or exempt these objects`, more)
+  if (life.outcome === 'unknown') return check(name, 'warning', `${said}: a rule that removes old objects would take them`, more)
+  return check(name, 'ok', `${said}; no rule removes them`, more)
+}
+
+function cost(native, tenants) {
+  const { store } = native
+  if (store.kind === 'directory' || store.kind === 'memory') return check('cost', 'ok', 'requests to this kind of store cost nothing')
+  const figures = costPerTenantDay(native, Math.max(1, tenants?.length ?? 1))
+  const day = ({ puts, lists, sentBytes, receivedBytes, usd }) => {
+    const price = usd === null ? '' : `, ${usd < 0.0001 ? 'under 0.0001' : usd.toFixed(4)} USD`
+    return `${Math.round(puts)} PUT, ${Math.round(lists)} LIST, ${(sentBytes / 1e6).toFixed(1)} MB sent, ${(receivedBytes / 1e6).toFixed(1)} MB of listings${price}`
+  }
+  const rates = figures.provider === null ? 'no rates are known of this store' : `for requests, at the rates of ${figures.provider}, ${figures.asOf}, before what a month includes`
+  return check('cost', 'ok', `about, per tenant and day: idle ${day(figures.idle)}; at a message a minute ${day(figures.atWork)} (${rates})`, { figures })
+}
+
+/** What the checks that look at tenants say, or why they cannot. */
+async function ofTenants(fleet, native, life) {
+  let tenants
+  try {
+    tenants = await standings(fleet)
+  } catch ({ message }) {
+    const unknown = (name) => check(name, 'unknown', `the tenants of the store cannot be listed: ${message}`)
+    return [unknown('tenant-ids'), unknown('idle-tenants'), cost(native, null)]
+  }
+  return [tenantIds(tenants, native), idleTenants(tenants, life, native), cost(native, tenants)]
+}
+
+const NEEDS_A_STORE = [
+  'write', 'list', 'read', 'delete', 'list-after-put', 'private', 'clock', 'latency', 'lifecycle', 'versioning', 'tenant-ids', 'idle-tenants'
+]
+
+function notReached(problem, native, keys) {
+  const open = NEEDS_A_STORE.map((name) => check(name, 'unknown', 'the store was not reached'))
+  return [check('reachable', 'failed', problem), ...open, encryption(native, keys), cost(native, null)]
+}
+
+/** Looks at the store of a fleet from all sides. */
+async function doctor(fleet) {
+  const { native, keys } = fleet.resolve('any')
+  if (native.store === null) return [check('store', 'unknown', 'there is no `store`: sessions are on this machine alone, and nothing can be looked at'), encryption(native, keys)]
+  const outcome = await loadBinding().examine(JSON.stringify(native.store))
+  if (outcome.code === 'REMOTE_UNAVAILABLE') return notReached(outcome.message, native, keys)
+  const found = JSON.parse(settle(outcome))
+  if (!found.reachable.done) return notReached(found.reachable.problem, native, keys)
+  const { skewMs } = found
+  const steps = Object.entries(STEPS).map(([step, words]) => ofStep(words, found[step]))
+  const life = lifecycle(found, native)
+  const privateCheck = await privacy(native, found)
+  const clock = steps.pop()
+  return [
+    ...steps,
+    privateCheck,
+    skewMs === null ? clock : { ...clock, skewMs },
+    latency(found, native),
+    encryption(native, keys),
+    life,
+    versioning(found, native),
+    ...(await ofTenants(fleet, native, life))
+  ]
+}
+
+module.exports = { doctor }

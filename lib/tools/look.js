@@ -1,0 +1,41 @@
+'use strict'
+
+// Looking: how one tenant stands, and what a store says of all of them.
+//
+// Invariant: nothing is claimed, written or locked; what cannot be read is told as an error beside what can.
+
+const { HybridAuthError, settle } = require('../errors.js')
+const { loadBinding } = require('../native.js')
+
+const dateOf = (ms) => (ms === null ? null : new Date(ms))
+const errorOf = (problem) => (problem === null ? null : new HybridAuthError(problem.code, problem.message))
+
+/** What a store, and this machine, hold of a tenant. */
+async function inspect({ resolve }, tenantId) {
+  const { native, keys } = resolve(tenantId)
+  const { stored, local } = JSON.parse(settle(await loadBinding().inspect(JSON.stringify(native), keys)))
+  return { store: stored === null ? null : describeStored(stored), local: local === null ? null : describeLocal(local) }
+}
+
+function describeStored({ claim, claimedAt, endedAt, madeAt, storedAt, problem, ...rest }) {
+  const times = { claimedAt: dateOf(claimedAt), endedAt: dateOf(endedAt), madeAt: dateOf(madeAt), storedAt: dateOf(storedAt) }
+  return { ...rest, ...times, error: errorOf(problem) }
+}
+
+const describeLocal = ({ problem, ...rest }) => ({ ...rest, error: errorOf(problem) })
+
+/** The listings of a store, with the text of each highest claim: for whoever must not end anybody else. */
+async function standings({ resolve, list }, tenantIds) {
+  const { native, keys } = resolve('any')
+  const asked = tenantIds === undefined ? null : [...tenantIds]
+  const found = JSON.parse(settle(await loadBinding().survey(JSON.stringify(native), keys, asked, list())))
+  const open = new Set(list())
+  return found.map((standing) => ({ ...standing, storedAt: dateOf(standing.storedAt), isOpen: open.has(standing.tenantId) }))
+}
+
+/** What the listings of a store say of its tenants. */
+async function survey(fleet, { tenantIds } = {}) {
+  return (await standings(fleet, tenantIds)).map(({ claim, ...standing }) => standing)
+}
+
+module.exports = { inspect, standings, survey }

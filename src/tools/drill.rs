@@ -1,0 +1,198 @@
+//! The drill: restores a session into a folder, reads it back from the disk, and holds it against what its owner has.
+//!
+//! The owner is not stopped. What it had at the LSN that the store has is taken from its memory, if it stands there just now, or
+//! else from its log, read beside it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{log_tag, replay, spec_of};
+use crate::error::{Code, Error, Result};
+use crate::host::blocking;
+use crate::id::{Claim, Digest, Lsn, hex};
+use crate::open::{Settings, whole};
+use crate::registry::{Registry, Request};
+use crate::wal::{Folder, Lineage, Past, Recovery, Wal, look, state_at};
+
+/// How often what changes meanwhile is looked at again.
+const LOOKS: usize = 4;
+
+/// What was compared, and how long it took.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drill {
+    epoch: u64,
+    lsn: Lsn,
+    clean: bool,
+    keys: usize,
+    bytes: usize,
+    /// Of the keys and values that the store has.
+    store_digest: String,
+    /// Of those that were read back from the folder.
+    restored_digest: String,
+    /// Of those that the owner had at the same LSN.
+    owner_digest: Option<String>,
+    /// Where the owner's came from: `memory`, `log` or `elsewhere`.
+    owner: &'static str,
+    ms: Steps,
+}
+
+/// Milliseconds for each step.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Steps {
+    download: u64,
+    write: u64,
+    read: u64,
+    compare: u64,
+}
+
+/// Drills a restore into `folder`, the directory of a machine that has nothing yet. Gives the report and the entries read back.
+pub async fn drill(
+    registry: &Registry,
+    request: Request,
+    folder: PathBuf,
+    timeout: Duration,
+) -> Result<(Drill, Vec<u8>)> {
+    let spec = spec_of(request.store)?;
+    let settings = request.settings;
+    let site = registry.site(&spec)?;
+    let host = registry.host();
+    let open = registry.session_at(&settings.folder).await.filter(|(_, store)| store.as_ref() == Some(&spec));
+    let began = host.now();
+    let mut ms = Steps::default();
+    let mut lap = {
+        let mut since = began;
+        move || {
+            let now = host.now();
+            let took = now.saturating_sub(std::mem::replace(&mut since, now));
+            u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+        }
+    };
+    let mut found = None;
+    for _ in 0..LOOKS {
+        if let Some((session, _)) = &open {
+            session.flush(timeout).await?;
+        }
+        let (parent, audit) = whole(&settings, site.clone()).await?;
+        ms.download += lap();
+        let lsn = audit.restored.end.lsn;
+        let owner = match &open {
+            Some((session, _)) => match session.journal().view()? {
+                (live, snapshot) if live == lsn => Witness::Memory(snapshot.encode()),
+                _ => from_log(registry, &settings, parent, lsn).await?,
+            },
+            None => from_log(registry, &settings, parent, lsn).await?,
+        };
+        ms.compare += lap();
+        // The log was rewritten since, and begins later: what the store has by now is in it.
+        let is_settled = !matches!(owner, Witness::Log(None));
+        found = Some((parent, audit, owner));
+        if is_settled {
+            break;
+        }
+    }
+    let Some((parent, audit, owner)) = found else {
+        return Err(Error::new(Code::Internal, "nothing was looked at"));
+    };
+    let restored = audit.restored;
+    let (lsn, keys, bytes) = (restored.end.lsn, restored.state.len(), restored.state.bytes());
+    let entries = restored.state.snapshot().encode();
+    let store_digest = digest(&entries);
+    write(registry, &settings, &folder, parent, lsn, entries).await?;
+    ms.write = lap();
+    let entries = read_back(registry, &settings, &folder, lsn).await?;
+    ms.read = lap();
+    let (owner, held) = match owner {
+        Witness::Memory(entries) => ("memory", Some(entries)),
+        Witness::Log(entries) => ("log", entries),
+        Witness::Elsewhere => ("elsewhere", None),
+    };
+    let report = Drill {
+        epoch: parent.epoch,
+        lsn,
+        clean: restored.clean,
+        keys,
+        bytes,
+        store_digest,
+        restored_digest: digest(&entries),
+        owner_digest: held.as_deref().map(digest),
+        owner,
+        ms: Steps { compare: ms.compare + lap(), ..ms },
+    };
+    Ok((report, entries))
+}
+
+/// What the owner had.
+enum Witness {
+    Memory(Vec<u8>),
+    /// Nothing, if the log has other LSNs.
+    Log(Option<Vec<u8>>),
+    Elsewhere,
+}
+
+fn digest(entries: &[u8]) -> String {
+    hex(&Digest::of(entries).0)
+}
+
+/// The owner's state at `lsn`, if this machine has its log.
+async fn from_log(registry: &Registry, settings: &Settings, claim: Claim, lsn: Lsn) -> Result<Witness> {
+    let (disk, path, ring, tag) =
+        (Arc::clone(registry.disk()), settings.folder.clone(), Arc::clone(&settings.ring), log_tag(settings));
+    let found =
+        blocking(registry.host(), move || state_at(disk.as_ref(), &path, &ring, tag, claim, lsn)).await?;
+    Ok(match found {
+        Past::Found(entries) => Witness::Log(Some(replay(&entries)?.snapshot().encode())),
+        Past::Missing => Witness::Log(None),
+        Past::Elsewhere => Witness::Elsewhere,
+    })
+}
+
+fn place(settings: &Settings, folder: &std::path::Path) -> PathBuf {
+    settings.folder.file_name().map_or_else(|| folder.to_owned(), |name| folder.join(name))
+}
+
+/// Writes the log that a blank machine would start with.
+async fn write(
+    registry: &Registry,
+    settings: &Settings,
+    folder: &std::path::Path,
+    claim: Claim,
+    lsn: Lsn,
+    entries: Vec<u8>,
+) -> Result<()> {
+    let lineage = Lineage { ring: Arc::clone(&settings.ring), tag: log_tag(settings), claim };
+    let (disk, path, host) =
+        (Arc::clone(registry.disk()), place(settings, folder), Arc::clone(registry.host()));
+    blocking(registry.host(), move || {
+        if look(disk.as_ref(), &path, &lineage.ring, lineage.tag)?.is_some_and(|look| look.bytes > 0) {
+            return Err(Error::new(
+                Code::InvalidOption,
+                "the folder of the drill holds a session of this tenant already; name an empty one",
+            ));
+        }
+        let folder = Arc::new(Folder::lock(disk, &path)?);
+        Wal::create(&folder, host.as_ref(), lineage, lsn, &entries).map(|_| ())
+    })
+    .await
+}
+
+async fn read_back(
+    registry: &Registry,
+    settings: &Settings,
+    folder: &std::path::Path,
+    lsn: Lsn,
+) -> Result<Vec<u8>> {
+    let (disk, path, ring, tag) =
+        (Arc::clone(registry.disk()), place(settings, folder), Arc::clone(&settings.ring), log_tag(settings));
+    let found = blocking(registry.host(), move || look(disk.as_ref(), &path, &ring, tag)).await?;
+    match found.map(|look| look.recovery).transpose()? {
+        Some(Recovery::Log(log)) if log.lsn == lsn => Ok(replay(&log.entries)?.snapshot().encode()),
+        _ => Err(Error::new(
+            Code::LocalCorrupt,
+            "what was written to the folder of the drill does not read back",
+        )),
+    }
+}

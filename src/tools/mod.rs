@@ -1,0 +1,139 @@
+//! What an operator asks: how a tenant stands, what a store holds, whether a restore works.
+//!
+//! Nothing here claims or writes anything, save scratch files that a drill was told to write. Whoever owns a session is not
+//! disturbed, and each answer is as of a moment during the call.
+
+mod drill;
+mod inspect;
+mod survey;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::{Code, Error, Result};
+use crate::id::{Claim, hex};
+use crate::name::{CLAIMS, ClaimName, DataName, TenantName};
+use crate::open::{Settings, report, whole};
+use crate::plan::{Claims, Survey};
+use crate::registry::{Registry, Request};
+use crate::remote::{Examination, Remote, StoreSpec};
+use crate::seal::KeyId;
+use crate::state::State;
+
+pub use drill::drill;
+pub use inspect::inspect;
+pub use survey::survey;
+
+/// Who has a session, as the marks in the store tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ownership {
+    /// Somebody claimed it and did not release it: it runs, or its owner ended without a word.
+    Live,
+    /// Its last owner ended properly.
+    Released,
+    /// It was deleted.
+    Deleted,
+    /// There is none.
+    None,
+}
+
+impl Ownership {
+    fn of(claims: &Claims) -> Ownership {
+        let Some(highest) = claims.highest() else { return Ownership::None };
+        let marks = claims.marks(&highest);
+        let is_buried =
+            claims.floor().is_some_and(|floor| claims.newest_live().is_none_or(|live| live <= floor));
+        if marks.deleted || (marks.released && is_buried) {
+            Ownership::Deleted
+        } else if marks.released {
+            Ownership::Released
+        } else {
+            Ownership::Live
+        }
+    }
+}
+
+/// A survey, and what the listings told beside the names.
+struct Listing {
+    survey: Survey,
+    /// When the newest object was stored, by the store's clock.
+    stored_ms: Option<u64>,
+    marks: usize,
+}
+
+/// Lists all that a tenant has: claims, then data, as every survey does.
+async fn list(remote: &Remote, name: &TenantName) -> Result<Listing> {
+    let marks = remote.details(CLAIMS, &name.claims_prefix()).await?;
+    let data = remote.details(&name.data_folder(), "").await?;
+    let claims: Vec<ClaimName> =
+        marks.iter().filter_map(|listed| ClaimName::parse(name, &listed.name)).collect();
+    Ok(Listing {
+        stored_ms: marks.iter().chain(&data).filter_map(|listed| listed.modified_ms).max(),
+        marks: claims.len(),
+        survey: Survey {
+            claims: claims.into_iter().collect(),
+            data: data.iter().filter_map(|listed| DataName::parse(&listed.name)).collect(),
+        },
+    })
+}
+
+/// The last LSN of the newest history that has a base, and whose it is.
+fn reach(survey: &Survey) -> Option<(Claim, u64)> {
+    let floor = survey.claims.floor();
+    let alive = survey.data.iter().filter(|name| floor.is_none_or(|floor| name.claim > floor));
+    let claim = alive.map(|name| name.claim).max()?;
+    let own = survey.data.iter().filter(|name| name.claim == claim);
+    Some((claim, own.map(|name| name.span.last()).max()?))
+}
+
+fn hexes(ids: impl IntoIterator<Item = KeyId>) -> Vec<String> {
+    let mut ids: Vec<String> = ids.into_iter().map(|id| hex(&id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn spec_of(store: Option<StoreSpec>) -> Result<StoreSpec> {
+    store.ok_or_else(|| {
+        Error::new(
+            Code::InvalidOption,
+            "there is no `store` to look into: without one a session is local only",
+        )
+    })
+}
+
+/// What a blank machine would restore: verified from end to end, as JSON of the report and as entries.
+pub async fn recall(registry: &Registry, request: Request) -> Result<(String, Vec<u8>)> {
+    let site = registry.site(&spec_of(request.store)?)?;
+    let (parent, audit) = whole(&request.settings, site).await?;
+    Ok((json(&report(parent, &audit))?, audit.restored.state.snapshot().encode()))
+}
+
+/// Stores the whole state of a session that is open here anew.
+pub async fn renew(registry: &Registry, request: Request, timeout: Duration) -> Result<()> {
+    match registry.session_at(&request.settings.folder).await {
+        Some((session, _)) => session.renew(timeout).await,
+        None => Err(Error::new(Code::Closed, "this session was closed; open it again")),
+    }
+}
+
+/// Tries a store out.
+pub async fn examine(registry: &Registry, spec: &StoreSpec) -> Result<Examination> {
+    Ok(crate::remote::examine(&registry.site(spec)?.remote).await)
+}
+
+/// Text for JavaScript.
+pub fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error))
+}
+
+fn replay(entries: &[u8]) -> Result<State> {
+    State::replay(entries)
+}
+
+/// The tenant in local logs.
+fn log_tag(settings: &Settings) -> crate::id::TenantTag {
+    crate::seal::visible_tag(&settings.tenant)
+}

@@ -1,0 +1,89 @@
+//! All tenants of a store, by listings alone.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+
+use super::{Ownership, list, reach, spec_of};
+use crate::error::Result;
+use crate::name::{CLAIMS, TenantName};
+use crate::open::Settings;
+use crate::registry::{Registry, Request};
+
+/// Tenants whose data is listed at once.
+const PARALLEL: usize = 16;
+
+/// What the listings say of one tenant.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// Its id; `None` where the store does not tell.
+    tenant_id: Option<String>,
+    /// What it is called in the store.
+    name: String,
+    owner: Ownership,
+    /// The highest claim: its epoch, and its text.
+    epoch: Option<u64>,
+    claim: Option<String>,
+    /// The last write that the store has of it.
+    lsn: Option<u64>,
+    /// When its newest object was stored, by the store's clock.
+    stored_at: Option<u64>,
+}
+
+/// Surveys the tenants of a store, or those called `tenants`. Hidden names are told apart by the ids in `known`.
+pub async fn survey(
+    registry: &Registry,
+    request: Request,
+    tenants: Option<Vec<String>>,
+    known: Vec<String>,
+) -> Result<Vec<Standing>> {
+    let site = registry.site(&spec_of(request.store)?)?;
+    let settings = &request.settings;
+    let named = |ids: Vec<String>| {
+        let named =
+            ids.into_iter().map(|tenant| Ok((name_of(settings, &tenant)?.as_str().to_owned(), tenant)));
+        named.collect::<Result<Vec<(String, String)>>>()
+    };
+    let asked: Vec<(TenantName, Option<String>)> = match tenants {
+        Some(ids) => {
+            let named = ids.into_iter().map(|tenant| Ok((name_of(settings, &tenant)?, Some(tenant))));
+            named.collect::<Result<_>>()?
+        }
+        None => {
+            let known: BTreeMap<String, String> = named(known)?.into_iter().collect();
+            let names = site.remote.list(CLAIMS, "").await?;
+            let mut found: Vec<TenantName> =
+                names.iter().filter_map(|name| TenantName::found(name)).collect();
+            found.sort_unstable();
+            found.dedup();
+            let reveal = |name: &TenantName| {
+                TenantName::reveal(&name.claims_prefix()).or_else(|| known.get(name.as_str()).cloned())
+            };
+            found.into_iter().map(|name| (reveal(&name), name)).map(|(id, name)| (name, id)).collect()
+        }
+    };
+    let remote = &site.remote;
+    let look = |(name, tenant_id): (TenantName, Option<String>)| async move {
+        let listing = list(remote, &name).await?;
+        let claims = &listing.survey.claims;
+        let highest = claims.highest();
+        let owner = Ownership::of(claims);
+        let lsn = reach(&listing.survey).map(|(_, lsn)| lsn).filter(|_| owner != Ownership::Deleted);
+        Ok(Standing {
+            tenant_id,
+            name: name.as_str().to_owned(),
+            owner,
+            epoch: highest.map(|claim| claim.epoch),
+            claim: highest.map(|claim| claim.to_string()),
+            lsn,
+            stored_at: listing.stored_ms,
+        })
+    };
+    stream::iter(asked).map(look).buffered(PARALLEL).try_collect().await
+}
+
+fn name_of(settings: &Settings, tenant: &str) -> Result<TenantName> {
+    Settings { tenant: tenant.to_owned(), ..settings.clone() }.name()
+}

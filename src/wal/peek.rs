@@ -1,0 +1,63 @@
+//! Looking at a log that somebody else may be writing: nothing is locked, and nothing is changed.
+//!
+//! Its end may be half a batch, which is no damage; its file may be replaced while it is read, and is then read again.
+
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::id::{Claim, Lsn, TenantTag};
+use crate::seal::{KeyId, Ring};
+
+use super::folder::{is_locked, logs_in};
+use super::frame::Header;
+use super::recover::{Past, Recovery, choose, read_log, state_at as state_in};
+
+/// What a directory holds.
+#[derive(Debug)]
+pub struct Look {
+    /// Bytes of all logs.
+    pub bytes: u64,
+    /// The keys that they need.
+    pub key_ids: Vec<KeyId>,
+    /// What they come to, or why that cannot be said.
+    pub recovery: Result<Recovery, Error>,
+    /// Whether somebody holds the lock.
+    pub is_locked: bool,
+}
+
+/// Looks at the directory at `path`; `None` if there is none.
+pub fn look(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Option<Look>> {
+    let Some(files) = logs_in(disk, path)? else { return Ok(None) };
+    let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
+    let recovery = verdicts.collect::<Result<Vec<_>>>().and_then(choose);
+    let mut key_ids: Vec<KeyId> = files.iter().filter_map(|(_, bytes)| Header::key_id(bytes)).collect();
+    key_ids.sort_unstable();
+    key_ids.dedup();
+    Ok(Some(Look {
+        bytes: files.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+        key_ids,
+        recovery,
+        is_locked: is_locked(disk, path)?,
+    }))
+}
+
+/// The state at `lsn` of the history of `claim`, if a log at `path` has it.
+pub fn state_at(
+    disk: &dyn Disk,
+    path: &Path,
+    ring: &Ring,
+    tag: TenantTag,
+    claim: Claim,
+    lsn: Lsn,
+) -> Result<Past> {
+    let mut said = Past::Elsewhere;
+    for (_, bytes) in logs_in(disk, path)?.unwrap_or_default() {
+        match state_in(&bytes, ring, tag, claim, lsn)? {
+            Past::Elsewhere => {}
+            Past::Missing => said = Past::Missing,
+            found @ Past::Found(_) => return Ok(found),
+        }
+    }
+    Ok(said)
+}
