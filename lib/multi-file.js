@@ -141,6 +141,11 @@ async function readValue(path, what) {
     if (error.code === 'ENOENT') return undefined
     throw unavailable(`${what} cannot be read`, error)
   }
+  return parseValue(text, what)
+}
+
+/** The value in the text of a file; LOCAL_CORRUPT where there is none. */
+function parseValue(text, what) {
   try {
     return reviveSpread(JSON.parse(text, reviveMarked))
   } catch {
@@ -356,4 +361,4 @@ async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrit
   return report
 }
 
-module.exports = { findMultiFile, readMultiFile, setAside, writeMultiFile, FAMILIES }
+module.exports = { findMultiFile, readMultiFile, setAside, writeMultiFile, parseName, parseValue, checkCreds, familiesWith, each, CREDS, FAMILIES }
