@@ -18,7 +18,7 @@ use crate::event::{Event, EventSink};
 use crate::host::Host;
 use crate::journal::Life;
 use crate::name::{CLAIMS, TenantName};
-use crate::open::{Report, Settings, Site, open, verify};
+use crate::open::{Report, Settings, Site, open, peek, verify};
 use crate::remote::{Remote, StoreSpec, Traffic};
 use crate::seal::KeyId;
 use crate::session::Session;
@@ -194,13 +194,14 @@ impl Registry {
 
     /// Checks all that the store holds of a tenant, without touching it.
     pub async fn verify(&self, request: Request) -> Result<Report> {
-        let spec = request.store.ok_or_else(|| {
-            Error::new(
-                Code::InvalidOption,
-                "there is no `store` to verify: without one a session is local only",
-            )
-        })?;
-        verify(&request.settings, self.site(&spec)?).await
+        let site = self.site(store_of(&request)?)?;
+        verify(&request.settings, site).await
+    }
+
+    /// The same, with the entries that a blank machine would restore.
+    pub async fn peek(&self, request: Request) -> Result<(Report, Vec<u8>)> {
+        let site = self.site(store_of(&request)?)?;
+        peek(&request.settings, site).await
     }
 
     /// What went over the wire between this process and a store.
@@ -248,4 +249,10 @@ impl Registry {
         session.delete().await?;
         self.close(self.take(handle), LET_GO).await
     }
+}
+
+fn store_of(request: &Request) -> Result<&StoreSpec> {
+    request.store.as_ref().ok_or_else(|| {
+        Error::new(Code::InvalidOption, "there is no `store` to verify: without one a session is local only")
+    })
 }

@@ -31,7 +31,7 @@ use crate::tenancy::Tenancy;
 use crate::wal::{Folder, Lineage, Recovery, Wal};
 use crate::watch::Watch;
 
-pub use verify::{Report, verify};
+pub use verify::{Report, peek, verify};
 
 /// How often a listing that changed while it was read is read again.
 const SURVEYS: usize = 4;

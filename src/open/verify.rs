@@ -38,6 +38,11 @@ pub struct Report {
 
 /// Checks all that `site` holds of the tenant that `settings` name.
 pub async fn verify(settings: &Settings, site: Site) -> Result<Report> {
+    Ok(peek(settings, site).await?.0)
+}
+
+/// The same, with the entries that a blank machine would restore.
+pub async fn peek(settings: &Settings, site: Site) -> Result<(Report, Vec<u8>)> {
     let tenancy = settings.tenancy(site, settings.name()?);
     let mut last = None;
     for _ in 0..SURVEYS {
@@ -65,18 +70,20 @@ pub async fn verify(settings: &Settings, site: Site) -> Result<Report> {
     Err(last.unwrap_or_else(restless))
 }
 
-fn report(parent: Claim, audit: Audit) -> Report {
+fn report(parent: Claim, audit: Audit) -> (Report, Vec<u8>) {
     let Audit { restored, ways, objects, damage } = audit;
     let state = &restored.state;
-    Report {
+    let entries = state.snapshot().encode();
+    let report = Report {
         epoch: parent.epoch,
         lsn: restored.end.lsn,
         clean: restored.clean,
         keys: state.len(),
         bytes: state.bytes(),
-        digest: hex(&Digest::of(&state.snapshot().encode()).0),
+        digest: hex(&Digest::of(&entries).0),
         objects,
         ways,
         damage: damage.iter().map(Error::to_string).collect(),
-    }
+    };
+    (report, entries)
 }

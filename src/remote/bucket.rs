@@ -21,6 +21,7 @@ use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, StaticCredentialProvider};
 
 use super::answer::{Failure, Meaning, Refusal, judge};
+use super::foreign::{Page, Walk, start};
 use super::http::Http;
 use super::spec::{GcsSpec, S3Spec};
 use super::{Asked, Findings, Store, joined};
@@ -250,6 +251,21 @@ impl Store for Bucket {
         // Names may be for everybody where contents are not.
         let is_public = self.http.is_public(url).await? || self.http.is_public(listing).await?;
         Ok(Findings { is_public, skew_ms: self.http.skew_ms() })
+    }
+}
+
+#[async_trait]
+impl Walk for Bucket {
+    async fn page(&self, folder: &str, cursor: Option<&str>) -> Result<Page, Failure> {
+        let own = start(&self.prefix, "");
+        let within = start(&self.prefix, folder);
+        let options =
+            PaginatedListOptions { page_token: cursor.map(str::to_owned), ..PaginatedListOptions::default() };
+        let start = Some(within.as_str()).filter(|start| !start.is_empty());
+        let page = self.pages.list_paginated(start, options).await.map_err(|error| failure(&error))?;
+        let names = page.result.objects.iter().filter_map(|meta| meta.location.as_ref().strip_prefix(&own));
+        let names = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Ok(Page { names, folders: Vec::new(), next: page.page_token })
     }
 }
 

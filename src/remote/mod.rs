@@ -7,6 +7,7 @@
 mod answer;
 mod bucket;
 mod directory;
+pub mod foreign;
 mod http;
 pub mod memory;
 mod probe;

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Failure, Meaning, Refusal, judge};
+use super::foreign::{self, Walk, start};
 use super::http::{Http, Reply};
 use super::spec::SupabaseSpec;
 use super::{Asked, Findings, Store, joined};
@@ -138,9 +139,10 @@ impl Supabase {
                 Err(failure) => return Err(failure),
             }
         }
-        let names = self.list_by_offset(&folder).await?;
+        let entries = self.list_by_offset(&folder).await?;
         self.old_listing.store(true, Ordering::Relaxed);
-        Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
+        let objects = entries.into_iter().filter(|entry| entry.id.is_some()).map(|entry| entry.name);
+        Ok(objects.filter(|name| name.starts_with(prefix)).collect())
     }
 
     /// The listing of newer servers: by cursor, so that names which come and go move nothing.
@@ -148,13 +150,7 @@ impl Supabase {
         let mut names = BTreeSet::new();
         let mut cursor: Option<String> = None;
         loop {
-            let body = match &cursor {
-                None => json!({ "prefix": start, "limit": PAGE, "with_delimiter": false }),
-                Some(cursor) => {
-                    json!({ "prefix": start, "limit": PAGE, "with_delimiter": false, "cursor": cursor })
-                }
-            };
-            let page: Page = self.post(&["object", "list-v2"], &body).await?;
+            let page = self.page_by_cursor(start, cursor.as_deref()).await?;
             names.extend(page.objects.into_iter().map(|entry| entry.name));
             match page.next_cursor.filter(|_| page.has_next) {
                 None => return Ok(names.into_iter().collect()),
@@ -166,9 +162,19 @@ impl Supabase {
         }
     }
 
+    async fn page_by_cursor(&self, start: &str, cursor: Option<&str>) -> Result<Page, Failure> {
+        let body = match cursor {
+            None => json!({ "prefix": start, "limit": PAGE, "with_delimiter": false }),
+            Some(cursor) => {
+                json!({ "prefix": start, "limit": PAGE, "with_delimiter": false, "cursor": cursor })
+            }
+        };
+        self.post(&["object", "list-v2"], &body).await
+    }
+
     /// The listing of older servers: one folder, by offset. Each page begins with the last name of the one before: if it does
     /// not, the listing changed meanwhile, and names may have been passed over.
-    async fn list_by_offset(&self, folder: &str) -> Result<Vec<String>, Failure> {
+    async fn list_by_offset(&self, folder: &str) -> Result<Vec<Entry>, Failure> {
         for _ in 0..RESTARTS {
             let mut entries: Vec<Entry> = Vec::new();
             loop {
@@ -186,8 +192,7 @@ impl Supabase {
                 }
                 entries.extend(page);
                 if !full {
-                    let objects = entries.into_iter().filter(|entry| entry.id.is_some());
-                    return Ok(objects.map(|entry| entry.name).collect());
+                    return Ok(entries);
                 }
             }
         }
@@ -307,5 +312,36 @@ impl Store for Supabase {
     async fn inspect(&self, name: &str) -> Result<Findings, Failure> {
         let is_public = self.http.is_public(self.url(&["object", "public"], name)?).await?;
         Ok(Findings { is_public, skew_ms: self.http.skew_ms() })
+    }
+}
+
+#[async_trait]
+impl Walk for Supabase {
+    async fn page(&self, folder: &str, cursor: Option<&str>) -> Result<foreign::Page, Failure> {
+        let own = start(&self.prefix, "");
+        let within = start(&self.prefix, folder);
+        if !self.old_listing.load(Ordering::Relaxed) {
+            match self.page_by_cursor(&within, cursor).await {
+                Ok(page) => {
+                    let names = page.objects.iter().filter_map(|entry| entry.name.strip_prefix(&own));
+                    let names = names.map(str::to_owned).collect();
+                    let next = page.next_cursor.filter(|_| page.has_next);
+                    return Ok(foreign::Page { names, folders: Vec::new(), next });
+                }
+                // As in a listing of ours: a server that lacks this one.
+                Err(failure)
+                    if cursor.is_none()
+                        && matches!(failure.meaning, Meaning::NotConfigured | Meaning::Impossible) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let entries = self.list_by_offset(within.trim_end_matches('/')).await?;
+        self.old_listing.store(true, Ordering::Relaxed);
+        let mut page = foreign::Page::default();
+        for Entry { name, id } in entries {
+            let kind = if id.is_some() { &mut page.names } else { &mut page.folders };
+            kind.push(joined(folder, &name));
+        }
+        Ok(page)
     }
 }
