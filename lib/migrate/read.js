@@ -9,7 +9,7 @@
 const { isUtf8 } = require('node:buffer')
 const { createDecipheriv, createHash } = require('node:crypto')
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, checkCreds, each, familiesWith, parseName, parseValue } = require('../multi-file.js')
+const { CREDS, checkCreds, each, familiesWith, idIn, parseName, parseValue } = require('../multi-file.js')
 
 const families = familiesWith()
 
@@ -70,7 +70,7 @@ function* recordsOf(value) {
   }
   const isNested = names.every((name, i) => flat[i] === null && isObject(value[name])) && names.some((name) => families.includes(name))
   if (!isNested) throw new HybridAuthError('INVALID_OPTION', 'keys.json is neither {type: {id: value}} nor {"type-id": value}')
-  for (const type of names) for (const id of Object.keys(value[type])) yield { type, id, value: value[type][id] }
+  for (const type of names) for (const id of Object.keys(value[type])) yield { type, id: idIn(type, id), value: value[type][id] }
 }
 
 /**
