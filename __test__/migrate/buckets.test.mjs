@@ -121,7 +121,7 @@ test('supabase: a server that lacks the newer listing in whatever way is listed 
   for (const listV2 of ['no-route', 'feature', 'absent', 'tenant']) {
     const at = scene(t)
     await client.control.settings({ values: { listV2 }, bucket: bucket.name })
-    for (const prefix of [undefined, 'u', 'u/deep']) {
+    for (const prefix of listV2 === 'no-route' ? [undefined, 'u', 'u/deep'] : ['u']) {
       const from = { ...bucket.options.store, prefix }
       const report = await hybrid.migrate({ ...optionsOf(at, bucket), from, tenantId: ({ path }) => (prefix ?? 'root') + path, dryRun: true })
       assert.deepEqual(report.sessions.map(({ status, keys }) => [status, keys['pre-key']]), [['ready', PLENTY], ['ready', PLENTY]], `${listV2}, ${prefix}`)
@@ -137,7 +137,7 @@ test('supabase: a key without rights to delete leaves the source, and says so', 
   const options = optionsOf(at, bucket)
   const report = await hybrid.migrate(options)
   // A policy lets rows be read and not deleted: the server then answers that it removed nothing, and no error.
-  await client.control.settings({ values: { policies: { authenticated: ['SELECT'] } }, bucket: bucket.name })
+  await client.control.settings({ values: { policies: { authenticated: ['select'] } }, bucket: bucket.name })
   const { address } = await servers.supabase
   const from = { ...bucket.options.store, key: address.userKey }
   const cleaned = await hybrid.cleanupMigrated({ ...options, from, report, confirm: true })
