@@ -129,6 +129,31 @@ test('supabase: a server that lacks the newer listing in whatever way is listed 
   }
 })
 
+test('supabase: an older copy that its CDN still serves is not taken for what is stored', async (t) => {
+  const { client, bucket } = await makeBucket('supabase')
+  const [older, newer] = [await small(t), await small(t)]
+  const serve = (reads) => client.control.settings({ values: { cdn: { reads } }, bucket: bucket.name })
+  for (const reads of [1_000_000, 2]) {
+    const at = scene(t)
+    await serve(reads)
+    await putAll(bucket, below('tenant', older.files))
+    const look = await hybrid.migrate({ ...optionsOf(at, bucket), dryRun: true })
+    assert.equal(look.totals.ready, 1, look.sessions[0].message)
+    await putAll(bucket, below('tenant', newer.files))
+    const { sessions: [found] } = await hybrid.migrate(optionsOf(at, bucket))
+    if (reads > 2) {
+      assert.deepEqual([found.status, found.code], ['failed', 'REMOTE_UNAVAILABLE'])
+      assert.match(found.message, /try again in a minute/)
+      await serve(0)
+      await bucket.delete(await bucket.list())
+      continue
+    }
+    assert.deepEqual([found.status, found.sourceChanged], ['migrated', false], found.message)
+    const { state } = await at.openReplicated('tenant', { baileys, onMissing: 'error' })
+    assert.deepEqual(state.creds.noiseKey, newer.creds.noiseKey)
+  }
+})
+
 test('supabase: a key without rights to delete leaves the source, and says so', async (t) => {
   const at = scene(t)
   const { client, bucket } = await makeBucket('supabase')

@@ -127,7 +127,7 @@ test('Google Cloud Storage, encrypted', async (t) => {
   const { address, bucket } = await makeBucket(gcs, 'whatzai-whatsapp-sessions')
   await putAll(bucket, below('sessions/user-1/+49151', LAYOUTS['encrypted bytes']((await session(t)).files)))
   const file = join(work, 'key.json')
-  writeFileSync(file, JSON.stringify(address.credentials))
+  writeFileSync(file, address.credentials)
   const block = blockOf('## From Google Cloud Storage, encrypted')
   const replaced = { "'gs://whatzai-whatsapp-sessions/sessions'": JSON.stringify(`gs://whatzai-whatsapp-sessions/sessions?endpoint=${encodeURIComponent(address.endpoint)}`) }
   const variables = { GOOGLE_APPLICATION_CREDENTIALS: file, OLD_SESSION_ENCRYPTION_KEY: SOURCE_KEY }

@@ -265,7 +265,7 @@ impl Walk for Bucket {
         let page = self.pages.list_paginated(start, options).await.map_err(|error| failure(&error))?;
         let names = page.result.objects.iter().filter_map(|meta| meta.location.as_ref().strip_prefix(&own));
         let names = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        Ok(Page { names, folders: Vec::new(), next: page.page_token })
+        Ok(Page { names, next: page.page_token, ..Page::default() })
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! For migrations. Nothing is stored and nothing is probed: a bucket that is only read stays as it was.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,19 +26,30 @@ pub struct Page {
     pub folders: Vec<String>,
     /// Where the next page begins.
     pub next: Option<String>,
+    /// Marks of the contents of objects, where reads may give an older copy than the one that is listed.
+    pub tags: Vec<(String, String)>,
 }
+
+/// An object, and the mark of its contents where one is told.
+pub type Copy = (Bytes, Option<String>);
 
 /// What is asked of an adapter beside the five operations.
 #[async_trait]
 pub trait Walk: Store {
     /// One page of what lies below `folder`, from `cursor` on.
     async fn page(&self, folder: &str, cursor: Option<&str>) -> Result<Page, Failure>;
+    /// An object, or `None` if there is none.
+    async fn copy(&self, name: &str) -> Result<Option<Copy>, Failure> {
+        Ok(self.get(name).await?.map(|bytes| (bytes, None)))
+    }
 }
 
 /// A bucket with names of others.
 pub struct Foreign {
     remote: Remote,
     walk: Arc<dyn Walk>,
+    /// What the last listing said of each object.
+    tags: Mutex<HashMap<String, String>>,
 }
 
 impl Foreign {
@@ -60,7 +72,7 @@ impl Foreign {
         let walk: Arc<dyn Walk> = Arc::new(adapter);
         let places = spec.http().map_or(PLACES, |http| http.max_concurrent_requests);
         let store: Arc<dyn Store> = walk.clone();
-        Foreign { remote: Remote::unknown(store, host, places, true), walk }
+        Foreign { remote: Remote::unknown(store, host, places, true), walk, tags: Mutex::default() }
     }
 
     /// The names of all objects below `folder`, which may be empty, in order and with the folder.
@@ -74,6 +86,7 @@ impl Foreign {
                 let page = self.remote.patiently("listing the source", page).await?;
                 names.extend(page.names);
                 folders.extend(page.folders);
+                self.tags.lock().unwrap_or_else(PoisonError::into_inner).extend(page.tags);
                 match page.next {
                     None => break,
                     next if next == cursor => {
@@ -93,9 +106,25 @@ impl Foreign {
         Ok(names)
     }
 
-    /// The bytes of an object, or `None` if it is gone.
+    /// The bytes of an object as it was listed last, or `None` if it is gone.
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>> {
-        self.remote.get(possible(name)?).await
+        let name = possible(name)?;
+        let listed = self.tags.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let read = || self.remote.once("", self.listed_copy(name, listed.as_deref()));
+        self.remote.patiently("reading the source", read).await
+    }
+
+    /// Objects of others are written again under their names, and a copy in a cache may be an older one.
+    async fn listed_copy(&self, name: &str, listed: Option<&str>) -> Result<Option<Bytes>, Failure> {
+        let Some((bytes, tag)) = self.walk.copy(name).await? else { return Ok(None) };
+        match (listed, tag) {
+            (Some(listed), Some(tag)) if listed != tag => {
+                Err(Failure::new(Meaning::Transient, "another copy of an object than the one listed").advise(
+                    "the source was written just now; stop the old system, and try again in a minute",
+                ))
+            }
+            _ => Ok(Some(bytes)),
+        }
     }
 
     /// Removes objects. One that is not there is no failure.
@@ -124,6 +153,94 @@ pub fn start(prefix: &str, folder: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::SimHost;
+
+    /// Folder -> its pages; every object holds its own name, under the mark that the second field gives to all reads.
+    struct Pages(Vec<(&'static str, Vec<Page>)>, Option<&'static str>);
+
+    #[async_trait]
+    impl Store for Pages {
+        async fn put(&self, _: &str, _: Bytes) -> Result<(), Failure> {
+            panic!("a source is not written")
+        }
+        async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
+            if name == NOWHERE && self.0.is_empty() {
+                return Err(Failure::new(Meaning::NotConfigured, "no bucket"));
+            }
+            Ok(Some(Bytes::copy_from_slice(name.as_bytes())))
+        }
+        async fn list(&self, _: &str, _: &str) -> Result<Vec<String>, Failure> {
+            panic!("that lists one folder")
+        }
+        async fn delete(&self, _: Vec<String>) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    #[async_trait]
+    impl Walk for Pages {
+        async fn page(&self, folder: &str, cursor: Option<&str>) -> Result<Page, Failure> {
+            let Some((_, pages)) = self.0.iter().find(|(name, _)| *name == folder) else {
+                return Ok(Page::default());
+            };
+            let page = &pages[cursor.map_or(0, |cursor| cursor.parse().unwrap())];
+            let Page { names, folders, next, tags } = page;
+            Ok(Page {
+                names: names.clone(),
+                folders: folders.clone(),
+                next: next.clone(),
+                tags: tags.clone(),
+            })
+        }
+        async fn copy(&self, name: &str) -> Result<Option<Copy>, Failure> {
+            Ok(self.get(name).await?.map(|bytes| (bytes, self.1.map(str::to_owned))))
+        }
+    }
+
+    fn page(names: &[&str], folders: &[&str], next: Option<&str>) -> Page {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let tags = names.iter().map(|&name| (name.to_owned(), "listed".to_owned())).collect();
+        Page { names: owned(names), folders: owned(folders), next: next.map(str::to_owned), tags }
+    }
+
+    fn foreign(pages: Vec<(&'static str, Vec<Page>)>, tag: Option<&'static str>) -> Foreign {
+        let spec = StoreSpec::Memory { name: "x".to_owned() };
+        Foreign::over(Pages(pages, tag), &spec, SimHost::new(1, tokio::time::Instant::now()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_page_of_every_folder_is_listed_once() {
+        let pages = vec![
+            ("", vec![page(&["b"], &["f"], Some("1")), page(&["a", "b"], &["g"], None)]),
+            ("f", vec![page(&["f/1"], &["f/h"], None)]),
+            ("f/h", vec![page(&[], &[], Some("1")), page(&["f/h/2"], &[], None)]),
+        ];
+        let foreign = foreign(pages, None);
+        assert_eq!(foreign.names("").await, Ok(["a", "b", "f/1", "f/h/2"].map(str::to_owned).to_vec()));
+        assert_eq!(foreign.names("f").await, Ok(["f/1", "f/h/2"].map(str::to_owned).to_vec()));
+        assert_eq!(foreign.names("g").await, Ok(Vec::new()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_without_an_end_and_a_bucket_that_is_gone_are_failures() {
+        let endless = foreign(vec![("", vec![page(&["a"], &[], Some("0"))])], None);
+        assert_eq!(endless.names("").await.map_err(|error| error.code), Err(Code::RemoteUnavailable));
+        let gone = foreign(Vec::new(), None);
+        assert_eq!(gone.names("").await.map_err(|error| error.code), Err(Code::RemoteRefused));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_copy_than_the_one_listed_is_never_answered() {
+        let pages = || vec![("", vec![page(&["a"], &[], None)])];
+        let read = async |tag| {
+            let foreign = foreign(pages(), tag);
+            foreign.names("").await.expect("a listing");
+            foreign.read("a").await.map(|bytes| bytes.is_some()).map_err(|error| error.code)
+        };
+        assert_eq!(read(Some("listed")).await, Ok(true));
+        assert_eq!(read(None).await, Ok(true), "a store that tells no marks");
+        assert_eq!(read(Some("older")).await, Err(Code::RemoteUnavailable));
+    }
 
     #[test]
     fn a_folder_begins_where_its_names_do() {

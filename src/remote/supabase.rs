@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Request, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -214,6 +214,25 @@ struct Entry {
     name: String,
     /// A folder has none.
     id: Option<String>,
+    metadata: Option<Metadata>,
+}
+
+#[derive(PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    e_tag: Option<String>,
+}
+
+impl Entry {
+    /// The mark of its contents.
+    fn tag(&self) -> Option<String> {
+        self.metadata.as_ref()?.e_tag.as_deref().map(bare)
+    }
+}
+
+/// A mark without its quotes, which it has in some places and not in others.
+fn bare(tag: &str) -> String {
+    tag.trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
 #[derive(Default, Deserialize)]
@@ -323,10 +342,14 @@ impl Walk for Supabase {
         if !self.old_listing.load(Ordering::Relaxed) {
             match self.page_by_cursor(&within, cursor).await {
                 Ok(page) => {
-                    let names = page.objects.iter().filter_map(|entry| entry.name.strip_prefix(&own));
-                    let names = names.map(str::to_owned).collect();
                     let next = page.next_cursor.filter(|_| page.has_next);
-                    return Ok(foreign::Page { names, folders: Vec::new(), next });
+                    let mut found = foreign::Page { next, ..foreign::Page::default() };
+                    for entry in page.objects {
+                        let Some(name) = entry.name.strip_prefix(&own) else { continue };
+                        found.tags.extend(entry.tag().map(|tag| (name.to_owned(), tag)));
+                        found.names.push(name.to_owned());
+                    }
+                    return Ok(found);
                 }
                 // As in a listing of ours: a server that lacks this one.
                 Err(failure)
@@ -338,10 +361,24 @@ impl Walk for Supabase {
         let entries = self.list_by_offset(within.trim_end_matches('/')).await?;
         self.old_listing.store(true, Ordering::Relaxed);
         let mut page = foreign::Page::default();
-        for Entry { name, id } in entries {
-            let kind = if id.is_some() { &mut page.names } else { &mut page.folders };
-            kind.push(joined(folder, &name));
+        for entry in entries {
+            let name = joined(folder, &entry.name);
+            page.tags.extend(entry.tag().map(|tag| (name.clone(), tag)));
+            let kind = if entry.id.is_some() { &mut page.names } else { &mut page.folders };
+            kind.push(name);
         }
         Ok(page)
+    }
+
+    async fn copy(&self, name: &str) -> Result<Option<foreign::Copy>, Failure> {
+        let url = self.url(&["object", "authenticated"], name)?;
+        match self.send(Method::GET, url, None, Asked::Get).await {
+            Ok(reply) => {
+                let tag = reply.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(bare);
+                Ok(Some((reply.body, tag)))
+            }
+            Err(failure) if failure.meaning == Meaning::Absent => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 }
