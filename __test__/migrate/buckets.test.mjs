@@ -130,12 +130,11 @@ test('supabase: a server that lacks the newer listing in whatever way is listed 
 })
 
 test('supabase: an older copy that its CDN still serves is not taken for what is stored', async (t) => {
-  const { client, bucket } = await makeBucket('supabase')
   const [older, newer] = [await small(t), await small(t)]
-  const serve = (reads) => client.control.settings({ values: { cdn: { reads } }, bucket: bucket.name })
   for (const reads of [1_000_000, 2]) {
     const at = scene(t)
-    await serve(reads)
+    const { client, bucket } = await makeBucket('supabase')
+    await client.control.settings({ values: { cdn: { reads } }, bucket: bucket.name })
     await putAll(bucket, below('tenant', older.files))
     const look = await hybrid.migrate({ ...optionsOf(at, bucket), dryRun: true })
     assert.equal(look.totals.ready, 1, look.sessions[0].message)
@@ -144,8 +143,6 @@ test('supabase: an older copy that its CDN still serves is not taken for what is
     if (reads > 2) {
       assert.deepEqual([found.status, found.code], ['failed', 'REMOTE_UNAVAILABLE'])
       assert.match(found.message, /try again in a minute/)
-      await serve(0)
-      await bucket.delete(await bucket.list())
       continue
     }
     assert.deepEqual([found.status, found.sourceChanged], ['migrated', false], found.message)
