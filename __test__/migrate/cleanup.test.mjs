@@ -83,6 +83,7 @@ test('a source is kept when its tenant is gone, or is another, or is damaged, or
       await (await at.openReplicated('tenant', { baileys })).delete()
       const session = await at.openReplicated('tenant', { baileys, fresh: true })
       await session.saveCreds()
+      for (let n = 0; n < 5; n++) await session.state.keys.set({ 'lid-mapping': { n: String(n) } })
       await session.close()
     },
     'the store is damaged': async ({ at }) => {
