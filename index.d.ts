@@ -446,7 +446,7 @@ export interface MigrationReport {
   leftOut: number
   /** Ids in `only` that the source does not have. */
   missing: string[]
-  /** Files of the source that belong to no session. */
+  /** Files of the source that belong to no session, and links, which are not followed. */
   passedOver: number
   /** Objects of this package in the source, which may be the bucket of the target. */
   ours: number

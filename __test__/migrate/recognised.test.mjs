@@ -5,7 +5,7 @@
 // that is clear.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -242,6 +242,16 @@ test('what is no session is counted and left alone: links, other files, original
   assert.deepEqual(report.sessions[0].leftOut, { damaged: {}, notUnderstood: 1, otherFiles: 1 })
   assert.match(report.sessions[0].warnings.join(), /1 \.json files are of no known kind/)
   assert.equal(report.passedOver, 4)
+})
+
+test('credentials that are a link are refused by name, and not passed over', async (t) => {
+  const { from, sessions: [session], options } = await place(t)
+  putIn(from, 'tenant', session.files)
+  renameSync(join(from, 'tenant', 'creds.json'), join(from, 'elsewhere.json'))
+  symlinkSync(join(from, 'elsewhere.json'), join(from, 'tenant', 'creds.json'))
+  const [found] = (await hybrid.migrate(options)).sessions
+  assert.deepEqual([found.tenantId, found.status, found.code], ['tenant', 'ambiguous', 'INVALID_OPTION'])
+  assert.match(found.message, /links are not followed/)
 })
 
 test('a source without sessions, or with those of this package, is said to be one', async (t) => {

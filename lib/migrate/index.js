@@ -144,8 +144,8 @@ async function migrate(given = {}) {
   const { from, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = given
   const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
   const ends = await openEnds({ from, sourceKey }, options)
-  const { names, odd } = await ends.source.list()
-  const { sessions: all, ours, passedOver } = findSessions(names, asked.layout)
+  const { names, odd, linked } = await ends.source.list()
+  const { sessions: all, ours, passedOver } = findSessions(names, asked.layout, linked)
   if (all.length === 0) throw nothing(ours)
   const named = nameTenants(all, { tenantId: asked.tenantId, label: ends.source.label })
   // An id that cannot be one is refused here, before the first session is made.

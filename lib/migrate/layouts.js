@@ -77,17 +77,18 @@ function sessionAt(folders, path, asked = 'auto') {
 }
 
 /**
- * All sessions among `names`.
+ * All sessions among `names`; those of the folders in `linked` cannot be read.
  * @returns {{sessions: object[], ours: number, passedOver: number}} `ours`: objects of this package; `passedOver`: what belongs to
  *   no session
  */
-function findSessions(names, layout = 'auto') {
+function findSessions(names, layout = 'auto', linked = []) {
   const theirs = names.filter((name) => !OURS.test(name))
   const folders = byFolder(theirs)
   const isRoot = (folder) => (folders.get(folder) ?? []).some((name) => fileOf(name) === CREDS)
   const isKeysOf = (folder) => fileOf(folder) === KEYS_FOLDER && folder !== KEYS_FOLDER ? isRoot(folderOf(folder)) : folder === KEYS_FOLDER && isRoot('')
   const roots = [...folders.keys()].filter((folder) => isRoot(folder) && !isKeysOf(folder)).sort()
   const sessions = roots.map((path) => sessionAt(folders, path, layout))
+  for (const path of linked) sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is no regular file, and links are not followed` })
   const belonging = new Set(roots.flatMap((path) => [path, inside(path, KEYS_FOLDER)]))
   const passedOver = theirs.filter((name) => !belonging.has(folderOf(name))).length
   return { sessions, ours: names.length - theirs.length, passedOver }

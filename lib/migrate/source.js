@@ -10,6 +10,7 @@ const { constants } = require('node:fs')
 const fs = require('node:fs/promises')
 const { basename, dirname, join, relative, resolve, sep } = require('node:path')
 const { HybridAuthError, settle } = require('../errors.js')
+const { CREDS } = require('../multi-file.js')
 const { loadBinding } = require('../native.js')
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
@@ -38,7 +39,10 @@ function folderSource(root) {
       const name = folder === '' ? item.name : `${folder}/${item.name}`
       if (item.isFile()) found.names.push(name)
       else if (item.isDirectory() && !ASIDE.test(item.name)) await visit(name, found)
-      else found.odd++
+      else {
+        found.odd++
+        if (item.name === CREDS) found.linked.push(folder)
+      }
     }
   }
 
@@ -85,9 +89,9 @@ function folderSource(root) {
     root,
     /** What a session that lies in the source itself is called. */
     label: basename(root),
-    /** All that lies below `folder`, or in the whole source. */
+    /** All that lies below `folder`, or in the whole source; `linked`: folders whose credentials are a link or no file. */
     async list(folder = '') {
-      const found = { names: [], odd: 0 }
+      const found = { names: [], odd: 0, linked: [] }
       await visit(folder, found)
       found.names.sort()
       return found
@@ -105,7 +109,7 @@ function bucketSource(spec) {
   return {
     kind: 'bucket',
     label: spec.prefix.split('/').at(-1),
-    list: async (folder = '') => ({ names: JSON.parse(settle(await binding.foreignNames(store, folder))), odd: 0 }),
+    list: async (folder = '') => ({ names: JSON.parse(settle(await binding.foreignNames(store, folder))), odd: 0, linked: [] }),
     async read(name) {
       const bytes = JSON.parse(settle(await binding.foreignRead(store, name)))
       return bytes === null ? null : Buffer.from(bytes, 'base64')
