@@ -114,6 +114,17 @@ for (const kind of Object.keys(KINDS)) {
   })
 }
 
+test('gcs: a name with an empty part is said to be in the way, and a listing without it works', async (t) => {
+  const at = scene(t)
+  const { bucket } = await makeBucket('gcs')
+  await putAll(bucket, [...below('live/tenant', (await small(t)).files), ['old//creds.json', Buffer.from('{}')]])
+  const error = await rejection(hybrid.migrate({ ...optionsOf(at, bucket), tenantId: '{2}' }))
+  assert.equal(error.code, 'REMOTE_REFUSED')
+  assert.match(error.message, /empty part.*rename or remove/)
+  const from = { ...bucket.options.store, prefix: 'live' }
+  assert.equal((await hybrid.migrate({ ...optionsOf(at, bucket), from })).totals.migrated, 1)
+})
+
 test('supabase: a server that lacks the newer listing in whatever way is listed folder by folder', async (t) => {
   const { client, bucket } = await makeBucket('supabase')
   const session = await plentiful(t)

@@ -17,6 +17,9 @@ use crate::host::Host;
 /// No object is called so; whoever asks for it learns whether there is a bucket.
 const NOWHERE: &str = "nowhere";
 
+/// What to do about a name that cannot be asked for.
+pub const ODD_NAME: &str = "the source has an object with an empty part, `.` or `..` in its name; rename or remove it, or name a folder beside it by the prefix";
+
 /// One page of a listing. Names are relative to the prefix of the store.
 #[derive(Debug, Default)]
 pub struct Page {
@@ -31,7 +34,7 @@ pub struct Page {
 }
 
 /// An object, and the mark of its contents where one is told.
-pub type Copy = (Bytes, Option<String>);
+pub type Content = (Bytes, Option<String>);
 
 /// What is asked of an adapter beside the five operations.
 #[async_trait]
@@ -39,7 +42,7 @@ pub trait Walk: Store {
     /// One page of what lies below `folder`, from `cursor` on.
     async fn page(&self, folder: &str, cursor: Option<&str>) -> Result<Page, Failure>;
     /// An object, or `None` if there is none.
-    async fn copy(&self, name: &str) -> Result<Option<Copy>, Failure> {
+    async fn content(&self, name: &str) -> Result<Option<Content>, Failure> {
         Ok(self.get(name).await?.map(|bytes| (bytes, None)))
     }
 }
@@ -110,13 +113,13 @@ impl Foreign {
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>> {
         let name = possible(name)?;
         let listed = self.tags.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        let read = || self.remote.once("", self.listed_copy(name, listed.as_deref()));
+        let read = || self.remote.once("", self.listed_content(name, listed.as_deref()));
         self.remote.patiently("reading the source", read).await
     }
 
     /// Objects of others are written again under their names, and a copy in a cache may be an older one.
-    async fn listed_copy(&self, name: &str, listed: Option<&str>) -> Result<Option<Bytes>, Failure> {
-        let Some((bytes, tag)) = self.walk.copy(name).await? else { return Ok(None) };
+    async fn listed_content(&self, name: &str, listed: Option<&str>) -> Result<Option<Bytes>, Failure> {
+        let Some((bytes, tag)) = self.walk.content(name).await? else { return Ok(None) };
         match (listed, tag) {
             (Some(listed), Some(tag)) if listed != tag => {
                 Err(Failure::new(Meaning::Transient, "another copy of an object than the one listed").advise(
@@ -137,10 +140,7 @@ impl Foreign {
 /// Refuses a name that would become another one on its way: an address takes `.` and `..` for steps.
 fn possible(name: &str) -> Result<&str> {
     if name.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(Error::new(
-            Code::RemoteRefused,
-            "the source has an object with an empty part, `.` or `..` in its name: rename or remove it",
-        ));
+        return Err(Error::new(Code::RemoteRefused, ODD_NAME));
     }
     Ok(name)
 }
@@ -192,7 +192,7 @@ mod tests {
                 tags: tags.clone(),
             })
         }
-        async fn copy(&self, name: &str) -> Result<Option<Copy>, Failure> {
+        async fn content(&self, name: &str) -> Result<Option<Content>, Failure> {
             Ok(self.get(name).await?.map(|bytes| (bytes, self.1.map(str::to_owned))))
         }
     }

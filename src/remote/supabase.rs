@@ -370,7 +370,7 @@ impl Walk for Supabase {
         Ok(page)
     }
 
-    async fn copy(&self, name: &str) -> Result<Option<foreign::Copy>, Failure> {
+    async fn content(&self, name: &str) -> Result<Option<foreign::Content>, Failure> {
         let url = self.url(&["object", "authenticated"], name)?;
         match self.send(Method::GET, url, None, Asked::Get).await {
             Ok(reply) => {
