@@ -42,6 +42,15 @@ export declare function flush(handle: Handle, timeoutMs: number): Promise<Outcom
 /** The directory of a tenant's local log under `directory`. */
 export declare function folder(directory: string, tenantId: string): string
 
+/** The names of all objects below a folder of a bucket of others, however deep; of the whole bucket for "". Resolves to a JSON array. */
+export declare function foreignNames(store: string, folder: string): Promise<Outcome>
+
+/** An object in a bucket of others. Resolves to JSON: its bytes in base64, or `null` if it is gone. */
+export declare function foreignRead(store: string, name: string): Promise<Outcome>
+
+/** Removes objects from a bucket of others. */
+export declare function foreignRemove(store: string, names: Array<string>): Promise<Outcome>
+
 /**
  * Reads values. `keys` holds `count` keys, each behind its length; the answers go to `out` in the same order. Gives the bytes
  * written, or the negative of the bytes needed when `out` is too small.

@@ -198,4 +198,4 @@ function createCodec(BufferJSON) {
   return { encode, decode }
 }
 
-module.exports = { createCodec }
+module.exports = { createCodec, keepMessageKeys }

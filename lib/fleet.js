@@ -6,6 +6,7 @@
 // tenant is the core's business.
 
 const { HybridAuthError, settle } = require('./errors.js')
+const { exportTree } = require('./export-tree.js')
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
@@ -180,6 +181,12 @@ class HybridAuth {
   /** Deletes tenants that were not written for long, or says which. */
   async prune(options) {
     return prune(this.#tools(), options)
+  }
+
+  /** Writes every tenant of the store, or those named, as a tree of multi-file folders. */
+  async exportAll(folder, { tenantIds, ...how } = {}) {
+    const all = [...(tenantIds ?? (await this.tenants()))]
+    return exportTree(folder, all, (tenantId, place, options) => this.exportMultiFile(tenantId, place, options), how)
   }
 
   /** Closes everything, in parallel. What did not reach the store in time is named, and is in the local logs. */

@@ -66,4 +66,4 @@ async function settleLeftovers(found, stored, batch) {
   )
 }
 
-module.exports = { prepareImport, settleLeftovers }
+module.exports = { prepareImport, settleLeftovers, encodeSeed }

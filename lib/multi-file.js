@@ -37,17 +37,21 @@ const MAX_NAME = 255
 const fileName = (type, id) => `${type}-${id}.json`.replace(/\//g, '__').replace(/:/g, '-')
 
 /**
- * {type, id} of a file name, or null. The way back is ambiguous in general; these two families are the ones whose ids
- * regularly hold a character that `fileName` replaces. `tctoken-__index` stays as it is.
+ * The id that a name of a file holds. The way back is ambiguous in general; these two families are the ones whose ids regularly
+ * hold a character that `fileName` replaces. `tctoken-__index` stays as it is.
  */
+function idIn(type, text) {
+  if (type === 'sender-key') return text.replace(/--/g, '::')
+  if (type === 'app-state-sync-key') return text.replace(/__/g, '/')
+  return text
+}
+
+/** {type, id} of a file name, or null. */
 function parseName(name, families) {
   if (!name.endsWith('.json')) return null
   const type = families.find((family) => name.startsWith(`${family}-`))
   if (type === undefined) return null
-  const id = name.slice(type.length + 1, -'.json'.length)
-  if (type === 'sender-key') return { type, id: id.replace(/--/g, '::') }
-  if (type === 'app-state-sync-key') return { type, id: id.replace(/__/g, '/') }
-  return { type, id }
+  return { type, id: idIn(type, name.slice(type.length + 1, -'.json'.length)) }
 }
 
 const familiesWith = (more = []) => [...new Set([...FAMILIES, ...more])].sort((a, b) => b.length - a.length)
@@ -141,6 +145,11 @@ async function readValue(path, what) {
     if (error.code === 'ENOENT') return undefined
     throw unavailable(`${what} cannot be read`, error)
   }
+  return parseValue(text, what)
+}
+
+/** The value in the text of a file; LOCAL_CORRUPT where there is none. */
+function parseValue(text, what) {
   try {
     return reviveSpread(JSON.parse(text, reviveMarked))
   } catch {
@@ -356,4 +365,4 @@ async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrit
   return report
 }
 
-module.exports = { findMultiFile, readMultiFile, setAside, writeMultiFile, FAMILIES }
+module.exports = { findMultiFile, readMultiFile, setAside, writeMultiFile, idIn, parseName, parseValue, checkCreds, familiesWith, each, CREDS, FAMILIES }

@@ -9,7 +9,7 @@
 const { resolve } = require('node:path')
 const { certificates, choice, first, flag, integer, quoted, refuse, variable } = require('./checks.js')
 const { findStore } = require('./services.js')
-const { completeStore } = require('./store.js')
+const { completeStore, describeStore } = require('./store.js')
 
 /** Option -> variables that may hold it, first one wins; `lib/services.js` and the kinds of stores know some more. */
 const VARIABLES = {
@@ -158,4 +158,17 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
   }
 }
 
-module.exports = { resolveOptions }
+/**
+ * The place that `value` (a path, a URL or an object) names beside the store of a session, complete: what is read for a migration.
+ * `options` are those of the session, for certificates and the logger.
+ */
+function resolveSource(value, from, options, env = process.env) {
+  const isPath = typeof value === 'string' && value !== '' && (!/^[a-z][a-z0-9+.-]*:/i.test(value) || /^[a-z]:[\\/]/i.test(value))
+  const described = isPath ? describeStore({ value: { kind: 'directory', path: value }, from }) : describeStore({ value, from })
+  if (described === null) refuse(`${from} must be a path, the URL of a bucket, or an object with a \`kind\``)
+  if (described.kind === 'memory') refuse(`${from} must not be memory: nothing of another system lies there`)
+  const look = (name) => lookUp(options, env, name)
+  return completeStore(described, { env, http: httpSpec(look, options, env), warn: (message) => warnOnce(options.logger, message) })
+}
+
+module.exports = { resolveOptions, resolveSource }

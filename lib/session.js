@@ -215,4 +215,4 @@ function describe({ life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyBytes, lo
   }
 }
 
-module.exports = { openSession }
+module.exports = { openSession, serially }

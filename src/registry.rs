@@ -216,13 +216,8 @@ impl Registry {
 
     /// Checks all that the store holds of a tenant, without touching it.
     pub async fn verify(&self, request: Request) -> Result<Report> {
-        let spec = request.store.ok_or_else(|| {
-            Error::new(
-                Code::InvalidOption,
-                "there is no `store` to verify: without one a session is local only",
-            )
-        })?;
-        verify(&request.settings, self.site(&spec)?).await
+        let site = self.site(store_of(&request)?)?;
+        verify(&request.settings, site).await
     }
 
     /// What went over the wire between this process and a store.
@@ -270,4 +265,14 @@ impl Registry {
         session.delete().await?;
         self.close(self.take(handle), LET_GO).await
     }
+}
+
+/// The store that a request names, for what needs one.
+pub fn store_of(request: &Request) -> Result<&StoreSpec> {
+    request.store.as_ref().ok_or_else(|| {
+        Error::new(
+            Code::InvalidOption,
+            "there is no `store` to look into: without one a session is local only",
+        )
+    })
 }

@@ -27,6 +27,7 @@ test('nothing but functions and plain objects is exported, and only from the bin
 })
 
 test('what is exported is what the generated declarations name', () => {
+  const inJavaScript = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase())
   const declared = [...read('binding.d.ts').matchAll(/export declare function (\w+)/g)].map(([, name]) => name)
-  assert.deepEqual(declared.sort(), exported.filter(({ kind }) => kind === 'fn').map(({ name }) => name).sort())
+  assert.deepEqual(declared.sort(), exported.filter(({ kind }) => kind === 'fn').map(({ name }) => inJavaScript(name)).sort())
 })

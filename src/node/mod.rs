@@ -5,6 +5,7 @@
 //! network nor a sync. What takes time answers through a promise that resolves to an [`Outcome`] and never rejects.
 
 mod answer;
+mod foreign;
 mod held;
 mod options;
 mod tools;

@@ -21,6 +21,7 @@ use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, StaticCredentialProvider};
 
 use super::answer::{Failure, Meaning, Refusal, judge};
+use super::foreign::{ODD_NAME, Page, Walk, start};
 use super::http::Http;
 use super::spec::{GcsSpec, S3Spec};
 use super::{Asked, Findings, Listed, Setting, Store, Told, joined, listed};
@@ -314,6 +315,25 @@ impl Store for Bucket {
             Err(failure) if failure.meaning == Meaning::Impossible => Ok(Told::Silence),
             Err(failure) => Err(failure),
         }
+    }
+}
+
+#[async_trait]
+impl Walk for Bucket {
+    async fn page(&self, folder: &str, cursor: Option<&str>) -> Result<Page, Failure> {
+        let own = start(&self.prefix, "");
+        let within = start(&self.prefix, folder);
+        let options =
+            PaginatedListOptions { page_token: cursor.map(str::to_owned), ..PaginatedListOptions::default() };
+        let start = Some(within.as_str()).filter(|start| !start.is_empty());
+        let page = self.pages.list_paginated(start, options).await.map_err(|error| failure(&error));
+        let page = page.map_err(|failure| match failure.meaning {
+            Meaning::Impossible => failure.advise(ODD_NAME),
+            _ => failure,
+        })?;
+        let names = page.result.objects.iter().filter_map(|meta| meta.location.as_ref().strip_prefix(&own));
+        let names = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Ok(Page { names, next: page.page_token, ..Page::default() })
     }
 }
 

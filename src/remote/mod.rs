@@ -8,6 +8,7 @@ mod answer;
 mod bucket;
 mod directory;
 mod examine;
+pub mod foreign;
 mod http;
 pub mod memory;
 mod probe;

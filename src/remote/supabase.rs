@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Request, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Failure, Meaning, Refusal, judge};
+use super::foreign::{self, Walk, start};
 use super::http::{Http, Reply};
 use super::spec::SupabaseSpec;
 use super::{Asked, Findings, Listed, Setting, Store, Told, joined};
@@ -143,7 +144,7 @@ impl Supabase {
         }
         let entries = self.list_by_offset(&folder).await?;
         self.old_listing.store(true, Ordering::Relaxed);
-        let own = entries.iter().filter(|entry| entry.name.starts_with(prefix));
+        let own = entries.iter().filter(|entry| entry.id.is_some() && entry.name.starts_with(prefix));
         Ok(own.map(|entry| entry.listed(&entry.name)).collect())
     }
 
@@ -152,13 +153,7 @@ impl Supabase {
         let mut entries = BTreeMap::new();
         let mut cursor: Option<String> = None;
         loop {
-            let body = match &cursor {
-                None => json!({ "prefix": start, "limit": PAGE, "with_delimiter": false }),
-                Some(cursor) => {
-                    json!({ "prefix": start, "limit": PAGE, "with_delimiter": false, "cursor": cursor })
-                }
-            };
-            let page: Page = self.post(&["object", "list-v2"], &body).await?;
+            let page = self.page_by_cursor(start, cursor.as_deref()).await?;
             entries.extend(page.objects.into_iter().map(|entry| (entry.name.clone(), entry)));
             match page.next_cursor.filter(|_| page.has_next) {
                 None => return Ok(entries.into_values().collect()),
@@ -168,6 +163,16 @@ impl Supabase {
                 next => cursor = next,
             }
         }
+    }
+
+    async fn page_by_cursor(&self, start: &str, cursor: Option<&str>) -> Result<Page, Failure> {
+        let body = match cursor {
+            None => json!({ "prefix": start, "limit": PAGE, "with_delimiter": false }),
+            Some(cursor) => {
+                json!({ "prefix": start, "limit": PAGE, "with_delimiter": false, "cursor": cursor })
+            }
+        };
+        self.post(&["object", "list-v2"], &body).await
     }
 
     /// The listing of older servers: one folder, by offset. Each page begins with the last name of the one before: if it does
@@ -190,7 +195,6 @@ impl Supabase {
                 }
                 entries.extend(page);
                 if !full {
-                    entries.retain(|entry| entry.id.is_some());
                     return Ok(entries);
                 }
             }
@@ -219,8 +223,10 @@ struct Entry {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     size: Option<u64>,
+    e_tag: Option<String>,
 }
 
 /// The same place in a listing, whatever was stored there meanwhile.
@@ -239,6 +245,16 @@ impl Entry {
             modified_ms: stored.and_then(|at| u64::try_from(at.timestamp_millis()).ok()),
         }
     }
+
+    /// The mark of its contents.
+    fn tag(&self) -> Option<String> {
+        self.metadata.as_ref()?.e_tag.as_deref().map(bare)
+    }
+}
+
+/// A mark without its quotes, which it has in some places and not in others.
+fn bare(tag: &str) -> String {
+    tag.trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
 #[derive(Default, Deserialize)]
@@ -345,5 +361,54 @@ impl Store for Supabase {
 
     async fn setting(&self, _which: Setting) -> Result<Told, Failure> {
         Ok(Told::Impossible)
+    }
+}
+
+#[async_trait]
+impl Walk for Supabase {
+    async fn page(&self, folder: &str, cursor: Option<&str>) -> Result<foreign::Page, Failure> {
+        let own = start(&self.prefix, "");
+        let within = start(&self.prefix, folder);
+        if !self.old_listing.load(Ordering::Relaxed) {
+            match self.page_by_cursor(&within, cursor).await {
+                Ok(page) => {
+                    let next = page.next_cursor.filter(|_| page.has_next);
+                    let mut found = foreign::Page { next, ..foreign::Page::default() };
+                    for entry in page.objects {
+                        let Some(name) = entry.name.strip_prefix(&own) else { continue };
+                        found.tags.extend(entry.tag().map(|tag| (name.to_owned(), tag)));
+                        found.names.push(name.to_owned());
+                    }
+                    return Ok(found);
+                }
+                // As in a listing of ours: a server that lacks this one.
+                Err(failure)
+                    if cursor.is_none()
+                        && matches!(failure.meaning, Meaning::NotConfigured | Meaning::Impossible) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let entries = self.list_by_offset(within.trim_end_matches('/')).await?;
+        self.old_listing.store(true, Ordering::Relaxed);
+        let mut page = foreign::Page::default();
+        for entry in entries {
+            let name = joined(folder, &entry.name);
+            page.tags.extend(entry.tag().map(|tag| (name.clone(), tag)));
+            let kind = if entry.id.is_some() { &mut page.names } else { &mut page.folders };
+            kind.push(name);
+        }
+        Ok(page)
+    }
+
+    async fn content(&self, name: &str) -> Result<Option<foreign::Content>, Failure> {
+        let url = self.url(&["object", "authenticated"], name)?;
+        match self.send(Method::GET, url, None, Asked::Get).await {
+            Ok(reply) => {
+                let tag = reply.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(bare);
+                Ok(Some((reply.body, tag)))
+            }
+            Err(failure) if failure.meaning == Meaning::Absent => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 }

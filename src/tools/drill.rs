@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{log_tag, replay, spec_of};
+use super::{log_tag, replay};
 use crate::error::{Code, Error, Result};
 use crate::host::blocking;
 use crate::id::{Claim, Digest, Lsn, hex};
 use crate::open::{Settings, whole};
-use crate::registry::{Registry, Request};
+use crate::registry::{Registry, Request, store_of};
 use crate::wal::{Folder, Lineage, Past, Recovery, Wal, look, state_at};
 
 /// How often what changes meanwhile is looked at again.
@@ -56,7 +56,7 @@ pub async fn drill(
     folder: PathBuf,
     timeout: Duration,
 ) -> Result<(Drill, Vec<u8>)> {
-    let spec = spec_of(request.store)?;
+    let spec = store_of(&request)?.clone();
     let settings = request.settings;
     let site = registry.site(&spec)?;
     let host = registry.host();

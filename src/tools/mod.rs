@@ -16,7 +16,7 @@ use crate::id::{Claim, hex};
 use crate::name::{CLAIMS, ClaimName, DataName, TenantName};
 use crate::open::{Settings, report, whole};
 use crate::plan::{Claims, Survey};
-use crate::registry::{Registry, Request};
+use crate::registry::{Registry, Request, store_of};
 use crate::remote::{Examination, Remote, StoreSpec};
 use crate::seal::KeyId;
 use crate::state::State;
@@ -95,18 +95,9 @@ fn hexes(ids: impl IntoIterator<Item = KeyId>) -> Vec<String> {
     ids
 }
 
-fn spec_of(store: Option<StoreSpec>) -> Result<StoreSpec> {
-    store.ok_or_else(|| {
-        Error::new(
-            Code::InvalidOption,
-            "there is no `store` to look into: without one a session is local only",
-        )
-    })
-}
-
 /// What a blank machine would restore: verified from end to end, as JSON of the report and as entries.
 pub async fn recall(registry: &Registry, request: Request) -> Result<(String, Vec<u8>)> {
-    let site = registry.site(&spec_of(request.store)?)?;
+    let site = registry.site(store_of(&request)?)?;
     let (parent, audit) = whole(&request.settings, site).await?;
     Ok((json(&report(parent, &audit))?, audit.restored.state.snapshot().encode()))
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
-use super::{Ownership, list, reach, spec_of};
+use super::{Ownership, list, reach};
 use crate::error::Result;
 use crate::name::{CLAIMS, TenantName};
 use crate::open::Settings;
-use crate::registry::{Registry, Request};
+use crate::registry::{Registry, Request, store_of};
 
 /// Tenants whose data is listed at once.
 const PARALLEL: usize = 16;
@@ -39,7 +39,7 @@ pub async fn survey(
     tenants: Option<Vec<String>>,
     known: Vec<String>,
 ) -> Result<Vec<Standing>> {
-    let site = registry.site(&spec_of(request.store)?)?;
+    let site = registry.site(store_of(&request)?)?;
     let settings = &request.settings;
     let named = |ids: Vec<String>| {
         let named =

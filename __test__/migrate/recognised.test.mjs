@@ -1,0 +1,292 @@
+// What a migration finds in a source: every layout of the existing systems, what belongs to which tenant, and what it refuses to
+// guess.
+//
+// Invariant guarded: no session is taken for another one, none is passed over in silence, and nothing is written before all of
+// that is clear.
+
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { before, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { lines } from '../support/baileys-lines.mjs'
+import { filesIn, LAYOUTS, putIn, REPORTED, SOURCE_KEY, writeMultiFile } from '../support/migrations.mjs'
+import { hybrid, KEY, OTHER_KEY, rejection, scene, temporaryFolder } from '../support/sessions.mjs'
+
+const [v7] = lines
+const CREDS_ONLY = (files) => new Map([['creds.json', files.get('creds.json')]])
+
+let baileys
+
+before(async () => {
+  baileys = await v7.load()
+})
+
+/** A machine, an empty source, and files of as many sessions as are asked for. */
+async function place(t, count = 1) {
+  const at = scene(t)
+  const from = join(at.root, 'source')
+  mkdirSync(from)
+  const folders = temporaryFolder(t)
+  const sessions = []
+  for (let n = 0; n < count; n++) {
+    const written = await writeMultiFile(baileys, join(folders, String(n)))
+    sessions.push({ ...written, files: filesIn(join(folders, String(n))) })
+  }
+  return { at, from, sessions, options: { ...at.local, store: null, baileys, from } }
+}
+
+const identities = async (at, ids) =>
+  Object.fromEntries(await Promise.all(ids.map(async (id) => [id, (await at.openLocal(id, { baileys, onMissing: 'error' })).state.creds.signedIdentityKey.public])))
+
+for (const [layout, lay] of Object.entries(LAYOUTS)) {
+  test(`${layout}: it is recognised, and every key arrives`, async (t) => {
+    const { at, from, sessions: [session], options } = await place(t)
+    putIn(from, 'tenant', lay(session.files))
+    const report = await hybrid.migrate({ ...options, sourceKey: SOURCE_KEY })
+    const [found] = report.sessions
+    assert.equal(found.status, 'migrated', found.message)
+    assert.equal(found.layout, REPORTED[layout])
+    assert.equal(found.encrypted, layout.startsWith('encrypted'))
+    const expected = Object.fromEntries(Object.entries(session.data).map(([type, records]) => [type, Object.keys(records).length]))
+    assert.deepEqual(found.keys, expected)
+    const { state } = await at.openLocal('tenant', { baileys, onMissing: 'error' })
+    assert.deepEqual(state.creds.noiseKey, session.creds.noiseKey)
+    for (const [type, records] of Object.entries(session.data)) {
+      const stored = await state.keys.get(type, Object.keys(records))
+      for (const id of Object.keys(records)) assert.ok(stored[id], `${type} ${id}`)
+    }
+    assert.deepEqual((await state.keys.get('pre-key', ['1']))['1'], session.data['pre-key'][1])
+    assert.deepEqual(Buffer.from((await state.keys.get('sender-key', ['g@g.us::1001::0']))['g@g.us::1001::0']), Buffer.from('[]'))
+  })
+}
+
+test('all layouts lie in one source, and each is taken for what it is', async (t) => {
+  const layouts = Object.entries(LAYOUTS)
+  const { from, sessions, options } = await place(t, layouts.length)
+  layouts.forEach(([name, lay], n) => putIn(from, name, lay(sessions[n].files)))
+  const report = await hybrid.migrate({ ...options, sourceKey: SOURCE_KEY })
+  assert.equal(report.totals.migrated, layouts.length, JSON.stringify(report.sessions.map(({ message }) => message)))
+  assert.deepEqual(Object.fromEntries(report.sessions.map(({ path, layout }) => [path, layout])), REPORTED)
+})
+
+test('keys in a folder are read whether their names were made fit for a file system or not', async (t) => {
+  const { at, from, sessions: [session], options } = await place(t)
+  const files = new Map([...session.files].map(([name, bytes]) => [name === 'sender-key-g@g.us--1001--0.json' ? 'keys/sender-key-g@g.us::1001::0.json' : name === 'creds.json' ? name : `keys/${name}`, bytes]))
+  assert.ok(files.has('keys/sender-key-g@g.us::1001::0.json'))
+  putIn(from, 'tenant', files)
+  assert.equal((await hybrid.migrate(options)).totals.migrated, 1)
+  const { state } = await at.openLocal('tenant', { baileys })
+  assert.ok((await state.keys.get('sender-key', ['g@g.us::1001::0']))['g@g.us::1001::0'])
+})
+
+test('a folder by itself is one session, called like the folder', async (t) => {
+  const { at, from, sessions: [session], options } = await place(t)
+  putIn(from, 'tenant-7', session.files)
+  for (const place of [join(from, 'tenant-7'), pathToFileURL(join(from, 'tenant-7')), { kind: 'directory', path: join(from, 'tenant-7') }]) {
+    const report = await hybrid.migrate({ ...options, from: place })
+    assert.deepEqual(report.sessions.map(({ tenantId, path }) => ({ tenantId, path })), [{ tenantId: 'tenant-7', path: '' }])
+  }
+  assert.ok(await identities(at, ['tenant-7']))
+})
+
+test('deep trees are named by a template or a function, and never by a guess', async (t) => {
+  const paths = ['3fa85f64-5717-4562-b3fc-2c963f66afa6/+49 151 1', '3fa85f64-5717-4562-b3fc-2c963f66afa6/+49 151 2', 'user-2/+49-151-1', 'user-2/ünïcode']
+  const { at, from, sessions, options } = await place(t, paths.length)
+  paths.forEach((path, n) => putIn(from, path, sessions[n].files))
+  const unnamed = await rejection(hybrid.migrate(options))
+  assert.equal(unnamed.code, 'INVALID_OPTION')
+  assert.match(unnamed.message, /2 folders deep.*tenantId/)
+  const named = async (tenantId) => (await hybrid.migrate({ ...options, dryRun: true, tenantId })).sessions.map((session) => session.tenantId)
+  assert.deepEqual(await named('{1}-{2}'), paths.map((path) => path.replace('/', '-')))
+  assert.deepEqual(await named('{1}/{-1}'), paths)
+  assert.deepEqual(await named(({ parts: [user, phone] }) => (phone.startsWith('+') ? `${user}:${phone}` : null)), paths.slice(0, 3).map((path) => path.replace('/', ':')))
+  assert.equal(existsSync(at.directory), false, 'nothing was written')
+  const report = await hybrid.migrate({ ...options, tenantId: '{1}-{2}' })
+  assert.equal(report.totals.migrated, paths.length)
+  // Ids of tenants hold dashes: each is the whole of its folders.
+  const ids = paths.map((path) => path.replace('/', '-'))
+  const found = await identities(at, ids)
+  ids.forEach((id, n) => assert.deepEqual(found[id], sessions[n].creds.signedIdentityKey.public))
+})
+
+test('two folders for one tenant are refused before anything is written, and named apart from the message', async (t) => {
+  const { at, from, sessions, options } = await place(t, 3)
+  putIn(from, 'a-b/c', sessions[0].files)
+  putIn(from, 'a/b-c', sessions[1].files)
+  putIn(from, 'z/z', sessions[2].files)
+  const error = await rejection(hybrid.migrate({ ...options, tenantId: '{1}-{2}' }))
+  assert.equal(error.code, 'INVALID_OPTION')
+  assert.deepEqual(error.folders, ['a-b/c', 'a/b-c'])
+  assert.ok(!error.message.includes('a-b') && !Object.keys(error).includes('folders'))
+  assert.equal(existsSync(at.directory), false)
+  const report = await hybrid.migrate({ ...options, tenantId: ({ path }) => (path === 'a/b-c' ? null : path.replace('/', '-')) })
+  assert.deepEqual([report.totals.migrated, report.leftOut], [2, 1])
+})
+
+test('templates and ids that cannot be are refused before anything is written', async (t) => {
+  const { at, from, sessions, options } = await place(t, 2)
+  putIn(from, 'a', sessions[0].files)
+  putIn(from, 'b/c', sessions[1].files)
+  const wrong = ['{0}', '{user}', '{1', '', 7, '{2}', '{-2}', 'same', () => '', () => 7, () => 'x'.repeat(513), () => '\ud800', () => 'same']
+  for (const tenantId of wrong) {
+    assert.equal((await rejection(hybrid.migrate({ ...options, tenantId }))).code, 'INVALID_OPTION', String(tenantId).slice(0, 20))
+  }
+  assert.equal(existsSync(at.directory), false)
+})
+
+test('keys that lie in more than one way are listed and refused, and taken when it is said which', async (t) => {
+  const { from, sessions: [session, plain], options } = await place(t, 2)
+  putIn(from, 'both', session.files)
+  putIn(from, 'both', LAYOUTS['keys folder'](session.files))
+  putIn(from, 'plain', plain.files)
+  const report = await hybrid.migrate(options)
+  const [both, other] = report.sessions
+  assert.deepEqual([both.status, both.code, other.status], ['ambiguous', 'INVALID_OPTION', 'migrated'])
+  assert.match(both.message, /flat, keys-folder.*layout/)
+  const said = await hybrid.migrate({ ...options, layout: 'keys-folder', only: ['both'] })
+  assert.deepEqual(said.totals.migrated, 1)
+  assert.equal(said.sessions[0].layout, 'keys-folder')
+})
+
+test('a keys.json of neither form is refused', async (t) => {
+  const contents = {
+    mixed: { session: { '1.0': {} }, 'pre-key-1': { a: 1 } },
+    list: [1],
+    text: 'x',
+    strange: { foo: { bar: {} } }
+  }
+  const { from, sessions, options } = await place(t, 4)
+  Object.entries(contents).forEach(([name, content], n) => putIn(from, name, new Map([...CREDS_ONLY(sessions[n].files), ['keys.json', Buffer.from(JSON.stringify(content))]])))
+  const report = await hybrid.migrate(options)
+  assert.deepEqual(Object.fromEntries(report.sessions.map(({ path, status }) => [path, status])), { list: 'damaged', mixed: 'ambiguous', strange: 'ambiguous', text: 'damaged' })
+})
+
+test('credentials without keys are reported and not migrated, unless that is asked for', async (t) => {
+  const forms = { none: CREDS_ONLY, 'empty-folder': (files) => new Map([...CREDS_ONLY(files), ['keys/readme.txt', Buffer.from('')]]), 'empty-file': (files) => new Map([...CREDS_ONLY(files), ['keys.json', Buffer.from('{}')]]) }
+  const { at, from, sessions, options } = await place(t, 3)
+  Object.entries(forms).forEach(([name, lay], n) => putIn(from, name, lay(sessions[n].files)))
+  const report = await hybrid.migrate(options)
+  assert.equal(report.totals.credsOnly, 3)
+  assert.match(report.sessions[0].message, /not one key.*not decrypt.*allowCredsOnly/)
+  assert.equal(existsSync(at.directory), false)
+  assert.equal((await hybrid.migrate({ ...options, allowCredsOnly: true })).totals.migrated, 3)
+})
+
+test('a copy that lost its pre-keys is migrated with a warning', async (t) => {
+  const { from, sessions: [session], options } = await place(t)
+  const creds = JSON.parse(session.files.get('creds.json'))
+  session.files.set('creds.json', Buffer.from(JSON.stringify({ ...creds, nextPreKeyId: 31 })))
+  putIn(from, 'tenant', new Map([...session.files].filter(([name]) => !name.startsWith('pre-key-'))))
+  const [found] = (await hybrid.migrate(options)).sessions
+  assert.equal(found.status, 'migrated')
+  assert.match(found.warnings.join(), /no pre-key/)
+})
+
+test('damaged files are told from absent ones, and nothing of such a session is written unasked', async (t) => {
+  const { at, from, sessions, options } = await place(t, 4)
+  const cut = (files, name) => new Map(files).set(name, files.get(name).subarray(0, 20))
+  putIn(from, 'creds', cut(sessions[0].files, 'creds.json'))
+  putIn(from, 'empty', new Map(sessions[1].files).set('creds.json', Buffer.alloc(0)))
+  putIn(from, 'key', cut(sessions[2].files, 'session-1001.0.json'))
+  putIn(from, 'whole', sessions[3].files)
+  const report = await hybrid.migrate(options)
+  assert.deepEqual(Object.fromEntries(report.sessions.map(({ path, status }) => [path, status])), { creds: 'damaged', empty: 'damaged', key: 'damaged', whole: 'migrated' })
+  assert.deepEqual(report.sessions[2].leftOut.damaged, { session: 1 })
+  const again = await hybrid.migrate({ ...options, allowDamagedKeys: true })
+  assert.deepEqual(Object.fromEntries(again.sessions.map(({ path, status }) => [path, status])), { creds: 'damaged', empty: 'damaged', key: 'migrated', whole: 'already' })
+  assert.ok(!/1001/.test(JSON.stringify(report.sessions.map(({ message, warnings }) => [message, warnings]))))
+  assert.deepEqual(await identities(at, ['key']), { key: sessions[2].creds.signedIdentityKey.public })
+})
+
+test('an encrypted session needs its key, and what does not decrypt to JSON is refused', async (t) => {
+  const { at, from, sessions, options } = await place(t, 4)
+  putIn(from, 'right', LAYOUTS['encrypted bytes'](sessions[0].files))
+  putIn(from, 'wrong', LAYOUTS['encrypted bytes'](sessions[1].files, OTHER_KEY))
+  putIn(from, 'wrong-text', LAYOUTS['encrypted text'](sessions[2].files, OTHER_KEY))
+  const damaged = LAYOUTS['encrypted bytes'](sessions[3].files)
+  damaged.set('session-1001.0.json', damaged.get('session-1001.0.json').subarray(0, -16))
+  putIn(from, 'damaged', damaged)
+  const status = async (more) => Object.fromEntries((await hybrid.migrate({ ...options, ...more })).sessions.map(({ path, status, code }) => [path, `${status} ${code}`]))
+  const locked = 'failed KEY_UNAVAILABLE'
+  assert.deepEqual(await status({ dryRun: true }), { damaged: locked, right: locked, wrong: locked, 'wrong-text': locked })
+  const found = { damaged: 'damaged LOCAL_CORRUPT', right: 'ready null', wrong: locked, 'wrong-text': locked }
+  assert.deepEqual(await status({ dryRun: true, sourceKey: SOURCE_KEY }), found)
+  assert.deepEqual(await status({ dryRun: true, sourceKey: Buffer.from(SOURCE_KEY, 'hex') }), found)
+  assert.deepEqual(await status({ dryRun: true, encryptionKeys: [KEY, SOURCE_KEY] }), found, 'the keys of the target are tried')
+  for (const sourceKey of ['', 'ab', `${SOURCE_KEY}ff`, 'zz'.repeat(32), Buffer.alloc(31), 7]) {
+    assert.equal((await rejection(hybrid.migrate({ ...options, sourceKey }))).code, 'INVALID_OPTION')
+  }
+  assert.equal(existsSync(at.directory), false)
+})
+
+test('two files for one key are refused', async (t) => {
+  const { from, sessions: [session], options } = await place(t)
+  const files = LAYOUTS['keys folder'](session.files)
+  files.set('keys/sender-key-g@g.us::1001::0.json', files.get('keys/sender-key-g@g.us--1001--0.json'))
+  putIn(from, 'tenant', files)
+  const [found] = (await hybrid.migrate(options)).sessions
+  assert.deepEqual([found.status, found.code], ['ambiguous', 'INVALID_OPTION'])
+})
+
+test('what is no session is counted and left alone: links, other files, originals that were set aside', async (t) => {
+  const { from, sessions: [session, aside], options } = await place(t, 2)
+  putIn(from, 'tenant', session.files)
+  putIn(from, 'tenant/multi-file-originals-1', aside.files)
+  putIn(from, 'elsewhere', new Map([['notes.txt', Buffer.from('x')], ['session-1.0.json', Buffer.from('{}')]]))
+  writeFileSync(join(from, 'tenant', 'application.json'), '{}')
+  writeFileSync(join(from, 'tenant', 'creds.json.bak'), '{}')
+  symlinkSync(join(from, 'tenant'), join(from, 'linked'))
+  const report = await hybrid.migrate(options)
+  assert.deepEqual(report.sessions.map(({ path }) => path), ['tenant'])
+  assert.deepEqual(report.sessions[0].leftOut, { damaged: {}, notUnderstood: 1, otherFiles: 1 })
+  assert.match(report.sessions[0].warnings.join(), /1 \.json files are of no known kind/)
+  assert.equal(report.passedOver, 4)
+})
+
+test('credentials that are a link are refused by name, and not passed over', async (t) => {
+  const { from, sessions: [session], options } = await place(t)
+  putIn(from, 'tenant', session.files)
+  renameSync(join(from, 'tenant', 'creds.json'), join(from, 'elsewhere.json'))
+  symlinkSync(join(from, 'elsewhere.json'), join(from, 'tenant', 'creds.json'))
+  const [found] = (await hybrid.migrate(options)).sessions
+  assert.deepEqual([found.tenantId, found.status, found.code], ['tenant', 'ambiguous', 'INVALID_OPTION'])
+  assert.match(found.message, /links are not followed/)
+})
+
+test('a source without sessions, or with those of this package, is said to be one', async (t) => {
+  const { at, from, options } = await place(t)
+  assert.equal((await rejection(hybrid.migrate(options))).code, 'NOT_FOUND')
+  const missing = await rejection(hybrid.migrate({ ...options, from: join(from, 'nothing-here') }))
+  assert.deepEqual([missing.code, /is not a folder that exists/.test(missing.message)], ['INVALID_OPTION', true])
+  const session = await at.openReplicated('tenant', { baileys })
+  await session.close()
+  for (const from of [at.bucket, pathToFileURL(at.bucket)]) {
+    const ours = await rejection(hybrid.migrate({ ...options, directory: join(at.root, 'elsewhere'), from }))
+    assert.equal(ours.code, 'INVALID_OPTION')
+    assert.match(ours.message, /sessions of this package.*`store`/)
+  }
+})
+
+test('a source that lies where the sessions are to go, or around it, is refused with what to do', async (t) => {
+  const { at, from, sessions: [session], options } = await place(t)
+  putIn(from, 'tenant', session.files)
+  for (const directory of [from, join(from, 'tenant'), join(from, 'new', 'one'), at.root]) {
+    const error = await rejection(hybrid.migrate({ ...options, directory }))
+    assert.equal(error.code, 'INVALID_OPTION')
+    assert.match(error.message, /taken over when the tenant is opened/)
+  }
+  assert.equal((await hybrid.migrate({ ...options, directory: `${from}-2` })).totals.migrated, 1)
+})
+
+test('options that make no sense are refused before anything is read', async (t) => {
+  const { options } = await place(t)
+  const wrong = { from: undefined, layout: 'zip', concurrency: 0, allowCredsOnly: 1, allowDamagedKeys: 'yes', only: 'tenant', onProgress: 1, unknown: 1, cleanup: 1, dryRun: null }
+  for (const [name, value] of Object.entries(wrong)) {
+    assert.equal((await rejection(hybrid.migrate({ ...options, [name]: value }))).code, 'INVALID_OPTION', name)
+  }
+  for (const from of [null, 7, '', 'memory://x', 'https://host/x', 's3://bucket']) {
+    assert.equal((await rejection(hybrid.migrate({ ...options, from }))).code, 'INVALID_OPTION', String(from))
+  }
+  assert.equal((await rejection(hybrid.migrate({ ...options, dryRun: true, cleanup: true }))).code, 'INVALID_OPTION')
+})

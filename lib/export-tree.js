@@ -1,0 +1,59 @@
+'use strict'
+
+// Back out: all tenants as a tree of folders, each of which `useMultiFileAuthState` opens.
+//
+// Invariants: no tenant id leads out of the folder or into the folder of another; one tenant that fails stops no other.
+
+const { mkdir } = require('node:fs/promises')
+const { join } = require('node:path')
+const { HybridAuthError } = require('./errors.js')
+
+const refuse = (message) => {
+  throw new HybridAuthError('INVALID_OPTION', message)
+}
+
+/** A tenant id as the name of a folder: itself where that is one, else written in %. */
+function folderName(tenantId) {
+  const isName = /^[^/\\<>:"|?*%\p{Cc}]+$/u.test(tenantId) && !/^\.|[. ]$/.test(tenantId) && Buffer.byteLength(tenantId) <= 255
+  return isName ? tenantId : encodeURIComponent(tenantId).replace(/[.*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+}
+
+/** The folder of a tenant within the tree, checked. */
+function placeOf(tenantId, folderOf) {
+  const place = folderOf === undefined ? folderName(tenantId) : folderOf(tenantId)
+  const isPlace = typeof place === 'string' && place.split('/').every((part) => !['', '.', '..'].includes(part) && !/[\\\0]/.test(part))
+  if (!isPlace) refuse('`folderOf` must answer the path of a folder within the tree, such as a/b')
+  return place
+}
+
+/**
+ * Exports `tenantIds` below `folder`, a few at a time.
+ * @param {(tenantId: string, folder: string, options: object) => Promise<object>} exportOne
+ */
+async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency = 4, folderOf, onProgress } = {}) {
+  if (typeof folder !== 'string' || folder === '') refuse('an export takes the path of a folder')
+  if (!Number.isSafeInteger(concurrency) || concurrency < 1) refuse('`concurrency` must be a whole number from 1')
+  const places = tenantIds.map((tenantId) => ({ tenantId, place: placeOf(tenantId, folderOf) }))
+  const taken = new Set(places.map(({ place }) => place.toLowerCase()))
+  // File systems that ignore case have one folder for both.
+  if (taken.size !== places.length) refuse('two tenants would be exported to one folder: give them different ones by `folderOf`')
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error) => {
+    throw new HybridAuthError('LOCAL_UNAVAILABLE', `the folder cannot be made: ${error.code}`)
+  })
+  const exported = []
+  const failed = []
+  const waiting = places.values()
+  const work = async () => {
+    for (const { tenantId, place } of waiting) {
+      const result = await exportOne(tenantId, join(folder, ...place.split('/')), { overwrite }).catch((error) => error)
+      const error = result instanceof Error ? result : null
+      if (error === null) exported.push({ tenantId, folder: place, ...result })
+      else failed.push({ tenantId, error })
+      onProgress?.({ tenantId, error, done: exported.length + failed.length, total: places.length })
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, places.length) }, work))
+  return { exported, failed }
+}
+
+module.exports = { exportTree }

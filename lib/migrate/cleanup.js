@@ -1,0 +1,87 @@
+'use strict'
+
+// Removing a source after its migration: a step of its own, and only what is proved to be elsewhere.
+//
+// Invariants: a source goes only if it is, file by file, what was migrated, and every record in it is in the target, by value,
+// at this moment; files that were not migrated stay. creds.json goes first: what is left of an interrupted removal is never a
+// session. What was removed is looked for again.
+
+const { HybridAuthError } = require('../errors.js')
+const { checkReport } = require('./report.js')
+const { byFolder, sessionAt } = require('./layouts.js')
+const { openEnds, own } = require('./options.js')
+const { flag, integer } = require('../checks.js')
+const { readSession } = require('./read.js')
+const { identityOf } = require('./target.js')
+
+const STATUSES = ['removed', 'removable', 'gone', 'source-changed', 'moved-on', 'missing', 'failed']
+
+const refused = (status, code, message) => ({ status, code, message })
+
+async function cleanOne(session, { source, target, keys }, { confirm, allowMovedOn }) {
+  const { path, tenantId, layout } = session
+  const found = sessionAt(byFolder((await source.list(path)).names), path, layout)
+  const files = [found.creds, found.keysFile, ...found.keys.map(({ name }) => name)].filter((name) => name !== undefined)
+  if (files.length === 0) return { status: 'gone' }
+  const read = await readSession(source, found, keys)
+  // Without credentials it is the rest of a removal that was interrupted, or nothing of ours: each record is then looked for.
+  if (read.creds !== null && read.digest !== session.digest) {
+    return refused('source-changed', 'INVALID_OPTION', 'the source is not what was migrated: stop the old system; it was kept')
+  }
+  const there = await target.look(tenantId)
+  if (there === null) return refused('missing', 'NOT_FOUND', 'the tenant has no session: the source was kept')
+  if (there.creds === null || identityOf(there.creds) !== session.identity) {
+    return refused('missing', 'INVALID_OPTION', 'the tenant has a session of another identity: the source was kept')
+  }
+  if (!target.compare(there.entries, target.expected(read)).hasAll) {
+    const isLater = read.creds !== null && session.target !== null && there.lsn > session.target.lsn
+    if (!isLater) return refused('missing', 'INVALID_OPTION', 'the tenant does not have every record of the source: it was kept')
+    if (!allowMovedOn) {
+      return refused('moved-on', 'INVALID_OPTION', 'the tenant has gone on since, so that the two can no longer be compared; remove the source by `allowMovedOn`')
+    }
+  }
+  // What could not be read was not migrated.
+  const kept = new Set(read.damaged.map(({ name }) => name))
+  const going = files.filter((name) => !kept.has(name))
+  if (!confirm) return { status: 'removable', files: going.length }
+  if (found.creds !== undefined) await source.remove([found.creds])
+  await source.remove(going.filter((name) => name !== found.creds))
+  const left = new Set((await source.list(path)).names)
+  if (going.some((name) => left.has(name))) return refused('failed', 'REMOTE_REFUSED', 'the source still lists files that were removed: check the rights to delete')
+  await source.tidy(found.layout === 'keys-folder' ? `${path}${path && '/'}keys` : path)
+  return { status: 'removed', files: going.length }
+}
+
+/** Cleans up after the sessions of a report that were verified. */
+async function cleanupSessions(report, ends, { confirm, allowMovedOn = false, concurrency, onProgress }) {
+  const done = report.sessions.filter(({ status, sourceChanged }) => (status === 'migrated' || status === 'already') && !sourceChanged)
+  const sessions = new Array(done.length)
+  let count = 0
+  const waiting = done.entries()
+  const work = async () => {
+    for (const [i, session] of waiting) {
+      const answer = await cleanOne(session, ends, { confirm, allowMovedOn }).catch((error) => refused('failed', error.code ?? 'INTERNAL', error.message))
+      sessions[i] = { tenantId: session.tenantId, path: session.path, code: null, message: null, files: 0, ...answer }
+      onProgress?.({ tenantId: session.tenantId, status: sessions[i].status, done: ++count, total: done.length })
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, done.length) }, work))
+  const totals = Object.fromEntries(STATUSES.map((status) => [status, sessions.filter((session) => session.status === status).length]))
+  return { sessions, totals }
+}
+
+/** See index.d.ts. */
+async function cleanupMigrated(given = {}) {
+  if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
+  const { from, report, sourceKey, confirm, allowMovedOn, concurrency, onProgress, ...options } = given
+  checkReport(report)
+  const how = {
+    confirm: flag(own({ confirm }, 'confirm')),
+    allowMovedOn: flag(own({ allowMovedOn }, 'allowMovedOn')),
+    concurrency: integer(own({ concurrency }, 'concurrency'), 4, 1, 256, ''),
+    onProgress
+  }
+  return cleanupSessions(report, await openEnds({ from, sourceKey }, options), how)
+}
+
+module.exports = { cleanupMigrated, cleanupSessions }

@@ -1,0 +1,180 @@
+'use strict'
+
+// Migration: sessions of other systems become sessions of ours, one by one, verified.
+//
+// Invariants: a session is read whole before its target is touched, becomes one batch, and is compared by value afterwards; a
+// target that exists is never written. One session that fails stops no other. Whatever moment this is killed at, running it again
+// finds what was done and does the rest. A report holds no keys, no values and no contacts.
+
+const { HybridAuthError } = require('../errors.js')
+const { CREDS } = require('../multi-file.js')
+const { call } = require('../keys.js')
+const { checkMigrate, openEnds } = require('./options.js')
+const { cleanupSessions } = require('./cleanup.js')
+const { findSessions, nameTenants } = require('./layouts.js')
+const { readSession } = require('./read.js')
+const { identityOf } = require('./target.js')
+
+const STATUSES = ['migrated', 'already', 'ready', 'conflict', 'newer-target', 'newer-source', 'credsOnly', 'damaged', 'ambiguous', 'failed']
+
+const CREDS_ONLY =
+  'the source has credentials and not one key: it would connect, and not decrypt what contacts send; look for the folder of the last ' +
+  'instance, or say `allowCredsOnly`'
+
+/** The answer for one session before anything of it is known. */
+const unknown = ({ tenantId, path, layout, notUnderstood, otherFiles }) => ({
+  tenantId,
+  path,
+  layout,
+  encrypted: false,
+  status: 'failed',
+  code: null,
+  message: null,
+  keys: {},
+  files: 0,
+  bytes: 0,
+  leftOut: { damaged: {}, notUnderstood, otherFiles },
+  warnings: [],
+  sourceChanged: false,
+  digest: null,
+  identity: null,
+  target: null
+})
+
+function counted(items) {
+  const counts = {}
+  for (const { type } of items) counts[type] = (counts[type] ?? 0) + 1
+  return counts
+}
+
+/** What a person should look at although it stops nothing. */
+function warningsOf({ creds, entries }, { notUnderstood }) {
+  const warnings = []
+  const isPaired = creds.me !== undefined && creds.me !== null
+  if (isPaired && creds.nextPreKeyId > 1 && entries.length > 0 && !entries.some(({ type }) => type === 'pre-key')) {
+    warnings.push('no pre-key is there although some were made: the copy may be incomplete')
+  }
+  if (notUnderstood > 0) warnings.push(`${notUnderstood} .json files are of no known kind and were left out`)
+  return warnings
+}
+
+/** What is to be done about a target that exists; `lsn` 1 says that nothing was written since it was made. */
+function judge(there, session, target) {
+  if (target.compare(there.entries, target.expected(session)).isEqual) return { status: 'already' }
+  if (there.creds === null || identityOf(there.creds) !== identityOf(session.creds)) {
+    return { status: 'conflict', code: 'INVALID_OPTION', message: 'the tenant has a session of another identity: it was left alone' }
+  }
+  if (there.lsn > 1) return { status: 'newer-target', message: 'the tenant has this session already and has gone on with it: it was left alone' }
+  return {
+    status: 'newer-source',
+    code: 'INVALID_OPTION',
+    message: 'the source was written after the tenant was made from it: stop the old system; then delete the tenant, and migrate with `fresh: true`'
+  }
+}
+
+const describe = ({ lsn, digest }) => ({ lsn, digest })
+
+const refused = (status, code, message) => ({ status, code, message })
+
+/** What reading came to, in the words of a report. */
+function unreadable(error) {
+  if (error.code === 'LOCAL_CORRUPT') return refused('damaged', error.code, `${error.message}; it was not migrated`)
+  if (error.code === 'INVALID_OPTION') return refused('ambiguous', error.code, error.message)
+  return refused('failed', error.code ?? 'INTERNAL', error.message)
+}
+
+/** Reads, makes and compares one session; answers what changes in its report. */
+async function migrateOne(found, { source, target, keys }, { allowCredsOnly, allowDamagedKeys, dryRun }) {
+  if (found.problem !== null) return refused('ambiguous', 'INVALID_OPTION', found.problem)
+  let session
+  try {
+    session = await readSession(source, found, keys)
+  } catch (error) {
+    return unreadable(error)
+  }
+  if (session.creds === null) return refused('failed', 'LOCAL_UNAVAILABLE', 'the session disappeared while it was read: the old system still runs')
+  const answer = {
+    encrypted: session.encrypted,
+    keys: counted(session.entries),
+    files: session.files,
+    bytes: session.bytes,
+    leftOut: { damaged: counted(session.damaged), notUnderstood: found.notUnderstood, otherFiles: found.otherFiles },
+    warnings: warningsOf(session, found),
+    digest: session.digest,
+    identity: identityOf(session.creds)
+  }
+  if (session.damaged.length > 0 && !allowDamagedKeys) {
+    return { ...answer, ...refused('damaged', 'LOCAL_CORRUPT', 'key files are damaged: mend or remove them, or leave them out by `allowDamagedKeys`') }
+  }
+  if (session.entries.length === 0 && !allowCredsOnly) return { ...answer, ...refused('credsOnly', 'INVALID_OPTION', CREDS_ONLY) }
+  return { ...answer, ...(await settleTarget(found, session, { source, target, keys }, dryRun)) }
+}
+
+async function settleTarget(found, session, { source, target, keys }, dryRun) {
+  const { tenantId } = found
+  const there = await target.look(tenantId)
+  if (there !== null) return { ...judge(there, session, target), target: describe(there) }
+  if (dryRun) return { status: 'ready' }
+  const made = await target.visit(tenantId, target.encodeSeed(session))
+  // Made by an earlier run that was killed before the store had it, or by somebody else just now.
+  if (!made.isNew) {
+    const judged = judge(made, session, target)
+    if (judged.status !== 'already') return { ...judged, target: describe(made) }
+  }
+  const stored = target.isReplicated ? await target.peek(tenantId) : made
+  const isEqual = [made, stored].every((copy) => copy !== null && target.compare(copy.entries, target.expected(session)).isEqual)
+  if (!isEqual) throw new HybridAuthError('INTERNAL', 'what was stored does not read back as it was in the source: keep the source, and report this')
+  const sourceChanged = await hasChanged(found, session, { source, keys })
+  const message = sourceChanged ? 'the source was written meanwhile: the old system still runs, and this copy is older than it' : null
+  return { status: 'migrated', message, sourceChanged, target: describe(stored) }
+}
+
+/** Whether a source is another one than it was. Files that came since are changes too. */
+async function hasChanged(found, session, { source, keys }) {
+  const { names } = await source.list(found.path)
+  const { sessions } = findSessions(names, found.layout)
+  const again = sessions.find(({ path }) => path === found.path)
+  if (again === undefined) return true
+  return readSession(source, again, keys).then(({ digest }) => digest !== session.digest, () => true)
+}
+
+/** See index.d.ts. */
+async function migrate(given = {}) {
+  if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
+  const { from, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = given
+  const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
+  const ends = await openEnds({ from, sourceKey }, options)
+  const { names, odd, linked } = await ends.source.list()
+  const { sessions: all, ours, passedOver } = findSessions(names, asked.layout, linked)
+  if (all.length === 0) throw nothing(ours)
+  const named = nameTenants(all, { tenantId: asked.tenantId, label: ends.source.label })
+  // An id that cannot be one is refused here, before the first session is made.
+  for (const { tenantId } of named) call(ends.target.folderOf, tenantId)
+  const chosen = named.filter(({ tenantId }) => asked.only === null || asked.only.has(tenantId))
+  const missing = [...(asked.only ?? [])].filter((id) => !named.some(({ tenantId }) => tenantId === id))
+
+  const sessions = new Array(chosen.length)
+  let done = 0
+  const waiting = chosen.entries()
+  const work = async () => {
+    for (const [i, found] of waiting) {
+      const answer = await migrateOne(found, ends, asked).catch((error) => refused('failed', error.code ?? 'INTERNAL', error.message))
+      sessions[i] = { ...unknown(found), ...answer }
+      asked.onProgress?.({ tenantId: found.tenantId, status: sessions[i].status, done: ++done, total: chosen.length })
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(asked.concurrency, chosen.length) }, work))
+
+  const totals = Object.fromEntries(STATUSES.map((status) => [status, sessions.filter((session) => session.status === status).length]))
+  const report = { version: 1, dryRun: asked.dryRun, sessions, totals, leftOut: all.length - named.length, missing, passedOver: passedOver + odd, ours }
+  if (asked.cleanup) report.cleanup = await cleanupSessions(report, ends, { confirm: true, concurrency: asked.concurrency })
+  return report
+}
+
+function nothing(ours) {
+  const hint = 'it holds sessions of this package: use it as the `store`, and open or restore them'
+  if (ours > 0) return new HybridAuthError('INVALID_OPTION', `the source needs no migration: ${hint}`)
+  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}`)
+}
+
+module.exports = { migrate, STATUSES }

@@ -1,0 +1,147 @@
+'use strict'
+
+// Which of the names in a source are sessions, and how the keys of each lie.
+//
+// Invariants: a session is a folder with a creds.json; nothing is guessed: where keys lie in more than one way, or two folders
+// would become one tenant, it is said and refused. Names are taken apart at `/` and nowhere else: ids of users and tenants hold
+// dashes.
+
+const { HybridAuthError } = require('../errors.js')
+const { CREDS, parseName, familiesWith } = require('../multi-file.js')
+
+const KEYS_FOLDER = 'keys'
+const KEYS_FILE = 'keys.json'
+const LAYOUTS = ['flat', 'keys-folder', 'keys-file']
+
+/** What this package stores itself. */
+const OURS = /(^|\/)v1\/(claims\/[^/]+|names\/[^/]+|data\/[^/]+\/[^/]+)$/
+
+const familyNames = familiesWith()
+
+const folderOf = (name) => name.slice(0, Math.max(0, name.lastIndexOf('/')))
+const fileOf = (name) => name.slice(name.lastIndexOf('/') + 1)
+const inside = (folder, name) => (folder === '' ? name : `${folder}/${name}`)
+
+/** Names by their folder. */
+function byFolder(names) {
+  const folders = new Map()
+  for (const name of names) {
+    const folder = folderOf(name)
+    if (folders.has(folder)) folders.get(folder).push(name)
+    else folders.set(folder, [name])
+  }
+  return folders
+}
+
+/** The key files among `names`, and how many .json files are none. */
+function keyFiles(names) {
+  const keys = []
+  let notUnderstood = 0
+  for (const name of names) {
+    const key = parseName(fileOf(name), familyNames)
+    if (key !== null) keys.push({ name, ...key })
+    else if (name.endsWith('.json') && ![CREDS, KEYS_FILE].includes(fileOf(name))) notUnderstood++
+  }
+  return { keys, notUnderstood }
+}
+
+/**
+ * The session in the folder `path`: which files hold it, and in which layout. `asked` decides where several would do; without it
+ * `problem` says what is not decided.
+ */
+function sessionAt(folders, path, asked = 'auto') {
+  const own = folders.get(path) ?? []
+  const below = folders.get(inside(path, KEYS_FOLDER)) ?? []
+  const flat = keyFiles(own)
+  const nested = keyFiles(below)
+  const keysFile = own.find((name) => fileOf(name) === KEYS_FILE)
+  const there = { flat: flat.keys.length > 0, 'keys-folder': nested.keys.length > 0, 'keys-file': keysFile !== undefined }
+  const candidates = LAYOUTS.filter((layout) => there[layout])
+  const layout = asked === 'auto' ? (candidates[0] ?? 'flat') : asked
+  const isOpen = asked === 'auto' && candidates.length > 1
+  const keys = { flat: flat.keys, 'keys-folder': nested.keys, 'keys-file': [] }[layout]
+  const taken = keys.length + (layout === 'keys-file' && keysFile ? 1 : 0)
+  const creds = own.find((name) => fileOf(name) === CREDS)
+  const notUnderstood = flat.notUnderstood + nested.notUnderstood
+  return {
+    path,
+    parts: path === '' ? [] : path.split('/'),
+    layout,
+    creds,
+    keys,
+    keysFile: layout === 'keys-file' ? keysFile : undefined,
+    notUnderstood,
+    otherFiles: own.length + below.length - taken - (creds ? 1 : 0) - notUnderstood,
+    problem: isOpen ? `keys lie in more than one way (${candidates.join(', ')}): say which one by \`layout\`, with \`only\` for this tenant` : null
+  }
+}
+
+/**
+ * All sessions among `names`; those of the folders in `linked` cannot be read.
+ * @returns {{sessions: object[], ours: number, passedOver: number}} `ours`: objects of this package; `passedOver`: what belongs to
+ *   no session
+ */
+function findSessions(names, layout = 'auto', linked = []) {
+  const theirs = names.filter((name) => !OURS.test(name))
+  const folders = byFolder(theirs)
+  const isRoot = (folder) => (folders.get(folder) ?? []).some((name) => fileOf(name) === CREDS)
+  const isKeysOf = (folder) => fileOf(folder) === KEYS_FOLDER && folder !== KEYS_FOLDER ? isRoot(folderOf(folder)) : folder === KEYS_FOLDER && isRoot('')
+  const roots = [...folders.keys()].filter((folder) => isRoot(folder) && !isKeysOf(folder)).sort()
+  const sessions = roots.map((path) => sessionAt(folders, path, layout))
+  for (const path of linked) sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is no regular file, and links are not followed` })
+  const belonging = new Set(roots.flatMap((path) => [path, inside(path, KEYS_FOLDER)]))
+  const passedOver = theirs.filter((name) => !belonging.has(folderOf(name))).length
+  return { sessions, ours: names.length - theirs.length, passedOver }
+}
+
+const refuse = (message) => {
+  throw new HybridAuthError('INVALID_OPTION', message)
+}
+
+/** `'{1}-{2}'` -> the function it means: `{1}` is the first folder below the source, `{-1}` the last. */
+function template(text) {
+  if (/[{}]/.test(text.replace(/\{-?[1-9]\d?\}/g, ''))) refuse('`tenantId` may hold {1}, {2} and so on for folders, {-1} for the last one, and no other braces')
+  return ({ parts, layout }) =>
+    text.replace(/\{(-?\d+)\}/g, (_, number) => {
+      const part = parts.at(Number(number) > 0 ? Number(number) - 1 : Number(number))
+      if (part === undefined) refuse(`\`tenantId\` asks for the folder {${number}}, and a session of the layout ${layout} lies only ${parts.length} deep`)
+      return part
+    })
+}
+
+/** The folder's own name, where there is one folder. */
+const ownName = (label) => ({ parts }) => {
+  if (parts.length > 1) refuse(`sessions lie ${parts.length} folders deep: say what their tenants are called, such as \`tenantId: '{1}-{2}'\``)
+  if (parts.length === 0 && label === '') refuse('a session lies in the source itself: say what its tenant is called by `tenantId`')
+  return parts[0] ?? label
+}
+
+/** Folder names may be phone numbers: they are told, and stay out of logs. */
+function collision(folders) {
+  const message =
+    'two folders of the source would become one tenant: nothing was migrated; give `tenantId` another form, or leave one out by ' +
+    'answering null; `error.folders` says which'
+  return Object.defineProperty(new HybridAuthError('INVALID_OPTION', message), 'folders', { value: folders })
+}
+
+/**
+ * Gives each session its tenant id; those whose id is null are left out. Refused before anything happens: an id that is none, and
+ * two folders with one id.
+ */
+function nameTenants(sessions, { tenantId, label }) {
+  const nameOf = typeof tenantId === 'function' ? tenantId : tenantId === undefined ? ownName(label) : template(tenantId)
+  const taken = new Map()
+  const named = []
+  for (const session of sessions) {
+    const { path, parts, layout } = session
+    const id = nameOf({ path, parts: [...parts], layout })
+    if (id === null) continue
+    if (typeof id !== 'string' || id === '' || !id.isWellFormed()) refuse('`tenantId` must answer the id of a tenant, or null')
+    if (taken.has(id)) throw collision([taken.get(id), path])
+    taken.set(id, path)
+    named.push({ ...session, tenantId: id })
+  }
+  return named
+}
+
+module.exports = { findSessions, sessionAt, byFolder, nameTenants, LAYOUTS, inside }

@@ -1,0 +1,58 @@
+'use strict'
+
+// The options of a migration and of its cleanup, apart from those of the sessions that it makes.
+//
+// Invariant: what makes no sense is refused before anything is read, and a source that the target would swallow is refused too.
+
+const { choice, flag, integer, refuse } = require('../checks.js')
+const { resolveSource } = require('../options.js')
+const { LAYOUTS } = require('./layouts.js')
+const { openSource, overlap } = require('./source.js')
+const { openTarget } = require('./target.js')
+
+const own = (options, name) => ({ value: options[name], from: `\`${name}\`` })
+
+/** Keys that may have encrypted the source: the one given, else those of the target. */
+function sourceKeys({ sourceKey }, ring) {
+  if (sourceKey === undefined) return Array.from({ length: ring.length / 32 }, (_, i) => ring.subarray(i * 32, i * 32 + 32))
+  if (sourceKey instanceof Uint8Array && sourceKey.length === 32) return [Buffer.from(sourceKey)]
+  if (typeof sourceKey === 'string' && /^[0-9a-f]{64}$/i.test(sourceKey.trim())) return [Buffer.from(sourceKey.trim(), 'hex')]
+  return refuse('`sourceKey` must be 64 hex digits or 32 bytes: a system that takes the first 64 characters of a longer text needs those here')
+}
+
+/** Opens both ends of a migration. `options`: those of the sessions. */
+async function openEnds(mine, options) {
+  if (mine.from === undefined || mine.from === null) refuse('`from` must say where the sessions of the other system lie')
+  const spec = resolveSource(mine.from, '`from`', options)
+  const target = await openTarget(options)
+  if (spec.kind === 'directory' && (await overlap(spec.path, target.directory))) {
+    refuse(
+      '`from` and `directory` lie within each other: sessions in the place of a tenant are taken over when the tenant is opened, without a ' +
+        'migration; to migrate them anyway, give another `directory`'
+    )
+  }
+  return { source: openSource(spec), target, keys: sourceKeys(mine, target.keys) }
+}
+
+function checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress }) {
+  if (tenantId !== undefined && typeof tenantId !== 'function' && (typeof tenantId !== 'string' || tenantId === '')) {
+    refuse("`tenantId` must be a template, such as '{1}-{2}', or a function")
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') refuse('`onProgress` must be a function')
+  if (only !== undefined && (typeof only === 'string' || typeof only?.[Symbol.iterator] !== 'function')) refuse('`only` must be a list of tenant ids')
+  const checked = {
+    tenantId,
+    onProgress,
+    layout: choice(own({ layout }, 'layout'), 'auto', ['auto', ...LAYOUTS]),
+    concurrency: integer(own({ concurrency }, 'concurrency'), 4, 1, 256, ''),
+    allowCredsOnly: flag(own({ allowCredsOnly }, 'allowCredsOnly')),
+    allowDamagedKeys: flag(own({ allowDamagedKeys }, 'allowDamagedKeys')),
+    dryRun: flag(own({ dryRun }, 'dryRun')),
+    cleanup: flag(own({ cleanup }, 'cleanup')),
+    only: only === undefined ? null : new Set(only)
+  }
+  if (checked.dryRun && checked.cleanup) refuse('`dryRun` and `cleanup` contradict each other')
+  return checked
+}
+
+module.exports = { openEnds, checkMigrate, own }

@@ -1,0 +1,156 @@
+'use strict'
+
+// Reading one session of a source, whole: credentials, keys, and a digest of the files as they were.
+//
+// Invariants: no damage is taken for absence, and what could not be taken is counted; nothing is decided about a file that does
+// not read. Encryption without a check (AES-256-CBC) is believed only where JSON comes out of it. Messages hold no names and no
+// values.
+
+const { isUtf8 } = require('node:buffer')
+const { createDecipheriv, createHash } = require('node:crypto')
+const { HybridAuthError } = require('../errors.js')
+const { CREDS, checkCreds, each, familiesWith, idIn, parseName, parseValue } = require('../multi-file.js')
+
+const families = familiesWith()
+
+const corrupt = (what) => new HybridAuthError('LOCAL_CORRUPT', `${what} is damaged`)
+const locked = (what, why) => new HybridAuthError('KEY_UNAVAILABLE', `${what} looks encrypted and ${why}`)
+
+const isJson = (text) => {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The initialisation vector and the rest, of a file that is not JSON; null if it is nothing of that kind. */
+function sealed(bytes) {
+  if (isUtf8(bytes)) {
+    const [, iv, rest] = bytes.toString('latin1').match(/^\s*([0-9a-f]{32}):((?:[0-9a-f]{32})+)\s*$/i) ?? []
+    return iv === undefined ? null : [Buffer.from(iv, 'hex'), Buffer.from(rest, 'hex')]
+  }
+  return bytes.length >= 32 && bytes.length % 16 === 0 ? [bytes.subarray(0, 16), bytes.subarray(16)] : null
+}
+
+function unseal([iv, rest], key) {
+  const decipher = createDecipheriv('aes-256-cbc', key, iv)
+  try {
+    return Buffer.concat([decipher.update(rest), decipher.final()])
+  } catch {
+    return null
+  }
+}
+
+/** The JSON text of a file, whether it was encrypted, and with which of `keys`. */
+function textOf(bytes, keys, what) {
+  const plain = isUtf8(bytes) ? bytes.toString('utf8') : null
+  if (plain !== null && isJson(plain)) return { text: plain, key: null }
+  const parts = sealed(bytes)
+  if (parts === null) throw corrupt(what)
+  if (keys.length === 0) throw locked(what, 'there is no `sourceKey` to decrypt it with')
+  for (const key of keys) {
+    const opened = unseal(parts, key)
+    if (opened !== null && isUtf8(opened) && isJson(opened.toString('utf8'))) return { text: opened.toString('utf8'), key }
+  }
+  throw locked(what, 'does not decrypt to JSON with the `sourceKey`')
+}
+
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
+
+/** The records of a keys.json: `{ type: { id: value } }`, or `{ "type-id": value }`. Nothing that could be either. */
+function* recordsOf(value) {
+  if (!isObject(value)) throw corrupt('keys.json')
+  const names = Object.keys(value)
+  const flat = names.map((name) => (families.includes(name) ? null : parseName(`${name}.json`, families)))
+  if (flat.every((key) => key !== null)) {
+    for (const [i, name] of names.entries()) yield { ...flat[i], value: value[name] }
+    return
+  }
+  const isNested = names.every((name, i) => flat[i] === null && isObject(value[name])) && names.some((name) => families.includes(name))
+  if (!isNested) throw new HybridAuthError('INVALID_OPTION', 'keys.json is neither {type: {id: value}} nor {"type-id": value}')
+  for (const type of names) for (const id of Object.keys(value[type])) yield { type, id: idIn(type, id), value: value[type][id] }
+}
+
+/**
+ * Reads a session that `findSessions` found.
+ * @param {{read(name: string): Promise<Buffer | null>}} source
+ * @param {Buffer[]} keys that may have encrypted it
+ * @returns {Promise<{creds: object | null, entries: {type, id, value, name}[], damaged: {name, type}[], digest: string, files: number,
+ *   bytes: number, encrypted: boolean}>} `creds` is null for a folder without them
+ */
+async function readSession(source, found, keys) {
+  const hashes = new Map()
+  let bytes = 0
+  let encrypted = false
+
+  async function content(name) {
+    const read = await source.read(name)
+    if (read === null) return null
+    hashes.set(name, createHash('sha256').update(read).digest())
+    bytes += read.length
+    return read
+  }
+
+  let trusted = keys
+  let creds = null
+  const raw = found.creds === undefined ? null : await content(found.creds)
+  if (raw !== null) {
+    const { text, key } = textOf(raw, keys, CREDS)
+    creds = parseValue(text, CREDS)
+    checkCreds(creds)
+    encrypted = key !== null
+    // What the credentials were encrypted with is the key; what it does not open is damaged.
+    if (key !== null) trusted = [key]
+  }
+
+  function valueOf(read, type) {
+    try {
+      const { text, key } = textOf(read, trusted, `a "${type}" file`)
+      encrypted ||= key !== null
+      return parseValue(text, `a "${type}" file`)
+    } catch (error) {
+      if (error.code === 'KEY_UNAVAILABLE' && (trusted.length === 0 || raw === null)) throw error
+      throw corrupt(`a "${type}" file`)
+    }
+  }
+
+  const entries = []
+  const damaged = []
+  await each(found.keys.entries(), async ([i, { name, type, id }]) => {
+    const read = await content(name)
+    if (read === null) return
+    try {
+      const value = valueOf(read, type)
+      // Baileys takes a falsy value for none.
+      if (value) entries[i] = { type, id, value, name }
+    } catch (error) {
+      if (error.code !== 'LOCAL_CORRUPT') throw error
+      damaged.push({ name, type })
+    }
+  })
+  if (found.keysFile !== undefined) {
+    const read = await content(found.keysFile)
+    if (read !== null) {
+      for (const record of recordsOf(valueOf(read, 'keys'))) if (record.value) entries.push({ ...record, name: found.keysFile })
+    }
+  }
+
+  const digest = createHash('sha256')
+  for (const [name, hash] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1))) digest.update(`${Buffer.byteLength(name)}:`).update(name).update(hash)
+  return { creds, entries: unique(entries.filter(Boolean)), damaged, digest: digest.digest('hex'), files: hashes.size, bytes, encrypted }
+}
+
+/** Two files can mean one key where the names were made in different ways. */
+function unique(entries) {
+  const seen = new Set()
+  for (const { type, id } of entries) {
+    const key = `${type}\0${id}`
+    if (seen.has(key)) throw new HybridAuthError('INVALID_OPTION', `two files hold the same "${type}" key: remove the one that is not used`)
+    seen.add(key)
+  }
+  return entries
+}
+
+module.exports = { readSession }

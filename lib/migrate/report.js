@@ -1,0 +1,25 @@
+'use strict'
+
+// The report of a migration as it comes back to the cleanup, perhaps from a file.
+//
+// Invariant: it says what may be removed, so nothing in it is believed that could lead out of the source.
+
+const { refuse } = require('../checks.js')
+const { LAYOUTS } = require('./layouts.js')
+
+const isHex = (text) => typeof text === 'string' && /^[0-9a-f]{64}$/.test(text)
+
+const isFolder = (path) => typeof path === 'string' && (path === '' || path.split('/').every((part) => !['', '.', '..'].includes(part) && !/[\\\0]/.test(part)))
+
+/** Refuses what is no report of a migration that was done. */
+function checkReport(report) {
+  if (report?.version !== 1 || !Array.isArray(report.sessions)) refuse('`report` must be what `migrate` answered')
+  if (report.dryRun) refuse('`report` is that of a dry run: nothing was migrated')
+  for (const session of report.sessions) {
+    if (!['migrated', 'already'].includes(session?.status)) continue
+    const isWhole = typeof session.tenantId === 'string' && isFolder(session.path) && LAYOUTS.includes(session.layout)
+    if (!isWhole || !isHex(session.digest) || !isHex(session.identity)) refuse('`report` is damaged: migrate again, which changes nothing that is done, and use the new one')
+  }
+}
+
+module.exports = { checkReport }

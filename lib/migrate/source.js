@@ -1,0 +1,143 @@
+'use strict'
+
+// Where a migration reads from: a folder with everything below it, or a bucket of another system.
+//
+// Invariants: a listing is complete (every page, every folder) or fails; links are not followed; nothing is written, and
+// nothing is removed but by `remove`. Names are relative, with `/` between their parts. Messages hold no names: those of keys
+// are contacts.
+
+const { constants } = require('node:fs')
+const fs = require('node:fs/promises')
+const { basename, dirname, join, relative, resolve, sep } = require('node:path')
+const { HybridAuthError, settle } = require('../errors.js')
+const { CREDS } = require('../multi-file.js')
+const { loadBinding } = require('../native.js')
+
+const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
+
+/** What an in-place import set aside: not a session that anything runs on. */
+const ASIDE = /^multi-file-originals-\d+$/
+
+const failed = (what, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `the source cannot be ${what}: ${error.code ?? 'failed'}`)
+
+/** A folder, with all that lies below it. */
+function folderSource(root) {
+  const pathOf = (name) => join(root, ...name.split('/'))
+
+  async function visit(folder, found) {
+    let items
+    try {
+      items = await fs.readdir(join(root, folder), { withFileTypes: true })
+    } catch (error) {
+      if (folder === '' && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
+        throw new HybridAuthError('INVALID_OPTION', '`from` is not a folder that exists')
+      }
+      if (error.code === 'ENOENT') return
+      throw failed('listed', error)
+    }
+    for (const item of items) {
+      const name = folder === '' ? item.name : `${folder}/${item.name}`
+      if (item.isFile()) found.names.push(name)
+      else if (item.isDirectory() && !ASIDE.test(item.name)) await visit(name, found)
+      else {
+        found.odd++
+        if (item.name === CREDS) found.linked.push(folder)
+      }
+    }
+  }
+
+  async function read(name) {
+    try {
+      const file = await fs.open(pathOf(name), constants.O_RDONLY | NO_FOLLOW)
+      try {
+        return await file.readFile()
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      if (error.code === 'ENOENT') return null
+      throw failed('read', error)
+    }
+  }
+
+  /** Makes what was unlinked in a folder stay so, where the platform knows how. */
+  async function sync(folder) {
+    const handle = await fs.open(folder, constants.O_RDONLY).catch(() => null)
+    await handle?.sync().catch(() => {})
+    await handle?.close()
+  }
+
+  async function remove(names) {
+    try {
+      for (const name of names) await fs.rm(pathOf(name), { force: true })
+      for (const folder of new Set(names.map((name) => dirname(pathOf(name))))) await sync(folder)
+    } catch (error) {
+      throw failed('removed', error)
+    }
+  }
+
+  /** Removes a folder that is empty, and those above it that are empty then; never the source itself. */
+  async function tidy(folder) {
+    for (let at = folder; at !== '' && at !== '.'; at = dirname(at)) {
+      const gone = await fs.rmdir(pathOf(at)).then(() => true, (error) => error.code === 'ENOENT')
+      if (!gone) return
+    }
+  }
+
+  return {
+    kind: 'folder',
+    root,
+    /** What a session that lies in the source itself is called. */
+    label: basename(root),
+    /** All that lies below `folder`, or in the whole source; `linked`: folders whose credentials are a link or no file. */
+    async list(folder = '') {
+      const found = { names: [], odd: 0, linked: [] }
+      await visit(folder, found)
+      found.names.sort()
+      return found
+    },
+    read,
+    remove,
+    tidy
+  }
+}
+
+/** A bucket, as the core reaches it; `spec` is what a store is told, with credentials in it. */
+function bucketSource(spec) {
+  const store = JSON.stringify(spec)
+  const binding = loadBinding()
+  return {
+    kind: 'bucket',
+    label: spec.prefix.split('/').at(-1),
+    list: async (folder = '') => ({ names: JSON.parse(settle(await binding.foreignNames(store, folder))), odd: 0, linked: [] }),
+    async read(name) {
+      const outcome = await binding.foreignRead(store, name)
+      settle(outcome)
+      return outcome.bytes ?? null
+    },
+    async remove(names) {
+      settle(await binding.foreignRemove(store, names))
+    },
+    tidy: async () => {}
+  }
+}
+
+/** Whether one of two folders holds the other, or they are the same. */
+async function overlap(one, other) {
+  const real = async (path) => fs.realpath(path).catch(async () => {
+    // What does not exist yet is where its parent is.
+    const parent = dirname(path)
+    return parent === path ? path : join(await real(parent), basename(path))
+  })
+  const [a, b] = await Promise.all([one, other].map((path) => real(resolve(path))))
+  const within = (inner, outer) => {
+    const way = relative(outer, inner)
+    return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && resolve(outer, way) === inner && !/^[a-z]:/i.test(way))
+  }
+  return within(a, b) || within(b, a)
+}
+
+/** The source that `spec` names: what `resolveSource` of options.js answers. */
+const openSource = (spec) => (spec.kind === 'directory' ? folderSource(spec.path) : bucketSource(spec))
+
+module.exports = { openSource, overlap }

@@ -1,0 +1,120 @@
+'use strict'
+
+// Where a migration writes to: one tenant of ours, looked at without disturbing whoever runs it, and made in one batch.
+//
+// Invariants: a session that exists is never changed, and none is claimed in order to look at it, as far as a store can tell
+// what it holds; what was written is read back and compared by value before it is called migrated.
+
+const { existsSync } = require('node:fs')
+const { createHash } = require('node:crypto')
+const { isDeepStrictEqual } = require('node:util')
+const { resolveBaileys } = require('../baileys.js')
+const { createBatch } = require('../batch.js')
+const { createCodec, keepMessageKeys } = require('../codec.js')
+const { HybridAuthError, settle } = require('../errors.js')
+const { encodeSeed, prepareImport } = require('../import.js')
+const { call } = require('../keys.js')
+const { loadBinding } = require('../native.js')
+const { resolveOptions } = require('../options.js')
+const { serially } = require('../session.js')
+
+const nobody = () => {}
+const keyOf = (type, id) => (type === null ? '' : `${type}\0${id}`)
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
+
+/** What identifies an account's device, as a digest. */
+const identityOf = ({ noiseKey, signedIdentityKey, registrationId }) => {
+  const parts = [noiseKey?.public, signedIdentityKey?.public, Buffer.from(String(registrationId))]
+  return sha256(Buffer.concat(parts.map((part) => part ?? Buffer.alloc(0))))
+}
+
+/** The tenants that a migration writes to: the same options for all of them. */
+async function openTarget(options) {
+  const baileys = await resolveBaileys(options)
+  const { BufferJSON } = baileys
+  const binding = loadBinding()
+  const batch = createBatch(createCodec(BufferJSON))
+  const { native, keys, directory } = resolveOptions('any', options)
+  const isReplicated = native.store !== null
+
+  const resolved = (tenantId) => resolveOptions(tenantId, { ...options, onMissing: 'error' })
+  const folderOf = (tenantId) => call(binding.folder, directory, tenantId)
+
+  /** A value as it is after having been stored, whatever stores it. */
+  const settled = (value, type) => {
+    const kept = type === 'sender-key' && Array.isArray(value) ? value.map(keepMessageKeys) : value
+    return JSON.parse(JSON.stringify(kept, BufferJSON.replacer), BufferJSON.reviver)
+  }
+
+  /** What the target should hold: key -> value. */
+  function expected({ creds, entries }) {
+    const values = new Map(entries.map(({ type, id, value }) => [keyOf(type, id), settled(value, type)]))
+    if (creds !== null) values.set('', settled(creds, null))
+    return values
+  }
+
+  /** How what is stored differs: how many of `values` it has, which it has otherwise, and how many more records it has. */
+  function compare(entries, values) {
+    let equal = 0
+    let more = 0
+    for (const { type, id, value } of batch.readEntries(entries)) {
+      if (!values.has(keyOf(type, id))) more++
+      else if (isDeepStrictEqual(value, values.get(keyOf(type, id)))) equal++
+    }
+    return { hasAll: equal === values.size, isEqual: equal === values.size && more === 0 }
+  }
+
+  function credsIn(entries) {
+    for (const { type, value } of batch.readEntries(entries)) if (type === null) return value
+    return null
+  }
+
+  const seen = (entries, lsn) => ({ entries, lsn, digest: sha256(entries), creds: credsIn(entries) })
+
+  /** What the store holds; null when that is nothing. */
+  async function peek(tenantId) {
+    const { native, keys } = resolved(tenantId)
+    const outcome = await binding.recall(JSON.stringify(native), keys)
+    if (outcome.code === 'NOT_FOUND' || (outcome.code === 'DELETED' && native.fresh)) return null
+    return seen(outcome.bytes, JSON.parse(settle(outcome)).lsn)
+  }
+
+  /** Opens the session, made of `seed` if it is nowhere; looks at what it holds, and closes it. */
+  function visit(tenantId, seed) {
+    const folder = folderOf(tenantId)
+    return serially(folder, async () => {
+      if ((await prepareImport({ directory, tenantId, folder, batch })) !== null) {
+        throw new HybridAuthError('LOCAL_CORRUPT', 'a multi-file session lies in the folder of this tenant: it is taken over when the tenant is opened')
+      }
+      const { native, keys, closeTimeoutMs } = resolved(tenantId)
+      const { handle, restored, shared } = JSON.parse(settle(await binding.open(JSON.stringify(native), keys, seed, nobody)))
+      let closed
+      try {
+        const { lsn } = JSON.parse(call(binding.status, handle))
+        const entries = Buffer.from(call(binding.entries, handle, null))
+        if (!isReplicated) settle(await binding.synced(handle, lsn))
+        closed = await binding.close(handle, closeTimeoutMs)
+        settle(closed)
+        return { ...seen(entries, lsn), isNew: restored.source === 'imported' && !shared }
+      } finally {
+        if (closed === undefined) await binding.close(handle, closeTimeoutMs)
+      }
+    })
+  }
+
+  /** What there is of a tenant; null for nothing. With a store that is what the store has, and nobody is disturbed. */
+  async function look(tenantId) {
+    if (isReplicated) return peek(tenantId)
+    if (!existsSync(folderOf(tenantId))) return null
+    try {
+      return await visit(tenantId, null)
+    } catch (error) {
+      if (error.code === 'NOT_FOUND') return null
+      throw error
+    }
+  }
+
+  return { isReplicated, directory, keys, folderOf, expected, compare, look, visit, peek, encodeSeed: (session) => encodeSeed(batch, session) }
+}
+
+module.exports = { openTarget, identityOf }
