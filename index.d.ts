@@ -130,7 +130,14 @@ export interface GcsStore {
 /** A store as an object. Fields that are not known are refused, and so are credentials in a URL. */
 export type HybridAuthStore = S3Store | SupabaseStore | GcsStore | DirectoryStore | MemoryStore
 
-/** How sessions are kept. Every option has a safe default; durations are in milliseconds. */
+/**
+ * How sessions are kept. Every option has a safe default; durations are in milliseconds.
+ *
+ * Each has a variable of its own as well, `BAILEYS_HYBRID_AUTH_` and its name in capitals (`flushIntervalMs`:
+ * `BAILEYS_HYBRID_AUTH_FLUSH_INTERVAL_MS`), which goes before those named below. None have `fresh`, `takeover` and `seedFromDisk`,
+ * which are decided for one open, and `initAuthCreds`, `BufferJSON`, `baileys` and `logger`, which are no texts. A variable that
+ * begins so and is none of these is refused.
+ */
 export interface HybridAuthOptions {
   /**
    * Where the local logs lie, one folder per tenant. Variables: `WHATSAPP_SESSION_PATH`, `SESSION_STORAGE_PATH`.
@@ -142,14 +149,17 @@ export interface HybridAuthOptions {
    * tests) or as an object. `null`: none, whatever the variables say. Without it: the URL in `SESSION_BACKUP_STORE`, or the store
    * that `SUPABASE_URL` and `SUPABASE_SERVICE_KEY`, or `R2_ACCOUNT_ID` or `R2_ENDPOINT` with `R2_ACCESS_KEY_ID`,
    * `R2_SECRET_ACCESS_KEY` and `R2_BUCKET_NAME` make, unless `SESSION_BACKUP_ENABLED` is `false`; half of one, or both, are
-   * refused. Without any of these sessions are local only.
+   * refused. Only if a store is asked for, by `SESSION_BACKUP_STORE=s3` or `gcs`, by `SESSION_BACKUP_ENABLED` or the mode `hybrid`,
+   * `S3_BUCKET` with `S3_ENDPOINT`, `S3_REGION`, `S3_ACCESS_KEY_ID` and `S3_SECRET_ACCESS_KEY` is taken, and `STORAGE_BUCKET` with
+   * `GOOGLE_APPLICATION_CREDENTIALS`. Without any of these sessions are local only, and the logger is warned once.
    */
   store?: string | URL | HybridAuthStore | null
   /** `hybrid` replicates to `store`, `local` does not. Variable: `SESSION_STORAGE_TYPE`. @default 'hybrid' with a store, else 'local' */
   mode?: 'local' | 'hybrid'
   /**
-   * 32-byte keys as 64 hex digits or bytes; the first one seals, all of them open. To rotate, put the new key first and keep
-   * the old ones until every session was opened twice. Seals objects and the local log. Variable: `SESSION_ENCRYPTION_KEY`.
+   * 32-byte keys as 64 hex digits or bytes; the first one seals, all of them open. Several in one text, as in a variable, stand
+   * between commas. To rotate, put the new key first and keep the old ones until every session was opened twice. Seals objects and
+   * the local log. Variable: `SESSION_ENCRYPTION_KEY`.
    */
   encryptionKeys?: string | Uint8Array | ReadonlyArray<string | Uint8Array>
   /** A store without keys is refused unless this is `'off'`, said out loud. @default 'on' */
@@ -325,6 +335,37 @@ export interface ExportReport {
  * identity in place of one that could not be read.
  */
 export function useHybridAuthState(tenantId: string, options?: HybridAuthOptions): Promise<HybridAuthState>
+/** The same, with the tenant id beside the options: another package has a function of this name that is called so. */
+export function useHybridAuthState(options: HybridAuthOptions & { sessionId: string }): Promise<HybridAuthState>
+
+/** A setting, and where it comes from. */
+export interface ConfigSetting {
+  /** As it counts; `null` for none. Keys are shown by their ids, as errors name them; other secrets as `hidden`. */
+  value: string | number | boolean | string[] | null
+  source: 'option' | 'variable' | 'default'
+  /** The name of the option, or of the variables; `null` for a default. */
+  from: string | null
+  /** What is wrong with it, if anything is; `value` is then `null`. */
+  problem?: string
+}
+
+/** What sessions would be opened with. `String(it)` is a table for people. */
+export interface ConfigDescription {
+  /** By the name of the option; what is found for a store, by `store.` and the name of its field. */
+  settings: Record<string, ConfigSetting>
+  /** Messages that an open would be refused with: the first of them is. Empty when nothing is wrong. */
+  problems: string[]
+  /** What the logger would be warned of. */
+  warnings: string[]
+  toString(): string
+}
+
+/**
+ * The settings that an open with these options and variables would have, for logs and for people who wonder. Never throws for
+ * a wrong one, opens and sends nothing, and shows no secret. Files that hold credentials are read, as an open would.
+ * @param env @default process.env
+ */
+export function describeConfig(options?: HybridAuthOptions, env?: Record<string, string | undefined>): ConfigDescription
 
 /** Writes a tenant's session as a folder that `useMultiFileAuthState` opens; opens and closes the session if it is not open. */
 export function exportMultiFile(

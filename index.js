@@ -2,11 +2,16 @@
 
 // The public surface. Everything else is private to the package.
 
+const { describeConfig } = require('./lib/describe-config.js')
 const { HybridAuthError } = require('./lib/errors.js')
 const { HybridAuth, exportMultiFile } = require('./lib/fleet.js')
 const { openSession } = require('./lib/session.js')
 
-/** See index.d.ts. */
-const useHybridAuthState = (tenantId, options) => openSession(tenantId, options)
+/** See index.d.ts. Others that are called so take one object, with the tenant in it. */
+function useHybridAuthState(tenant, options) {
+  if (options !== undefined || tenant === null || typeof tenant !== 'object' || Array.isArray(tenant)) return openSession(tenant, options)
+  const { sessionId, ...rest } = tenant
+  return openSession(sessionId, rest)
+}
 
-module.exports = { useHybridAuthState, exportMultiFile, HybridAuth, HybridAuthError }
+module.exports = { useHybridAuthState, exportMultiFile, describeConfig, HybridAuth, HybridAuthError }
