@@ -315,9 +315,47 @@ export interface HybridAuthState {
   delete(): Promise<void>
   /** Writes a folder that `useMultiFileAuthState` opens with the same contents. */
   exportMultiFile(folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
+  /**
+   * Removes keys that nobody can be waiting for any more; only tells what would go unless `dryRun` is `false`. All that goes is one
+   * write, which resolves and rejects like `keys.set`. Rejects with `INVALID_OPTION`, also where the credentials do not say which
+   * pre-keys the server may still hand out; nothing is removed then.
+   */
+  pruneKeys(options?: PruneKeysOptions): Promise<PruneKeysReport>
   status(): SessionStatus
   on<E extends keyof SessionEvents>(event: E, listener: SessionEvents[E]): this
   off<E extends keyof SessionEvents>(event: E, listener: SessionEvents[E]): this
+}
+
+/** What may go. Without options nothing does: they tell what would. */
+export interface PruneKeysOptions {
+  /** Tell, and remove nothing. @default true */
+  dryRun?: boolean
+  /**
+   * How many of the last pre-key ids stay, used or not; 812 at least. It must cover what the server may still hand out, and who was
+   * handed one and has not written yet: Baileys 7 uploads at most 812 at once, and 5 when few are left. `null` leaves all pre-keys.
+   * @default 1624
+   */
+  preKeyWindow?: number | null
+  /** Ids that stay in any case: what the server has, where that is known. @default [] */
+  keepPreKeyIds?: Iterable<number>
+  /**
+   * How long a closed session with a contact is kept after it was closed or used last, in days; 30 at least, as long as the server
+   * keeps what it could not deliver. `null` leaves all sessions. @default 90
+   */
+  closedSessionsOlderThanDays?: number | null
+  /** How many closed sessions with each device of a contact stay however old; 1 to 40, which is what Baileys keeps. @default 5 */
+  closedSessionsKept?: number
+}
+
+/** What went, or would go. */
+export interface PruneKeysReport {
+  dryRun: boolean
+  /** Whether that is all. What is beyond 32 MiB of entries waits for another call. */
+  complete: boolean
+  /** `bytes` as in `SessionStatus`. */
+  preKeys: { removed: number; kept: number; bytes: number }
+  /** `records` is how many contacts' devices lose some. */
+  closedSessions: { removed: number; kept: number; bytes: number; records: number }
 }
 
 /** What an export did. Ids that a multi-file folder cannot hold, or cannot tell apart, are counted. */
@@ -453,6 +491,8 @@ export class HybridAuth {
   /** Deletes a tenant's session, opening it first if need be. */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
+  /** `pruneKeys` of a tenant's session, which is opened for it if need be. Rejects with `NOT_FOUND` where there is none. */
+  pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
   /** Closes everything. What did not reach the store in time is named; it is in the local logs. */
   shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
 }
