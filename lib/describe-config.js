@@ -64,7 +64,8 @@ function tableOf({ settings, problems, warnings }) {
 }
 
 /** See index.d.ts. */
-function describeConfig(options = {}, env = process.env) {
+function describeConfig(options = {}, variables = process.env) {
+  const env = Object.fromEntries(Object.entries(variables).filter(([, value]) => typeof value === 'string'))
   const problems = new Set(wrongNames(options, env))
   const warnings = new Set()
   const attempt = (work) => {

@@ -260,6 +260,7 @@ test('what is described is what an open does, for every pair of wrong settings a
     for (const [name, { problem, value }] of Object.entries(settings)) assert.ok(problem === undefined || (problems.includes(problem) && value === null) || ['initAuthCreds', 'BufferJSON', 'baileys', 'logger'].includes(name), name)
   }
   assert.ok(refused > 300 && refused > cases.length * 0.9, `${refused} of ${cases.length}`)
+  assert.deepEqual(described({}, { SESSION_BACKUP_ENABLED: 7, SESSION_BACKUP_STORE: {}, BAILEYS_HYBRID_AUTH_X: undefined }).problems, [], 'what is no text is not set')
   for (const given of [null, 7, 'x']) assert.deepEqual(described(given).problems, ['the options must be an object'])
 })
 
