@@ -316,8 +316,8 @@ export interface HybridAuthState {
   /** Writes a folder that `useMultiFileAuthState` opens with the same contents. */
   exportMultiFile(folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
   /**
-   * Removes keys that nobody can be waiting for any more; only tells what would go unless `dryRun` is `false`. All that goes is one
-   * write, which resolves and rejects like `keys.set`. Rejects with `INVALID_OPTION`, also where the credentials do not say which
+   * Removes keys that nobody can be waiting for any more; only tells what would go unless `dryRun` is `false`. Reads every session
+   * record, some at a time, and holds up other work while it decides, for some 0.1 s at the most. All that goes is one write, which resolves and rejects like `keys.set`. Rejects with `INVALID_OPTION`, also where the credentials do not say which
    * pre-keys the server may still hand out; nothing is removed then.
    */
   pruneKeys(options?: PruneKeysOptions): Promise<PruneKeysReport>
@@ -350,7 +350,7 @@ export interface PruneKeysOptions {
 /** What went, or would go. */
 export interface PruneKeysReport {
   dryRun: boolean
-  /** Whether that is all. What is beyond 32 MiB of entries waits for another call. */
+  /** Whether that is all. What is beyond 4 MiB of entries waits for another call. */
   complete: boolean
   /** `bytes` as in `SessionStatus`. */
   preKeys: { removed: number; kept: number; bytes: number }

@@ -7,9 +7,11 @@
 // the last `preKeyWindow` ids, none that the caller names, and never the highest one there is, whose absence makes Baileys
 // upload again at each connection. For sessions: an open one is never removed, nor the closed ones used last, nor one that was
 // closed or used within the given days. Everything else that grows (device lists, who has a sender key, LIDs, tokens) is left
-// alone: nothing in it says what may go. What goes, goes in one batch, so that a crash leaves all of it or none; and reading,
-// deciding and writing are one synchronous step, so that no message comes between.
+// alone: nothing in it says what may go. What goes, goes in one batch, so that a crash leaves all of it or none. Looking for it
+// lets other work come between; what was found is then read again, decided and written in one synchronous step, so that no
+// message does.
 
+const { setImmediate: turn } = require('node:timers/promises')
 const { integer, quoted, refuse } = require('./checks.js')
 
 /** What Baileys 7 uploads when it pairs or finds the server empty: the most that it ever hands over at once. */
@@ -17,8 +19,10 @@ const UPLOAD = 812
 const DAY = 86_400_000
 /** The server keeps what could not be delivered for thirty days. */
 const LEAST_DAYS = 30
-/** Bytes of entries that one batch may touch; what is beyond waits for the next call. */
-const LIMIT = 32 * 1024 * 1024
+/** Bytes of entries that one batch may touch, all in one step; what is beyond waits for the next call. */
+const LIMIT = 4 * 1024 * 1024
+/** Bytes of entries to look at before other work has its turn. */
+const SLICE = 512 * 1024
 
 const DEFAULTS = { dryRun: true, preKeyWindow: 2 * UPLOAD, keepPreKeyIds: [], closedSessionsOlderThanDays: 90, closedSessionsKept: 5 }
 
@@ -77,6 +81,8 @@ function deadSessions(record, { before, closedKept }) {
   return byAge.slice(closedKept).filter(([, info]) => lastUse(info) < before).map(([key]) => key)
 }
 
+const closedIn = (record) => Object.values(record?._sessions ?? {}).filter((session) => session?.indexInfo?.closed !== -1).length
+
 /** The record without those sessions, in the same order: it decides which one libsignal takes. */
 const recordWithout = (record, dead) => ({ ...record, _sessions: Object.fromEntries(Object.entries(record._sessions).filter(([key]) => !dead.includes(key))) })
 
@@ -112,8 +118,7 @@ function plan(core, credentials, { window, kept, days, closedKept }, now, limit 
   if (days !== null) {
     for (const [id, record, bytes] of core.entries('session')) {
       const dead = deadSessions(record, { before: now - days * DAY, closedKept })
-      const closed = Object.values(record?._sessions ?? {}).filter((session) => session?.indexInfo?.closed !== -1).length
-      closedSessions.kept += closed
+      closedSessions.kept += closedIn(record)
       if (dead === null || dead.length === 0 || !fits(bytes)) continue
       data.session[id] = recordWithout(record, dead)
       closedSessions.removed += dead.length
@@ -125,13 +130,32 @@ function plan(core, credentials, { window, kept, days, closedKept }, now, limit 
   return { data, report: { complete, preKeys, closedSessions } }
 }
 
+/** Ids of the records that have sessions to lose, and how many closed ones there are in all. */
+async function look(core, { days, closedKept }, now) {
+  const ids = []
+  let [closed, seen] = [0, 0]
+  for (const [id, record, bytes] of core.entries('session')) {
+    closed += closedIn(record)
+    if (deadSessions(record, { before: now - days * DAY, closedKept })?.length > 0) ids.push(id)
+    seen += bytes
+    if (seen < SLICE) continue
+    seen = 0
+    await turn()
+  }
+  return { ids, closed }
+}
+
 /**
- * @param core as for `plan`, and `append(data)`, which answers a number and is durable when `settled(number)` resolves
- * @param credentials those in memory and those that are stored
+ * @param core as for `plan`, with `entries(type)` as of the call and `some(type, ids)` the same of some as they are when each is
+ *   reached; and `append(data)`, which answers a number and is durable when `settled(number)` resolves
+ * @param credentials answers those in memory and those that are stored
  */
 async function pruneKeys(core, credentials, options = {}) {
   const checked = checkOptions(options)
-  const { data, report } = plan(core, credentials, checked, Date.now())
+  const now = Date.now()
+  const found = checked.days === null ? { ids: [], closed: 0 } : await look(core, checked, now)
+  const { data, report } = plan({ ...core, entries: (type) => core.some(type, found.ids) }, credentials(), checked, now)
+  report.closedSessions.kept = found.closed - report.closedSessions.removed
   const isEmpty = report.preKeys.removed === 0 && report.closedSessions.removed === 0
   if (!checked.dryRun && !isEmpty) await core.settled(core.append(data))
   return { dryRun: checked.dryRun, ...report }

@@ -184,6 +184,14 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
       const sizes = walk(buffer)
       for (const { id, value } of batch.readEntries(buffer)) yield [id, value, sizes.next().value.bytes]
     },
+    *some(type, ids) {
+      for (const id of ids) {
+        const request = batch.encodeKeys(type, [id])
+        const found = ask(binding, handle, request, (buffer, length) => [batch.decodeAnswer([id], request.possible, buffer, length)[id], length])
+        // The request has the key with its length, and the answer the value with its own.
+        if (found[0] !== null) yield [id, found[0], request.length + found[1]]
+      }
+    },
     sizeOf: (type, id, value) => batch.encodeSet({ [type]: { [id]: value } }).length,
     append(data) {
       const { buffer, length } = batch.encodeSet(data)
@@ -201,7 +209,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
     close,
     delete: destroy,
     exportMultiFile,
-    pruneKeys: async (options) => pruneKeys(pruned, [creds, readCreds(binding, handle, batch)], options),
+    pruneKeys: async (options) => pruneKeys(pruned, () => [creds, readCreds(binding, handle, batch)], options),
     status: () => describe(JSON.parse(call(binding.status, handle))),
     on,
     off

@@ -235,6 +235,35 @@ test('a record that is not as libsignal writes it is left alone', () => {
   ]) assert.equal(dead(record), null, JSON.stringify(record))
 })
 
+test('other work has its turns meanwhile, and what it writes is not taken back', async (t) => {
+  const session = await scene(t).openLocal('tenant')
+  await session.saveCreds()
+  const entry = (closed, used) => ({ indexInfo: { closed, used }, filling: 'x'.repeat(5000) })
+  const record = (used) => ({ version: 'v1', _sessions: { open: entry(-1, 1), a: entry(1, 1), b: entry(2, used), c: entry(3, 1) } })
+  const ids = range(0, 100).map(String)
+  for (const id of ids) await session.state.keys.set({ session: { [id]: record(1) } })
+  const options = { dryRun: false, preKeyWindow: null, closedSessionsKept: 1 }
+  let turns = 0
+  let isDone = false
+  const others = (async () => {
+    while (!isDone) {
+      await new Promise((resolve) => setImmediate(resolve))
+      // All are found by then or looked at from what they were: one is used again, one has gone.
+      if (turns++ === 1) await session.state.keys.set({ session: { 7: record(Date.now()), 8: null } })
+    }
+  })()
+  const report = await session.pruneKeys(options)
+  isDone = true
+  await others
+  assert.ok(turns >= 3, `${turns} turns`)
+  assert.deepEqual([report.complete, report.closedSessions.records], [true, 99])
+  const found = await session.state.keys.get('session', ids)
+  const left = (id) => found[id] && Object.keys(found[id]._sessions).join(' ')
+  assert.deepEqual([left(6), left(7), left(8)], ['open c', 'open b', null])
+  assert.equal(found[7]._sessions.b.indexInfo.used > 1, true)
+  assert.equal(ids.filter((id) => left(id) === 'open c').length, 98)
+})
+
 test('the highest pre-key stays although the window is empty, and so do those that are named', async (t) => {
   const session = await scene(t).openLocal('tenant')
   const key = { private: Buffer.alloc(32, 1), public: Buffer.alloc(32, 2) }
