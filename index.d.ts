@@ -130,7 +130,14 @@ export interface GcsStore {
 /** A store as an object. Fields that are not known are refused, and so are credentials in a URL. */
 export type HybridAuthStore = S3Store | SupabaseStore | GcsStore | DirectoryStore | MemoryStore
 
-/** How sessions are kept. Every option has a safe default; durations are in milliseconds. */
+/**
+ * How sessions are kept. Every option has a safe default; durations are in milliseconds.
+ *
+ * Each has a variable of its own as well, `BAILEYS_HYBRID_AUTH_` and its name in capitals (`flushIntervalMs`:
+ * `BAILEYS_HYBRID_AUTH_FLUSH_INTERVAL_MS`), which goes before those named below. None have `fresh`, `takeover` and `seedFromDisk`,
+ * which are decided for one open, and `initAuthCreds`, `BufferJSON`, `baileys` and `logger`, which are no texts. A variable that
+ * begins so and is none of these is refused.
+ */
 export interface HybridAuthOptions {
   /**
    * Where the local logs lie, one folder per tenant. Variables: `WHATSAPP_SESSION_PATH`, `SESSION_STORAGE_PATH`.
@@ -142,14 +149,17 @@ export interface HybridAuthOptions {
    * tests) or as an object. `null`: none, whatever the variables say. Without it: the URL in `SESSION_BACKUP_STORE`, or the store
    * that `SUPABASE_URL` and `SUPABASE_SERVICE_KEY`, or `R2_ACCOUNT_ID` or `R2_ENDPOINT` with `R2_ACCESS_KEY_ID`,
    * `R2_SECRET_ACCESS_KEY` and `R2_BUCKET_NAME` make, unless `SESSION_BACKUP_ENABLED` is `false`; half of one, or both, are
-   * refused. Without any of these sessions are local only.
+   * refused. Only if a store is asked for, by `SESSION_BACKUP_STORE=s3` or `gcs`, by `SESSION_BACKUP_ENABLED` or the mode `hybrid`,
+   * `S3_BUCKET` with `S3_ENDPOINT`, `S3_REGION`, `S3_ACCESS_KEY_ID` and `S3_SECRET_ACCESS_KEY` is taken, and `STORAGE_BUCKET` with
+   * `GOOGLE_APPLICATION_CREDENTIALS`. Without any of these sessions are local only, and the logger is warned once.
    */
   store?: string | URL | HybridAuthStore | null
   /** `hybrid` replicates to `store`, `local` does not. Variable: `SESSION_STORAGE_TYPE`. @default 'hybrid' with a store, else 'local' */
   mode?: 'local' | 'hybrid'
   /**
-   * 32-byte keys as 64 hex digits or bytes; the first one seals, all of them open. To rotate, put the new key first and keep
-   * the old ones until every session was opened twice. Seals objects and the local log. Variable: `SESSION_ENCRYPTION_KEY`.
+   * 32-byte keys as 64 hex digits or bytes; the first one seals, all of them open. Several in one text, as in a variable, stand
+   * between commas. To rotate, put the new key first and keep the old ones until every session was opened twice. Seals objects and
+   * the local log. Variable: `SESSION_ENCRYPTION_KEY`.
    */
   encryptionKeys?: string | Uint8Array | ReadonlyArray<string | Uint8Array>
   /** A store without keys is refused unless this is `'off'`, said out loud. @default 'on' */
@@ -305,9 +315,47 @@ export interface HybridAuthState {
   delete(): Promise<void>
   /** Writes a folder that `useMultiFileAuthState` opens with the same contents. */
   exportMultiFile(folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
+  /**
+   * Removes keys that nobody can be waiting for any more; only tells what would go unless `dryRun` is `false`. Reads every session
+   * record, some at a time, and holds up other work while it decides, for some 0.1 s at the most. All that goes is one write, which resolves and rejects like `keys.set`. Rejects with `INVALID_OPTION`, also where the credentials do not say which
+   * pre-keys the server may still hand out; nothing is removed then.
+   */
+  pruneKeys(options?: PruneKeysOptions): Promise<PruneKeysReport>
   status(): SessionStatus
   on<E extends keyof SessionEvents>(event: E, listener: SessionEvents[E]): this
   off<E extends keyof SessionEvents>(event: E, listener: SessionEvents[E]): this
+}
+
+/** What may go. Without options nothing does: they tell what would. */
+export interface PruneKeysOptions {
+  /** Tell, and remove nothing. @default true */
+  dryRun?: boolean
+  /**
+   * How many of the last pre-key ids stay, used or not; 812 at least. It must cover what the server may still hand out, and who was
+   * handed one and has not written yet: Baileys 7 uploads at most 812 at once, and 5 when few are left. `null` leaves all pre-keys.
+   * @default 1624
+   */
+  preKeyWindow?: number | null
+  /** Ids that stay in any case: what the server has, where that is known. @default [] */
+  keepPreKeyIds?: Iterable<number>
+  /**
+   * How long a closed session with a contact is kept after it was closed or used last, in days; 30 at least, as long as the server
+   * keeps what it could not deliver. `null` leaves all sessions. @default 90
+   */
+  closedSessionsOlderThanDays?: number | null
+  /** How many closed sessions with each device of a contact stay however old; 1 to 40, which is what Baileys keeps. @default 5 */
+  closedSessionsKept?: number
+}
+
+/** What went, or would go. */
+export interface PruneKeysReport {
+  dryRun: boolean
+  /** Whether that is all. What is beyond 4 MiB of entries waits for another call. */
+  complete: boolean
+  /** `bytes` as in `SessionStatus`. */
+  preKeys: { removed: number; kept: number; bytes: number }
+  /** `records` is how many contacts' devices lose some. */
+  closedSessions: { removed: number; kept: number; bytes: number; records: number }
 }
 
 /** What an export did. Ids that a multi-file folder cannot hold, or cannot tell apart, are counted. */
@@ -325,6 +373,37 @@ export interface ExportReport {
  * identity in place of one that could not be read.
  */
 export function useHybridAuthState(tenantId: string, options?: HybridAuthOptions): Promise<HybridAuthState>
+/** The same, with the tenant id beside the options: another package has a function of this name that is called so. */
+export function useHybridAuthState(options: HybridAuthOptions & { sessionId: string }): Promise<HybridAuthState>
+
+/** A setting, and where it comes from. */
+export interface ConfigSetting {
+  /** As it counts; `null` for none. Keys are shown by their ids, as errors name them; other secrets as `hidden`. */
+  value: string | number | boolean | string[] | null
+  source: 'option' | 'variable' | 'default'
+  /** The name of the option, or of the variables; `null` for a default. */
+  from: string | null
+  /** What is wrong with it, if anything is; `value` is then `null`. */
+  problem?: string
+}
+
+/** What sessions would be opened with. `String(it)` is a table for people. */
+export interface ConfigDescription {
+  /** By the name of the option; what is found for a store, by `store.` and the name of its field. */
+  settings: Record<string, ConfigSetting>
+  /** Messages that an open would be refused with: the first of them is. Empty when nothing is wrong. */
+  problems: string[]
+  /** What the logger would be warned of. */
+  warnings: string[]
+  toString(): string
+}
+
+/**
+ * The settings that an open with these options and variables would have, for logs and for people who wonder. Never throws for
+ * a wrong one, opens and sends nothing, and shows no secret. Files that hold credentials are read, as an open would.
+ * @param env @default process.env
+ */
+export function describeConfig(options?: HybridAuthOptions, env?: Record<string, string | undefined>): ConfigDescription
 
 /** Writes a tenant's session as a folder that `useMultiFileAuthState` opens; opens and closes the session if it is not open. */
 export function exportMultiFile(
@@ -816,6 +895,8 @@ export class HybridAuth {
     folder: string,
     options?: ExportAllOptions
   ): Promise<{ exported: Array<ExportReport & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
+  /** `pruneKeys` of a tenant's session, which is opened for it if need be. Rejects with `NOT_FOUND` where there is none. */
+  pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
   /** Closes everything. What did not reach the store in time is named; it is in the local logs. */
   shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
 }

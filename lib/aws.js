@@ -12,6 +12,10 @@ const { fileText, line, refuse, refuseHalf, token, variable } = require('./check
 
 const NOTHING = { accessKeyId: null, secretAccessKey: null, sessionToken: null, environment: {}, instanceMetadata: false }
 
+/** Where credentials were found, beside what the core is told of them. */
+const FOUND_IN = Symbol('found in')
+const origin = (places) => ({ [FOUND_IN]: places })
+
 /** Static keys, checked; null when there are none. */
 function staticKeys(id, secret, session) {
   const isSet = ({ value }) => value !== undefined
@@ -22,7 +26,8 @@ function staticKeys(id, secret, session) {
     ...NOTHING,
     accessKeyId: token(id),
     secretAccessKey: line(secret),
-    sessionToken: isSet(session) ? token(session) : null
+    sessionToken: isSet(session) ? token(session) : null,
+    ...origin([id, secret, session].filter(isSet))
   }
 }
 
@@ -49,7 +54,7 @@ function webIdentity(env) {
     const extra = variable(env, name)
     if (extra.value !== undefined) found[name] = line(extra)
   }
-  return { ...NOTHING, environment: found }
+  return { ...NOTHING, environment: found, ...origin(Object.keys(found).map((from) => ({ from }))) }
 }
 
 /** Addresses at which container platforms hand out credentials, beside the machine itself. */
@@ -61,7 +66,7 @@ function container(env) {
   if (relative.value !== undefined) {
     const path = line(relative)
     if (!path.startsWith('/')) refuse(`${relative.from} must begin with a slash`)
-    return { ...NOTHING, environment: { [relative.from]: path } }
+    return { ...NOTHING, environment: { [relative.from]: path }, ...origin([relative]) }
   }
   const full = 'AWS_CONTAINER_CREDENTIALS_FULL_URI'
   const found = together(env, [full, 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'], '; this package needs both')
@@ -70,7 +75,7 @@ function container(env) {
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && CONTAINER_HOSTS.has(url.hostname))) {
     refuse(`${full} must be an https: address, or one of this machine or its container platform`)
   }
-  return { ...NOTHING, environment: found }
+  return { ...NOTHING, environment: found, ...origin(Object.keys(found).map((from) => ({ from }))) }
 }
 
 /** Profile -> settings, of a file in the format that the AWS command line writes. */
@@ -138,9 +143,10 @@ function profileKeys(env) {
  * What the core is told about credentials.
  * @param look finds a field of the store
  * @param isR2 whether the endpoint is one of R2
+ * @param note is told where they were found, and never what they are
  */
-function awsCredentials(look, env, { from, isR2, instanceMetadata }) {
-  const keys =
+function awsCredentials(look, env, { from, isR2, instanceMetadata, note }) {
+  const found =
     staticKeys(look('accessKeyId'), look('secretAccessKey'), look('sessionToken')) ??
     // At R2 its own variables come first: some platforms set those of AWS for everybody.
     (isR2 ? keysFrom(env, 'R2_ACCESS_KEY_ID', 'R2_SECRET_ACCESS_KEY') : null) ??
@@ -148,8 +154,15 @@ function awsCredentials(look, env, { from, isR2, instanceMetadata }) {
     webIdentity(env) ??
     container(env) ??
     profileKeys(env)
-  if (keys !== null) return keys
-  if (instanceMetadata) return { ...NOTHING, instanceMetadata: true }
+  if (found !== null) {
+    const { [FOUND_IN]: places, ...keys } = found
+    note('credentials', keys.accessKeyId === null ? 'those that the platform hands out' : 'hidden', { value: keys, from: places.map((place) => place.from).join(', ') })
+    return keys
+  }
+  if (instanceMetadata) {
+    note('credentials', 'those of the machine', look('instanceMetadata'))
+    return { ...NOTHING, instanceMetadata: true }
+  }
   return refuse(
     `${from} needs credentials: give \`accessKeyId\` and \`secretAccessKey\` in a store object, or set AWS_ACCESS_KEY_ID and ` +
       `AWS_SECRET_ACCESS_KEY${isR2 ? ', or R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY' : ''}, or AWS_WEB_IDENTITY_TOKEN_FILE and ` +

@@ -156,24 +156,28 @@ async function findBaileys() {
   return (await searched()).found
 }
 
-/**
- * What a session needs of Baileys: `options.initAuthCreds` and `options.BufferJSON` first, then the namespace
- * `options.baileys`, then the installed package, then what can be done without one.
- * Never fails for want of Baileys: `initAuthCreds` then throws INVALID_OPTION when a fresh session needs it.
- */
-async function resolveBaileys(options = {}) {
+/** What the options hold of Baileys, checked. */
+function givenOf(options) {
   const given = options.baileys === undefined ? {} : describe(options.baileys)
   if (options.baileys !== undefined && !given.initAuthCreds) {
     throw new HybridAuthError('INVALID_OPTION', 'baileys must be the namespace of a Baileys package')
   }
-  const init = options.initAuthCreds ?? given.initAuthCreds
-  const bufferJson = options.BufferJSON ?? given.BufferJSON
   if (options.BufferJSON !== undefined && !isBufferJson(options.BufferJSON)) {
     throw new HybridAuthError('INVALID_OPTION', 'BufferJSON must have a replacer and a reviver')
   }
   if (options.initAuthCreds !== undefined && typeof options.initAuthCreds !== 'function') {
     throw new HybridAuthError('INVALID_OPTION', 'initAuthCreds must be a function')
   }
+  return { given, init: options.initAuthCreds ?? given.initAuthCreds, bufferJson: options.BufferJSON ?? given.BufferJSON }
+}
+
+/**
+ * What a session needs of Baileys: `options.initAuthCreds` and `options.BufferJSON` first, then the namespace
+ * `options.baileys`, then the installed package, then what can be done without one.
+ * Never fails for want of Baileys: `initAuthCreds` then throws INVALID_OPTION when a fresh session needs it.
+ */
+async function resolveBaileys(options = {}) {
+  const { given, init, bufferJson } = givenOf(options)
   const complete = init && bufferJson && given.appStateSyncKeyFromObject
   const { found, failure } = complete ? {} : await searched()
   return {
@@ -188,4 +192,4 @@ function refuse(failure) {
   throw new HybridAuthError('INVALID_OPTION', `a new session needs initAuthCreds, and ${reason}: pass the option`, failure)
 }
 
-module.exports = { findBaileys, resolveBaileys, bufferJsonV6, bufferJsonV7, locate }
+module.exports = { findBaileys, givenOf, resolveBaileys, bufferJsonV6, bufferJsonV7, locate }

@@ -198,7 +198,10 @@ function createBatch(codec) {
   return { encodeKeys, decodeAnswer, encodeSet, encodeCreds, encodeCredsKey, readEntries }
 }
 
-/** Each entry's key and where its value lies; values are not decoded. `from === to` for a deletion: no value is empty. */
+/**
+ * Each entry's key, where its value lies, and what the whole entry takes; values are not decoded. `from === to` for a deletion: no
+ * value is empty.
+ */
 function* walk(buffer, length = buffer.length) {
   let at = 0
   while (at < length) {
@@ -211,7 +214,7 @@ function* walk(buffer, length = buffer.length) {
     const from = keyTo + 4
     const to = size === NOTHING ? from : from + size
     if (size === 0 || to > length) throw corrupt('an entry ends too early')
-    yield { type, id, from, to }
+    yield { type, id, from, to, bytes: to - at }
     at = to
   }
 }

@@ -55,6 +55,14 @@ function flag({ value, from }) {
   return value
 }
 
+const WORDS = new Map([...['true', '1', 'yes', 'on'].map((word) => [word, true]), ...['false', '0', 'no', 'off'].map((word) => [word, false])])
+
+/** A yes or no in a variable; undefined when it is not set. */
+function spoken({ value, from }) {
+  if (value === undefined) return undefined
+  return WORDS.get(value.trim().toLowerCase()) ?? refuse(`${from} must be one of: ${[...WORDS.keys()].join(', ')}`)
+}
+
 /** Text on one line, without the blanks around it that copying leaves behind. */
 function line({ value, from }) {
   const text = typeof value === 'string' ? value.trim() : ''
@@ -159,6 +167,7 @@ module.exports = {
   integer,
   choice,
   flag,
+  spoken,
   line,
   token,
   bucketName,

@@ -126,12 +126,13 @@ class HybridAuth {
     await Promise.all([...(this.#sessions.get(tenantId) ?? [])].map((other) => other.close()))
   }
 
-  async exportMultiFile(tenantId, folder, options) {
+  /** Does something with the open session of a tenant, or with one that is opened for it and closed again. */
+  async #using(tenantId, work) {
     const open = this.get(tenantId)
-    if (open) return open.exportMultiFile(folder, options)
+    if (open) return work(open)
     const session = await this.open(tenantId, { onMissing: 'error' })
     try {
-      return await session.exportMultiFile(folder, options)
+      return await work(session)
     } finally {
       await session.close()
     }
@@ -187,6 +188,15 @@ class HybridAuth {
   async exportAll(folder, { tenantIds, ...how } = {}) {
     const all = [...(tenantIds ?? (await this.tenants()))]
     return exportTree(folder, all, (tenantId, place, options) => this.exportMultiFile(tenantId, place, options), how)
+  }
+
+  exportMultiFile(tenantId, folder, options) {
+    return this.#using(tenantId, (session) => session.exportMultiFile(folder, options))
+  }
+
+  /** Removes keys that nobody can be waiting for any more; only tells them unless `dryRun` is false. */
+  pruneKeys(tenantId, options) {
+    return this.#using(tenantId, (session) => session.pruneKeys(options))
   }
 
   /** Closes everything, in parallel. What did not reach the store in time is named, and is in the local logs. */

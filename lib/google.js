@@ -61,22 +61,23 @@ function fromFile(place) {
 /**
  * What the core is told about credentials.
  * @param look finds a field of the store
+ * @param note is told where they were found, and never what they are
  */
-function googleCredentials(look, env, { from, hasEndpoint }) {
+function googleCredentials(look, env, { from, hasEndpoint, note }) {
   const isSet = ({ value }) => value !== undefined
   const [text, file] = [look('credentials'), look('credentialsFile')]
   const instanceMetadata = flag(look('instanceMetadata'))
   if (flag(look('anonymous'))) {
     if (!hasEndpoint) refuse('`store.anonymous` is for emulators, and needs an `endpoint`')
     if (isSet(text) || isSet(file) || instanceMetadata) refuse('`store.anonymous` and credentials contradict each other')
+    note('credentials', 'none', look('anonymous'))
     return { ...NOTHING, anonymous: true }
   }
   if (isSet(text) && isSet(file)) refuse(`${text.from} and ${file.from} are both given: which is it?`)
-  if (isSet(text)) return fromText(text)
-  if (isSet(file)) return fromFile(file)
   const [named, written] = [variable(env, 'GOOGLE_APPLICATION_CREDENTIALS'), variable(env, 'GOOGLE_CREDENTIALS')]
-  if (isSet(named)) return fromFile(named)
-  if (isSet(written)) return fromText(written)
+  const found = [text, file, named, written].find(isSet)
+  note('credentials', found !== undefined ? 'hidden' : instanceMetadata ? 'those of the machine' : null, found ?? look('instanceMetadata'))
+  if (found !== undefined) return found === text || found === written ? fromText(found) : fromFile(found)
   if (instanceMetadata) return { ...NOTHING, instanceMetadata: true }
   return refuse(
     `${from} needs credentials: give \`credentials\` or \`credentialsFile\` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS ` +

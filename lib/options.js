@@ -7,11 +7,15 @@
 // says `encryption: 'off'` out loud. Secrets never appear in a message.
 
 const { resolve } = require('node:path')
-const { certificates, choice, first, flag, integer, quoted, refuse, variable } = require('./checks.js')
-const { findStore } = require('./services.js')
+const { certificates, choice, first, flag, integer, quoted, refuse, spoken, variable } = require('./checks.js')
+const { enabled, findStore, unusedBuckets } = require('./services.js')
 const { completeStore, describeStore } = require('./store.js')
+const { ownVariable, wrongVariables } = require('./variables.js')
 
-/** Option -> variables that may hold it, first one wins; `lib/services.js` and the kinds of stores know some more. */
+/**
+ * Option -> variables of existing services that may hold it, first one wins, and all of them after the option's own;
+ * `lib/services.js` and the kinds of stores know some more.
+ */
 const VARIABLES = {
   directory: ['WHATSAPP_SESSION_PATH', 'SESSION_STORAGE_PATH'],
   store: ['SESSION_BACKUP_STORE'],
@@ -45,11 +49,16 @@ const KNOWN = new Set([
   'logger'
 ])
 
+/** Options that are true or false. */
+const FLAGS = new Set(['hideTenantIds', 'fresh', 'takeover', 'seedFromDisk', 'acceptUnencrypted', 'allowPublicBucket'])
+
 /** The value of `name` and where it came from, for messages. */
 function lookUp(options, env, name) {
   const own = { value: options[name], from: `\`${name}\`` }
-  const named = variable(env, ...(VARIABLES[name] ?? []))
-  return named.value === undefined ? own : first(own, named)
+  const names = [ownVariable(name), ...(VARIABLES[name] ?? [])].filter((name) => name !== undefined)
+  const named = variable(env, ...names)
+  if (own.value !== undefined || named.value === undefined) return own
+  return FLAGS.has(name) ? { ...named, value: spoken(named) } : named
 }
 
 /** Existing services give SESSION_BACKUP_INTERVAL in milliseconds too. Some take 0 for "never", and seconds are a likely slip. */
@@ -60,10 +69,10 @@ function flushInterval(place, mode) {
   return integer(place, 1000, 1000, 3_600_000, hint)
 }
 
-/** 32-byte keys laid end to end, the primary first. */
+/** 32-byte keys laid end to end, the primary first; several in one text stand between commas. */
 function keyRing({ value, from }) {
   if (value === undefined) return Buffer.alloc(0)
-  const list = Array.isArray(value) ? value : [value]
+  const list = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [value]
   if (list.length === 0) refuse(`${from} must hold at least one key`)
   const keys = list.map((key) => {
     if (key instanceof Uint8Array && key.length === 32) return Buffer.from(key)
@@ -85,14 +94,32 @@ function warnOnce(logger, message) {
   said.add(message)
 }
 
+/** Whether a process was told that its sessions are nowhere else. */
+let toldOfNoStore = false
+
+/** Where nothing says whether there is a store, there is none; that is worth a word, because it looks the same as with one. */
+function nothingSays(env) {
+  const unused = unusedBuckets(env).map(([name, service]) => ` ${name} is taken with SESSION_BACKUP_STORE=${service}.`)
+  return (
+    'no store is configured: sessions are on the local disk only, and lost with it. Name a store by `store` or SESSION_BACKUP_STORE, ' +
+    `or say \`mode: 'local'\` (SESSION_STORAGE_TYPE=local) if that is meant.${unused.join('')}`
+  )
+}
+
 /** What all stores behind HTTP are told: `http(variables)`, with those that name authorities for this kind alone. */
-function httpSpec(look, options, env) {
-  const own = certificates({ value: options.caCertificate, from: '`caCertificate`' })
+function httpSpec(look, { options, env, note }) {
+  const own = first({ value: options.caCertificate, from: '`caCertificate`' }, variable(env, ownVariable('caCertificate')))
   const rest = {
     allowPublic: flag(look('allowPublicBucket')),
     maxConcurrentRequests: integer(look('maxConcurrentRequests'), 64, 1, 1024, '')
   }
-  return (variables) => ({ ca: own ?? certificates(variable(env, ...variables, 'NODE_EXTRA_CA_CERTS')), ...rest })
+  const checked = certificates(own)
+  return (variables) => {
+    const place = own.value === undefined ? variable(env, ...variables, 'NODE_EXTRA_CA_CERTS') : own
+    const ca = checked ?? certificates(place)
+    note('ca', ca === null ? null : `certificates (${ca.split('BEGIN').length - 1})`, place)
+    return { ca, ...rest }
+  }
 }
 
 function checkTenant(tenantId) {
@@ -101,60 +128,17 @@ function checkTenant(tenantId) {
   return tenantId
 }
 
-/** @returns options complete and checked; `native` is what the core is given as JSON */
-function resolveOptions(tenantId, options = {}, env = process.env) {
-  if (options === null || typeof options !== 'object') refuse('the options must be an object')
-  for (const name of Object.keys(options)) if (!KNOWN.has(name)) refuse(`${quoted(name)} is not an option`)
-  const look = (name) => lookUp(options, env, name)
-
-  const directory = look('directory')
-  if (directory.value !== undefined && (typeof directory.value !== 'string' || directory.value === '')) {
-    refuse(`${directory.from} must be the path of a directory`)
-  }
-  const asked = look('mode')
-  const wanted = choice(asked, undefined, ['local', 'hybrid'], '; which store it is stands in `store` or SESSION_BACKUP_STORE')
-  const described = findStore(options.store, env, wanted)
-  const mode = wanted ?? (described === null ? 'local' : 'hybrid')
-  if (mode === 'hybrid' && described === null) {
-    refuse(`${asked.from} is hybrid and needs a \`store\`: name one there or by SESSION_BACKUP_STORE, and do not forbid it by SESSION_BACKUP_ENABLED`)
-  }
-  const keys = keyRing(look('encryptionKeys'))
-  const encryption = choice(look('encryption'), 'on', ['on', 'off'])
-  if (encryption === 'off' && keys.length > 0) refuse("`encryption: 'off'` and `encryptionKeys` contradict each other")
-  if (mode === 'hybrid' && keys.length === 0 && encryption === 'on') {
-    refuse(`the store of ${described.from} needs \`encryptionKeys\` (64 hex digits); to store sessions in the clear say \`encryption: 'off'\``)
-  }
-  const logger = options.logger
-  if (logger !== undefined && typeof logger?.warn !== 'function') refuse('`logger` must have the methods of a pino logger')
-  const http = httpSpec(look, options, env)
-  const warn = (message) => warnOnce(logger, message)
-  const store = mode === 'local' ? null : completeStore(described, { env, http, warn })
-  const handover = look('handoverTimeoutMs')
-  const root = resolve(directory.value ?? 'whatsapp-sessions')
-
-  return {
-    directory: root,
-    keys,
-    awaitSync: choice(look('localDurability'), mode === 'local' ? 'data' : 'os', ['os', 'data']) === 'data',
-    closeTimeoutMs: integer(look('closeTimeoutMs'), 10_000, 0, 3_600_000),
-    flushTimeoutMs: integer(look('flushTimeoutMs'), 30_000, 0, 3_600_000),
-    logger,
-    native: {
-      tenantId: checkTenant(tenantId),
-      directory: root,
-      store,
-      flushIntervalMs: flushInterval(look('flushIntervalMs'), mode),
-      ownershipCheckIntervalMs: integer(look('ownershipCheckIntervalMs'), 5000, 50, 600_000),
-      refreshIntervalMs: integer(look('refreshIntervalMs'), 7 * 86_400_000, 1000, 365 * 86_400_000),
-      handoverTimeoutMs: handover.value === undefined ? null : integer(handover, 0, 0, 3_600_000),
-      takeover: flag(look('takeover')),
-      strictLease: choice(look('onLeaseLost'), 'continue', ['continue', 'stop']) === 'stop',
-      create: choice(look('onMissing'), 'create', ['create', 'error']) === 'create',
-      hideTenantIds: flag(look('hideTenantIds')),
-      acceptUnencrypted: flag(look('acceptUnencrypted')),
-      fresh: flag(look('fresh')),
-      seedFromDisk: flag(look('seedFromDisk'))
+/** A function that does its work once, and answers or throws the same ever after. */
+function once(work) {
+  let outcome
+  return () => {
+    try {
+      outcome ??= { value: work() }
+    } catch (error) {
+      outcome = { error }
     }
+    if ('error' in outcome) throw outcome.error
+    return outcome.value
   }
 }
 
@@ -168,7 +152,133 @@ function resolveSource(value, from, options, env = process.env) {
   if (described === null) refuse(`${from} must be a path, the URL of a bucket, or an object with a \`kind\``)
   if (described.kind === 'memory') refuse(`${from} must not be memory: nothing of another system lies there`)
   const look = (name) => lookUp(options, env, name)
-  return completeStore(described, { env, http: httpSpec(look, options, env), warn: (message) => warnOnce(options.logger, message) })
+  const context = { options, env, note: () => {}, warn: (message) => warnOnce(options.logger, message) }
+  return completeStore(described, { ...context, http: httpSpec(look, context) })
 }
 
-module.exports = { resolveOptions, resolveSource }
+/**
+ * Every setting as a function that answers its checked value, or throws what is wrong with it. Nothing is looked at before it is
+ * asked for, so that who only wants to show them can go on after a wrong one.
+ * @param context `{ options, env, warn(message), note(field, shown, place) }`, the last as for `completeStore`
+ */
+function settingsOf(context) {
+  const { options, env } = context
+  const look = (name) => lookUp(options, env, name)
+  const asked = once(() => choice(look('mode'), undefined, ['local', 'hybrid'], '; which store it is stands in `store` or SESSION_BACKUP_STORE'))
+  const described = once(() => findStore(options.store, env, asked()))
+  const mode = once(() => {
+    // A store that makes no sense is a mistake in local mode too.
+    const found = asked() ?? (described() === null ? 'local' : 'hybrid')
+    if (described() === null && found === 'hybrid') {
+      refuse(`${look('mode').from} is hybrid and needs a \`store\`: name one there or by SESSION_BACKUP_STORE, and do not forbid it by SESSION_BACKUP_ENABLED`)
+    }
+    return found
+  })
+  const encryptionKeys = once(() => keyRing(look('encryptionKeys')))
+  const encryption = once(() => {
+    const found = choice(look('encryption'), 'on', ['on', 'off'])
+    const count = encryptionKeys().length
+    if (found === 'off' && count > 0) refuse("`encryption: 'off'` and `encryptionKeys` contradict each other")
+    if (mode() === 'hybrid' && count === 0 && found === 'on') {
+      refuse(`the store of ${described().from} needs \`encryptionKeys\` (64 hex digits); to store sessions in the clear say \`encryption: 'off'\``)
+    }
+    return found
+  })
+  const http = once(() => httpSpec(look, context))
+  const between = (name, fallback, least, most) => once(() => integer(look(name), fallback, least, most))
+  const oneOf = (name, fallback, allowed) => once(() => choice(look(name), fallback(), allowed))
+  const yesOrNo = (name) => once(() => flag(look(name)))
+  return {
+    directory: once(() => {
+      const { value, from } = look('directory')
+      if (value !== undefined && (typeof value !== 'string' || value === '')) refuse(`${from} must be the path of a directory`)
+      return resolve(value ?? 'whatsapp-sessions')
+    }),
+    mode,
+    encryptionKeys,
+    encryption,
+    logger: once(() => {
+      const { logger } = options
+      if (logger !== undefined && typeof logger?.warn !== 'function') refuse('`logger` must have the methods of a pino logger')
+      return logger
+    }),
+    allowPublicBucket: yesOrNo('allowPublicBucket'),
+    maxConcurrentRequests: once(() => integer(look('maxConcurrentRequests'), 64, 1, 1024, '')),
+    caCertificate: http,
+    store: once(() => (http(), mode() === 'local' ? null : completeStore(described(), { ...context, http: http() }))),
+    flushIntervalMs: once(() => flushInterval(look('flushIntervalMs'), mode())),
+    localDurability: oneOf('localDurability', () => (mode() === 'local' ? 'data' : 'os'), ['os', 'data']),
+    ownershipCheckIntervalMs: between('ownershipCheckIntervalMs', 5000, 50, 600_000),
+    handoverTimeoutMs: between('handoverTimeoutMs', null, 0, 3_600_000),
+    refreshIntervalMs: between('refreshIntervalMs', 7 * 86_400_000, 1000, 365 * 86_400_000),
+    closeTimeoutMs: between('closeTimeoutMs', 10_000, 0, 3_600_000),
+    flushTimeoutMs: between('flushTimeoutMs', 30_000, 0, 3_600_000),
+    onMissing: oneOf('onMissing', () => 'create', ['create', 'error']),
+    onLeaseLost: oneOf('onLeaseLost', () => 'continue', ['continue', 'stop']),
+    hideTenantIds: once(() => {
+      const found = flag(look('hideTenantIds'))
+      if (found && mode() === 'hybrid' && encryptionKeys().length === 0) refuse('`hideTenantIds` needs `encryptionKeys`: names are keyed with them')
+      return found
+    }),
+    acceptUnencrypted: yesOrNo('acceptUnencrypted'),
+    fresh: yesOrNo('fresh'),
+    takeover: yesOrNo('takeover'),
+    seedFromDisk: yesOrNo('seedFromDisk'),
+    /** What is worth a word once everything is right; null for nothing. */
+    noStore: () => {
+      const isUnsaid = options.store === undefined && asked() === undefined && enabled(env) === undefined
+      return isUnsaid && described() === null ? nothingSays(env) : null
+    },
+    /** Where the store is named; null for none. */
+    storeFrom: () => described()?.from ?? null
+  }
+}
+
+/** What is wrong with options that are none, and with variables that begin like ours and are none. */
+function wrongNames(options, env) {
+  if (options === null || typeof options !== 'object') return ['the options must be an object']
+  const unknown = Object.keys(options).filter((name) => !KNOWN.has(name))
+  return [...unknown.map((name) => `${quoted(name)} is not an option`), ...wrongVariables(env, [...KNOWN])]
+}
+
+/** @returns options complete and checked; `native` is what the core is given as JSON */
+function resolveOptions(tenantId, options = {}, env = process.env) {
+  const [wrong] = wrongNames(options, env)
+  if (wrong !== undefined) refuse(wrong)
+  const settings = settingsOf({ options, env, note: () => {}, warn: (message) => warnOnce(settings.logger(), message) })
+  const { noStore, storeFrom, ...readings } = settings
+  const found = Object.fromEntries(Object.entries(readings).map(([name, read]) => [name, read()]))
+  const { directory, logger } = found
+  const native = {
+    tenantId: checkTenant(tenantId),
+    directory,
+    store: found.store,
+    flushIntervalMs: found.flushIntervalMs,
+    ownershipCheckIntervalMs: found.ownershipCheckIntervalMs,
+    refreshIntervalMs: found.refreshIntervalMs,
+    handoverTimeoutMs: found.handoverTimeoutMs,
+    takeover: found.takeover,
+    strictLease: found.onLeaseLost === 'stop',
+    create: found.onMissing === 'create',
+    hideTenantIds: found.hideTenantIds,
+    acceptUnencrypted: found.acceptUnencrypted,
+    fresh: found.fresh,
+    seedFromDisk: found.seedFromDisk
+  }
+  const warning = noStore()
+  if (warning !== null && logger !== undefined && !toldOfNoStore) {
+    toldOfNoStore = true
+    logger.warn({}, warning)
+  }
+  return {
+    directory,
+    keys: found.encryptionKeys,
+    awaitSync: found.localDurability === 'data',
+    closeTimeoutMs: found.closeTimeoutMs,
+    flushTimeoutMs: found.flushTimeoutMs,
+    logger,
+    native
+  }
+}
+
+module.exports = { resolveOptions, resolveSource, settingsOf, wrongNames, lookUp, KNOWN }

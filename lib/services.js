@@ -2,18 +2,20 @@
 
 // The store that the variables of existing services make, so that they switch without touching their configuration.
 //
-// Invariants: a store is made of variables only when nothing else names one, and only by variables that mean a store (those
-// of AWS are everywhere, and never do); half of one, and two at once, are refused: a guess would send sessions to a place
-// that nobody looks at, or to none.
+// Invariants: a store is made of variables only when nothing else names one, and only by variables that mean a store. Those
+// of AWS are everywhere, and never do; those called S3_*, and those of Google, are as often for pictures, and do only when
+// a store is asked for. Half of one, and two at once, are refused: a guess would send sessions to a place that nobody looks
+// at, or to none.
 
-const { allOf, first, refuse, refuseHalf, variable } = require('./checks.js')
+const { allOf, first, refuse, refuseHalf, spoken, variable } = require('./checks.js')
 const { describe, describeStore } = require('./store.js')
+const { ownVariable } = require('./variables.js')
 
 /** Service -> field of its store -> the variables that may hold it. */
 const SERVICES = {
   supabase: {
     url: ['SUPABASE_URL'],
-    key: ['SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY'],
+    key: ['SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY', 'SUPABASE_KEY'],
     bucket: ['SUPABASE_BUCKET', 'STORAGE_BUCKET']
   },
   r2: {
@@ -21,11 +23,29 @@ const SERVICES = {
     accessKeyId: ['R2_ACCESS_KEY_ID'],
     secretAccessKey: ['R2_SECRET_ACCESS_KEY'],
     bucket: ['R2_BUCKET_NAME', 'STORAGE_BUCKET']
-  }
+  },
+  s3: {
+    endpoint: ['S3_ENDPOINT', 'S3_ENDPOINT_URL'],
+    region: ['S3_REGION'],
+    accessKeyId: ['S3_ACCESS_KEY_ID', 'S3_ACCESS_KEY'],
+    secretAccessKey: ['S3_SECRET_ACCESS_KEY', 'S3_SECRET_KEY'],
+    pathStyle: ['S3_FORCE_PATH_STYLE'],
+    bucket: ['S3_BUCKET', 'S3_BUCKET_NAME', 'STORAGE_BUCKET']
+  },
+  gcs: { bucket: ['STORAGE_BUCKET'] }
 }
 
+/** What a service can do without: the variables of AWS, or nothing, take its place. */
+const OPTIONAL = { s3: ['endpoint', 'region', 'accessKeyId', 'secretAccessKey', 'pathStyle'] }
+
+/** Services that are meant only when a store is asked for, and the variables that mean them then. */
+const ONLY_IF_ASKED = { s3: ['S3_BUCKET', 'S3_BUCKET_NAME'], gcs: ['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CREDENTIALS'] }
+
 /** What is taken where no variable says otherwise; `from` is where such a value cannot come from. */
-const DEFAULTS = { supabase: { bucket: 'whatsapp-sessions' }, r2: {} }
+const DEFAULTS = { supabase: { bucket: 'whatsapp-sessions' } }
+
+/** Keys that Supabase calls public: they stand beside the secret one, and never in its place. */
+const PUBLIC_KEYS = ['SUPABASE_ANON_KEY', 'SUPABASE_PUBLISHABLE_KEY']
 
 /** Says nothing about a service by itself. */
 const SHARED = 'STORAGE_BUCKET'
@@ -36,24 +56,41 @@ const REMEDY = '; to use another store set SESSION_BACKUP_STORE, to use none SES
 function read(service, env) {
   const fields = Object.entries(SERVICES[service]).map(([field, names]) => {
     const place = variable(env, ...names)
-    return [field, place.value === undefined ? { ...place, value: DEFAULTS[service][field], names } : place]
+    return [field, place.value === undefined ? { ...place, value: DEFAULTS[service]?.[field], names } : place]
   })
-  const set = fields.map(([, place]) => place).filter(({ names }) => names === undefined)
-  const missing = fields.map(([, place]) => place).filter(({ value }) => value === undefined)
+  const set = fields.filter(([, { names }]) => names === undefined).map(([, place]) => place)
+  const missing = fields.filter(([field, { value }]) => value === undefined && !OPTIONAL[service]?.includes(field)).map(([, place]) => place)
+  const publicKey = service === 'supabase' ? variable(env, ...PUBLIC_KEYS) : { value: undefined }
+  const isPublic = publicKey.value !== undefined && fields.some(([field, { value }]) => field === 'key' && value === undefined)
   return {
     service,
     places: Object.fromEntries(fields),
-    isMeant: set.some(({ from }) => from !== SHARED),
-    set: set.map(({ from }) => from),
-    missing: missing.map(({ names }) => names[0] + (names.length > 1 ? ` (or ${names[1]})` : ''))
+    isMeant: isPublic || set.some(({ from }) => from !== SHARED),
+    set: [...set, ...(isPublic ? [publicKey] : [])].map(({ from }) => from),
+    missing: missing.map(({ names }) => names[0] + (names.length > 1 ? ` (or ${names[1]})` : '')),
+    hint: isPublic ? `; ${publicKey.from} is a public key and cannot take its place` : ''
   }
 }
 
+/** Whether a service that is meant only when a store is asked for would be. */
+function wouldBeMeant(service, env) {
+  const isNamed = variable(env, ...ONLY_IF_ASKED[service]).value !== undefined
+  return isNamed && (service !== 'gcs' || variable(env, SHARED).value !== undefined)
+}
+
+/** Variables that could make a store, and do not because none is asked for. */
+const unusedBuckets = (env) =>
+  Object.keys(ONLY_IF_ASKED).filter((service) => wouldBeMeant(service, env)).map((service) => [variable(env, ...SERVICES[service].bucket).from, service])
+
 /** The store of a service, described. */
 function storeOf({ service, places, set }) {
-  const from = set.filter((name) => name !== SHARED).join(', ')
+  const from = set.filter((name) => name !== SHARED || service === 'gcs').join(', ') || SHARED
   const look = (field) => places[field] ?? { value: undefined, from }
-  if (service === 'supabase') return describe('supabase', from, look)
+  if (service === 'supabase' || service === 'gcs') return describe(service, from, look)
+  if (service === 's3') {
+    if (places.pathStyle.value !== undefined) places.pathStyle = { ...places.pathStyle, value: spoken(places.pathStyle) }
+    return describe('s3', from, look)
+  }
   const { endpoint } = places
   if (endpoint.from === 'R2_ACCOUNT_ID') {
     const account = endpoint.value.trim()
@@ -63,31 +100,30 @@ function storeOf({ service, places, set }) {
   return describe('s3', from, look)
 }
 
-/** The store that variables make; null for none. `wanted`: only this service, and it must be there. */
-function storeOfServices(env, wanted) {
-  const found = (wanted === undefined ? Object.keys(SERVICES) : [wanted]).map((service) => read(service, env))
-  const meant = found.filter(({ isMeant }) => isMeant || wanted !== undefined)
-  for (const { set, missing, service } of meant) {
+/**
+ * The store that variables make; null for none.
+ * @param wanted `{ service, from }`: only this service, and it must be there
+ * @param isAsked whether a store is asked for, whichever it is
+ */
+function storeOfServices(env, wanted, isAsked) {
+  const named = (services) => services.map((service) => read(service, env))
+  const byThemselves = Object.keys(SERVICES).filter((service) => !(service in ONLY_IF_ASKED))
+  let meant = wanted === undefined ? named(byThemselves).filter(({ isMeant }) => isMeant) : named([wanted.service])
+  if (meant.length === 0 && isAsked) meant = named(Object.keys(ONLY_IF_ASKED).filter((service) => wouldBeMeant(service, env)))
+  for (const { set, missing, service, hint } of meant) {
     if (missing.length === 0) continue
-    if (wanted === undefined) refuseHalf(set, missing, REMEDY)
-    refuse(`SESSION_BACKUP_STORE asks for ${service}, which needs ${allOf(missing)}`)
+    if (wanted === undefined) refuseHalf(set, missing, hint + REMEDY)
+    refuse(`${wanted.from} asks for ${service}, which needs ${allOf(missing)}${hint}`)
   }
   if (meant.length > 1) {
     const all = meant.flatMap(({ set }) => set)
-    refuse(`${allOf([...new Set(all)])} name two stores: say which one by SESSION_BACKUP_STORE, supabase or r2`)
+    refuse(`${allOf([...new Set(all)])} name two stores: say which one by SESSION_BACKUP_STORE, ${meant.map(({ service }) => service).join(' or ')}`)
   }
   return meant.length === 0 ? null : storeOf(meant[0])
 }
 
 /** Whether the environment allows a store, asks for one (true), or forbids it (false); undefined when it does not say. */
-function enabled(env) {
-  const { value, from } = variable(env, 'SESSION_BACKUP_ENABLED')
-  const word = value?.trim().toLowerCase()
-  if (word === undefined) return undefined
-  if (['true', '1', 'yes', 'on'].includes(word)) return true
-  if (['false', '0', 'no', 'off'].includes(word)) return false
-  return refuse(`${from} must be one of: true, 1, yes, on, false, 0, no, off`)
-}
+const enabled = (env) => spoken(variable(env, 'SESSION_BACKUP_ENABLED'))
 
 /**
  * The store that the option or else the environment names, described; null for none. In local mode no store is made of
@@ -97,14 +133,15 @@ function findStore(option, env, mode) {
   if (option !== undefined) return describeStore({ value: option, from: '`store`' })
   const isEnabled = enabled(env)
   if (isEnabled === false) return null
-  const named = variable(env, 'SESSION_BACKUP_STORE')
+  const named = variable(env, ownVariable('store'), 'SESSION_BACKUP_STORE')
   const service = named.value?.trim().toLowerCase()
   if (named.value !== undefined && !Object.hasOwn(SERVICES, service)) return describeStore(named)
-  const made = mode === 'local' ? null : storeOfServices(env, service)
+  const wanted = service === undefined ? undefined : { service, from: named.from }
+  const made = mode === 'local' ? null : storeOfServices(env, wanted, isEnabled === true || mode !== undefined)
   if (made === null && isEnabled && mode !== 'local') {
     refuse('SESSION_BACKUP_ENABLED asks for a store, and none is named: set SESSION_BACKUP_STORE, such as s3://bucket')
   }
   return made
 }
 
-module.exports = { findStore }
+module.exports = { findStore, enabled, unusedBuckets }

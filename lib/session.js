@@ -7,7 +7,7 @@
 // completely is closed again: no ownership is left behind.
 
 const { EventEmitter } = require('node:events')
-const { createBatch } = require('./batch.js')
+const { createBatch, walk } = require('./batch.js')
 const { resolveBaileys } = require('./baileys.js')
 const { createCodec } = require('./codec.js')
 const { HybridAuthError, settle } = require('./errors.js')
@@ -16,6 +16,7 @@ const { ask, call, createKeys } = require('./keys.js')
 const { writeMultiFile } = require('./multi-file.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
+const { pruneKeys } = require('./prune-keys.js')
 
 const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'error']
 
@@ -176,6 +177,32 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
     return writeMultiFile(folder, { entries }, { BufferJSON: baileys.BufferJSON, overwrite })
   }
 
+  /** What pruning looks at and writes to; see `lib/prune-keys.js`. */
+  const pruned = {
+    sizes: (type) => Array.from(walk(call(binding.entries, handle, type)), ({ id, bytes }) => [id, bytes]),
+    *entries(type) {
+      const buffer = call(binding.entries, handle, type)
+      const sizes = walk(buffer)
+      for (const { id, value } of batch.readEntries(buffer)) yield [id, value, sizes.next().value.bytes]
+    },
+    *some(type, ids) {
+      for (const id of ids) {
+        const request = batch.encodeKeys(type, [id])
+        const found = ask(binding, handle, request, (buffer, length) => [batch.decodeAnswer([id], request.possible, buffer, length)[id], length])
+        // The request has the key with its length, and the answer the value with its own.
+        if (found[0] !== null) yield [id, found[0], request.length + found[1]]
+      }
+    },
+    sizeOf: (type, id, value) => batch.encodeSet({ [type]: { [id]: value } }).length,
+    append(data) {
+      const { buffer, length } = batch.encodeSet(data)
+      return call(binding.append, handle, buffer, length, false)
+    },
+    settled: async (lsn) => {
+      if (awaitSync) settle(await binding.synced(handle, lsn))
+    }
+  }
+
   const session = {
     state: { creds, keys },
     saveCreds,
@@ -183,6 +210,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
     close,
     delete: destroy,
     exportMultiFile,
+    pruneKeys: async (options) => pruneKeys(pruned, () => [creds, readCreds(binding, handle, batch)], options),
     status: () => describe(JSON.parse(call(binding.status, handle))),
     on,
     off

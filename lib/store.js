@@ -21,8 +21,8 @@ const SUPABASE_NAMES = /^[\w/!.*'() &$=@;:+,?-]*$/
 
 /** Kind -> its fields in a store object, its parameters in a URL, where its credentials belong, and how it is completed. */
 const KINDS = {
-  directory: { fields: ['path'], parameters: [], secretsBelong: 'a directory needs none', complete: (store) => directory(store) },
-  memory: { fields: ['name'], parameters: [], secretsBelong: 'memory needs none', complete: (store) => memory(store) },
+  directory: { fields: ['path'], parameters: [], secretsBelong: 'a directory needs none', complete: directory },
+  memory: { fields: ['name'], parameters: [], secretsBelong: 'memory needs none', complete: memory },
   s3: {
     fields: ['bucket', 'prefix', 'region', 'endpoint', 'pathStyle', 'accessKeyId', 'secretAccessKey', 'sessionToken', 'instanceMetadata'],
     parameters: ['region', 'endpoint', 'pathStyle', 'instanceMetadata'],
@@ -155,9 +155,13 @@ function named({ value, from }, what) {
   return value
 }
 
-const directory = ({ look }) => ({ kind: 'directory', path: resolve(named(look('path'), 'the path of a directory')) })
+function directory({ look }) {
+  return { kind: 'directory', path: resolve(named(look('path'), 'the path of a directory')) }
+}
 
-const memory = ({ look }) => ({ kind: 'memory', name: named(look('name'), 'a non-empty text') })
+function memory({ look }) {
+  return { kind: 'memory', name: named(look('name'), 'a non-empty text') }
+}
 
 /** The endpoint of a store, and a word to the logger when others can listen. */
 function endpointOf(place, { secretsBelong }, warn) {
@@ -176,7 +180,7 @@ function isOfR2(endpoint, env) {
   return own || endpoint.host.endsWith('.r2.cloudflarestorage.com')
 }
 
-function s3({ from, look, place }, { env, http, warn }) {
+function s3({ from, look, place }, { env, http, warn, note }) {
   const given = first(look('endpoint'), variable(env, 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'))
   const endpoint = endpointOf(given, KINDS.s3, warn)
   const isR2 = isOfR2(endpoint, env)
@@ -190,20 +194,25 @@ function s3({ from, look, place }, { env, http, warn }) {
   // The certificate of AWS covers one label before its name: a bucket with a dot has two.
   const isInPath = pathStyle.value === undefined ? endpoint !== null || place.bucket.includes('.') : flag(pathStyle)
   const instanceMetadata = flag(look('instanceMetadata'))
+  const regionName = region.value === undefined ? (isR2 ? 'auto' : 'us-east-1') : line(region)
+  note('region', regionName, region)
+  note('endpoint', endpoint?.text ?? 'that of AWS', given)
+  note('pathStyle', isInPath, pathStyle)
   return {
     kind: 's3',
     ...place,
-    region: region.value === undefined ? (isR2 ? 'auto' : 'us-east-1') : line(region),
+    region: regionName,
     endpoint: endpoint?.text ?? null,
     virtualHosted: !isInPath,
-    ...awsCredentials(look, env, { from, isR2, instanceMetadata }),
+    ...awsCredentials(look, env, { from, isR2, instanceMetadata, note }),
     ...http(['AWS_CA_BUNDLE'])
   }
 }
 
-function gcs({ from, look, place }, { env, http, warn }) {
+function gcs({ from, look, place }, { env, http, warn, note }) {
   const endpoint = endpointOf(look('endpoint'), KINDS.gcs, warn)
-  const credentials = googleCredentials(look, env, { from, hasEndpoint: endpoint !== null })
+  note('endpoint', endpoint?.text ?? 'that of Google', look('endpoint'))
+  const credentials = googleCredentials(look, env, { from, hasEndpoint: endpoint !== null, note })
   return { kind: 'gcs', ...place, endpoint: endpoint?.text ?? null, ...credentials, ...http([]) }
 }
 
@@ -216,10 +225,18 @@ function roleOf(key) {
   }
 }
 
-function supabase({ from, look, place }, { env, http, warn }) {
+/** What kind of key of a Supabase project it is, as far as that can be seen. */
+function kindOf(secret) {
+  if (secret.startsWith('sb_publishable_') || roleOf(secret) === 'anon') return 'public'
+  return secret.startsWith('sb_secret_') || roleOf(secret) === 'service_role' ? 'secret' : 'unknown'
+}
+
+const OF_PROJECT = [['SUPABASE_URL'], ['SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY', 'SUPABASE_KEY']]
+
+function supabase({ from, look, place }, { env, http, warn, note }) {
   const own = [look('url'), look('key')]
   const isOwn = own.some(({ value }) => value !== undefined)
-  const [url, key] = isOwn ? own : [variable(env, 'SUPABASE_URL'), variable(env, 'SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY')]
+  const [url, key] = isOwn ? own : OF_PROJECT.map((names) => variable(env, ...names))
   const missing = [url, key].filter(({ value }) => value === undefined).map((place) => place.from)
   if (missing.length === 2) refuse(`${from} needs the address of the project and its secret key: ${KEYS_OF_SUPABASE}`)
   if (missing.length === 1) refuseHalf(missing[0] === url.from ? [key.from] : [url.from], missing, `: ${KEYS_OF_SUPABASE}`)
@@ -228,19 +245,27 @@ function supabase({ from, look, place }, { env, http, warn }) {
     refuse(`${url.from} is the S3 endpoint of the project: use it as the \`endpoint\` of an s3 store, or leave out its end`)
   }
   const secret = token(key)
-  if (!flag(look('allowAnonKey')) && (secret.startsWith('sb_publishable_') || roleOf(secret) === 'anon')) {
+  const kind = kindOf(secret)
+  if (!flag(look('allowAnonKey')) && kind === 'public') {
     refuse(
       `${key.from} is a public key (publishable, or anon), with which anybody could do what this package does: give the secret key ` +
         '(sb_secret_…) or the service_role key, both under Settings > API Keys of the project; or, if your policies for row level ' +
         'security are made for it, say `allowAnonKey: true` in a store object'
     )
   }
+  // The name of this one says nothing, so the key has to.
+  if (key.from === 'SUPABASE_KEY' && kind === 'unknown') {
+    refuse('SUPABASE_KEY is neither a secret key (sb_secret_…) nor a service_role key; if it is one of a server of your own, call it SUPABASE_SERVICE_KEY')
+  }
+  note('url', endpoint.text, url)
+  note('key', `hidden (${kind === 'unknown' ? 'of a kind that cannot be seen' : `a ${kind} key`})`, key)
   return { kind: 'supabase', url: endpoint.text.replace(/\/+(storage|rest)\/v1$/, ''), key: secret, ...place, ...http([]) }
 }
 
 /**
  * What the core is told.
- * @param context `{ env, http(variables), warn(message) }`
+ * @param context `{ env, http(variables), warn(message), note(field, shown, place) }`: the last is told each field that is not in
+ *   the description, in a form that may be shown, and where it was found
  */
 const completeStore = (store, context) => KINDS[store.kind].complete(store, context)
 

@@ -9,6 +9,8 @@ import type {
   HybridAuthError,
   HybridAuthOptions,
   HybridAuthState,
+  PruneKeysOptions,
+  PruneKeysReport,
   RestoreAllOptions,
   SessionStatus,
   StoreTraffic
@@ -163,6 +165,8 @@ export declare class HybridAuthService {
   /** Logs a tenant out for good, opening its session first if need be. */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
+  /** Removes keys that nobody can be waiting for any more; only tells them unless `dryRun` is `false`. */
+  pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
   /** Closes everything that is open. The shutdown hooks do this by themselves. @default timeoutMs: `shutdownTimeoutMs` */
   shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
 

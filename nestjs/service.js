@@ -74,6 +74,10 @@ class HybridAuthService {
     return this.#sessions.exportMultiFile(tenantId, folder, options)
   }
 
+  pruneKeys(tenantId, options) {
+    return this.#sessions.pruneKeys(tenantId, options)
+  }
+
   shutdown({ timeoutMs = this.#shutdownTimeoutMs } = {}) {
     return this.#sessions.shutdown({ timeoutMs })
   }

@@ -22,7 +22,7 @@ function statusOf(session) {
   }
 }
 
-const FUNCTIONS = ['saveCreds', 'flush', 'close', 'delete', 'exportMultiFile', 'status']
+const FUNCTIONS = ['saveCreds', 'flush', 'close', 'delete', 'exportMultiFile', 'pruneKeys', 'status']
 
 /** What users are given of a session. Its functions work through the loan, so whoever holds one of them holds the loan. */
 function lend(session) {

@@ -39,7 +39,7 @@ for (const { name, load } of baileysLines) {
     const baileys = await load()
     const first = await serviceOn(t, at, { baileys })
     const { state, saveCreds, ...rest } = await first.auth.initialize('tenant')
-    assert.deepEqual(Object.keys(rest).sort(), ['close', 'delete', 'exportMultiFile', 'flush', 'off', 'on', 'status'])
+    assert.deepEqual(Object.keys(rest).sort(), ['close', 'delete', 'exportMultiFile', 'flush', 'off', 'on', 'pruneKeys', 'status'])
     Object.assign(state.creds, { registered: true, me: { id: '491500000000:1@s.whatsapp.net' } })
     await saveCreds()
     const pair = { public: Buffer.alloc(32, 1), private: Buffer.alloc(32, 2) }

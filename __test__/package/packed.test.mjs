@@ -14,7 +14,7 @@ import { ROOT, copyPackage, startProcess, temporaryFolder } from '../support/ses
 
 const addon = readdirSync(ROOT).find((name) => name.endsWith('.node'))
 const platform = addon.split('.').at(-2)
-const EXPORTS = ['HybridAuth', 'HybridAuthError', 'exportMultiFile', 'useHybridAuthState']
+const EXPORTS = ['HybridAuth', 'HybridAuthError', 'describeConfig', 'exportMultiFile', 'useHybridAuthState']
 
 let scene
 const project = () => join(scene, 'project')
@@ -109,8 +109,8 @@ async function openWithoutAddon({ hybrid, say }) {
 }
 
 const consumer = `
-import { useHybridAuthState, exportMultiFile, HybridAuth, HybridAuthError } from 'baileys-hybrid-auth'
-import type { HybridAuthOptions, SessionStatus, HybridAuthErrorCode, HybridAuthState } from 'baileys-hybrid-auth'
+import { useHybridAuthState, exportMultiFile, describeConfig, HybridAuth, HybridAuthError } from 'baileys-hybrid-auth'
+import type { ConfigDescription, HybridAuthOptions, SessionStatus, HybridAuthErrorCode, HybridAuthState, PruneKeysReport } from 'baileys-hybrid-auth'
 
 const options: HybridAuthOptions = {
   directory: './sessions', store: new URL('file:///bucket'), encryptionKeys: [new Uint8Array(32), 'hex'], onMissing: 'error', localDurability: 'data',
@@ -129,7 +129,10 @@ export async function run(): Promise<SessionStatus> {
   const fleet = new HybridAuth(options)
   const { closed }: { closed: number } = await fleet.shutdown()
   const { written } = await exportMultiFile('tenant', './folder', { ...options, overwrite: true })
-  console.log(closed + written)
+  const { preKeys, complete }: PruneKeysReport = await fleet.pruneKeys('tenant', { dryRun: false, keepPreKeyIds: new Set([1]), preKeyWindow: null })
+  const config: ConfigDescription = describeConfig(options, { HOME: '/nowhere' })
+  console.log(closed + written + preKeys.removed, complete, String(config), config.settings['store']?.from, config.problems.length)
+  await useHybridAuthState({ sessionId: 'tenant', ...options })
   return status()
 }
 export const codeOf = (error: unknown) => (error instanceof HybridAuthError ? error.code : undefined)

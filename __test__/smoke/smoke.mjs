@@ -33,7 +33,7 @@ const checks = {
   'the package is the same from ESM and from CommonJS': async () => {
     esm = await import('../../index.js')
     cjs = require('../../index.js')
-    for (const name of ['useHybridAuthState', 'HybridAuth', 'HybridAuthError', 'exportMultiFile']) {
+    for (const name of ['useHybridAuthState', 'HybridAuth', 'HybridAuthError', 'exportMultiFile', 'describeConfig']) {
       assert.equal(typeof esm[name], 'function', name)
       assert.equal(esm[name], cjs[name], name)
     }

@@ -22,7 +22,7 @@ export const KEY = '7f'.repeat(32)
 export const OTHER_KEY = '51'.repeat(32)
 
 /** Variables that sessions look at: no test inherits them. */
-const VARIABLES = /^(WHATSAPP_SESSION|SESSION_|SUPABASE_|R2_|AWS_|STORAGE_BUCKET)/
+const VARIABLES = /^(WHATSAPP_SESSION|SESSION_|SUPABASE_|R2_|AWS_|STORAGE_BUCKET|S3_|GOOGLE_|BAILEYS_HYBRID_AUTH_)/
 
 for (const name of Object.keys(process.env)) if (VARIABLES.test(name)) delete process.env[name]
 

@@ -101,6 +101,11 @@ export class Device {
     }, this.creds.me.id)
   }
 
+  /** Takes a new bundle of a device and begins a session with it, in place of the one there is. */
+  async beginSession({ account, device }) {
+    await this.keys.transaction(() => this.#assertSessions([this.addressOf(account, device)], true), this.creds.me.id)
+  }
+
   /** handleMessage for a 1:1 message. `alternative` is the sender's LID when `from` is its phone number. */
   async receive({ from, alternative, type, ciphertext }) {
     return this.#attempt(async () => {

@@ -1,0 +1,119 @@
+'use strict'
+
+// What a session would be opened with: every setting, where it comes from, and what is wrong.
+//
+// Invariants: it is found by the same functions that an open uses, so that neither can say what the other does not; nothing is
+// opened, sent or logged, and nothing wrong is thrown. No secret is shown, nor part of one: an encryption key is its id, by
+// which errors name it, other keys are `hidden`.
+
+const { hkdfSync } = require('node:crypto')
+const { givenOf } = require('./baileys.js')
+const { HybridAuthError } = require('./errors.js')
+const { lookUp, settingsOf, wrongNames, KNOWN } = require('./options.js')
+
+/** What the core calls a key, in 16 hex digits. */
+const keyId = (key) => Buffer.from(hkdfSync('sha256', key, '', 'bha/v1/key-id', 8)).toString('hex')
+
+const keyIds = (keys) => Array.from({ length: keys.length / 32 }, (_, i) => keyId(keys.subarray(i * 32, (i + 1) * 32)))
+
+/** A store in the form of its URL, which never holds credentials. */
+function nameOf(store) {
+  if (store === null) return null
+  const { kind, bucket, prefix, path, name } = store
+  if (kind === 'directory') return `directory ${path}`
+  if (kind === 'memory') return `memory://${name}`
+  return `${kind === 'gcs' ? 'gs' : kind}://${bucket}${prefix === '' ? '' : `/${prefix}`}`
+}
+
+/** Where a value comes from: a place with a value, or none and then a default. */
+function sourceOf({ value, from }) {
+  if (value === undefined || value === null) return { source: 'default', from: null }
+  return { source: from.startsWith('`') ? 'option' : 'variable', from: from.replaceAll('`', '') }
+}
+
+/** What is wrong with a setting; anything else than a refusal is a fault of ours, and is not hidden. */
+function refusal(error) {
+  if (error instanceof HybridAuthError) return error.message
+  throw error
+}
+
+/** The waits that follow from the check interval where none is given. */
+const handoverOf = (settings) => Math.ceil(2.25 * settings.ownershipCheckIntervalMs()) + 500
+
+/** Setting -> what is shown of it. The rest is shown as it is. */
+const SHOWN = {
+  encryptionKeys: (settings) => keyIds(settings.encryptionKeys()),
+  store: (settings) => nameOf(settings.store()),
+  handoverTimeoutMs: (settings) => settings.handoverTimeoutMs() ?? handoverOf(settings)
+}
+
+/** Options that are objects or functions: only whether they are given is told. */
+const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger']
+
+function tableOf({ settings, problems, warnings }) {
+  const text = (value) => (value === null ? '-' : Array.isArray(value) ? value.join(', ') || '-' : String(value))
+  const rows = Object.entries(settings).map(([name, { value, source, from, problem }]) => [
+    name,
+    problem === undefined ? text(value) : '(see below)',
+    source === 'default' ? 'default' : `${source} ${from}`
+  ])
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)))
+  const lines = rows.map(([name, value, from]) => `${name.padEnd(widths[0])}  ${value.padEnd(widths[1])}  ${from}`)
+  const listed = (title, list) => (list.length === 0 ? [] : ['', title, ...list.map((one) => `- ${one}`)])
+  return [...lines, ...listed('problems', problems), ...listed('warnings', warnings)].join('\n')
+}
+
+/** See index.d.ts. */
+function describeConfig(options = {}, variables = process.env) {
+  const env = Object.fromEntries(Object.entries(variables).filter(([, value]) => typeof value === 'string'))
+  const problems = new Set(wrongNames(options, env))
+  const warnings = new Set()
+  const attempt = (work) => {
+    try {
+      return { value: work() }
+    } catch (error) {
+      const problem = refusal(error)
+      problems.add(problem)
+      return { value: null, problem }
+    }
+  }
+  const given = options !== null && typeof options === 'object' ? options : {}
+  const details = new Map()
+  const settings = settingsOf({
+    options: given,
+    env,
+    warn: (message) => warnings.add(message),
+    note: (field, shown, place) => details.set(field, { value: shown, ...sourceOf(place) })
+  })
+
+  const found = {}
+  const placeOf = (name) => {
+    if (name === 'store') return { value: settings.storeFrom() ?? undefined, from: settings.storeFrom() }
+    return lookUp(given, env, name)
+  }
+  for (const name of [...KNOWN].filter((name) => !OBJECTS.includes(name))) {
+    const seen = attempt(() => (SHOWN[name] ?? ((all) => all[name]()))(settings))
+    const place = attempt(() => placeOf(name))
+    found[name] = { ...seen, ...sourceOf(place.value ?? { value: undefined }) }
+    if (name !== 'store') continue
+    for (const [field, detail] of details) if (field !== 'ca') found[`store.${field}`] = detail
+  }
+  // Which authorities count depends on the kind of store, which knows variables of its own.
+  if (found.caCertificate.problem === undefined) {
+    const ca = given.caCertificate === undefined ? details.get('ca') : undefined
+    const isGiven = found.caCertificate.source !== 'default'
+    found.caCertificate = ca ?? { value: isGiven ? 'given' : null, source: found.caCertificate.source, from: found.caCertificate.from }
+  }
+  for (const name of OBJECTS) {
+    const { problem } = attempt(() => (name === 'logger' ? settings.logger() : givenOf({ [name]: given[name] })))
+    const place = sourceOf({ value: given[name], from: `\`${name}\`` })
+    found[name] = { value: place.source === 'default' ? null : 'given', ...(problem && { problem }), ...place }
+  }
+  const { value: warning } = attempt(() => settings.noStore())
+  if (warning !== null) warnings.add(warning)
+
+  const described = { settings: found, problems: [...problems], warnings: [...warnings] }
+  return Object.defineProperty(described, 'toString', { value: () => tableOf(described) })
+}
+
+module.exports = { describeConfig }

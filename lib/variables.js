@@ -1,0 +1,51 @@
+'use strict'
+
+// The variables that this package has of its own: one for each option, named after it.
+//
+// Invariants: a name that begins like ours and is none is refused, with the one it may have been meant for: a misspelt
+// variable would otherwise leave a default in its place unseen. What is decided for one open of one session has no variable,
+// because that would decide it again at every later open of all of them.
+
+const PREFIX = 'BAILEYS_HYBRID_AUTH_'
+
+/** Decided for one open. */
+const ONE_TIME = new Set(['fresh', 'takeover', 'seedFromDisk'])
+
+/** What no text can hold. */
+const NO_TEXT = new Set(['initAuthCreds', 'BufferJSON', 'baileys', 'logger'])
+
+const nameOf = (option) => PREFIX + option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+
+/** The variable of an option: `flushIntervalMs` is BAILEYS_HYBRID_AUTH_FLUSH_INTERVAL_MS; undefined where there is none. */
+const ownVariable = (option) => (ONE_TIME.has(option) || NO_TEXT.has(option) ? undefined : nameOf(option))
+
+/** How many letters have to change, come or go to make one name of the other. */
+function distance(one, other) {
+  let row = Array.from({ length: other.length + 1 }, (_, i) => i)
+  for (let i = 0; i < one.length; i++) {
+    const next = [i + 1]
+    for (let j = 0; j < other.length; j++) {
+      next.push(Math.min(row[j] + (one[i] === other[j] ? 0 : 1), row[j + 1] + 1, next[j] + 1))
+    }
+    row = next
+  }
+  return row.at(-1)
+}
+
+/** What is wrong with variables that begin like ours and are none. */
+function wrongVariables(env, options) {
+  const known = options.map(ownVariable).filter((name) => name !== undefined)
+  const unknown = Object.keys(env).filter((name) => name.startsWith(PREFIX) && !known.includes(name) && env[name] !== '')
+  return unknown.map((name) => {
+    const option = options.find((option) => nameOf(option) === name)
+    if (ONE_TIME.has(option)) return `${name} is not a variable: \`${option}\` is decided for one open of a session, so give it as an option there`
+    if (NO_TEXT.has(option)) return `${name} is not a variable: \`${option}\` can only be given as an option`
+    const far = (other) => (other.startsWith(name) ? 0 : distance(name, other))
+    const nearest = known.toSorted((a, b) => far(a) - far(b))[0]
+    // The name itself is repeated only if it looks like one.
+    const said = /^[A-Z_]{1,64}\d?$/.test(name) ? name : `a variable that begins with ${PREFIX}`
+    return `${said} is not known; the nearest that is known is ${nearest}`
+  })
+}
+
+module.exports = { ownVariable, wrongVariables }
