@@ -4,7 +4,8 @@
 //
 // Invariants: the environment is read when a session is opened, never when the package is loaded; a value that makes no
 // sense is refused with the name of the option or variable that holds it; a store without keys is refused unless the caller
-// says `encryption: 'off'` out loud. Secrets never appear in a message.
+// says `encryption: 'off'` out loud. A mode that a variable chooses is never stopped by an option that it has no use for, if
+// leaving that out loses nothing. Secrets never appear in a message.
 
 const { resolve } = require('node:path')
 const { certificates, choice, first, flag, integer, quoted, refuse, variable } = require('./checks.js')
@@ -55,7 +56,7 @@ function lookUp(options, env, name) {
 /** Existing services give SESSION_BACKUP_INTERVAL in milliseconds too. Some take 0 for "never", and seconds are a likely slip. */
 function flushInterval(place, mode) {
   if (place.from !== 'SESSION_BACKUP_INTERVAL') return integer(place, 1000, 0, 3_600_000)
-  if (mode === 'local') return 1000
+  if (mode !== 'hybrid') return 1000
   const hint = ' of milliseconds (less by SESSION_BACKUP_INTERVAL_MS, no store at all by SESSION_BACKUP_ENABLED=false)'
   return integer(place, 1000, 1000, 3_600_000, hint)
 }
@@ -95,6 +96,19 @@ function httpSpec(look, options, env) {
   return (variables) => ({ ca: own ?? certificates(variable(env, ...variables, 'NODE_EXTRA_CA_CERTS')), ...rest })
 }
 
+/**
+ * In cloud mode nothing is on the disk. A directory is then only where a log of another mode may still lie: said beside the
+ * mode it is a contradiction, and where a variable chooses the mode it is left out. What it would promise or repair is refused.
+ */
+function checkDiskless(options, asked, warn) {
+  const cloud = `${asked.from} is cloud, which keeps nothing on the disk`
+  if (options.localDurability !== undefined) refuse(`\`localDurability\` has no meaning here: ${cloud}, and a write resolves when the store has it`)
+  if (options.seedFromDisk) refuse(`\`seedFromDisk\` has no meaning here: ${cloud}; open once with \`mode: 'hybrid'\` instead`)
+  if (options.directory === undefined) return
+  if (options.mode !== undefined) refuse(`\`directory\` has no meaning here: ${cloud}; leave one of the two out`)
+  warn(`\`directory\` is not used: ${cloud}`)
+}
+
 function checkTenant(tenantId) {
   if (typeof tenantId !== 'string' || tenantId === '') refuse('the tenant id must be a non-empty string')
   if (!tenantId.isWellFormed()) refuse('the tenant id must be well-formed text')
@@ -112,36 +126,42 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
     refuse(`${directory.from} must be the path of a directory`)
   }
   const asked = look('mode')
-  const wanted = choice(asked, undefined, ['local', 'hybrid'], '; which store it is stands in `store` or SESSION_BACKUP_STORE')
+  const wanted = choice(asked, undefined, ['local', 'hybrid', 'cloud'], '; which store it is stands in `store` or SESSION_BACKUP_STORE')
   const described = findStore(options.store, env, wanted)
   const mode = wanted ?? (described === null ? 'local' : 'hybrid')
-  if (mode === 'hybrid' && described === null) {
-    refuse(`${asked.from} is hybrid and needs a \`store\`: name one there or by SESSION_BACKUP_STORE, and do not forbid it by SESSION_BACKUP_ENABLED`)
+  if (mode !== 'local' && described === null) {
+    refuse(`${asked.from} is ${mode} and needs a \`store\`: name one there or by SESSION_BACKUP_STORE, and do not forbid it by SESSION_BACKUP_ENABLED`)
   }
   const keys = keyRing(look('encryptionKeys'))
   const encryption = choice(look('encryption'), 'on', ['on', 'off'])
   if (encryption === 'off' && keys.length > 0) refuse("`encryption: 'off'` and `encryptionKeys` contradict each other")
-  if (mode === 'hybrid' && keys.length === 0 && encryption === 'on') {
+  if (mode !== 'local' && keys.length === 0 && encryption === 'on') {
     refuse(`the store of ${described.from} needs \`encryptionKeys\` (64 hex digits); to store sessions in the clear say \`encryption: 'off'\``)
   }
   const logger = options.logger
   if (logger !== undefined && typeof logger?.warn !== 'function') refuse('`logger` must have the methods of a pino logger')
   const http = httpSpec(look, options, env)
   const warn = (message) => warnOnce(logger, message)
+  const cloud = mode === 'cloud'
+  if (cloud) checkDiskless(options, asked, warn)
   const store = mode === 'local' ? null : completeStore(described, { env, http, warn })
   const handover = look('handoverTimeoutMs')
   const root = resolve(directory.value ?? 'whatsapp-sessions')
+  const level = choice(look('localDurability'), mode === 'local' ? 'data' : 'os', ['os', 'data'])
 
   return {
     directory: root,
     keys,
-    awaitSync: choice(look('localDurability'), mode === 'local' ? 'data' : 'os', ['os', 'data']) === 'data',
+    cloud,
+    /** Whether a write resolves when it survives a power cut of this machine: on its disk or, without one, in the store. */
+    awaitSync: cloud || level === 'data',
     closeTimeoutMs: integer(look('closeTimeoutMs'), 10_000, 0, 3_600_000),
     flushTimeoutMs: integer(look('flushTimeoutMs'), 30_000, 0, 3_600_000),
     logger,
     native: {
       tenantId: checkTenant(tenantId),
       directory: root,
+      cloud,
       store,
       flushIntervalMs: flushInterval(look('flushIntervalMs'), mode),
       ownershipCheckIntervalMs: integer(look('ownershipCheckIntervalMs'), 5000, 50, 600_000),

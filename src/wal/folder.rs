@@ -237,8 +237,7 @@ impl Folder {
             }
             Ok(files)
         })?;
-        let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
-        choose(verdicts.collect::<Result<_>>()?)
+        verdict(&files, ring, tag)
     }
 
     /// Sets the logs aside: they are not part of the history that goes on. The two newest are kept, for a person to look at.
@@ -319,6 +318,41 @@ impl Folder {
             self.remove_if_there(Name::Log(sequence))
         })
     }
+}
+
+/// Reads the logs in the directory at `path` as they are at the moment, without its lock and without changing anything: for
+/// whoever keeps no log and must know what is left of one. A process that writes there may be ahead of the answer.
+pub fn peek(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Recovery> {
+    let read = || -> io::Result<Vec<(u64, Vec<u8>)>> {
+        let names = match disk.list(path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            names => names?,
+        };
+        let mut files = Vec::new();
+        for name in names.iter().filter_map(|name| Name::parse(name)) {
+            if let Name::Log(sequence) = name {
+                files.push((sequence, disk.read(&path.join(name.to_string()))?));
+            }
+        }
+        Ok(files)
+    };
+    let mut attempts = 0;
+    let files = loop {
+        attempts += 1;
+        match read() {
+            // It was replaced by a newer one just then.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < LOCK_ATTEMPTS => {}
+            files => break files.map_err(|error| unavailable("reading the local log", &error))?,
+        }
+    };
+    verdict(&files, ring, tag)
+}
+
+fn verdict(files: &[(u64, Vec<u8>)], ring: &Ring, tag: TenantTag) -> Result<Recovery> {
+    let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
+    choose(verdicts.collect::<Result<_>>()?)
 }
 
 const CLAIMS_SUM_LEN: usize = 9;

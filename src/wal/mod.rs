@@ -16,6 +16,6 @@ mod tail;
 mod tests;
 mod writer;
 
-pub use folder::Folder;
+pub use folder::{Folder, peek};
 pub use recover::Recovery;
 pub use writer::{Appended, Lineage, Wal};
