@@ -9,7 +9,10 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** Commits the first `length` bytes of `batch`, all or nothing. Gives the LSN; it is in the local log when this returns. */
+/**
+ * Commits the first `length` bytes of `batch`, all or nothing. Gives the LSN; it is in the local log, if there is one, when this
+ * returns.
+ */
 export declare function append(handle: Handle, batch: Uint8Array, length: number, urgent: boolean): number
 
 /** Deletes every key but the credentials, as one batch. Gives the LSN. */
@@ -96,8 +99,8 @@ export declare function status(handle: Handle): string
  */
 export declare function survey(options: string, keys: Buffer, tenants: Array<string> | undefined | null, known: Array<string>): Promise<Outcome>
 
-/** Resolves when the batch `lsn` survives a power cut. */
-export declare function synced(handle: Handle, lsn: number): Promise<Outcome>
+/** Resolves when the batch `lsn` survives a power cut of this machine: synced, or acknowledged by the store where there is no log. */
+export declare function synced(handle: Handle, lsn: number, timeoutMs: number): Promise<Outcome>
 
 /** The tenants that have a session in the store that `store` (JSON) names. Resolves to JSON `{ tenants, hidden }`. */
 export declare function tenants(store: string): Promise<Outcome>

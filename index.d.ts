@@ -140,7 +140,9 @@ export type HybridAuthStore = S3Store | SupabaseStore | GcsStore | DirectoryStor
  */
 export interface HybridAuthOptions {
   /**
-   * Where the local logs lie, one folder per tenant. Variables: `WHATSAPP_SESSION_PATH`, `SESSION_STORAGE_PATH`.
+   * Where the local logs lie, one folder per tenant. In `cloud` mode nothing is written there, and what a variable names is only
+   * looked at for a log that another mode left; as an option beside `mode: 'cloud'` it is refused. Variables:
+   * `WHATSAPP_SESSION_PATH`, `SESSION_STORAGE_PATH`.
    * @default './whatsapp-sessions'
    */
   directory?: string
@@ -154,8 +156,14 @@ export interface HybridAuthOptions {
    * `GOOGLE_APPLICATION_CREDENTIALS`. Without any of these sessions are local only, and the logger is warned once.
    */
   store?: string | URL | HybridAuthStore | null
-  /** `hybrid` replicates to `store`, `local` does not. Variable: `SESSION_STORAGE_TYPE`. @default 'hybrid' with a store, else 'local' */
-  mode?: 'local' | 'hybrid'
+  /**
+   * Where a session lives. `local`: in a log on the disk. `hybrid`: there and in `store`, a moment behind. `cloud`: in `store`
+   * alone, no file is made; each write resolves when the store has it for good, two round trips later, so that an outage of the
+   * store delays and then refuses writes. One PUT and a share of one LIST for all writes that wait at the same time. A session
+   * that is changing from `local` to `cloud`, or from `cloud` to `local`, is opened and closed once in `hybrid` between the two.
+   * Variable: `SESSION_STORAGE_TYPE`. @default 'hybrid' with a store, else 'local'
+   */
+  mode?: 'local' | 'hybrid' | 'cloud'
   /**
    * 32-byte keys as 64 hex digits or bytes; the first one seals, all of them open. Several in one text, as in a variable, stand
    * between commas. To rotate, put the new key first and keep the old ones until every session was opened twice. Seals objects and
@@ -166,13 +174,14 @@ export interface HybridAuthOptions {
   encryption?: 'on' | 'off'
   /**
    * Least time between two uploads of a session. Each one is one PUT and a share of one LIST. Pairing, pre-keys and changes of
-   * identity do not wait for it. Variables: `SESSION_BACKUP_INTERVAL_MS`, and `SESSION_BACKUP_INTERVAL`, milliseconds too and 1000
-   * at least. @default 1000
+   * identity do not wait for it; in `cloud` mode nothing does. Variables: `SESSION_BACKUP_INTERVAL_MS`, and
+   * `SESSION_BACKUP_INTERVAL`, milliseconds too and 1000 at least. @default 1000
    */
   flushIntervalMs?: number
   /**
    * When a write resolves. `os`: handed to the operating system, survives the death of the process (a few microseconds).
-   * `data`: on the disk, survives a power cut (a disk sync, shared by all writes that wait). @default 'os' with a store, else 'data'
+   * `data`: on the disk, survives a power cut (a disk sync, shared by all writes that wait). Refused in `cloud` mode, where the
+   * store decides. @default 'os' with a store, else 'data'
    */
   localDurability?: 'os' | 'data'
   /**
@@ -188,9 +197,9 @@ export interface HybridAuthOptions {
    * removes what is old must not take the only copy. Three PUTs and a GET per session each time. @default 604800000 (7 days)
    */
   refreshIntervalMs?: number
-  /** How long `close()` tries to reach the store. What it could not send stays in the local log. @default 10000 */
+  /** How long `close()` tries to reach the store. What it could not send stays in the local log, if there is one. @default 10000 */
   closeTimeoutMs?: number
-  /** How long `flush()` waits. @default 30000 */
+  /** How long `flush()` waits and, in `cloud` mode, each write. @default 30000 */
   flushTimeoutMs?: number
   /** What to do when a session exists neither here nor in the store. `error` is recommended in production. @default 'create' */
   onMissing?: 'create' | 'error'
@@ -202,7 +211,7 @@ export interface HybridAuthOptions {
   fresh?: boolean
   /** Take over at once, without waiting for the predecessor to hand over what it has. @default false */
   takeover?: boolean
-  /** Trust the local log although the store has lost this session's history. @default false */
+  /** Trust the local log although the store has lost this session's history. Refused in `cloud` mode. @default false */
   seedFromDisk?: boolean
   /** Read objects that were stored unencrypted although keys are configured; for switching encryption on. @default false */
   acceptUnencrypted?: boolean
@@ -235,7 +244,9 @@ export interface HybridKeyStore {
    */
   get(type: any, ids: string[]): Promise<Record<string, any>>
   /**
-   * Stores a batch, all or nothing; a falsy value deletes. Resolves when the batch is in the local log (see `localDurability`).
+   * Stores a batch, all or nothing; a falsy value deletes. Resolves when the batch is in the local log (see `localDurability`); in
+   * `cloud` mode when the store has it and this instance is still the owner. There it also rejects with `REMOTE_UNAVAILABLE`
+   * after `flushTimeoutMs`: the batch then counts here and goes on being sent, and is lost if the process ends before it arrives.
    * Rejects with `FENCED`, `CLOSED`, `DELETED`, `LEASE_LOST`, `LOCAL_UNAVAILABLE` (nothing changed), `IO_POISONED`, with
    * `INVALID_OPTION` for an id or a type that cannot be a key (4096 bytes at most), and with `INTERNAL` after a fault.
    */
@@ -250,10 +261,12 @@ export interface HybridKeyStore {
 
 /** How a session fares. */
 export interface SessionStatus {
+  /** Where the session lives: on the disk, in the store, or in both. */
+  mode: 'local' | 'hybrid' | 'cloud'
   life: 'live' | 'fenced' | 'lease-lost' | 'closing' | 'closed' | 'deleted' | 'poisoned'
   /** Number of the last write. */
   lsn: number
-  /** Last write known to survive a power cut here. */
+  /** Last write known to survive a power cut of this machine: synced to its disk or, in `cloud` mode, `remoteDurableLsn`. */
   localDurableLsn: number
   /** Last write that a blank machine would restore; `null` without a store. */
   remoteDurableLsn: number | null
@@ -263,6 +276,7 @@ export interface SessionStatus {
   bytes: number
   dirtyKeys: number
   dirtyBytes: number
+  /** Of the local log; 0 in `cloud` mode. */
   logBytes: number
   /** Which owner this is, counted over the life of the session; `null` without a store. */
   epoch: number | null
@@ -282,7 +296,7 @@ export interface SessionEvents {
   backup: (news: { lsn: number; bytes: number }) => void
   /** The session came from the store. Told once, right after the open. */
   restored: (news: { source: 'remote'; clean: boolean }) => void
-  /** The store fails; the session goes on locally. */
+  /** The store fails; the session goes on locally, or waits in `cloud` mode. */
   degraded: (error: HybridAuthError) => void
   /** The store answers again and has everything up to `lsn`. */
   recovered: (news: { lsn: number }) => void
@@ -304,7 +318,8 @@ export interface HybridAuthState {
   flush(options?: { timeoutMs?: number }): Promise<void>
   /**
    * Stores the rest, releases ownership and unlocks; while the tenant is open elsewhere in this process it only flushes. Rejects with `REMOTE_UNAVAILABLE` when the store could not be reached in
-   * time: the session is closed all the same, and the local log keeps the rest for the next open here. Rejects with `FENCED` when
+   * time: the session is closed all the same, and the local log keeps the rest for the next open here (in `cloud` mode it is
+   * lost). Rejects with `FENCED` when
    * a newer instance owns the session and the last writes did not reach it. Never an unhandled rejection.
    */
   close(options?: { timeoutMs?: number }): Promise<void>
@@ -897,6 +912,6 @@ export class HybridAuth {
   ): Promise<{ exported: Array<ExportReport & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
   /** `pruneKeys` of a tenant's session, which is opened for it if need be. Rejects with `NOT_FOUND` where there is none. */
   pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
-  /** Closes everything. What did not reach the store in time is named; it is in the local logs. */
+  /** Closes everything. What did not reach the store in time is named; it is in the local logs where there are any. */
   shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
 }

@@ -199,7 +199,7 @@ class HybridAuth {
     return this.#using(tenantId, (session) => session.pruneKeys(options))
   }
 
-  /** Closes everything, in parallel. What did not reach the store in time is named, and is in the local logs. */
+  /** Closes everything, in parallel. What did not reach the store in time is named, and is in the local logs where there are any. */
   async shutdown({ timeoutMs } = {}) {
     const open = [...this.#sessions].flatMap(([tenantId, sessions]) => [...sessions].map((session) => ({ tenantId, session })))
     const how = timeoutMs === undefined ? {} : { timeoutMs }

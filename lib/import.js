@@ -52,14 +52,15 @@ function encodeSeed(batch, { creds, entries }) {
 
 /**
  * Settles what to do with multi-file originals beside a session that was not imported from them just now.
- * If they hold the same credentials, an earlier import was interrupted before it moved them: it is finished.
+ * If they hold the same credentials, an earlier import was interrupted before it moved them: it is finished, unless this
+ * session may not touch the disk.
  */
-async function settleLeftovers(found, stored, batch) {
+async function settleLeftovers(found, stored, batch, { mayMove }) {
   const bytes = (creds) => {
     const { buffer, length } = batch.encodeCreds(creds)
     return Buffer.from(buffer.subarray(0, length))
   }
-  if (stored !== null && bytes(found.creds).equals(bytes(stored))) return found.finish()
+  if (stored !== null && bytes(found.creds).equals(bytes(stored))) return mayMove ? found.finish() : undefined
   throw new HybridAuthError(
     'LOCAL_CORRUPT',
     'the tenant has a session here and its folder also holds a different multi-file session: move one of the two away'

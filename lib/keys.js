@@ -7,7 +7,7 @@
 // that holds new pre-keys carries the credentials of that moment, because `nextPreKeyId` and the pre-keys must never part.
 
 const { walk } = require('./batch.js')
-const { rethrow, settle } = require('./errors.js')
+const { rethrow } = require('./errors.js')
 
 const INITIAL = 64 * 1024
 const KEPT = 4 * 1024 * 1024
@@ -51,14 +51,10 @@ const holdsNewPreKeys = (data) => {
  * @param {{creds: () => object | undefined, done: () => void}} session.capture the credentials that a batch with new pre-keys
  *   takes along, and who is told that it did
  * @param {(value: any) => any} session.reviveAppStateSyncKey
- * @param {boolean} session.awaitSync whether a write resolves only when it survives a power cut
+ * @param {(lsn: number) => Promise<void>} session.settled resolves when a write may resolve
  */
-function createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, awaitSync }) {
+function createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, settled }) {
   const reviver = (type) => (type === 'app-state-sync-key' ? reviveAppStateSyncKey : undefined)
-
-  async function commit(lsn) {
-    if (awaitSync) settle(await binding.synced(handle, lsn))
-  }
 
   const get = async (type, ids) => {
     const request = batch.encodeKeys(type, ids)
@@ -73,10 +69,10 @@ function createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, aw
     if (count === 0) return
     const lsn = call(binding.append, handle, buffer, length, urgent)
     if (creds) capture.done()
-    await commit(lsn)
+    await settled(lsn)
   }
 
-  const clear = async () => commit(call(binding.clear, handle))
+  const clear = async () => settled(call(binding.clear, handle))
 
   async function* list(type) {
     const revive = reviver(type)

@@ -4,7 +4,8 @@
 //
 // Invariants: the environment is read when a session is opened, never when the package is loaded; a value that makes no
 // sense is refused with the name of the option or variable that holds it; a store without keys is refused unless the caller
-// says `encryption: 'off'` out loud. Secrets never appear in a message.
+// says `encryption: 'off'` out loud. A mode that a variable chooses is never stopped by an option that it has no use for, if
+// leaving that out loses nothing. Secrets never appear in a message.
 
 const { resolve } = require('node:path')
 const { certificates, choice, first, flag, integer, quoted, refuse, spoken, variable } = require('./checks.js')
@@ -64,7 +65,7 @@ function lookUp(options, env, name) {
 /** Existing services give SESSION_BACKUP_INTERVAL in milliseconds too. Some take 0 for "never", and seconds are a likely slip. */
 function flushInterval(place, mode) {
   if (place.from !== 'SESSION_BACKUP_INTERVAL') return integer(place, 1000, 0, 3_600_000)
-  if (mode === 'local') return 1000
+  if (mode !== 'hybrid') return 1000
   const hint = ' of milliseconds (less by SESSION_BACKUP_INTERVAL_MS, no store at all by SESSION_BACKUP_ENABLED=false)'
   return integer(place, 1000, 1000, 3_600_000, hint)
 }
@@ -122,6 +123,19 @@ function httpSpec(look, { options, env, note }) {
   }
 }
 
+/**
+ * In cloud mode nothing is on the disk. A directory is then only where a log of another mode may still lie: said beside the
+ * mode it is a contradiction, and where a variable chooses the mode it is left out. What it would promise or repair is refused.
+ */
+function checkDiskless(options, asked, warn) {
+  const cloud = `${asked.from} is cloud, which keeps nothing on the disk`
+  if (options.localDurability !== undefined) refuse(`\`localDurability\` has no meaning here: ${cloud}, and a write resolves when the store has it`)
+  if (options.seedFromDisk) refuse(`\`seedFromDisk\` has no meaning here: ${cloud}; open once with \`mode: 'hybrid'\` instead`)
+  if (options.directory === undefined) return
+  if (options.mode !== undefined) refuse(`\`directory\` has no meaning here: ${cloud}; leave one of the two out`)
+  warn(`\`directory\` is not used: ${cloud}`)
+}
+
 function checkTenant(tenantId) {
   if (typeof tenantId !== 'string' || tenantId === '') refuse('the tenant id must be a non-empty string')
   if (!tenantId.isWellFormed()) refuse('the tenant id must be well-formed text')
@@ -164,14 +178,15 @@ function resolveSource(value, from, options, env = process.env) {
 function settingsOf(context) {
   const { options, env } = context
   const look = (name) => lookUp(options, env, name)
-  const asked = once(() => choice(look('mode'), undefined, ['local', 'hybrid'], '; which store it is stands in `store` or SESSION_BACKUP_STORE'))
+  const asked = once(() => choice(look('mode'), undefined, ['local', 'hybrid', 'cloud'], '; which store it is stands in `store` or SESSION_BACKUP_STORE'))
   const described = once(() => findStore(options.store, env, asked()))
   const mode = once(() => {
     // A store that makes no sense is a mistake in local mode too.
     const found = asked() ?? (described() === null ? 'local' : 'hybrid')
-    if (described() === null && found === 'hybrid') {
-      refuse(`${look('mode').from} is hybrid and needs a \`store\`: name one there or by SESSION_BACKUP_STORE, and do not forbid it by SESSION_BACKUP_ENABLED`)
+    if (described() === null && found !== 'local') {
+      refuse(`${look('mode').from} is ${found} and needs a \`store\`: name one there or by SESSION_BACKUP_STORE, and do not forbid it by SESSION_BACKUP_ENABLED`)
     }
+    if (found === 'cloud') checkDiskless(options, look('mode'), context.warn)
     return found
   })
   const encryptionKeys = once(() => keyRing(look('encryptionKeys')))
@@ -179,7 +194,7 @@ function settingsOf(context) {
     const found = choice(look('encryption'), 'on', ['on', 'off'])
     const count = encryptionKeys().length
     if (found === 'off' && count > 0) refuse("`encryption: 'off'` and `encryptionKeys` contradict each other")
-    if (mode() === 'hybrid' && count === 0 && found === 'on') {
+    if (mode() !== 'local' && count === 0 && found === 'on') {
       refuse(`the store of ${described().from} needs \`encryptionKeys\` (64 hex digits); to store sessions in the clear say \`encryption: 'off'\``)
     }
     return found
@@ -217,7 +232,7 @@ function settingsOf(context) {
     onLeaseLost: oneOf('onLeaseLost', () => 'continue', ['continue', 'stop']),
     hideTenantIds: once(() => {
       const found = flag(look('hideTenantIds'))
-      if (found && mode() === 'hybrid' && encryptionKeys().length === 0) refuse('`hideTenantIds` needs `encryptionKeys`: names are keyed with them')
+      if (found && mode() !== 'local' && encryptionKeys().length === 0) refuse('`hideTenantIds` needs `encryptionKeys`: names are keyed with them')
       return found
     }),
     acceptUnencrypted: yesOrNo('acceptUnencrypted'),
@@ -249,9 +264,11 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
   const { noStore, storeFrom, ...readings } = settings
   const found = Object.fromEntries(Object.entries(readings).map(([name, read]) => [name, read()]))
   const { directory, logger } = found
+  const cloud = found.mode === 'cloud'
   const native = {
     tenantId: checkTenant(tenantId),
     directory,
+    cloud,
     store: found.store,
     flushIntervalMs: found.flushIntervalMs,
     ownershipCheckIntervalMs: found.ownershipCheckIntervalMs,
@@ -273,7 +290,9 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
   return {
     directory,
     keys: found.encryptionKeys,
-    awaitSync: found.localDurability === 'data',
+    cloud,
+    /** Whether a write resolves when it survives a power cut of this machine: on its disk or, without one, in the store. */
+    awaitSync: cloud || found.localDurability === 'data',
     closeTimeoutMs: found.closeTimeoutMs,
     flushTimeoutMs: found.flushTimeoutMs,
     logger,

@@ -84,7 +84,7 @@ async function openSession(tenantId, options = {}, inner = {}) {
       const stored = readCreds(binding, handle, batch)
       if (found !== null) {
         const imported = restored.source === 'imported' && !shared
-        await (imported ? found.finish() : settleLeftovers(found, stored, batch))
+        await (imported ? found.finish() : settleLeftovers(found, stored, batch, { mayMove: !resolved.cloud }))
       }
       if (found?.leftOut && restored.source === 'imported' && !shared) {
         setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
@@ -121,7 +121,13 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
     done: () => seen.now()
   }
   const reviveAppStateSyncKey = baileys.appStateSyncKeyFromObject
-  const keys = createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, awaitSync })
+
+  /** What was appended is done, or waits for the disk or the store. */
+  async function settled(lsn) {
+    if (awaitSync) settle(await binding.synced(handle, lsn, flushTimeoutMs))
+  }
+
+  const keys = createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, settled })
 
   async function save() {
     const { buffer, length } = batch.encodeCreds(creds)
@@ -129,7 +135,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
     const lsn = call(binding.append, handle, buffer, length, identity !== savedIdentity)
     savedIdentity = identity
     seen.now()
-    if (awaitSync) settle(await binding.synced(handle, lsn))
+    await settled(lsn)
   }
 
   /**
@@ -221,8 +227,9 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
 }
 
 /** What the core tells, in the words of the public interface. */
-function describe({ life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
+function describe({ mode, life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
   return {
+    mode,
     life,
     lsn,
     localDurableLsn: syncedLsn,

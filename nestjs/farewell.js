@@ -23,10 +23,11 @@ const within = (work, ms) => {
 /** Writes that a blank machine would not restore. */
 const behind = (status) => (status === undefined ? 0 : status.lsn - (status.remoteDurableLsn ?? status.lsn))
 
-function outcomeOf(code, writes) {
+function outcomeOf(code, writes, mode) {
   if (code === 'FENCED') return 'taken over by a newer instance before everything was handed over (FENCED)'
   if (!code.startsWith('REMOTE_')) return `ended with an error (${code})`
   if (writes === 0) return `stored, but not released (${code}); the next start elsewhere waits for it`
+  if (mode === 'cloud') return `not completely in the store (${code}); the rest is lost, and whoever wrote it was told that it is not stored`
   return `not completely in the store (${code}); the rest is in the local log, and is stored at the next start on this disk`
 }
 
@@ -36,7 +37,7 @@ function outcomes(failed, before) {
   for (const { tenantId, error } of failed) {
     const code = error.code ?? 'INTERNAL'
     const writes = behind(before[tenantId])
-    const outcome = outcomeOf(code, writes)
+    const outcome = outcomeOf(code, writes, before[tenantId]?.mode)
     const names = found.get(outcome) ?? new Set()
     found.set(outcome, names.add(writes > 0 ? `${tenantId} [${writes} ${writes === 1 ? 'write' : 'writes'}]` : tenantId))
   }

@@ -101,7 +101,8 @@ pub enum Local {
 }
 
 impl Local {
-    fn claim(&self) -> Option<Claim> {
+    /// The claim it was written under, if that is known.
+    pub fn claim(&self) -> Option<Claim> {
         match *self {
             Local::None => None,
             Local::Log { claim, .. } => Some(claim),
@@ -209,6 +210,38 @@ pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Re
         Local::None => remote(false),
         Local::Log { .. } | Local::Damaged { .. } => remote(true),
     }
+}
+
+/// The same for a session that will keep no log. `left` is one that an earlier life left where it would lie: it is not read, so
+/// it must hold nothing that the store lacks.
+pub fn origin_in_store(survey: &Survey, me: &Claim, left: Local, allowed: Allowed) -> Result<Origin> {
+    let found = origin(survey, me, left, allowed)?;
+    if found.source != Source::Local {
+        return Ok(Origin { quarantine: false, ..found });
+    }
+    if found.parent.is_none() {
+        return Err(only_on_disk("this session is only in its local log, and the store has nothing of it"));
+    }
+    let stored = origin(survey, me, Local::None, allowed)?;
+    let Source::Remote(chain) = &stored.source else { return Err(vanished("the local log goes on")) };
+    let reached = chain.last().map_or(0, |name| name.span.last());
+    match left {
+        Local::Log { lsn, .. } if lsn > reached => Err(only_on_disk(&format!(
+            "LSN {} to {lsn} of this session are only in its local log",
+            reached + 1
+        ))),
+        _ => Ok(stored),
+    }
+}
+
+/// The error for a session that would have to be read from a disk, where none is used.
+pub fn only_on_disk(what: &str) -> Error {
+    Error::new(
+        Code::InvalidOption,
+        format!(
+            "{what}, which `mode: 'cloud'` does not read: open and close it once with `mode: 'hybrid'`, or move its folder away if it is to be given up"
+        ),
+    )
 }
 
 fn without_remote(survey: &Survey, local: Local, known: bool, allowed: Allowed) -> Result<Origin> {

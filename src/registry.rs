@@ -4,8 +4,9 @@
 //! time. A session that has ended (fenced, deleted) is closed and opened anew. Handles are numbers, valid in every thread
 //! and environment of the process.
 
+mod places;
+
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,8 @@ use crate::remote::{Remote, StoreSpec, Traffic};
 use crate::seal::KeyId;
 use crate::session::Session;
 use crate::watch::Watch;
+
+use places::{Guests, Place, Stay};
 
 /// Names one open of a tenant. Never reused.
 pub type Handle = u32;
@@ -70,6 +73,8 @@ struct Shared {
     listeners: Arc<Listeners>,
     identity: Identity,
     opens: usize,
+    /// Ends with the session.
+    _stay: Option<Stay>,
 }
 
 /// What must be the same for opens to share a session.
@@ -97,7 +102,8 @@ pub struct Taken {
 pub struct Registry {
     host: Arc<dyn Host>,
     disk: Arc<dyn Disk>,
-    slots: DashMap<PathBuf, Slot>,
+    slots: DashMap<Place, Slot>,
+    guests: Guests,
     handles: DashMap<Handle, Open>,
     sites: Mutex<HashMap<StoreSpec, Site>>,
     next: AtomicU32,
@@ -113,6 +119,7 @@ impl Registry {
             host,
             disk,
             slots: DashMap::new(),
+            guests: Guests::default(),
             handles: DashMap::new(),
             sites: Mutex::default(),
             next: AtomicU32::new(1),
@@ -124,7 +131,7 @@ impl Registry {
         let Request { mut settings, store, seed, listener } = request;
         let identity =
             Identity { store: store.clone(), keys: settings.ring.ids(), hidden: settings.hide_tenant };
-        let slot = self.slots.entry(settings.folder.clone()).or_default().clone();
+        let slot = self.slots.entry(Place::of(&settings, store.as_ref())).or_default().clone();
         let mut shared = slot.lock().await;
         let handle = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(open) = shared.as_mut() {
@@ -144,12 +151,13 @@ impl Registry {
                 self.handles.insert(handle, Open { session: Arc::clone(&session), slot: Arc::clone(&slot) });
                 return Ok(Opened { handle, session, shared: true });
             }
-            // It has ended; what it could not store is in its log, or lost its claim.
+            // It has ended; what it could not store is in its log if it has one, or lost its claim.
             if let Err(error) = open.session.close(LET_GO).await {
                 tracing::warn!(%error, "closing an ended session");
             }
             *shared = None;
         }
+        let stay = self.guests.enter(&settings, store.as_ref())?;
         settings.site = store.as_ref().map(|spec| self.site(spec)).transpose()?;
         let listeners = Arc::new(Listeners::default());
         listeners.list().push((handle, listener));
@@ -159,7 +167,7 @@ impl Registry {
         };
         let session =
             Arc::new(open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, seed, events).await?);
-        *shared = Some(Shared { session: Arc::clone(&session), listeners, identity, opens: 1 });
+        *shared = Some(Shared { session: Arc::clone(&session), listeners, identity, opens: 1, _stay: stay });
         self.handles.insert(handle, Open { session: Arc::clone(&session), slot: Arc::clone(&slot) });
         Ok(Opened { handle, session, shared: false })
     }
@@ -174,9 +182,13 @@ impl Registry {
         &self.disk
     }
 
-    /// The live session that logs to `folder`, if it is open in this process, and the store it has.
-    pub async fn session_at(&self, folder: &Path) -> Option<(Arc<Session>, Option<StoreSpec>)> {
-        let slot = self.slots.get(folder).map(|slot| Arc::clone(&slot))?;
+    /// The live session that an open with these settings would share, if there is one in this process, and the store it has.
+    pub async fn open_already(
+        &self,
+        settings: &Settings,
+        store: Option<&StoreSpec>,
+    ) -> Option<(Arc<Session>, Option<StoreSpec>)> {
+        let slot = self.slots.get(&Place::of(settings, store)).map(|slot| Arc::clone(&slot))?;
         let shared = slot.lock().await;
         let open = shared.as_ref().filter(|open| open.session.journal().life() == Life::Live)?;
         Some((Arc::clone(&open.session), open.identity.store.clone()))

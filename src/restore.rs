@@ -214,7 +214,8 @@ fn continues(object: &Object, name: &DataName, head: &Link, data: &[DataName]) -
     digest_matches && previous.claim == name.claim && previous.lsn == head.lsn
 }
 
-fn opening_base(data: &[DataName], claim: Claim) -> Option<&DataName> {
+/// The base that `claim` opened with, or the oldest one of it that is still there.
+pub fn opening_base(data: &[DataName], claim: Claim) -> Option<&DataName> {
     let bases = data.iter().filter(|name| name.claim == claim && matches!(name.span, Span::Base(_)));
     bases.min_by_key(|name| name.span.last())
 }

@@ -74,7 +74,7 @@ impl Session {
     }
 
     /// A session with a store.
-    pub fn hybrid(
+    pub fn replicated(
         host: Arc<dyn Host>,
         journal: Arc<Journal>,
         origin: Origin,
@@ -88,6 +88,15 @@ impl Session {
             let _ = done.send(true);
         }));
         Session { host, journal, origin, remote: Some(Replicated { owner, health }), idle }
+    }
+
+    /// Where it lives: on the disk (`local`), in the store (`cloud`), or in both.
+    pub fn mode(&self) -> &'static str {
+        match (&self.remote, self.journal.keeps_log()) {
+            (None, _) => "local",
+            (Some(_), true) => "hybrid",
+            (Some(_), false) => "cloud",
+        }
     }
 
     /// The memory and the log.
@@ -143,6 +152,44 @@ impl Session {
         }
     }
 
+    /// Resolves when the batch `lsn` survives a power cut of this machine: when it is synced or, without a log, when any
+    /// successor would restore it. Without a log a failure does not take the write back: it is kept in memory and goes on being
+    /// sent, and is lost if the process ends before it arrives.
+    pub async fn settle(&self, lsn: Lsn, timeout: Duration) -> Result<()> {
+        if self.journal.keeps_log() {
+            return self.journal.sync(lsn).await;
+        }
+        self.journal.hurry()?;
+        let mut progress = self.journal.follow();
+        let settled = progress.wait_for(|progress| {
+            // One that is fenced may still learn that its successor goes on from here.
+            let waits = matches!(progress.life, Life::Live | Life::Closing | Life::Fenced);
+            progress.stored >= lsn || !waits
+        });
+        let waited = async {
+            tokio::select! {
+                biased;
+                _ = settled => {}
+                () = self.ended() => {}
+            }
+        };
+        let in_time = tokio::time::timeout(timeout, waited).await.is_ok();
+        let now = self.journal.progress();
+        if now.stored >= lsn {
+            return Ok(());
+        }
+        match now.life {
+            Life::Closed | Life::Closing if in_time => Err(Error::new(
+                Code::Closed,
+                "this session was closed before the store had this write, which is lost; open it again",
+            )),
+            Life::Live | Life::Closing => Err(self.unreachable(
+                "this write is not in the store yet; it is kept in memory and goes on being sent, and is lost if the process ends before it arrives",
+            )),
+            over => over.refusal(),
+        }
+    }
+
     fn unreachable(&self, what: &str) -> Error {
         let health = self
             .remote
@@ -166,7 +213,9 @@ impl Session {
         }
         let (lsn, progress) = (self.journal.lsn(), self.journal.progress());
         let synced = if progress.life == Life::Poisoned { Ok(()) } else { self.journal.sync(lsn).await };
-        self.journal.folder().unlock();
+        if let Some(folder) = self.journal.folder() {
+            folder.unlock();
+        }
         synced?;
         if fenced && progress.stored < lsn && !self.handed_over() {
             return Err(Error::new(
@@ -178,10 +227,14 @@ impl Session {
             ));
         }
         if self.remote.is_some() && progress.life == Life::Closed && progress.stored < lsn {
-            return Err(self.unreachable(&format!(
-                "closed; LSN {} to {lsn} are only in the local log, and the next open here sends them",
-                progress.stored + 1
-            )));
+            let where_it_is = if self.journal.keeps_log() {
+                "are only in the local log, and the next open here sends them"
+            } else {
+                "did not reach the store and are lost"
+            };
+            return Err(
+                self.unreachable(&format!("closed; LSN {} to {lsn} {where_it_is}", progress.stored + 1))
+            );
         }
         Ok(())
     }
@@ -209,9 +262,11 @@ impl Session {
             self.journal.end(Life::Deleted);
             self.ended().await;
         }
-        let folder = Arc::clone(self.journal.folder());
-        blocking(&self.host, move || folder.remove_all()).await?;
-        self.journal.folder().unlock();
+        if let Some(folder) = self.journal.folder().cloned() {
+            let log = Arc::clone(&folder);
+            blocking(&self.host, move || log.remove_all()).await?;
+            folder.unlock();
+        }
         Ok(())
     }
 
@@ -261,6 +316,7 @@ impl Session {
             }
         });
         Ok(Status {
+            mode: self.mode(),
             life: life_name(progress.life),
             lsn: figures.lsn,
             synced_lsn: progress.synced,
@@ -310,6 +366,7 @@ fn life_name(life: Life) -> &'static str {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
+    mode: &'static str,
     life: &'static str,
     lsn: Lsn,
     synced_lsn: Lsn,

@@ -18,7 +18,7 @@ const shortKey = KEY.slice(2)
 const wrongValues = {
   directory: ['', 7, null, {}, ['/tmp']],
   store: ['', 'not a url', '/var/lib/bucket', 7, {}, 'ftp://host/path', `https://${KEY}@host/bucket`, 'file://host/share', 'file:///a%2Fb', 's3://', `s3://${KEY}@bucket`, { kind: 'ftp' }, { kind: 'directory' }],
-  mode: ['', 'cloud', 'HYBRID', 7, true, null],
+  mode: ['', 'remote', 'HYBRID', 7, true, null],
   encryptionKeys: ['', 'short', shortKey, `${KEY}00`, `${shortKey}zz`, 7, {}, null, [], [KEY, 'short'], [KEY, KEY], [KEY, KEY.toUpperCase()], new Uint8Array(31), Buffer.alloc(33), [[KEY]], [Buffer.alloc(16)]],
   encryption: ['', 'aes', true, false, null, 0],
   flushIntervalMs: [-1, 1.5, NaN, Infinity, '1s', '-1', '', null, true, {}, 3_600_001],
@@ -95,6 +95,11 @@ test('options that contradict each other are refused', async (t) => {
   const contradictions = [
     [{ encryption: 'off', encryptionKeys: KEY }, /encryption.*encryptionKeys/],
     [{ mode: 'hybrid' }, /hybrid.*store/],
+    [{ mode: 'cloud' }, /cloud.*store/],
+    [{ mode: 'cloud', store }, /encryptionKeys/],
+    [{ mode: 'cloud', store, encryption: 'off' }, /`directory` has no meaning.*`mode` is cloud/],
+    [{ directory: undefined, mode: 'cloud', store, encryption: 'off', localDurability: 'os' }, /`localDurability` has no meaning.*cloud/],
+    [{ directory: undefined, mode: 'cloud', store, encryption: 'off', seedFromDisk: true }, /`seedFromDisk` has no meaning.*hybrid/],
     [{ store }, /encryptionKeys/],
     [{ store, encryption: 'off', hideTenantIds: true }, /hideTenantIds.*encryptionKeys/]
   ]
@@ -149,6 +154,35 @@ test('the environment configures a session, and options go before it', async (t)
     assert.ok(message.includes(name), message)
     assertDiscreet({ message, stack: '' }, name)
   }
+})
+
+test('a variable switches to cloud without a change of the code, and what that has no use for is said once', async (t) => {
+  const root = temporaryFolder(t)
+  const variables = {
+    SESSION_STORAGE_TYPE: 'cloud',
+    SESSION_BACKUP_STORE: pathToFileURL(join(root, 'bucket')).href,
+    SESSION_ENCRYPTION_KEY: KEY,
+    SESSION_BACKUP_INTERVAL: '30',
+    WHATSAPP_SESSION_PATH: join(root, 'by-variable')
+  }
+  const work = async ({ hybrid, args, say }) => {
+    const warnings = []
+    const logger = { warn: (details, message) => warnings.push(message) }
+    const modes = []
+    for (const tenant of ['a', 'b', 'a']) {
+      const session = await hybrid.useHybridAuthState(tenant, { ...args.options, logger })
+      await session.saveCreds()
+      modes.push(session.status().mode)
+      await session.close()
+    }
+    await say({ modes, warnings })
+  }
+  const told = (options) => startProcess(t, work, { options }, { env: variables }).said()
+  const modes = ['cloud', 'cloud', 'cloud']
+  assert.deepEqual(await told({}), { modes, warnings: [] })
+  const said = ['`directory` is not used: SESSION_STORAGE_TYPE is cloud, which keeps nothing on the disk']
+  assert.deepEqual(await told({ directory: join(root, 'by-option') }), { modes, warnings: said })
+  assert.ok(!existsSync(join(root, 'by-option')) && !existsSync(join(root, 'by-variable')))
 })
 
 async function openAndTell({ hybrid, args, say }) {

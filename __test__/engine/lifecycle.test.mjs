@@ -92,7 +92,7 @@ test('status tells how a session fares, with a store and without', async (t) => 
   const { logBytes, bytes, ...rest } = local.status()
   assert.ok(logBytes > bytes && bytes > 500)
   assert.deepEqual(rest, {
-    life: 'live', lsn: 1, localDurableLsn: 1, remoteDurableLsn: null, lagMs: null, keys: 1, dirtyKeys: 0, dirtyBytes: 0, epoch: null,
+    mode: 'local', life: 'live', lsn: 1, localDurableLsn: 1, remoteDurableLsn: null, lagMs: null, keys: 1, dirtyKeys: 0, dirtyBytes: 0, epoch: null,
     restored: { source: 'fresh', clean: true }, store: 'none', handedOver: false, lastBackupAt: null, lastError: null, uploads: null
   })
   const replicated = await at.openReplicated('tenant')

@@ -10,6 +10,8 @@ import hybrid from '../../index.js'
 import { cheapBaileys, dump } from './cheap-baileys.mjs'
 
 const [directory, notesFile] = process.argv.slice(2)
+/** Where a session without a disk looks for what another mode left. */
+process.env.WHATSAPP_SESSION_PATH = directory
 const notes = openSync(notesFile, 'a')
 const note = (text) => writeSync(notes, `${text}\n`)
 
@@ -46,7 +48,8 @@ async function runTraffic(label, pauseMs) {
 const commands = {
   ready: () => null,
   async open(tenant, options) {
-    const usual = { directory, baileys: cheapBaileys, encryption: 'off', ownershipCheckIntervalMs: 100, flushIntervalMs: 20 }
+    const place = options.mode === 'cloud' ? {} : { directory }
+    const usual = { ...place, baileys: cheapBaileys, encryption: 'off', ownershipCheckIntervalMs: 100, flushIntervalMs: 20 }
     session = await hybrid.useHybridAuthState(tenant, { ...usual, ...options })
     watch(session)
     return session.status()

@@ -86,13 +86,13 @@ async function openTarget(options) {
       if ((await prepareImport({ directory, tenantId, folder, batch })) !== null) {
         throw new HybridAuthError('LOCAL_CORRUPT', 'a multi-file session lies in the folder of this tenant: it is taken over when the tenant is opened')
       }
-      const { native, keys, closeTimeoutMs } = resolved(tenantId)
+      const { native, keys, closeTimeoutMs, flushTimeoutMs } = resolved(tenantId)
       const { handle, restored, shared } = JSON.parse(settle(await binding.open(JSON.stringify(native), keys, seed, nobody)))
       let closed
       try {
         const { lsn } = JSON.parse(call(binding.status, handle))
         const entries = Buffer.from(call(binding.entries, handle, null))
-        if (!isReplicated) settle(await binding.synced(handle, lsn))
+        if (!isReplicated) settle(await binding.synced(handle, lsn, flushTimeoutMs))
         closed = await binding.close(handle, closeTimeoutMs)
         settle(closed)
         return { ...seen(entries, lsn), isNew: restored.source === 'imported' && !shared }

@@ -56,6 +56,6 @@ pub struct Progress {
     pub life: Life,
     /// The acknowledged LSN: any successor would restore up to here.
     pub stored: Lsn,
-    /// The LSN known to survive a power cut.
+    /// The LSN known to survive a power cut of this machine: without a log, the acknowledged one.
     pub synced: Lsn,
 }

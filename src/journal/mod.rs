@@ -1,10 +1,11 @@
-//! The journal: a tenant's memory and its local log under one lock.
+//! The journal: a tenant's memory and its local log, if it has one, under one lock.
 //!
 //! A batch is in the log before it is in memory, and both before `append` answers (I11); it is all or nothing (I12). Once
 //! the journal has ended (fenced, closed, deleted, poisoned) nothing is accepted any more (I16). This runs on the thread
 //! that calls: no network, no sync, no waiting, and one memory copy per value.
 
 mod life;
+mod log;
 mod upkeep;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,14 +18,15 @@ use crate::host::Host;
 use crate::id::Lsn;
 use crate::record::MAX_BATCH_LEN;
 use crate::state::{Snapshot, State};
-use crate::wal::{Appended, Folder, Wal};
+use crate::wal::{Appended, Folder};
 
 pub use life::{Life, Progress};
+pub use log::Log;
 
 struct Core {
     life: Life,
     state: State,
-    wal: Wal,
+    log: Log,
     lsn: Lsn,
     /// Everything up to here was cut for the store.
     cut: Lsn,
@@ -43,7 +45,8 @@ struct Core {
 /// A tenant's memory and its local log.
 pub struct Journal {
     host: Arc<dyn Host>,
-    folder: Arc<Folder>,
+    /// Where its log lies; `None`: it has none, and every change is shipped at once.
+    folder: Option<Arc<Folder>>,
     core: Mutex<Core>,
     /// Wakes whoever ships and maintains.
     pub wake: Notify,
@@ -72,8 +75,8 @@ pub struct Cut {
 
 impl Journal {
     /// A journal of `state` at `lsn` without a store.
-    pub fn local(host: Arc<dyn Host>, state: State, lsn: Lsn, wal: Wal) -> Journal {
-        Journal { replicated: false, ..Journal::replicated(host, state, lsn, wal, None) }
+    pub fn local(host: Arc<dyn Host>, state: State, lsn: Lsn, log: Log) -> Journal {
+        Journal { replicated: false, ..Journal::replicated(host, state, lsn, log, None) }
     }
 
     /// A journal of `state` at `lsn`, all of which the store has.
@@ -81,15 +84,15 @@ impl Journal {
         host: Arc<dyn Host>,
         state: State,
         lsn: Lsn,
-        wal: Wal,
+        mut log: Log,
         lease: Option<Duration>,
     ) -> Journal {
         let confirmed = host.now();
-        let folder = Arc::clone(wal.folder());
+        let folder = log.on_disk().map(|wal| Arc::clone(wal.folder()));
         let core = Core {
             life: Life::Live,
             state,
-            wal,
+            log,
             lsn,
             cut: lsn,
             urgent: false,
@@ -171,7 +174,8 @@ impl Journal {
             return Ok(core.lsn);
         }
         let lsn = core.lsn + 1;
-        match core.wal.append(lsn, changes) {
+        let urgent = urgent || !self.keeps_log();
+        match core.log.append(lsn, changes) {
             Ok(Appended::Stored) => self.apply(&mut core.state, changes)?,
             Ok(Appended::Vanished) => {
                 self.apply(&mut core.state, changes)?;
@@ -188,7 +192,7 @@ impl Journal {
         // sleeps, and sleeps no longer than what is pending may wait.
         let first = core.cut == core.lsn;
         let news =
-            first || (urgent && !core.urgent) || (!core.rolling && core.wal.needs_roll(core.state.bytes()));
+            first || (urgent && !core.urgent) || (!core.rolling && core.log.needs_roll(core.state.bytes()));
         core.lsn = lsn;
         core.urgent |= urgent;
         if core.waiting_since.is_none() {
@@ -299,7 +303,13 @@ impl Journal {
         {
             core.shipping_since = None;
         }
-        self.progress.send_modify(|progress| progress.stored = progress.stored.max(lsn));
+        let alone = !self.keeps_log();
+        self.progress.send_modify(|progress| {
+            progress.stored = progress.stored.max(lsn);
+            if alone {
+                progress.synced = progress.stored;
+            }
+        });
     }
 
     /// Records that a check of ownership which began at `started` found this owner in place.
@@ -349,7 +359,7 @@ impl Journal {
             bytes: core.state.bytes(),
             dirty_keys: core.state.dirty_len(),
             dirty_bytes: core.state.dirty_bytes(),
-            log_bytes: core.wal.len(),
+            log_bytes: core.log.bytes(),
             lag: core
                 .shipping_since
                 .or(core.waiting_since)
@@ -357,9 +367,14 @@ impl Journal {
         })
     }
 
-    /// The folder of the log.
-    pub fn folder(&self) -> &Arc<Folder> {
-        &self.folder
+    /// The folder of the log, if there is one.
+    pub fn folder(&self) -> Option<&Arc<Folder>> {
+        self.folder.as_ref()
+    }
+
+    /// Whether a change is in a log of this machine when it was accepted.
+    pub fn keeps_log(&self) -> bool {
+        self.folder.is_some()
     }
 }
 

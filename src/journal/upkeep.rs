@@ -11,19 +11,20 @@ use crate::host::blocking;
 use crate::id::Lsn;
 use crate::wal::Wal;
 
-use super::{Core, Journal, Life};
+use super::{Core, Journal, Life, Log};
 
 impl Journal {
     /// The folder was removed under us. Everything is still in memory: write it all to a new folder, before answering.
     pub(super) fn rehome(&self, core: &mut Core, lsn: Lsn) -> Result<()> {
         tracing::warn!("the session directory was removed while in use; writing it again");
         let base = core.state.snapshot().encode();
-        let lineage = core.wal.lineage().clone();
-        let anew = self.folder.relock();
-        let anew = anew.and_then(|()| Wal::create(&self.folder, self.host.as_ref(), lineage, lsn, &base));
+        let Some(wal) = core.log.on_disk() else { return Ok(()) };
+        let (lineage, folder) = (wal.lineage().clone(), Arc::clone(wal.folder()));
+        let anew = folder.relock();
+        let anew = anew.and_then(|()| Wal::create(&folder, self.host.as_ref(), lineage, lsn, &base));
         match anew {
             Ok(wal) => {
-                core.wal = wal;
+                core.log = Log::Disk(wal);
                 core.rolling = false;
                 Ok(())
             }
@@ -40,24 +41,28 @@ impl Journal {
         }
     }
 
-    /// Resolves when the batch `lsn` survives a power cut. One sync serves all who wait.
+    /// Resolves when the batch `lsn` of the log survives a power cut, at once if there is no log. One sync serves all who wait.
     pub async fn sync(&self, lsn: Lsn) -> Result<()> {
         let _turn = self.syncing.lock().await;
         if self.progress().synced >= lsn {
             return Ok(());
         }
         let (file, target): (Arc<dyn LogFile>, Lsn) = {
-            let core = self.core()?;
+            let mut core = self.core()?;
             if core.life == Life::Poisoned {
                 return core.life.refusal();
             }
-            (core.wal.syncer(), core.lsn)
+            let lsn = core.lsn;
+            let Some(wal) = core.log.on_disk() else { return Ok(()) };
+            (wal.syncer(), lsn)
         };
         let synced = blocking(&self.host, move || file.sync()).await;
         let mut core = self.core()?;
         if let Err(error) = synced {
             // After a failed sync nobody knows what is on disk: only a reopen reads it.
-            core.wal.poison();
+            if let Some(wal) = core.log.on_disk() {
+                wal.poison();
+            }
             self.finish(&mut core, Life::Poisoned);
             return Err(Error::new(
                 Code::IoPoisoned,
@@ -71,16 +76,20 @@ impl Journal {
     /// Writes the log anew if garbage dominates it, and says whether it did. Appends go on meanwhile: with many of them the new
     /// log may soon be due as well.
     pub async fn roll_if_due(&self) -> Result<bool> {
-        let (lsn, snapshot, lineage) = {
+        let (lsn, snapshot, lineage, folder) = {
             let mut core = self.core()?;
-            if core.rolling || core.life.is_over() || !core.wal.needs_roll(core.state.bytes()) {
+            let (lsn, live) = (core.lsn, core.state.bytes());
+            if core.rolling || core.life.is_over() || !core.log.needs_roll(live) {
                 return Ok(false);
             }
+            let snapshot = core.state.snapshot();
+            let Some(wal) = core.log.on_disk() else { return Ok(false) };
+            wal.begin_roll();
+            let (lineage, folder) = (wal.lineage().clone(), Arc::clone(wal.folder()));
             core.rolling = true;
-            core.wal.begin_roll();
-            (core.lsn, core.state.snapshot(), core.wal.lineage().clone())
+            (lsn, snapshot, lineage, folder)
         };
-        let (host, folder) = (Arc::clone(&self.host), Arc::clone(&self.folder));
+        let host = Arc::clone(&self.host);
         let ready = blocking(&self.host, move || {
             Wal::prepare_roll(&folder, host.as_ref(), lineage, lsn, &snapshot.encode())
         })
@@ -92,10 +101,11 @@ impl Journal {
                 return Ok(true);
             }
             core.rolling = false;
+            let Some(wal) = core.log.on_disk() else { return Ok(false) };
             match ready {
-                Ok(new) => core.wal.finish_roll(new),
+                Ok(new) => wal.finish_roll(new),
                 Err(error) => {
-                    core.wal.abort_roll();
+                    wal.abort_roll();
                     Err(error)
                 }
             }

@@ -130,7 +130,8 @@ pub fn get(
     Ok(if answer <= out.len() { written } else { -written })
 }
 
-/// Commits the first `length` bytes of `batch`, all or nothing. Gives the LSN; it is in the local log when this returns.
+/// Commits the first `length` bytes of `batch`, all or nothing. Gives the LSN; it is in the local log, if there is one, when this
+/// returns.
 #[napi(catch_unwind)]
 pub fn append(handle: Handle, batch: &[u8], length: u32, urgent: bool) -> Result<f64, Thrown> {
     let batch = batch
@@ -156,17 +157,19 @@ pub fn entries(handle: Handle, kind: Option<String>) -> Result<Buffer, Thrown> {
     Ok(bytes.into())
 }
 
-/// Resolves when the batch `lsn` survives a power cut.
+/// Resolves when the batch `lsn` survives a power cut of this machine: synced, or acknowledged by the store where there is no log.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn synced(env: &Env, handle: Handle, lsn: f64) -> napi::Result<Object<'_>> {
+pub fn synced(env: &Env, handle: Handle, lsn: f64, timeout_ms: u32) -> napi::Result<Object<'_>> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "what `append` gave is a whole number"
     )]
     let lsn = lsn as u64;
+    // Looked up now: whoever closes it meanwhile does not take the answer away.
+    let session = engine().registry.session(handle);
     promise(env, async move {
-        engine().registry.session(handle)?.journal().sync(lsn).await?;
+        session?.settle(lsn, Duration::from_millis(timeout_ms.into())).await?;
         Ok(String::new())
     })
 }

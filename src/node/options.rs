@@ -25,6 +25,7 @@ const DEBOUNCE: Duration = Duration::from_millis(20);
 struct Options {
     tenant_id: String,
     directory: String,
+    cloud: bool,
     store: Option<StoreSpec>,
     flush_interval_ms: u64,
     ownership_check_interval_ms: u64,
@@ -64,6 +65,7 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
     let settings = Settings {
         folder: folder(&options.directory, &options.tenant_id)?,
         tenant: options.tenant_id,
+        cloud: options.cloud,
         site: None,
         ring: Arc::new(ring),
         pace: Pace {

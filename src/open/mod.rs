@@ -4,6 +4,7 @@
 //! nothing; the new local log comes last, so that a crash anywhere before it leaves the old one whole. A restore is
 //! verified in memory and then switched: there is no half-restored state.
 
+mod home;
 mod rehearsal;
 mod verify;
 
@@ -14,13 +15,13 @@ use std::time::Duration;
 use crate::disk::Disk;
 use crate::error::{Code, Error, Result};
 use crate::event::EventSink;
-use crate::host::{Host, blocking, random, sleep};
+use crate::host::{Host, blocking, random};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
 use crate::journal::Journal;
 use crate::name::TenantName;
 use crate::object::Link;
 use crate::owner::{Owner, lost, patience};
-use crate::plan::{Allowed, Local, Source, Survey, deleted, origin};
+use crate::plan::{Allowed, Local, Source, Survey, deleted};
 use crate::remote::Remote;
 use crate::replicator::{Pace, Replicator, Start};
 use crate::restore::{Outcome, Restored, load};
@@ -28,16 +29,14 @@ use crate::seal::{Ring, visible_tag};
 use crate::session::{Origin, Session};
 use crate::state::State;
 use crate::tenancy::Tenancy;
-use crate::wal::{Folder, Lineage, Recovery, Wal};
+use crate::wal::Recovery;
 use crate::watch::Watch;
 
+use home::Home;
 pub use verify::{Report, report, verify, whole};
 
 /// How often a listing that changed while it was read is read again.
 const SURVEYS: usize = 4;
-
-/// How long after a lock that is taken it is tried once more.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// A store and what this process shares about it.
 #[derive(Clone)]
@@ -55,6 +54,8 @@ pub struct Settings {
     pub tenant: String,
     /// The tenant's own directory.
     pub folder: PathBuf,
+    /// Keep no log: the store alone has the session, and a write is safe when that has it.
+    pub cloud: bool,
     /// The store; `None`: local only.
     pub site: Option<Site>,
     /// The keys.
@@ -131,36 +132,19 @@ pub async fn open(
     events: EventSink,
 ) -> Result<Session> {
     let name = settings.name()?;
-    let (path, ring, tag) =
-        (settings.folder.clone(), Arc::clone(&settings.ring), visible_tag(&settings.tenant));
-    // The lock is let go when `folder` is dropped, whatever happens below.
-    let lock = || {
-        let (disk, path, ring) = (Arc::clone(&disk), path.clone(), Arc::clone(&ring));
-        blocking(&host, move || {
-            let folder = Folder::lock(disk, &path)?;
-            let recovery = folder.recover(&ring, tag)?;
-            Ok::<_, Error>((Arc::new(folder), recovery))
-        })
-    };
-    let (folder, recovery) = match lock().await {
-        // Perhaps somebody only looked, just then, whether it is locked.
-        Err(error) if error.code == Code::AlreadyOpen => {
-            sleep(GLANCE).await;
-            lock().await?
-        }
-        answer => answer?,
-    };
-    let opening = Opening { host, settings, folder, events };
+    let (home, recovery) = Home::find(&host, Arc::clone(&disk), &settings).await?;
+    let opening = Opening { host, disk, settings, home, events };
     match opening.settings.site.clone() {
         None => opening.local(recovery, seed).await,
-        Some(site) => opening.hybrid(site, name, recovery, seed).await,
+        Some(site) => opening.replicated(site, name, recovery, seed).await,
     }
 }
 
 struct Opening {
     host: Arc<dyn Host>,
+    disk: Arc<dyn Disk>,
     settings: Settings,
-    folder: Arc<Folder>,
+    home: Home,
     events: EventSink,
 }
 
@@ -186,12 +170,12 @@ impl Opening {
             }
         };
         let Loaded { state, lsn, origin, .. } = loaded;
-        let wal = self.start_log(claim, lsn, &state).await?;
-        let journal = Arc::new(Journal::local(Arc::clone(&self.host), state, lsn, wal));
+        let log = self.home.start_log(&self.host, &self.settings, claim, lsn, &state).await?;
+        let journal = Arc::new(Journal::local(Arc::clone(&self.host), state, lsn, log));
         Ok(Session::local(self.host, journal, self.events, origin))
     }
 
-    async fn hybrid(
+    async fn replicated(
         self,
         site: Site,
         name: TenantName,
@@ -206,10 +190,8 @@ impl Opening {
         if settings.expected.is_some_and(|expected| before.claims.highest() != Some(expected)) {
             return Err(lost());
         }
-        let dead = self.folder.claims();
-        let folder = Arc::clone(&self.folder);
-        let host = Arc::clone(&self.host);
-        let record = |claim| async move { blocking(&host, move || folder.record_claim(claim)).await };
+        let dead = self.home.dead();
+        let record = |claim| self.home.record(&self.host, claim);
         let owner = Owner::claim(tenancy, &before.claims, settings.pace.check_interval, record).await?;
         if !settings.takeover {
             owner.await_predecessor(&dead, settings.pace.check_interval, settings.handover).await?;
@@ -238,15 +220,15 @@ impl Opening {
             owner.bury().await?;
             return Err(deleted());
         }
-        let wal = match self.start_log(owner.claim, lsn, &state).await {
-            Ok(wal) => wal,
+        let log = match self.home.start_log(&self.host, settings, owner.claim, lsn, &state).await {
+            Ok(log) => log,
             Err(error) => {
                 let _ = owner.release(head).await;
                 return Err(error);
             }
         };
         let lease = settings.strict_lease.then(|| patience(settings.pace.check_interval));
-        let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, wal, lease));
+        let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, log, lease));
         journal.confirm(started);
         journal.acknowledge(lsn);
         let start = Start { head, base, base_bytes, parent };
@@ -257,7 +239,7 @@ impl Opening {
             settings.pace,
             start,
         );
-        Ok(Session::hybrid(self.host, journal, origin, owner, replicator))
+        Ok(Session::replicated(self.host, journal, origin, owner, replicator))
     }
 
     /// Decides where the session comes from, and loads it.
@@ -267,6 +249,11 @@ impl Opening {
         recovery: Recovery,
         mut seed: Option<Vec<u8>>,
     ) -> Result<(Loaded, Option<Claim>)> {
+        // Without a lock on it, the log may have grown while its owner was waited for.
+        let recovery = match &self.home {
+            Home::Folder(_) => recovery,
+            Home::Nowhere => Home::find(&self.host, Arc::clone(&self.disk), &self.settings).await?.1,
+        };
         let local = local_of(&recovery);
         let mut last = None;
         for _ in 0..SURVEYS {
@@ -293,7 +280,7 @@ impl Opening {
         recovery: &Recovery,
         seed: &mut Option<Vec<u8>>,
     ) -> Result<Option<(Loaded, Option<Claim>)>> {
-        let found = origin(survey, &owner.claim, local, self.settings.allowed)?;
+        let found = self.home.decide(survey, &owner.claim, local, &self.settings, false)?;
         let loaded = match (found.source, recovery) {
             (Source::Local, Recovery::Log(log)) => {
                 let previous =
@@ -320,8 +307,7 @@ impl Opening {
             (Source::Fresh | Source::Local, _) => self.fresh(seed.take())?,
         };
         if found.quarantine {
-            let folder = Arc::clone(&self.folder);
-            blocking(&self.host, move || folder.quarantine()).await?;
+            self.home.quarantine(&self.host).await?;
         }
         Ok(Some((loaded, found.parent)))
     }
@@ -329,24 +315,14 @@ impl Opening {
     /// A session that exists nowhere: what was imported, or nothing.
     fn fresh(&self, seed: Option<Vec<u8>>) -> Result<Loaded> {
         let (state, lsn, origin) = match seed {
-            Some(entries) => (State::replay(&entries)?, 1, Origin::imported()),
+            Some(entries) => {
+                self.home.takes_in()?;
+                (State::replay(&entries)?, 1, Origin::imported())
+            }
             None if self.settings.create => (State::default(), 0, Origin::fresh()),
             None => return Err(missing()),
         };
         Ok(Loaded { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
-    }
-
-    /// Writes the new local log, and then removes the old one: never is there less on the disk than before.
-    async fn start_log(&self, claim: Claim, lsn: Lsn, state: &State) -> Result<Wal> {
-        let (host, folder, snapshot) = (Arc::clone(&self.host), Arc::clone(&self.folder), state.snapshot());
-        let lineage =
-            Lineage { ring: Arc::clone(&self.settings.ring), tag: visible_tag(&self.settings.tenant), claim };
-        blocking(&self.host, move || {
-            let wal = Wal::create(&folder, host.as_ref(), lineage, lsn, &snapshot.encode())?;
-            folder.remove_logs_but(wal.sequence())?;
-            Ok(wal)
-        })
-        .await
     }
 }
 

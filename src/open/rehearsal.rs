@@ -7,7 +7,7 @@ use crate::error::{Code, Result};
 use crate::id::{Claim, OwnerId};
 use crate::name::{ClaimName, Mark};
 use crate::names;
-use crate::plan::{Local, Source, Survey, origin};
+use crate::plan::{Local, Source, Survey};
 use crate::restore::{Outcome, load};
 use crate::tenancy::Tenancy;
 
@@ -40,7 +40,7 @@ impl Opening {
         local: Local,
         seeded: bool,
     ) -> Result<bool> {
-        let found = origin(survey, me, local, self.settings.allowed)?;
+        let found = self.home.decide(survey, me, local, &self.settings, true)?;
         match (found.source, found.parent) {
             // Somebody may be running now: only a restore that was verified from end to end justifies ending it.
             (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
@@ -66,7 +66,9 @@ impl Opening {
                 }
             }
             (Source::Fresh, _) => {
-                if !seeded && !self.settings.create {
+                if seeded {
+                    self.home.takes_in()?;
+                } else if !self.settings.create {
                     return Err(missing());
                 }
                 names::check(tenancy, &self.settings.tenant, self.settings.hide_tenant).await?;

@@ -98,6 +98,47 @@ fn every_row_of_the_table_of_origins() {
 }
 
 #[test]
+fn a_session_without_a_log_comes_from_the_store_or_is_refused() {
+    let nothing = survey(&[marked(ME, &[])], &[]);
+    let live = survey(&[marked(3, &[Mark::Live]), marked(ME, &[])], &[base(3, 10), segment(3, 11, 12)]);
+    let vanished = survey(&[marked(3, &[Mark::Live]), marked(ME, &[])], &[]);
+    let buried = survey(&[marked(3, &[Mark::Live, Mark::Deleted]), marked(ME, &[])], &[base(3, 10)]);
+    let holed = survey(&[marked(3, &[Mark::Live]), marked(ME, &[])], &[base(3, 10), segment(3, 12, 14)]);
+    let no = Allowed::default();
+    let fresh = Allowed { fresh: true, ..no };
+    let new = Ok(Origin { source: Source::Fresh, parent: None, quarantine: false });
+    let remote = Ok(Origin {
+        source: Source::Remote(vec![base(3, 10), segment(3, 11, 12)]),
+        parent: Some(claim(3)),
+        quarantine: false,
+    });
+    let rows: Vec<(&str, &Survey, Local, Allowed, std::result::Result<Origin, Code>)> = vec![
+        ("nothing anywhere", &nothing, Local::None, no, new.clone()),
+        ("a session that was local only", &nothing, log(0, 5), no, Err(Code::InvalidOption)),
+        ("a replicated log meets an empty store", &nothing, log(3, 5), no, Err(Code::RemoteCorrupt)),
+        ("a damaged log meets an empty store", &nothing, damaged(None, 0), no, Err(Code::LocalCorrupt)),
+        ("only in the store", &live, Local::None, no, remote.clone()),
+        ("the log is level", &live, log(3, 12), no, remote.clone()),
+        ("the log lost its tail", &live, log(3, 11), no, remote.clone()),
+        ("the log has what the store lacks", &live, log(3, 13), no, Err(Code::InvalidOption)),
+        ("the log is of an older owner", &live, log(2, 99), no, remote.clone()),
+        ("the log was local only, and the store went on", &live, log(0, 99), no, remote.clone()),
+        ("the log is of a newer owner than the store", &live, log(5, 99), no, Err(Code::RemoteCorrupt)),
+        ("the log is damaged behind the store", &live, damaged(Some(3), 12), no, remote),
+        ("the log is damaged before the store", &live, damaged(Some(3), 13), no, Err(Code::LocalCorrupt)),
+        ("the store lost its data", &vanished, Local::None, no, Err(Code::RemoteCorrupt)),
+        ("the store has a hole that the log would fill", &holed, log(3, 14), no, Err(Code::RemoteCorrupt)),
+        ("deleted", &buried, Local::None, no, Err(Code::Deleted)),
+        ("deleted, and a stale log", &buried, log(3, 99), no, Err(Code::Deleted)),
+        ("deleted, and started anew beside a stale log", &buried, log(3, 99), fresh, new),
+    ];
+    for (what, survey, left, allowed, expected) in rows {
+        let found = origin_in_store(survey, &claim(ME), left, allowed).map_err(|error| error.code);
+        assert_eq!(found, expected, "{what}");
+    }
+}
+
+#[test]
 fn a_claim_that_is_not_below_me_is_never_a_parent() {
     let survey = survey(&[marked(ME, &[]), marked(ME + 1, &[Mark::Live])], &[base(ME + 1, 5)]);
     assert_eq!(

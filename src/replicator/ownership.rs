@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::event::Event;
+use crate::host::sleep;
 use crate::id::Lsn;
 use crate::journal::Life;
 use crate::owner::{Standing, patience};
+use crate::restore::opening_base;
 
 use super::{Flow, MAX_PAUSE, Replicator};
 
@@ -89,7 +91,33 @@ impl Replicator {
         let done = tokio::time::timeout(budget, work).await;
         let handed_over = matches!(done, Ok(Ok(())));
         self.note(|health| health.handed_over = handed_over);
+        // Where there is a log nobody waits: what was resolved is in it.
+        let waiting = !self.journal.keeps_log() && self.journal.progress().stored < self.head.lsn;
+        if handed_over && waiting && tokio::time::timeout(budget, self.is_continued()).await == Ok(true) {
+            self.journal.acknowledge(self.head.lsn);
+        }
         Ok(Flow::Stop)
+    }
+
+    /// Whether the newer owner went on from the very end of this history. Its first base says so; and it counts only if a later
+    /// listing shows that owner as the highest, as nobody else can then have gone on from less (I4).
+    async fn is_continued(&self) -> bool {
+        let tenancy = &self.owner.tenancy;
+        loop {
+            if let Ok(survey) = tenancy.survey().await
+                && let Some(highest) = survey.claims.highest()
+                && let Some(first) = opening_base(&survey.data, highest)
+                && let Ok(Some(base)) = tenancy.data(first).await
+            {
+                if base.meta.previous != self.head {
+                    return false;
+                }
+                if tenancy.claims().await.is_ok_and(|claims| claims.highest() == Some(highest)) {
+                    return true;
+                }
+            }
+            sleep(self.pace.check_interval / 10).await;
+        }
     }
 
     /// The session is being closed: store the rest, and let go.

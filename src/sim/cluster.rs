@@ -64,6 +64,8 @@ pub struct Opening {
     pub fresh: bool,
     pub impatient: bool,
     pub strict: bool,
+    /// Keeps no log: its disk is read-only.
+    pub cloud: bool,
 }
 
 pub fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -90,10 +92,15 @@ impl Cluster {
         hold(&self.oracle)
     }
 
+    /// The network is like this from now on.
+    pub fn set_weather(&self, weather: Weather) {
+        *hold(&self.weather) = weather;
+    }
+
     /// The network is good from now on.
     pub fn heal(&self) {
         self.outage.store(false, Ordering::Relaxed);
-        *hold(&self.weather) = Weather::default();
+        self.set_weather(Weather::default());
     }
 
     /// The store as process `number` reaches it.
@@ -136,6 +143,7 @@ impl Cluster {
         let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
         Settings {
             site: Some(site),
+            cloud: how.cloud,
             handover: how.impatient.then_some(Duration::ZERO),
             takeover: how.takeover,
             strict_lease: how.strict,
@@ -150,6 +158,7 @@ impl Cluster {
         Settings {
             tenant: TENANT.into(),
             folder: PathBuf::from("/sessions/tenant"),
+            cloud: false,
             site: None,
             ring: Arc::new(Ring::default()),
             pace: Pace {
@@ -185,6 +194,9 @@ enum Door {
     Open(Arc<Session>),
     Refused(Error),
 }
+
+/// How long a write of a session without a log waits to be stored.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A process with, sooner or later, a session.
 pub struct Process {
@@ -280,6 +292,7 @@ impl Machine {
             let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
             Arc::new(move |event| told(&cluster, number, &door, &book, &event))
         };
+        self.disk.set_read_only(how.cloud);
         let (disk, before) = (self.disk.clone(), Arc::clone(&self.before));
         host.spawn(Box::pin(async move {
             let began = cluster.oracle().clock();
@@ -290,7 +303,7 @@ impl Machine {
                     *hold(&door) = Door::Open(session);
                 }
                 Err(error) => {
-                    cluster.oracle().refused(&error);
+                    cluster.oracle().refused(&error, how.cloud);
                     *hold(&door) = Door::Refused(error);
                 }
             }
@@ -324,6 +337,7 @@ fn judge(
         .collect();
     let claim = session.claim().expect("a session with a store has a claim");
     let origin = session.origin();
+    let cloud = session.mode() == "cloud";
     cluster.oracle().opened(&Found {
         process: number,
         claim,
@@ -332,10 +346,12 @@ fn judge(
         clean: origin.clean,
         state: &state,
         writes: &writes,
-        before: *hold(before),
+        before: hold(before).filter(|_| !cloud),
         began,
     });
-    *hold(before) = Some(claim);
+    if !cloud {
+        *hold(before) = Some(claim);
+    }
     hold(book).inherited = writes;
 }
 
@@ -410,6 +426,9 @@ impl Process {
                 book.own.push((lsn, number));
                 let claim = session.claim().expect("a session with a store has a claim");
                 self.cluster.oracle().wrote(claim, number, batch);
+                if session.mode() == "cloud" {
+                    self.see_resolved(session, claim, lsn, number);
+                }
                 true
             }
             Err(error) => {
@@ -420,6 +439,27 @@ impl Process {
                 false
             }
         }
+    }
+
+    /// Tells the oracle when a write of a session without a log resolves, as `set` does.
+    fn see_resolved(&self, session: Arc<Session>, claim: crate::id::Claim, lsn: Lsn, number: u64) {
+        let cluster = Arc::clone(&self.cluster);
+        self.host.spawn(Box::pin(async move {
+            match session.settle(lsn, WRITE_TIMEOUT).await {
+                Ok(()) => cluster.oracle().kept(claim, number),
+                Err(error) => assert!(
+                    matches!(
+                        error.code,
+                        Code::Fenced
+                            | Code::Closed
+                            | Code::Deleted
+                            | Code::LeaseLost
+                            | Code::RemoteUnavailable
+                    ),
+                    "{error:?}"
+                ),
+            }
+        }));
     }
 
     /// Does something that takes time, as the process would.

@@ -6,8 +6,9 @@
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
 //! - `schedules`: thousands of seeded random schedules with faults;
 //! - `interleavings`: the claim, with every order of the requests of two owners;
-//! - `scenarios`: single stories, told once.
+//! - `scenarios`: single stories, told once, and `clouds`: those of sessions that keep no log.
 
+mod clouds;
 mod cluster;
 mod host;
 mod interleavings;

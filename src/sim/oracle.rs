@@ -42,6 +42,8 @@ pub struct Oracle {
     /// Writes that an owner resolved, by claim.
     resolved: BTreeMap<Claim, Writes>,
     acknowledged: Vec<Acknowledged>,
+    /// Writes that resolved because the store has them: no later owner may lack them.
+    kept: Vec<(Claim, u64)>,
     /// Tombstones, and when they were stored.
     tombstones: BTreeMap<Claim, u64>,
     trace: Trace,
@@ -73,6 +75,7 @@ impl Oracle {
             batches: BTreeMap::new(),
             resolved: BTreeMap::new(),
             acknowledged: Vec::new(),
+            kept: Vec::new(),
             tombstones: BTreeMap::new(),
             trace: Trace::default(),
             opens: Vec::new(),
@@ -93,6 +96,18 @@ impl Oracle {
     pub fn wrote(&mut self, claim: Claim, number: u64, batch: Vec<u8>) {
         self.batches.insert(number, batch);
         self.resolved.entry(claim).or_default().insert(number);
+    }
+
+    /// A write resolved that is on no disk: whatever dies from now on, any later owner has it, also one that opened already.
+    pub fn kept(&mut self, claim: Claim, number: u64) {
+        let later = self.opens.iter().filter(|(other, ..)| *other > claim && self.same_life(claim, *other));
+        for (other, _, writes) in later {
+            assert!(
+                writes.contains(&number),
+                "{other:?} lacks write {number}, which resolved under {claim:?}"
+            );
+        }
+        self.kept.push((claim, number));
     }
 
     /// What replaying `writes` gives.
@@ -246,6 +261,12 @@ impl Oracle {
                 promise.lsn
             );
         }
+        for (other, number) in self.kept.iter().filter(|(other, _)| *other < claim && !buried(*other)) {
+            assert!(
+                writes.contains(number),
+                "{claim:?} lacks write {number}, which resolved under {other:?}"
+            );
+        }
         if let (Some(before), "local") = (found.before, found.source) {
             let theirs = self.resolved.get(&before).cloned().unwrap_or_default();
             assert!(theirs.is_subset(writes), "a local restart of {before:?} lost resolved writes");
@@ -264,18 +285,20 @@ impl Oracle {
     }
 
     /// A process could not open the session.
-    pub fn refused(&self, claimless: &Error) {
+    pub fn refused(&self, claimless: &Error, cloud: bool) {
         let buried = !self.tombstones.is_empty();
         let fine = match claimless.code {
             Code::OwnedElsewhere | Code::RemoteUnavailable => true,
             Code::Deleted => buried,
+            // The disk has what the store lacks, and would not be read.
+            Code::InvalidOption => cloud,
             _ => false,
         };
         assert!(fine, "an open failed with {claimless:?}, and nobody tampered with the store");
     }
 
-    /// How many opens succeeded, and how many promises were made.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.opens.len(), self.acknowledged.len())
+    /// How many opens succeeded, how many promises were made, and how many writes resolved because they were stored.
+    pub fn counts(&self) -> [usize; 3] {
+        [self.opens.len(), self.acknowledged.len(), self.kept.len()]
     }
 }

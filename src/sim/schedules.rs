@@ -1,7 +1,8 @@
 //! Seeded random schedules: machines come and go, stop and die, the network fails in every way, and the oracle watches.
 //!
 //! A failure prints its seed; `SIM_SEED=<n> cargo test --no-default-features seeded` runs that one alone, and
-//! `SIM_SCHEDULES=<n>` sets how many are run.
+//! `SIM_SCHEDULES=<n>` sets how many are run. In one kind of schedule all processes keep a log; in the other some of them, or
+//! all, keep none, and a machine may change from one to the other at each start.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::host::Rng;
 use super::run;
 
 const SCHEDULES: u64 = 10_000;
+const CLOUD_SCHEDULES: u64 = 6_000;
 
 fn weather(rng: &mut Rng) -> Weather {
     match rng.below(4) {
@@ -29,12 +31,14 @@ fn weather(rng: &mut Rng) -> Weather {
     }
 }
 
-/// One random step of one machine.
-fn step(machine: &mut Machine, rng: &mut Rng) {
+/// One random step of one machine, of whose processes `clouds` percent keep no log.
+fn step(machine: &mut Machine, rng: &mut Rng, clouds: u64) {
     let Some(process) = &mut machine.process else {
         let fresh = rng.chance(50);
         let (takeover, impatient) = (rng.chance(20), rng.chance(20));
-        machine.start(Opening { takeover, fresh, impatient, strict: rng.chance(10) });
+        let strict = rng.chance(10);
+        let cloud = clouds > 0 && rng.chance(clouds);
+        machine.start(Opening { takeover, fresh, impatient, strict, cloud });
         return;
     };
     if process.stopped {
@@ -94,8 +98,8 @@ fn step(machine: &mut Machine, rng: &mut Rng) {
     }
 }
 
-/// Runs one schedule and gives the number of opens and of promises.
-async fn schedule(seed: u64) -> (usize, usize) {
+/// Runs one schedule and gives the number of opens, of promises, and of writes that resolved as stored.
+async fn schedule(seed: u64, clouds: u64) -> [usize; 3] {
     let mut rng = Rng::new(seed);
     let weather = weather(&mut rng);
     let page = if rng.chance(50) { 1 + usize::try_from(rng.below(3)).unwrap_or(0) } else { 1000 };
@@ -103,7 +107,7 @@ async fn schedule(seed: u64) -> (usize, usize) {
     let mut machines: Vec<Machine> = (0..2 + rng.below(3)).map(|_| Machine::new(&cluster)).collect();
     for _ in 0..60 + rng.below(90) {
         let at = usize::try_from(rng.below(machines.len() as u64)).unwrap_or(0);
-        step(&mut machines[at], &mut rng);
+        step(&mut machines[at], &mut rng, clouds);
         if rng.chance(3) {
             let now = cluster.outage.load(Ordering::Relaxed);
             cluster.outage.store(!now, Ordering::Relaxed);
@@ -139,12 +143,13 @@ async fn schedule(seed: u64) -> (usize, usize) {
     cluster.oracle().counts()
 }
 
-#[test]
-fn seeded_schedules_keep_every_invariant() {
+/// Runs `count` schedules, or those that the environment asks for; `clouds` says how many of the processes of a seed keep no
+/// log, in percent. Gives how many there were, and what came of them in all.
+fn run_schedules(count: u64, clouds: fn(u64) -> u64) -> (usize, [usize; 3]) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds: Vec<u64> = match number("SIM_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("SIM_SCHEDULES").unwrap_or(SCHEDULES)).collect(),
+        None => (0..number("SIM_SCHEDULES").unwrap_or(count)).collect(),
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let results = std::thread::scope(|scope| {
@@ -152,13 +157,11 @@ fn seeded_schedules_keep_every_invariant() {
             .map(|worker| {
                 let mine: Vec<u64> = seeds.iter().copied().skip(worker).step_by(threads).collect();
                 scope.spawn(move || {
-                    let mut sum = (0, 0);
+                    let mut sum = [0; 3];
                     for seed in mine {
-                        let outcome = std::panic::catch_unwind(|| run(schedule(seed)));
-                        let Ok((opens, promises)) = outcome else {
-                            panic!("schedule with SIM_SEED={seed} failed")
-                        };
-                        sum = (sum.0 + opens, sum.1 + promises);
+                        let outcome = std::panic::catch_unwind(|| run(schedule(seed, clouds(seed))));
+                        let Ok(counts) = outcome else { panic!("schedule with SIM_SEED={seed} failed") };
+                        sum = std::array::from_fn(|n| sum[n] + counts[n]);
                     }
                     sum
                 })
@@ -169,12 +172,27 @@ fn seeded_schedules_keep_every_invariant() {
             .map(|worker| worker.join().expect("a schedule failed; its seed is above"))
             .collect::<Vec<_>>()
     });
-    let (opens, promises) = results.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let all @ [opens, promises, kept] =
+        results.into_iter().fold([0; 3], |sum, one| std::array::from_fn(|n| sum[n] + one[n]));
     println!(
-        "{} schedules from seed {:?}: {opens} opens, {promises} acknowledgements",
+        "{} schedules from seed {:?}: {opens} opens, {promises} acknowledgements, {kept} writes resolved as stored",
         seeds.len(),
         seeds.first()
     );
     assert!(opens > seeds.len(), "schedules in which nothing happens prove nothing");
     assert!(promises > seeds.len(), "schedules in which nothing is promised prove nothing");
+    (seeds.len(), all)
+}
+
+#[test]
+fn seeded_schedules_keep_every_invariant() {
+    run_schedules(SCHEDULES, |_| 0);
+}
+
+#[test]
+fn seeded_schedules_of_machines_without_disks_lose_no_write_that_resolved() {
+    // In every third one nobody keeps a log; in the others machines change from start to start.
+    let (schedules, [_, _, kept]) =
+        run_schedules(CLOUD_SCHEDULES, |seed| if seed.is_multiple_of(3) { 100 } else { 50 });
+    assert!(kept > schedules, "schedules in which no write resolves prove nothing");
 }

@@ -60,7 +60,8 @@ pub async fn drill(
     let settings = request.settings;
     let site = registry.site(&spec)?;
     let host = registry.host();
-    let open = registry.session_at(&settings.folder).await.filter(|(_, store)| store.as_ref() == Some(&spec));
+    let open = registry.open_already(&settings, Some(&spec)).await;
+    let open = open.filter(|(_, store)| store.as_ref() == Some(&spec));
     let began = host.now();
     let mut ms = Steps::default();
     let mut lap = {

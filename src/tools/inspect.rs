@@ -257,7 +257,7 @@ async fn describe(
 }
 
 async fn here(registry: &Registry, settings: &Settings) -> Result<Option<Here>> {
-    let is_open = registry.session_at(&settings.folder).await.is_some();
+    let is_open = registry.open_already(settings, None).await.is_some();
     let (disk, path, ring, tag) =
         (Arc::clone(registry.disk()), settings.folder.clone(), Arc::clone(&settings.ring), log_tag(settings));
     let found = blocking(registry.host(), move || look(disk.as_ref(), &path, &ring, tag)).await?;

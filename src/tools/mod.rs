@@ -104,7 +104,7 @@ pub async fn recall(registry: &Registry, request: Request) -> Result<(String, Ve
 
 /// Stores the whole state of a session that is open here anew.
 pub async fn renew(registry: &Registry, request: Request, timeout: Duration) -> Result<()> {
-    match registry.session_at(&request.settings.folder).await {
+    match registry.open_already(&request.settings, request.store.as_ref()).await {
         Some((session, _)) => session.renew(timeout).await,
         None => Err(Error::new(Code::Closed, "this session was closed; open it again")),
     }

@@ -240,8 +240,7 @@ impl Folder {
             }
             Ok(files)
         })?;
-        let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
-        choose(verdicts.collect::<Result<_>>()?)
+        verdict(&files, ring, tag)
     }
 
     /// Sets the logs aside: they are not part of the history that goes on. The two newest are kept, for a person to look at.
@@ -353,6 +352,12 @@ pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<(u64, V
 /// Whether somebody holds the lock of a directory.
 pub(super) fn is_locked(disk: &dyn Disk, path: &Path) -> Result<bool> {
     disk.is_locked(&path.join(LOCK)).map_err(|error| unavailable("looking at the session directory", &error))
+}
+
+/// What logs come to.
+pub(super) fn verdict(files: &[(u64, Vec<u8>)], ring: &Ring, tag: TenantTag) -> Result<Recovery> {
+    let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
+    choose(verdicts.collect::<Result<_>>()?)
 }
 
 const CLAIMS_SUM_LEN: usize = 9;

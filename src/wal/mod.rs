@@ -19,6 +19,6 @@ mod tests;
 mod writer;
 
 pub use folder::Folder;
-pub use peek::{Look, look, state_at};
+pub use peek::{Look, look, peek, state_at};
 pub use recover::{Past, Recovery};
 pub use writer::{Appended, Lineage, Wal};

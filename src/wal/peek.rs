@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::id::{Claim, Lsn, TenantTag};
 use crate::seal::{KeyId, Ring};
 
-use super::folder::{is_locked, logs_in};
+use super::folder::{is_locked, logs_in, verdict};
 use super::frame::Header;
-use super::recover::{Past, Recovery, choose, read_log, state_at as state_in};
+use super::recover::{Past, Recovery, state_at as state_in};
 
 /// What a directory holds.
 #[derive(Debug)]
@@ -29,8 +29,7 @@ pub struct Look {
 /// Looks at the directory at `path`; `None` if there is none.
 pub fn look(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Option<Look>> {
     let Some(files) = logs_in(disk, path)? else { return Ok(None) };
-    let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
-    let recovery = verdicts.collect::<Result<Vec<_>>>().and_then(choose);
+    let recovery = verdict(&files, ring, tag);
     let mut key_ids: Vec<KeyId> = files.iter().filter_map(|(_, bytes)| Header::key_id(bytes)).collect();
     key_ids.sort_unstable();
     key_ids.dedup();
@@ -40,6 +39,12 @@ pub fn look(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result
         recovery,
         is_locked: is_locked(disk, path)?,
     }))
+}
+
+/// What the logs at `path` come to: for whoever keeps none and must know what is left of one. A process that writes there may be
+/// ahead of the answer.
+pub fn peek(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Recovery> {
+    logs_in(disk, path)?.map_or(Ok(Recovery::None), |files| verdict(&files, ring, tag))
 }
 
 /// The state at `lsn` of the history of `claim`, if a log at `path` has it.

@@ -273,3 +273,26 @@ fn a_file_in_the_way_is_a_typed_error() {
         assert!(error.message.contains("in the way"), "{}", error.message);
     }
 }
+
+#[test]
+fn a_peek_sees_what_recovery_would_and_changes_nothing() {
+    let peeked = |disk: &MemoryDisk, ring: &Ring| peek(disk, &path(), ring, tag());
+    let ring = sealed();
+    let disk = MemoryDisk::default();
+    assert!(matches!(peeked(&disk, &ring), Ok(Recovery::None)), "where there is not even a directory");
+    let folder = lock(&disk).expect("free");
+    assert!(matches!(peeked(&disk, &ring), Ok(Recovery::None)), "an empty directory");
+    let host = CountingHost::new(7);
+    let mut wal = Wal::create(&folder, &host, lineage(&ring, claim(3)), 0, &[]).expect("room");
+    for lsn in 1..=5 {
+        wal.append(lsn, &batch(lsn, 0)).expect("room");
+    }
+    disk.set_read_only(true);
+    let before = disk.files(&path());
+    // Somebody holds the lock, and the disk takes no change.
+    let Ok(Recovery::Log(log)) = peeked(&disk, &ring) else { panic!("a whole log") };
+    assert_eq!((log.claim, log.lsn), (claim(3), 5));
+    History::of(5).check(&log, 5, "peek");
+    assert_eq!(code(peeked(&disk, &plain())), Code::KeyUnavailable);
+    assert_eq!(disk.files(&path()), before);
+}

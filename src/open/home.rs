@@ -1,0 +1,139 @@
+//! Where a session has its log: in the tenant's folder, locked for life, or nowhere.
+//!
+//! Nothing on the disk is changed for a session that keeps no log, and nothing of it is read but to find out whether a former
+//! life left a log there: what only that one holds must not be passed over in silence (I17).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::disk::Disk;
+use crate::error::{Code, Error, Result};
+use crate::host::{Host, blocking, sleep};
+use crate::id::{Claim, Lsn};
+use crate::journal::Log;
+use crate::plan::{Local, Origin, Survey, only_on_disk, origin, origin_in_store};
+use crate::seal::visible_tag;
+use crate::state::State;
+use crate::wal::{Folder, Lineage, Recovery, Wal, peek};
+
+use super::Settings;
+
+/// How long a lock that is taken is waited for: a look at it takes no longer.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Where a session has its log.
+#[derive(Clone)]
+pub enum Home {
+    /// In the tenant's folder. The lock is let go when it is dropped, whatever happens to an open.
+    Folder(Arc<Folder>),
+    /// Nowhere.
+    Nowhere,
+}
+
+impl Home {
+    /// Finds the home, and what a former life left in it.
+    pub async fn find(
+        host: &Arc<dyn Host>,
+        disk: Arc<dyn Disk>,
+        settings: &Settings,
+    ) -> Result<(Home, Recovery)> {
+        let (path, ring) = (settings.folder.clone(), Arc::clone(&settings.ring));
+        let (tag, cloud) = (visible_tag(&settings.tenant), settings.cloud);
+        let look = || {
+            let (disk, path, ring) = (Arc::clone(&disk), path.clone(), Arc::clone(&ring));
+            blocking(host, move || {
+                if cloud {
+                    return Ok::<_, Error>((Home::Nowhere, peek(disk.as_ref(), &path, &ring, tag)?));
+                }
+                let folder = Folder::lock(disk, &path)?;
+                let recovery = folder.recover(&ring, tag)?;
+                Ok((Home::Folder(Arc::new(folder)), recovery))
+            })
+        };
+        match look().await {
+            // Perhaps somebody only looked, just then, whether it is locked.
+            Err(error) if error.code == Code::AlreadyOpen => {
+                sleep(GLANCE).await;
+                look().await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Claims that were made from here in former lives: all of them are dead.
+    pub fn dead(&self) -> Vec<Claim> {
+        match self {
+            Home::Folder(folder) => folder.claims(),
+            Home::Nowhere => Vec::new(),
+        }
+    }
+
+    /// Remembers a claim that is made from here.
+    pub async fn record(&self, host: &Arc<dyn Host>, claim: Claim) -> Result<()> {
+        match self.clone() {
+            Home::Folder(folder) => blocking(host, move || folder.record_claim(claim)).await,
+            Home::Nowhere => Ok(()),
+        }
+    }
+
+    /// Decides where the session comes from, before (`rehearsing`) or after it was claimed.
+    pub fn decide(
+        &self,
+        survey: &Survey,
+        me: &Claim,
+        local: Local,
+        settings: &Settings,
+        rehearsing: bool,
+    ) -> Result<Origin> {
+        match self {
+            Home::Folder(_) => origin(survey, me, local, settings.allowed),
+            Home::Nowhere => {
+                // What a predecessor that may run has in its log is perhaps on its way to the store.
+                let running =
+                    rehearsing && survey.claims.predecessor(me).is_some_and(|it| local.claim() == Some(it));
+                let left = if running { Local::None } else { local };
+                origin_in_store(survey, me, left, settings.allowed)
+            }
+        }
+    }
+
+    /// Whether what is to be imported can be: its originals would lie here for ever.
+    pub fn takes_in(&self) -> Result<()> {
+        match self {
+            Home::Folder(_) => Ok(()),
+            Home::Nowhere => Err(foreign()),
+        }
+    }
+
+    /// Sets the log aside that is not part of the history that goes on.
+    pub async fn quarantine(&self, host: &Arc<dyn Host>) -> Result<()> {
+        match self.clone() {
+            Home::Folder(folder) => blocking(host, move || folder.quarantine()).await,
+            Home::Nowhere => Ok(()),
+        }
+    }
+
+    /// Writes the new log, and then removes the old one: never is there less on the disk than before.
+    pub async fn start_log(
+        &self,
+        host: &Arc<dyn Host>,
+        settings: &Settings,
+        claim: Claim,
+        lsn: Lsn,
+        state: &State,
+    ) -> Result<Log> {
+        let Home::Folder(folder) = self.clone() else { return Ok(Log::None) };
+        let lineage = Lineage { ring: Arc::clone(&settings.ring), tag: visible_tag(&settings.tenant), claim };
+        let (machine, snapshot) = (Arc::clone(host), state.snapshot());
+        blocking(host, move || {
+            let wal = Wal::create(&folder, machine.as_ref(), lineage, lsn, &snapshot.encode())?;
+            folder.remove_logs_but(wal.sequence())?;
+            Ok(Log::Disk(wal))
+        })
+        .await
+    }
+}
+
+fn foreign() -> Error {
+    only_on_disk("this session is only in a folder of `useMultiFileAuthState`")
+}

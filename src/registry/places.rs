@@ -1,0 +1,89 @@
+//! Where sessions are: what one process opens once and shares, and what it must not open in two ways.
+//!
+//! A session with a folder is known by it, so that a process may be several machines to one store. One without is known by
+//! its store and tenant, and nothing but it may then have that tenant in that store: the two would throw each other out.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{Code, Error, Result};
+use crate::open::Settings;
+use crate::remote::StoreSpec;
+
+/// What opens share a session by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The folder of the local log.
+    Folder(PathBuf),
+    /// A tenant in a store.
+    Store(Box<StoreSpec>, String),
+}
+
+impl Place {
+    /// The place of a session that is to be opened.
+    pub fn of(settings: &Settings, store: Option<&StoreSpec>) -> Place {
+        match store {
+            Some(store) if settings.cloud => Place::Store(Box::new(store.clone()), settings.tenant.clone()),
+            _ => Place::Folder(settings.folder.clone()),
+        }
+    }
+}
+
+type Key = (StoreSpec, String);
+
+#[derive(Clone, Copy, Default)]
+struct Sessions {
+    cloud: usize,
+    hybrid: usize,
+}
+
+/// Who is in which store.
+#[derive(Clone, Default)]
+pub struct Guests(Arc<Mutex<HashMap<Key, Sessions>>>);
+
+/// A session's stay in its store, until it is dropped.
+pub struct Stay {
+    guests: Guests,
+    key: Key,
+    cloud: bool,
+}
+
+impl Guests {
+    /// Lets a session into its store; a session without a store needs no leave.
+    pub fn enter(&self, settings: &Settings, store: Option<&StoreSpec>) -> Result<Option<Stay>> {
+        let Some(store) = store else { return Ok(None) };
+        let key = (store.clone(), settings.tenant.clone());
+        let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = guests.entry(key.clone()).or_default();
+        let (own, other, name) = if settings.cloud {
+            (&mut sessions.cloud, sessions.hybrid, "hybrid")
+        } else {
+            (&mut sessions.hybrid, sessions.cloud, "cloud")
+        };
+        if other > 0 {
+            return Err(Error::new(
+                Code::InvalidOption,
+                format!(
+                    "this tenant is open in this process in another `mode`, {name}: close it there first"
+                ),
+            ));
+        }
+        *own += 1;
+        drop(guests);
+        Ok(Some(Stay { guests: self.clone(), key, cloud: settings.cloud }))
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        let mut guests = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sessions) = guests.get_mut(&self.key) {
+            let own = if self.cloud { &mut sessions.cloud } else { &mut sessions.hybrid };
+            *own -= 1;
+            if sessions.cloud + sessions.hybrid == 0 {
+                guests.remove(&self.key);
+            }
+        }
+    }
+}
