@@ -323,8 +323,11 @@ impl Folder {
     }
 }
 
+/// Files by their numbers.
+pub(super) type Numbered = Vec<(u64, Vec<u8>)>;
+
 /// The logs in a directory that somebody else may be writing to, by number; `None` if there is no directory.
-pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<(u64, Vec<u8>)>>> {
+pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> {
     let failed = |error: io::Error| unavailable("reading the local log", &error);
     let mut attempts = 0;
     'again: loop {
