@@ -271,8 +271,17 @@ impl Journal {
             && lsn >= core.cut
         {
             core.shipping_since = None;
+            core.state.landed();
         }
         self.progress.send_modify(|progress| progress.stored = progress.stored.max(lsn));
+    }
+
+    /// Records that nothing is left to be stored: a newer owner was handed all of it.
+    pub fn hand_over(&self) {
+        if let Ok(mut core) = self.core() {
+            (core.waiting_since, core.shipping_since) = (None, None);
+            core.state.landed();
+        }
     }
 
     /// Records that a check of ownership which began at `started` found this owner in place.

@@ -88,6 +88,9 @@ impl Replicator {
         };
         let done = tokio::time::timeout(budget, work).await;
         let handed_over = matches!(done, Ok(Ok(())));
+        if handed_over {
+            self.journal.hand_over();
+        }
         self.note(|health| health.handed_over = handed_over);
         Ok(Flow::Stop)
     }
