@@ -205,6 +205,7 @@ impl Opening {
         let base_bytes = sealed.bytes.len() as u64;
         let base = base.object(&owner.tenancy.name);
         owner.tenancy.remote.put(&base, sealed.bytes).await?;
+        let stored_ms = self.host.wall_ms();
         owner.mark_live().await?;
         let started = self.host.now();
         let claims = owner.tenancy.claims().await?;
@@ -229,7 +230,8 @@ impl Opening {
         let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, wal, lease));
         journal.confirm(started);
         journal.acknowledge(lsn);
-        let start = Start { head, base, base_bytes, parent };
+        let stored_ms = (origin.source != "fresh").then_some(stored_ms);
+        let start = Start { head, base, base_bytes, parent, stored_ms };
         let replicator = Replicator::new(
             Arc::clone(&owner),
             Arc::clone(&journal),
