@@ -44,7 +44,8 @@ export declare function get(handle: Handle, keys: Uint8Array, keysLength: number
 
 /**
  * Opens a tenant. `options` is JSON, `keys` are 32-byte encryption keys laid end to end with the primary first, `seed` is what to
- * start with if the session exists nowhere, and `on_event` is called with JSON. Resolves to JSON `{ handle, restored, shared }`.
+ * start with if the session exists nowhere, and `on_event` is called with JSON, or with nothing to see whether it was told all.
+ * Resolves to JSON `{ handle, restored, shared }`.
  */
 export declare function open(options: string, keys: Buffer, seed: Buffer | undefined | null, onEvent: (arg: string) => void): Promise<Outcome>
 

@@ -72,11 +72,15 @@ async function openSession(tenantId, options = {}) {
   const batch = createBatch(createCodec(baileys.BufferJSON))
   const folder = call(binding.folder, resolved.directory, tenantId)
   const news = createNews(resolved.logger)
+  /** With nothing, the core asks whether everything was told that it told before. */
+  const hear = (text) => {
+    if (text !== '') news.tell(JSON.parse(text))
+  }
 
   return serially(folder, async () => {
     const found = await prepareImport({ directory: resolved.directory, tenantId, folder, batch })
     const json = JSON.stringify(resolved.native)
-    const opened = await binding.open(json, resolved.keys, found?.seed ?? null, (text) => news.tell(JSON.parse(text)))
+    const opened = await binding.open(json, resolved.keys, found?.seed ?? null, hear)
     const { handle, restored, shared } = JSON.parse(settle(opened))
     try {
       const stored = readCreds(binding, handle, batch)

@@ -41,7 +41,7 @@ export interface HybridAuthModuleOptions extends Omit<HybridAuthOptions, 'logger
   openOnBootstrap?: 'all' | ReadonlyArray<string> | false
   /**
    * Told after an upload was confirmed, for instance to write `lastBackupAt` into a table. Never twice at once for a tenant; what
-   * comes meanwhile is told in one call. What it throws is logged. What `close()` itself still uploads is not told.
+   * comes meanwhile is told in one call. What it throws is logged.
    */
   onBackup?: (info: BackupInfo) => void | Promise<void>
   /** A newer instance took a session over: close the socket, do not reconnect here. What it throws is logged. */

@@ -230,14 +230,20 @@ impl Registry {
         let Some(shared) = slot.as_mut().filter(|shared| Arc::ptr_eq(&shared.session, &open.session)) else {
             return Ok(());
         };
-        shared.listeners.list().retain(|(listener, _)| *listener != handle);
+        // Whoever gives it back still hears of what that takes to the store.
+        let listeners = Arc::clone(&shared.listeners);
+        let leave = || listeners.list().retain(|(listener, _)| *listener != handle);
         shared.opens -= 1;
         if shared.opens > 0 {
             let life = shared.session.journal().life();
             drop(slot);
-            return if life == Life::Live { open.session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
+            let flushed =
+                if life == Life::Live { open.session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
+            leave();
+            return flushed;
         }
         let closed = open.session.close(timeout).await;
+        leave();
         *slot = None;
         closed
     }
