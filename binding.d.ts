@@ -30,6 +30,9 @@ export declare function entries(handle: Handle, kind?: string | undefined | null
 /** Panics on purpose: proves that a fault in the core becomes an error and leaves Node alive. */
 export declare function fault(handle: Handle): void
 
+/** What this process counted, what went over the wire, and how each session fares, as JSON `{ meters, traffic, sessions }`. */
+export declare function figures(): string
+
 /** Resolves when everything resolved before is restorable from the store. */
 export declare function flush(handle: Handle, timeoutMs: number): Promise<Outcome>
 

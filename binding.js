@@ -841,6 +841,7 @@ module.exports.close = nativeBinding.close
 module.exports.destroy = nativeBinding.destroy
 module.exports.entries = nativeBinding.entries
 module.exports.fault = nativeBinding.fault
+module.exports.figures = nativeBinding.figures
 module.exports.flush = nativeBinding.flush
 module.exports.folder = nativeBinding.folder
 module.exports.get = nativeBinding.get

@@ -17,11 +17,12 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
 use crate::host::Host;
 use crate::journal::Life;
+use crate::meter::METERS;
 use crate::name::{CLAIMS, TenantName};
 use crate::open::{Report, Settings, Site, open, verify};
 use crate::remote::{Remote, StoreSpec, Traffic};
 use crate::seal::KeyId;
-use crate::session::Session;
+use crate::session::{Session, Status};
 use crate::watch::Watch;
 
 /// Names one open of a tenant. Never reused.
@@ -67,9 +68,16 @@ impl Listeners {
 
 struct Shared {
     session: Arc<Session>,
+    folder: PathBuf,
     listeners: Arc<Listeners>,
     identity: Identity,
     opens: usize,
+}
+
+/// A session, for whoever looks at all of them.
+struct Running {
+    tenant: String,
+    session: Arc<Session>,
 }
 
 /// What must be the same for opens to share a session.
@@ -99,6 +107,8 @@ pub struct Registry {
     disk: Arc<dyn Disk>,
     slots: DashMap<PathBuf, Slot>,
     handles: DashMap<Handle, Open>,
+    /// Each session once, from the end of its open to the end of its close.
+    running: DashMap<PathBuf, Running>,
     sites: Mutex<HashMap<StoreSpec, Site>>,
     next: AtomicU32,
 }
@@ -114,6 +124,7 @@ impl Registry {
             disk,
             slots: DashMap::new(),
             handles: DashMap::new(),
+            running: DashMap::new(),
             sites: Mutex::default(),
             next: AtomicU32::new(1),
         }
@@ -121,6 +132,14 @@ impl Registry {
 
     /// Opens a tenant, or shares it if it is open already.
     pub async fn open(&self, request: Request) -> Result<Opened> {
+        let opened = self.open_or_share(request).await;
+        if let Err(error) = &opened {
+            METERS.open_failures.one(error.code);
+        }
+        opened
+    }
+
+    async fn open_or_share(&self, request: Request) -> Result<Opened> {
         let Request { mut settings, store, seed, listener } = request;
         let identity =
             Identity { store: store.clone(), keys: settings.ring.ids(), hidden: settings.hide_tenant };
@@ -146,6 +165,7 @@ impl Registry {
                 tracing::warn!(%error, "closing an ended session");
             }
             *shared = None;
+            self.running.remove(&settings.folder);
         }
         settings.site = store.as_ref().map(|spec| self.site(spec)).transpose()?;
         let listeners = Arc::new(Listeners::default());
@@ -154,9 +174,13 @@ impl Registry {
             let listeners = Arc::clone(&listeners);
             Arc::new(move |event| listeners.tell(&event))
         };
-        let session =
-            Arc::new(open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, seed, events).await?);
-        *shared = Some(Shared { session: Arc::clone(&session), listeners, identity, opens: 1 });
+        let (folder, tenant) = (settings.folder.clone(), settings.tenant.clone());
+        let began = self.host.now();
+        let opened = open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, seed, events).await;
+        let session = Arc::new(opened?);
+        METERS.opens.of(session.origin().source).observe(self.host.now().saturating_sub(began));
+        self.running.insert(folder.clone(), Running { tenant, session: Arc::clone(&session) });
+        *shared = Some(Shared { session: Arc::clone(&session), folder, listeners, identity, opens: 1 });
         self.handles.insert(handle, Open { session: Arc::clone(&session), slot: Arc::clone(&slot) });
         Ok(Opened { handle, session, shared: false })
     }
@@ -209,6 +233,19 @@ impl Registry {
         sites.get(spec).map(|site| Arc::clone(&site.remote.traffic))
     }
 
+    /// What went over the wire between this process and all stores.
+    pub fn all_traffic(&self) -> Traffic {
+        let sum = Traffic::default();
+        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        sites.values().for_each(|site| sum.include(&site.remote.traffic));
+        sum
+    }
+
+    /// How each session fares, with its tenant; `None` for one that a fault put out of use.
+    pub fn statuses(&self) -> Vec<(String, Option<Status>)> {
+        self.running.iter().map(|one| (one.tenant.clone(), one.session.status().ok())).collect()
+    }
+
     /// The session behind `handle`.
     pub fn session(&self, handle: Handle) -> Result<Arc<Session>> {
         match self.handles.get(&handle) {
@@ -244,6 +281,7 @@ impl Registry {
         }
         let closed = open.session.close(timeout).await;
         leave();
+        self.running.remove(&shared.folder);
         *slot = None;
         closed
     }

@@ -4,6 +4,7 @@
 //! cutting a segment or a base copies pointers while the lock is held and bytes afterwards. A key is dirty when its value
 //! differs from what was last cut for the store; changed there and back, it costs nothing (exact comparison, no hash).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashSet, HashTable, hash_table};
@@ -71,13 +72,16 @@ impl State {
         self.cells.find(self.hasher.hash_one(key), |cell| key_of(cell) == key)
     }
 
-    /// Those entries of `batch` that would change something; `batch` itself when all would. Checks that it is well formed.
-    pub fn changes<'a>(&self, batch: &'a [u8]) -> Result<std::borrow::Cow<'a, [u8]>> {
+    /// Those entries of `batch` that would change something (`batch` itself when all would), and how many would not. Checks
+    /// that it is well formed.
+    pub fn changes<'a>(&self, batch: &'a [u8]) -> Result<(Cow<'a, [u8]>, u64)> {
         let mut kept = Vec::new();
         let mut all = true;
+        let mut unchanged = 0;
         for entry in Entries::new(batch) {
             let entry = entry?;
             let changed = self.get(entry.key) != entry.value;
+            unchanged += u64::from(!changed);
             if changed != all {
                 if all {
                     // The first that changes nothing: keep what came before it.
@@ -88,7 +92,7 @@ impl State {
                 }
             }
         }
-        Ok(if all { batch.into() } else { kept.into() })
+        Ok((if all { batch.into() } else { kept.into() }, unchanged))
     }
 
     /// Applies a batch that [`State::changes`] let through, and remembers what it made dirty.
@@ -237,7 +241,7 @@ mod tests {
 
     fn set(state: &mut State, changes: &[(&str, Option<&[u8]>)]) -> bool {
         let batch = batch(changes);
-        let changes = state.changes(&batch).expect("well formed");
+        let (changes, _) = state.changes(&batch).expect("well formed");
         state.apply(&changes);
         !changes.is_empty()
     }
@@ -283,8 +287,9 @@ mod tests {
         let mut state = State::default();
         set(&mut state, &[("a", Some(b"\x031")), ("b", Some(b"\x032")), ("c", Some(b"\x033"))]);
         let mixed = batch(&[("a", Some(b"\x03x")), ("b", Some(b"\x032")), ("gone", None), ("c", None)]);
-        let changes = state.changes(&mixed).expect("well formed");
+        let (changes, unchanged) = state.changes(&mixed).expect("well formed");
         assert_eq!(*changes, batch(&[("a", Some(b"\x03x")), ("c", None)]));
+        assert_eq!(unchanged, 2);
         assert!(!set(&mut state, &[("b", Some(b"\x032")), ("gone", None)]));
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::id::Lsn;
+use crate::meter::METERS;
 use crate::record::MAX_BATCH_LEN;
 use crate::state::{Snapshot, State};
 use crate::wal::{Appended, Folder, Wal};
@@ -141,7 +142,8 @@ impl Journal {
         }
         let mut core = self.core()?;
         self.accepts(&mut core)?;
-        let changes = core.state.changes(batch)?;
+        let (changes, unchanged) = core.state.changes(batch)?;
+        METERS.unchanged.add(unchanged);
         self.commit(core, changes.as_ref(), urgent)
     }
 
@@ -175,6 +177,7 @@ impl Journal {
                 self.rehome(&mut core, lsn)?;
             }
             Err(error) => {
+                METERS.append_failures.one();
                 if error.code == Code::IoPoisoned {
                     self.finish(&mut core, Life::Poisoned);
                 }
@@ -302,6 +305,9 @@ impl Journal {
     }
 
     fn finish(&self, core: &mut Core, life: Life) {
+        if life == Life::Fenced && core.life != life {
+            METERS.fences.one();
+        }
         core.life = life;
         self.progress.send_modify(|progress| progress.life = life);
         self.wake.notify_one();

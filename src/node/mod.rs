@@ -15,14 +15,18 @@ use napi::Env;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Function, Object};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::disk::RealDisk;
 use crate::error::{Code, Error};
 use crate::event::{Event, EventSink};
 use crate::host::RealHost;
+use crate::meter::{METERS, Meters};
 use crate::registry::{Handle, Opened, Registry};
+use crate::remote::Traffic;
 use crate::seal::Ring;
+use crate::session::Status;
 use answer::{Thrown, promise};
 
 const ABSENT: u32 = u32::MAX;
@@ -235,6 +239,20 @@ pub fn verify(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'
 pub fn traffic(store: String) -> Result<String, Thrown> {
     let traffic = engine().registry.traffic(&options::store(&store)?);
     serde_json::to_string(&traffic.as_deref()).map_err(|error| Error::new(Code::Internal, error).into())
+}
+
+/// What this process counted, what went over the wire, and how each session fares, as JSON `{ meters, traffic, sessions }`.
+#[napi(catch_unwind)]
+pub fn figures() -> Result<String, Thrown> {
+    #[derive(Serialize)]
+    struct Figures {
+        meters: &'static Meters,
+        traffic: Traffic,
+        sessions: Vec<(String, Option<Status>)>,
+    }
+    let registry = &engine().registry;
+    let figures = Figures { meters: &METERS, traffic: registry.all_traffic(), sessions: registry.statuses() };
+    serde_json::to_string(&figures).map_err(|error| Error::new(Code::Internal, error).into())
 }
 
 /// The directory of a tenant's local log under `directory`.
