@@ -16,6 +16,7 @@ const { ask, call, createKeys } = require('./keys.js')
 const { writeMultiFile } = require('./multi-file.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
+const { describe } = require('./status.js')
 
 const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'error']
 
@@ -193,29 +194,6 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
   // A listener added right after the open still hears where the session came from.
   if (restored.source === 'remote') setImmediate(() => news.tell({ event: 'restored', ...restored })).unref()
   return session
-}
-
-/** What the core tells, in the words of the public interface. */
-function describe({ life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
-  return {
-    life,
-    lsn,
-    localDurableLsn: syncedLsn,
-    remoteDurableLsn: remote === null ? null : remote.durableLsn,
-    lagMs: remote === null ? null : lagMs,
-    keys,
-    bytes,
-    dirtyKeys,
-    dirtyBytes,
-    logBytes,
-    epoch: remote === null ? null : remote.epoch,
-    restored,
-    store: remote === null ? 'none' : remote.state,
-    handedOver: remote === null ? false : remote.handedOver,
-    lastBackupAt: remote?.lastBackupAt ? new Date(remote.lastBackupAt) : null,
-    lastError: remote?.lastError ?? null,
-    uploads: remote === null ? null : { segments: remote.segments, bases: remote.bases, bytes: remote.bytes }
-  }
 }
 
 module.exports = { openSession }
