@@ -211,8 +211,11 @@ export interface HybridAuthOptions {
   BufferJSON?: { replacer: (key: any, value: any) => any; reviver: (key: any, value: any) => any }
   /** The Baileys namespace to take all of this from, where several are installed. */
   baileys?: any
-  /** Told what happens, in the shape of a pino logger. @default silent */
-  logger?: { debug?: LogFn; info?: LogFn; warn: LogFn; error?: LogFn }
+  /**
+   * Told what happens, in the shape of a pino logger: the details, `event` among them, and a message. One that has `child` is asked
+   * for a child with `class: 'hybrid-auth'` and `tenantId`, which then stand in every line of this session. @default silent
+   */
+  logger?: { debug?: LogFn; info?: LogFn; warn: LogFn; error?: LogFn; child?: (bindings: { class: string; tenantId: string }) => any }
 }
 
 type LogFn = (details: object, message: string) => void

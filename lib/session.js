@@ -43,6 +43,11 @@ async function serially(folder, work) {
   }
 }
 
+/** The logger of one session: a child, as pino has them, says in each line what it is about. Any other is taken as it is. */
+function sessionLogger(logger, tenantId) {
+  return typeof logger?.child === 'function' ? logger.child({ class: 'hybrid-auth', tenantId }) : logger
+}
+
 /** Tells listeners and the logger. An `error` that nobody listens to is logged and never thrown. */
 function createNews(logger) {
   const emitter = new EventEmitter()
@@ -50,7 +55,7 @@ function createNews(logger) {
     emitter,
     tell(news) {
       const { event, ...details } = news
-      logger?.[LEVELS[event]]?.(details, `session ${event}`)
+      logger?.[LEVELS[event]]?.(news, `session ${event}`)
       if (emitter.listenerCount(event) === 0) return
       const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
       emitter.emit(event, cause)
@@ -72,7 +77,8 @@ async function openSession(tenantId, options = {}) {
   const binding = loadBinding()
   const batch = createBatch(createCodec(baileys.BufferJSON))
   const folder = call(binding.folder, resolved.directory, tenantId)
-  const news = createNews(resolved.logger)
+  const logger = sessionLogger(resolved.logger, tenantId)
+  const news = createNews(logger)
   /** With nothing, the core asks whether everything was told that it told before. */
   const hear = (text) => {
     if (text !== '') news.tell(JSON.parse(text))
@@ -93,7 +99,7 @@ async function openSession(tenantId, options = {}) {
         setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
       }
       const creds = stored ?? baileys.initAuthCreds()
-      return createSession({ binding, handle, batch, baileys, creds, news, resolved, restored, isNew: stored === null })
+      return createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, isNew: stored === null })
     } catch (error) {
       await binding.close(handle, resolved.closeTimeoutMs)
       throw error
@@ -113,7 +119,7 @@ function lastSeen(binding, handle, batch) {
   }
 }
 
-function createSession({ binding, handle, batch, baileys, creds, news, resolved, restored, isNew }) {
+function createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, isNew }) {
   const { awaitSync, closeTimeoutMs, flushTimeoutMs } = resolved
   let savedIdentity = isNew ? null : identityOf(creds)
   const seen = lastSeen(binding, handle, batch)
@@ -155,7 +161,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
   function close({ timeoutMs = closeTimeoutMs } = {}) {
     const closed = binding.close(handle, timeoutMs).then((outcome) => void settle(outcome))
     // Called from a listener of `fenced`, as is usual, nobody waits for it.
-    closed.catch((error) => resolved.logger?.warn({ code: error.code }, 'session closed with a remainder'))
+    closed.catch((error) => logger?.warn({ code: error.code }, 'session closed with a remainder'))
     return closed
   }
 

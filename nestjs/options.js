@@ -26,7 +26,8 @@ function loggerOf(value) {
   if (value === false) return silent
   if (isNestLogger(value)) return nestLogger(undefined, { logger: value })
   if (typeof value?.warn !== 'function') refuse("`logger` must have the methods of a pino logger or of a Nest logger, or be false for none")
-  return Object.fromEntries(['debug', 'info', 'warn', 'error'].map((method) => [method, (details, message) => value[method]?.(details, message)]))
+  const logger = typeof value.child === 'function' ? value.child({ class: 'hybrid-auth' }) : value
+  return Object.fromEntries(['debug', 'info', 'warn', 'error'].map((method) => [method, (details, message) => logger[method]?.(details, message)]))
 }
 
 /**
