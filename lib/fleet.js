@@ -9,7 +9,9 @@ const { HybridAuthError, settle } = require('./errors.js')
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
+const { collectInto, metricsText } = require('./prometheus.js')
 const { openSession } = require('./session.js')
+const { summarize } = require('./status.js')
 
 /** How many sessions are opened at once: enough to hide the round trips, too few to hold up what runs already. */
 const CONCURRENCY = 16
@@ -63,6 +65,21 @@ class HybridAuth {
       }
     })
     return Object.fromEntries(found)
+  }
+
+  /** The statuses as one. */
+  summary() {
+    return summarize(Object.values(this.status()))
+  }
+
+  /** The metrics of this process, as Prometheus reads them. */
+  async metrics(options) {
+    return metricsText(options)
+  }
+
+  /** Registers the metrics of this process in a registry of prom-client, and gives it back. */
+  collectInto(registry, options) {
+    return collectInto(registry, options)
   }
 
   /** What the core calls the store of this fleet. */

@@ -20,6 +20,17 @@ function bootstrapList(value) {
   return value
 }
 
+/** Where metrics are registered; undefined for nowhere. */
+function metricsOf(value) {
+  if (value === undefined) return undefined
+  const { registry, tenantLabel = false, ...rest } = value ?? {}
+  const isRegistry = typeof registry?.registerMetric === 'function'
+  if (!isRegistry || typeof tenantLabel !== 'boolean' || Object.keys(rest).length > 0) {
+    refuse('`metrics` must be `{ registry, tenantLabel }` with a registry of prom-client, such as `register`, and true or false')
+  }
+  return { registry, tenantLabel }
+}
+
 /** Nest's own logger by default, any other of its loggers, a pino logger or as much of one as there is, or none. */
 function loggerOf(value) {
   if (value === undefined) return nestLogger()
@@ -39,12 +50,13 @@ function readOptions(given) {
     refuse('HybridAuthModule was given no options: the factory must answer an object')
   }
   if ('isGlobal' in given) refuse('`isGlobal` stands beside `useFactory`, `useClass` or `useExisting`: it cannot be told later')
-  const { shutdownTimeoutMs, openOnBootstrap = false, onBackup, onFenced, logger, ...fleet } = given
+  const { shutdownTimeoutMs, openOnBootstrap = false, onBackup, onFenced, metrics, logger, ...fleet } = given
   const own = {
     shutdownTimeoutMs: integer({ value: shutdownTimeoutMs, from: '`shutdownTimeoutMs`' }, 8000, 0, 3_600_000),
     openOnBootstrap: bootstrapList(openOnBootstrap),
     onBackup: callback('onBackup', onBackup),
     onFenced: callback('onFenced', onFenced),
+    metrics: metricsOf(metrics),
     logger: loggerOf(logger)
   }
   const said = new Set()
