@@ -39,6 +39,9 @@ export declare function examine(store: string): Promise<Outcome>
 /** Panics on purpose: proves that a fault in the core becomes an error and leaves Node alive. */
 export declare function fault(handle: Handle): void
 
+/** What this process counted, what went over the wire, and how each session fares, as JSON `{ meters, traffic, sessions }`. */
+export declare function figures(): string
+
 /** Resolves when everything resolved before is restorable from the store. */
 export declare function flush(handle: Handle, timeoutMs: number): Promise<Outcome>
 
@@ -68,7 +71,8 @@ export declare function keyring(keys: Buffer): Array<string>
 
 /**
  * Opens a tenant. `options` is JSON, `keys` are 32-byte encryption keys laid end to end with the primary first, `seed` is what to
- * start with if the session exists nowhere, and `on_event` is called with JSON. Resolves to JSON `{ handle, restored, shared }`.
+ * start with if the session exists nowhere, and `on_event` is called with JSON, or with nothing to see whether it was told all.
+ * Resolves to JSON `{ handle, restored, shared }`.
  */
 export declare function open(options: string, keys: Buffer, seed: Buffer | undefined | null, onEvent: (arg: string) => void): Promise<Outcome>
 

@@ -230,8 +230,11 @@ export interface HybridAuthOptions {
   BufferJSON?: { replacer: (key: any, value: any) => any; reviver: (key: any, value: any) => any }
   /** The Baileys namespace to take all of this from, where several are installed. */
   baileys?: any
-  /** Told what happens, in the shape of a pino logger. @default silent */
-  logger?: { debug?: LogFn; info?: LogFn; warn: LogFn; error?: LogFn }
+  /**
+   * Told what happens, in the shape of a pino logger: the details, `event` among them, and a message. One that has `child` is asked
+   * for a child with `class: 'hybrid-auth'` and `tenantId`, which then stand in every line of this session. @default silent
+   */
+  logger?: { debug?: LogFn; info?: LogFn; warn: LogFn; error?: LogFn; child?: (bindings: { class: string; tenantId: string }) => any }
 }
 
 type LogFn = (details: object, message: string) => void
@@ -274,7 +277,9 @@ export interface SessionStatus {
   lagMs: number | null
   keys: number
   bytes: number
+  /** Keys that a blank machine would not restore as they are, also while they are on their way; 0 without a store. */
   dirtyKeys: number
+  /** Bytes of those keys and their values. */
   dirtyBytes: number
   /** Of the local log; 0 in `cloud` mode. */
   logBytes: number
@@ -285,6 +290,7 @@ export interface SessionStatus {
   store: 'none' | 'ok' | 'degraded'
   /** After `fenced`: whether everything accepted here reached the store. */
   handedOver: boolean
+  /** When the store was last known to have everything, the open included; `null` when it never was, or has nothing to have. */
   lastBackupAt: Date | null
   lastError: { code: HybridAuthErrorCode; message: string } | null
   uploads: { segments: number; bases: number; bytes: number } | null
@@ -832,6 +838,34 @@ export interface StoreTraffic {
   failures: number
 }
 
+/** Many statuses as one. Sessions that a newer owner has, and those that ended, count for nothing but `sessions` and `byLife`. */
+export interface FleetSummary {
+  sessions: number
+  byLife: Record<SessionStatus['life'], number>
+  /** `never`: nothing of it is in a store. `overdue`: something has been waiting for it for more than 10 minutes. */
+  byBackup: { never: number; overdue: number; ok: number }
+  /** Age of the oldest write that a blank machine would not restore; 0 where there is none. */
+  maxLagMs: number
+  dirtyKeys: number
+  dirtyBytes: number
+  /** Sessions whose store fails. */
+  degraded: number
+  /** `degraded` when it fails for any session. */
+  store: 'none' | 'ok' | 'degraded'
+}
+
+/** How metrics are told. */
+export interface MetricsOptions {
+  /** Whether there are metrics of each tenant as well, with its id as the label `tenant`. @default false */
+  tenantLabel?: boolean
+}
+
+/** As much of a registry of `prom-client` as is needed. */
+export interface MetricsRegistry {
+  registerMetric(metric: any): void
+  getSingleMetric(name: string): any
+}
+
 /** The fleet: the same options for many tenants. */
 export class HybridAuth {
   constructor(options?: HybridAuthOptions)
@@ -843,6 +877,18 @@ export class HybridAuth {
   list(): string[]
   /** The status of every open tenant, by tenant id. */
   status(): Record<string, SessionStatus>
+  /** The statuses as one. */
+  summary(): FleetSummary
+  /**
+   * The metrics of this process, of all sessions and stores in it, as Prometheus reads them (`text/plain; version=0.0.4`). Rejects
+   * with `INVALID_OPTION` where `prom-client` is not installed, which is loaded by this call.
+   */
+  metrics(options?: MetricsOptions): Promise<string>
+  /**
+   * Registers the metrics of this process in a registry of `prom-client`, which reads them when it is scraped, and gives it back.
+   * Once is enough for all fleets; again does nothing. Throws `INVALID_OPTION` where `prom-client` is not installed.
+   */
+  collectInto<R extends MetricsRegistry>(registry: R, options?: MetricsOptions): R
   /**
    * Ids of the tenants that have a session in the store, deleted ones left out, in the order of their names there. Rejects with
    * `INVALID_OPTION` where there is no store, or where it does not tell all ids (`hideTenantIds`, ids that are too long for a name).

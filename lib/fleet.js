@@ -10,7 +10,9 @@ const { exportTree } = require('./export-tree.js')
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
+const { collectInto, metricsText } = require('./prometheus.js')
 const { openSession } = require('./session.js')
+const { summarize } = require('./status.js')
 const { prune, rekey } = require('./tools/change.js')
 const { doctor } = require('./tools/doctor.js')
 const { inspect, survey } = require('./tools/look.js')
@@ -71,6 +73,21 @@ class HybridAuth {
       }
     })
     return Object.fromEntries(found)
+  }
+
+  /** The statuses as one. */
+  summary() {
+    return summarize(Object.values(this.status()))
+  }
+
+  /** The metrics of this process, as Prometheus reads them. */
+  async metrics(options) {
+    return metricsText(options)
+  }
+
+  /** Registers the metrics of this process in a registry of prom-client, and gives it back. */
+  collectInto(registry, options) {
+    return collectInto(registry, options)
   }
 
   /** What the core calls the store of this fleet. */

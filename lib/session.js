@@ -17,6 +17,7 @@ const { writeMultiFile } = require('./multi-file.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
 const { pruneKeys } = require('./prune-keys.js')
+const { describe } = require('./status.js')
 
 const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'error']
 
@@ -43,6 +44,11 @@ async function serially(folder, work) {
   }
 }
 
+/** The logger of one session: a child, as pino has them, says in each line what it is about. Any other is taken as it is. */
+function sessionLogger(logger, tenantId) {
+  return typeof logger?.child === 'function' ? logger.child({ class: 'hybrid-auth', tenantId }) : logger
+}
+
 /** Tells listeners and the logger. An `error` that nobody listens to is logged and never thrown. */
 function createNews(logger) {
   const emitter = new EventEmitter()
@@ -50,7 +56,7 @@ function createNews(logger) {
     emitter,
     tell(news) {
       const { event, ...details } = news
-      logger?.[LEVELS[event]]?.(details, `session ${event}`)
+      logger?.[LEVELS[event]]?.(news, `session ${event}`)
       if (emitter.listenerCount(event) === 0) return
       const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
       emitter.emit(event, cause)
@@ -73,12 +79,17 @@ async function openSession(tenantId, options = {}, inner = {}) {
   const binding = loadBinding()
   const batch = createBatch(createCodec(baileys.BufferJSON))
   const folder = call(binding.folder, resolved.directory, tenantId)
-  const news = createNews(resolved.logger)
+  const logger = sessionLogger(resolved.logger, tenantId)
+  const news = createNews(logger)
+  /** With nothing, the core asks whether everything was told that it told before. */
+  const hear = (text) => {
+    if (text !== '') news.tell(JSON.parse(text))
+  }
 
   return serially(folder, async () => {
     const found = await prepareImport({ directory: resolved.directory, tenantId, folder, batch })
     const json = JSON.stringify({ ...resolved.native, ...inner })
-    const opened = await binding.open(json, resolved.keys, found?.seed ?? null, (text) => news.tell(JSON.parse(text)))
+    const opened = await binding.open(json, resolved.keys, found?.seed ?? null, hear)
     const { handle, restored, shared } = JSON.parse(settle(opened))
     try {
       const stored = readCreds(binding, handle, batch)
@@ -90,7 +101,7 @@ async function openSession(tenantId, options = {}, inner = {}) {
         setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
       }
       const creds = stored ?? baileys.initAuthCreds()
-      return createSession({ binding, handle, batch, baileys, creds, news, resolved, restored, isNew: stored === null })
+      return createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, isNew: stored === null })
     } catch (error) {
       await binding.close(handle, resolved.closeTimeoutMs)
       throw error
@@ -110,7 +121,7 @@ function lastSeen(binding, handle, batch) {
   }
 }
 
-function createSession({ binding, handle, batch, baileys, creds, news, resolved, restored, isNew }) {
+function createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, isNew }) {
   const { awaitSync, closeTimeoutMs, flushTimeoutMs } = resolved
   let savedIdentity = isNew ? null : identityOf(creds)
   const seen = lastSeen(binding, handle, batch)
@@ -158,7 +169,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
   function close({ timeoutMs = closeTimeoutMs } = {}) {
     const closed = binding.close(handle, timeoutMs).then((outcome) => void settle(outcome))
     // Called from a listener of `fenced`, as is usual, nobody waits for it.
-    closed.catch((error) => resolved.logger?.warn({ code: error.code }, 'session closed with a remainder'))
+    closed.catch((error) => logger?.warn({ code: error.code }, 'session closed with a remainder'))
     return closed
   }
 
@@ -205,7 +216,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
       return call(binding.append, handle, buffer, length, false)
     },
     settled: async (lsn) => {
-      if (awaitSync) settle(await binding.synced(handle, lsn))
+      await settled(lsn)
     }
   }
 
@@ -224,30 +235,6 @@ function createSession({ binding, handle, batch, baileys, creds, news, resolved,
   // A listener added right after the open still hears where the session came from.
   if (restored.source === 'remote') setImmediate(() => news.tell({ event: 'restored', ...restored })).unref()
   return session
-}
-
-/** What the core tells, in the words of the public interface. */
-function describe({ mode, life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
-  return {
-    mode,
-    life,
-    lsn,
-    localDurableLsn: syncedLsn,
-    remoteDurableLsn: remote === null ? null : remote.durableLsn,
-    lagMs: remote === null ? null : lagMs,
-    keys,
-    bytes,
-    dirtyKeys,
-    dirtyBytes,
-    logBytes,
-    epoch: remote === null ? null : remote.epoch,
-    restored,
-    store: remote === null ? 'none' : remote.state,
-    handedOver: remote === null ? false : remote.handedOver,
-    lastBackupAt: remote?.lastBackupAt ? new Date(remote.lastBackupAt) : null,
-    lastError: remote?.lastError ?? null,
-    uploads: remote === null ? null : { segments: remote.segments, bases: remote.bases, bytes: remote.bytes }
-  }
 }
 
 module.exports = { openSession, serially }

@@ -5,21 +5,7 @@
 // Invariants: nothing here asks the clock or a session. A session that has nothing to store is not behind, however long ago
 // its last backup was: what counts is the age of what a blank machine would not restore.
 
-/** What an operator is told to look at: a backup that is older than this. */
-const OVERDUE_AFTER_MS = 10 * 60_000
-
-/** Whether a blank machine would restore everything. An owner that was relieved is done once it has handed over. */
-function isStored({ life, lsn, remoteDurableLsn, handedOver }) {
-  return life === 'fenced' ? handedOver : remoteDurableLsn !== null && remoteDurableLsn >= lsn
-}
-
-/** `never`: nothing of it is in a store. `overdue`: something has been waiting for too long. */
-function backupState(status, overdueAfterMs) {
-  if (status.store === 'none') return 'never'
-  if (isStored(status)) return 'ok'
-  if (status.remoteDurableLsn === 0) return 'never'
-  return status.life === 'fenced' || status.lagMs > overdueAfterMs ? 'overdue' : 'ok'
-}
+const { OVERDUE_AFTER_MS, backupState } = require('../lib/status.js')
 
 /** `sessions`: `{ tenantId, status, storedAt }`, the last being when it was last known to be stored in full, or null. */
 function sessionHealth(sessions, { overdueAfterMs = OVERDUE_AFTER_MS } = {}) {

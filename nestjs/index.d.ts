@@ -6,9 +6,12 @@
 import type { DynamicModule, InjectionToken, LoggerService, ModuleMetadata, OptionalFactoryDependency, Provider, Type } from '@nestjs/common'
 import type {
   ExportReport,
+  FleetSummary,
   HybridAuthError,
   HybridAuthOptions,
   HybridAuthState,
+  MetricsOptions,
+  MetricsRegistry,
   PruneKeysOptions,
   PruneKeysReport,
   RestoreAllOptions,
@@ -43,11 +46,16 @@ export interface HybridAuthModuleOptions extends Omit<HybridAuthOptions, 'logger
   openOnBootstrap?: 'all' | ReadonlyArray<string> | false
   /**
    * Told after an upload was confirmed, for instance to write `lastBackupAt` into a table. Never twice at once for a tenant; what
-   * comes meanwhile is told in one call. What it throws is logged. What `close()` itself still uploads is not told.
+   * comes meanwhile is told in one call. What it throws is logged.
    */
   onBackup?: (info: BackupInfo) => void | Promise<void>
   /** A newer instance took a session over: close the socket, do not reconnect here. What it throws is logged. */
   onFenced?: (info: { tenantId: string }) => void | Promise<void>
+  /**
+   * Registers the metrics of this process in a registry of `prom-client`, which must be installed. `tenantLabel: true` adds metrics
+   * of each tenant, with its id as a label. @default none are registered; `metrics()` of the service answers them all the same
+   */
+  metrics?: { registry: MetricsRegistry; tenantLabel?: boolean }
   /**
    * A logger in the shape of pino or of Nest; `false` for none. @default Nest's logger with the context `HybridAuth`, without
    * the lines for each upload: `nestLogger('HybridAuth', { debug: true })` has them
@@ -156,6 +164,12 @@ export declare class HybridAuthService {
   list(): string[]
   /** The status of every open tenant, by tenant id. */
   status(): Record<string, SessionStatus>
+  /** The statuses as one. */
+  summary(): FleetSummary
+  /** The metrics of this process as Prometheus reads them. Rejects with `INVALID_OPTION` where `prom-client` is not installed. */
+  metrics(options?: MetricsOptions): Promise<string>
+  /** Registers the metrics of this process in a registry of `prom-client`; the option `metrics` does so at the start. */
+  collectInto<R extends MetricsRegistry>(registry: R, options?: MetricsOptions): R
   /** Ids of the tenants that have a session in the store. */
   tenants(): Promise<string[]>
   /** Requests and bytes between this process and the store so far; `null` before the first. */

@@ -12,8 +12,8 @@ const silent = Object.freeze({ debug() {}, info() {}, warn() {}, error() {} })
 /** Whether this is a logger of Nest's kind, which has `log` where pino has `info`. */
 const isNestLogger = (logger) => typeof logger?.log === 'function' && typeof logger.warn === 'function' && typeof logger.info !== 'function'
 
-/** One line: what happened to whom, and the rest of the details as JSON. */
-function line({ tenantId, code, message: reason, ...rest }, message) {
+/** One line: what happened to whom, and the rest of the details as JSON. The event stands in the message. */
+function line({ event, tenantId, code, message: reason, ...rest }, message) {
   const who = tenantId === undefined ? '' : `tenant ${tenantId}: `
   const what = code === undefined ? message : `${message} (${code})`
   const why = reason === undefined ? '' : `: ${reason}`

@@ -20,13 +20,25 @@ function bootstrapList(value) {
   return value
 }
 
+/** Where metrics are registered; undefined for nowhere. */
+function metricsOf(value) {
+  if (value === undefined) return undefined
+  const { registry, tenantLabel = false, ...rest } = value ?? {}
+  const isRegistry = typeof registry?.registerMetric === 'function'
+  if (!isRegistry || typeof tenantLabel !== 'boolean' || Object.keys(rest).length > 0) {
+    refuse('`metrics` must be `{ registry, tenantLabel }` with a registry of prom-client, such as `register`, and true or false')
+  }
+  return { registry, tenantLabel }
+}
+
 /** Nest's own logger by default, any other of its loggers, a pino logger or as much of one as there is, or none. */
 function loggerOf(value) {
   if (value === undefined) return nestLogger()
   if (value === false) return silent
   if (isNestLogger(value)) return nestLogger(undefined, { logger: value })
   if (typeof value?.warn !== 'function') refuse("`logger` must have the methods of a pino logger or of a Nest logger, or be false for none")
-  return Object.fromEntries(['debug', 'info', 'warn', 'error'].map((method) => [method, (details, message) => value[method]?.(details, message)]))
+  const logger = typeof value.child === 'function' ? value.child({ class: 'hybrid-auth' }) : value
+  return Object.fromEntries(['debug', 'info', 'warn', 'error'].map((method) => [method, (details, message) => logger[method]?.(details, message)]))
 }
 
 /**
@@ -38,12 +50,13 @@ function readOptions(given) {
     refuse('HybridAuthModule was given no options: the factory must answer an object')
   }
   if ('isGlobal' in given) refuse('`isGlobal` stands beside `useFactory`, `useClass` or `useExisting`: it cannot be told later')
-  const { shutdownTimeoutMs, openOnBootstrap = false, onBackup, onFenced, logger, ...fleet } = given
+  const { shutdownTimeoutMs, openOnBootstrap = false, onBackup, onFenced, metrics, logger, ...fleet } = given
   const own = {
     shutdownTimeoutMs: integer({ value: shutdownTimeoutMs, from: '`shutdownTimeoutMs`' }, 8000, 0, 3_600_000),
     openOnBootstrap: bootstrapList(openOnBootstrap),
     onBackup: callback('onBackup', onBackup),
     onFenced: callback('onFenced', onFenced),
+    metrics: metricsOf(metrics),
     logger: loggerOf(logger)
   }
   const said = new Set()

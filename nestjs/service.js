@@ -23,7 +23,7 @@ class HybridAuthService {
   #deprecated = new Set()
 
   constructor(options) {
-    const { fleet, said, logger, shutdownTimeoutMs, openOnBootstrap, onBackup, onFenced } = readOptions(options)
+    const { fleet, said, logger, shutdownTimeoutMs, openOnBootstrap, onBackup, onFenced, metrics } = readOptions(options)
     const failed = (name) => (error, { tenantId }) => logger.error({ tenantId, message: String(error?.message ?? error) }, `${name} failed`)
     const merge = (waiting, newer) => ({ ...newer, bytes: waiting.bytes + newer.bytes })
     const backups = new Turns(onBackup, { failed: failed('onBackup'), merge })
@@ -34,6 +34,7 @@ class HybridAuthService {
     this.#logger = logger
     this.#openOnBootstrap = openOnBootstrap
     this.#shutdownTimeoutMs = shutdownTimeoutMs
+    if (metrics !== undefined) this.collectInto(metrics.registry, { tenantLabel: metrics.tenantLabel })
   }
 
   // ---- the fleet
@@ -52,6 +53,18 @@ class HybridAuthService {
 
   status() {
     return this.#sessions.status()
+  }
+
+  summary() {
+    return this.#sessions.summary()
+  }
+
+  metrics(options) {
+    return this.#sessions.metrics(options)
+  }
+
+  collectInto(registry, options) {
+    return this.#sessions.collectInto(registry, options)
   }
 
   tenants() {

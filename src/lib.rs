@@ -8,7 +8,7 @@
 //!        ships what changed | memory and log under one lock | claims | chains | looking under the right name
 //! 2  wal   remote   watch   tenancy          the log | the store | shared listings | one tenant in one store
 //! 1  plan   state   object   record   seal   name   disk        decisions, bytes, keys, names, files
-//! 0  error   id   event   host               words, and the one door to time, chance and threads
+//! 0  error   id   event   host   meter       words, the one door to time, chance and threads, and what is counted
 //! ```
 //!
 //! A batch flows down: `node` hands its bytes to `journal`, which appends them to the `wal` and applies them to `state` (the
@@ -48,6 +48,7 @@ mod event;
 mod host;
 mod id;
 mod journal;
+mod meter;
 mod name;
 mod names;
 #[cfg(feature = "node")]

@@ -18,11 +18,12 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
 use crate::host::Host;
 use crate::journal::Life;
+use crate::meter::METERS;
 use crate::name::{CLAIMS, TenantName};
 use crate::open::{Report, Settings, Site, open, verify};
 use crate::remote::{Remote, StoreSpec, Traffic};
 use crate::seal::KeyId;
-use crate::session::Session;
+use crate::session::{Session, Status};
 use crate::watch::Watch;
 
 use places::{Guests, Place, Stay};
@@ -70,11 +71,18 @@ impl Listeners {
 
 struct Shared {
     session: Arc<Session>,
+    place: Place,
     listeners: Arc<Listeners>,
     identity: Identity,
     opens: usize,
     /// Ends with the session.
     _stay: Option<Stay>,
+}
+
+/// A session, for whoever looks at all of them.
+struct Running {
+    tenant: String,
+    session: Arc<Session>,
 }
 
 /// What must be the same for opens to share a session.
@@ -105,6 +113,8 @@ pub struct Registry {
     slots: DashMap<Place, Slot>,
     guests: Guests,
     handles: DashMap<Handle, Open>,
+    /// Each session once, from the end of its open to the end of its close.
+    running: DashMap<Place, Running>,
     sites: Mutex<HashMap<StoreSpec, Site>>,
     next: AtomicU32,
 }
@@ -121,6 +131,7 @@ impl Registry {
             slots: DashMap::new(),
             guests: Guests::default(),
             handles: DashMap::new(),
+            running: DashMap::new(),
             sites: Mutex::default(),
             next: AtomicU32::new(1),
         }
@@ -128,6 +139,14 @@ impl Registry {
 
     /// Opens a tenant, or shares it if it is open already.
     pub async fn open(&self, request: Request) -> Result<Opened> {
+        let opened = self.open_or_share(request).await;
+        if let Err(error) = &opened {
+            METERS.open_failures.one(error.code);
+        }
+        opened
+    }
+
+    async fn open_or_share(&self, request: Request) -> Result<Opened> {
         let Request { mut settings, store, seed, listener } = request;
         let identity =
             Identity { store: store.clone(), keys: settings.ring.ids(), hidden: settings.hide_tenant };
@@ -156,6 +175,7 @@ impl Registry {
                 tracing::warn!(%error, "closing an ended session");
             }
             *shared = None;
+            self.running.remove(&Place::of(&settings, store.as_ref()));
         }
         let stay = self.guests.enter(&settings, store.as_ref())?;
         settings.site = store.as_ref().map(|spec| self.site(spec)).transpose()?;
@@ -165,9 +185,14 @@ impl Registry {
             let listeners = Arc::clone(&listeners);
             Arc::new(move |event| listeners.tell(&event))
         };
-        let session =
-            Arc::new(open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, seed, events).await?);
-        *shared = Some(Shared { session: Arc::clone(&session), listeners, identity, opens: 1, _stay: stay });
+        let (place, tenant) = (Place::of(&settings, store.as_ref()), settings.tenant.clone());
+        let began = self.host.now();
+        let opened = open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, seed, events).await;
+        let session = Arc::new(opened?);
+        METERS.opens.of(session.origin().source).observe(self.host.now().saturating_sub(began));
+        self.running.insert(place.clone(), Running { tenant, session: Arc::clone(&session) });
+        *shared =
+            Some(Shared { session: Arc::clone(&session), place, listeners, identity, opens: 1, _stay: stay });
         self.handles.insert(handle, Open { session: Arc::clone(&session), slot: Arc::clone(&slot) });
         Ok(Opened { handle, session, shared: false })
     }
@@ -238,6 +263,19 @@ impl Registry {
         sites.get(spec).map(|site| Arc::clone(&site.remote.traffic))
     }
 
+    /// What went over the wire between this process and all stores.
+    pub fn all_traffic(&self) -> Traffic {
+        let sum = Traffic::default();
+        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        sites.values().for_each(|site| sum.include(&site.remote.traffic));
+        sum
+    }
+
+    /// How each session fares, with its tenant; `None` for one that a fault put out of use.
+    pub fn statuses(&self) -> Vec<(String, Option<Status>)> {
+        self.running.iter().map(|one| (one.tenant.clone(), one.session.status().ok())).collect()
+    }
+
     /// The session behind `handle`.
     pub fn session(&self, handle: Handle) -> Result<Arc<Session>> {
         match self.handles.get(&handle) {
@@ -259,14 +297,21 @@ impl Registry {
         let Some(shared) = slot.as_mut().filter(|shared| Arc::ptr_eq(&shared.session, &open.session)) else {
             return Ok(());
         };
-        shared.listeners.list().retain(|(listener, _)| *listener != handle);
+        // Whoever gives it back still hears of what that takes to the store.
+        let listeners = Arc::clone(&shared.listeners);
+        let leave = || listeners.list().retain(|(listener, _)| *listener != handle);
         shared.opens -= 1;
         if shared.opens > 0 {
             let life = shared.session.journal().life();
             drop(slot);
-            return if life == Life::Live { open.session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
+            let flushed =
+                if life == Life::Live { open.session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
+            leave();
+            return flushed;
         }
         let closed = open.session.close(timeout).await;
+        leave();
+        self.running.remove(&shared.place);
         *slot = None;
         closed
     }

@@ -4,9 +4,10 @@
 //! cutting a segment or a base copies pointers while the lock is held and bytes afterwards. A key is dirty when its value
 //! differs from what was last cut for the store; changed there and back, it costs nothing (exact comparison, no hash).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable, hash_table};
 use std::hash::BuildHasher;
 
 use crate::error::Result;
@@ -27,6 +28,8 @@ pub struct State {
     hasher: DefaultHashBuilder,
     cells: HashTable<Cell>,
     dirty: HashTable<Dirty>,
+    /// Keys that were cut, until the store is known to have them.
+    on_the_way: HashSet<Box<[u8]>>,
     bytes: usize,
 }
 
@@ -69,13 +72,16 @@ impl State {
         self.cells.find(self.hasher.hash_one(key), |cell| key_of(cell) == key)
     }
 
-    /// Those entries of `batch` that would change something; `batch` itself when all would. Checks that it is well formed.
-    pub fn changes<'a>(&self, batch: &'a [u8]) -> Result<std::borrow::Cow<'a, [u8]>> {
+    /// Those entries of `batch` that would change something (`batch` itself when all would), and how many would not. Checks
+    /// that it is well formed.
+    pub fn changes<'a>(&self, batch: &'a [u8]) -> Result<(Cow<'a, [u8]>, u64)> {
         let mut kept = Vec::new();
         let mut all = true;
+        let mut unchanged = 0;
         for entry in Entries::new(batch) {
             let entry = entry?;
             let changed = self.get(entry.key) != entry.value;
+            unchanged += u64::from(!changed);
             if changed != all {
                 if all {
                     // The first that changes nothing: keep what came before it.
@@ -86,7 +92,7 @@ impl State {
                 }
             }
         }
-        Ok(if all { batch.into() } else { kept.into() })
+        Ok((if all { batch.into() } else { kept.into() }, unchanged))
     }
 
     /// Applies a batch that [`State::changes`] let through, and remembers what it made dirty.
@@ -124,7 +130,7 @@ impl State {
     }
 
     /// Takes the dirty set: the entries that bring the store from what it had to what is now, in key order. Keys that are
-    /// back at what the store has are left out; deletions are not.
+    /// back at what the store has are left out; deletions are not. What is taken is on the way until [`State::landed`].
     pub fn cut(&mut self) -> Vec<u8> {
         let mut dirty: Vec<Dirty> = self.dirty.drain().collect();
         dirty.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -133,10 +139,16 @@ impl State {
             match self.cell(&key) {
                 Some(now) if shipped.as_ref() != Some(now) => out.extend_from_slice(now),
                 None if shipped.is_some() => record::push(&mut out, &key, None),
-                _ => {}
+                _ => continue,
             }
+            self.on_the_way.insert(key);
         }
         out
+    }
+
+    /// The store has everything that was cut.
+    pub fn landed(&mut self) {
+        self.on_the_way = HashSet::default();
     }
 
     /// Every cell, by reference, in no order.
@@ -173,17 +185,22 @@ impl State {
         self.bytes
     }
 
-    /// How many keys may differ from what the store has.
-    pub fn dirty_len(&self) -> usize {
-        self.dirty.len()
+    /// Keys that may differ from what the store is known to have: those to be shipped and those on the way, each once.
+    fn unstored(&self) -> impl Iterator<Item = &[u8]> {
+        let again =
+            |key: &[u8]| self.dirty.find(self.hasher.hash_one(key), |dirty| *dirty.key == *key).is_some();
+        let on_the_way = self.on_the_way.iter().map(|key| &**key).filter(move |key| !again(key));
+        self.dirty.iter().map(|dirty| &*dirty.key).chain(on_the_way)
     }
 
-    /// Bytes of the entries that may have to be shipped; computed, so not for the hot path.
+    /// How many keys may differ from what the store is known to have; computed, so not for the hot path.
+    pub fn dirty_len(&self) -> usize {
+        self.unstored().count()
+    }
+
+    /// Bytes of their entries; computed as well.
     pub fn dirty_bytes(&self) -> usize {
-        self.dirty
-            .iter()
-            .map(|dirty| self.cell(&dirty.key).map_or(dirty.key.len() + 6, |cell| cell.len()))
-            .sum()
+        self.unstored().map(|key| self.cell(key).map_or(key.len() + 6, |cell| cell.len())).sum()
     }
 }
 
@@ -224,7 +241,7 @@ mod tests {
 
     fn set(state: &mut State, changes: &[(&str, Option<&[u8]>)]) -> bool {
         let batch = batch(changes);
-        let changes = state.changes(&batch).expect("well formed");
+        let (changes, _) = state.changes(&batch).expect("well formed");
         state.apply(&changes);
         !changes.is_empty()
     }
@@ -250,12 +267,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cut_stays_dirty_until_it_has_landed_and_is_counted_once() {
+        let mut state = State::default();
+        set(&mut state, &[("a", Some(b"\x031")), ("b", Some(b"\x032"))]);
+        let bytes = state.dirty_bytes();
+        state.cut();
+        assert_eq!((state.dirty_len(), state.dirty_bytes()), (2, bytes));
+        set(&mut state, &[("b", None), ("c", Some(b"\x033"))]);
+        assert_eq!(state.dirty_len(), 3);
+        state.landed();
+        assert_eq!(state.dirty_len(), 2);
+        state.cut();
+        state.landed();
+        assert_eq!((state.dirty_len(), state.dirty_bytes()), (0, 0));
+    }
+
+    #[test]
     fn what_changes_nothing_is_left_out_of_a_batch() {
         let mut state = State::default();
         set(&mut state, &[("a", Some(b"\x031")), ("b", Some(b"\x032")), ("c", Some(b"\x033"))]);
         let mixed = batch(&[("a", Some(b"\x03x")), ("b", Some(b"\x032")), ("gone", None), ("c", None)]);
-        let changes = state.changes(&mixed).expect("well formed");
+        let (changes, unchanged) = state.changes(&mixed).expect("well formed");
         assert_eq!(*changes, batch(&[("a", Some(b"\x03x")), ("c", None)]));
+        assert_eq!(unchanged, 2);
         assert!(!set(&mut state, &[("b", Some(b"\x032")), ("gone", None)]));
     }
 

@@ -136,6 +136,7 @@ async function live(t, { proxy, store, recorded, keys, marks, secrets, options, 
     rule.remove()
   }
   await expect(call('told', ['degraded', 'recovered', 'backup']), 'ok', 'an outage')
+  await expect(call('metrics'), 'ok', 'metrics of a running session')
 
   // Opens that fail, each on a blank machine: at an answer of the server, or before there is one.
   const REFUSED = ['REMOTE_REFUSED', 'REMOTE_UNAVAILABLE']
@@ -185,6 +186,7 @@ async function live(t, { proxy, store, recorded, keys, marks, secrets, options, 
   await expect(call('delete'), 'ok', 'delete')
   await expect(call('tryOpen', TENANT, again()), 'DELETED', 'open after a logout')
   await expect(call('tryOpen', `${TENANT}0`, again({ onMissing: 'error' })), 'NOT_FOUND', 'open of nobody')
+  await expect(call('metrics'), 'ok', 'metrics after all of it')
   await talker.end()
   await other.end()
 }
@@ -213,6 +215,7 @@ describe('secrets', { concurrency: 100 }, () => {
 
         const said = Buffer.concat(recorded).toString()
         assert.ok(said.includes('REMOTE_REFUSED') && said.includes('session degraded') && said.includes('session backup'), 'it was recorded')
+        assert.match(said, /baileys_hybrid_auth_sessions\{life="live"\} 1\b/, 'the metrics as well')
         assert.deepEqual(found(said, { ...secrets, tenant: TENANT }), [])
 
         const heads = proxy.trace.flatMap(({ requestHead, answerHead = '', fault }) => [requestHead, fault === 'status' ? '' : answerHead]).join('\n')

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::id::Lsn;
+use crate::meter::METERS;
 use crate::record::MAX_BATCH_LEN;
 use crate::state::{Snapshot, State};
 use crate::wal::{Appended, Folder};
@@ -147,7 +148,8 @@ impl Journal {
         }
         let mut core = self.core()?;
         self.accepts(&mut core)?;
-        let changes = core.state.changes(batch)?;
+        let (changes, unchanged) = core.state.changes(batch)?;
+        METERS.unchanged.add(unchanged);
         self.commit(core, changes.as_ref(), urgent)
     }
 
@@ -182,6 +184,7 @@ impl Journal {
                 self.rehome(&mut core, lsn)?;
             }
             Err(error) => {
+                METERS.append_failures.one();
                 if error.code == Code::IoPoisoned {
                     self.finish(&mut core, Life::Poisoned);
                 }
@@ -302,6 +305,7 @@ impl Journal {
             && lsn >= core.cut
         {
             core.shipping_since = None;
+            core.state.landed();
         }
         let alone = !self.keeps_log();
         self.progress.send_modify(|progress| {
@@ -310,6 +314,14 @@ impl Journal {
                 progress.synced = progress.stored;
             }
         });
+    }
+
+    /// Records that nothing is left to be stored: a newer owner was handed all of it.
+    pub fn hand_over(&self) {
+        if let Ok(mut core) = self.core() {
+            (core.waiting_since, core.shipping_since) = (None, None);
+            core.state.landed();
+        }
     }
 
     /// Records that a check of ownership which began at `started` found this owner in place.
@@ -330,6 +342,9 @@ impl Journal {
     }
 
     fn finish(&self, core: &mut Core, life: Life) {
+        if life == Life::Fenced && core.life != life {
+            METERS.fences.one();
+        }
         core.life = life;
         self.progress.send_modify(|progress| progress.life = life);
         self.wake.notify_one();

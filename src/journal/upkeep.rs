@@ -9,7 +9,8 @@ use crate::disk::LogFile;
 use crate::error::{Code, Error, Result};
 use crate::host::blocking;
 use crate::id::Lsn;
-use crate::wal::Wal;
+use crate::meter::METERS;
+use crate::wal::{Wal, sync};
 
 use super::{Core, Journal, Life, Log};
 
@@ -29,6 +30,7 @@ impl Journal {
                 Ok(())
             }
             Err(error) => {
+                METERS.append_failures.one();
                 // Memory has the batch and the disk has nothing: only a reopen from the store can make sense of it.
                 self.finish(core, Life::Poisoned);
                 Err(Error::new(
@@ -56,7 +58,8 @@ impl Journal {
             let Some(wal) = core.log.on_disk() else { return Ok(()) };
             (wal.syncer(), lsn)
         };
-        let synced = blocking(&self.host, move || file.sync()).await;
+        let host = Arc::clone(&self.host);
+        let synced = blocking(&self.host, move || sync(host.as_ref(), file.as_ref())).await;
         let mut core = self.core()?;
         if let Err(error) = synced {
             // After a failed sync nobody knows what is on disk: only a reopen reads it.
@@ -110,7 +113,8 @@ impl Journal {
                 }
             }
         }?;
-        blocking(&self.host, move || old.remove()).await;
+        let host = Arc::clone(&self.host);
+        blocking(&self.host, move || old.remove(host.as_ref())).await;
         Ok(true)
     }
 }

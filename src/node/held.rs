@@ -4,11 +4,12 @@
 #![expect(clippy::disallowed_methods, reason = "the engine's own runtime, as for every promise")]
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::Env;
+use napi::threadsafe_function::ThreadsafeFunction;
+use napi::{Env, Status};
 
 use super::engine;
 use crate::registry::Handle;
@@ -16,9 +17,15 @@ use crate::registry::Handle;
 /// How long a session of a thread that is gone may take to reach the store.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a listener may take over what it is told before whoever closes waits no longer.
+const HEARING: Duration = Duration::from_secs(10);
+
+/// The function of an environment that hears what a session tells.
+pub type Sink = Arc<ThreadsafeFunction<String, (), String, Status, false, true>>;
+
 #[derive(Default)]
 struct Book {
-    handles: HashSet<Handle>,
+    handles: HashMap<Handle, Sink>,
     /// The environment has ended: what is opened now is for nobody.
     ended: bool,
 }
@@ -32,11 +39,11 @@ impl Held {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The environment has opened `handle`.
-    pub async fn add(&self, handle: Handle) {
+    /// The environment has opened `handle`, and hears of it through `sink`.
+    pub async fn add(&self, handle: Handle, sink: Sink) {
         let ended = {
             let mut book = self.book();
-            book.handles.insert(handle);
+            book.handles.insert(handle, sink);
             book.ended
         };
         if ended {
@@ -44,9 +51,9 @@ impl Held {
         }
     }
 
-    /// The environment gives `handle` back itself.
-    pub fn remove(&self, handle: Handle) {
-        self.book().handles.remove(&handle);
+    /// The environment gives `handle` back itself. Gives who hears of it.
+    pub fn remove(&self, handle: Handle) -> Option<Sink> {
+        self.book().handles.remove(&handle)
     }
 
     fn end(&self) {
@@ -55,9 +62,17 @@ impl Held {
             book.ended = true;
             std::mem::take(&mut book.handles)
         };
-        for handle in handles {
+        for handle in handles.into_keys() {
             engine().runtime.spawn(give_back(handle));
         }
+    }
+}
+
+/// Resolves when the listener was told all that was told before. What is told comes on a way of its own, and could otherwise be
+/// overtaken by the answer to a call.
+pub async fn hear_out(sink: Option<Sink>) {
+    if let Some(sink) = sink {
+        let _ = tokio::time::timeout(HEARING, sink.call_async_catch(String::new())).await;
     }
 }
 

@@ -17,14 +17,18 @@ use napi::Env;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Function, Object};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::disk::RealDisk;
 use crate::error::{Code, Error};
 use crate::event::{Event, EventSink};
 use crate::host::RealHost;
+use crate::meter::{METERS, Meters};
 use crate::registry::{Handle, Opened, Registry};
+use crate::remote::Traffic;
 use crate::seal::Ring;
+use crate::session::Status;
 use answer::{Thrown, promise};
 
 const ABSENT: u32 = u32::MAX;
@@ -67,7 +71,8 @@ pub struct Outcome {
 }
 
 /// Opens a tenant. `options` is JSON, `keys` are 32-byte encryption keys laid end to end with the primary first, `seed` is what to
-/// start with if the session exists nowhere, and `on_event` is called with JSON. Resolves to JSON `{ handle, restored, shared }`.
+/// start with if the session exists nowhere, and `on_event` is called with JSON, or with nothing to see whether it was told all.
+/// Resolves to JSON `{ handle, restored, shared }`.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn open<'env>(
     env: &'env Env,
@@ -76,10 +81,12 @@ pub fn open<'env>(
     seed: Option<Buffer>,
     on_event: Function<'env, String, ()>,
 ) -> napi::Result<Object<'env>> {
-    let sink = on_event.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
+    let sink =
+        Arc::new(on_event.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?);
+    let told = Arc::clone(&sink);
     let listener: EventSink = Arc::new(move |event| {
         // A full queue or an environment that is going away: nobody is left to tell.
-        let _ = sink.call(event_json(&event), ThreadsafeFunctionCallMode::NonBlocking);
+        let _ = told.call(event_json(&event), ThreadsafeFunctionCallMode::NonBlocking);
     });
     let ring = Ring::new(&keys);
     let seed = seed.map(|seed| seed.to_vec());
@@ -87,7 +94,7 @@ pub fn open<'env>(
     promise(env, async move {
         let request = options::parse(&options, ring?, seed, listener)?;
         let Opened { handle, session, shared } = engine().registry.open(request).await?;
-        held.add(handle).await;
+        held.add(handle, sink).await;
         Ok(json!({ "handle": handle, "restored": session.origin(), "shared": shared }).to_string())
     })
 }
@@ -187,19 +194,22 @@ pub fn flush(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<
 /// and unlocks before the promise resolves.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn close(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
-    held::by(env)?.remove(handle);
+    let sink = held::by(env)?.remove(handle);
     let taken = engine().registry.take(handle);
     promise(env, async move {
-        engine().registry.close(taken, Duration::from_millis(timeout_ms.into())).await?;
-        Ok(String::new())
+        let closed = engine().registry.close(taken, Duration::from_millis(timeout_ms.into())).await;
+        held::hear_out(sink).await;
+        closed.map(|()| String::new())
     })
 }
 
 /// Deletes the session: tombstone, then data, then the local files.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn destroy(env: &Env, handle: Handle) -> napi::Result<Object<'_>> {
+    let held = held::by(env)?;
     promise(env, async move {
         engine().registry.delete(handle).await?;
+        held::hear_out(held.remove(handle)).await;
         Ok(String::new())
     })
 }
@@ -236,6 +246,20 @@ pub fn verify(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'
 pub fn traffic(store: String) -> Result<String, Thrown> {
     let traffic = engine().registry.traffic(&options::store(&store)?);
     serde_json::to_string(&traffic.as_deref()).map_err(|error| Error::new(Code::Internal, error).into())
+}
+
+/// What this process counted, what went over the wire, and how each session fares, as JSON `{ meters, traffic, sessions }`.
+#[napi(catch_unwind)]
+pub fn figures() -> Result<String, Thrown> {
+    #[derive(Serialize)]
+    struct Figures {
+        meters: &'static Meters,
+        traffic: Traffic,
+        sessions: Vec<(String, Option<Status>)>,
+    }
+    let registry = &engine().registry;
+    let figures = Figures { meters: &METERS, traffic: registry.all_traffic(), sessions: registry.statuses() };
+    serde_json::to_string(&figures).map_err(|error| Error::new(Code::Internal, error).into())
 }
 
 /// The directory of a tenant's local log under `directory`.

@@ -207,6 +207,7 @@ impl Opening {
         let base_bytes = sealed.bytes.len() as u64;
         let base = base.object(&owner.tenancy.name);
         owner.tenancy.remote.put(&base, sealed.bytes).await?;
+        let stored_ms = self.host.wall_ms();
         owner.mark_live().await?;
         let started = self.host.now();
         let claims = owner.tenancy.claims().await?;
@@ -231,7 +232,8 @@ impl Opening {
         let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, log, lease));
         journal.confirm(started);
         journal.acknowledge(lsn);
-        let start = Start { head, base, base_bytes, parent };
+        let stored_ms = (origin.source != "fresh").then_some(stored_ms);
+        let start = Start { head, base, base_bytes, parent, stored_ms };
         let replicator = Replicator::new(
             Arc::clone(&owner),
             Arc::clone(&journal),

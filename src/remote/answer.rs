@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Asked;
 use crate::error::{Code, Error};
+use crate::meter::{Count, METERS};
 
 /// What an answer other than success means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,22 @@ pub enum Meaning {
     Ambiguous,
     /// The request itself can never succeed, such as an object too large for the store.
     Impossible,
+}
+
+impl Meaning {
+    /// Where it is counted.
+    pub fn count(self) -> &'static Count {
+        let all = &METERS.failures;
+        match self {
+            Meaning::Absent => &all.absent,
+            Meaning::Denied => &all.denied,
+            Meaning::NotConfigured => &all.not_configured,
+            Meaning::Throttled(_) => &all.throttled,
+            Meaning::Transient => &all.transient,
+            Meaning::Ambiguous => &all.ambiguous,
+            Meaning::Impossible => &all.impossible,
+        }
+    }
 }
 
 /// A request that did not succeed.

@@ -33,6 +33,7 @@ use tokio::sync::OnceCell;
 
 use crate::error::Result;
 use crate::host::{Host, sleep};
+use crate::meter::{ByObject, Count, METERS};
 use turns::Turns;
 
 pub use answer::{Failure, Meaning};
@@ -154,6 +155,16 @@ fn joined(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
 }
 
+/// Where an object is counted, by what its name says it is; `None` for what belongs to no session.
+fn kind_of(name: &str) -> Option<fn(&ByObject) -> &Count> {
+    match name.rsplit_once('.') {
+        _ if name.starts_with(crate::name::CLAIMS) => Some(|of| &of.mark),
+        Some((_, "seg")) => Some(|of| &of.segment),
+        Some((_, "base")) => Some(|of| &of.base),
+        _ => None,
+    }
+}
+
 /// How many requests went to the store, and how many bytes.
 #[derive(Debug, Default, Serialize)]
 pub struct Traffic {
@@ -171,6 +182,24 @@ pub struct Traffic {
     pub received: AtomicU64,
     /// Requests that failed.
     pub failures: AtomicU64,
+}
+
+impl Traffic {
+    /// Adds what went to another store.
+    pub fn include(&self, other: &Traffic) {
+        let pairs = [
+            (&self.puts, &other.puts),
+            (&self.gets, &other.gets),
+            (&self.lists, &other.lists),
+            (&self.deletes, &other.deletes),
+            (&self.sent, &other.sent),
+            (&self.received, &other.received),
+            (&self.failures, &other.failures),
+        ];
+        for (sum, more) in pairs {
+            sum.fetch_add(more.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
 }
 
 /// A store with patience: failures that may pass are tried again for a while. Clones share everything.
@@ -254,7 +283,12 @@ impl Remote {
         self.once(name, async {
             self.traffic.puts.fetch_add(1, Ordering::Relaxed);
             self.traffic.sent.fetch_add(len, Ordering::Relaxed);
-            self.store.put(name, bytes).await
+            self.store.put(name, bytes).await?;
+            if let Some(of) = kind_of(name) {
+                of(&METERS.uploads).one();
+                of(&METERS.uploaded).add(len);
+            }
+            Ok(())
         })
         .await
     }
@@ -342,10 +376,12 @@ impl Remote {
     ) -> Result<T, Failure> {
         let _place = self.turns.place(name.starts_with(crate::name::CLAIMS)).await;
         let answer = request.await;
-        if answer.is_ok() {
-            self.turns.earn();
-        } else {
-            self.traffic.failures.fetch_add(1, Ordering::Relaxed);
+        match &answer {
+            Ok(_) => self.turns.earn(),
+            Err(failure) => {
+                self.traffic.failures.fetch_add(1, Ordering::Relaxed);
+                failure.meaning.count().one();
+            }
         }
         answer
     }

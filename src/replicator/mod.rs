@@ -46,7 +46,7 @@ pub struct Health {
     pub degraded: bool,
     /// The last failure, even if it has passed.
     pub last_error: Option<Error>,
-    /// When the last acknowledgement came, in milliseconds since 1970.
+    /// When the store was last known to have everything, in milliseconds since 1970.
     pub last_backup_ms: Option<u64>,
     /// Whether everything accepted here was stored before a newer owner went on.
     pub handed_over: bool,
@@ -68,6 +68,8 @@ pub struct Start {
     pub base_bytes: u64,
     /// The claim that it continues.
     pub parent: Option<Claim>,
+    /// When it was stored, in milliseconds since 1970; `None` for the base of a session that has nothing yet.
+    pub stored_ms: Option<u64>,
 }
 
 /// A sealed segment: a retry sends the same bytes under the same name.
@@ -130,7 +132,12 @@ impl Replicator {
         pace: Pace,
         start: Start,
     ) -> Replicator {
-        let health = Health { bases: 1, bytes: start.base_bytes, ..Health::default() };
+        let health = Health {
+            bases: 1,
+            bytes: start.base_bytes,
+            last_backup_ms: start.stored_ms,
+            ..Health::default()
+        };
         let checked_at = owner.tenancy.host().now();
         let refresh_at = checked_at + spread(owner.tenancy.host(), pace.refresh);
         Replicator {

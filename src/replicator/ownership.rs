@@ -90,6 +90,9 @@ impl Replicator {
         };
         let done = tokio::time::timeout(budget, work).await;
         let handed_over = matches!(done, Ok(Ok(())));
+        if handed_over {
+            self.journal.hand_over();
+        }
         self.note(|health| health.handed_over = handed_over);
         // Where there is a log nobody waits: what was resolved is in it.
         let waiting = !self.journal.keeps_log() && self.journal.progress().stored < self.head.lsn;

@@ -7,7 +7,8 @@
 //! - `tail`: the open file, and how much of it survives a power cut;
 //! - `writer`: appending, and rewriting the log without stopping.
 //!
-//! The promises are I11 to I14 and I17; a network, a clock or a key's meaning is nothing to this layer.
+//! The promises are I11 to I14 and I17; a network or a key's meaning is nothing to this layer, and a clock only for how long a
+//! sync took.
 
 mod folder;
 mod frame;
@@ -21,4 +22,5 @@ mod writer;
 pub use folder::Folder;
 pub use peek::{Look, look, peek, state_at};
 pub use recover::{Past, Recovery};
+pub use tail::sync;
 pub use writer::{Appended, Lineage, Wal};

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::LogFile;
+use crate::host::Host;
 use crate::id::Lsn;
+use crate::meter::METERS;
 
 /// A log's file. Appends come from one thread at a time, syncs from any.
 pub struct Tail {
@@ -46,6 +48,17 @@ impl Tail {
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);
     }
+}
+
+/// Syncs a log's file, and counts how long that took. Blocks.
+pub fn sync(host: &dyn Host, file: &dyn LogFile) -> io::Result<()> {
+    let began = host.now();
+    let synced = file.sync();
+    match synced {
+        Ok(()) => METERS.syncs.observe(host.now().saturating_sub(began)),
+        Err(_) => METERS.sync_failures.one(),
+    }
+    synced
 }
 
 impl LogFile for Tail {

@@ -14,7 +14,7 @@ use crate::seal::Ring;
 
 use super::folder::{Folder, unavailable};
 use super::frame::{Codec, Frame, Header, Kind};
-use super::tail::Tail;
+use super::tail::{Tail, sync};
 
 /// A log may be this large, and three times its live bytes, before it is rewritten.
 const SLACK: u64 = 4 << 20;
@@ -76,8 +76,8 @@ pub struct OldLog {
 impl OldLog {
     /// Syncs the successor and removes the old file. Blocks. If the sync fails, the old file stays and the log is poisoned; if
     /// only the removal fails, both stay and recovery takes the better one.
-    pub fn remove(self) {
-        if self.successor.sync().is_ok() {
+    pub fn remove(self, host: &dyn Host) {
+        if sync(host, self.successor.as_ref()).is_ok() {
             let _ = self.folder.discard(self.sequence);
         }
     }
@@ -108,7 +108,7 @@ impl Wal {
         let tail = Arc::new(Tail::new(file));
         let written = tail.append(&bytes).and_then(|()| {
             tail.note_appended(lsn);
-            tail.sync()
+            sync(host, tail.as_ref())
         });
         let written = written.map_err(|error| unavailable("starting a log", &error));
         if let Err(error) = written.and_then(|()| folder.publish(sequence)) {

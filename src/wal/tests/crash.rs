@@ -76,7 +76,7 @@ impl Life<'_> {
                     self.history.synced = self.history.synced.max(reached);
                 }
                 self.append(wal)?;
-                old.remove();
+                old.remove(&CountingHost::new(5));
                 // That it was synced is now known.
                 self.history.synced = self.history.synced.max(wal.synced());
             }

@@ -211,7 +211,7 @@ fn a_real_directory_is_private_and_survives_a_whole_life() {
         let host = CountingHost::new(7);
         let new = Wal::prepare_roll(&folder, &host, lineage(&sealed(), claim(1)), 4, &history.state(4));
         let old = wal.finish_roll(new.expect("room")).expect("complete");
-        old.remove();
+        old.remove(&CountingHost::new(5));
         wal.append(6, &batch(6, 0)).expect("room");
         assert_eq!(code(open()), Code::AlreadyOpen, "another open file, though the same process");
         #[cfg(unix)]

@@ -135,7 +135,7 @@ fn a_log_is_rewritten_only_when_garbage_dominates() {
     assert!(!wal.needs_roll(0), "one at a time");
     let new = Wal::prepare_roll(&folder, &CountingHost::new(5), lineage(&plain(), claim(1)), 4, b"base");
     let old = wal.finish_roll(new.expect("room")).expect("complete");
-    old.remove();
+    old.remove(&CountingHost::new(5));
     assert!(!wal.needs_roll(0) && wal.len() < 1000);
     let log = recovered(&disk.restart(), &plain());
     assert_eq!((log.lsn, &log.entries[..]), (4, &b"base"[..]));
@@ -215,7 +215,7 @@ fn a_sync_of_the_old_file_never_vouches_for_the_new_one() {
     let old = wal.finish_roll(new.expect("room")).expect("complete");
     late.sync().expect("syncs");
     assert_eq!(wal.synced(), 1, "only its base");
-    old.remove();
+    old.remove(&CountingHost::new(5));
     assert_eq!(wal.synced(), 2);
 }
 
@@ -229,7 +229,7 @@ fn the_old_file_stays_when_its_successor_cannot_be_synced() {
     let new = Wal::prepare_roll(&folder, &CountingHost::new(5), lineage(&sealed(), claim(1)), 0, &[]);
     let old = wal.finish_roll(new.expect("room")).expect("complete");
     disk.fail_next(Op::Sync, 0, ErrorKind::Other, None);
-    old.remove();
+    old.remove(&CountingHost::new(5));
     assert_eq!(code(wal.append(2, &batch(2, 0))), Code::IoPoisoned);
     for kept in [true, false] {
         History::of(1).check(&recovered(&disk.power_cut(|_| kept), &sealed()), 1, "the synced batch");
@@ -245,7 +245,7 @@ fn nothing_is_changed_after_the_lock_was_given_back() {
     let old = wal.finish_roll(new.expect("room")).expect("complete");
     folder.unlock();
     let before = disk.files(&path());
-    old.remove();
+    old.remove(&CountingHost::new(5));
     assert_eq!(code(folder.record_claim(claim(2))), Code::Closed);
     assert_eq!(code(create(&folder, &sealed(), claim(2), 0, &[])), Code::Closed);
     assert_eq!(code(folder.quarantine()), Code::Closed);
@@ -282,7 +282,7 @@ fn no_key_and_nonce_are_ever_used_twice() {
                     disk.fail_next(Op::Append, 0, ErrorKind::StorageFull, Some(50));
                 }
                 if let Ok(old) = wal.finish_roll(new) {
-                    old.remove();
+                    old.remove(&CountingHost::new(5));
                 }
             }
         }

@@ -1,0 +1,89 @@
+// The code blocks of docs/observability.md run as they stand, but for where they keep their files and which port they take.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { read } from '../docs/repository.mjs'
+import { atEnd } from '../support/endings.mjs'
+import { ROOT, temporaryFolder, until } from '../support/sessions.mjs'
+
+const blocks = [...read('docs/observability.md').matchAll(/^<!-- runs in __test__\/observe\/docs\.test\.mjs -->\n```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
+
+/** A port that nobody listens on. */
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+
+/** Runs a block with the places in it replaced; what it says is gathered. */
+function run(t, block, places) {
+  const work = temporaryFolder(t, 'document')
+  const all = {
+    "from 'baileys-hybrid-auth'": `from ${JSON.stringify(pathToFileURL(join(ROOT, 'index.js')).href)}`,
+    "'/var/lib/app/sessions'": JSON.stringify(join(work, 'disk')),
+    ...places(work)
+  }
+  let script = block
+  for (const [what, by] of Object.entries(all)) {
+    assert.equal(script.split(what).length, 2, `"${what}" stands in the block once`)
+    script = script.replace(what, by)
+  }
+  for (const name of ['pino', 'prom-client']) {
+    script = script.replace(`from '${name}'`, `from ${JSON.stringify(pathToFileURL(join(ROOT, 'node_modules', name, name === 'pino' ? 'pino.js' : 'index.js')).href)}`)
+  }
+  const file = join(work, 'example.mjs')
+  writeFileSync(file, script)
+  const env = { ...process.env, SESSION_ENCRYPTION_KEY: randomBytes(32).toString('hex') }
+  const child = spawn(process.execPath, [file], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const said = { text: '' }
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said.text += text))
+  const ended = new Promise((resolve) => child.on('close', resolve))
+  atEnd(t, () => {
+    child.kill('SIGKILL')
+    return ended
+  })
+  return { said, ended, child }
+}
+
+const bucket = (work) => ({ "'file:///mnt/bucket'": JSON.stringify(pathToFileURL(join(work, 'bucket')).href) })
+
+test('every block of JavaScript in the document is one that runs here', () => {
+  assert.equal(blocks.length, 3)
+  assert.equal(read('docs/observability.md').split('```js\n').length - 1, blocks.length)
+})
+
+test('the example with pino logs the backup in the fields that the document shows', async (t) => {
+  const { said, ended } = run(t, blocks[0], bucket)
+  assert.equal(await ended, 0, said.text)
+  const lines = said.text.trim().split('\n').map((line) => JSON.parse(line))
+  const shown = JSON.parse(read('docs/observability.md').match(/^```json\n([\s\S]*?)^```$/m)[1])
+  const { bytes, ...rest } = shown
+  assert.ok(bytes > 0)
+  const { pid: _, hostname: __, time: ___, bytes: real, ...line } = lines.find(({ event }) => event === 'backup')
+  assert.deepEqual(line, rest)
+  assert.ok(real > 0)
+})
+
+test('the example with a server answers a scrape', async (t) => {
+  const port = await freePort()
+  const { said, child } = run(t, blocks[1], (work) => ({ ...bucket(work), '.listen(9464)': `.listen(${port}, '127.0.0.1')` }))
+  const scrape = () => fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } }).catch(() => null)
+  let answer = null
+  await until(async () => (answer = await scrape()) !== null || child.exitCode !== null, 'the server')
+  assert.equal(answer?.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8', said.text)
+  assert.match(await answer.text(), /^baileys_hybrid_auth_sessions\{life="live"\} 1$/m)
+})
+
+test('the example with a registry of its own prints the metrics', async (t) => {
+  const { said, ended } = run(t, blocks[2], () => ({}))
+  assert.equal(await ended, 0, said.text)
+  assert.match(said.text, /^# TYPE baileys_hybrid_auth_lag_seconds gauge$/m)
+})

@@ -1,0 +1,199 @@
+'use strict'
+
+// The metrics: what each is called, what it means, and which figure it shows. docs/observability.md says what to do about them.
+//
+// Invariants: a name tells its unit; every value of a label is there from the start, with 0, so that a rate has something to
+// begin with; only the last list knows of tenants.
+
+const { codes } = require('./errors.js')
+
+const one = (value) => [[{}, value]]
+const by = (label, values) => Object.entries(values).map(([name, value]) => [{ [label]: name }, value])
+const total = (sessions, read) => sessions.reduce((sum, { status }) => sum + read(status), 0)
+const seconds = ({ bounds, counts, sum }) => ({ bounds: bounds.map((micros) => micros / 1e6), counts, sum: sum / 1e6 })
+
+/** Each `rows` takes the figures of figures.js and gives `[labels, value]` pairs. */
+const FAMILIES = [
+  {
+    name: 'sessions',
+    type: 'gauge',
+    help: 'Sessions open in this process, by how far they have come in their life',
+    labels: ['life'],
+    rows: ({ summary }) => by('life', summary.byLife)
+  },
+  {
+    name: 'sessions_by_backup',
+    type: 'gauge',
+    help: 'Sessions owned here: never in a store, waiting for it for more than 10 minutes, or neither',
+    labels: ['state'],
+    rows: ({ summary }) => by('state', summary.byBackup)
+  },
+  {
+    name: 'degraded_sessions',
+    type: 'gauge',
+    help: 'Sessions whose store fails at the moment',
+    rows: ({ summary }) => one(summary.degraded)
+  },
+  {
+    name: 'lag_seconds',
+    type: 'gauge',
+    aggregator: 'max',
+    help: 'Age of the oldest write of any session that a blank machine would not restore',
+    rows: ({ summary }) => one(summary.maxLagMs / 1000)
+  },
+  {
+    name: 'dirty_keys',
+    type: 'gauge',
+    help: 'Keys of all sessions that a blank machine would not restore as they are',
+    rows: ({ summary }) => one(summary.dirtyKeys)
+  },
+  {
+    name: 'dirty_bytes',
+    type: 'gauge',
+    help: 'Bytes of those keys and their values',
+    rows: ({ summary }) => one(summary.dirtyBytes)
+  },
+  {
+    name: 'keys',
+    type: 'gauge',
+    help: 'Keys of all sessions in memory',
+    rows: ({ sessions }) => one(total(sessions, ({ keys }) => keys))
+  },
+  {
+    name: 'state_bytes',
+    type: 'gauge',
+    help: 'Bytes of all keys and values in memory',
+    rows: ({ sessions }) => one(total(sessions, ({ bytes }) => bytes))
+  },
+  {
+    name: 'log_bytes',
+    type: 'gauge',
+    help: 'Bytes of all local logs',
+    rows: ({ sessions }) => one(total(sessions, ({ logBytes }) => logBytes))
+  },
+  {
+    name: 'uploads_total',
+    type: 'counter',
+    help: 'Objects that the store took',
+    labels: ['kind'],
+    rows: ({ meters }) => by('kind', meters.uploads)
+  },
+  {
+    name: 'upload_bytes_total',
+    type: 'counter',
+    help: 'Bytes of the objects that the store took',
+    labels: ['kind'],
+    rows: ({ meters }) => by('kind', meters.uploaded)
+  },
+  {
+    name: 'unchanged_values_total',
+    type: 'counter',
+    help: 'Values that were written and were there already: neither logged nor uploaded',
+    rows: ({ meters }) => one(meters.unchanged)
+  },
+  {
+    name: 'requests_total',
+    type: 'counter',
+    help: 'Requests to stores, each try counted: one for each page of a listing and each object removed',
+    labels: ['operation'],
+    rows: ({ traffic: { puts, gets, lists, deletes } }) => by('operation', { put: puts, get: gets, list: lists, delete: deletes })
+  },
+  {
+    name: 'request_failures_total',
+    type: 'counter',
+    help: 'Requests to stores that failed, each try counted, by what the failure means',
+    labels: ['kind'],
+    rows: ({ meters }) => by('kind', meters.failures)
+  },
+  {
+    name: 'sent_bytes_total',
+    type: 'counter',
+    help: 'Bytes of objects sent to stores, each try counted',
+    rows: ({ traffic }) => one(traffic.sent)
+  },
+  {
+    name: 'received_bytes_total',
+    type: 'counter',
+    help: 'Bytes of objects received from stores',
+    rows: ({ traffic }) => one(traffic.received)
+  },
+  {
+    name: 'restore_duration_seconds',
+    type: 'histogram',
+    help: 'How long opening a session took, waiting for its former owner included, by where the session came from',
+    labels: ['source'],
+    rows: ({ meters }) => by('source', meters.opens).map(([labels, opens]) => [labels, seconds(opens)])
+  },
+  {
+    name: 'open_failures_total',
+    type: 'counter',
+    help: 'Sessions that could not be opened, by error code',
+    labels: ['code'],
+    rows: ({ meters }) => by('code', { ...Object.fromEntries(codes.map((code) => [code, 0])), ...meters.openFailures })
+  },
+  {
+    name: 'fences_total',
+    type: 'counter',
+    help: 'Sessions that a newer instance took over',
+    rows: ({ meters }) => one(meters.fences)
+  },
+  {
+    name: 'fsync_duration_seconds',
+    type: 'histogram',
+    help: 'How long syncing a local log to the disk took',
+    rows: ({ meters }) => one(seconds(meters.syncs))
+  },
+  {
+    name: 'fsync_failures_total',
+    type: 'counter',
+    help: 'Syncs of a local log that failed',
+    rows: ({ meters }) => one(meters.syncFailures)
+  },
+  {
+    name: 'append_failures_total',
+    type: 'counter',
+    help: 'Writes that the local disk refused',
+    rows: ({ meters }) => one(meters.appendFailures)
+  }
+]
+
+/** Tenant -> one figure; a tenant that is open in two directories has both, as `merge` says. */
+function byTenant(read, merge) {
+  return ({ sessions }) => {
+    const values = new Map()
+    for (const { tenantId, status } of sessions) {
+      const value = read(status)
+      if (value !== null) values.set(tenantId, values.has(tenantId) ? merge(values.get(tenantId), value) : value)
+    }
+    return [...values].map(([tenant, value]) => [{ tenant }, value])
+  }
+}
+
+const add = (a, b) => a + b
+
+const TENANT_FAMILIES = [
+  {
+    name: 'session_lag_seconds',
+    aggregator: 'max',
+    help: 'Age of the oldest write that a blank machine would not restore',
+    rows: byTenant(({ lagMs }) => (lagMs === null ? null : lagMs / 1000), Math.max)
+  },
+  {
+    name: 'session_dirty_keys',
+    help: 'Keys that a blank machine would not restore as they are',
+    rows: byTenant(({ dirtyKeys }) => dirtyKeys, add)
+  },
+  {
+    name: 'session_dirty_bytes',
+    help: 'Bytes of those keys and their values',
+    rows: byTenant(({ dirtyBytes }) => dirtyBytes, add)
+  },
+  {
+    name: 'session_last_backup_timestamp_seconds',
+    aggregator: 'max',
+    help: 'When the store was last known to have everything; nothing where it never was',
+    rows: byTenant(({ lastBackupAt }) => (lastBackupAt === null ? null : lastBackupAt.getTime() / 1000), Math.max)
+  }
+].map((family) => ({ type: 'gauge', labels: ['tenant'], ...family }))
+
+module.exports = { FAMILIES, TENANT_FAMILIES }

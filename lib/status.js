@@ -1,0 +1,70 @@
+'use strict'
+
+// How sessions fare, in the words of the public interface; and many of them as one.
+//
+// Invariants: nothing here asks the clock, a session or the core. A session that has nothing to store is not behind, however
+// long ago its last backup was: what counts is the age of what a blank machine would not restore.
+
+/** What an operator is told to look at: a backup that is older than this. */
+const OVERDUE_AFTER_MS = 10 * 60_000
+
+const LIVES = ['live', 'fenced', 'lease-lost', 'closing', 'closed', 'deleted', 'poisoned']
+
+/** What the core tells, as `status()` answers it. */
+function describe({ mode, life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
+  return {
+    mode,
+    life,
+    lsn,
+    localDurableLsn: syncedLsn,
+    remoteDurableLsn: remote === null ? null : remote.durableLsn,
+    lagMs: remote === null ? null : lagMs,
+    keys,
+    bytes,
+    dirtyKeys,
+    dirtyBytes,
+    logBytes,
+    epoch: remote === null ? null : remote.epoch,
+    restored,
+    store: remote === null ? 'none' : remote.state,
+    handedOver: remote === null ? false : remote.handedOver,
+    lastBackupAt: remote?.lastBackupAt ? new Date(remote.lastBackupAt) : null,
+    lastError: remote?.lastError ?? null,
+    uploads: remote === null ? null : { segments: remote.segments, bases: remote.bases, bytes: remote.bytes }
+  }
+}
+
+/** Whether a blank machine would restore everything. An owner that was relieved is done once it has handed over. */
+function isStored({ life, lsn, remoteDurableLsn, handedOver }) {
+  return life === 'fenced' ? handedOver : remoteDurableLsn !== null && remoteDurableLsn >= lsn
+}
+
+/** `never`: nothing of it is in a store. `overdue`: something has been waiting for too long. */
+function backupState(status, overdueAfterMs = OVERDUE_AFTER_MS) {
+  if (status.store === 'none') return 'never'
+  if (isStored(status)) return 'ok'
+  if (status.remoteDurableLsn === 0) return 'never'
+  return status.life === 'fenced' || status.lagMs > overdueAfterMs ? 'overdue' : 'ok'
+}
+
+const countBy = (names, list) => Object.fromEntries(names.map((name) => [name, list.filter((one) => one === name).length]))
+const sum = (list) => list.reduce((sum, one) => sum + one, 0)
+
+/** Many statuses as one. What a newer owner has, or nobody, is behind no more: it does not count for lag and dirt. */
+function summarize(statuses) {
+  const ours = statuses.filter(({ life }) => !['fenced', 'closed', 'deleted'].includes(life))
+  const degraded = ours.filter(({ store }) => store === 'degraded').length
+  const hasStore = statuses.some(({ store }) => store !== 'none')
+  return {
+    sessions: statuses.length,
+    byLife: countBy(LIVES, statuses.map(({ life }) => life)),
+    byBackup: countBy(['never', 'overdue', 'ok'], ours.map((status) => backupState(status))),
+    maxLagMs: Math.max(0, ...ours.map(({ lagMs }) => lagMs ?? 0)),
+    dirtyKeys: sum(ours.map(({ dirtyKeys }) => dirtyKeys)),
+    dirtyBytes: sum(ours.map(({ dirtyBytes }) => dirtyBytes)),
+    degraded,
+    store: hasStore ? (degraded > 0 ? 'degraded' : 'ok') : 'none'
+  }
+}
+
+module.exports = { OVERDUE_AFTER_MS, backupState, describe, summarize }
