@@ -41,6 +41,18 @@ test('a session that runs elsewhere is not restored, exported or deleted from he
   assert.equal(session.status().life, 'fenced')
 })
 
+test('a session that a process of this machine has open stays with it, whatever is said', async (t) => {
+  const at = directorySite(t)
+  const session = await at.running('anna')
+  for (const args of [['restore', 'anna'], ['export', 'anna', join(at.folder, 'x')], ['delete', 'anna', '--yes'], ['rekey', 'anna'], ['prune-keys', 'anna']]) {
+    const { code, stdout, stderr } = await run(t, [...args, '--takeover', '--directory', at.machine.directory], at)
+    assert.equal(code, 4, stdout)
+    assert.match(stdout + stderr, /ALREADY_OPEN: .* --directory\./, args[0])
+  }
+  await session.flush()
+  assert.equal(session.status().life, 'live')
+})
+
 test('export writes a folder of useMultiFileAuthState, and not over another one', async (t) => {
   const at = directorySite(t)
   await at.tenant('anna')

@@ -16,7 +16,7 @@ const { build } = require('../../cli/program.js')
 const { EXIT, CODES } = require('../../cli/exit.js')
 const { codes } = require('../../lib/errors.js')
 const { SECRET_VARIABLES } = require('../../cli/mask.js')
-const { parseVariables } = require('../../cli/settings.js')
+const { SESSION_OPTIONS, parseVariables } = require('../../cli/settings.js')
 
 const commands = build(() => {}).commands.filter((command) => command.name() !== 'help')
 /** Words that a command must be given, for runs in which it is never reached what they mean. */
@@ -139,6 +139,38 @@ test('options stand over variables, variables over --env-file, and keys come fro
   writeFileSync(keys, `${KEY}x\n`)
   const { code, stderr } = await run(t, ['verify', '--store', at.url, '--key-file', keys])
   assert.deepEqual([code, /64 hex digits/.test(stderr)], [2, true])
+})
+
+test('every option for sessions reaches the package', async (t) => {
+  const at = directorySite(t)
+  const said = {
+    '--store': [at.url, 'store'],
+    '--directory': ['/srv/sessions', 'directory'],
+    '--encryption': ['off', 'encryption'],
+    '--accept-unencrypted': [null, 'acceptUnencrypted'],
+    '--hide-tenant-ids': [null, 'hideTenantIds'],
+    '--allow-public-bucket': [null, 'allowPublicBucket'],
+    '--ca-certificate': ['/nonexistent/ca.pem', 'caCertificate'],
+    '--env-file': [privateFile(at.folder, 'env', `SESSION_BACKUP_STORE=${at.url}\n`), 'store'],
+    '--key-file': [privateFile(at.folder, 'keys', KEY), 'encryptionKeys']
+  }
+  assert.deepEqual(Object.keys(said).sort(), SESSION_OPTIONS.map(([flags]) => flags.match(/--[\w-]+/)[0]).sort())
+  for (const [flag, [value, option]] of Object.entries(said)) {
+    const { json } = await runJson(t, ['config', flag, ...(value === null ? [] : [value])])
+    assert.equal(json.settings[option].source, flag === '--env-file' ? 'variable' : 'option', flag)
+  }
+})
+
+test('stores without encryption, and those that hide tenant ids, are worked on as they are', async (t) => {
+  const at = directorySite(t)
+  await (await at.open('anna', { encryptionKeys: undefined, encryption: 'off' })).close()
+  assert.equal((await runJson(t, ['verify', '--store', at.url, '--encryption', 'off'])).json.total, 1)
+  const hidden = directorySite(t)
+  await (await hidden.open('anna', { hideTenantIds: true })).close()
+  const { code, json } = await runJson(t, ['list'], hidden)
+  assert.deepEqual([code, json.error.code], [2, 'INVALID_OPTION'])
+  assert.match((await run(t, ['status', '--hide-tenant-ids'], hidden)).stdout, /^\(hidden\) .* +free/m)
+  assert.equal((await run(t, ['verify', 'anna', '--hide-tenant-ids'], hidden)).code, 0)
 })
 
 test('a file of variables is read alike by every Node', () => {
