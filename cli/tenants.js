@@ -10,14 +10,16 @@ const { plural } = require('./output.js')
 
 const unique = (names) => [...new Set(names)]
 
-/** The tenants that were named, each once; all of the store when none was. */
-const tenantsOf = async (fleet, named) => (named.length > 0 ? unique(named) : fleet.tenants())
+/** The tenants that were named, each once; all of the store when none was, or all were asked for. */
+async function tenantsOf(fleet, named, { all }) {
+  if (all && named.length > 0) throw new UsageError('tenants are named, and --all is said as well', 'Say one of the two.')
+  return named.length > 0 ? unique(named) : fleet.tenants()
+}
 
 /** The same where all have to be asked for: for what changes something. */
 async function tenantsAskedFor(fleet, named, { all }) {
-  if (all && named.length > 0) throw new UsageError('tenants are named, and --all is said as well', 'Say one of the two.')
   if (!all && named.length === 0) throw new UsageError('no tenant is named', 'Name tenants, or say --all.')
-  return all ? fleet.tenants() : unique(named)
+  return tenantsOf(fleet, named, { all })
 }
 
 /** Rejects with OWNED_ELSEWHERE for a session that an instance has not released, unless the user takes it. */

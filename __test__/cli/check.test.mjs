@@ -17,6 +17,8 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     assert.match(all.stdout, /^ben +sound/m)
     assert.match(all.stdout, /2 tenants checked: all sound\.\n$/)
     assert.equal(all.stderr, '')
+    assert.equal((await runJson(t, ['verify', '--all'], at)).json.total, 2)
+    assert.equal((await run(t, ['verify', '--all', 'ben'], at)).code, 2)
     const { code, json } = await runJson(t, ['verify', 'ben', 'ben'], at)
     assert.equal(code, 0)
     assert.deepEqual([json.ok, json.total, json.failed], [true, 1, 0])

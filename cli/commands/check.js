@@ -10,8 +10,8 @@ const { tell, tenantsOf } = require('../tenants.js')
 const { forEach } = require('../work.js')
 
 async function verify(context, named) {
-  const { output, fleet } = context
-  const tenants = await tenantsOf(fleet, named)
+  const { asked, output, fleet } = context
+  const tenants = await tenantsOf(fleet, named, asked)
   const results = await forEach(context, tenants, (tenantId) => fleet.verify(tenantId), { title: 'verify', done: 'Checked' })
   return tell(output, results, {
     // Damage that a restore would survive is damage.
@@ -38,8 +38,8 @@ const OWNERS = { memory: 'the same', log: 'the same', elsewhere: 'not at hand' }
 const DRILLS = 2
 
 async function drill(context, named) {
-  const { output, fleet } = context
-  const tenants = await tenantsOf(fleet, named)
+  const { asked, output, fleet } = context
+  const tenants = await tenantsOf(fleet, named, asked)
   const how = { title: 'drill', concurrency: DRILLS, changes: true, done: 'Drilled' }
   const results = await forEach(context, tenants, (tenantId) => fleet.drill(tenantId), how)
   return tell(output, results, {
@@ -58,6 +58,8 @@ async function drill(context, named) {
     summary: (good, bad) => `${plural(good + bad, 'restore')} drilled: ${bad === 0 ? 'all good' : `${bad} not good`}.`
   })
 }
+
+const ALL = ['--all', 'all tenants of the store; so it is when none is named']
 
 const PAINT = { ok: 'green', warning: 'yellow', failed: 'red', unknown: 'dim' }
 
@@ -87,6 +89,7 @@ module.exports = {
       description:
         'Downloads and checks everything that a blank machine would restore of these tenants, or of all, and what is kept against ' +
         'damage. Claims and writes nothing, so that it may run anywhere and at any time.',
+      options: [ALL],
       examples: [
         ['verify', 'all tenants of the store'],
         ['verify tenant-42 tenant-43', 'two of them'],
@@ -99,6 +102,7 @@ module.exports = {
       description:
         'Restores these tenants, or all, into a scratch folder as a blank machine would, reads everything back, and compares it with the ' +
         "store and, where it is at hand, with what the owner has. Claims nothing and leaves nothing behind. It is the proof that a backup works.",
+      options: [ALL],
       examples: [
         ['drill', 'all tenants, each night'],
         ['drill tenant-42 --json', 'one of them, with digests and times']
