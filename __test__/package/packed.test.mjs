@@ -15,7 +15,7 @@ import { ROOT, copyPackage, startProcess, temporaryFolder } from '../support/ses
 
 const addon = readdirSync(ROOT).find((name) => name.endsWith('.node'))
 const platform = addon.split('.').at(-2)
-const EXPORTS = ['HybridAuth', 'HybridAuthError', 'describeConfig', 'exportMultiFile', 'useHybridAuthState']
+const EXPORTS = ['HybridAuth', 'HybridAuthError', 'cleanupMigrated', 'describeConfig', 'exportMultiFile', 'migrate', 'useHybridAuthState']
 
 let scene
 const project = () => join(scene, 'project')
