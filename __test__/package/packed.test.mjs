@@ -10,11 +10,12 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { ROOT, copyPackage, startProcess, temporaryFolder } from '../support/sessions.mjs'
 
 const addon = readdirSync(ROOT).find((name) => name.endsWith('.node'))
 const platform = addon.split('.').at(-2)
-const EXPORTS = ['HybridAuth', 'HybridAuthError', 'describeConfig', 'exportMultiFile', 'useHybridAuthState']
+const EXPORTS = ['HybridAuth', 'HybridAuthError', 'cleanupMigrated', 'describeConfig', 'exportMultiFile', 'migrate', 'useHybridAuthState']
 
 let scene
 const project = () => join(scene, 'project')
@@ -32,6 +33,16 @@ function node(args, cwd = project(), env = {}) {
   return stdout.trim()
 }
 
+/** Names of the packages that this one brings along, and of those that they bring. */
+function packagesOf(folder, found = new Set()) {
+  const { dependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  for (const name of Object.keys(dependencies)) {
+    if (!found.has(name)) packagesOf(join(ROOT, 'node_modules', name), found.add(name))
+  }
+  return found
+}
+const brought = [...packagesOf(ROOT)].sort()
+
 before(() => {
   scene = mkdtempSync(join(tmpdir(), 'hybrid-auth-packed-'))
   process.once('exit', () => rmSync(scene, { recursive: true, force: true }))
@@ -40,7 +51,9 @@ before(() => {
   cpSync(join(ROOT, addon), join(native, addon))
   mkdirSync(project())
   writeFileSync(join(project(), 'package.json'), '{"name":"project","private":true}')
-  const packed = [ROOT, native].map((folder) => join(scene, npm(['pack', '--pack-destination', scene], folder).trim().split('\n').at(-1)))
+  // Those brought along as well, so that nothing is asked of a registry.
+  const folders = [ROOT, native, ...brought.map((name) => join(ROOT, 'node_modules', name))]
+  const packed = folders.map((folder) => join(scene, npm(['pack', '--pack-destination', scene], folder).trim().split('\n').at(-1)))
   npm(['install', ...packed], project())
 })
 
@@ -50,9 +63,21 @@ test('the packed package holds what it needs and nothing of the workshop', () =>
   const strange = installed.filter((name) => /\.node$|\.rs$|\.toml$|__test__|node_modules|\.mjs$|^demo|^src|^scripts|^\./.test(name))
   assert.deepEqual(strange, [])
   const { dependencies, scripts = {} } = JSON.parse(readFileSync(join(project(), 'node_modules', 'baileys-hybrid-auth', 'package.json'), 'utf8'))
-  assert.equal(dependencies, undefined)
+  // For the command line alone, as the test of what an import loads shows.
+  assert.deepEqual(Object.keys(dependencies), ['cli-progress', 'commander', 'picocolors', 'string-width'])
   for (const hook of ['preinstall', 'install', 'postinstall']) assert.equal(scripts[hook], undefined)
-  assert.deepEqual(readdirSync(join(project(), 'node_modules')).filter((name) => !name.startsWith('.')).sort(), ['baileys-hybrid-auth', `baileys-hybrid-auth-${platform}`])
+  assert.deepEqual(readdirSync(join(project(), 'node_modules')).filter((name) => !name.startsWith('.')).sort(), ['baileys-hybrid-auth', `baileys-hybrid-auth-${platform}`, ...brought].sort())
+})
+
+test('its command runs by npx in an empty project', () => {
+  const quiet = ['--offline', '--no-install', '--loglevel=error']
+  const npx = (...args) => spawnSync('npx', [...quiet, 'baileys-hybrid-auth', ...args], { cwd: project(), encoding: 'utf8', shell: process.platform === 'win32' })
+  const made = npx('keygen')
+  assert.deepEqual([made.status, /^[0-9a-f]{64}\n$/.test(made.stdout)], [0, true], made.stderr)
+  const store = pathToFileURL(join(scene, 'bucket')).href
+  writeFileSync(join(project(), 'session.key'), made.stdout, { mode: 0o600 })
+  const listed = npx('list', '--store', store, '--key-file', 'session.key', '--json')
+  assert.deepEqual(JSON.parse(listed.stdout), { ok: true, tenants: [] }, listed.stderr)
 })
 
 const useIt = `
@@ -88,9 +113,10 @@ test('importing it loads no addon, reads no variable and starts nothing', () => 
     new HybridAuth({})
     const native = Object.keys(require.cache).filter((name) => name.endsWith('.node') || name.endsWith('binding.js'))
     const libraries = process.report.getReport().sharedObjects.filter((name) => name.includes('baileys-hybrid-auth'))
-    console.log(JSON.stringify({ read, native, libraries, listeners: process.eventNames().length - listeners, active: process.getActiveResourcesInfo().filter((name) => name !== 'PipeWrap') }))
+    const brought = Object.keys(require.cache).filter((name) => !/baileys-hybrid-auth.(index\\.js$|lib[^\\w])/.test(name) && name !== __filename)
+    console.log(JSON.stringify({ read, brought, native, libraries, listeners: process.eventNames().length - listeners, active: process.getActiveResourcesInfo().filter((name) => name !== 'PipeWrap') }))
   `)
-  assert.deepEqual(JSON.parse(node([program])), { read: [], native: [], libraries: [], listeners: 0, active: [] })
+  assert.deepEqual(JSON.parse(node([program])), { read: [], brought: [], native: [], libraries: [], listeners: 0, active: [] })
 })
 
 test('where the native part is missing, opening a session names the package to install', async (t) => {

@@ -1,0 +1,121 @@
+// Every command that docs/cli.md and the help show is run as it stands, in a place that has what it names.
+//
+// Invariant guarded: nothing is documented that does not work, and what works is documented.
+
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { firstColumn, read, section } from '../docs/repository.mjs'
+import { KEY, OTHER_KEY, directorySite, keepSecret, multiFile, plain, privateFile, shell, terminal } from './command.mjs'
+import * as supabase from '../support/stores/supabase.mjs'
+import { atEnd } from '../support/endings.mjs'
+
+const require = createRequire(import.meta.url)
+const { build } = require('../../cli/program.js')
+const { EXIT, CODES } = require('../../cli/exit.js')
+const { SESSION_OPTIONS } = require('../../cli/settings.js')
+
+const commands = build(() => {}).commands.filter((command) => command.name() !== 'help')
+const document = read('docs/cli.md')
+
+/** The lines of the blocks of a shell. */
+const linesOf = (text) => [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, block]) => block.trim().split('\n'))
+
+/** What the help of each command shows. */
+function examplesOf(command) {
+  let text = ''
+  command.configureOutput({ writeOut: (more) => (text += more) }).outputHelp()
+  return [...text.matchAll(/^ {2}\$ (npx .*)$/gm)].map(([, line]) => line)
+}
+
+/** A place with everything in it that the examples name. */
+async function place(t) {
+  const at = directorySite(t)
+  for (const tenant of ['tenant-42', 'tenant-43']) await at.tenant(tenant)
+  const cwd = join(at.folder, 'project')
+  mkdirSync(cwd)
+  for (const folder of ['auth/tenant-7', 'auth_sessions/u1/s1', 'baileys_auth_info']) await multiFile(join(cwd, folder))
+  for (const name of ['keys.txt', 'session.key']) privateFile(cwd, name, name === 'keys.txt' ? `${OTHER_KEY}\n${KEY}\n` : KEY)
+  privateFile(cwd, '.env', `SESSION_BACKUP_INTERVAL_MS=2000\n`)
+  return { ...at, cwd, env: { ...at.env, WHATSAPP_SESSION_PATH: join(cwd, 'whatsapp-sessions') } }
+}
+
+/** A bucket of another system, with one session in it, reached by variables. */
+async function otherBucket(t, at) {
+  const server = await supabase.start()
+  atEnd(t, () => server.stop())
+  keepSecret(server.address.key)
+  const bucket = await supabase.connect(server.address).makeBucket('old-bucket')
+  const folder = join(at.cwd, 'auth', 'tenant-7')
+  for (const name of ['creds.json', 'session-anna.0.json', 'pre-key-1.json']) await bucket.put(`tenant-9/${name}`, readFileSync(join(folder, name)))
+  return { SUPABASE_URL: server.endpoint ?? server.address.endpoint, SUPABASE_SERVICE_KEY: server.address.key }
+}
+
+/** What has to be done for an example to find what it names: a line -> the lines before it. */
+const before = (line) => (line.includes('--cleanup') ? ["npx baileys-hybrid-auth migrate ./auth_sessions --tenant-id '{1}-{2}' --report migrated.json"] : [])
+
+/** Whether a person has to answer. */
+const asks = (line) => /baileys-hybrid-auth delete/.test(line) && !line.includes('--yes')
+
+async function runLine(t, at, line) {
+  if (!asks(line)) return shell(t, `set -o pipefail; ${line.replace('npx baileys-hybrid-auth', '$CLI')}`, at)
+  const [, ...args] = line.replace('npx ', '').split(' ')
+  const asked = terminal(t, args, at)
+  await asked.printed(/to go on:/)
+  asked.type('tenant-42\r')
+  return asked.ended
+}
+
+for (const command of commands) {
+  test(`what the help of ${command.name()} shows works`, async (t) => {
+    const examples = examplesOf(command)
+    assert.ok(examples.length > 0)
+    for (const line of examples) {
+      // Another place for each: they change things.
+      const at = await place(t)
+      if (line.includes('old-bucket')) Object.assign(at.env, await otherBucket(t, at))
+      if (line.includes('keygen --out')) at.cwd = join(at.folder)
+      for (const earlier of before(line)) assert.equal((await runLine(t, at, earlier)).code, 0, earlier)
+      const { code, stdout, stderr } = await runLine(t, at, line)
+      assert.equal(code, 0, `${line}\n${plain(stdout)}${stderr}`)
+    }
+  })
+
+  test(`${command.name()} --json prints one document, and nothing else on stdout`, async (t) => {
+    const at = await place(t)
+    const line = examplesOf(command).find((line) => !asks(line) && !/[|>]|--json/.test(line))
+    const { code, stdout, stderr } = await runLine(t, at, `${line} --json`)
+    assert.equal(code, 0, stderr)
+    assert.equal(JSON.parse(stdout).ok, true, `${line} ${stdout}`)
+    assert.doesNotMatch(stdout, /\u001b/)
+  })
+}
+
+test('the blocks of docs/cli.md work one after another', async (t) => {
+  const at = await place(t)
+  const lines = linesOf(document)
+  for (const line of lines) {
+    const { code, stdout, stderr } = await runLine(t, at, line)
+    assert.equal(code, 0, `${line}\n${plain(stdout)}${stderr}`)
+    // What follows needs both keys, as a service does in the middle of a rotation.
+    if (line.includes('rekey')) at.env = { ...at.env, SESSION_ENCRYPTION_KEY: `${OTHER_KEY},${KEY}` }
+  }
+  for (const command of commands) assert.ok(lines.some((line) => line.startsWith(`npx baileys-hybrid-auth ${command.name()}`)), command.name())
+})
+
+test('docs/cli.md names every command, every option for sessions, every exit code and every code of an error', () => {
+  const names = commands.map((command) => command.name()).sort()
+  assert.deepEqual(firstColumn(section(document, '## Commands')), names)
+  const on = section(document, '## What it works on')
+  for (const [flags] of SESSION_OPTIONS) assert.ok(on.includes(`\`${flags.match(/--[\w-]+/)[0]}\``), flags)
+  const rows = [...section(document, '## Exit codes').matchAll(/^\| (\d+) \| [^|]+ \|([^|]*)\|$/gm)].map(([, code, codes]) => [Number(code), codes.match(/[A-Z_]{4,}/g) ?? []])
+  assert.deepEqual(rows.map(([code]) => code), Object.values(EXIT))
+  const documented = Object.fromEntries(rows)
+  const own = { [EXIT.usage]: ['USAGE'], [EXIT.interrupted]: ['INTERRUPTED'] }
+  for (const exit of Object.values(EXIT)) {
+    const codes = Object.entries(CODES).filter(([, [code]]) => code === exit).map(([name]) => name)
+    assert.deepEqual(documented[exit].sort(), [...codes, ...(own[exit] ?? [])].sort(), String(exit))
+  }
+})

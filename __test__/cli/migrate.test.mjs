@@ -1,0 +1,86 @@
+// Sessions of other systems, taken over from the command line.
+
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { contentsOf } from '../support/sessions.mjs'
+import { SITES, directorySite, multiFile, run, runJson } from './command.mjs'
+
+for (const [name, makeSite] of Object.entries(SITES)) {
+  test(`import takes one folder over into ${name}, and leaves the folder as it is`, async (t) => {
+    const at = await makeSite(t)
+    const folder = await multiFile(join(at.folder, 'auth', 'tenant-7'))
+    const before = contentsOf(folder)
+    const { code, stdout, stderr } = await run(t, ['import', folder], at)
+    assert.equal(code, 0, stdout + stderr)
+    assert.match(stdout, /^tenant-7 +migrated +\. +flat +2 /m)
+    assert.deepEqual(contentsOf(folder), before)
+    const named = await runJson(t, ['import', folder, '--tenant', 'anna'], at)
+    assert.deepEqual(named.json.tenants.map(({ tenantId, status }) => [tenantId, status]), [['anna', 'migrated']])
+    assert.equal((await runJson(t, ['import', folder, '--tenant', 'anna'], at)).json.tenants[0].status, 'already')
+    assert.deepEqual((await runJson(t, ['verify'], at)).json.tenants.map(({ tenantId, ok }) => [tenantId, ok]), [['anna', true], ['tenant-7', true]])
+  })
+}
+
+test('migrate takes a tree over, reports it, and removes what was migrated only with that report and --apply', async (t) => {
+  const at = directorySite(t)
+  const tree = join(at.folder, 'tree')
+  for (const place of ['u1/s1', 'u1/s2', 'u2/s1']) await multiFile(join(tree, place))
+  writeFileSync(join(tree, 'u1', 's2', 'session-broken.json'), '{')
+  const before = contentsOf(tree)
+  const report = join(at.folder, 'migrated.json')
+  const how = ['migrate', tree, '--tenant-id', '{1}-{2}']
+  const dry = await run(t, [...how, '--dry-run'], at)
+  assert.equal(dry.code, 1, dry.stderr)
+  assert.match(dry.stdout, /3 sessions: 2 ready, 1 damaged\.\n$/)
+  assert.deepEqual((await runJson(t, ['list'], at)).json.tenants, [])
+  const done = await run(t, [...how, '--report', report], at)
+  assert.equal(done.code, 1)
+  assert.match(done.stdout, /^u1-s1 +migrated +u1\/s1 +flat/m)
+  assert.match(done.stdout, /^u1-s2: .*damaged/m)
+  assert.match(done.stdout, /3 sessions: 2 migrated, 1 damaged\.\n$/)
+  assert.deepEqual(contentsOf(tree), before)
+  assert.equal(JSON.parse(readFileSync(report, 'utf8')).totals.migrated, 2)
+
+  const asked = await runJson(t, ['migrate', tree, '--cleanup', report], at)
+  assert.deepEqual([asked.code, asked.json.applied, asked.json.totals.removable], [0, false, 2])
+  assert.deepEqual(contentsOf(tree), before)
+  const cleaned = await run(t, ['migrate', tree, '--cleanup', report, '--apply'], at)
+  assert.equal(cleaned.code, 0, cleaned.stdout)
+  assert.match(cleaned.stdout, /2 sources removed\.\n$/)
+  assert.ok(!existsSync(join(tree, 'u1', 's1', 'creds.json')) && existsSync(join(tree, 'u1', 's2', 'creds.json')))
+})
+
+test('migrate says what it cannot do before anything is written', async (t) => {
+  const at = directorySite(t)
+  const empty = join(at.folder, 'nothing-here')
+  const missing = await runJson(t, ['migrate', empty], at)
+  assert.deepEqual([missing.code, missing.json.error.code], [2, 'INVALID_OPTION'])
+  const tree = join(at.folder, 'tree')
+  await multiFile(join(tree, 'u1', 's1'))
+  const unnamed = await run(t, ['migrate', tree], at)
+  assert.equal(unnamed.code, 2)
+  assert.match(unnamed.stderr, /`--tenant-id '\{1\}-\{2\}'`/, 'in words of the command line')
+  const deep = await runJson(t, ['import', tree, '--tenant', 'x'], at)
+  assert.deepEqual([deep.code, deep.json.error.code], [2, 'USAGE'])
+  for (const args of [['--apply'], ['--layout', 'odd'], ['--cleanup', join(at.folder, 'none.json')]]) {
+    const { code, json } = await runJson(t, ['migrate', tree, ...args], at)
+    assert.deepEqual([code, json.error.code], [2, 'USAGE'], args[0])
+  }
+})
+
+test('what is migrated comes out again, equal, beside a service that runs it', async (t) => {
+  const at = directorySite(t)
+  const folder = await multiFile(join(at.folder, 'auth', 'anna'))
+  await run(t, ['import', folder], at)
+  const { code, stdout, stderr } = await run(t, ['restore', '--all', '--to', join(at.folder, 'copy')], at)
+  assert.equal(code, 0, stdout + stderr)
+  assert.match(stdout, /^anna +written +.*copy\/anna +3 /m)
+  const copied = contentsOf(join(at.folder, 'copy', 'anna'))
+  for (const [name, text] of Object.entries(contentsOf(folder))) assert.deepEqual(JSON.parse(copied[name]), JSON.parse(text), name)
+  const again = await runJson(t, ['restore', 'anna', '--to', join(at.folder, 'copy')], at)
+  assert.deepEqual([again.code, again.json.tenants[0].error.code], [2, 'INVALID_OPTION'])
+  assert.equal((await run(t, ['restore', 'anna', '--to', join(at.folder, 'copy'), '--overwrite'], at)).code, 0)
+  for (const args of [['--takeover', '--to', 'x'], ['--overwrite']]) assert.equal((await run(t, ['restore', 'anna', ...args], at)).code, 2)
+})

@@ -1,0 +1,138 @@
+'use strict'
+
+// Sessions of other systems become sessions of ours; and what is proved to be here is removed there, as a step of its own.
+//
+// Invariant: nothing is removed unless --apply is said, and only with the report of the migration in hand.
+
+const { readFileSync, writeFileSync } = require('node:fs')
+const { basename, resolve } = require('node:path')
+const { UsageError } = require('../exit.js')
+const { count, plural, size } = require('../output.js')
+const { readKeys } = require('../settings.js')
+const { tell } = require('../tenants.js')
+const { allAtOnce } = require('../work.js')
+
+const WELL = ['migrated', 'already', 'ready']
+
+const sum = (counts) => Object.values(counts).reduce((total, n) => total + n, 0)
+
+/** Sessions of a report as `tell` takes them: one that failed for want of something else is an error with its code. */
+const resultsOf = (sessions) =>
+  sessions.map((session) => {
+    const { tenantId, status, code, message } = session
+    return status === 'failed' ? { item: tenantId, error: Object.assign(new Error(message), { code }) } : { item: tenantId, value: session }
+  })
+
+function tellMigrated(output, report, document = {}) {
+  return tell(output, resultsOf(report.sessions), {
+    isGood: ({ status }) => WELL.includes(status),
+    word: ({ status }) => status,
+    columns: [
+      { title: 'FROM', of: ({ path }) => path || '.' },
+      { title: 'LAYOUT', of: ({ layout }) => layout },
+      { title: 'KEYS', right: true, of: ({ keys }) => count(sum(keys)) },
+      { title: 'FILES', right: true, of: ({ files }) => count(files) },
+      { title: 'SIZE', right: true, of: ({ bytes }) => size(bytes) }
+    ],
+    fields: (session) => session,
+    details: ({ message, warnings }) => [message, ...warnings].filter(Boolean),
+    summary: () => {
+      const parts = Object.entries(report.totals).filter(([, n]) => n > 0).map(([status, n]) => `${count(n)} ${status}`)
+      const missing = report.missing.length > 0 ? `, ${count(report.missing.length)} not in the source (${report.missing.join(', ')})` : ''
+      return `${plural(report.sessions.length, 'session')}: ${parts.join(', ') || 'none'}${missing}.`
+    },
+    document
+  })
+}
+
+/** Options of the package for the source. */
+function sourceOf({ asked, options, output }, from) {
+  const keys = asked.sourceKeyFile === undefined ? [] : readKeys(asked.sourceKeyFile, '--source-key-file', output)
+  if (keys.length > 1) throw new UsageError('the file of --source-key-file holds several keys', 'Give the one that encrypted the source.')
+  return { ...options, from, ...(keys.length === 1 && { sourceKey: keys[0] }) }
+}
+
+async function cleanUp(context, from) {
+  const { asked, output } = context
+  const { cleanupMigrated } = require('../../index.js')
+  let report
+  try {
+    const parsed = JSON.parse(readFileSync(asked.cleanup, 'utf8'))
+    report = parsed.report ?? parsed
+  } catch {
+    throw new UsageError('the file of --cleanup is no report of a migration', 'Name the file that `migrate --report <file>` wrote.')
+  }
+  const options = { ...sourceOf(context, from), report, confirm: asked.apply === true, allowMovedOn: asked.allowMovedOn === true }
+  const how = { title: 'clean up', changes: asked.apply === true, done: 'Looked at' }
+  const cleaned = await allAtOnce(context, (onProgress) => cleanupMigrated({ ...options, onProgress }), how)
+  const code = tell(output, resultsOf(cleaned.sessions), {
+    isGood: ({ status }) => ['removed', 'gone', 'removable'].includes(status),
+    word: ({ status }) => status,
+    columns: [
+      { title: 'FROM', of: ({ path }) => path || '.' },
+      { title: 'FILES', right: true, of: ({ files }) => count(files) }
+    ],
+    fields: (session) => session,
+    details: ({ message }) => (message ? [message] : []),
+    summary: (good, bad) => `${plural(good, 'source')} ${asked.apply ? 'removed' : 'can be removed'}${bad > 0 ? `, ${count(bad)} kept` : ''}.`,
+    document: { applied: asked.apply === true, totals: cleaned.totals }
+  })
+  if (!asked.apply) output.note('Nothing was removed: this was a dry run. Say --apply to remove them.')
+  return code
+}
+
+async function migrateAll(context, from) {
+  const { asked, output } = context
+  if (asked.cleanup !== undefined) return cleanUp(context, from)
+  if (asked.apply || asked.allowMovedOn) throw new UsageError('--apply and --allow-moved-on belong to --cleanup')
+  const { migrate } = require('../../index.js')
+  const options = {
+    ...sourceOf(context, from),
+    layout: asked.layout,
+    tenantId: asked.tenantId,
+    only: asked.only,
+    allowCredsOnly: asked.allowCredsOnly === true,
+    allowDamagedKeys: asked.allowDamagedKeys === true,
+    dryRun: asked.dryRun === true
+  }
+  const how = { title: 'migrate', changes: !asked.dryRun, done: 'Migrated' }
+  const report = await allAtOnce(context, (onProgress) => migrate({ ...options, onProgress }), how)
+  if (asked.report !== undefined) writeReport(asked.report, report)
+  const code = tellMigrated(output, report, { report })
+  if (asked.dryRun) output.note('Nothing was written: this was a dry run.')
+  return code
+}
+
+function writeReport(file, report) {
+  try {
+    writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`, { mode: 0o600 })
+  } catch (error) {
+    throw new UsageError(`the file of --report cannot be written (${error.code})`, 'The migration itself is done: run it again with another file.')
+  }
+}
+
+async function importFolder(context, folder) {
+  const { asked, output } = context
+  const tenantId = asked.tenant ?? basename(resolve(folder))
+  const { migrate } = require('../../index.js')
+  const options = {
+    ...sourceOf(context, folder),
+    // What lies deeper is another session.
+    tenantId: ({ path }) => (path === '' ? tenantId : null),
+    allowCredsOnly: asked.allowCredsOnly === true,
+    allowDamagedKeys: asked.allowDamagedKeys === true
+  }
+  const report = await allAtOnce(context, (onProgress) => migrate({ ...options, onProgress }), { title: 'import', changes: true, done: 'Imported' })
+  if (report.sessions.length === 0) throw new UsageError('the folder itself holds no session, only folders in it do', 'Name one of them, or use `migrate` for all.')
+  return tellMigrated(output, report)
+}
+
+const LAYOUTS = ['auto', 'flat', 'keys-folder', 'keys-file']
+
+const LENIENT = [
+  ['--source-key-file <file>', 'the key that AES-256-CBC encrypted the source with, 64 hex digits in a file'],
+  ['--allow-creds-only', 'take credentials that have no keys at all: such a session connects, and cannot decrypt'],
+  ['--allow-damaged-keys', 'leave out key files that cannot be read']
+]
+
+module.exports = { migrateAll, importFolder, LAYOUTS, LENIENT }

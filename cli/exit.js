@@ -1,0 +1,92 @@
+'use strict'
+
+// How a command ends: exit codes, and what a failure tells its user.
+//
+// Invariants: the list of exit codes is closed and in docs/cli.md; each error code of the package has one exit code and one
+// sentence that says what to do, so that scripts decide by number and people by the line.
+
+const EXIT = Object.freeze({
+  done: 0,
+  wrong: 1, // something was looked at and found wrong
+  usage: 2, // the command line, a variable or a file that they name makes no sense
+  unreachable: 3, // the store cannot be reached
+  refused: 4, // a key, a right or another owner is in the way
+  interrupted: 130
+})
+
+const { wrong, usage, unreachable, refused } = EXIT
+
+/** Error code -> exit code and what to do. */
+const CODES = {
+  INVALID_OPTION: [usage, 'Correct the option or the variable; `baileys-hybrid-auth config` shows what is in effect.'],
+  ALREADY_OPEN: [refused, 'A process of this machine has the session open: stop it, or use another --directory.'],
+  OWNED_ELSEWHERE: [refused, 'Stop the instance that has it first; or say --takeover, and it is taken from that instance.'],
+  FENCED: [refused, 'Another instance took the session over meanwhile: find out which one should have it.'],
+  LEASE_LOST: [refused, 'Try again when the store answers.'],
+  REMOTE_UNAVAILABLE: [unreachable, 'Check address and network, then try again; nothing was decided.'],
+  REMOTE_REFUSED: [refused, 'Mend what the message names: key, right, bucket or limit.'],
+  REMOTE_CORRUPT: [wrong, 'See "The bucket is lost or damaged" in the README.'],
+  LOCAL_CORRUPT: [wrong, 'See "The local log is damaged" in the README.'],
+  LOCAL_UNAVAILABLE: [refused, 'Make room on the disk, or set its permissions, then try again.'],
+  KEY_UNAVAILABLE: [refused, 'Add the key that it was stored with to SESSION_ENCRYPTION_KEY or to the --key-file.'],
+  NOT_FOUND: [wrong, 'Compare with `baileys-hybrid-auth list`, and the store with `baileys-hybrid-auth config`.'],
+  DELETED: [wrong, 'It was logged out: the account has to be paired again.'],
+  IO_POISONED: [refused, 'The disk failed in mid-work: check it, then try again.'],
+  CLOSED: [wrong, 'Try again.'],
+  INTERNAL: [wrong, 'This is a fault of the package: please report it, with what --debug prints.']
+}
+
+/** A mistake on the command line, said in words of the command line. */
+class UsageError extends Error {
+  constructor(message, advice = 'See --help.') {
+    super(message)
+    this.code = 'USAGE'
+    this.advice = advice
+  }
+}
+
+/** The user ended it. `done` says what had been done until then. */
+class Interrupted extends Error {
+  constructor(done = 'Nothing was changed.') {
+    super('interrupted')
+    this.code = 'INTERRUPTED'
+    this.advice = done
+  }
+}
+
+/** Names of options of the package -> the flags that say them to the command that runs. */
+let flags = new Map()
+
+/** From now on messages name these flags where they name the options that they stand for. */
+function speakIn(names) {
+  flags = new Map(Object.entries(names))
+}
+
+/** The package speaks of its options, `tenantId: 'a'` or `tenantId`; who reads this has flags. */
+const inFlags = (text) =>
+  text.replace(/`(\w+)(?:: ('[^'`]*'|\w+))?`/g, (said, name, value) => {
+    const flag = flags.get(name)
+    if (flag === undefined) return said
+    return `\`${flag}${value === undefined || value === 'true' ? '' : ` ${value}`}\``
+  })
+
+const oneLine = (text) => String(text).replace(/\s*[\r\n]+\s*/g, ' ').trim()
+
+/** What is told of a failure: `{ code, exit, message, advice }`. */
+function explain(error) {
+  const message = inFlags(oneLine(error?.message ?? error))
+  if (error instanceof UsageError) return { code: error.code, exit: usage, message, advice: error.advice }
+  if (error instanceof Interrupted) return { code: error.code, exit: EXIT.interrupted, message, advice: error.advice }
+  const code = Object.hasOwn(CODES, error?.code) ? error.code : 'INTERNAL'
+  const [exit, advice] = CODES[code]
+  return { code, exit, message, advice }
+}
+
+/** The exit code for what came of several tenants: the one that all failures share, else that something was wrong. */
+function exitOfAll(errors) {
+  const codes = new Set(errors.map((error) => explain(error).exit))
+  if (codes.size === 0) return EXIT.done
+  return codes.size === 1 ? [...codes][0] : wrong
+}
+
+module.exports = { EXIT, CODES, UsageError, Interrupted, explain, exitOfAll, inFlags, speakIn }

@@ -1,0 +1,75 @@
+'use strict'
+
+// Secrets are not printed, whatever text they have got into.
+//
+// Invariant: a text is masked as a whole, right before it is written; masking knows the values of this run, not their
+// shapes, because digests look like keys.
+
+/** Variables that hold a secret by themselves. Those that name a file are none. */
+const SECRET_VARIABLES = [
+  'SESSION_ENCRYPTION_KEY',
+  'BAILEYS_HYBRID_AUTH_ENCRYPTION_KEYS',
+  'SUPABASE_KEY',
+  'SUPABASE_SERVICE_KEY',
+  'SUPABASE_SERVICE_ROLE_KEY',
+  'SUPABASE_ANON_KEY',
+  'SUPABASE_PUBLISHABLE_KEY',
+  'R2_SECRET_ACCESS_KEY',
+  'S3_SECRET_ACCESS_KEY',
+  'S3_SECRET_KEY',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'GOOGLE_CREDENTIALS'
+]
+
+/** Shorter ones would take ordinary words out of the text, and open nothing. */
+const SHORTEST = 8
+
+const MASK = '***'
+
+/** A name and password in a URL. */
+const USER_INFO = /(\/\/)[^\s/@:]*:[^\s/@]*@/g
+
+/** Fields of Google's credentials that are secret. */
+const SECRET_FIELDS = ['private_key', 'private_key_id', 'client_secret', 'refresh_token']
+
+function within(text) {
+  try {
+    const fields = JSON.parse(text)
+    return SECRET_FIELDS.map((name) => fields[name]).filter((value) => typeof value === 'string')
+  } catch {
+    return []
+  }
+}
+
+/** The secrets in these variables, and the parts of those that hold several. */
+function secretsOf(env) {
+  return SECRET_VARIABLES.flatMap((name) => {
+    const text = env[name]?.trim()
+    if (!text) return []
+    if (name.includes('ENCRYPTION_KEY')) return text.split(/[\s,;]+/)
+    return [text, ...within(text)]
+  })
+}
+
+function masking() {
+  const secrets = new Set()
+  return {
+    add(texts) {
+      for (const text of texts) {
+        if (text.length < SHORTEST) continue
+        // As it is, as JSON writes it, in an address, and for keys in either case of their digits.
+        for (const form of [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text)]) secrets.add(form)
+        if (/^[0-9a-f]+$/i.test(text)) secrets.add(text.toLowerCase()).add(text.toUpperCase())
+      }
+    },
+    apply(text) {
+      let masked = text.replace(USER_INFO, `$1${MASK}@`)
+      // The long ones first: a short one may be a part of them.
+      for (const secret of [...secrets].sort((a, b) => b.length - a.length)) masked = masked.replaceAll(secret, MASK)
+      return masked
+    }
+  }
+}
+
+module.exports = { SECRET_VARIABLES, secretsOf, masking }

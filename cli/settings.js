@@ -1,0 +1,83 @@
+'use strict'
+
+// What the command line and its environment say, as options of the package.
+//
+// Invariants: what the environment holds already stands over the file of --env-file, as with `node --env-file`, and options
+// stand over both; no option takes a secret, because the arguments of a process can be read by everybody on the machine.
+
+const { readFileSync, statSync } = require('node:fs')
+const util = require('node:util')
+const { UsageError } = require('./exit.js')
+const { secretsOf } = require('./mask.js')
+
+/** Options that every command takes which looks at sessions: flags, what they say, and what they are for the package. */
+const SESSION_OPTIONS = [
+  ['--store <url>', 'the store: s3://bucket, supabase://bucket, gs://bucket or file:///path', 'store'],
+  ['--directory <folder>', 'where the local logs lie, one folder per tenant', 'directory'],
+  ['-e, --env-file <file>', 'read variables from this file, beside those that are set'],
+  ['--key-file <file>', 'read the encryption keys from this file, one a line, the one that seals first'],
+  ['--encryption <on|off>', '`off` for a store whose sessions are not encrypted', 'encryption'],
+  ['--accept-unencrypted', 'read objects that were stored without encryption', 'acceptUnencrypted'],
+  ['--hide-tenant-ids', 'the names in the store do not show tenant ids', 'hideTenantIds'],
+  ['--allow-public-bucket', 'take a bucket that everybody can read', 'allowPublicBucket'],
+  ['--ca-certificate <file>', 'trust these authorities as well (PEM)', 'caCertificate']
+]
+
+const camelCase = (flags) => flags.match(/--([\w-]+)/)[1].replace(/-(\w)/g, (_, letter) => letter.toUpperCase())
+
+function read(file, option) {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`the file of ${option} cannot be read (${error.code})`, 'Name a file that is there and that you may read.')
+  }
+}
+
+/** The variables in a text, for Node before 20.12: `NAME=value` a line, with # comments and quotes. */
+function parseVariables(text) {
+  const found = {}
+  const line = /^\s*(?:export\s+)?([\w.-]+)\s*=[^\S\n]*("[^"]*"|'[^']*'|`[^`]*`|[^\n#]*)/gm
+  for (const [, name, value] of text.replace(/\r\n?/g, '\n').matchAll(line)) {
+    const quote = value.match(/^(["'`])([^]*)\1$/)
+    const inner = quote === null ? value.trim() : quote[2]
+    found[name] = quote?.[1] === '"' ? inner.replaceAll('\\n', '\n') : inner
+  }
+  return found
+}
+
+/** Puts the variables of a file beside those that are set. */
+function loadVariables(file, env) {
+  const text = read(file, '--env-file')
+  for (const [name, value] of Object.entries((util.parseEnv ?? parseVariables)(text))) env[name] ??= value
+}
+
+/** The keys in a file, as the package takes them; it checks them. They are never printed from then on. */
+function readKeys(file, option, output) {
+  const keys = read(file, option).split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
+  if (keys.length === 0) throw new UsageError(`the file of ${option} holds no key`, 'Write one with `baileys-hybrid-auth keygen --out <file>`.')
+  output.hide(keys)
+  if (process.platform !== 'win32' && (statSync(file).mode & 0o044) !== 0) {
+    output.warn(`others on this machine can read the file of ${option}: \`chmod 600\` keeps it to you`)
+  }
+  return keys
+}
+
+/**
+ * Options of the package, from what was asked.
+ * @param asked the options of the command line
+ */
+function settingsOf(asked, output, env = process.env) {
+  if (asked.envFile !== undefined) loadVariables(asked.envFile, env)
+  output.hide(secretsOf(env))
+  const options = {}
+  for (const [flags, , name] of SESSION_OPTIONS) {
+    const value = asked[camelCase(flags)]
+    if (name !== undefined && value !== undefined) options[name] = value
+  }
+  if (asked.keyFile !== undefined) options.encryptionKeys = readKeys(asked.keyFile, '--key-file', output)
+  const silent = () => {}
+  options.logger = { debug: silent, info: silent, error: silent, warn: (_, message) => output.warn(message) }
+  return options
+}
+
+module.exports = { SESSION_OPTIONS, readKeys, settingsOf, parseVariables }

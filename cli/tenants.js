@@ -1,0 +1,89 @@
+'use strict'
+
+// Which tenants a command is about, who owns them, and how what came of each of them is told.
+//
+// Invariant: a session that another instance has not released is not opened from here unless the user said so: an
+// operator's command must not fence a running service by accident.
+
+const { EXIT, UsageError, exitOfAll, explain, inFlags } = require('./exit.js')
+const { plural } = require('./output.js')
+
+const unique = (names) => [...new Set(names)]
+
+/** The tenants that were named, each once; all of the store when none was, or all were asked for. */
+async function tenantsOf(fleet, named, { all }) {
+  if (all && named.length > 0) throw new UsageError('tenants are named, and --all is said as well', 'Say one of the two.')
+  return named.length > 0 ? unique(named) : fleet.tenants()
+}
+
+/** The same where all have to be asked for: for what changes something. */
+async function tenantsAskedFor(fleet, named, { all }) {
+  if (!all && named.length === 0) throw new UsageError('no tenant is named', 'Name tenants, or say --all.')
+  return tenantsOf(fleet, named, { all })
+}
+
+/** Rejects with OWNED_ELSEWHERE for a session that an instance has not released, unless the user takes it. */
+async function mustBeReleased(fleet, tenantId, { takeover, local }) {
+  if (takeover || local) return
+  const [{ owner }] = await fleet.survey({ tenantIds: [tenantId] })
+  // What else is wrong is for the open to find out.
+  if (owner !== 'live') return
+  const { HybridAuthError } = require('../index.js')
+  throw new HybridAuthError('OWNED_ELSEWHERE', 'an instance has this session and has not released it: it runs, or it ended without closing')
+}
+
+/** What a document says of a failure. */
+function failureOf(error) {
+  const { code, message, advice } = explain(error)
+  return { code, message, advice }
+}
+
+/**
+ * Tells what came of each tenant, and answers the exit code.
+ * @param results `[{ item, value } or { item, error }]`
+ * @param how.isGood whether a value is what one hopes for
+ * @param how.word what a good one is called in the column RESULT, `how.badWord` what one that is not; or a function of the value
+ * @param how.columns more columns, of the value
+ * @param how.fields what the document says of a value
+ * @param how.summary the last line, of how many were good and bad
+ * @param how.details lines of a value below the table
+ */
+function tell(output, results, { isGood = () => true, word, badWord, columns, fields, summary, details = () => [], document = {} }) {
+  const good = ({ value, error }) => error === undefined && isGood(value)
+  const wordOf = (result) => (typeof word === 'function' ? word(result.value) : good(result) ? word : badWord)
+  const failed = results.filter((result) => !good(result))
+  const tenants = results.map((result) => ({
+    tenantId: result.item,
+    ok: good(result),
+    ...(result.error === undefined ? fields(result.value) : { error: failureOf(result.error) })
+  }))
+  output.result({ ok: failed.length === 0, total: results.length, failed: failed.length, ...document, tenants }, () => {
+    if (results.length === 0) return output.line('There are no sessions.')
+    output.table(results, [
+      { title: 'TENANT', of: ({ item }) => item },
+      {
+        title: 'RESULT',
+        of: (result) => (result.error === undefined ? wordOf(result) : explain(result.error).code),
+        paint: (result, { green, red }) => (good(result) ? green : red)
+      },
+      ...columns.map((column) => ({ ...column, of: ({ value }) => (value === undefined ? '' : column.of(value)) }))
+    ])
+    for (const { item, value, error } of results) {
+      const lines = error === undefined ? details(value).map(inFlags) : [sentence(error)]
+      for (const line of lines) output.line(output.printable(`${item}: ${line}`))
+    }
+    output.line(summary(results.length - failed.length, failed.length))
+  })
+  const errors = results.flatMap(({ error }) => (error === undefined ? [] : [error]))
+  return errors.length < failed.length ? EXIT.wrong : exitOfAll(errors)
+}
+
+function sentence(error) {
+  const { code, message, advice } = explain(error)
+  return `${code}: ${/[.!?]$/.test(message) ? message : `${message}.`} ${advice}`
+}
+
+/** `summary` of `tell`: "3 tenants restored.", "2 of 3 tenants restored, 1 failed." */
+const counted = (verb) => (good, bad) => (bad === 0 ? `${plural(good, 'tenant')} ${verb}.` : `${good} of ${plural(good + bad, 'tenant')} ${verb}, ${bad} failed.`)
+
+module.exports = { tenantsOf, tenantsAskedFor, mustBeReleased, tell, counted, failureOf }
