@@ -10,7 +10,7 @@ import { ConnectionsService } from '../whatsapp/connections.service.js'
 export interface SessionView {
   userId: string
   sessionId: string
-  /** The phase of the connection here; for one that is not here, what the table says. */
+  /** What the connection here is doing; for one that is not here, what the table says, as far as that can be true. */
   status: string
   phone: string | null
   /** Who may write: this instance, a newer one, or nobody that we know of. */
@@ -86,7 +86,7 @@ export class SessionsService {
     return {
       userId,
       sessionId,
-      status: connection?.phase ?? row.status,
+      status: this.connections.statusOf(row),
       phone,
       owner: ownerOf(status),
       epoch: status?.epoch ?? null,

@@ -5,7 +5,8 @@ import { HybridAuthError } from 'baileys-hybrid-auth'
 import { HybridAuthService } from 'baileys-hybrid-auth/nestjs'
 import { type SessionRef, refOf, tenantIdOf } from '../common/session-ref.js'
 import { SessionsTable } from '../database/sessions-table.js'
-import { Connection } from './connection.js'
+import type { SessionRowStatus, WhatsappSession } from '../database/whatsapp-session.entity.js'
+import { Connection, type Phase } from './connection.js'
 
 /** Connections that are opened at once when the service starts. */
 const AT_ONCE = 5
@@ -23,6 +24,11 @@ export class ConnectionsService implements OnApplicationBootstrap, OnModuleDestr
 
   find(ref: SessionRef): Connection | undefined {
     return this.#connections.get(tenantIdOf(ref))
+  }
+
+  /** A connection that is not here may have ended since its row was written: `not_here` says that we do not know. */
+  statusOf(row: WhatsappSession): Phase | SessionRowStatus | 'not_here' {
+    return this.find(row)?.phase ?? (row.status === 'connected' ? 'not_here' : row.status)
   }
 
   async connect(ref: SessionRef): Promise<void> {

@@ -2,6 +2,7 @@ import { Body, Controller, Get, Header, HttpCode, NotFoundException, Param, Post
 import { toDataURL, toString } from 'qrcode'
 import { ConnectRequest, SessionRef, UserRef } from '../common/session-ref.js'
 import { SessionsTable } from '../database/sessions-table.js'
+import type { WhatsappSession } from '../database/whatsapp-session.entity.js'
 import { ConnectionsService } from './connections.service.js'
 
 @Controller('api/whatsapp')
@@ -15,7 +16,7 @@ export class WhatsappController {
   @Get('status/:userId')
   async status(@Param() { userId }: UserRef) {
     const rows = await this.table.ofUser(userId)
-    return { userId, sessions: rows.map((row) => this.#statusOf(row, row.phone)) }
+    return { userId, sessions: rows.map((row) => this.#statusOf(row)) }
   }
 
   /** Answers when the session is open and its socket is on its way; ask `status` or `qr` for the rest. */
@@ -23,15 +24,15 @@ export class WhatsappController {
   @HttpCode(202)
   async connect(@Body() ref: ConnectRequest) {
     await this.connections.connect(ref)
-    return this.#statusOf(ref, null)
+    return this.#statusOf(await this.#rowOf(ref))
   }
 
   @Post('disconnect')
   @HttpCode(200)
   async disconnect(@Body() ref: ConnectRequest) {
-    if ((await this.table.find(ref)) === null) throw new NotFoundException('there is no such session')
+    await this.#rowOf(ref)
     await this.connections.disconnect(ref)
-    return this.#statusOf(ref, null)
+    return this.#statusOf(await this.#rowOf(ref))
   }
 
   /** The code that the phone has to scan, as text and as the source of an `<img>`. A new one comes every 20 seconds. */
@@ -56,9 +57,15 @@ export class WhatsappController {
     return connection.qr
   }
 
-  #statusOf({ userId, sessionId }: SessionRef, phone: string | null) {
-    const connection = this.connections.find({ userId, sessionId })
-    const status = connection?.phase ?? 'not_here'
-    return { userId, sessionId, status, phone, qrWaiting: connection?.qr != null, problem: connection?.problem ?? null }
+  async #rowOf(ref: SessionRef): Promise<WhatsappSession> {
+    const row = await this.table.find(ref)
+    if (row === null) throw new NotFoundException('there is no such session')
+    return row
+  }
+
+  #statusOf(row: WhatsappSession) {
+    const { userId, sessionId, phone } = row
+    const connection = this.connections.find(row)
+    return { userId, sessionId, status: this.connections.statusOf(row), phone, qrWaiting: connection?.qr != null, problem: connection?.problem ?? null }
   }
 }
