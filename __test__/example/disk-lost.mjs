@@ -46,34 +46,47 @@ async function survives(t, { whatsapp, ...setup }) {
   return { second, place }
 }
 
-test('with_the_embedded_database_a_wiped_disk_costs_nothing', async (t) => {
-  const whatsapp = await whatsappOf(t)
-  const { second, place } = await survives(t, { whatsapp, bucket: join(scratch(t), 'bucket') })
-  const figures = await eventually(() => second.get('/health/sessions'), ({ backed_up }) => backed_up === 3, 'three backups')
-  assert.deepEqual([figures.total, figures.needs_backup], [3, 0])
-  assert.ok(!Number.isNaN(Date.parse(figures.oldest_backup)))
+export function stories() {
+  test('with_the_embedded_database_a_wiped_disk_costs_nothing', async (t) => {
+    const whatsapp = await whatsappOf(t)
+    const { second, place } = await survives(t, { whatsapp, bucket: join(scratch(t), 'bucket') })
+    const figures = await eventually(() => second.get('/health/sessions'), ({ backed_up }) => backed_up === 3, 'three backups')
+    assert.deepEqual([figures.total, figures.needs_backup], [3, 0])
+    assert.ok(!Number.isNaN(Date.parse(figures.oldest_backup)))
 
-  // A power cut, and the disk with it.
-  await second.end('SIGKILL')
-  place.wipe()
-  const third = await place.boot()
-  for (const { userId, sessionId } of NUMBERS) await third.becomes(userId, sessionId, 'connected')
-})
+    // A power cut, and the disk with it.
+    await second.end('SIGKILL')
+    place.wipe()
+    const third = await place.boot()
+    for (const { userId, sessionId } of NUMBERS) await third.becomes(userId, sessionId, 'connected')
+  })
 
-test('with_postgresql_a_wiped_disk_costs_nothing_and_the_table_is_kept', async (t) => {
-  const whatsapp = await whatsappOf(t)
-  const postgres = await startPostgres()
-  atEnd(t, () => postgres.stop())
-  const { second, place } = await survives(t, { whatsapp, bucket: join(scratch(t), 'bucket'), databaseUrl: postgres.url })
-  const before = await second.session('bob', 'default')
-  assert.ok(before.lastBackupAt !== null && before.lastConnectedAt !== null, JSON.stringify(before))
+  test('with_postgresql_a_wiped_disk_costs_nothing_and_the_table_is_kept', async (t) => {
+    const whatsapp = await whatsappOf(t)
+    const postgres = await startPostgres()
+    atEnd(t, () => postgres.stop())
+    const bucket = join(scratch(t), 'bucket')
+    const { second, place } = await survives(t, { whatsapp, bucket, databaseUrl: postgres.url })
+    const before = await second.session('bob', 'default')
+    assert.ok(before.lastBackupAt !== null && before.lastConnectedAt !== null, JSON.stringify(before))
 
-  // What a person disconnected stays so, whatever is restarted.
-  await second.post('/api/whatsapp/disconnect', { userId: 'anna', sessionId: 'shop' })
-  await second.end()
-  place.wipe()
-  const third = await place.boot()
-  await third.becomes('anna', 'support', 'connected')
-  await third.becomes('bob', 'default', 'connected')
-  assert.equal((await third.session('anna', 'shop')).status, 'disconnected')
-})
+    // What a person disconnected stays so, whatever is restarted.
+    await second.post('/api/whatsapp/disconnect', { userId: 'anna', sessionId: 'shop' })
+    await second.end()
+    place.wipe()
+    const third = await place.boot()
+    await third.becomes('anna', 'support', 'connected')
+    await third.becomes('bob', 'default', 'connected')
+    assert.equal((await third.session('anna', 'shop')).status, 'disconnected')
+
+    // Two instances on one table, as in a rolling deploy: the older one leaves the row to the newer one.
+    const fourth = await machine(t, { whatsapp, bucket, databaseUrl: postgres.url }).boot()
+    await fourth.becomes('bob', 'default', 'connected')
+    await third.becomes('bob', 'default', 'taken_over')
+    await third.end()
+    await fourth.end()
+    const fifth = await place.boot()
+    await fifth.becomes('bob', 'default', 'connected')
+    assert.equal((await fifth.session('anna', 'shop')).status, 'disconnected')
+  })
+}

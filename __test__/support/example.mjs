@@ -17,7 +17,7 @@ import { freePorts } from './stores/server-process.mjs'
 import { startWhatsApp } from './whatsapp/double.mjs'
 
 const SOURCE = join(ROOT, 'examples', 'nestjs')
-const TRUST = fileURLToPath(new URL('whatsapp/trust.mjs', import.meta.url))
+export const TRUST = fileURLToPath(new URL('whatsapp/trust.mjs', import.meta.url))
 export const TOKEN = 'a-token-for-tests'
 
 /** Generous: it only ends a broken run. */
@@ -62,7 +62,7 @@ export async function eventually(ask, isTrue, what) {
   for (const until = Date.now() + PATIENCE_MS; Date.now() < until; ) {
     answer = await ask()
     if (isTrue(answer)) return answer
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
   throw new Error(`it never came: ${what}; last: ${JSON.stringify(answer)}`)
 }
@@ -124,6 +124,12 @@ class Service {
   }
 }
 
+/** The environment of a program that trusts the double, if `TRUST` is imported; of ours it has what configures no session. */
+export function environmentFor(given, whatsapp) {
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NODE_')))
+  return { ...inherited, NO_COLOR: '1', WHATSAPP_DOUBLE_ROOT: Buffer.from(whatsapp.rootKey).toString('hex'), ...given }
+}
+
 /**
  * A machine that runs the service: `boot()` starts it, `wipe()` empties its disk. Several machines share a bucket, and a database
  * if there is a `databaseUrl`.
@@ -135,21 +141,18 @@ export function machine(t, { whatsapp, bucket, databaseUrl, env = {} }) {
   async function boot() {
     mkdirSync(disk, { recursive: true })
     const [port] = await freePorts(1)
-    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NODE_')))
     const given = {
-      NO_COLOR: '1',
       PORT: String(port),
       HOST: '127.0.0.1',
       API_TOKEN: TOKEN,
       DATA_DIR: disk,
       WA_WEB_SOCKET_URL: whatsapp.url,
-      WHATSAPP_DOUBLE_ROOT: Buffer.from(whatsapp.rootKey).toString('hex'),
       ...(bucket === undefined ? {} : { SESSION_BACKUP_STORE: pathToFileURL(bucket).href, SESSION_ENCRYPTION_KEY: KEY }),
       ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
       ...env
     }
     const args = ['--import', pathToFileURL(TRUST).href, '--preserve-symlinks', join(folder, 'dist', 'main.js')]
-    const child = spawn(process.execPath, args, { cwd: folder, env: { ...inherited, ...given }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, args, { cwd: folder, env: environmentFor(given, whatsapp), stdio: ['ignore', 'pipe', 'pipe'] })
     const service = new Service(child, port)
     atEnd(t, () => service.end('SIGKILL'))
     await eventually(() => service.said, (said) => said.includes('listening on') || child.exitCode !== null, 'the start')

@@ -20,15 +20,17 @@ export interface Config {
   sessionFolder?: string
   /** The bucket for trying out, when no variable of the auth state names one. */
   tryOutStore?: string
+  /** How long a change may wait for the store before its session is called overdue. */
+  overdueAfterMs: number
   /** For tests and proxies. */
   webSocketUrl?: string
   baileysLogLevel: string
 }
 
-function portOf(text: string | undefined): number {
-  const port = Number(text ?? 3000)
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new Error('PORT must be a number from 0 to 65535')
-  return port
+function numberOf(name: string, text: string | undefined, standard: number, most: number): number {
+  const number = Number(text || standard)
+  if (!Number.isInteger(number) || number < 0 || number > most) throw new Error(`${name} must be a whole number from 0 to ${most}`)
+  return number
 }
 
 export function readConfig(env: NodeJS.ProcessEnv): Config {
@@ -36,13 +38,14 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const dataFolder = resolve(env.DATA_DIR || 'data')
   const apiToken = env.API_TOKEN || null
   return {
-    port: portOf(env.PORT || undefined),
+    port: numberOf('PORT', env.PORT, 3000, 65_535),
     host: env.HOST || (apiToken === null ? '127.0.0.1' : '0.0.0.0'),
     apiToken,
     databaseUrl: env.DATABASE_URL || null,
     dataFolder,
     sessionFolder: FOLDER_VARIABLES.some(isSet) ? undefined : join(dataFolder, 'sessions'),
     tryOutStore: STORE_VARIABLES.some(isSet) ? undefined : pathToFileURL(join(dataFolder, 'bucket')).href,
+    overdueAfterMs: numberOf('BACKUP_OVERDUE_AFTER_MS', env.BACKUP_OVERDUE_AFTER_MS, 600_000, 86_400_000),
     webSocketUrl: env.WA_WEB_SOCKET_URL || undefined,
     baileysLogLevel: env.BAILEYS_LOG_LEVEL || 'silent'
   }

@@ -3,6 +3,7 @@
 import { Injectable } from '@nestjs/common'
 import { HybridAuthService, type SessionHealth, type SessionStatus } from 'baileys-hybrid-auth/nestjs'
 import { tenantIdOf } from '../common/session-ref.js'
+import { config } from '../config.js'
 import { SessionsTable } from '../database/sessions-table.js'
 import type { WhatsappSession } from '../database/whatsapp-session.entity.js'
 import { ConnectionsService } from '../whatsapp/connections.service.js'
@@ -74,7 +75,7 @@ export class SessionsService {
 
   async #views(rows: WhatsappSession[]): Promise<SessionView[]> {
     const statuses = this.auth.status()
-    const { sessions } = await this.auth.getSessionHealth()
+    const { sessions } = await this.auth.getSessionHealth(undefined, { overdueAfterMs: config.overdueAfterMs })
     const health = new Map(sessions.map((session) => [session.tenantId, session]))
     return rows.map((row) => this.#view(row, statuses[tenantIdOf(row)], health.get(tenantIdOf(row))))
   }

@@ -37,6 +37,7 @@ export class Connection {
   problem: string | null = null
   readonly #tenantId: string
   readonly #logger = new Logger('Connection')
+  #watched: HybridAuthState | null = null
   #socket: WASocket | null = null
   #timer: NodeJS.Timeout | undefined
   #failures = 0
@@ -99,7 +100,7 @@ export class Connection {
   }
 
   async #openSocket(turn: number, open: () => Promise<HybridAuthState>, onlyPaired = false) {
-    const session = await open()
+    const session = await this.#sessionFrom(open)
     if (turn !== this.#turn) return
     if (onlyPaired && session.state.creds.me === undefined) {
       this.#note(this.table.ended(this.ref, 'new'))
@@ -111,11 +112,19 @@ export class Connection {
       ...(config.webSocketUrl === undefined ? {} : { waWebSocketUrl: config.webSocketUrl })
     })
     this.#socket = socket
-    session.on('fenced', () => this.#takenOver())
     socket.ev.on('creds.update', session.saveCreds)
     socket.ev.on('connection.update', (update) => {
       if (this.#socket === socket) this.#follow(update)
     })
+  }
+
+  /** One session for all sockets that follow each other: what a former one still stores goes the same way. */
+  async #sessionFrom(open: () => Promise<HybridAuthState>): Promise<HybridAuthState> {
+    const isLive = this.auth.status()[this.#tenantId]?.life === 'live'
+    const session = (isLive ? this.auth.get(this.#tenantId) : undefined) ?? (await open())
+    if (this.#watched !== session) session.on('fenced', () => this.#takenOver())
+    this.#watched = session
+    return session
   }
 
   #follow({ connection, qr, lastDisconnect }: Partial<ConnectionState>) {
