@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { DisconnectReason } from 'baileys'
 import { scratch } from '../support/endings.mjs'
 import { eventually, exampleFolder, machine, pair, whatsappOf } from '../support/example.mjs'
+import { freePorts } from '../support/stores/server-process.mjs'
 
 const REACTIONS = {
   loggedOut: 'delete',
@@ -123,5 +124,22 @@ export function stories() {
     await newer.post('/api/sessions/anna/shop/sync')
     assert.equal((await newer.session('anna', 'shop')).status, 'connected')
     assert.doesNotMatch(older.said, /not connected again|logged out/)
+  })
+
+  test('a_session_that_was_taken_over_is_left_even_if_the_newer_instance_cannot_connect_it', async (t) => {
+    const whatsapp = await whatsappOf(t)
+    const bucket = join(scratch(t), 'bucket')
+    const older = await machine(t, { whatsapp, bucket }).boot()
+    const jid = await pair(older, whatsapp, { userId: 'anna', sessionId: 'shop', phone: '4915550001' })
+    const [nowhere] = await freePorts(1)
+    const newer = await machine(t, { whatsapp, bucket, env: { WA_WEB_SOCKET_URL: `ws://127.0.0.1:${nowhere}` } }).boot()
+    await older.becomes('anna', 'shop', 'taken_over')
+    await eventually(() => whatsapp.isOnline(jid), (isOnline) => !isOnline, 'the end of the socket')
+    const { status, owner } = await newer.becomes('anna', 'shop', 'reconnecting')
+    assert.deepEqual([status, owner], ['reconnecting', 'this instance'])
+    // A person may take it back.
+    await older.post('/api/whatsapp/connect', { userId: 'anna', sessionId: 'shop' }, 202)
+    await older.becomes('anna', 'shop', 'connected')
+    await newer.becomes('anna', 'shop', 'taken_over')
   })
 }

@@ -35,7 +35,7 @@ export class WhatsappController {
     return this.#statusOf(await this.#rowOf(ref))
   }
 
-  /** The code that the phone has to scan, as text and as the source of an `<img>`. A new one comes every 20 seconds. */
+  /** The code that the phone has to scan, as text and as the source of an `<img>`. A new one comes every 20 seconds or so. */
   @Get('qr/:userId/:sessionId')
   @Header('Cache-Control', 'no-store')
   async qr(@Param() ref: SessionRef) {
