@@ -91,6 +91,7 @@ export function stories() {
     assert.equal(picture.headers.get('cache-control'), 'no-store')
     const waiting = await service.get('/api/whatsapp/status/anna')
     assert.deepEqual(waiting.sessions.map(({ status, qrWaiting }) => [status, qrWaiting]), [['waiting_for_scan', true]])
+    assert.equal((await service.get('/health/sessions')).total, 0, 'nobody paired it, so there is nothing to lose')
     const { jid } = await whatsapp.scan(qr, { phone: '4915550001' })
     await service.becomes('anna', 'shop', 'connected')
     assert.equal((await service.ask('GET', '/api/whatsapp/qr/anna/shop')).status, 404)

@@ -27,9 +27,12 @@ async function survives(t, { whatsapp, ...setup }) {
   for (const number of NUMBERS) jids.push(await pair(first, whatsapp, number))
   for (const jid of jids) await isRead(whatsapp, jid, 'before')
   for (const { userId, sessionId } of NUMBERS) await first.post(`/api/sessions/${userId}/${sessionId}/sync`)
+  // One more that nobody paired: it is not connected again, and asks nobody for a phone.
+  await first.post('/api/whatsapp/connect', { userId: 'carla' }, 202)
+  await first.qr('carla', 'default')
   const ended = await first.end()
   assert.deepEqual(ended, { code: null, signal: 'SIGTERM' }, first.said)
-  assert.match(first.said, /shut down \(SIGTERM\): 3 sessions closed, complete in the store/)
+  assert.match(first.said, /shut down \(SIGTERM\): 4 sessions closed, complete in the store/)
 
   place.wipe()
   const second = await place.boot()
@@ -41,7 +44,9 @@ async function survives(t, { whatsapp, ...setup }) {
     await eventually(() => whatsapp.isOnline(jid), Boolean, `${jid} online`)
     await isRead(whatsapp, jid, 'after')
   }
-  assert.doesNotMatch(second.said, /waiting_for_scan/)
+  const carla = await eventually(() => second.session('carla', 'default'), ({ owner }) => owner === 'not open here', 'carla left alone')
+  assert.ok(['new', 'disconnected'].includes(carla.status), carla.status)
+  assert.deepEqual([carla.qrWaiting, whatsapp.connections], [false, NUMBERS.length])
   assert.deepEqual(whatsapp.unanswered, [])
   return { second, place }
 }

@@ -11,7 +11,7 @@ import * as disconnects from './disconnects.mjs'
 import * as diskLost from './disk-lost.mjs'
 import * as page from './page.mjs'
 
-describe('the example application', { concurrency: 3 }, () => {
+describe('the example application', { concurrency: 4 }, () => {
   before(() => exampleFolder())
   for (const { stories } of [diskLost, page, disconnects, deploy, api]) stories()
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openPage } from '../support/browser.mjs'
 import { scratch } from '../support/endings.mjs'
-import { TOKEN, machine, pair, whatsappOf } from '../support/example.mjs'
+import { TOKEN, eventually, machine, pair, whatsappOf } from '../support/example.mjs'
 
 /** Cells of a session's row, by the heading of their column. */
 const rowOf = (page, name) =>
@@ -68,8 +68,8 @@ export function stories() {
     await whatsapp.scan(await service.qr('carla', 'default'), { phone: '4915550004' })
     await page.waitForFunction(() => document.querySelector('#waiting').hidden, undefined, { timeout: 60_000 })
     await service.becomes('carla', 'default', 'connected')
-    await page.waitForFunction(() => [...document.querySelectorAll('dd')].some(({ innerText }) => innerText === '3'))
-    assert.deepEqual(await figuresOf(page), { Sessions: '4', Connected: '3', 'Backed up': '4', 'Need a backup': '0', Store: 'OK' })
+    const figures = await eventually(() => figuresOf(page), (shown) => shown.Connected === '3' && shown['Backed up'] === '4', 'the fourth number')
+    assert.deepEqual(figures, { Sessions: '4', Connected: '3', 'Backed up': '4', 'Need a backup': '0', Store: 'OK' })
 
     // The store goes away: the page says so, and the numbers stay connected.
     renameSync(bucket, `${bucket}-away`)

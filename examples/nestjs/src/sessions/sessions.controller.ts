@@ -17,7 +17,8 @@ export class SessionsController {
   /** Of all users, for the status page. */
   @Get()
   async everything() {
-    return { at: new Date(), store: this.sessions.storeHealth(), sessions: await this.sessions.all() }
+    const [figures, sessions] = await Promise.all([this.sessions.figures(), this.sessions.all()])
+    return { at: new Date(), store: this.sessions.storeHealth(), figures, sessions }
   }
 
   @Get(':userId')
@@ -40,7 +41,7 @@ export class SessionsController {
   async restore(@Param() ref: SessionRef) {
     const tenantId = tenantIdOf(ref)
     if (!(await this.auth.restore(tenantId))) throw new NotFoundException('neither the store nor the disk has this session')
-    await this.table.add(ref)
+    await this.table.add(ref, 'disconnected')
     return { ...ref, restored: true, from: this.auth.get(tenantId)?.status().restored.source ?? null }
   }
 

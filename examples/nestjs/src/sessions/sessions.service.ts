@@ -52,9 +52,10 @@ export class SessionsService {
     return this.#views(await this.table.ofUser(userId))
   }
 
-  /** For `GET /health/sessions`. A session that was logged out has nothing to back up. */
+  /** For `GET /health/sessions`. A session that was never paired, or was logged out, has nothing to back up. */
   async figures() {
-    const sessions = (await this.all()).filter(({ status }) => status !== 'logged_out')
+    const rows = (await this.table.all()).filter(({ status }) => status !== 'new' && status !== 'logged_out')
+    const sessions = await this.#views(rows)
     const backedUp = sessions.filter(({ backup }) => backup === 'ok').length
     const times = sessions.flatMap(({ lastBackupAt }) => (lastBackupAt === null ? [] : [lastBackupAt.getTime()]))
     return {

@@ -104,6 +104,7 @@ export class Connection {
     if (turn !== this.#turn) return
     if (onlyPaired && session.state.creds.me === undefined) {
       this.#note(this.table.ended(this.ref, 'new'))
+      this.#note(session.close())
       return this.#halt('disconnected', 'never paired: connect it to see a code')
     }
     const socket = makeWASocket({
@@ -237,7 +238,7 @@ export class Connection {
 
   /** The table is for people and for the next start: a session goes on without it. */
   #note(writing: Promise<void>) {
-    writing.catch((error) => this.#logger.error(`${this.#tenantId}: not noted in the table: ${error.message}`))
+    writing.catch((error) => this.#logger.error(`${this.#tenantId}: not noted: ${error.message}`))
   }
 }
 
