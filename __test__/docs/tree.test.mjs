@@ -9,7 +9,7 @@ import { all, files, read, root } from './repository.mjs'
 /** Put together here, so that this file does not hold what it looks for. */
 const TRACES = [
   ['a home or work directory of some machine', new RegExp(['/root/', '/home/[a-z]', '/Users/[A-Za-z]', '/work/', 'C:\\\\+Users'].join('|'))],
-  ['the address of a package registry', new RegExp(['registry\\.(npmjs|yarnpkg|npmmirror)', 'npm\\.pkg\\.github', 'artifactory', '"resolved"'].join('|'))]
+  ['the address of a package registry', new RegExp(['registry\\.(npmjs|yarnpkg|npmmirror)', 'npm\\.pkg\\.github', 'artifactory', '"resolved": "(?!\\.\\./)'].join('|'))]
 ]
 
 const text = files().filter((file) => existsSync(join(root, file)) && statSync(join(root, file)).isFile() && !/\.(bin|png|node)$/.test(file))
@@ -49,7 +49,8 @@ test('every file and every command that a document names exists', () => {
   const missing = []
   for (const file of documents) {
     for (const path of all(read(file), /`((?:src|lib|__test__|docs|demo|scripts|bench|\.ci)\/[\w./-]+)`/g)) {
-      if (!existsSync(join(root, path)) && !existsSync(join(root, `${path}.rs`))) missing.push(`${file}: ${path}`)
+      const places = [path, `${path}.rs`, join(dirname(file), path)]
+      if (!places.some((place) => existsSync(join(root, place)))) missing.push(`${file}: ${path}`)
     }
     for (const script of all(read(file), /`npm run (\w+)/g)) if (!(script in scripts)) missing.push(`${file}: npm run ${script}`)
   }

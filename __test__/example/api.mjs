@@ -1,0 +1,146 @@
+// What the endpoints answer, to whom, and what they never say.
+
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { scratch } from '../support/endings.mjs'
+import { TOKEN, eventually, machine, pair, whatsappOf } from '../support/example.mjs'
+import { KEY } from '../support/sessions.mjs'
+
+const SHOP = { userId: 'anna', sessionId: 'shop' }
+const ENDPOINTS = [
+  ['GET', '/'],
+  ['GET', '/api/sessions'],
+  ['GET', '/api/sessions/anna'],
+  ['POST', '/api/sessions/anna/shop/sync'],
+  ['POST', '/api/sessions/anna/shop/restore'],
+  ['DELETE', '/api/sessions/anna/shop'],
+  ['GET', '/api/whatsapp/status/anna'],
+  ['POST', '/api/whatsapp/connect'],
+  ['POST', '/api/whatsapp/disconnect'],
+  ['GET', '/api/whatsapp/qr/anna/shop'],
+  ['GET', '/api/whatsapp/qr/anna/shop/picture']
+]
+const basic = (password) => ({ authorization: `Basic ${Buffer.from(`operator:${password}`).toString('base64')}` })
+
+async function isGuarded(service) {
+  for (const [method, path] of ENDPOINTS) {
+    for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: TOKEN }, basic('wrong')]) {
+      const { status, headers: answered } = await service.ask(method, path, { headers })
+      assert.equal(status, 401, `${method} ${path} with ${JSON.stringify(headers)}`)
+      assert.match(answered.get('www-authenticate'), /^Basic /)
+    }
+    // A browser sends its password along by itself, from any page: it may look, and change nothing.
+    const { status } = await service.ask(method, path, { headers: basic(TOKEN) })
+    assert.equal(status === 401, method !== 'GET', `${method} ${path} from a browser`)
+  }
+  for (const path of ['/api/health', '/health/sessions']) assert.equal((await service.ask('GET', path, { headers: {} })).status, 200, path)
+}
+
+const WRONG = [
+  ['POST', '/api/whatsapp/connect', {}],
+  ['POST', '/api/whatsapp/connect', { userId: '../etc' }],
+  ['POST', '/api/whatsapp/connect', { userId: 'anna:shop' }],
+  ['POST', '/api/whatsapp/connect', { userId: ['anna'] }],
+  ['POST', '/api/whatsapp/connect', { userId: 'anna', sessionId: 'A' }],
+  ['POST', '/api/whatsapp/connect', { userId: 'anna', sessionId: 'shop', fresh: true }],
+  ['POST', '/api/whatsapp/disconnect', { sessionId: 'shop' }],
+  ['GET', `/api/sessions/${'a'.repeat(51)}`],
+  ['GET', '/api/whatsapp/status/%2e%2e%2f'],
+  ['GET', '/api/whatsapp/qr/anna/%00'],
+  ['POST', '/api/sessions/anna/Shop/sync'],
+  ['DELETE', '/api/sessions/anna/_']
+]
+
+async function refusesWhatIsNoId(service) {
+  for (const [method, path, body] of WRONG) {
+    const answer = await service.ask(method, path, { body })
+    assert.equal(answer.status, 400, `${method} ${path} ${JSON.stringify(body)}: ${JSON.stringify(answer.body)}`)
+  }
+  for (const [method, path, body] of [
+    ['GET', '/api/whatsapp/qr/nobody/default'],
+    ['POST', '/api/sessions/nobody/default/sync'],
+    ['POST', '/api/sessions/nobody/default/restore'],
+    ['DELETE', '/api/sessions/nobody/default'],
+    ['POST', '/api/whatsapp/disconnect', { userId: 'nobody' }]
+  ]) {
+    assert.equal((await service.ask(method, path, { body })).status, 404, `${method} ${path}`)
+  }
+  assert.deepEqual(await service.get('/api/sessions/nobody'), { userId: 'nobody', sessions: [] })
+}
+
+export function stories() {
+  test('the_endpoints_do_what_their_names_say', async (t) => {
+    const whatsapp = await whatsappOf(t)
+    const place = machine(t, { whatsapp, bucket: join(scratch(t), 'bucket') })
+    const service = await place.boot()
+    await isGuarded(service)
+    await refusesWhatIsNoId(service)
+    assert.deepEqual(await service.get('/health/sessions'), { total: 0, backed_up: 0, needs_backup: 0, oldest_backup: null })
+
+    // A code waits for a phone: as text, as the source of an image, and as a picture.
+    const answers = []
+    await service.post('/api/whatsapp/connect', SHOP, 202)
+    const qr = await service.qr('anna', 'shop')
+    const code = await service.get('/api/whatsapp/qr/anna/shop')
+    assert.equal(code.qr, qr)
+    assert.match(code.dataUrl, /^data:image\/png;base64,/)
+    const picture = await service.ask('GET', '/api/whatsapp/qr/anna/shop/picture')
+    assert.match(picture.headers.get('content-type'), /^image\/svg\+xml/)
+    assert.match(picture.body, /^<svg/)
+    assert.equal(picture.headers.get('cache-control'), 'no-store')
+    const waiting = await service.get('/api/whatsapp/status/anna')
+    assert.deepEqual(waiting.sessions.map(({ status, qrWaiting }) => [status, qrWaiting]), [['waiting_for_scan', true]])
+    assert.equal((await service.get('/health/sessions')).total, 0, 'nobody paired it, so there is nothing to lose')
+    const { jid } = await whatsapp.scan(qr, { phone: '4915550001' })
+    await service.becomes('anna', 'shop', 'connected')
+    assert.equal((await service.ask('GET', '/api/whatsapp/qr/anna/shop')).status, 404)
+    await pair(service, whatsapp, { userId: 'anna', sessionId: 'default', phone: '4915550002' })
+
+    // Stored, asked for once more, connected once more: nothing changes.
+    assert.deepEqual(await service.post('/api/sessions/anna/shop/sync'), { ...SHOP, synced: true, lagMs: 0 })
+    const shop = await eventually(() => service.session('anna', 'shop'), ({ lastBackupAt }) => lastBackupAt !== null, 'a time of the backup')
+    assert.deepEqual([shop.backup, shop.phone, shop.owner, shop.store], ['ok', '4915550001', 'this instance', 'ok'])
+    assert.equal((await service.post('/api/sessions/anna/shop/restore')).restored, true)
+    assert.equal((await service.post('/api/whatsapp/connect', SHOP, 202)).status, 'connected')
+    assert.ok(whatsapp.isOnline(jid))
+    const health = await service.get('/api/health')
+    assert.deepEqual([health.status, health.cloudStorage, health.database, health.activeSessions], ['ok', 'ok', 'ok', 2])
+    const figures = await service.get('/health/sessions')
+    assert.deepEqual([figures.total, figures.backed_up, figures.needs_backup], [2, 2, 0])
+
+    // Without a name it is the user's default session. It lets go, so that any instance may have it, and comes back without a code.
+    await service.post('/api/whatsapp/disconnect', { userId: 'anna' })
+    const released = await service.session('anna', 'default')
+    assert.deepEqual([released.status, released.owner, released.backup], ['disconnected', 'not open here', 'ok'])
+    assert.equal((await service.post('/api/sessions/anna/default/restore')).restored, true)
+    assert.equal((await service.session('anna', 'default')).owner, 'this instance')
+    await service.post('/api/whatsapp/connect', { userId: 'anna' }, 202)
+    assert.equal((await service.becomes('anna', 'default', 'connected')).qrWaiting, false)
+
+    // Nothing of the keys, in whatever encoding, and nothing of the configuration.
+    for (const path of ['/api/sessions', '/api/sessions/anna', '/api/whatsapp/status/anna', '/api/health', '/health/sessions']) {
+      answers.push(JSON.stringify(await service.get(path)))
+    }
+    const secret = new RegExp([KEY, TOKEN, place.disk, 'noiseKey', 'private', 'advSecret', 'registrationId'].join('|'))
+    for (const answer of answers) assert.doesNotMatch(answer, secret)
+    assert.doesNotMatch(service.said, secret)
+
+    // Deleted is logged out: at WhatsApp, in the table, and for the next start.
+    assert.equal((await service.ask('DELETE', '/api/sessions/anna/shop')).status, 204)
+    assert.equal(await service.session('anna', 'shop'), undefined)
+    await eventually(() => whatsapp.connections, (open) => open === 1, 'the end of its socket')
+    assert.throws(() => whatsapp.deviceAt(jid), /no linked device/)
+    assert.equal((await service.ask('POST', '/api/sessions/anna/shop/restore')).status, 409)
+  })
+
+  test('without_a_store_no_session_is_called_backed_up', async (t) => {
+    const whatsapp = await whatsappOf(t)
+    const service = await machine(t, { whatsapp, env: { SESSION_STORAGE_TYPE: 'local' } }).boot()
+    await pair(service, whatsapp, { userId: 'anna', sessionId: 'shop', phone: '4915550001' })
+    const { backup, store, lagMs, lastBackupAt } = await service.session('anna', 'shop')
+    assert.deepEqual([backup, store, lagMs, lastBackupAt], ['never', 'none', null, null])
+    assert.deepEqual(await service.get('/health/sessions'), { total: 1, backed_up: 0, needs_backup: 1, oldest_backup: null })
+    assert.equal((await service.get('/api/health')).cloudStorage, 'none')
+  })
+}

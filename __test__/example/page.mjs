@@ -1,0 +1,108 @@
+// The status page, as a person sees it in a browser.
+
+import assert from 'node:assert/strict'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openPage } from '../support/browser.mjs'
+import { scratch } from '../support/endings.mjs'
+import { TOKEN, eventually, machine, pair, whatsappOf } from '../support/example.mjs'
+
+/** Cells of a session's row, by the heading of their column. */
+const rowOf = (page, name) =>
+  page.evaluate((name) => {
+    const headings = [...document.querySelectorAll('thead th')].map(({ textContent }) => textContent)
+    const row = [...document.querySelectorAll('tbody tr')].find(({ dataset }) => dataset.session === name)
+    return row && Object.fromEntries([...row.children].map((cell, n) => [headings[n], cell.innerText.trim()]))
+  }, name)
+
+const figuresOf = (page) =>
+  page.evaluate(() => Object.fromEntries([...document.querySelectorAll('dl.figures > div')].map((div) => [div.children[0].innerText, div.children[1].innerText])))
+
+/** Waits until the page shows it by itself, without being loaded again. */
+const shows = (page, text) => page.waitForFunction((text) => document.body.innerText.includes(text), text, { timeout: 60_000 })
+
+/** For whoever wants to look: `SCREENSHOTS=folder`. */
+async function picture(page, name) {
+  const folder = process.env.SCREENSHOTS
+  if (folder === undefined) return
+  mkdirSync(folder, { recursive: true })
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true })
+}
+
+export function stories() {
+  test('a_person_sees_every_session_its_owner_lag_and_backup_and_the_code_to_scan', async (t) => {
+    const whatsapp = await whatsappOf(t)
+    const bucket = join(scratch(t), 'bucket')
+    const service = await machine(t, { whatsapp, bucket, env: { BACKUP_OVERDUE_AFTER_MS: '1000' } }).boot()
+    const { page, faults } = await openPage(t, { httpCredentials: { username: 'operator', password: TOKEN }, viewport: { width: 1280, height: 800 } })
+    await page.goto(service.url)
+    await shows(page, 'No session yet')
+    assert.equal(await page.title(), 'WhatsApp sessions')
+
+    await pair(service, whatsapp, { userId: 'anna', sessionId: 'shop', phone: '4915550001' })
+    await pair(service, whatsapp, { userId: 'anna', sessionId: 'support', phone: '4915550002' })
+    await pair(service, whatsapp, { userId: 'bob', sessionId: 'default', phone: '4915550003' })
+    await service.post('/api/sessions/anna/shop/sync')
+    await service.post('/api/whatsapp/disconnect', { userId: 'anna', sessionId: 'support' })
+    await shows(page, 'not open here')
+    const shop = await rowOf(page, 'anna / shop')
+    assert.equal(shop.User, 'anna')
+    assert.match(shop.Session, /^shop\s+\+4915550001$/)
+    assert.equal(shop.Connection, 'connected')
+    assert.match(shop.Owner, /^this instance\s+epoch 1$/)
+    assert.match(shop.Lag, /^(none|\d+ ms|\d+\.\d s)$/)
+    assert.deepEqual([shop.Backup, shop.Store], ['OK', 'OK'])
+    assert.match(shop['Last backup'], /ago|just now/)
+    const support = await rowOf(page, 'anna / support')
+    assert.deepEqual([support.Connection, support.Owner, support.Backup], ['disconnected', 'not open here', 'OK'])
+    assert.equal((await rowOf(page, 'bob / default')).Connection, 'connected')
+
+    // A code appears by itself, and what is drawn is a code that a phone can scan now.
+    await service.post('/api/whatsapp/connect', { userId: 'carla' }, 202)
+    await shows(page, 'Waiting for a phone')
+    const code = page.getByRole('img', { name: 'code to link a phone to carla / default' })
+    await code.waitFor()
+    await page.waitForFunction(() => document.querySelector('#codes img').naturalWidth > 0)
+    await picture(page, 'code')
+    await whatsapp.scan(await service.qr('carla', 'default'), { phone: '4915550004' })
+    await page.waitForFunction(() => document.querySelector('#waiting').hidden, undefined, { timeout: 60_000 })
+    await service.becomes('carla', 'default', 'connected')
+    const figures = await eventually(() => figuresOf(page), (shown) => shown.Connected === '3' && shown['Backed up'] === '4', 'the fourth number')
+    assert.deepEqual(figures, { Sessions: '4', Connected: '3', 'Backed up': '4', 'Need a backup': '0', Store: 'OK' })
+
+    // The store goes away: the page says so, and the numbers stay connected.
+    renameSync(bucket, `${bucket}-away`)
+    writeFileSync(bucket, 'not a directory')
+    await whatsapp.send((await service.session('anna', 'shop')).phone + '@s.whatsapp.net', 'to store something', { from: '4915559999' })
+    await shows(page, 'The store fails')
+    await shows(page, 'overdue')
+    const waiting = await rowOf(page, 'anna / shop')
+    assert.deepEqual([waiting.Connection, waiting.Backup, waiting.Store], ['connected', 'overdue', 'degraded'])
+    assert.match(waiting.Lag, /^\d+\.\d s$/)
+    const refused = await service.ask('POST', '/api/whatsapp/connect', { body: { userId: 'dora' } })
+    assert.deepEqual([refused.status, refused.body.code], [503, 'REMOTE_UNAVAILABLE'])
+    await shows(page, 'dora')
+    const dora = await rowOf(page, 'dora / default')
+    assert.deepEqual([dora.Owner, dora.Backup, dora['Last backup']], ['not open here', 'never', '–'])
+    await picture(page, 'outage')
+    rmSync(bucket)
+    renameSync(`${bucket}-away`, bucket)
+    await page.waitForFunction(() => document.getElementById('alarm').textContent === '', undefined, { timeout: 60_000 })
+
+    // On a phone in the dark nothing is cut off, and a reader that does not see has names for everything.
+    await page.emulateMedia({ colorScheme: 'dark' })
+    await page.setViewportSize({ width: 390, height: 800 })
+    await picture(page, 'phone')
+    const width = await page.evaluate(() => document.documentElement.scrollWidth)
+    assert.ok(width <= 390, `${width} px wide`)
+    assert.equal(await page.getByRole('table').count(), 1)
+    assert.equal(await page.getByRole('rowheader').count(), 5)
+    assert.equal(await page.getByRole('columnheader').count(), 8)
+
+    // The service is gone: what is on the page is called old.
+    await service.end()
+    await shows(page, 'what you see is old')
+    assert.deepEqual(faults, [])
+  })
+}

@@ -1,0 +1,33 @@
+// A real browser for tests: Debian's Chromium, without a window.
+//
+// Invariants: what is shown comes from loopback; the browser is gone when the test is.
+
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { chromium } from 'playwright-core'
+import { provide } from './apt.mjs'
+import { atEnd } from './endings.mjs'
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+
+const find = () =>
+  (process.env.PATH ?? '')
+    .split(delimiter)
+    .flatMap((folder) => NAMES.map((name) => join(folder, name)))
+    .find(existsSync)
+
+/** A page to visit things with, and what went wrong on it so far. `context`: options of the browser's context. */
+export async function openPage(t, context = {}) {
+  const executablePath = provide('chromium', 'Chromium', find)
+  const args = ['--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking']
+  const browser = await chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0, args })
+  atEnd(t, () => browser.close())
+  const page = await (await browser.newContext(context)).newPage()
+  const faults = []
+  page.on('pageerror', (error) => faults.push(error.message))
+  page.on('request', (request) => {
+    const { hostname, protocol } = new URL(request.url())
+    if (protocol.startsWith('http') && hostname !== '127.0.0.1') faults.push(`asked ${hostname}`)
+  })
+  return { page, faults }
+}

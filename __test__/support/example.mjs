@@ -1,0 +1,180 @@
+// The example application for tests: installed once per test process as a team would install it, with the packed package, and
+// started as a process of its own against the double of WhatsApp.
+//
+// Invariants: it sees nothing of this process's environment that configures sessions; a service that a test started is ended
+// when the test is; a disk is a folder, and wiping it removes everything that is in it.
+
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { atEnd } from './endings.mjs'
+import { KEY, ROOT, temporaryFolder } from './sessions.mjs'
+import { freePorts } from './stores/server-process.mjs'
+import { startWhatsApp } from './whatsapp/double.mjs'
+
+const SOURCE = join(ROOT, 'examples', 'nestjs')
+export const TRUST = fileURLToPath(new URL('whatsapp/trust.mjs', import.meta.url))
+export const TOKEN = 'a-token-for-tests'
+
+/** Generous: it only ends a broken run. */
+const PATIENCE_MS = 60_000
+
+function npm(args, cwd) {
+  const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error']
+  const { status, stdout, stderr } = spawnSync('npm', [...args, ...quiet], { cwd, encoding: 'utf8', shell: process.platform === 'win32' })
+  assert.equal(status, 0, `npm ${args.join(' ')}: ${stdout}${stderr}`)
+  return stdout.trim().split('\n').at(-1)
+}
+
+function install() {
+  const scene = mkdtempSync(join(tmpdir(), 'hybrid-auth-example-'))
+  process.once('exit', () => rmSync(scene, { recursive: true, force: true, maxRetries: 5 }))
+  const addon = readdirSync(ROOT).find((name) => name.endsWith('.node'))
+  const platform = addon.split('.').at(-2)
+  const native = join(scene, 'native')
+  cpSync(join(ROOT, 'npm', platform), native, { recursive: true })
+  cpSync(join(ROOT, addon), join(native, addon))
+  const [pack, nativePack] = [ROOT, native].map((folder) => join(scene, npm(['pack', '--pack-destination', scene], folder)))
+
+  const folder = join(scene, 'nestjs')
+  const isOurs = (path) => !/[\\/](node_modules|dist|data)$/.test(path.slice(SOURCE.length))
+  cpSync(SOURCE, folder, { recursive: true, filter: isOurs })
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  Object.assign(manifest.dependencies, { 'baileys-hybrid-auth': `file:${pack}`, [`baileys-hybrid-auth-${platform}`]: `file:${nativePack}` })
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  npm(['install'], folder)
+  npm(['run', 'build'], folder)
+  return folder
+}
+
+let installed
+
+/** The folder of the application, compiled and ready to be started. */
+export const exampleFolder = () => (installed ??= install())
+
+/** Asks until the answer is true, for as long as it may take on a busy machine; fails with what there is then. */
+export async function eventually(ask, isTrue, what) {
+  let answer
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; ) {
+    answer = await ask()
+    if (isTrue(answer)) return answer
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(`it never came: ${what}; last: ${JSON.stringify(answer)}`)
+}
+
+/** One run of the service. */
+class Service {
+  said = ''
+
+  constructor(child, port) {
+    this.child = child
+    this.url = `http://127.0.0.1:${port}`
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (this.said += text))
+    this.ended = once(child, 'close').then(([code, signal]) => ({ code, signal }))
+  }
+
+  /** What it answers: `{ status, body, headers }`. */
+  async ask(method, path, { body, headers = { authorization: `Bearer ${TOKEN}` } } = {}) {
+    const json = body === undefined ? {} : { body: JSON.stringify(body) }
+    const type = body === undefined ? {} : { 'content-type': 'application/json' }
+    const answer = await fetch(this.url + path, { method, headers: { connection: 'close', ...type, ...headers }, ...json })
+    const text = await answer.text()
+    const isJson = answer.headers.get('content-type')?.startsWith('application/json')
+    return { status: answer.status, headers: answer.headers, body: isJson ? JSON.parse(text) : text }
+  }
+
+  /** The body of an answer that is as it should be. */
+  async get(path) {
+    const { status, body } = await this.ask('GET', path)
+    assert.equal(status, 200, `GET ${path}: ${status} ${JSON.stringify(body)}\n${this.said}`)
+    return body
+  }
+
+  async post(path, body, expected = 200) {
+    const answer = await this.ask('POST', path, { body })
+    assert.equal(answer.status, expected, `POST ${path}: ${answer.status} ${JSON.stringify(answer.body)}\n${this.said}`)
+    return answer.body
+  }
+
+  /** One session, as `GET /api/sessions` shows it. */
+  async session(userId, sessionId) {
+    return (await this.get(`/api/sessions/${userId}`)).sessions.find((session) => session.sessionId === sessionId)
+  }
+
+  async becomes(userId, sessionId, status) {
+    return eventually(() => this.session(userId, sessionId), (session) => session?.status === status, `${userId}/${sessionId} ${status}`)
+  }
+
+  /** The code that waits for a phone. */
+  async qr(userId, sessionId) {
+    const ask = () => this.ask('GET', `/api/whatsapp/qr/${userId}/${sessionId}`)
+    const { body } = await eventually(ask, ({ status }) => status === 200, `a code for ${userId}/${sessionId}`)
+    return body.qr
+  }
+
+  /** Ends it as a platform does, or as a power cut would. */
+  async end(signal = 'SIGTERM') {
+    this.child.kill(signal)
+    return this.ended
+  }
+}
+
+/** The environment of a program that trusts the double, if `TRUST` is imported; of ours it has what configures no session. */
+export function environmentFor(given, whatsapp) {
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NODE_')))
+  return { ...inherited, NO_COLOR: '1', WHATSAPP_DOUBLE_ROOT: Buffer.from(whatsapp.rootKey).toString('hex'), ...given }
+}
+
+/**
+ * A machine that runs the service: `boot()` starts it, `wipe()` empties its disk. Several machines share a bucket, and a database
+ * if there is a `databaseUrl`.
+ */
+export function machine(t, { whatsapp, bucket, databaseUrl, env = {} }) {
+  const folder = exampleFolder()
+  const disk = join(temporaryFolder(t, 'example-disk'), 'data')
+
+  async function boot() {
+    mkdirSync(disk, { recursive: true })
+    const [port] = await freePorts(1)
+    const given = {
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      API_TOKEN: TOKEN,
+      DATA_DIR: disk,
+      WA_WEB_SOCKET_URL: whatsapp.url,
+      ...(bucket === undefined ? {} : { SESSION_BACKUP_STORE: pathToFileURL(bucket).href, SESSION_ENCRYPTION_KEY: KEY }),
+      ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+      ...env
+    }
+    const args = ['--import', pathToFileURL(TRUST).href, '--preserve-symlinks', join(folder, 'dist', 'main.js')]
+    const child = spawn(process.execPath, args, { cwd: folder, env: environmentFor(given, whatsapp), stdio: ['ignore', 'pipe', 'pipe'] })
+    const service = new Service(child, port)
+    atEnd(t, () => service.end('SIGKILL'))
+    await eventually(() => service.said, (said) => said.includes('listening on') || child.exitCode !== null, 'the start')
+    assert.equal(child.exitCode, null, service.said)
+    return service
+  }
+
+  const wipe = () => rmSync(disk, { recursive: true, force: true, maxRetries: 5 })
+  return { boot, wipe, disk }
+}
+
+/** WhatsApp's server, until the test ends. */
+export async function whatsappOf(t) {
+  const whatsapp = await startWhatsApp()
+  atEnd(t, () => whatsapp.stop())
+  return whatsapp
+}
+
+/** Connects a session and lets a phone scan its code. Answers the address of the linked device. */
+export async function pair(service, whatsapp, { userId, sessionId, phone }) {
+  await service.post('/api/whatsapp/connect', { userId, sessionId }, 202)
+  const { jid } = await whatsapp.scan(await service.qr(userId, sessionId), { phone })
+  await service.becomes(userId, sessionId, 'connected')
+  return jid
+}
