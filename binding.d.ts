@@ -51,7 +51,7 @@ export declare function folder(directory: string, tenantId: string): string
 /** The names of all objects below a folder of a bucket of others, however deep; of the whole bucket for "". Resolves to a JSON array. */
 export declare function foreignNames(store: string, folder: string): Promise<Outcome>
 
-/** An object in a bucket of others. Resolves to JSON: its bytes in base64, or `null` if it is gone. */
+/** An object in a bucket of others. Resolves to its bytes, or without any if it is gone. */
 export declare function foreignRead(store: string, name: string): Promise<Outcome>
 
 /** Removes objects from a bucket of others. */
