@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { all, firstColumn, read, section } from '../docs/repository.mjs'
@@ -53,13 +53,25 @@ function layOut(root) {
     const to = join(root, workdir, words.pop())
     for (const word of words) {
       const from = word.replace('/package/', '')
-      if (from.endsWith('node_modules/')) linkModules(to)
+      if (from === 'node_modules/') linkDependencies(to)
+      else if (from.endsWith('node_modules/')) linkModules(to)
       else if (from.startsWith('*')) for (const name of readdirSync(ROOT)) name.endsWith('.node') && symlinkSync(join(ROOT, name), join(to, name))
       else if (from.includes('/dist/')) cpSync(join(exampleFolder(), 'dist'), to, { recursive: true })
       else cpSync(join(ROOT, from), from.endsWith('/') ? to : join(to, from.split('/').at(-1)), { recursive: true })
     }
   }
   return { folder: join(root, workdir), last }
+}
+
+/** What the package itself needs, and nothing that only its development needs. */
+function linkDependencies(to) {
+  const { packages } = JSON.parse(read('package-lock.json'))
+  for (const [path, { dev }] of Object.entries(packages)) {
+    if (path === '' || dev || /node_modules\/.*node_modules/.test(path) || !existsSync(join(ROOT, path))) continue
+    const name = path.slice('node_modules/'.length)
+    mkdirSync(dirname(join(to, name)), { recursive: true })
+    symlinkSync(join(ROOT, path), join(to, name))
+  }
 }
 
 function linkModules(to) {
