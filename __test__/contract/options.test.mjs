@@ -96,7 +96,7 @@ test('options that contradict each other are refused', async (t) => {
     [{ encryption: 'off', encryptionKeys: KEY }, /encryption.*encryptionKeys/],
     [{ mode: 'hybrid' }, /hybrid.*store/],
     [{ mode: 'cloud' }, /cloud.*store/],
-    [{ mode: 'cloud', store }, /encryptionKeys/],
+    [{ directory: undefined, mode: 'cloud', store }, /encryptionKeys/],
     [{ mode: 'cloud', store, encryption: 'off' }, /`directory` has no meaning.*`mode` is cloud/],
     [{ directory: undefined, mode: 'cloud', store, encryption: 'off', localDurability: 'os' }, /`localDurability` has no meaning.*cloud/],
     [{ directory: undefined, mode: 'cloud', store, encryption: 'off', seedFromDisk: true }, /`seedFromDisk` has no meaning.*hybrid/],
