@@ -11,8 +11,7 @@ use super::answer::{Given, promise};
 use super::{engine, options};
 use crate::error::{Code, Error, Result};
 use crate::host::RealHost;
-use crate::remote::StoreSpec;
-use crate::remote::foreign::Foreign;
+use crate::remote::{Foreign, StoreSpec, foreign};
 
 /// The bucket that `store` (JSON) names; the connections of one that was used before.
 fn bucket(store: &str) -> Result<Arc<Foreign>> {
@@ -23,7 +22,7 @@ fn bucket(store: &str) -> Result<Arc<Foreign>> {
         return Ok(Arc::clone(bucket));
     }
     let host = Arc::new(RealHost::new(engine().runtime.handle().clone()));
-    let bucket = Arc::new(Foreign::connect(&spec, host)?);
+    let bucket = Arc::new(foreign(&spec, host)?);
     buckets.insert(spec, Arc::clone(&bucket));
     Ok(bucket)
 }

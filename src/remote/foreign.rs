@@ -8,8 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::bucket::Bucket;
-use super::supabase::Supabase;
 use super::{Failure, Meaning, PLACES, Remote, Store, StoreSpec};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
@@ -56,22 +54,8 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    /// Reaches the bucket that `spec` names. Nothing is sent yet.
-    pub fn connect(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Foreign> {
-        Ok(match spec {
-            StoreSpec::S3(s3) => Foreign::over(Bucket::s3(s3, Arc::clone(&host))?, spec, host),
-            StoreSpec::Gcs(gcs) => Foreign::over(Bucket::gcs(gcs, Arc::clone(&host))?, spec, host),
-            StoreSpec::Supabase(of) => Foreign::over(Supabase::new(of, Arc::clone(&host))?, spec, host),
-            StoreSpec::Directory { .. } | StoreSpec::Memory { .. } => {
-                return Err(Error::new(
-                    Code::InvalidOption,
-                    "this kind of store is not read as a bucket of others",
-                ));
-            }
-        })
-    }
-
-    fn over(adapter: impl Walk + 'static, spec: &StoreSpec, host: Arc<dyn Host>) -> Foreign {
+    /// A bucket behind `adapter`, which `spec` names.
+    pub(super) fn over(adapter: impl Walk + 'static, spec: &StoreSpec, host: Arc<dyn Host>) -> Foreign {
         let walk: Arc<dyn Walk> = Arc::new(adapter);
         let places = spec.http().map_or(PLACES, |http| http.max_concurrent_requests);
         let store: Arc<dyn Store> = walk.clone();

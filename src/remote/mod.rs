@@ -8,7 +8,7 @@ mod answer;
 mod bucket;
 mod directory;
 mod examine;
-pub mod foreign;
+mod foreign;
 mod http;
 pub mod memory;
 mod probe;
@@ -31,13 +31,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::host::{Host, sleep};
 use crate::meter::{ByObject, Count, METERS};
 use turns::Turns;
 
 pub use answer::{Failure, Meaning};
 pub use examine::{Examination, examine};
+pub use foreign::Foreign;
 pub use spec::StoreSpec;
 
 /// What is asked of a store.
@@ -141,6 +142,21 @@ fn adapter(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
         StoreSpec::S3(spec) => Arc::new(bucket::Bucket::s3(spec, host)?),
         StoreSpec::Gcs(spec) => Arc::new(bucket::Bucket::gcs(spec, host)?),
         StoreSpec::Supabase(spec) => Arc::new(supabase::Supabase::new(spec, host)?),
+    })
+}
+
+/// Reaches the bucket of others that `spec` names. Nothing is sent yet.
+pub fn foreign(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Foreign> {
+    Ok(match spec {
+        StoreSpec::S3(s3) => Foreign::over(bucket::Bucket::s3(s3, Arc::clone(&host))?, spec, host),
+        StoreSpec::Gcs(gcs) => Foreign::over(bucket::Bucket::gcs(gcs, Arc::clone(&host))?, spec, host),
+        StoreSpec::Supabase(of) => Foreign::over(supabase::Supabase::new(of, Arc::clone(&host))?, spec, host),
+        StoreSpec::Directory { .. } | StoreSpec::Memory { .. } => {
+            return Err(Error::new(
+                Code::InvalidOption,
+                "this kind of store is not read as a bucket of others",
+            ));
+        }
     })
 }
 
