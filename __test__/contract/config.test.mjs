@@ -87,11 +87,11 @@ test('what a variable says reaches the core', () => {
   const env = Object.fromEntries(TEXTS.filter((name) => name !== 'encryption').map((name) => [ownVariable(name), VALUES[name][1][1]]))
   const { native, keys, ...rest } = resolved({}, env)
   assert.deepEqual(native, {
-    tenantId: 'tenant', directory: '/b', store: { kind: 'memory', name: 'b' }, flushIntervalMs: 20, ownershipCheckIntervalMs: 200, refreshIntervalMs: 2000,
+    tenantId: 'tenant', directory: '/b', cloud: false, store: { kind: 'memory', name: 'b' }, flushIntervalMs: 20, ownershipCheckIntervalMs: 200, refreshIntervalMs: 2000,
     handoverTimeoutMs: 7, takeover: false, strictLease: true, create: false, hideTenantIds: true, acceptUnencrypted: true, fresh: false, seedFromDisk: false
   })
   assert.equal(keys.toString('hex'), OTHER_KEY + KEY)
-  assert.deepEqual(rest, { directory: '/b', awaitSync: true, closeTimeoutMs: 1, flushTimeoutMs: 1, logger: undefined })
+  assert.deepEqual(rest, { directory: '/b', cloud: false, awaitSync: true, closeTimeoutMs: 1, flushTimeoutMs: 1, logger: undefined })
 })
 
 test('a variable of its own goes before the names that services use', () => {

@@ -229,12 +229,14 @@ test('variables_of_services_make_one_whole_store_or_none_or_are_refused', () => 
 
 test('the_switches_around_a_store_take_what_they_know_and_refuse_the_rest', () => {
   for (const word of ['maybe', '2', 'enabled', ' ']) refused(word, () => spec(undefined, { SESSION_BACKUP_ENABLED: word }), 'SESSION_BACKUP_ENABLED')
-  for (const type of ['cloud', 's3', 'r2', 'supabase', 'gcs', 'LOCAL']) {
+  for (const type of ['CLOUD', 's3', 'r2', 'supabase', 'gcs', 'LOCAL']) {
     refused(type, () => spec(undefined, { ...PROJECT, SESSION_STORAGE_TYPE: type }), 'SESSION_STORAGE_TYPE', 'local, hybrid', 'SESSION_BACKUP_STORE')
   }
   refused('hybrid', () => spec(undefined, { SESSION_STORAGE_TYPE: 'hybrid' }), 'SESSION_STORAGE_TYPE', 'SESSION_BACKUP_STORE')
   refused('hybrid', () => spec(undefined, { ...PROJECT, SESSION_STORAGE_TYPE: 'hybrid', SESSION_BACKUP_ENABLED: 'no' }), 'SESSION_BACKUP_ENABLED')
   assert.deepEqual(spec(undefined, { ...PROJECT, SUPABASE_BUCKET: 'bucket', SESSION_STORAGE_TYPE: 'hybrid' }), SUPABASE)
+  assert.deepEqual(spec(undefined, { ...PROJECT, SUPABASE_BUCKET: 'bucket', SESSION_STORAGE_TYPE: 'cloud' }), SUPABASE)
+  refused('cloud', () => spec(undefined, { SESSION_STORAGE_TYPE: 'cloud' }), 'SESSION_STORAGE_TYPE', 'SESSION_BACKUP_STORE')
   refused('no keys', () => spec(undefined, PROJECT, { encryptionKeys: undefined }), 'SUPABASE_URL', 'encryptionKeys')
   refused('in local mode', () => spec('s3://', {}, { mode: 'local' }), 'store')
   assert.equal(spec('s3://bucket', {}, { mode: 'local' }), null)
