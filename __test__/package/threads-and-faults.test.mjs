@@ -121,7 +121,7 @@ async function newestHandle(options) {
 }
 
 const nativeOptions = (at) => ({
-  tenantId: 'tenant', directory: at.directory, store: null, flushIntervalMs: 50, ownershipCheckIntervalMs: 200, refreshIntervalMs: 60_000, handoverTimeoutMs: null,
+  tenantId: 'tenant', directory: at.directory, cloud: false, store: null, flushIntervalMs: 50, ownershipCheckIntervalMs: 200, refreshIntervalMs: 60_000, handoverTimeoutMs: null,
   takeover: false, strictLease: false, create: true, hideTenantIds: false, acceptUnencrypted: false, fresh: false, seedFromDisk: false
 })
 

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../support/machines.mjs'
 import { hybrid, KEY, OTHER_KEY, rejection } from '../support/sessions.mjs'
 import { storeScene } from '../support/stores/scene.mjs'
 
@@ -83,7 +84,9 @@ test('a_session_that_may_run_elsewhere_is_left_alone_unless_told', async (t) => 
   assert.equal(session.status().life, 'live')
   const report = await fleetOf(at, rotated).rekey('tenant', { takeover: true })
   assert.equal(report.complete, true)
-  assert.equal((await rejection(session.flush().then(() => session.saveCreds()))).code, 'FENCED')
+  // It learns of it at its next check; until then a write that changes nothing has nothing to be refused for.
+  await eventually('it is fenced', () => session.status().life === 'fenced')
+  assert.equal((await rejection(session.saveCreds())).code, 'FENCED')
 })
 
 test('what_is_not_there_cannot_be_sealed', async (t) => {
