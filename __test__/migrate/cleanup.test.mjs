@@ -58,6 +58,18 @@ test('on a disk alone it is the same, and folders that are empty then go too', a
   assert.deepEqual(readdirSync(join(from, 'user')), ['notes.txt'])
 })
 
+test('a removal that was interrupted before its folders went is finished by the next one', async (t) => {
+  for (const layout of ['flat', 'keys folder']) {
+    const { from, clean } = await migrated(t, { mode: 'local', lay: LAYOUTS[layout] })
+    const folder = join(from, 'user', 'tenant')
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) if (entry.isFile()) rmSync(join(entry.parentPath ?? entry.path, entry.name))
+    assert.equal((await clean()).status, 'gone')
+    assert.ok(existsSync(folder), `${layout}: nothing goes unconfirmed`)
+    assert.equal((await clean({ confirm: true })).status, 'gone')
+    assert.deepEqual(readdirSync(join(from, 'user')), ['notes.txt'], layout)
+  }
+})
+
 test('a source that was written since is kept', async (t) => {
   const changes = {
     'a key that is new': (from) => put(from, 'lid-mapping-new.json', '"x"'),

@@ -22,7 +22,12 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   const { path, tenantId, layout } = session
   const found = sessionAt(byFolder((await source.list(path)).names), path, layout)
   const files = [found.creds, found.keysFile, ...found.keys.map(({ name }) => name)].filter((name) => name !== undefined)
-  if (files.length === 0) return { status: 'gone' }
+  const folder = found.layout === 'keys-folder' ? `${path}${path && '/'}keys` : path
+  if (files.length === 0) {
+    // A removal that was interrupted at its very end has left its folder.
+    if (confirm) await source.tidy(folder)
+    return { status: 'gone' }
+  }
   const read = await readSession(source, found, keys)
   // Without credentials it is the rest of a removal that was interrupted, or nothing of ours: each record is then looked for.
   if (read.creds !== null && read.digest !== session.digest) {
@@ -48,7 +53,7 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   await source.remove(going.filter((name) => name !== found.creds))
   const left = new Set((await source.list(path)).names)
   if (going.some((name) => left.has(name))) return refused('failed', 'REMOTE_REFUSED', 'the source still lists files that were removed: check the rights to delete')
-  await source.tidy(found.layout === 'keys-folder' ? `${path}${path && '/'}keys` : path)
+  await source.tidy(folder)
   return { status: 'removed', files: going.length }
 }
 
