@@ -9,7 +9,7 @@ const { openSession } = require('./lib/session.js')
 const { cleanupMigrated } = require('./lib/migrate/cleanup.js')
 const { migrate } = require('./lib/migrate/index.js')
 
-/** See index.d.ts. Others that are called so take one object, with the tenant in it. */
+/** See types/session.d.ts. Others that are called so take one object, with the tenant in it. */
 function useHybridAuthState(tenant, options) {
   if (options !== undefined || tenant === null || typeof tenant !== 'object' || Array.isArray(tenant)) return openSession(tenant, options)
   const { sessionId, ...rest } = tenant

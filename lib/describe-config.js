@@ -63,7 +63,7 @@ function tableOf({ settings, problems, warnings }) {
   return [...lines, ...listed('problems', problems), ...listed('warnings', warnings)].join('\n')
 }
 
-/** See index.d.ts. */
+/** See types/options.d.ts. */
 function describeConfig(options = {}, variables = process.env) {
   const env = Object.fromEntries(Object.entries(variables).filter(([, value]) => typeof value === 'string'))
   const problems = new Set(wrongNames(options, env))

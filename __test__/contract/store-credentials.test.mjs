@@ -11,6 +11,7 @@ import { createRequire } from 'node:module'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
+import { declarations } from '../support/declarations.mjs'
 import { KEY, ROOT, temporaryFolder } from '../support/sessions.mjs'
 
 const { resolveOptions } = createRequire(import.meta.url)('../../lib/options.js')
@@ -335,10 +336,10 @@ test('every_variable_that_is_read_is_documented_and_none_is_read_but_from_what_i
       assert.equal(error.code, 'INVALID_OPTION')
     }
   }
-  const types = readFileSync(join(ROOT, 'index.d.ts'), 'utf8')
+  const types = declarations()
   const undocumented = [...asked].filter((name) => !['HOME', 'USERPROFILE'].includes(name) && !documented().includes(name))
   assert.deepEqual(undocumented, [], 'in the README or docs/configuration.md')
-  assert.deepEqual([...asked].filter((name) => /^(AWS|GOOGLE|NODE)_/.test(name) && !types.includes(`\`${name}\``)), [], 'in index.d.ts')
+  assert.deepEqual([...asked].filter((name) => /^(AWS|GOOGLE|NODE)_/.test(name) && !types.includes(`\`${name}\``)), [], 'in the declarations')
   assert.ok(asked.size > 30, `${asked.size} asked`)
   assert.equal(resolveOptions('tenant', { encryptionKeys: KEY }).native.store.kind, 'memory', 'by itself it is that of the process, as it is now')
 })

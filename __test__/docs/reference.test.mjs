@@ -5,10 +5,11 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
+import { declarations } from '../support/declarations.mjs'
 import { all, firstColumn, read, section } from './repository.mjs'
 
 const require = createRequire(import.meta.url)
-const types = read('index.d.ts')
+const types = declarations()
 const readme = read('README.md')
 const source = read('lib/options.js')
 const between = (text, from, to) => text.slice(text.indexOf(from), text.indexOf(to, text.indexOf(from)))
@@ -29,7 +30,7 @@ test('every variable is named where its option is', () => {
   for (const [option, names] of Object.entries(variables)) {
     const row = configuration.split('\n').find((line) => line.startsWith(`| \`${option}\` |`))
     assert.deepEqual(all(row.split('|').at(-2), /`(\w+)`/g), names, option)
-    for (const name of names) assert.ok(types.includes(`\`${name}\``), `${name} is not in index.d.ts`)
+    for (const name of names) assert.ok(types.includes(`\`${name}\``), `${name} is not in the declarations`)
   }
 })
 

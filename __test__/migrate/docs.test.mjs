@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { read, root, section } from '../docs/repository.mjs'
 import { lines } from '../support/baileys-lines.mjs'
+import { declarations } from '../support/declarations.mjs'
 import { below, filesIn, LAYOUTS, putAll, putIn, SOURCE_KEY, writeMultiFile } from '../support/migrations.mjs'
 import * as gcs from '../support/stores/gcs.mjs'
 import * as seaweedfs from '../support/stores/seaweedfs.mjs'
@@ -148,7 +149,7 @@ test('no block is left out, and every status that there is is explained', () => 
   const { STATUSES } = createRequire(import.meta.url)('../../lib/migrate/index.js')
   const rows = [...section(text, '## Do it').split('\n## ')[0].matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name]) => name)
   assert.deepEqual(rows.sort(), [...STATUSES].sort())
-  const types = read('index.d.ts')
+  const types = declarations()
   const named = types.slice(types.indexOf('export type MigrationStatus ='), types.indexOf('/** What a migration did with one session.'))
   assert.deepEqual([...named.matchAll(/\| '([\w-]+)'/g)].map(([, name]) => name).sort(), [...STATUSES].sort())
 })

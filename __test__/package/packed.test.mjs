@@ -59,7 +59,7 @@ before(() => {
 
 test('the packed package holds what it needs and nothing of the workshop', () => {
   const installed = readdirSync(join(project(), 'node_modules', 'baileys-hybrid-auth'), { recursive: true }).map(String)
-  for (const name of ['index.js', 'index.d.ts', 'binding.js', 'LICENSE', join('lib', 'session.js')]) assert.ok(installed.includes(name), name)
+  for (const name of ['index.js', 'index.d.ts', 'binding.js', 'LICENSE', join('lib', 'session.js'), join('types', 'session.d.ts')]) assert.ok(installed.includes(name), name)
   const strange = installed.filter((name) => /\.node$|\.rs$|\.toml$|__test__|node_modules|\.mjs$|^demo|^src|^scripts|^\./.test(name))
   assert.deepEqual(strange, [])
   const { dependencies, scripts = {} } = JSON.parse(readFileSync(join(project(), 'node_modules', 'baileys-hybrid-auth', 'package.json'), 'utf8'))
@@ -179,13 +179,13 @@ export async function connect() {
 }
 `
 
-function typeCheck(file, text, compilerOptions, linked = []) {
-  const folder = join(project(), `types-${file}`)
+function typeCheck(file, text, compilerOptions, { linked = [], compiler = 'typescript' } = {}) {
+  const folder = join(project(), `types-${compiler}-${file}`)
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
   for (const name of linked) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name), 'junction')
   writeFileSync(join(folder, file), text)
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, noEmit: true, target: 'es2022', ...compilerOptions }, files: [file] }))
-  const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder], { encoding: 'utf8' })
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, skipLibCheck: false, noEmit: true, target: 'es2022', ...compilerOptions }, files: [file] }))
+  const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], { encoding: 'utf8' })
   assert.equal(status, 0, stdout)
 }
 
@@ -200,8 +200,13 @@ test('the declarations are right for bundlers, and need no types of Node', () =>
   typeCheck('consumer.ts', consumer, { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022', 'dom'], types: [] })
 })
 
+test('the declarations are right for the resolution of Node 10, with TypeScript 5', () => {
+  const compilerOptions = { module: 'commonjs', moduleResolution: 'node10', lib: ['es2022', 'dom'], types: [] }
+  typeCheck('consumer.ts', consumer, compilerOptions, { compiler: 'typescript-5' })
+})
+
 test('the state is what the types of Baileys ask for', () => {
-  typeCheck('baileys.mts', withBaileys, { module: 'nodenext', moduleResolution: 'nodenext', skipLibCheck: true, ...types }, ['baileys'])
+  typeCheck('baileys.mts', withBaileys, { module: 'nodenext', moduleResolution: 'nodenext', skipLibCheck: true, ...types }, { linked: ['baileys'] })
 })
 
 test('the packages of all platforms are described alike', () => {

@@ -75,7 +75,7 @@ async function cleanupSessions(report, ends, { confirm, allowMovedOn = false, co
   return { sessions, totals }
 }
 
-/** See index.d.ts. */
+/** See types/migrate.d.ts. */
 async function cleanupMigrated(given = {}) {
   if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
   const { from, report, sourceKey, confirm, allowMovedOn, concurrency, onProgress, ...options } = given

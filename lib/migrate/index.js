@@ -138,7 +138,7 @@ async function hasChanged(found, session, { source, keys }) {
   return readSession(source, again, keys).then(({ digest }) => digest !== session.digest, () => true)
 }
 
-/** See index.d.ts. */
+/** See types/migrate.d.ts. */
 async function migrate(given = {}) {
   if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
   const { from, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = given
