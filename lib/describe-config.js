@@ -40,6 +40,9 @@ function refusal(error) {
 /** The waits that follow from the check interval where none is given. */
 const handoverOf = (settings) => Math.ceil(2.25 * settings.ownershipCheckIntervalMs()) + 500
 
+/** How a bucket is reached: nothing that a directory, or memory, has a use for. */
+const OF_BUCKETS = ['caCertificate', 'allowPublicBucket', 'maxConcurrentRequests']
+
 /** Setting -> what is shown of it. The rest is shown as it is. */
 const SHOWN = {
   encryptionKeys: (settings) => keyIds(settings.encryptionKeys()),
@@ -86,24 +89,30 @@ function describeConfig(options = {}, variables = process.env) {
     note: (field, shown, place) => details.set(field, { value: shown, ...sourceOf(place) })
   })
 
+  /** As `settings.authorities`; for a store that is wrong, what every bucket has a use for. */
+  const authorities = () => {
+    const { value, problem } = attempt(settings.authorities)
+    return problem === undefined ? value : []
+  }
+
   const found = {}
   const placeOf = (name) => {
+    if (name === 'flushIntervalMs') return settings.flushPlace()
     if (name === 'store') return { value: settings.storeFrom() ?? undefined, from: settings.storeFrom() }
     return lookUp(given, env, name)
   }
   for (const name of [...KNOWN].filter((name) => !OBJECTS.includes(name))) {
     const seen = attempt(() => (SHOWN[name] ?? ((all) => all[name]()))(settings))
+    // It is checked all the same, as an open does.
+    if (OF_BUCKETS.includes(name) && authorities() === null) seen.value = null
     const place = attempt(() => placeOf(name))
     found[name] = { ...seen, ...sourceOf(place.value ?? { value: undefined }) }
     if (name !== 'store') continue
     for (const [field, detail] of details) if (field !== 'ca') found[`store.${field}`] = detail
   }
   // Which authorities count depends on the kind of store, which knows variables of its own.
-  if (found.caCertificate.problem === undefined) {
-    const ca = given.caCertificate === undefined ? details.get('ca') : undefined
-    const isGiven = found.caCertificate.source !== 'default'
-    found.caCertificate = ca ?? { value: isGiven ? 'given' : null, source: found.caCertificate.source, from: found.caCertificate.from }
-  }
+  const { problem } = attempt(() => authorities() !== null && settings.caCertificate()(authorities()))
+  found.caCertificate = { ...found.caCertificate, ...details.get('ca'), ...(problem && { problem }) }
   for (const name of OBJECTS) {
     const { problem } = attempt(() => (name === 'logger' ? settings.logger() : givenOf({ [name]: given[name] })))
     const place = sourceOf({ value: given[name], from: `\`${name}\`` })

@@ -10,7 +10,7 @@
 const { resolve } = require('node:path')
 const { certificates, choice, first, flag, integer, quoted, refuse, spoken, variable } = require('./checks.js')
 const { enabled, findStore, unusedBuckets } = require('./services.js')
-const { completeStore, describeStore } = require('./store.js')
+const { authoritiesOf, completeStore, describeStore } = require('./store.js')
 const { ownVariable, wrongVariables } = require('./variables.js')
 
 /**
@@ -63,9 +63,8 @@ function lookUp(options, env, name) {
 }
 
 /** Existing services give SESSION_BACKUP_INTERVAL in milliseconds too. Some take 0 for "never", and seconds are a likely slip. */
-function flushInterval(place, mode) {
+function flushInterval(place) {
   if (place.from !== 'SESSION_BACKUP_INTERVAL') return integer(place, 1000, 0, 3_600_000)
-  if (mode !== 'hybrid') return 1000
   const hint = ' of milliseconds (less by SESSION_BACKUP_INTERVAL_MS, no store at all by SESSION_BACKUP_ENABLED=false)'
   return integer(place, 1000, 1000, 3_600_000, hint)
 }
@@ -107,9 +106,13 @@ function nothingSays(env) {
   )
 }
 
-/** What all stores behind HTTP are told: `http(variables)`, with those that name authorities for this kind alone. */
+/**
+ * What all stores behind HTTP are told: `http(variables)`, with those that name authorities for this kind alone. Where authorities
+ * are looked for is noted before they are read, so that it is known of wrong ones; none count that no store asked for.
+ */
 function httpSpec(look, { options, env, note }) {
   const own = first({ value: options.caCertificate, from: '`caCertificate`' }, variable(env, ownVariable('caCertificate')))
+  note('ca', null, own)
   const rest = {
     allowPublic: flag(look('allowPublicBucket')),
     maxConcurrentRequests: integer(look('maxConcurrentRequests'), 64, 1, 1024, '')
@@ -117,8 +120,9 @@ function httpSpec(look, { options, env, note }) {
   const checked = certificates(own)
   return (variables) => {
     const place = own.value === undefined ? variable(env, ...variables, 'NODE_EXTRA_CA_CERTS') : own
+    note('ca', null, place)
     const ca = checked ?? certificates(place)
-    note('ca', ca === null ? null : `certificates (${ca.split('BEGIN').length - 1})`, place)
+    if (ca !== null) note('ca', `certificates (${ca.split('BEGIN').length - 1})`, place)
     return { ca, ...rest }
   }
 }
@@ -200,6 +204,12 @@ function settingsOf(context) {
     return found
   })
   const http = once(() => httpSpec(look, context))
+  const flushPlace = once(() => {
+    const place = look('flushIntervalMs')
+    // That of existing services is for a store beside the disk, whatever it says.
+    const isForOthers = place.from === 'SESSION_BACKUP_INTERVAL' && mode() !== 'hybrid'
+    return isForOthers ? { value: undefined, from: '`flushIntervalMs`' } : place
+  })
   const between = (name, fallback, least, most) => once(() => integer(look(name), fallback, least, most))
   const oneOf = (name, fallback, allowed) => once(() => choice(look(name), fallback(), allowed))
   const yesOrNo = (name) => once(() => flag(look(name)))
@@ -221,7 +231,7 @@ function settingsOf(context) {
     maxConcurrentRequests: once(() => integer(look('maxConcurrentRequests'), 64, 1, 1024, '')),
     caCertificate: http,
     store: once(() => (http(), mode() === 'local' ? null : completeStore(described(), { ...context, http: http() }))),
-    flushIntervalMs: once(() => flushInterval(look('flushIntervalMs'), mode())),
+    flushIntervalMs: once(() => flushInterval(flushPlace())),
     localDurability: oneOf('localDurability', () => (mode() === 'local' ? 'data' : 'os'), ['os', 'data']),
     ownershipCheckIntervalMs: between('ownershipCheckIntervalMs', 5000, 50, 600_000),
     handoverTimeoutMs: between('handoverTimeoutMs', null, 0, 3_600_000),
@@ -245,7 +255,11 @@ function settingsOf(context) {
       return isUnsaid && described() === null ? nothingSays(env) : null
     },
     /** Where the store is named; null for none. */
-    storeFrom: () => described()?.from ?? null
+    storeFrom: () => described()?.from ?? null,
+    /** The variables that name authorities for the store in effect alone; null where there is none that has a use for any. */
+    authorities: () => (mode() === 'local' ? null : authoritiesOf(described().kind)),
+    /** Where the flush interval is looked for. */
+    flushPlace
   }
 }
 
@@ -261,7 +275,7 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
   const [wrong] = wrongNames(options, env)
   if (wrong !== undefined) refuse(wrong)
   const settings = settingsOf({ options, env, note: () => {}, warn: (message) => warnOnce(settings.logger(), message) })
-  const { noStore, storeFrom, ...readings } = settings
+  const { noStore, storeFrom, authorities, flushPlace, ...readings } = settings
   const found = Object.fromEntries(Object.entries(readings).map(([name, read]) => [name, read()]))
   const { directory, logger } = found
   const cloud = found.mode === 'cloud'

@@ -19,7 +19,10 @@ const KEYS_OF_SUPABASE = 'give `url` and `key` in a store object, or set SUPABAS
 /** What Supabase allows in names. */
 const SUPABASE_NAMES = /^[\w/!.*'() &$=@;:+,?-]*$/
 
-/** Kind -> its fields in a store object, its parameters in a URL, where its credentials belong, and how it is completed. */
+/**
+ * Kind -> its fields in a store object, its parameters in a URL, where its credentials belong, and how it is completed. One that is
+ * reached over a network has `authorities`: the variables that name some for it alone.
+ */
 const KINDS = {
   directory: { fields: ['path'], parameters: [], secretsBelong: 'a directory needs none', complete: directory },
   memory: { fields: ['name'], parameters: [], secretsBelong: 'memory needs none', complete: memory },
@@ -27,18 +30,21 @@ const KINDS = {
     fields: ['bucket', 'prefix', 'region', 'endpoint', 'pathStyle', 'accessKeyId', 'secretAccessKey', 'sessionToken', 'instanceMetadata'],
     parameters: ['region', 'endpoint', 'pathStyle', 'instanceMetadata'],
     secretsBelong: KEYS_OF_S3,
+    authorities: ['AWS_CA_BUNDLE'],
     complete: s3
   },
   gcs: {
     fields: ['bucket', 'prefix', 'credentials', 'credentialsFile', 'endpoint', 'instanceMetadata', 'anonymous'],
     parameters: ['endpoint', 'instanceMetadata'],
     secretsBelong: KEYS_OF_GOOGLE,
+    authorities: [],
     complete: gcs
   },
   supabase: {
     fields: ['url', 'key', 'bucket', 'prefix', 'allowAnonKey'],
     parameters: [],
     secretsBelong: KEYS_OF_SUPABASE,
+    authorities: [],
     names: SUPABASE_NAMES,
     complete: supabase
   }
@@ -205,7 +211,7 @@ function s3({ from, look, place }, { env, http, warn, note }) {
     endpoint: endpoint?.text ?? null,
     virtualHosted: !isInPath,
     ...awsCredentials(look, env, { from, isR2, instanceMetadata, note }),
-    ...http(['AWS_CA_BUNDLE'])
+    ...http(KINDS.s3.authorities)
   }
 }
 
@@ -213,7 +219,7 @@ function gcs({ from, look, place }, { env, http, warn, note }) {
   const endpoint = endpointOf(look('endpoint'), KINDS.gcs, warn)
   note('endpoint', endpoint?.text ?? 'that of Google', look('endpoint'))
   const credentials = googleCredentials(look, env, { from, hasEndpoint: endpoint !== null, note })
-  return { kind: 'gcs', ...place, endpoint: endpoint?.text ?? null, ...credentials, ...http([]) }
+  return { kind: 'gcs', ...place, endpoint: endpoint?.text ?? null, ...credentials, ...http(KINDS.gcs.authorities) }
 }
 
 /** The role in a JWT, if it is one. */
@@ -259,7 +265,7 @@ function supabase({ from, look, place }, { env, http, warn, note }) {
   }
   note('url', endpoint.text, url)
   note('key', `hidden (${kind === 'unknown' ? 'of a kind that cannot be seen' : `a ${kind} key`})`, key)
-  return { kind: 'supabase', url: endpoint.text.replace(/\/+(storage|rest)\/v1$/, ''), key: secret, ...place, ...http([]) }
+  return { kind: 'supabase', url: endpoint.text.replace(/\/+(storage|rest)\/v1$/, ''), key: secret, ...place, ...http(KINDS.supabase.authorities) }
 }
 
 /**
@@ -269,4 +275,7 @@ function supabase({ from, look, place }, { env, http, warn, note }) {
  */
 const completeStore = (store, context) => KINDS[store.kind].complete(store, context)
 
-module.exports = { describe, describeStore, completeStore }
+/** The variables that name authorities for a kind of store alone; null for one that has no use for any. */
+const authoritiesOf = (kind) => KINDS[kind].authorities ?? null
+
+module.exports = { describe, describeStore, completeStore, authoritiesOf }

@@ -113,7 +113,10 @@ type LogFn = (details: object, message: string) => void
 
 /** A setting, and where it comes from. */
 export interface ConfigSetting {
-  /** As it counts; `null` for none. Keys are shown by their ids, as errors name them; other secrets as `hidden`. */
+  /**
+   * As it counts; `null` for none, and for how a bucket is reached where the store in effect is none (`caCertificate`,
+   * `allowPublicBucket`, `maxConcurrentRequests`). Keys are shown by their ids, as errors name them; other secrets as `hidden`.
+   */
   value: string | number | boolean | string[] | null
   source: 'option' | 'variable' | 'default'
   /** The name of the option, or of the variables; `null` for a default. */
@@ -124,7 +127,7 @@ export interface ConfigSetting {
 
 /** What sessions would be opened with. `String(it)` is a table for people. */
 export interface ConfigDescription {
-  /** By the name of the option; what is found for a store, by `store.` and the name of its field. */
+  /** By the name of the option; what is found for the store in effect, by `store.` and the name of its field. */
   settings: Record<string, ConfigSetting>
   /** Messages that an open would be refused with: the first of them is. Empty when nothing is wrong. */
   problems: string[]

@@ -10,6 +10,7 @@ import { createRequire } from 'node:module'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { rootCertificates } from 'node:tls'
 import { pathToFileURL } from 'node:url'
 import { KEY, OTHER_KEY, ROOT, hybrid, rejection, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
 
@@ -22,6 +23,7 @@ const HOME = { HOME: '/nowhere' }
 const resolved = (options = {}, env = {}) => resolveOptions('tenant', options, { ...HOME, ...env })
 const described = (options = {}, env = {}) => describeConfig(options, { ...HOME, ...env })
 const STORE = { store: 'memory://x', encryptionKeys: KEY }
+const ANONYMOUS = { kind: 'gcs', bucket: 'b', endpoint: 'http://127.0.0.1:1', anonymous: true }
 
 function refusal(what, work) {
   let value
@@ -57,9 +59,9 @@ const VALUES = {
 }
 const TEXTS = Object.keys(VALUES)
 
-/** What stands beside an option, so that it can have either value. */
+/** What stands beside an option, so that it can have either value, and counts. */
 const beside = (name) => ({
-  ...(name === 'store' ? {} : { store: 'memory://x' }),
+  ...(name === 'store' ? {} : { store: ['allowPublicBucket', 'maxConcurrentRequests'].includes(name) ? ANONYMOUS : 'memory://x' }),
   ...(['encryptionKeys', 'encryption'].includes(name) ? { encryption: name === 'encryption' ? undefined : 'on' } : { encryptionKeys: KEY }),
   ...(name === 'encryption' ? { mode: 'local' } : {})
 })
@@ -262,6 +264,105 @@ test('what is described is what an open does, for every pair of wrong settings a
   assert.ok(refused > 300 && refused > cases.length * 0.9, `${refused} of ${cases.length}`)
   assert.deepEqual(described({}, { SESSION_BACKUP_ENABLED: 7, SESSION_BACKUP_STORE: {}, BAILEYS_HYBRID_AUTH_X: undefined }).problems, [], 'what is no text is not set')
   for (const given of [null, 7, 'x']) assert.deepEqual(described(given).problems, ['the options must be an object'])
+})
+
+/** Every kind of store, and ways to name it: options and variables. */
+const KINDS_OF_STORES = [
+  ['none', [{ store: null }, {}], [{}, { SESSION_BACKUP_ENABLED: 'false' }], [{ mode: 'local', store: 's3://b' }, {}], [{}, { SESSION_STORAGE_TYPE: 'local', SESSION_BACKUP_STORE: 'gcs' }]],
+  ['directory', [{ store: 'file:///b' }, {}], [{ store: { kind: 'directory', path: '/b' } }, {}], [{}, { SESSION_BACKUP_STORE: 'file:///b' }]],
+  ['memory', [{ store: 'memory://b' }, {}], [{ store: { kind: 'memory', name: 'b' } }, {}], [{}, { BAILEYS_HYBRID_AUTH_STORE: 'memory://b' }]],
+  ['s3', [{ store: 's3://b' }, {}], [{ store: { kind: 's3', bucket: 'b' } }, {}], ...['s3', 'r2', 's3://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
+  ['gcs', [{ store: 'gs://b' }, {}], [{ store: { kind: 'gcs', bucket: 'b' } }, {}], ...['gcs', 'gs://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
+  ['supabase', [{ store: 'supabase://b' }, {}], [{ store: { kind: 'supabase', bucket: 'b' } }, {}], ...['supabase', 'supabase://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])]
+]
+/** Kind -> the fields that are shown of it, and the variables that may be their source. */
+const SHOWN_OF = {
+  s3: [['credentials', 'endpoint', 'pathStyle', 'region'], /^(AWS|S3|R2)_/],
+  gcs: [['credentials', 'endpoint'], /^GOOGLE_/],
+  supabase: [['key', 'url'], /^SUPABASE_/]
+}
+
+test('a setting of a store is shown as what the core is told, and only where the store in effect has a use for it', (t) => {
+  const folder = temporaryFolder(t)
+  /** A file with so many certificates that its number says which one it is. */
+  const bundle = (count) => {
+    const file = join(folder, `${count}.pem`)
+    writeFileSync(file, rootCertificates.slice(0, count).join('\n'))
+    return file
+  }
+  // Those of every kind at once, as a machine may have them.
+  const everything = {
+    AWS_ACCESS_KEY_ID: 'i', AWS_SECRET_ACCESS_KEY: 's', AWS_REGION: 'r', AWS_ENDPOINT_URL: 'https://aws.example', STORAGE_BUCKET: 'b',
+    S3_ENDPOINT: 'https://s3.example', S3_REGION: 'r', S3_ACCESS_KEY_ID: 'i', S3_SECRET_ACCESS_KEY: 's', S3_FORCE_PATH_STYLE: 'true',
+    R2_ACCOUNT_ID: 'abc', R2_ACCESS_KEY_ID: 'i', R2_SECRET_ACCESS_KEY: 's', SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: 'k',
+    GOOGLE_CREDENTIALS: '{"client_email":"a","private_key":"b","private_key_id":"c"}'
+  }
+  const own = ownVariable('caCertificate')
+  const places = { AWS_CA_BUNDLE: 1, NODE_EXTRA_CA_CERTS: 2, [own]: 3, caCertificate: 4 }
+  const given = (names, value) => ({
+    options: names.includes('caCertificate') ? { caCertificate: value('caCertificate') } : {},
+    env: Object.fromEntries(names.filter((name) => name !== 'caCertificate').map((name) => [name, value(name)]))
+  })
+  const subsets = Object.keys(places).reduce((sets, name) => [...sets, ...sets.map((set) => [...set, name])], [[]])
+  const limits = [{}, { allowPublicBucket: true, maxConcurrentRequests: 7 }]
+  let counted = 0
+  for (const [kind, ...namings] of KINDS_OF_STORES) {
+    const [fields, source] = SHOWN_OF[kind] ?? [[], null]
+    for (const [options, env] of namings) {
+      for (const names of subsets) {
+        for (const limit of limits) {
+          const ca = given(names, (name) => bundle(places[name]))
+          const all = [{ encryptionKeys: KEY, ...options, ...limit, ...ca.options }, { ...everything, ...env, ...ca.env }]
+          const { settings, problems } = described(...all)
+          const { store } = resolved(...all).native
+          const what = JSON.stringify([kind, options, env, names, limit])
+          assert.deepEqual(problems, [], what)
+          assert.equal(store?.kind ?? 'none', kind)
+
+          const count = store?.ca ? store.ca.split('BEGIN').length - 1 : 0
+          const counts = Object.keys(places).find((name) => places[name] === count) ?? null
+          // What is our own is named, though it counts for nothing here; what is for others is not.
+          const named = counts ?? ['caCertificate', own].find((name) => names.includes(name)) ?? null
+          const from = named === null ? 'default' : named === 'caCertificate' ? 'option' : 'variable'
+          assert.deepEqual(settings.caCertificate, { value: count === 0 ? null : `certificates (${count})`, source: from, from: named }, what)
+          if (count > 0) counted++
+
+          const limitFrom = (name) => (name in limit ? { source: 'option', from: name } : { source: 'default', from: null })
+          assert.deepEqual(settings.allowPublicBucket, { value: store?.allowPublic ?? null, ...limitFrom('allowPublicBucket') }, what)
+          assert.deepEqual(settings.maxConcurrentRequests, { value: store?.maxConcurrentRequests ?? null, ...limitFrom('maxConcurrentRequests') }, what)
+
+          const shown = Object.entries(settings).filter(([name]) => name.startsWith('store.'))
+          assert.deepEqual(shown.map(([name]) => name.slice('store.'.length)).sort(), fields, what)
+          for (const [name, { from, source: kindOf }] of shown) {
+            if (kindOf === 'variable') for (const variable of from.split(', ')) assert.match(variable, source, `${what}: ${name}`)
+          }
+        }
+      }
+      for (const name of Object.keys(places)) {
+        const ca = given([name], () => join(folder, 'missing.pem'))
+        const all = [{ encryptionKeys: KEY, ...options, ...ca.options }, { ...everything, ...env, ...ca.env }]
+        const { settings, problems } = described(...all)
+        const isOwn = name === 'caCertificate' || name === own
+        const isUsed = isOwn || (fields.length > 0 && (name !== 'AWS_CA_BUNDLE' || kind === 's3'))
+        const what = JSON.stringify([kind, options, env, name])
+        if (isUsed) assert.deepEqual(problems, [refusal(what, () => resolved(...all))])
+        else assert.deepEqual([problems, settings.caCertificate], [[], { value: null, source: 'default', from: null }], what)
+        assert.deepEqual([settings.caCertificate.problem, settings.caCertificate.from], isUsed ? [problems[0], name] : [undefined, null], what)
+      }
+    }
+  }
+  assert.ok(counted > 100, `${counted} with authorities`)
+})
+
+test('the interval of existing services is shown only where something waits for it', () => {
+  const env = { SESSION_BACKUP_INTERVAL: '60000', SESSION_ENCRYPTION_KEY: KEY }
+  const shown = (options) => described(options, env).settings.flushIntervalMs
+  assert.deepEqual(shown({ store: 'memory://x' }), { value: 60_000, source: 'variable', from: 'SESSION_BACKUP_INTERVAL' })
+  for (const options of [{ store: null }, { mode: 'local', store: 'memory://x' }, { mode: 'cloud', store: 'memory://x' }]) {
+    assert.deepEqual(shown(options), { value: 1000, source: 'default', from: null })
+    assert.equal(resolved(options, env).native.flushIntervalMs, 1000)
+    assert.deepEqual(described(options, { ...env, SESSION_BACKUP_INTERVAL: '5' }).problems, [])
+  }
 })
 
 test('a described key has the id that an error names, and no secret is described', async (t) => {
