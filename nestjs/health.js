@@ -7,12 +7,12 @@
 
 const { OVERDUE_AFTER_MS, backupState } = require('../lib/status.js')
 
-/** `sessions`: `{ tenantId, status, storedAt }`, the last being when it was last known to be stored in full, or null. */
+/** `sessions`: `{ tenantId, status }`. */
 function sessionHealth(sessions, { overdueAfterMs = OVERDUE_AFTER_MS } = {}) {
-  const rows = sessions.map(({ tenantId, status, storedAt }) => ({
+  const rows = sessions.map(({ tenantId, status }) => ({
     tenantId,
     state: backupState(status, overdueAfterMs),
-    lastBackupAt: status.lastBackupAt ?? storedAt,
+    lastBackupAt: status.lastBackupAt,
     lagMs: status.lagMs,
     owner: status.life,
     store: status.store

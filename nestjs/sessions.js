@@ -45,8 +45,8 @@ function lend(session) {
   return loan
 }
 
-/** What is kept of a tenant: the loan of its newest session, since when its store fails, when it was last stored in full. */
-const blank = () => ({ newest: null, degradedSince: null, storedAt: null, toldLsn: null })
+/** What is kept of a tenant: the loan of its newest session, since when its store fails, which write was last told as stored. */
+const blank = () => ({ newest: null, degradedSince: null, toldLsn: null })
 
 class Sessions extends HybridAuth {
   #logger
@@ -125,7 +125,7 @@ class Sessions extends HybridAuth {
       if (status.store !== 'degraded') tenant.degradedSince = null
       else tenant.degradedSince ??= now
       const degradedForMs = tenant.degradedSince === null ? 0 : now - tenant.degradedSince
-      return [{ tenantId, status, storedAt: tenant.storedAt, degradedForMs }]
+      return [{ tenantId, status, degradedForMs }]
     })
   }
 
@@ -164,14 +164,10 @@ class Sessions extends HybridAuth {
     this.#lost.delete(tenantId)
     const tenant = this.#tenants.get(tenantId) ?? blank()
     this.#tenants.set(tenantId, tenant)
-    const { lsn, remoteDurableLsn } = session.status()
-    if (lsn > 0 && remoteDurableLsn !== null && remoteDurableLsn >= lsn) tenant.storedAt = new Date()
-
     session.on('backup', ({ lsn, bytes }) => {
-      tenant.storedAt = new Date()
       if (tenant.toldLsn === lsn) return
       tenant.toldLsn = lsn
-      this.#news.backup({ tenantId, at: tenant.storedAt, lsn, bytes })
+      this.#news.backup({ tenantId, at: new Date(), lsn, bytes })
     })
     session.on('degraded', () => {
       tenant.degradedSince ??= Date.now()

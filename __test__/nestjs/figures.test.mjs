@@ -39,7 +39,7 @@ const cases = {
 for (const [name, [difference, expected]] of Object.entries(cases)) {
   test(`a session is ${expected} when ${name}`, () => {
     const status = { ...STORED, ...difference }
-    const { sessions, ...counts } = sessionHealth([{ tenantId: 't', status, storedAt: null }])
+    const { sessions, ...counts } = sessionHealth([{ tenantId: 't', status }])
     assert.deepEqual(sessions, [
       { tenantId: 't', state: expected, lastBackupAt: status.lastBackupAt, lagMs: status.lagMs, owner: status.life, store: status.store }
     ])
@@ -50,10 +50,10 @@ for (const [name, [difference, expected]] of Object.entries(cases)) {
 
 test('figures_are_summed_over_sessions_and_the_oldest_backup_is_one_that_is_known', () => {
   const rows = [
-    { tenantId: 'a', status: { ...STORED, lastBackupAt: new Date(300) }, storedAt: null },
-    { tenantId: 'b', status: { ...STORED, lastBackupAt: null }, storedAt: new Date(200) },
-    { tenantId: 'c', status: { ...STORED, lsn: 9, remoteDurableLsn: 0, lastBackupAt: null }, storedAt: null },
-    { tenantId: 'd', status: { ...STORED, lsn: 9, lagMs: 3000 }, storedAt: null }
+    { tenantId: 'a', status: { ...STORED, lastBackupAt: new Date(300) } },
+    { tenantId: 'b', status: { ...STORED, lastBackupAt: new Date(200) } },
+    { tenantId: 'c', status: { ...STORED, lsn: 9, remoteDurableLsn: 0, lastBackupAt: null } },
+    { tenantId: 'd', status: { ...STORED, lsn: 9, lagMs: 3000 } }
   ]
   const { total, backed_up: backedUp, needs_backup: needs, oldest_backup: oldest } = sessionHealth(rows, { overdueAfterMs: 2000 })
   assert.deepEqual({ total, backedUp, needs, oldest }, { total: 4, backedUp: 2, needs: 2, oldest: new Date(5) })

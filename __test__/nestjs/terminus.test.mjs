@@ -18,7 +18,7 @@ const { fleetHealth } = require(join(ROOT, 'nestjs/health.js'))
 const FIGURES = { sessions: 2, poisoned: 0, degraded: 0, degradedForMs: 0, fenced: 0, maxLagMs: 0 }
 
 /** A service in whose place nothing but figures can be had: for what a test cannot make happen. */
-const standIn = (status) => ({ health: (options) => fleetHealth([{ tenantId: 'tenant', status, storedAt: null, degradedForMs: 0 }], options) })
+const standIn = (status) => ({ health: (options) => fleetHealth([{ tenantId: 'tenant', status, degradedForMs: 0 }], options) })
 
 for (const major of MAJORS) {
   const { common, core, hybridAuth, load } = nest(major)
