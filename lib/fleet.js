@@ -25,9 +25,12 @@ class HybridAuth {
   #options
   /** tenant id -> sessions opened here and not closed */
   #sessions = new Map()
+  #ended
 
-  constructor(options = {}) {
+  /** `ended(tenantId)`, for those that keep books of their own: no session of it is open here any more. */
+  constructor(options = {}, { ended = () => {} } = {}) {
     this.#options = { ...options }
+    this.#ended = ended
   }
 
   async open(tenantId, overrides = {}) {
@@ -39,7 +42,9 @@ class HybridAuth {
     this.#sessions.set(tenantId, opens.add(session))
     const forget = () => {
       opens.delete(session)
-      if (opens.size === 0 && this.#sessions.get(tenantId) === opens) this.#sessions.delete(tenantId)
+      if (opens.size > 0 || this.#sessions.get(tenantId) !== opens) return
+      this.#sessions.delete(tenantId)
+      this.#ended(tenantId)
     }
     const { close, delete: destroy } = session
     session.close = (how) => {

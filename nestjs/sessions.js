@@ -66,7 +66,7 @@ class Sessions extends HybridAuth {
 
   /** `news`: `{ backup, fenced }`; `said`: warnings of the configuration that were given already. */
   constructor(options, { logger, said, news }) {
-    super(options)
+    super(options, { ended: (tenantId) => this.#forget(tenantId) })
     this.#logger = logger
     this.#said = said
     this.#news = news
@@ -160,10 +160,18 @@ class Sessions extends HybridAuth {
     return loan.lent
   }
 
+  /** The record goes, and what it holds: the listeners of its sessions still reach it, and it would keep the newest one for ever. */
+  #forget(tenantId) {
+    const tenant = this.#tenants.get(tenantId)
+    if (tenant !== undefined) tenant.newest = null
+    this.#tenants.delete(tenantId)
+  }
+
   #keep(tenantId, session) {
     this.#lost.delete(tenantId)
     const tenant = this.#tenants.get(tenantId) ?? blank()
     this.#tenants.set(tenantId, tenant)
+
     session.on('backup', ({ lsn, bytes }) => {
       if (tenant.toldLsn === lsn) return
       tenant.toldLsn = lsn
@@ -177,17 +185,6 @@ class Sessions extends HybridAuth {
       this.#lost.add(tenantId)
       this.#news.fenced({ tenantId })
     })
-    const forget = () => {
-      if (this.#tenants.get(tenantId) === tenant && super.get(tenantId) === undefined) this.#tenants.delete(tenantId)
-    }
-    const { close, delete: destroy } = session
-    session.close = (how) => {
-      const closed = close(how).finally(forget)
-      // As in the fleet: nobody has to wait for it.
-      closed.catch(() => {})
-      return closed
-    }
-    session.delete = () => destroy().then(forget)
   }
 }
 

@@ -174,6 +174,48 @@ async function askInTime({ load, args, say }) {
   await auth.shutdown()
 }
 
+test('of_a_tenant_whose_last_session_ended_nothing_is_kept', async (t) => {
+  const at = scene(t)
+  const child = startProcess(t, endInEveryWay, { options: at.replicated }, { ...project(11), nodeOptions: ['--expose-gc'] })
+  const found = await child.said()
+  assert.equal(found.length, 5)
+  for (const [end, left] of found) assert.deepEqual(left, { open: [], held: 0 }, end)
+})
+
+async function endInEveryWay({ load, args, say }) {
+  const { HybridAuthService } = load('./nestjs/index.js')
+  const ends = {
+    'closed by itself': (auth, sessions) => Promise.all(sessions.map((session) => session.close())),
+    'deleted by itself': async (auth, [session, ...others]) => {
+      await session.delete()
+      await Promise.all(others.map((other) => other.close()))
+    },
+    'deleted by its tenant': (auth) => auth.delete('tenant'),
+    'deleted by the name of old': (auth) => auth.deleteSession('tenant'),
+    'closed with all': (auth) => auth.shutdown()
+  }
+  const auth = new HybridAuthService({ ...args.options, logger: false, initAuthCreds: () => ({}) })
+  const openAndEnd = async (end) => {
+    const sessions = [await auth.open('tenant', { fresh: true }), await auth.open('tenant')]
+    await sessions[1].saveCreds()
+    await end(auth, sessions)
+    return sessions.map((session) => new WeakRef(session))
+  }
+  const found = []
+  for (const [name, end] of Object.entries(ends)) {
+    const sessions = await openAndEnd(end)
+    const held = () => sessions.filter((session) => session.deref() !== undefined).length
+    for (let i = 0; i < 50 && held() > 0; i++) {
+      // What was looked at is kept until the turn ends.
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      globalThis.gc()
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    found.push([name, { open: auth.list(), held: held() }])
+  }
+  await say(found)
+}
+
 test('the_column_of_the_last_backup_is_filled_by_the_callback', async (t) => {
   const at = scene(t)
   const rows = new Map()
