@@ -4,19 +4,20 @@
 //! status line says 400 for nearly everything, so the body decides. Names that were listed are immutable, so a copy in its
 //! CDN is never stale; listings are not cached.
 
-use std::collections::BTreeMap;
+mod listing;
+mod offsets;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Request, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Failure, Meaning, Refusal, judge};
-use super::foreign::{self, Walk, start};
 use super::http::{Http, Reply};
 use super::spec::SupabaseSpec;
 use super::{Asked, Findings, Listed, Setting, Store, Told, joined};
@@ -27,8 +28,6 @@ use crate::host::Host;
 const PAGE: usize = 1000;
 /// No object of ours is called so.
 const NOWHERE: &str = "nowhere";
-/// A listing that keeps changing under us is read this often from its start.
-const RESTARTS: usize = 8;
 
 /// What our objects are called, best first: a bucket may be set to take some types only, and does not look inside.
 const TYPES: [&str; 4] = ["application/octet-stream", "application/json", "text/plain", "image/png"];
@@ -124,137 +123,6 @@ impl Supabase {
         serde_json::from_slice(&reply.body)
             .map_err(|_| Failure::new(Meaning::Transient, "the answer was not understood"))
     }
-
-    async fn list_either_way(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
-        let folder = joined(&self.prefix, folder);
-        if !self.old_listing.load(Ordering::Relaxed) {
-            let within = format!("{folder}/");
-            match self.list_by_cursor(&format!("{within}{prefix}")).await {
-                Ok(entries) => {
-                    let own = entries.into_iter().filter_map(|entry| {
-                        let name = entry.name.strip_prefix(&within).filter(|name| !name.contains('/'))?;
-                        Some(entry.listed(name))
-                    });
-                    return Ok(own.collect());
-                }
-                // A server that lacks this listing says so in several ways: one takes the route for a bucket it does not have.
-                Err(failure) if matches!(failure.meaning, Meaning::NotConfigured | Meaning::Impossible) => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        let entries = self.list_by_offset(&folder).await?;
-        self.old_listing.store(true, Ordering::Relaxed);
-        let own = entries.iter().filter(|entry| entry.id.is_some() && entry.name.starts_with(prefix));
-        Ok(own.map(|entry| entry.listed(&entry.name)).collect())
-    }
-
-    /// The listing of newer servers: by cursor, so that names which come and go move nothing.
-    async fn list_by_cursor(&self, start: &str) -> Result<Vec<Entry>, Failure> {
-        let mut entries = BTreeMap::new();
-        let mut cursor: Option<String> = None;
-        loop {
-            let page = self.page_by_cursor(start, cursor.as_deref()).await?;
-            entries.extend(page.objects.into_iter().map(|entry| (entry.name.clone(), entry)));
-            match page.next_cursor.filter(|_| page.has_next) {
-                None => return Ok(entries.into_values().collect()),
-                next if next == cursor => {
-                    return Err(Failure::new(Meaning::Transient, "the listing does not come to an end"));
-                }
-                next => cursor = next,
-            }
-        }
-    }
-
-    async fn page_by_cursor(&self, start: &str, cursor: Option<&str>) -> Result<Page, Failure> {
-        let body = match cursor {
-            None => json!({ "prefix": start, "limit": PAGE, "with_delimiter": false }),
-            Some(cursor) => {
-                json!({ "prefix": start, "limit": PAGE, "with_delimiter": false, "cursor": cursor })
-            }
-        };
-        self.post(&["object", "list-v2"], &body).await
-    }
-
-    /// The listing of older servers: one folder, by offset. Each page begins with the last name of the one before: if it does
-    /// not, the listing changed meanwhile, and names may have been passed over.
-    async fn list_by_offset(&self, folder: &str) -> Result<Vec<Entry>, Failure> {
-        for _ in 0..RESTARTS {
-            let mut entries: Vec<Entry> = Vec::new();
-            loop {
-                let body = json!({
-                    "prefix": folder,
-                    "limit": PAGE,
-                    "offset": entries.len().saturating_sub(1),
-                    "sortBy": { "column": "name", "order": "asc" },
-                });
-                let page: Vec<Entry> = self.post(&["object", "list"], &body).await?;
-                let full = page.len() == PAGE;
-                let mut page = page.into_iter();
-                if !entries.is_empty() && page.next().as_ref() != entries.last() {
-                    break;
-                }
-                entries.extend(page);
-                if !full {
-                    return Ok(entries);
-                }
-            }
-        }
-        Err(Failure::new(Meaning::Transient, "the listing changes faster than it can be read"))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    #[serde(default)]
-    has_next: bool,
-    next_cursor: Option<String>,
-    objects: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    /// A folder has none.
-    id: Option<String>,
-    /// When it was stored last, as RFC 3339 has it.
-    updated_at: Option<String>,
-    metadata: Option<Metadata>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    size: Option<u64>,
-    e_tag: Option<String>,
-}
-
-/// The same place in a listing, whatever was stored there meanwhile.
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        (&self.name, &self.id) == (&other.name, &other.id)
-    }
-}
-
-impl Entry {
-    fn listed(&self, name: &str) -> Listed {
-        let stored = self.updated_at.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
-        Listed {
-            name: name.to_owned(),
-            bytes: self.metadata.as_ref().and_then(|metadata| metadata.size),
-            modified_ms: stored.and_then(|at| u64::try_from(at.timestamp_millis()).ok()),
-        }
-    }
-
-    /// The mark of its contents.
-    fn tag(&self) -> Option<String> {
-        self.metadata.as_ref()?.e_tag.as_deref().map(bare)
-    }
-}
-
-/// A mark without its quotes, which it has in some places and not in others.
-fn bare(tag: &str) -> String {
-    tag.trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
 #[derive(Default, Deserialize)]
@@ -361,54 +229,5 @@ impl Store for Supabase {
 
     async fn setting(&self, _which: Setting) -> Result<Told, Failure> {
         Ok(Told::Impossible)
-    }
-}
-
-#[async_trait]
-impl Walk for Supabase {
-    async fn page(&self, folder: &str, cursor: Option<&str>) -> Result<foreign::Page, Failure> {
-        let own = start(&self.prefix, "");
-        let within = start(&self.prefix, folder);
-        if !self.old_listing.load(Ordering::Relaxed) {
-            match self.page_by_cursor(&within, cursor).await {
-                Ok(page) => {
-                    let next = page.next_cursor.filter(|_| page.has_next);
-                    let mut found = foreign::Page { next, ..foreign::Page::default() };
-                    for entry in page.objects {
-                        let Some(name) = entry.name.strip_prefix(&own) else { continue };
-                        found.tags.extend(entry.tag().map(|tag| (name.to_owned(), tag)));
-                        found.names.push(name.to_owned());
-                    }
-                    return Ok(found);
-                }
-                // As in a listing of ours: a server that lacks this one.
-                Err(failure)
-                    if cursor.is_none()
-                        && matches!(failure.meaning, Meaning::NotConfigured | Meaning::Impossible) => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        let entries = self.list_by_offset(within.trim_end_matches('/')).await?;
-        self.old_listing.store(true, Ordering::Relaxed);
-        let mut page = foreign::Page::default();
-        for entry in entries {
-            let name = joined(folder, &entry.name);
-            page.tags.extend(entry.tag().map(|tag| (name.clone(), tag)));
-            let kind = if entry.id.is_some() { &mut page.names } else { &mut page.folders };
-            kind.push(name);
-        }
-        Ok(page)
-    }
-
-    async fn content(&self, name: &str) -> Result<Option<foreign::Content>, Failure> {
-        let url = self.url(&["object", "authenticated"], name)?;
-        match self.send(Method::GET, url, None, Asked::Get).await {
-            Ok(reply) => {
-                let tag = reply.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(bare);
-                Ok(Some((reply.body, tag)))
-            }
-            Err(failure) if failure.meaning == Meaning::Absent => Ok(None),
-            Err(failure) => Err(failure),
-        }
     }
 }
