@@ -7,8 +7,9 @@
 mod life;
 mod log;
 mod upkeep;
+mod witness;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
@@ -23,6 +24,7 @@ use crate::wal::{Appended, Folder};
 
 pub use life::{Life, Progress};
 pub use log::Log;
+pub use witness::Witness;
 
 struct Core {
     life: Life,
@@ -41,6 +43,20 @@ struct Core {
     /// When the last check of ownership that succeeded had started.
     confirmed: Duration,
     rolling: bool,
+    /// Who keeps what the state was at each cut.
+    witnesses: Vec<Weak<Witness>>,
+}
+
+impl Core {
+    /// Tells those who keep it what the state is at a cut.
+    fn testify(&mut self) {
+        let Core { witnesses, state, lsn, .. } = self;
+        witnesses.retain(|witness| {
+            let Some(witness) = witness.upgrade() else { return false };
+            witness.keep(*lsn, state);
+            true
+        });
+    }
 }
 
 /// A tenant's memory and its local log.
@@ -102,6 +118,7 @@ impl Journal {
             shipping_since: None,
             confirmed,
             rolling: false,
+            witnesses: Vec::new(),
         };
         let progress = Progress { life: Life::Live, stored: 0, synced: lsn };
         Journal {
@@ -226,10 +243,15 @@ impl Journal {
         Ok(look(&core.state))
     }
 
-    /// The whole state as it is now, and its LSN. Nothing is counted as cut.
-    pub fn view(&self) -> Result<(Lsn, Snapshot)> {
-        let core = self.core()?;
-        Ok((core.lsn, core.state.snapshot()))
+    /// Keeps what the state is at each cut from now on, the last one included unless something was written since.
+    pub fn witness(&self) -> Result<Arc<Witness>> {
+        let mut core = self.core()?;
+        let witness = Arc::new(Witness::default());
+        core.witnesses.push(Arc::downgrade(&witness));
+        if core.cut == core.lsn {
+            core.testify();
+        }
+        Ok(witness)
     }
 
     /// What is not cut for the store yet, if there is anything; with the whole state if `with_base`.
@@ -242,6 +264,7 @@ impl Journal {
         let (first, last) = (core.cut + 1, core.lsn);
         core.cut = last;
         core.shipping_since = core.shipping_since.or(core.waiting_since.take());
+        core.testify();
         let base = with_base.then(|| core.state.snapshot());
         Ok(Some(Cut { first, last, entries: core.state.cut(), base }))
     }
@@ -252,6 +275,7 @@ impl Journal {
         core.state.cut();
         core.cut = core.lsn;
         core.shipping_since = core.shipping_since.or(core.waiting_since.take());
+        core.testify();
         Ok((core.lsn, core.state.snapshot()))
     }
 

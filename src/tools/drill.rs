@@ -1,7 +1,7 @@
 //! The drill: restores a session into a folder, reads it back from the disk, and holds it against what its owner has.
 //!
-//! The owner is not stopped. What it had at the LSN that the store has is taken from its memory, if it stands there just now, or
-//! else from its log, read beside it.
+//! The owner is not stopped. What it had at the LSN that the store has is taken from its memory, which keeps it for the time of a
+//! look if it is open here, or else from its log, read beside it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,22 +74,29 @@ pub async fn drill(
     };
     let mut found = None;
     for _ in 0..LOOKS {
-        if let Some((session, _)) = &open {
-            session.flush(timeout).await?;
-        }
+        let witness = match &open {
+            Some((session, _)) => {
+                let witness = session.journal().witness()?;
+                session.flush(timeout).await?;
+                Some(witness)
+            }
+            None => None,
+        };
         let (parent, audit) = whole(&settings, site.clone()).await?;
         ms.download += lap();
         let lsn = audit.restored.end.lsn;
-        let owner = match &open {
-            Some((session, _)) => match session.journal().view()? {
-                (live, snapshot) if live == lsn => Witness::Memory(snapshot.encode()),
-                _ => from_log(registry, &settings, parent, lsn).await?,
-            },
+        let owner = match witness.and_then(|witness| witness.recall(lsn)) {
+            Some(entries) => Held::Memory(entries),
             None => from_log(registry, &settings, parent, lsn).await?,
         };
         ms.compare += lap();
-        // The log was rewritten since, and begins later: what the store has by now is in it.
-        let is_settled = !matches!(owner, Witness::Log(None));
+        // The log was rewritten since, and begins later: what the store has by now is in it. Or so much was stored during the
+        // look that memory did not keep it all.
+        let is_settled = match owner {
+            Held::Memory(_) | Held::Log(Some(_)) => true,
+            Held::Log(None) => false,
+            Held::Elsewhere => open.is_none(),
+        };
         found = Some((parent, audit, owner));
         if is_settled {
             break;
@@ -107,9 +114,9 @@ pub async fn drill(
     let entries = read_back(registry, &settings, &folder, lsn).await?;
     ms.read = lap();
     let (owner, held) = match owner {
-        Witness::Memory(entries) => ("memory", Some(entries)),
-        Witness::Log(entries) => ("log", entries),
-        Witness::Elsewhere => ("elsewhere", None),
+        Held::Memory(entries) => ("memory", Some(entries)),
+        Held::Log(entries) => ("log", entries),
+        Held::Elsewhere => ("elsewhere", None),
     };
     let report = Drill {
         epoch: parent.epoch,
@@ -127,7 +134,7 @@ pub async fn drill(
 }
 
 /// What the owner had.
-enum Witness {
+enum Held {
     Memory(Vec<u8>),
     /// Nothing, if the log has other LSNs.
     Log(Option<Vec<u8>>),
@@ -139,15 +146,15 @@ fn digest(entries: &[u8]) -> String {
 }
 
 /// The owner's state at `lsn`, if this machine has its log.
-async fn from_log(registry: &Registry, settings: &Settings, claim: Claim, lsn: Lsn) -> Result<Witness> {
+async fn from_log(registry: &Registry, settings: &Settings, claim: Claim, lsn: Lsn) -> Result<Held> {
     let (disk, path, ring, tag) =
         (Arc::clone(registry.disk()), settings.folder.clone(), Arc::clone(&settings.ring), log_tag(settings));
     let found =
         blocking(registry.host(), move || state_at(disk.as_ref(), &path, &ring, tag, claim, lsn)).await?;
     Ok(match found {
-        Past::Found(entries) => Witness::Log(Some(replay(&entries)?.snapshot().encode())),
-        Past::Missing => Witness::Log(None),
-        Past::Elsewhere => Witness::Elsewhere,
+        Past::Found(entries) => Held::Log(Some(replay(&entries)?.snapshot().encode())),
+        Past::Missing => Held::Log(None),
+        Past::Elsewhere => Held::Elsewhere,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::name::{ClaimName, Mark, Span};
 use crate::open::{Settings, Site};
 use crate::record::{Entries, kind};
 use crate::registry::{Registry, Request};
+use crate::remote::StoreSpec;
 use crate::restore::{Audit, Holdings, audit_of};
 use crate::tenancy::Tenancy;
 use crate::wal::{Look, Recovery, look};
@@ -116,13 +117,13 @@ pub struct Inspection {
 
 /// Looks at a tenant.
 pub async fn inspect(registry: &Registry, request: Request) -> Result<Inspection> {
-    let settings = request.settings;
-    let site = request.store.map(|spec| registry.site(&spec)).transpose()?;
+    let Request { settings, store, .. } = request;
+    let site = store.as_ref().map(|spec| registry.site(spec)).transpose()?;
     let stored = match site {
         Some(site) => Some(stored(&settings, site).await?),
         None => None,
     };
-    Ok(Inspection { stored, local: here(registry, &settings).await? })
+    Ok(Inspection { stored, local: here(registry, &settings, store.as_ref()).await? })
 }
 
 async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
@@ -256,8 +257,8 @@ async fn describe(
     })
 }
 
-async fn here(registry: &Registry, settings: &Settings) -> Result<Option<Here>> {
-    let is_open = registry.open_already(settings, None).await.is_some();
+async fn here(registry: &Registry, settings: &Settings, store: Option<&StoreSpec>) -> Result<Option<Here>> {
+    let is_open = registry.open_already(settings, store).await.is_some();
     let (disk, path, ring, tag) =
         (Arc::clone(registry.disk()), settings.folder.clone(), Arc::clone(&settings.ring), log_tag(settings));
     let found = blocking(registry.host(), move || look(disk.as_ref(), &path, &ring, tag)).await?;
