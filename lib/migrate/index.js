@@ -21,6 +21,10 @@ const CREDS_ONLY =
   'the source has credentials and not one key: it would connect, and not decrypt what contacts send; look for the folder of the last ' +
   'instance, or say `allowCredsOnly`'
 
+const NEEDS_A_DISK =
+  "sessions are not migrated in `mode: 'cloud'`, because nothing is imported without a disk: migrate with `mode: 'hybrid'` " +
+  '(BAILEYS_HYBRID_AUTH_MODE=hybrid, which goes before other variables), the same `store` and keys, and any `directory`; then open them in `cloud`'
+
 /** The answer for one session before anything of it is known. */
 const unknown = ({ tenantId, path, layout, notUnderstood, otherFiles }) => ({
   tenantId,
@@ -144,6 +148,7 @@ async function migrate(given = {}) {
   const { from, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = given
   const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
   const ends = await openEnds({ from, sourceKey }, options)
+  if (ends.target.cloud) throw new HybridAuthError('INVALID_OPTION', NEEDS_A_DISK)
   const { names, odd, linked } = await ends.source.list()
   const { sessions: all, ours, passedOver } = findSessions(names, asked.layout, linked)
   if (all.length === 0) throw nothing(ours)

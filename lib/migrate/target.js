@@ -34,7 +34,7 @@ async function openTarget(options) {
   const { BufferJSON } = baileys
   const binding = loadBinding()
   const batch = createBatch(createCodec(BufferJSON))
-  const { native, keys, directory } = resolveOptions('any', options)
+  const { native, keys, directory, cloud } = resolveOptions('any', options)
   const isReplicated = native.store !== null
 
   const resolved = (tenantId) => resolveOptions(tenantId, { ...options, onMissing: 'error' })
@@ -114,7 +114,7 @@ async function openTarget(options) {
     }
   }
 
-  return { isReplicated, directory, keys, folderOf, expected, compare, look, visit, peek, encodeSeed: (session) => encodeSeed(batch, session) }
+  return { isReplicated, cloud, directory, keys, folderOf, expected, compare, look, visit, peek, encodeSeed: (session) => encodeSeed(batch, session) }
 }
 
 module.exports = { openTarget, identityOf }
