@@ -38,8 +38,9 @@ function costPerTenantDay(native, tenants) {
   const priced = (day) => ({ ...day, usd: rates === null ? null : ((day.puts + day.lists) * rates.classA + day.gets * rates.classB) / 1e6 })
   const listed = (DAY / native.ownershipCheckIntervalMs) * NAMES * nameBytes
   const idle = { puts: 3 * refreshes, gets: refreshes, lists: share, sentBytes: 0, receivedBytes: listed }
-  // No more segments than flushes, whatever is written.
-  const segments = Math.min(MINUTES * (MEASURED.puts / MEASURED.sessions), native.flushIntervalMs === 0 ? Infinity : DAY / native.flushIntervalMs)
+  // No more segments than flushes, whatever is written; without a disk nothing waits for one.
+  const isUnbounded = native.cloud || native.flushIntervalMs === 0
+  const segments = Math.min(MINUTES * (MEASURED.puts / MEASURED.sessions), isUnbounded ? Infinity : DAY / native.flushIntervalMs)
   const lists = share + segments * (MEASURED.lists / MEASURED.puts)
   const atWork = {
     puts: idle.puts + segments,

@@ -51,10 +51,15 @@ async function privacy(native, { private: step }) {
   return found.outcome === 'failed' && native.store.allowPublic ? { ...found, outcome: 'warning' } : found
 }
 
-function latency({ latency: found }, { flushIntervalMs }) {
+function latency({ latency: found }, { cloud, flushIntervalMs }) {
   if (found === null) return check('latency', 'unknown', 'it could not be measured, because objects cannot be stored, listed and read')
   const text = `PUT ${found.put} ms, LIST ${found.list} ms, GET ${found.get} ms (median of five)`
   const more = { ms: Math.round(found.put), figures: found }
+  if (cloud) {
+    const waits = `in \`cloud\` mode each write waits for a PUT and a LIST, ${(found.put + found.list).toFixed(1)} ms here`
+    if (found.put + found.list <= SLOW_MS) return check('latency', 'ok', `${text}: ${waits}`, more)
+    return check('latency', 'warning', `${text}: ${waits}, and so does whoever sends a message; take a store that is nearer, or \`mode: 'hybrid'\``, more)
+  }
   if (found.put + found.list > Math.max(SLOW_MS, flushIntervalMs)) {
     return check('latency', 'warning', `${text}: slower than a session flushes; what a lost machine loses is that much more`, more)
   }
@@ -146,8 +151,9 @@ function cost(native, tenants) {
     const price = usd === null ? '' : `, ${usd < 0.0001 ? 'under 0.0001' : usd.toFixed(4)} USD`
     return `${Math.round(puts)} PUT, ${Math.round(lists)} LIST, ${(sentBytes / 1e6).toFixed(1)} MB sent, ${(receivedBytes / 1e6).toFixed(1)} MB of listings${price}`
   }
+  const most = native.cloud ? '; more in `cloud` mode, where writes that follow one another share no upload' : ''
   const rates = figures.provider === null ? 'no rates are known of this store' : `for requests, at the rates of ${figures.provider}, ${figures.asOf}, before what a month includes`
-  return check('cost', 'ok', `about, per tenant and day: idle ${day(figures.idle)}; at a message a minute ${day(figures.atWork)} (${rates})`, { figures })
+  return check('cost', 'ok', `about, per tenant and day: idle ${day(figures.idle)}; at a message a minute ${day(figures.atWork)}${most} (${rates})`, { figures })
 }
 
 /** What the checks that look at tenants say, or why they cannot. */
