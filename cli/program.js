@@ -111,18 +111,25 @@ class Context {
     return this.#settings
   }
 
+  /** What an open with these options would go by. */
+  get resolved() {
+    return require('../lib/options.js').resolveOptions('any', this.#given)
+  }
+
+  get #given() {
+    return { ...this.options, onMissing: 'error', ...(this.asked.local && { mode: 'local' }) }
+  }
+
   /**
    * The fleet of these options. Nothing of it makes a session where there is none. It must have a store, unless the command
    * can do without and was told to.
    */
   get fleet() {
     const { HybridAuth } = require('../index.js')
-    const { resolveOptions } = require('../lib/options.js')
-    const options = { ...this.options, onMissing: 'error', ...(this.asked.local && { mode: 'local' }) }
-    if (resolveOptions('any', options).native.store === null && !this.asked.local) {
+    if (this.resolved.native.store === null && !this.asked.local) {
       throw new UsageError('no store is configured', 'Say --store <url>, or set SESSION_BACKUP_STORE and its kin; `config` shows what is in effect.')
     }
-    return new HybridAuth(options)
+    return new HybridAuth(this.#given)
   }
 }
 

@@ -7,7 +7,7 @@
 
 const { readFileSync, statSync } = require('node:fs')
 const util = require('node:util')
-const { UsageError } = require('./exit.js')
+const { UsageError, inFlags } = require('./exit.js')
 const { secretsOf } = require('./mask.js')
 
 /** Options that every command takes which looks at sessions: flags, what they say, and what they are for the package. */
@@ -76,7 +76,7 @@ function settingsOf(asked, output, env = process.env) {
   }
   if (asked.keyFile !== undefined) options.encryptionKeys = readKeys(asked.keyFile, '--key-file', output)
   const silent = () => {}
-  options.logger = { debug: silent, info: silent, error: silent, warn: (_, message) => output.warn(message) }
+  options.logger = { debug: silent, info: silent, error: silent, warn: (_, message) => output.warn(inFlags(message)) }
   return options
 }
 

@@ -135,7 +135,7 @@ async function pruneKeys(context, named) {
 }
 
 async function rekey(context, named) {
-  const { asked, output, fleet } = context
+  const { asked, output, fleet, resolved } = context
   const tenants = await tenantsAskedFor(fleet, named, asked)
   const how = { title: 'rekey', changes: true, concurrency: 4, done: 'Sealed anew' }
   const seal = async (tenantId) => {
@@ -154,6 +154,8 @@ async function rekey(context, named) {
     badWord: 'needs older keys',
     columns: [{ title: 'READ WITH', of: ({ needed }) => needed.join(', ') }],
     fields: (value) => value,
+    // All that is in the store was stored anew: what is left is a log that no session in this mode touches.
+    details: ({ complete }) => (complete || !resolved.cloud ? [] : ['another mode left a log of it on this machine: move its folder away, and the older key is needed no more']),
     summary: (good, bad) => {
       const said = counted('sealed anew')(good, bad)
       if (unneeded === null) return `${said} With --all it is known which keys are needed no more.`

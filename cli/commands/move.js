@@ -16,6 +16,8 @@ const TAKEOVER = ['--takeover', 'take sessions too that another instance has not
 
 const SOURCES = { remote: 'the store', local: 'this machine', imported: 'a multi-file folder', fresh: 'nothing' }
 
+const NO_DISK = 'the mode is cloud, which keeps nothing on a machine: there is nothing to bring here'
+
 /** Folders of what the store has, beside whoever owns it. */
 async function extract(context, tenants, folder) {
   const { asked, output, fleet } = context
@@ -38,9 +40,10 @@ async function extract(context, tenants, folder) {
 }
 
 async function restore(context, named) {
-  const { asked, output, fleet } = context
+  const { asked, output, fleet, resolved } = context
   if (asked.overwrite && asked.to === undefined) throw new UsageError('--overwrite belongs to --to')
   if (asked.takeover && asked.to !== undefined) throw new UsageError('--to takes no session over, so that --takeover means nothing beside it')
+  if (asked.to === undefined && resolved.cloud) throw new UsageError(NO_DISK, 'Open them as they are; `verify` and `drill` check them, and --to writes folders.')
   const tenants = await tenantsAskedFor(fleet, named, asked)
   if (asked.to !== undefined) return extract(context, tenants, asked.to)
   const openAndClose = async (tenantId) => {
@@ -90,7 +93,7 @@ module.exports = {
       description:
         'Opens and closes the sessions of these tenants, so that the directory of this machine holds them, checked, and they are ' +
         'free for whoever opens them next. A session that another instance has not released is left to it. With --to, folders of ' +
-        'useMultiFileAuthState are written instead, and nothing is claimed.',
+        'useMultiFileAuthState are written instead, and nothing is claimed; in cloud mode it can only be used so.',
       options: [
         ['--all', 'all tenants of the store'],
         TAKEOVER,
