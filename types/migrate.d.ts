@@ -7,7 +7,8 @@ import type { HybridAuthStore } from './store.js'
 /**
  * Takes sessions over from folders of `useMultiFileAuthState` and from the buckets of other systems, without a new QR code. Stop
  * the old system first. Each session is read whole, stored in one batch under its tenant, read back and compared by value. A tenant
- * that has a session is left alone, and nobody who has one open is disturbed. Run it again after an interruption.
+ * that has a session is left alone, and nobody who has one open is disturbed. Run it again after an interruption. Needs a disk:
+ * in `cloud` mode it is refused; migrate in `hybrid`, with any `directory`, and open the sessions in `cloud` then.
  *
  * Resolves when each session was migrated or not, which the report says: one that fails stops no other. Rejects, before anything is
  * written, with `INVALID_OPTION`, with `NOT_FOUND` where there is no session, and where the source cannot be listed.

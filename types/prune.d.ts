@@ -41,7 +41,8 @@ export interface PruneOptions {
   /**
    * Leave alone what may run somewhere: whatever was not released, unless nothing of it was stored for twice `refreshIntervalMs` of
    * this fleet, and 14 days at least. A session that runs stores what has not changed again within `refreshIntervalMs` of its own.
-   * `false` ends and deletes those as well, unless they are open in another process of this machine.
+   * `false` ends and deletes those as well, unless they are open in this process or, but for those in `cloud` mode, of which nothing
+   * tells, in another one of this machine.
    * @default true
    */
   inactiveOnly?: boolean

@@ -33,7 +33,8 @@ export interface HybridAuthState {
    */
   close(options?: { timeoutMs?: number }): Promise<void>
   /**
-   * Logs out for good: tombstone, then everything in the store and here. Call it on `DisconnectReason.loggedOut` and on nothing
+   * Logs out for good: tombstone, then everything in the store and here (in `cloud` mode nothing here: a folder that another mode
+   * left stays, and the tombstone keeps it from coming back through a store). Call it on `DisconnectReason.loggedOut` and on nothing
    * else. Rejects with `FENCED` when a newer instance owns the session, and with `REMOTE_UNAVAILABLE`: then call it again.
    */
   delete(): Promise<void>

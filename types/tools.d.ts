@@ -75,7 +75,7 @@ export interface InspectReport {
     /** Why it cannot be restored: `REMOTE_CORRUPT`, `KEY_UNAVAILABLE`. */
     error: HybridAuthError | null
   } | null
-  /** What this machine's directory holds; `null` if it has no folder of the tenant. */
+  /** What this machine's directory holds; `null` if it has no folder of the tenant, as in `cloud` mode, unless another mode left one. */
   local: {
     /** Whether the session is open in this process, in another one of this machine, or in none. */
     open: 'here' | 'elsewhere' | 'nobody'
@@ -119,7 +119,8 @@ export interface DrillReport {
   digests: { store: string; restored: string; owner: string | null }
   /**
    * Where the owner's came from: the memory of a session open here, the log in this machine's directory (read beside whoever writes
-   * it; without a digest if it lost that write in a power cut), or `elsewhere`, which means that it was not compared.
+   * it; without a digest if it lost that write in a power cut), or `elsewhere`, which means that it was not compared. An owner in
+   * `cloud` mode has no log, and is compared in its own process only.
    */
   owner: 'memory' | 'log' | 'elsewhere'
   /** The folder that was kept; `null` for one that was removed. */
@@ -153,7 +154,10 @@ export interface RekeyReport {
   complete: boolean
   /** The id of the first key; `null` without encryption. */
   primary: string | null
-  /** The ids of the keys that are still needed: for what is kept in the store and here, and with `hideTenantIds` for its name. */
+  /**
+   * The ids of the keys that are still needed: for what is kept in the store and here, and with `hideTenantIds` for its name. In `cloud`
+   * mode a log that another mode left here is not sealed anew: move its folder away.
+   */
   needed: string[]
   /** The ids of those among `encryptionKeys` that this tenant does not need any more. */
   unneeded: string[]
