@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{log_tag, replay};
+use super::log_tag;
 use crate::error::{Code, Error, Result};
 use crate::host::blocking;
 use crate::id::{Claim, Digest, Lsn, hex};
 use crate::open::{Settings, whole};
 use crate::registry::{Registry, Request, store_of};
+use crate::state::State;
 use crate::wal::{Folder, Lineage, Past, Recovery, Wal, look, state_at};
 
 /// How often what changes meanwhile is looked at again.
@@ -152,7 +153,7 @@ async fn from_log(registry: &Registry, settings: &Settings, claim: Claim, lsn: L
     let found =
         blocking(registry.host(), move || state_at(disk.as_ref(), &path, &ring, tag, claim, lsn)).await?;
     Ok(match found {
-        Past::Found(entries) => Held::Log(Some(replay(&entries)?.snapshot().encode())),
+        Past::Found(entries) => Held::Log(Some(State::replay(&entries)?.snapshot().encode())),
         Past::Missing => Held::Log(None),
         Past::Elsewhere => Held::Elsewhere,
     })
@@ -197,7 +198,7 @@ async fn read_back(
         (Arc::clone(registry.disk()), place(settings, folder), Arc::clone(&settings.ring), log_tag(settings));
     let found = blocking(registry.host(), move || look(disk.as_ref(), &path, &ring, tag)).await?;
     match found.map(|look| look.recovery).transpose()? {
-        Some(Recovery::Log(log)) if log.lsn == lsn => Ok(replay(&log.entries)?.snapshot().encode()),
+        Some(Recovery::Log(log)) if log.lsn == lsn => Ok(State::replay(&log.entries)?.snapshot().encode()),
         _ => Err(Error::new(
             Code::LocalCorrupt,
             "what was written to the folder of the drill does not read back",

@@ -19,7 +19,6 @@ use crate::plan::{Claims, Survey};
 use crate::registry::{Registry, Request, store_of};
 use crate::remote::{Examination, Remote, StoreSpec};
 use crate::seal::KeyId;
-use crate::state::State;
 
 pub use drill::drill;
 pub use inspect::inspect;
@@ -118,10 +117,6 @@ pub async fn examine(registry: &Registry, spec: &StoreSpec) -> Result<Examinatio
 /// Text for JavaScript.
 pub fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error))
-}
-
-fn replay(entries: &[u8]) -> Result<State> {
-    State::replay(entries)
 }
 
 /// The tenant in local logs.
