@@ -1,14 +1,18 @@
-//! Decisions: who owns, where a session comes from, what to load and what may be deleted.
+//! Decisions: who owns, where a session comes from, what to load and, in `deletion`, what may go.
 //!
 //! Pure functions from listings to answers, without time, chance or I/O. They carry I2 (the highest claim stays), I9 (only
 //! what a kept base dominates is deleted), I10 (nothing at or below a tombstone comes back) and I17 (never silently fresh,
 //! never silently old).
+
+mod deletion;
 
 use std::collections::BTreeMap;
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Lsn};
 use crate::name::{ClaimName, DataName, Mark, Span};
+
+pub use deletion::dominated;
 
 /// What is said about one claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,12 +58,16 @@ impl Claims {
 
     /// The highest tombstone: nothing at or below it may come back.
     pub fn floor(&self) -> Option<Claim> {
-        self.0.iter().rev().find(|(_, marks)| marks.deleted).map(|(claim, _)| *claim)
+        self.highest_that(|marks| marks.deleted)
     }
 
     /// The newest claim that has, or had, a base.
     pub fn newest_live(&self) -> Option<Claim> {
-        self.0.iter().rev().find(|(_, marks)| marks.live).map(|(claim, _)| *claim)
+        self.highest_that(|marks| marks.live)
+    }
+
+    fn highest_that(&self, is: impl Fn(&Marks) -> bool) -> Option<Claim> {
+        self.0.iter().rev().find(|(_, marks)| is(marks)).map(|(claim, _)| *claim)
     }
 
     /// What is said about `claim`.
@@ -174,12 +182,13 @@ pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Re
         return Err(vanished("the newest owner's data is missing"));
     }
     let Some(parent) = parent else { return without_remote(survey, local, known, allowed) };
+    let from_log = || Ok(Origin { source: Source::Local, parent: Some(parent), quarantine: false });
     let ahead = local.claim().is_some_and(|claim| claim > parent && claim < *me);
     if ahead && !allowed.seed_from_disk {
         return Err(vanished("the local log continues an owner whose data is missing"));
     }
     if ahead && matches!(local, Local::Log { .. }) {
-        return Ok(Origin { source: Source::Local, parent: Some(parent), quarantine: false });
+        return from_log();
     }
     let chain = match chain(&survey.data, parent) {
         Ok(chain) => chain,
@@ -188,9 +197,7 @@ pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Re
             let newest =
                 survey.data.iter().filter(|name| name.claim == parent).map(|name| name.span.last()).max();
             return match local {
-                Local::Log { claim, lsn } if claim == parent && Some(lsn) >= newest => {
-                    Ok(Origin { source: Source::Local, parent: Some(parent), quarantine: false })
-                }
+                Local::Log { claim, lsn } if claim == parent && Some(lsn) >= newest => from_log(),
                 _ => Err(error),
             };
         }
@@ -198,9 +205,7 @@ pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Re
     let reached = chain.last().map_or(0, |name| name.span.last());
     let remote = |quarantine| Ok(Origin { source: Source::Remote(chain), parent: Some(parent), quarantine });
     match local {
-        Local::Log { claim, lsn } if claim == parent && lsn >= reached => {
-            Ok(Origin { source: Source::Local, parent: Some(parent), quarantine: false })
-        }
+        Local::Log { claim, lsn } if claim == parent && lsn >= reached => from_log(),
         Local::Damaged { claim, good } if claim == Some(parent) && good > reached => Err(Error::new(
             Code::LocalCorrupt,
             format!(
@@ -304,49 +309,6 @@ fn follow(base: DataName, own: &[DataName]) -> Result<Vec<DataName>> {
             ),
         )),
         _ => Ok(chain),
-    }
-}
-
-/// What may be deleted by `me`, which is live: all that two kept bases dominate. The kept ones are my newest and my second
-/// newest; before I have a second, the base of `parent`, my predecessor, with its segments and marks.
-///
-/// Safe without time (I9): a reader that may still act claims above me and lists the data after its claim. Either it sees
-/// my base and needs nothing older, or it misses an object, lists again, and then sees it.
-pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>) -> (Vec<DataName>, Vec<ClaimName>) {
-    let mut bases: Vec<Lsn> =
-        survey.data.iter().filter(|name| name.claim == *me).filter_map(base_lsn).collect();
-    bases.sort_unstable();
-    let second = bases.len().checked_sub(2).and_then(|at| bases.get(at)).copied();
-    let kept = if second.is_some() { None } else { parent };
-    let lower = |claim: &Claim| claim < me && Some(*claim) != kept;
-    let data = survey.data.iter().filter(|name| {
-        let older = second.is_some_and(|second| match name.span {
-            Span::Base(lsn) => lsn < second,
-            Span::Segment(_, last) => last <= second,
-        });
-        !bases.is_empty() && (lower(&name.claim) || (name.claim == *me && older))
-    });
-    let floor = survey.claims.floor();
-    let marks = survey.claims.0.iter().filter(|(claim, _)| !bases.is_empty() && lower(claim)).flat_map(
-        |(claim, marks)| {
-            let deleted = marks.deleted && Some(*claim) != floor;
-            [
-                (true, Mark::Claimed),
-                (marks.live, Mark::Live),
-                (marks.released, Mark::Released),
-                (deleted, Mark::Deleted),
-            ]
-            .into_iter()
-            .filter_map(move |(there, mark)| there.then_some(ClaimName { claim: *claim, mark }))
-        },
-    );
-    (data.copied().collect(), marks.collect())
-}
-
-fn base_lsn(name: &DataName) -> Option<Lsn> {
-    match name.span {
-        Span::Base(lsn) => Some(lsn),
-        Span::Segment(..) => None,
     }
 }
 

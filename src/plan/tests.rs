@@ -1,5 +1,6 @@
 //! The table of origins row by row, and chains and deletions against naive judges over every small listing.
 
+use super::deletion::base_lsn;
 use super::*;
 use crate::id::{OwnerId, ShortDigest};
 
