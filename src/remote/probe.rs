@@ -18,8 +18,16 @@ const FOLDER: &str = "v1/probe";
 /// How often the scratch object is removed before it is believed to stay, and how long between.
 const TRIES: u32 = 3;
 const AGAIN: Duration = Duration::from_millis(300);
+
+impl Remote {
+    /// Makes sure, once per process, that the store can do what is asked of it. Fails with what is missing.
+    pub async fn require_fit(&self) -> Result<()> {
+        self.fit.get_or_try_init(|| probe(self, self.allow_public)).await.map(|_| ())
+    }
+}
+
 /// Writes, lists, reads and removes a scratch object.
-pub async fn probe(remote: &Remote, allow_public: bool) -> Result<()> {
+async fn probe(remote: &Remote, allow_public: bool) -> Result<()> {
     let nonce: [u8; 16] = random(remote.host().as_ref());
     let file = hex(&nonce);
     let name = format!("{FOLDER}/{file}");

@@ -1,0 +1,231 @@
+//! A store with patience: each request waits for its turn, is counted, and is tried again while that may help.
+//!
+//! What may pass is tried again for a while and never for ever; what is final is told at once. What concerns ownership does not
+//! wait behind data, and no request is repeated anywhere else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use backon::BackoffBuilder;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::OnceCell;
+
+use super::answer::Failure;
+use super::store::{Listed, Store};
+use super::traffic::{Traffic, kind_of};
+use super::turns::Turns;
+use crate::error::Result;
+use crate::host::{Host, sleep};
+use crate::meter::METERS;
+
+/// A store with patience: failures that may pass are tried again for a while. Clones share everything.
+#[derive(Clone)]
+pub struct Remote {
+    pub(super) store: Arc<dyn Store>,
+    host: Arc<dyn Host>,
+    turns: Arc<Turns>,
+    /// Set when the store was found to be fit.
+    pub(super) fit: Arc<OnceCell<()>>,
+    pub(super) allow_public: bool,
+    /// What went over the wire.
+    pub traffic: Arc<Traffic>,
+}
+
+/// Tries of a request that somebody waits for. Background work has no bound, see the replicator.
+const TRIES: usize = 6;
+/// Requests under way at once to remove objects of one tenant, where it takes several.
+const PARALLEL: usize = 8;
+/// How long after the first try there is another one: a store that keeps silent takes long over each.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Requests under way at once, where nothing else is configured.
+pub(super) const PLACES: usize = 64;
+/// Names in one page of a listing, in every store that pages.
+const PAGE: usize = 1000;
+
+impl Remote {
+    /// Reaches `store`, which is known to be fit, from `host`.
+    #[cfg(test)]
+    pub fn new(store: Arc<dyn Store>, host: Arc<dyn Host>) -> Remote {
+        Remote { fit: Arc::new(OnceCell::new_with(Some(()))), ..Remote::unknown(store, host, PLACES, false) }
+    }
+
+    /// Reaches `store`, of which nothing is known yet, with at most so many requests at once.
+    pub(super) fn unknown(
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        places: usize,
+        allow_public: bool,
+    ) -> Remote {
+        let turns = Arc::new(Turns::new(Arc::clone(&host), places));
+        Remote { store, host, turns, fit: Arc::default(), allow_public, traffic: Arc::default() }
+    }
+
+    /// The machine it is reached from.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.host
+    }
+
+    /// Delays between tries, growing from a tenth of a second to `longest`, with jitter.
+    pub fn backoff(&self, longest: Duration) -> impl Iterator<Item = Duration> + Send + use<> {
+        let seed = u64::from_le_bytes(crate::host::random(self.host.as_ref()));
+        backon::ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(longest)
+            .without_max_times()
+            .with_jitter()
+            .with_jitter_seed(seed)
+            .build()
+    }
+
+    /// Waits for a turn to try again.
+    pub async fn turn_to_retry(&self) {
+        self.turns.again().await;
+    }
+
+    /// Stores an object, trying again while that may help.
+    pub async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
+        self.patiently("storing an object", || self.put_once(name, bytes.clone())).await
+    }
+
+    /// Stores an object, once.
+    pub async fn put_once(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        let len = bytes.len() as u64;
+        self.once(name, async {
+            self.traffic.puts.fetch_add(1, Ordering::Relaxed);
+            self.traffic.sent.fetch_add(len, Ordering::Relaxed);
+            self.store.put(name, bytes).await?;
+            if let Some(of) = kind_of(name) {
+                of(&METERS.uploads).one();
+                of(&METERS.uploaded).add(len);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Reads an object, trying again while that may help.
+    pub async fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        self.patiently("reading an object", || self.get_once(name)).await
+    }
+
+    /// Reads an object, once.
+    pub async fn get_once(&self, name: &str) -> Result<Option<Bytes>, Failure> {
+        self.once(name, async {
+            self.traffic.gets.fetch_add(1, Ordering::Relaxed);
+            let bytes = self.store.get(name).await?;
+            let len = bytes.as_ref().map_or(0, Bytes::len);
+            self.traffic.received.fetch_add(len as u64, Ordering::Relaxed);
+            Ok(bytes)
+        })
+        .await
+    }
+
+    /// Lists a folder, trying again while that may help.
+    pub async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>> {
+        self.patiently("listing objects", || self.list_once(folder, prefix)).await
+    }
+
+    /// Lists a folder, once.
+    pub async fn list_once(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        self.once(folder, async {
+            self.traffic.lists.fetch_add(1, Ordering::Relaxed);
+            let names = self.store.list(folder, prefix).await?;
+            self.more_pages(names.len());
+            Ok(names)
+        })
+        .await
+    }
+
+    fn more_pages(&self, names: usize) {
+        let more = names.div_ceil(PAGE).saturating_sub(1);
+        self.traffic.lists.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    /// Lists a folder with what is told of each object, trying again while that may help.
+    pub async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>> {
+        self.patiently("listing objects", || self.details_once(folder, prefix)).await
+    }
+
+    /// Lists a folder with what is told of each object, once.
+    pub async fn details_once(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+        self.once(folder, async {
+            self.traffic.lists.fetch_add(1, Ordering::Relaxed);
+            let listing = self.store.details(folder, prefix).await?;
+            self.more_pages(listing.len());
+            Ok(listing)
+        })
+        .await
+    }
+
+    /// Removes objects, trying again while that may help.
+    pub async fn delete(&self, names: Vec<String>) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let batches = names.chunks(self.store.most_removed_at_once()).map(<[String]>::to_vec);
+        let remove = |batch: Vec<String>| async move {
+            self.patiently("removing objects", || self.delete_once(batch.clone())).await
+        };
+        stream::iter(batches).map(remove).buffer_unordered(PARALLEL).try_collect().await
+    }
+
+    /// Removes objects, once.
+    pub async fn delete_once(&self, names: Vec<String>) -> Result<(), Failure> {
+        self.once("", async {
+            self.traffic.deletes.fetch_add(names.len() as u64, Ordering::Relaxed);
+            self.store.delete(names).await
+        })
+        .await
+    }
+
+    /// One request, when its turn has come. What concerns ownership does not wait behind data.
+    pub(super) async fn once<T>(
+        &self,
+        name: &str,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let _place = self.turns.place(name.starts_with(crate::name::CLAIMS)).await;
+        let answer = request.await;
+        match &answer {
+            Ok(_) => self.turns.earn(),
+            Err(failure) => {
+                self.traffic.failures.fetch_add(1, Ordering::Relaxed);
+                failure.meaning.count().one();
+            }
+        }
+        answer
+    }
+
+    /// Asks until there is an answer, a final refusal, or patience ends.
+    pub async fn patiently<T, F>(&self, doing: &str, ask: impl Fn() -> F + Send + Sync) -> Result<T>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+    {
+        self.persistently(ask).await.map_err(|failure| failure.error(doing))
+    }
+
+    /// The same, and what came of the last try if there is none.
+    pub(super) async fn persistently<T, F>(&self, ask: impl Fn() -> F + Send + Sync) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+    {
+        let mut delays = self.backoff(Duration::from_secs(3)).take(TRIES - 1);
+        let began = self.host.now();
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => {
+                    match delays.next().filter(|_| failure.may_pass() && self.host.now() - began < PATIENCE) {
+                        Some(delay) => {
+                            sleep(failure.pause(delay)).await;
+                            self.turns.again().await;
+                        }
+                        None => return Err(failure),
+                    }
+                }
+            }
+        }
+    }
+}

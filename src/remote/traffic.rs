@@ -1,0 +1,56 @@
+//! What went over the wire to a store: requests, bytes and failures, counted.
+//!
+//! Counts only grow, and an object is counted by what its name says it is: nothing here looks at contents.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::meter::{ByObject, Count};
+
+/// How many requests went to the store, and how many bytes.
+#[derive(Debug, Default, Serialize)]
+pub struct Traffic {
+    /// PUT requests.
+    pub puts: AtomicU64,
+    /// GET requests.
+    pub gets: AtomicU64,
+    /// LIST requests: one for each page.
+    pub lists: AtomicU64,
+    /// Objects asked to be removed.
+    pub deletes: AtomicU64,
+    /// Bytes of objects sent.
+    pub sent: AtomicU64,
+    /// Bytes of objects received.
+    pub received: AtomicU64,
+    /// Requests that failed.
+    pub failures: AtomicU64,
+}
+
+impl Traffic {
+    /// Adds what went to another store.
+    pub fn include(&self, other: &Traffic) {
+        let pairs = [
+            (&self.puts, &other.puts),
+            (&self.gets, &other.gets),
+            (&self.lists, &other.lists),
+            (&self.deletes, &other.deletes),
+            (&self.sent, &other.sent),
+            (&self.received, &other.received),
+            (&self.failures, &other.failures),
+        ];
+        for (sum, more) in pairs {
+            sum.fetch_add(more.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Where an object is counted, by what its name says it is; `None` for what belongs to no session.
+pub(super) fn kind_of(name: &str) -> Option<fn(&ByObject) -> &Count> {
+    match name.rsplit_once('.') {
+        _ if name.starts_with(crate::name::CLAIMS) => Some(|of| &of.mark),
+        Some((_, "seg")) => Some(|of| &of.segment),
+        Some((_, "base")) => Some(|of| &of.base),
+        _ => None,
+    }
+}
