@@ -4,16 +4,20 @@
 //! because an earlier one failed is left open: nothing is called right that was not seen. Only scratch objects are written,
 //! and they are removed again.
 
+mod report;
+
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
 
 use super::http::skewed;
 use super::rules::{Rule, keeps_versions, rules};
 use super::{Failure, Meaning, Remote, Setting, Told};
 use crate::host::{random, sleep};
 use crate::id::hex;
+use report::{Latency, millis};
+
+pub use report::{Examination, Known, Step};
 
 /// Where scratch objects lie, for a moment each.
 const FOLDER: &str = "v1/probe";
@@ -24,98 +28,6 @@ const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(
 
 /// No store is waited for longer than this, whatever it asks for.
 const LONGEST: Duration = Duration::from_secs(5);
-
-/// What came of a step.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// Whether it was as it must be; `None` if it could not be tried.
-    pub done: Option<bool>,
-    /// What is wrong, or why it could not be tried.
-    pub problem: Option<String>,
-    /// How long it took.
-    pub ms: Option<u64>,
-}
-
-impl Step {
-    fn untried(why: &str) -> Step {
-        Step { done: None, problem: Some(why.to_owned()), ms: None }
-    }
-
-    fn from(right: bool, problem: &str, took: Duration) -> Step {
-        Step { done: Some(right), problem: (!right).then(|| problem.to_owned()), ms: Some(millis(took)) }
-    }
-
-    fn failed(failure: &Failure, doing: &str, took: Duration) -> Step {
-        // Whatever may pass says nothing about the store.
-        let done = if failure.may_pass() { None } else { Some(false) };
-        Step { done, problem: Some(failure.error(doing).message), ms: Some(millis(took)) }
-    }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What is known of the rules of a bucket.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
-pub enum Known<T> {
-    /// It was told.
-    Told {
-        /// What.
-        value: T,
-    },
-    /// This kind of store has no such thing.
-    Impossible,
-    /// It was not told.
-    Unknown {
-        /// Why.
-        problem: String,
-    },
-}
-
-/// The middle of some measurements, in milliseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Latency {
-    /// Storing a small object.
-    put: f64,
-    /// Listing it.
-    list: f64,
-    /// Reading it.
-    get: f64,
-}
-
-/// All that was found out.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Examination {
-    /// Whether the store answers.
-    reachable: Step,
-    /// The right to store.
-    write: Step,
-    /// The right to list.
-    list: Step,
-    /// Whether a listing shows what was stored before.
-    list_after_put: Step,
-    /// The right to read.
-    read: Step,
-    /// The right to remove.
-    delete: Step,
-    /// Whether it is closed to strangers.
-    private: Step,
-    /// Whether its clock and ours agree.
-    clock: Step,
-    /// How far its clock is ahead of ours, in milliseconds.
-    skew_ms: Option<i64>,
-    /// How long requests take.
-    latency: Option<Latency>,
-    /// What it removes by itself.
-    rules: Known<Vec<Rule>>,
-    /// Whether it keeps what is replaced or removed.
-    versions: Known<bool>,
-}
 
 /// Tries a store out, from `remote`.
 pub async fn examine(remote: &Remote) -> Examination {
@@ -346,26 +258,4 @@ fn middle(mut samples: Vec<Duration>) -> f64 {
     samples.sort_unstable();
     let half = samples.len() / 2;
     (samples[half].as_secs_f64() * 10_000.0).round() / 10.0
-}
-
-impl Examination {
-    /// The store was not reached.
-    fn nothing(reachable: Step) -> Examination {
-        let untried = || Step::untried("the store was not reached");
-        let problem = || "the store was not reached".to_owned();
-        Examination {
-            reachable,
-            write: untried(),
-            list: untried(),
-            list_after_put: untried(),
-            read: untried(),
-            delete: untried(),
-            private: untried(),
-            clock: untried(),
-            skew_ms: None,
-            latency: None,
-            rules: Known::Unknown { problem: problem() },
-            versions: Known::Unknown { problem: problem() },
-        }
-    }
 }

@@ -1,0 +1,124 @@
+//! What an examination tells: a step each for what a store must do, and what is known beside that.
+//!
+//! A step is right only if it was seen to be so; what could not be tried, or may pass, is neither right nor wrong.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::remote::Failure;
+use crate::remote::rules::Rule;
+
+/// What came of a step.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Whether it was as it must be; `None` if it could not be tried.
+    pub done: Option<bool>,
+    /// What is wrong, or why it could not be tried.
+    pub problem: Option<String>,
+    /// How long it took.
+    pub ms: Option<u64>,
+}
+
+impl Step {
+    pub(super) fn untried(why: &str) -> Step {
+        Step { done: None, problem: Some(why.to_owned()), ms: None }
+    }
+
+    pub(super) fn from(right: bool, problem: &str, took: Duration) -> Step {
+        Step { done: Some(right), problem: (!right).then(|| problem.to_owned()), ms: Some(millis(took)) }
+    }
+
+    pub(super) fn failed(failure: &Failure, doing: &str, took: Duration) -> Step {
+        // Whatever may pass says nothing about the store.
+        let done = if failure.may_pass() { None } else { Some(false) };
+        Step { done, problem: Some(failure.error(doing).message), ms: Some(millis(took)) }
+    }
+}
+
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What is known of the rules of a bucket.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Known<T> {
+    /// It was told.
+    Told {
+        /// What.
+        value: T,
+    },
+    /// This kind of store has no such thing.
+    Impossible,
+    /// It was not told.
+    Unknown {
+        /// Why.
+        problem: String,
+    },
+}
+
+/// The middle of some measurements, in milliseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Latency {
+    /// Storing a small object.
+    pub(super) put: f64,
+    /// Listing it.
+    pub(super) list: f64,
+    /// Reading it.
+    pub(super) get: f64,
+}
+
+/// All that was found out.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Examination {
+    /// Whether the store answers.
+    pub(super) reachable: Step,
+    /// The right to store.
+    pub(super) write: Step,
+    /// The right to list.
+    pub(super) list: Step,
+    /// Whether a listing shows what was stored before.
+    pub(super) list_after_put: Step,
+    /// The right to read.
+    pub(super) read: Step,
+    /// The right to remove.
+    pub(super) delete: Step,
+    /// Whether it is closed to strangers.
+    pub(super) private: Step,
+    /// Whether its clock and ours agree.
+    pub(super) clock: Step,
+    /// How far its clock is ahead of ours, in milliseconds.
+    pub(super) skew_ms: Option<i64>,
+    /// How long requests take.
+    pub(super) latency: Option<Latency>,
+    /// What it removes by itself.
+    pub(super) rules: Known<Vec<Rule>>,
+    /// Whether it keeps what is replaced or removed.
+    pub(super) versions: Known<bool>,
+}
+
+impl Examination {
+    /// The store was not reached.
+    pub(super) fn nothing(reachable: Step) -> Examination {
+        let untried = || Step::untried("the store was not reached");
+        let problem = || "the store was not reached".to_owned();
+        Examination {
+            reachable,
+            write: untried(),
+            list: untried(),
+            list_after_put: untried(),
+            read: untried(),
+            delete: untried(),
+            private: untried(),
+            clock: untried(),
+            skew_ms: None,
+            latency: None,
+            rules: Known::Unknown { problem: problem() },
+            versions: Known::Unknown { problem: problem() },
+        }
+    }
+}
