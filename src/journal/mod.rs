@@ -6,10 +6,11 @@
 
 mod life;
 mod log;
+mod shipping;
 mod upkeep;
 mod witness;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
@@ -19,11 +20,12 @@ use crate::host::Host;
 use crate::id::Lsn;
 use crate::meter::METERS;
 use crate::record::MAX_BATCH_LEN;
-use crate::state::{Snapshot, State};
+use crate::state::State;
 use crate::wal::{Appended, Folder};
 
 pub use life::{Life, Progress};
 pub use log::Log;
+pub use shipping::{Cut, Urgency};
 pub use witness::Witness;
 
 struct Core {
@@ -76,18 +78,6 @@ pub struct Journal {
     replicated: bool,
     /// How long without a successful check before changes are refused; `None`: for ever.
     lease: Option<Duration>,
-}
-
-/// What to ship: the last values of the keys changed in `first..=last`.
-pub struct Cut {
-    /// First LSN of the range.
-    pub first: Lsn,
-    /// Last LSN of the range.
-    pub last: Lsn,
-    /// The changes.
-    pub entries: Vec<u8>,
-    /// The whole state at `last`, if it was asked for.
-    pub base: Option<Snapshot>,
 }
 
 impl Journal {
@@ -254,107 +244,6 @@ impl Journal {
         Ok(witness)
     }
 
-    /// What is not cut for the store yet, if there is anything; with the whole state if `with_base`.
-    pub fn cut(&self, with_base: bool) -> Result<Option<Cut>> {
-        let mut core = self.core()?;
-        core.urgent = false;
-        if core.cut == core.lsn {
-            return Ok(None);
-        }
-        let (first, last) = (core.cut + 1, core.lsn);
-        core.cut = last;
-        core.shipping_since = core.shipping_since.or(core.waiting_since.take());
-        core.testify();
-        let base = with_base.then(|| core.state.snapshot());
-        Ok(Some(Cut { first, last, entries: core.state.cut(), base }))
-    }
-
-    /// The whole state as it is now, counted as cut.
-    pub fn cut_base(&self) -> Result<(Lsn, Snapshot)> {
-        let mut core = self.core()?;
-        core.state.cut();
-        core.cut = core.lsn;
-        core.shipping_since = core.shipping_since.or(core.waiting_since.take());
-        core.testify();
-        Ok((core.lsn, core.state.snapshot()))
-    }
-
-    /// Whether something waits to be shipped, and whether it may wait.
-    pub fn pending(&self) -> Result<Option<Urgency>> {
-        let core = self.core()?;
-        if core.cut == core.lsn {
-            return Ok(None);
-        }
-        Ok(Some(if core.urgent { Urgency::Now } else { Urgency::Soon }))
-    }
-
-    /// Asks that what waits be shipped at once.
-    pub fn hurry(&self) -> Result<Lsn> {
-        let mut core = self.core()?;
-        core.urgent = core.cut != core.lsn;
-        core.awaited = core.lsn;
-        let lsn = core.lsn;
-        drop(core);
-        self.wake.notify_one();
-        Ok(lsn)
-    }
-
-    /// Asks that the whole state be stored anew. Tells when it is, and when what it makes superfluous was removed.
-    pub fn renew(&self) -> oneshot::Receiver<()> {
-        let (done, wait) = oneshot::channel();
-        self.renewals.lock().unwrap_or_else(PoisonError::into_inner).push(done);
-        self.wake.notify_one();
-        wait
-    }
-
-    /// Whether somebody asked that the whole state be stored anew.
-    pub fn wants_renewal(&self) -> bool {
-        !self.renewals.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    /// Those who asked until now.
-    pub fn take_renewals(&self) -> Vec<oneshot::Sender<()>> {
-        std::mem::take(&mut *self.renewals.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Whether somebody waits for what is not stored yet.
-    pub fn is_awaited(&self) -> bool {
-        let stored = self.progress().stored;
-        self.core().is_ok_and(|core| core.life == Life::Closing || core.awaited > stored)
-    }
-
-    /// Records that any successor would restore up to `lsn`.
-    pub fn acknowledge(&self, lsn: Lsn) {
-        if let Ok(mut core) = self.core()
-            && lsn >= core.cut
-        {
-            core.shipping_since = None;
-            core.state.landed();
-        }
-        let alone = !self.keeps_log();
-        self.progress.send_modify(|progress| {
-            progress.stored = progress.stored.max(lsn);
-            if alone {
-                progress.synced = progress.stored;
-            }
-        });
-    }
-
-    /// Records that nothing is left to be stored: a newer owner was handed all of it.
-    pub fn hand_over(&self) {
-        if let Ok(mut core) = self.core() {
-            (core.waiting_since, core.shipping_since) = (None, None);
-            core.state.landed();
-        }
-    }
-
-    /// Records that a check of ownership which began at `started` found this owner in place.
-    pub fn confirm(&self, started: Duration) {
-        if let Ok(mut core) = self.core() {
-            core.confirmed = core.confirmed.max(started);
-        }
-    }
-
     /// Ends a life, unless it has ended for good already. Gives the life it has then.
     pub fn end(&self, life: Life) -> Life {
         let Ok(mut core) = self.core() else { return Life::Poisoned };
@@ -415,15 +304,6 @@ impl Journal {
     pub fn keeps_log(&self) -> bool {
         self.folder.is_some()
     }
-}
-
-/// How soon a change must be shipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Urgency {
-    /// Within the flush interval.
-    Soon,
-    /// At once.
-    Now,
 }
 
 /// Figures of a journal.
