@@ -1,4 +1,9 @@
 //! A session: one tenant's life in this process, from open to close, delete or fence.
+//!
+//! What was resolved is in the log or in the store, or its loss is told by whoever closes (I11); a tombstone comes before anything
+//! is removed (I10).
+
+mod status;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +19,8 @@ use crate::journal::{Journal, Life};
 use crate::name::{CLAIMS, ClaimName, Mark};
 use crate::owner::{Owner, Standing};
 use crate::replicator::{Health, Replicator};
+
+pub use status::Status;
 
 /// Where a session came from when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -295,41 +302,6 @@ impl Session {
         // A task that was dropped with its runtime has ended as well.
         let _ = idle.wait_for(|idle| *idle).await;
     }
-
-    /// How the session fares.
-    pub fn status(&self) -> Result<Status> {
-        let (figures, progress) = (self.journal.figures()?, self.journal.progress());
-        let remote = self.remote.as_ref().map(|remote| {
-            let health = remote.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            RemoteStatus {
-                state: if health.degraded { "degraded" } else { "ok" },
-                epoch: remote.owner.claim.epoch,
-                durable_lsn: progress.stored,
-                handed_over: health.handed_over,
-                last_backup_at: health.last_backup_ms,
-                last_error: health
-                    .last_error
-                    .map(|error| LastError { code: error.code.as_str(), message: error.message }),
-                segments: health.segments,
-                bases: health.bases,
-                bytes: health.bytes,
-            }
-        });
-        Ok(Status {
-            mode: self.mode(),
-            life: life_name(progress.life),
-            lsn: figures.lsn,
-            synced_lsn: progress.synced,
-            keys: figures.keys,
-            bytes: figures.bytes,
-            dirty_keys: if remote.is_some() { figures.dirty_keys } else { 0 },
-            dirty_bytes: if remote.is_some() { figures.dirty_bytes } else { 0 },
-            log_bytes: figures.log_bytes,
-            lag_ms: u64::try_from(figures.lag.as_millis()).unwrap_or(u64::MAX),
-            restored: self.origin,
-            remote,
-        })
-    }
 }
 
 /// The background work of a session without a store: rewriting the log when garbage dominates it.
@@ -348,54 +320,4 @@ async fn keep(journal: Arc<Journal>, events: EventSink) {
             }
         }
     }
-}
-
-fn life_name(life: Life) -> &'static str {
-    match life {
-        Life::Live => "live",
-        Life::Fenced => "fenced",
-        Life::LeaseLost => "lease-lost",
-        Life::Closing => "closing",
-        Life::Closed => "closed",
-        Life::Deleted => "deleted",
-        Life::Poisoned => "poisoned",
-    }
-}
-
-/// What `status()` tells.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Status {
-    mode: &'static str,
-    life: &'static str,
-    lsn: Lsn,
-    synced_lsn: Lsn,
-    keys: usize,
-    bytes: usize,
-    dirty_keys: usize,
-    dirty_bytes: usize,
-    log_bytes: u64,
-    lag_ms: u64,
-    restored: Origin,
-    remote: Option<RemoteStatus>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RemoteStatus {
-    state: &'static str,
-    epoch: u64,
-    durable_lsn: Lsn,
-    handed_over: bool,
-    last_backup_at: Option<u64>,
-    last_error: Option<LastError>,
-    segments: u64,
-    bases: u64,
-    bytes: u64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct LastError {
-    code: &'static str,
-    message: String,
 }
