@@ -14,9 +14,9 @@ use crate::error::{Code, Error, Result};
 use crate::id::{Claim, TenantTag, number};
 use crate::seal::Ring;
 
-use super::recover::{Recovery, choose, read_log};
+use super::recover::{Recovery, verdict};
 
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 const CLAIMS: &str = "claims";
 const CLAIMS_NEW: &str = "claims.tmp";
 /// Claims remembered: more than can be waited for at once.
@@ -26,19 +26,16 @@ const MAX_QUARANTINED: usize = 2;
 /// Attempts at a directory that its former holder removes just then.
 const LOCK_ATTEMPTS: usize = 3;
 
-/// Attempts at reading a directory whose files are replaced just then.
-const LOOKS: usize = 8;
-
 /// What a name says that is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Name {
+pub(super) enum Name {
     Log(u64),
     Temporary(u64),
     Quarantined(u64),
 }
 
 impl Name {
-    fn parse(name: &str) -> Option<Name> {
+    pub(super) fn parse(name: &str) -> Option<Name> {
         match name.split_once('.')? {
             (sequence, "log") => Some(Name::Log(number(sequence)?)),
             (sequence, "tmp") => Some(Name::Temporary(number(sequence)?)),
@@ -321,46 +318,6 @@ impl Folder {
             self.remove_if_there(Name::Log(sequence))
         })
     }
-}
-
-/// Files by their numbers.
-pub(super) type Numbered = Vec<(u64, Vec<u8>)>;
-
-/// The logs in a directory that somebody else may be writing to, by number; `None` if there is no directory.
-pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> {
-    let failed = |error: io::Error| unavailable("reading the local log", &error);
-    let mut attempts = 0;
-    'again: loop {
-        attempts += 1;
-        let names = match disk.list(path) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(None);
-            }
-            names => names.map_err(failed)?,
-        };
-        let mut files = Vec::new();
-        for name in names.iter().filter_map(|name| Name::parse(name)) {
-            let Name::Log(sequence) = name else { continue };
-            match disk.read(&path.join(name.to_string())) {
-                // It was rewritten just then: there is a newer one now.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < LOOKS => continue 'again,
-                Err(error) => return Err(failed(error)),
-                Ok(bytes) => files.push((sequence, bytes)),
-            }
-        }
-        return Ok(Some(files));
-    }
-}
-
-/// Whether somebody holds the lock of a directory.
-pub(super) fn is_locked(disk: &dyn Disk, path: &Path) -> Result<bool> {
-    disk.is_locked(&path.join(LOCK)).map_err(|error| unavailable("looking at the session directory", &error))
-}
-
-/// What logs come to.
-pub(super) fn verdict(files: &[(u64, Vec<u8>)], ring: &Ring, tag: TenantTag) -> Result<Recovery> {
-    let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
-    choose(verdicts.collect::<Result<_>>()?)
 }
 
 const CLAIMS_SUM_LEN: usize = 9;

@@ -2,6 +2,7 @@
 //!
 //! Its end may be half a batch, which is no damage; its file may be replaced while it is read, and is then read again.
 
+use std::io;
 use std::path::Path;
 
 use crate::disk::Disk;
@@ -9,9 +10,12 @@ use crate::error::{Error, Result};
 use crate::id::{Claim, Lsn, TenantTag};
 use crate::seal::{KeyId, Ring};
 
-use super::folder::{is_locked, logs_in, verdict};
+use super::folder::{LOCK, Name, unavailable};
 use super::frame::Header;
-use super::recover::{Past, Recovery, state_at as state_in};
+use super::recover::{Past, Recovery, state_at as state_in, verdict};
+
+/// Attempts at reading a directory whose files are replaced just then.
+const LOOKS: usize = 8;
 
 /// What a directory holds.
 #[derive(Debug)]
@@ -65,4 +69,38 @@ pub fn state_at(
         }
     }
     Ok(said)
+}
+
+/// Files by their numbers.
+type Numbered = Vec<(u64, Vec<u8>)>;
+
+/// The logs in a directory that somebody else may be writing to, by number; `None` if there is no directory.
+fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> {
+    let failed = |error: io::Error| unavailable("reading the local log", &error);
+    let mut attempts = 0;
+    'again: loop {
+        attempts += 1;
+        let names = match disk.list(path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            names => names.map_err(failed)?,
+        };
+        let mut files = Vec::new();
+        for name in names.iter().filter_map(|name| Name::parse(name)) {
+            let Name::Log(sequence) = name else { continue };
+            match disk.read(&path.join(name.to_string())) {
+                // It was rewritten just then: there is a newer one now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < LOOKS => continue 'again,
+                Err(error) => return Err(failed(error)),
+                Ok(bytes) => files.push((sequence, bytes)),
+            }
+        }
+        return Ok(Some(files));
+    }
+}
+
+/// Whether somebody holds the lock of a directory.
+fn is_locked(disk: &dyn Disk, path: &Path) -> Result<bool> {
+    disk.is_locked(&path.join(LOCK)).map_err(|error| unavailable("looking at the session directory", &error))
 }

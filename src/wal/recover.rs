@@ -63,7 +63,7 @@ pub struct Damaged {
 }
 
 /// What one file came to.
-pub enum Verdict {
+enum Verdict {
     /// It reads, and shows LSNs up to this one, lost ones among them.
     Whole(Recovered, Lsn),
     /// It is damaged.
@@ -73,7 +73,7 @@ pub enum Verdict {
 }
 
 /// Reads one log. An unknown version and another tenant's log are errors: whatever else there is, a person has to look.
-pub fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag) -> Result<Verdict> {
+fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag) -> Result<Verdict> {
     Ok(match Header::read(bytes, ring, tag)? {
         Heading::Whole(header, codec) => read_frames(sequence, bytes, &header, &codec),
         Heading::Locked(header, error) => Verdict::Locked(header.claim, error),
@@ -218,8 +218,14 @@ impl Later {
     }
 }
 
+/// What logs come to.
+pub fn verdict(files: &[(u64, Vec<u8>)], ring: &Ring, tag: TenantTag) -> Result<Recovery> {
+    let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
+    choose(verdicts.collect::<Result<_>>()?)
+}
+
 /// What several logs say together.
-pub fn choose(verdicts: Vec<Verdict>) -> Result<Recovery> {
+fn choose(verdicts: Vec<Verdict>) -> Result<Recovery> {
     let (mut whole, mut damaged, mut locked) = (Vec::new(), Vec::new(), Vec::new());
     for verdict in verdicts {
         match verdict {
