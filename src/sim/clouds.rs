@@ -14,7 +14,8 @@ use crate::name::{DataName, Span};
 use crate::record::{key, push};
 use crate::session::Session;
 
-use super::cluster::{CHECK, Cluster, Machine, Opening, Weather};
+use super::cluster::{CHECK, Cluster, Weather};
+use super::machine::{Machine, Opening};
 use super::run;
 
 const CLOUD: Opening =

@@ -1,4 +1,6 @@
-//! A cluster: machines with their disks, processes on them, and one store behind a network that can be made bad.
+//! A cluster: one store behind a network that can be made bad, and what all machines share.
+//!
+//! Every request that takes effect is shown to the oracle at that instant, also when its answer is lost.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,26 +9,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::disk::memory::MemoryDisk;
-use crate::error::{Code, Error};
-use crate::event::Event;
 use crate::host::Host;
-use crate::id::Lsn;
-use crate::journal::Life;
 use crate::name::TenantName;
-use crate::open::{Settings, Site, open};
+use crate::open::{Settings, Site};
 use crate::plan::Allowed;
-use crate::record::{Entries, Entry, key, push};
 use crate::remote::memory::{Fate, Memory};
 use crate::remote::{Remote, Store};
 use crate::replicator::Pace;
 use crate::seal::Ring;
-use crate::session::Session;
 use crate::watch::Watch;
 
-use super::host::{Rng, SimHost};
-use super::oracle::{Found, Oracle, Writes};
-use super::turnstile::Turnstile;
+use super::host::Rng;
+use super::machine::Opening;
+use super::oracle::Oracle;
 
 pub const TENANT: &str = "tenant";
 pub const CHECK: Duration = Duration::from_millis(500);
@@ -50,22 +45,11 @@ pub struct Cluster {
     /// Whether a story damages the store on purpose.
     pub tampered: AtomicBool,
     weather: Arc<Mutex<Weather>>,
-    start: Instant,
-    seeds: Mutex<Rng>,
+    pub(super) start: Instant,
+    pub(super) seeds: Mutex<Rng>,
     page: usize,
-    next_write: AtomicU64,
-    next_process: AtomicU64,
-}
-
-/// Options of one open.
-#[derive(Clone, Copy, Default)]
-pub struct Opening {
-    pub takeover: bool,
-    pub fresh: bool,
-    pub impatient: bool,
-    pub strict: bool,
-    /// Keeps no log: its disk is read-only.
-    pub cloud: bool,
+    pub(super) next_write: AtomicU64,
+    pub(super) next_process: AtomicU64,
 }
 
 pub fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -104,7 +88,7 @@ impl Cluster {
     }
 
     /// The store as process `number` reaches it.
-    fn network(self: &Arc<Self>, number: u64) -> Memory {
+    pub(super) fn network(self: &Arc<Self>, number: u64) -> Memory {
         let rng = Mutex::new(Rng::new(hold(&self.seeds).next()));
         let (weather, outage) = (Arc::clone(&self.weather), Arc::clone(&self.outage));
         let oracle = Arc::clone(&self.oracle);
@@ -138,7 +122,7 @@ impl Cluster {
         witnessed.through(Arc::new(script), self.page)
     }
 
-    fn settings(&self, host: &Arc<dyn Host>, store: Arc<dyn Store>, how: Opening) -> Settings {
+    pub(super) fn settings(&self, host: &Arc<dyn Host>, store: Arc<dyn Store>, how: Opening) -> Settings {
         let remote = Remote::new(store, Arc::clone(host));
         let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
         Settings {
@@ -176,311 +160,5 @@ impl Cluster {
             allowed: Allowed::default(),
             expected: None,
         }
-    }
-}
-
-/// A disk, and the processes that come and go on it.
-pub struct Machine {
-    cluster: Arc<Cluster>,
-    disk: MemoryDisk,
-    /// The last claim that was live here.
-    before: Arc<Mutex<Option<crate::id::Claim>>>,
-    pub process: Option<Process>,
-}
-
-/// What became of an open.
-enum Door {
-    Opening,
-    Open(Arc<Session>),
-    Refused(Error),
-}
-
-/// How long a write of a session without a log waits to be stored.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// A process with, sooner or later, a session.
-pub struct Process {
-    cluster: Arc<Cluster>,
-    pub host: Arc<SimHost>,
-    door: Arc<Mutex<Door>>,
-    book: Arc<Mutex<Book>>,
-    pub stopped: bool,
-}
-
-/// What a process knows of its own history.
-#[derive(Default)]
-struct Book {
-    /// Writes that were there when it opened.
-    inherited: Writes,
-    /// Its own, by LSN.
-    own: Vec<(Lsn, u64)>,
-    fenced: bool,
-    told: Vec<&'static str>,
-}
-
-impl Machine {
-    pub fn new(cluster: &Arc<Cluster>) -> Machine {
-        Machine {
-            cluster: Arc::clone(cluster),
-            disk: MemoryDisk::default(),
-            before: Arc::default(),
-            process: None,
-        }
-    }
-
-    /// Its disk.
-    pub fn disk(&self) -> &MemoryDisk {
-        &self.disk
-    }
-
-    /// The process on it.
-    pub fn process(&self) -> &Process {
-        self.process.as_ref().expect("a process was started")
-    }
-
-    /// Its session.
-    pub fn session(&self) -> Arc<Session> {
-        let process = self.process();
-        process.session().unwrap_or_else(|| panic!("not open: {:?}", process.refused()))
-    }
-
-    /// The process dies. What it wrote to its disk stays.
-    pub fn kill(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.host.rethrow();
-            process.host.kill();
-            *hold(&process.door) = Door::Opening;
-        }
-        self.disk.kill();
-        self.disk = self.disk.restart();
-    }
-
-    /// The machine is replaced by a blank one.
-    pub fn wipe(&mut self) {
-        self.kill();
-        self.disk = MemoryDisk::default();
-        *hold(&self.before) = None;
-    }
-
-    /// Starts a process that opens the session.
-    pub fn start(&mut self, how: Opening) {
-        self.start_through(how, Arc::new);
-    }
-
-    /// Starts a process whose requests wait at a turnstile.
-    pub fn start_gated(&mut self, how: Opening) -> Arc<Turnstile> {
-        let mut gate = None;
-        self.start_through(how, |network| Arc::clone(gate.insert(Turnstile::new(Arc::new(network)))));
-        gate.expect("the process was given its store")
-    }
-
-    fn start_through<S: Store + 'static>(&mut self, how: Opening, reach: impl FnOnce(Memory) -> Arc<S>) {
-        let cluster = Arc::clone(&self.cluster);
-        let number = cluster.next_process.fetch_add(1, Ordering::Relaxed);
-        let host = SimHost::new(hold(&cluster.seeds).next(), cluster.start);
-        let process = Process {
-            cluster: Arc::clone(&cluster),
-            host: Arc::clone(&host),
-            door: Arc::new(Mutex::new(Door::Opening)),
-            book: Arc::default(),
-            stopped: false,
-        };
-        let dyn_host: Arc<dyn Host> = host.clone();
-        let settings = cluster.settings(&dyn_host, reach(cluster.network(number)), how);
-        let (door, book) = (Arc::clone(&process.door), Arc::clone(&process.book));
-        let events = {
-            let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
-            Arc::new(move |event| told(&cluster, number, &door, &book, &event))
-        };
-        self.disk.set_read_only(how.cloud);
-        let (disk, before) = (self.disk.clone(), Arc::clone(&self.before));
-        host.spawn(Box::pin(async move {
-            let began = cluster.oracle().clock();
-            match open(dyn_host, Arc::new(disk), settings, None, events).await {
-                Ok(session) => {
-                    let session = Arc::new(session);
-                    judge(&cluster, number, &session, &book, &before, began);
-                    *hold(&door) = Door::Open(session);
-                }
-                Err(error) => {
-                    cluster.oracle().refused(&error, how.cloud);
-                    *hold(&door) = Door::Refused(error);
-                }
-            }
-        }));
-        self.process = Some(process);
-    }
-}
-
-/// Shows the oracle what an open found.
-fn judge(
-    cluster: &Cluster,
-    number: u64,
-    session: &Session,
-    book: &Mutex<Book>,
-    before: &Mutex<Option<crate::id::Claim>>,
-    began: u64,
-) {
-    let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
-    // Other keys belong to single stories and are judged there.
-    let known = |entry: &Entry<'_>| [&b"write"[..], b"last", b"hot"].contains(&entry.kind());
-    let state: Vec<u8> = Entries::new(&state)
-        .filter_map(Result::ok)
-        .filter(known)
-        .flat_map(|entry| entry.bytes)
-        .copied()
-        .collect();
-    let writes: Writes = Entries::new(&state)
-        .filter_map(Result::ok)
-        .filter(|entry| entry.kind() == b"write")
-        .filter_map(|entry| Some(u64::from_le_bytes(entry.value?.get(1..9)?.try_into().ok()?)))
-        .collect();
-    let claim = session.claim().expect("a session with a store has a claim");
-    let origin = session.origin();
-    let cloud = session.mode() == "cloud";
-    cluster.oracle().opened(&Found {
-        process: number,
-        claim,
-        lsn: session.journal().lsn(),
-        source: origin.source,
-        clean: origin.clean,
-        state: &state,
-        writes: &writes,
-        before: hold(before).filter(|_| !cloud),
-        began,
-    });
-    if !cloud {
-        *hold(before) = Some(claim);
-    }
-    hold(book).inherited = writes;
-}
-
-fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, event: &Event) {
-    match event {
-        Event::Backup { lsn, .. } => {
-            let claim = match &*hold(door) {
-                Door::Open(session) => session.claim().expect("a session with a store has a claim"),
-                // Killed, and not yet aware of it.
-                Door::Opening | Door::Refused(_) => return,
-            };
-            let book = hold(book);
-            let own = book.own.iter().filter(|(at, _)| at <= lsn).map(|(_, write)| *write);
-            let writes = book.inherited.iter().copied().chain(own).collect();
-            cluster.oracle().acknowledged(number, claim, *lsn, writes);
-        }
-        Event::Fenced => hold(book).fenced = true,
-        Event::Degraded(_) => hold(book).told.push("degraded"),
-        Event::Recovered { .. } => hold(book).told.push("recovered"),
-        Event::Failed(error) => {
-            assert!(
-                cluster.tampered.load(Ordering::Relaxed),
-                "a session failed, and nobody tampered with anything: {error:?}"
-            );
-        }
-    }
-}
-
-impl Process {
-    /// The session, if it is open.
-    pub fn session(&self) -> Option<Arc<Session>> {
-        match &*hold(&self.door) {
-            Door::Open(session) => Some(Arc::clone(session)),
-            Door::Opening | Door::Refused(_) => None,
-        }
-    }
-
-    /// Why it did not open, if so.
-    pub fn refused(&self) -> Option<Code> {
-        match &*hold(&self.door) {
-            Door::Refused(error) => Some(error.code),
-            Door::Opening | Door::Open(_) => None,
-        }
-    }
-
-    /// What it was told of the store.
-    pub fn told(&self) -> Vec<&'static str> {
-        hold(&self.book).told.clone()
-    }
-
-    /// Whether it accepts changes.
-    pub fn is_live(&self) -> bool {
-        self.session().is_some_and(|session| session.journal().progress().life == Life::Live)
-    }
-
-    /// Writes a batch: its number, some keys that are overwritten and deleted all the time, and which write was last.
-    pub fn write(&self, rng: &mut Rng) -> bool {
-        let Some(session) = self.session() else { return false };
-        let number = self.cluster.next_write.fetch_add(1, Ordering::Relaxed);
-        let value = [&[3][..], &number.to_le_bytes()].concat();
-        let mut batch = Vec::new();
-        push(&mut batch, &key("write", &number.to_string()), Some(&value));
-        push(&mut batch, &key("last", ""), Some(&value));
-        let hot = rng.below(4).to_string();
-        push(&mut batch, &key("hot", &hot), (!rng.chance(30)).then_some(&value));
-        let before = session.journal().lsn();
-        match session.journal().append(&batch, rng.chance(20)) {
-            Ok(lsn) => {
-                assert_eq!(lsn, before + 1);
-                let mut book = hold(&self.book);
-                assert!(!book.fenced, "I16: a fenced session accepted a write");
-                book.own.push((lsn, number));
-                let claim = session.claim().expect("a session with a store has a claim");
-                self.cluster.oracle().wrote(claim, number, batch);
-                if session.mode() == "cloud" {
-                    self.see_resolved(session, claim, lsn, number);
-                }
-                true
-            }
-            Err(error) => {
-                assert!(
-                    matches!(error.code, Code::Fenced | Code::Closed | Code::Deleted | Code::LeaseLost),
-                    "{error:?}"
-                );
-                false
-            }
-        }
-    }
-
-    /// Tells the oracle when a write of a session without a log resolves, as `set` does.
-    fn see_resolved(&self, session: Arc<Session>, claim: crate::id::Claim, lsn: Lsn, number: u64) {
-        let cluster = Arc::clone(&self.cluster);
-        self.host.spawn(Box::pin(async move {
-            match session.settle(lsn, WRITE_TIMEOUT).await {
-                Ok(()) => cluster.oracle().kept(claim, number),
-                Err(error) => assert!(
-                    matches!(
-                        error.code,
-                        Code::Fenced
-                            | Code::Closed
-                            | Code::Deleted
-                            | Code::LeaseLost
-                            | Code::RemoteUnavailable
-                    ),
-                    "{error:?}"
-                ),
-            }
-        }));
-    }
-
-    /// Does something that takes time, as the process would.
-    pub fn background(&self, work: impl AsyncProcess) {
-        if let Some(session) = self.session() {
-            self.host.spawn(work.on(session));
-        }
-    }
-}
-
-/// Something that a process does with its session.
-pub trait AsyncProcess {
-    fn on(self, session: Arc<Session>) -> crate::host::Task;
-}
-
-impl<F, T> AsyncProcess for F
-where
-    F: FnOnce(Arc<Session>) -> T,
-    T: Future<Output = ()> + Send + 'static,
-{
-    fn on(self, session: Arc<Session>) -> crate::host::Task {
-        Box::pin(self(session))
     }
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use crate::error::Code;
 use crate::host::sleep;
 
-use super::cluster::{Cluster, Machine, Opening, Weather};
+use super::cluster::{Cluster, Weather};
 use super::host::Rng;
+use super::machine::{Machine, Opening, Process};
 use super::run;
 use super::turnstile::Turnstile;
 
@@ -71,7 +72,7 @@ impl Stage {
         let live = self
             .machines
             .iter()
-            .filter(|machine| machine.process.as_ref().is_some_and(super::cluster::Process::is_live))
+            .filter(|machine| machine.process.as_ref().is_some_and(Process::is_live))
             .count();
         assert!(live <= 1, "{live} owners");
         self.machines.iter_mut().for_each(Machine::kill);

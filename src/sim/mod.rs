@@ -1,7 +1,8 @@
 //! Simulation of whole clusters: the real engine over a store and disks in memory, on one thread, under a steered clock.
 //!
 //! - `host`: a machine whose tasks can be stopped and killed, and whose randomness is seeded;
-//! - `cluster`: processes that open, write, flush, close, delete, and die;
+//! - `cluster`: the store behind a network, and what all machines share;
+//! - `machine`: processes that open, write, flush, close, delete, and die;
 //! - `turnstile`: holds requests until they are let through;
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
 //! - `schedules`: thousands of seeded random schedules with faults;
@@ -12,6 +13,7 @@ mod clouds;
 mod cluster;
 mod host;
 mod interleavings;
+mod machine;
 mod oracle;
 mod outages;
 mod scenarios;

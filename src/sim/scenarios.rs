@@ -1,26 +1,25 @@
 //! Single stories, told once: what a user would notice if it were otherwise.
+//!
+//! Those here are of owners that follow one another, and of a store that loses what it had; `disks` are of what is local, and
+//! `costs` of what goes over the wire.
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
+mod costs;
+mod disks;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::disk::Disk;
-use crate::disk::memory::MemoryDisk;
 use crate::error::Code;
-use crate::host::{Host, sleep};
+use crate::host::sleep;
 use crate::journal::Life;
 use crate::name::{DataName, Span};
-use crate::open::{Settings, Site, open};
 use crate::record::{key, push};
-use crate::remote::Remote;
-use crate::remote::memory::Memory;
 use crate::session::Session;
-use crate::watch::Watch;
 
-use super::cluster::{CHECK, Cluster, Machine, Opening, Weather};
+use super::cluster::{CHECK, Cluster, Weather};
 use super::host::Rng;
+use super::machine::{Machine, Opening};
 use super::run;
 
 fn calm() -> Arc<Cluster> {
@@ -55,10 +54,6 @@ fn get(session: &Session, id: &str) -> Option<Vec<u8>> {
 /// The data objects in the store.
 fn data(cluster: &Cluster) -> Vec<DataName> {
     cluster.store.objects().keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?)).collect()
-}
-
-fn segments(cluster: &Cluster) -> usize {
-    data(cluster).iter().filter(|name| matches!(name.span, Span::Segment(..))).count()
 }
 
 #[test]
@@ -120,32 +115,6 @@ fn a_restart_on_the_same_disk_waits_for_nobody_and_keeps_the_unsent_tail() {
 }
 
 #[test]
-fn an_outage_ends_nothing_and_one_segment_catches_up() {
-    run(async {
-        let cluster = calm();
-        let machine = opened(&cluster, Opening::default()).await;
-        write(&machine, 1);
-        sleep(Duration::from_secs(1)).await;
-        cluster.outage.store(true, Ordering::Relaxed);
-        let before = segments(&cluster);
-        for _ in 0..600 {
-            write(&machine, 2);
-            sleep(Duration::from_secs(1)).await;
-        }
-        assert_eq!(machine.process().told(), ["degraded"], "told once");
-        let status = serde_json::to_value(machine.session().status().expect("tells")).expect("serialises");
-        assert_eq!(status["remote"]["state"], "degraded");
-        assert!(status["lagMs"].as_u64().is_some_and(|lag| lag >= 590_000), "{status}");
-        cluster.outage.store(false, Ordering::Relaxed);
-        sleep(Duration::from_secs(60)).await;
-        assert_eq!(machine.process().told(), ["degraded", "recovered"]);
-        assert_eq!(machine.session().journal().progress().stored, 1201);
-        // One was on its way when the outage began, one brings all the rest.
-        assert_eq!(segments(&cluster) - before, 2);
-    });
-}
-
-#[test]
 fn under_the_strict_policy_silence_ends_the_session() {
     run(async {
         let cluster = calm();
@@ -161,73 +130,6 @@ fn under_the_strict_policy_silence_ends_the_session() {
             Err(Code::LeaseLost),
             "it does not come back by itself"
         );
-    });
-}
-
-#[test]
-fn a_failed_write_leaves_memory_as_it_was() {
-    run(async {
-        let cluster = calm();
-        let machine = opened(&cluster, Opening::default()).await;
-        let session = machine.session();
-        set(&session, "a", b"\x031").expect("sets");
-        machine.disk().set_space(Some(10));
-        assert_eq!(set(&session, "a", b"\x032"), Err(Code::LocalUnavailable));
-        assert_eq!((get(&session, "a"), session.journal().lsn()), (Some(b"\x031".to_vec()), 1));
-        machine.disk().set_space(None);
-        assert_eq!(set(&session, "a", b"\x032"), Ok(2));
-    });
-}
-
-#[test]
-fn a_failed_sync_poisons_the_session_and_a_reopen_heals_it() {
-    run(async {
-        let cluster = calm();
-        let mut machine = opened(&cluster, Opening::default()).await;
-        let session = machine.session();
-        set(&session, "a", b"\x031").expect("sets");
-        machine.disk().fail_at(machine.disk().operations(), ErrorKind::Other, None);
-        assert_eq!(session.journal().sync(1).await.map_err(|error| error.code), Err(Code::IoPoisoned));
-        assert_eq!(set(&session, "a", b"\x032"), Err(Code::IoPoisoned));
-        machine.kill();
-        machine.start(Opening::default());
-        sleep(Duration::from_millis(100)).await;
-        assert_eq!(get(&machine.session(), "a"), Some(b"\x031".to_vec()));
-    });
-}
-
-#[test]
-fn one_sync_serves_all_who_wait_for_it() {
-    run(async {
-        let cluster = calm();
-        let machine = opened(&cluster, Opening::default()).await;
-        let session = machine.session();
-        for id in 0..20 {
-            set(&session, &id.to_string(), b"\x031").expect("sets");
-        }
-        let before = machine.disk().operations();
-        let waits = (1..=20).map(|lsn| session.journal().sync(lsn));
-        for done in futures::future::join_all(waits).await {
-            done.expect("syncs");
-        }
-        assert_eq!(machine.disk().operations() - before, 1);
-    });
-}
-
-#[test]
-fn a_folder_removed_under_a_running_session_is_made_again_with_everything() {
-    run(async {
-        let cluster = calm();
-        let mut machine = opened(&cluster, Opening::default()).await;
-        cluster.outage.store(true, Ordering::Relaxed);
-        write(&machine, 5);
-        machine.disk().remove_tree(std::path::Path::new("/sessions/tenant"));
-        write(&machine, 1);
-        machine.kill();
-        cluster.outage.store(false, Ordering::Relaxed);
-        machine.start(Opening { takeover: true, ..Opening::default() });
-        sleep(Duration::from_millis(100)).await;
-        assert_eq!((machine.session().origin().source, machine.session().journal().lsn()), ("local", 6));
     });
 }
 
@@ -274,149 +176,6 @@ fn what_waited_when_the_store_was_emptied_is_acknowledged_with_the_refill() {
         sleep(Duration::from_millis(60)).await;
         assert!(data(&cluster).iter().any(|name| matches!(name.span, Span::Base(3))), "{:?}", data(&cluster));
         assert_eq!(machine.session().journal().progress().stored, 3);
-    });
-}
-
-#[test]
-fn a_log_full_of_garbage_is_rewritten_while_writes_go_on() {
-    run(async {
-        let cluster = calm();
-        let mut machine = opened(&cluster, Opening::default()).await;
-        let session = machine.session();
-        let mut largest = 0;
-        for round in 0..400_u32 {
-            let value = [&[3][..], &round.to_le_bytes(), &[7; 50_000]].concat();
-            set(&session, "big", &value).expect("sets");
-            if round % 8 == 0 {
-                sleep(Duration::from_millis(20)).await;
-            }
-            largest = largest.max(session.journal().figures().expect("counts").log_bytes);
-        }
-        assert!(largest < 6 << 20, "the log grew to {largest} bytes for 50 KB of state");
-        let last = get(&session, "big");
-        drop(session);
-        machine.kill();
-        machine.start(Opening::default());
-        sleep(Duration::from_millis(100)).await;
-        assert_eq!((machine.session().journal().lsn(), get(&machine.session(), "big")), (400, last));
-    });
-}
-
-#[test]
-fn what_is_back_at_its_old_value_is_not_sent_again() {
-    run(async {
-        let cluster = calm();
-        let machine = opened(&cluster, Opening::default()).await;
-        let session = machine.session();
-        let big = vec![3; 100_000];
-        set(&session, "a", &big).expect("sets");
-        sleep(Duration::from_secs(1)).await;
-        set(&session, "a", b"\x03x").expect("sets");
-        set(&session, "a", &big).expect("sets");
-        set(&session, "b", b"\x03y").expect("sets");
-        sleep(Duration::from_secs(1)).await;
-        assert_eq!(session.journal().progress().stored, 4);
-        let last = data(&cluster).into_iter().max_by_key(|name| name.span.last()).expect("a segment");
-        let object = cluster
-            .store
-            .objects()
-            .iter()
-            .find(|(name, _)| name.ends_with(&last.to_string()))
-            .map(|(_, bytes)| bytes.len());
-        assert!(object.is_some_and(|len| len < 400), "the last segment has {object:?} bytes");
-    });
-}
-
-#[test]
-fn many_segments_are_folded_into_a_base_and_what_it_dominates_goes() {
-    run(async {
-        let cluster = calm();
-        let machine = opened(&cluster, Opening::default()).await;
-        for _ in 0..700 {
-            write(&machine, 1);
-            sleep(Duration::from_millis(250)).await;
-        }
-        sleep(Duration::from_secs(2)).await;
-        let names = data(&cluster);
-        let bases = names.iter().filter(|name| matches!(name.span, Span::Base(_))).count();
-        assert_eq!(bases, 2, "two are kept");
-        assert!(names.len() < 600, "{} objects for 700 segments", names.len());
-        let mut blank = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
-        assert_eq!(blank.session().journal().lsn(), 700);
-        blank.kill();
-    });
-}
-
-#[test]
-fn a_quiet_session_costs_a_listing_per_tick_and_nothing_else() {
-    run(async {
-        let cluster = calm();
-        let machine = opened(&cluster, Opening::default()).await;
-        sleep(Duration::from_secs(2)).await;
-        let clock = cluster.oracle().clock();
-        sleep(CHECK * 100).await;
-        let requests = cluster.oracle().clock() - clock;
-        assert!((98..=102).contains(&requests), "{requests} requests in 100 ticks");
-        drop(machine);
-    });
-}
-
-#[test]
-fn an_idle_fleet_costs_a_listing_per_tick_and_not_per_tenant() {
-    run(async {
-        const TENANTS: u64 = 40;
-        let host: Arc<dyn Host> = super::host::SimHost::new(1, tokio::time::Instant::now());
-        let remote = Remote::new(Arc::new(Memory::default()), Arc::clone(&host));
-        let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote: remote.clone() };
-        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
-        let mut fleet = Vec::new();
-        for tenant in 0..TENANTS {
-            let name = format!("tenant-{tenant}");
-            let settings = Settings {
-                folder: PathBuf::from(format!("/sessions/{name}")),
-                tenant: name,
-                site: Some(site.clone()),
-                ..Cluster::settings_for_tests()
-            };
-            fleet.push(
-                open(Arc::clone(&host), Arc::clone(&disk), settings, None, Arc::new(|_| {}))
-                    .await
-                    .expect("opens"),
-            );
-            // They do not start in step.
-            sleep(Duration::from_millis(37)).await;
-        }
-        sleep(CHECK * 2).await;
-        let lists = || remote.traffic.lists.load(Ordering::Relaxed);
-        let before = lists();
-        sleep(CHECK * 50).await;
-        let spent = lists() - before;
-        assert!((49..=51).contains(&spent), "{spent} listings in 50 ticks of {TENANTS} tenants");
-        drop(fleet);
-    });
-}
-
-#[test]
-fn pre_keys_and_pairing_do_not_wait_for_the_interval() {
-    run(async {
-        let cluster = calm();
-        let machine = opened(&cluster, Opening::default()).await;
-        let session = machine.session();
-        set(&session, "a", b"\x031").expect("sets");
-        sleep(Duration::from_millis(20)).await;
-        assert_eq!(
-            session.journal().progress().stored,
-            1,
-            "the first change after a quiet time goes at once"
-        );
-        set(&session, "a", b"\x032").expect("sets");
-        sleep(Duration::from_millis(20)).await;
-        assert_eq!(session.journal().progress().stored, 1, "the next one waits for its interval");
-        let mut batch = Vec::new();
-        push(&mut batch, &key("pre-key", "1"), Some(b"\x033"));
-        session.journal().append(&batch, true).expect("sets");
-        sleep(Duration::from_millis(5)).await;
-        assert_eq!(session.journal().progress().stored, 3, "an urgent one takes everything along");
     });
 }
 

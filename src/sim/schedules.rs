@@ -10,8 +10,9 @@ use std::time::Duration;
 use crate::error::Code;
 use crate::host::sleep;
 
-use super::cluster::{Cluster, Machine, Opening, Weather};
+use super::cluster::{Cluster, Weather};
 use super::host::Rng;
+use super::machine::{Machine, Opening, Process};
 use super::run;
 
 const SCHEDULES: u64 = 10_000;
@@ -122,10 +123,8 @@ async fn schedule(seed: u64, clouds: u64) -> [usize; 3] {
         process.host.resume();
     }
     sleep(Duration::from_secs(120)).await;
-    let live = machines
-        .iter()
-        .filter(|machine| machine.process.as_ref().is_some_and(super::cluster::Process::is_live))
-        .count();
+    let live =
+        machines.iter().filter(|machine| machine.process.as_ref().is_some_and(Process::is_live)).count();
     assert!(live <= 1, "{live} owners after everybody had time to look");
     machines.iter_mut().for_each(Machine::kill);
     // A blank machine has every promise, or is told that the session was deleted.
