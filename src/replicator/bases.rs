@@ -102,15 +102,7 @@ impl Replicator {
         let name = self.base.clone();
         let flow = match old {
             Some(bytes) => self.store(&name, bytes).await?,
-            None => {
-                let (lsn, base) = self.journal.cut_base()?;
-                self.head.lsn = lsn;
-                if self.put_base(lsn, base, true).await? == Flow::Stop {
-                    return Ok(Flow::Stop);
-                }
-                let bytes = self.base_bytes;
-                self.acknowledge(Some((lsn, bytes)), true).await?
-            }
+            None => self.put_whole().await?,
         };
         if flow == Flow::Go {
             self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
@@ -123,13 +115,7 @@ impl Replicator {
     /// Stores the whole state anew, for those who asked: with two bases of this owner nothing of a former one is kept.
     pub(super) async fn renew(&mut self) -> Result<Flow> {
         let waiting = self.journal.take_renewals();
-        let (lsn, base) = self.journal.cut_base()?;
-        self.head.lsn = lsn;
-        if self.put_base(lsn, base, true).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
-        let bytes = self.base_bytes;
-        let flow = self.acknowledge(Some((lsn, bytes)), true).await?;
+        let flow = self.put_whole().await?;
         if flow == Flow::Go {
             self.collect().await;
             for asked in waiting {
@@ -138,6 +124,32 @@ impl Replicator {
             }
         }
         Ok(flow)
+    }
+
+    /// Stores what waits, and then the whole state at the end of it as a base. A base beyond the segments would leave the one before
+    /// it without a way there, and a newer owner that shows up meanwhile without what was cut and is not stored (I20).
+    async fn put_whole(&mut self) -> Result<Flow> {
+        let (lsn, base) = loop {
+            let (lsn, base) = match self.journal.cut(true)? {
+                None => self.journal.view()?,
+                Some(cut) => {
+                    if self.ship_cut(&cut).await? == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                    let Some(base) = cut.base else { continue };
+                    (cut.last, base)
+                }
+            };
+            // Something may have been written, or the store been filled again, meanwhile.
+            if lsn == self.head.lsn {
+                break (lsn, base);
+            }
+        };
+        if self.put_base(lsn, base, true).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        let bytes = self.base_bytes;
+        self.acknowledge(Some((lsn, bytes)), true).await
     }
 
     /// Removes what two kept bases dominate (I9). What fails is done at the next base.

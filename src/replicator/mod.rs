@@ -273,18 +273,23 @@ impl Replicator {
         let worth_a_base =
             self.segments + 1 >= MAX_SEGMENTS || self.segment_bytes > self.base_bytes.max(64 << 10);
         let Some(cut) = self.journal.cut(worth_a_base)? else { return Ok(Flow::Go) };
+        let flow = self.ship_cut(&cut).await?;
+        match cut.base {
+            Some(base) if flow == Flow::Go => self.checkpoint(cut.last, base).await,
+            _ => Ok(flow),
+        }
+    }
+
+    /// Stores a cut, and has it acknowledged.
+    async fn ship_cut(&mut self, cut: &Cut) -> Result<Flow> {
         self.shipped_at = Some(self.now());
-        let Shipment { name, bytes, end } = self.load(&cut)?;
+        let Shipment { name, bytes, end } = self.load(cut)?;
         let len = bytes.len() as u64;
         if self.store(&name, bytes).await? == Flow::Stop {
             return Ok(Flow::Stop);
         }
         self.landed();
-        let flow = self.acknowledge(Some((end.lsn, len)), true).await?;
-        match cut.base {
-            Some(base) if flow == Flow::Go => self.checkpoint(cut.last, base).await,
-            _ => Ok(flow),
-        }
+        self.acknowledge(Some((end.lsn, len)), true).await
     }
 
     /// Seals a cut. It stays on the way until it has landed: nothing may be stored after it before it is (I5).

@@ -260,3 +260,22 @@ fn whoever_cannot_store_its_changes_learns_of_a_newer_owner_all_the_same() {
         newer.close(Duration::from_secs(5)).await.expect("closes");
     });
 }
+
+#[test]
+fn what_waits_when_the_state_is_stored_anew_is_not_held_up_by_a_store_that_does_not_take_it() {
+    run(async {
+        let memory = Memory::default();
+        let store = Arc::new(Picky { memory: memory.clone(), bases: Mutex::new(0), segments: true });
+        let (older, _) = session_on(store, FOR_EVER).await.expect("opens");
+        set(&older, 1);
+        older.flush(Duration::from_secs(5)).await.expect("is stored");
+        set(&older, 2);
+        let renewed = older.renew(CHECK * 4).await;
+        assert_eq!(renewed.map_err(|error| error.code), Err(Code::RemoteUnavailable));
+        let (newer, _) = session_on(Arc::new(memory), FOR_EVER).await.expect("takes over");
+        assert_eq!(newer.journal().lsn(), 2);
+        sleep(CHECK * 8).await;
+        older.close(Duration::from_secs(5)).await.expect("nothing of it is missing");
+        newer.close(Duration::from_secs(5)).await.expect("closes");
+    });
+}
