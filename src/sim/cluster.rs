@@ -20,6 +20,7 @@ use crate::seal::Ring;
 use crate::watch::Watch;
 
 use super::host::Rng;
+use super::keys::Keys;
 use super::machine::Opening;
 use super::oracle::Oracle;
 
@@ -44,6 +45,7 @@ pub struct Cluster {
     pub outage: Arc<AtomicBool>,
     /// Whether a story damages the store on purpose.
     pub tampered: AtomicBool,
+    pub keys: Mutex<Keys>,
     weather: Arc<Mutex<Weather>>,
     pub(super) start: Instant,
     pub(super) seeds: Mutex<Rng>,
@@ -63,6 +65,7 @@ impl Cluster {
             oracle: Arc::new(Mutex::new(Oracle::new(TenantName::visible(TENANT).expect("a good id")))),
             outage: Arc::default(),
             tampered: AtomicBool::new(false),
+            keys: Mutex::default(),
             weather: Arc::new(Mutex::new(weather)),
             start: Instant::now(),
             seeds: Mutex::new(Rng::new(seed)),
@@ -127,6 +130,7 @@ impl Cluster {
         let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
         Settings {
             site: Some(site),
+            ring: hold(&self.keys).ring(),
             cloud: how.cloud,
             handover: how.impatient.then_some(Duration::ZERO),
             takeover: how.takeover,

@@ -20,6 +20,7 @@ use crate::session::Session;
 
 use super::cluster::{Cluster, hold};
 use super::host::{Rng, SimHost};
+use super::keys::Number;
 use super::oracle::{Found, Writes};
 use super::turnstile::Turnstile;
 
@@ -40,6 +41,8 @@ pub struct Machine {
     disk: MemoryDisk,
     /// The last claim that was live here.
     before: Arc<Mutex<Option<Claim>>>,
+    /// The oldest key that a log on its disk may need.
+    logged: Arc<Mutex<Number>>,
     pub process: Option<Process>,
 }
 
@@ -53,12 +56,18 @@ enum Door {
 /// How long a write of a session without a log waits to be stored.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long sealing anew waits for the store.
+const RENEW_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// A process with, sooner or later, a session.
 pub struct Process {
     cluster: Arc<Cluster>,
     pub host: Arc<SimHost>,
     door: Arc<Mutex<Door>>,
     book: Arc<Mutex<Book>>,
+    number: u64,
+    /// The key that it seals with.
+    key: Number,
     pub stopped: bool,
 }
 
@@ -79,6 +88,7 @@ impl Machine {
             cluster: Arc::clone(cluster),
             disk: MemoryDisk::default(),
             before: Arc::default(),
+            logged: Arc::new(Mutex::new(Number::MAX)),
             process: None,
         }
     }
@@ -104,6 +114,7 @@ impl Machine {
         if let Some(process) = self.process.take() {
             process.host.rethrow();
             process.host.kill();
+            hold(&self.cluster.keys).end(process.number);
             *hold(&process.door) = Door::Opening;
         }
         self.disk.kill();
@@ -115,6 +126,7 @@ impl Machine {
         self.kill();
         self.disk = MemoryDisk::default();
         *hold(&self.before) = None;
+        *hold(&self.logged) = Number::MAX;
     }
 
     /// Starts a process that opens the session.
@@ -133,11 +145,14 @@ impl Machine {
         let cluster = Arc::clone(&self.cluster);
         let number = cluster.next_process.fetch_add(1, Ordering::Relaxed);
         let host = SimHost::new(hold(&cluster.seeds).next(), cluster.start);
+        let key = hold(&cluster.keys).start(number);
         let process = Process {
             cluster: Arc::clone(&cluster),
             host: Arc::clone(&host),
             door: Arc::new(Mutex::new(Door::Opening)),
             book: Arc::default(),
+            number,
+            key,
             stopped: false,
         };
         let dyn_host: Arc<dyn Host> = host.clone();
@@ -148,17 +163,25 @@ impl Machine {
             Arc::new(move |event| told(&cluster, number, &door, &book, &event))
         };
         self.disk.set_read_only(how.cloud);
-        let (disk, before) = (self.disk.clone(), Arc::clone(&self.before));
+        let (disk, before, logged) = (self.disk.clone(), Arc::clone(&self.before), Arc::clone(&self.logged));
+        let left = *hold(&logged);
+        if !how.cloud {
+            *hold(&logged) = left.min(key);
+        }
         host.spawn(Box::pin(async move {
             let began = cluster.oracle().clock();
             match open(dyn_host, Arc::new(disk), settings, None, events).await {
                 Ok(session) => {
                     let session = Arc::new(session);
                     judge(&cluster, number, &session, &book, &before, began);
+                    if !how.cloud {
+                        *hold(&logged) = key;
+                    }
                     *hold(&door) = Door::Open(session);
                 }
                 Err(error) => {
-                    cluster.oracle().refused(&error, how.cloud);
+                    let lacks_keys = hold(&cluster.keys).may_lack(key, left);
+                    cluster.oracle().refused(&error, how.cloud, lacks_keys);
                     *hold(&door) = Door::Refused(error);
                 }
             }
@@ -315,6 +338,17 @@ impl Process {
                 ),
             }
         }));
+    }
+
+    /// Seals the session anew with the key that this process was started with, as `rekey` does where one is open.
+    pub fn seal_anew(&self) {
+        let (cluster, key) = (Arc::clone(&self.cluster), self.key);
+        self.background(move |session: Arc<Session>| async move {
+            if session.flush(RENEW_TIMEOUT).await.is_ok() && session.renew(RENEW_TIMEOUT).await.is_ok() {
+                let claim = session.claim().expect("a session with a store has a claim");
+                cluster.sealed_anew(claim, key, session.journal().progress().stored);
+            }
+        });
     }
 
     /// Does something that takes time, as the process would.

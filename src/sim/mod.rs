@@ -3,6 +3,7 @@
 //! - `host`: a machine whose tasks can be stopped and killed, and whose randomness is seeded;
 //! - `cluster`: the store behind a network, and what all machines share;
 //! - `machine`: processes that open, write, flush, close, delete, and die;
+//! - `keys`: which keys processes are started with, and what must open with the newest alone;
 //! - `turnstile`: holds requests until they are let through;
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
 //! - `schedules`: thousands of seeded random schedules with faults;
@@ -13,6 +14,7 @@ mod clouds;
 mod cluster;
 mod host;
 mod interleavings;
+mod keys;
 mod machine;
 mod oracle;
 mod outages;

@@ -87,6 +87,11 @@ impl Oracle {
         (self.trace.highest, self.trace.floor) = (None, None);
     }
 
+    /// Whose session it is.
+    pub fn tenant(&self) -> &TenantName {
+        &self.tenant
+    }
+
     /// The logical time.
     pub fn clock(&self) -> u64 {
         self.trace.clock
@@ -284,14 +289,16 @@ impl Oracle {
         self.opens.push((claim, found.began, writes.clone()));
     }
 
-    /// A process could not open the session.
-    pub fn refused(&self, claimless: &Error, cloud: bool) {
+    /// A process could not open the session. `lacks_keys` says that others seal with one that it does not have, or that its disk
+    /// needs one that was dropped.
+    pub fn refused(&self, claimless: &Error, cloud: bool, lacks_keys: bool) {
         let buried = !self.tombstones.is_empty();
         let fine = match claimless.code {
             Code::OwnedElsewhere | Code::RemoteUnavailable => true,
             Code::Deleted => buried,
             // The disk has what the store lacks, and would not be read.
             Code::InvalidOption => cloud,
+            Code::KeyUnavailable => lacks_keys,
             _ => false,
         };
         assert!(fine, "an open failed with {claimless:?}, and nobody tampered with the store");

@@ -1,8 +1,9 @@
 //! Seeded random schedules: machines come and go, stop and die, the network fails in every way, and the oracle watches.
 //!
 //! A failure prints its seed; `SIM_SEED=<n> cargo test --no-default-features seeded` runs that one alone, and
-//! `SIM_SCHEDULES=<n>` sets how many are run. In one kind of schedule all processes keep a log; in the other some of them, or
-//! all, keep none, and a machine may change from one to the other at each start.
+//! `SIM_SCHEDULES=<n>` sets how many are run. In one kind of schedule all processes keep a log; in another some of them, or
+//! all, keep none, and a machine may change from one to the other at each start; in a third, keys are turned over, and sessions
+//! sealed anew, all the while.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,13 +11,23 @@ use std::time::Duration;
 use crate::error::Code;
 use crate::host::sleep;
 
-use super::cluster::{Cluster, Weather};
+use super::cluster::{Cluster, Weather, hold};
 use super::host::Rng;
 use super::machine::{Machine, Opening, Process};
 use super::run;
 
 const SCHEDULES: u64 = 10_000;
 const CLOUD_SCHEDULES: u64 = 6_000;
+const KEY_SCHEDULES: u64 = 300;
+
+/// What is special about a schedule.
+#[derive(Clone, Copy, Default)]
+struct Kind {
+    /// How many of its processes keep no log, in percent.
+    clouds: u64,
+    /// Whether its sessions are encrypted, and keys turned over.
+    keys: bool,
+}
 
 fn weather(rng: &mut Rng) -> Weather {
     match rng.below(4) {
@@ -32,8 +43,8 @@ fn weather(rng: &mut Rng) -> Weather {
     }
 }
 
-/// One random step of one machine, of whose processes `clouds` percent keep no log.
-fn step(machine: &mut Machine, rng: &mut Rng, clouds: u64) {
+/// One random step of one machine.
+fn step(machine: &mut Machine, rng: &mut Rng, Kind { clouds, keys }: Kind) {
     let Some(process) = &mut machine.process else {
         let fresh = rng.chance(50);
         let (takeover, impatient) = (rng.chance(20), rng.chance(20));
@@ -66,6 +77,10 @@ fn step(machine: &mut Machine, rng: &mut Rng, clouds: u64) {
         }
         return;
     };
+    if keys && rng.chance(15) {
+        process.seal_anew();
+        return;
+    }
     match rng.below(100) {
         0..66 => {
             for _ in 0..=rng.below(3) {
@@ -99,22 +114,30 @@ fn step(machine: &mut Machine, rng: &mut Rng, clouds: u64) {
     }
 }
 
-/// Runs one schedule and gives the number of opens, of promises, and of writes that resolved as stored.
-async fn schedule(seed: u64, clouds: u64) -> [usize; 3] {
+/// Runs one schedule and gives the number of opens, of promises, of writes that resolved as stored, and of sessions that were
+/// sealed anew so that older keys could go.
+async fn schedule(seed: u64, kind: Kind) -> [usize; 4] {
     let mut rng = Rng::new(seed);
     let weather = weather(&mut rng);
     let page = if rng.chance(50) { 1 + usize::try_from(rng.below(3)).unwrap_or(0) } else { 1000 };
     let cluster = Cluster::new(rng.next(), page, weather);
+    if kind.keys {
+        hold(&cluster.keys).rotate();
+    }
     let mut machines: Vec<Machine> = (0..2 + rng.below(3)).map(|_| Machine::new(&cluster)).collect();
     for _ in 0..60 + rng.below(90) {
         let at = usize::try_from(rng.below(machines.len() as u64)).unwrap_or(0);
-        step(&mut machines[at], &mut rng, clouds);
+        step(&mut machines[at], &mut rng, kind);
         if rng.chance(3) {
             let now = cluster.outage.load(Ordering::Relaxed);
             cluster.outage.store(!now, Ordering::Relaxed);
         }
+        if kind.keys && rng.chance(6) {
+            hold(&cluster.keys).rotate();
+        }
         let longest = if rng.chance(10) { 4_000 } else { 400 };
         sleep(Duration::from_millis(rng.below(longest))).await;
+        cluster.restore_what_was_sealed_anew().await;
     }
     // The network heals, and everybody who can finds out where they stand.
     cluster.heal();
@@ -138,13 +161,26 @@ async fn schedule(seed: u64, clouds: u64) -> [usize; 3] {
         "a blank machine did not open: {:?}",
         process.refused()
     );
+    if kind.keys && process.is_live() {
+        // Nobody interferes any more: the newest key is then the only one that is needed.
+        process.seal_anew();
+        sleep(Duration::from_secs(30)).await;
+        process.host.rethrow();
+        cluster.restore_what_was_sealed_anew().await;
+        assert!(hold(&cluster.keys).is_single(), "sealing anew left something that needs an older key");
+        last.wipe();
+        last.start(Opening { takeover: true, ..Opening::default() });
+        sleep(Duration::from_secs(10)).await;
+        last.session();
+    }
     last.kill();
-    cluster.oracle().counts()
+    let [opens, promises, kept] = cluster.oracle().counts();
+    let complete = hold(&cluster.keys).complete;
+    [opens, promises, kept, complete]
 }
 
-/// Runs `count` schedules, or those that the environment asks for; `clouds` says how many of the processes of a seed keep no
-/// log, in percent. Gives how many there were, and what came of them in all.
-fn run_schedules(count: u64, clouds: fn(u64) -> u64) -> (usize, [usize; 3]) {
+/// Runs `count` schedules, or those that the environment asks for, each of the kind that its seed makes it. Gives how many there were, and what came of them in all.
+fn run_schedules(count: u64, kind: fn(u64) -> Kind) -> (usize, [usize; 4]) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds: Vec<u64> = match number("SIM_SEED") {
         Some(seed) => vec![seed],
@@ -156,9 +192,9 @@ fn run_schedules(count: u64, clouds: fn(u64) -> u64) -> (usize, [usize; 3]) {
             .map(|worker| {
                 let mine: Vec<u64> = seeds.iter().copied().skip(worker).step_by(threads).collect();
                 scope.spawn(move || {
-                    let mut sum = [0; 3];
+                    let mut sum = [0; 4];
                     for seed in mine {
-                        let outcome = std::panic::catch_unwind(|| run(schedule(seed, clouds(seed))));
+                        let outcome = std::panic::catch_unwind(|| run(schedule(seed, kind(seed))));
                         let Ok(counts) = outcome else { panic!("schedule with SIM_SEED={seed} failed") };
                         sum = std::array::from_fn(|n| sum[n] + counts[n]);
                     }
@@ -171,10 +207,10 @@ fn run_schedules(count: u64, clouds: fn(u64) -> u64) -> (usize, [usize; 3]) {
             .map(|worker| worker.join().expect("a schedule failed; its seed is above"))
             .collect::<Vec<_>>()
     });
-    let all @ [opens, promises, kept] =
-        results.into_iter().fold([0; 3], |sum, one| std::array::from_fn(|n| sum[n] + one[n]));
+    let all @ [opens, promises, kept, complete] =
+        results.into_iter().fold([0; 4], |sum, one| std::array::from_fn(|n| sum[n] + one[n]));
     println!(
-        "{} schedules from seed {:?}: {opens} opens, {promises} acknowledgements, {kept} writes resolved as stored",
+        "{} schedules from seed {:?}: {opens} opens, {promises} acknowledgements, {kept} writes resolved as stored, {complete} times sealed anew",
         seeds.len(),
         seeds.first()
     );
@@ -185,13 +221,24 @@ fn run_schedules(count: u64, clouds: fn(u64) -> u64) -> (usize, [usize; 3]) {
 
 #[test]
 fn seeded_schedules_keep_every_invariant() {
-    run_schedules(SCHEDULES, |_| 0);
+    run_schedules(SCHEDULES, |_| Kind::default());
 }
 
 #[test]
 fn seeded_schedules_of_machines_without_disks_lose_no_write_that_resolved() {
     // In every third one nobody keeps a log; in the others machines change from start to start.
-    let (schedules, [_, _, kept]) =
-        run_schedules(CLOUD_SCHEDULES, |seed| if seed.is_multiple_of(3) { 100 } else { 50 });
+    let (schedules, [_, _, kept, _]) = run_schedules(CLOUD_SCHEDULES, |seed| Kind {
+        clouds: if seed.is_multiple_of(3) { 100 } else { 50 },
+        ..Kind::default()
+    });
     assert!(kept > schedules, "schedules in which no write resolves prove nothing");
+}
+
+#[test]
+fn seeded_schedules_that_turn_keys_over_need_no_key_that_was_dropped() {
+    let (schedules, [_, _, _, complete]) = run_schedules(KEY_SCHEDULES, |seed| Kind {
+        clouds: if seed.is_multiple_of(3) { 40 } else { 0 },
+        keys: true,
+    });
+    assert!(complete > schedules, "schedules in which no key can go prove nothing");
 }
