@@ -12,7 +12,8 @@ use crate::host::sleep;
 
 use super::cluster::{Cluster, Weather};
 use super::host::Rng;
-use super::machine::{Machine, Opening, Process};
+use super::machine::{Machine, Opening};
+use super::process::Process;
 use super::run;
 use super::turnstile::Turnstile;
 

@@ -1,27 +1,25 @@
-//! A machine with its disk, and the processes that come and go on it: they open, write, and die.
+//! A machine with its disk, and the processes that come and go on it.
 //!
-//! The oracle is shown each open, each write that was accepted and each promise, by whoever got it, when it got it.
+//! The oracle is shown each open and each promise when it was made; what a dead process had in memory is gone.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::disk::memory::MemoryDisk;
-use crate::error::{Code, Error};
 use crate::event::Event;
-use crate::host::{Host, Task};
-use crate::id::{Claim, Lsn};
-use crate::journal::Life;
+use crate::host::Host;
+use crate::id::Claim;
 use crate::open::open;
-use crate::record::{Entries, Entry, key, push};
+use crate::record::{Entries, Entry};
 use crate::remote::Store;
 use crate::remote::memory::Memory;
 use crate::session::Session;
 
 use super::cluster::{Cluster, hold};
-use super::host::{Rng, SimHost};
+use super::host::SimHost;
 use super::keys::Number;
 use super::oracle::{Found, Writes};
+use super::process::{Book, Door, Process};
 use super::turnstile::Turnstile;
 
 /// Options of one open.
@@ -44,42 +42,6 @@ pub struct Machine {
     /// The oldest key that a log on its disk may need.
     logged: Arc<Mutex<Number>>,
     pub process: Option<Process>,
-}
-
-/// What became of an open.
-enum Door {
-    Opening,
-    Open(Arc<Session>),
-    Refused(Error),
-}
-
-/// How long a write of a session without a log waits to be stored.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long sealing anew waits for the store.
-const RENEW_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// A process with, sooner or later, a session.
-pub struct Process {
-    cluster: Arc<Cluster>,
-    pub host: Arc<SimHost>,
-    door: Arc<Mutex<Door>>,
-    book: Arc<Mutex<Book>>,
-    number: u64,
-    /// The key that it seals with.
-    key: Number,
-    pub stopped: bool,
-}
-
-/// What a process knows of its own history.
-#[derive(Default)]
-struct Book {
-    /// Writes that were there when it opened.
-    inherited: Writes,
-    /// Its own, by LSN.
-    own: Vec<(Lsn, u64)>,
-    fenced: bool,
-    told: Vec<&'static str>,
 }
 
 impl Machine {
@@ -255,121 +217,5 @@ fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, 
                 "a session failed, and nobody tampered with anything: {error:?}"
             );
         }
-    }
-}
-
-impl Process {
-    /// The session, if it is open.
-    pub fn session(&self) -> Option<Arc<Session>> {
-        match &*hold(&self.door) {
-            Door::Open(session) => Some(Arc::clone(session)),
-            Door::Opening | Door::Refused(_) => None,
-        }
-    }
-
-    /// Why it did not open, if so.
-    pub fn refused(&self) -> Option<Code> {
-        match &*hold(&self.door) {
-            Door::Refused(error) => Some(error.code),
-            Door::Opening | Door::Open(_) => None,
-        }
-    }
-
-    /// What it was told of the store.
-    pub fn told(&self) -> Vec<&'static str> {
-        hold(&self.book).told.clone()
-    }
-
-    /// Whether it accepts changes.
-    pub fn is_live(&self) -> bool {
-        self.session().is_some_and(|session| session.journal().progress().life == Life::Live)
-    }
-
-    /// Writes a batch: its number, some keys that are overwritten and deleted all the time, and which write was last.
-    pub fn write(&self, rng: &mut Rng) -> bool {
-        let Some(session) = self.session() else { return false };
-        let number = self.cluster.next_write.fetch_add(1, Ordering::Relaxed);
-        let value = [&[3][..], &number.to_le_bytes()].concat();
-        let mut batch = Vec::new();
-        push(&mut batch, &key("write", &number.to_string()), Some(&value));
-        push(&mut batch, &key("last", ""), Some(&value));
-        let hot = rng.below(4).to_string();
-        push(&mut batch, &key("hot", &hot), (!rng.chance(30)).then_some(&value));
-        let before = session.journal().lsn();
-        match session.journal().append(&batch, rng.chance(20)) {
-            Ok(lsn) => {
-                assert_eq!(lsn, before + 1);
-                let mut book = hold(&self.book);
-                assert!(!book.fenced, "I16: a fenced session accepted a write");
-                book.own.push((lsn, number));
-                let claim = session.claim().expect("a session with a store has a claim");
-                self.cluster.oracle().wrote(claim, number, batch);
-                if session.mode() == "cloud" {
-                    self.see_resolved(session, claim, lsn, number);
-                }
-                true
-            }
-            Err(error) => {
-                assert!(
-                    matches!(error.code, Code::Fenced | Code::Closed | Code::Deleted | Code::LeaseLost),
-                    "{error:?}"
-                );
-                false
-            }
-        }
-    }
-
-    /// Tells the oracle when a write of a session without a log resolves, as `set` does.
-    fn see_resolved(&self, session: Arc<Session>, claim: Claim, lsn: Lsn, number: u64) {
-        let cluster = Arc::clone(&self.cluster);
-        self.host.spawn(Box::pin(async move {
-            match session.settle(lsn, WRITE_TIMEOUT).await {
-                Ok(()) => cluster.oracle().kept(claim, number),
-                Err(error) => assert!(
-                    matches!(
-                        error.code,
-                        Code::Fenced
-                            | Code::Closed
-                            | Code::Deleted
-                            | Code::LeaseLost
-                            | Code::RemoteUnavailable
-                    ),
-                    "{error:?}"
-                ),
-            }
-        }));
-    }
-
-    /// Seals the session anew with the key that this process was started with, as `rekey` does where one is open.
-    pub fn seal_anew(&self) {
-        let (cluster, key) = (Arc::clone(&self.cluster), self.key);
-        self.background(move |session: Arc<Session>| async move {
-            if session.flush(RENEW_TIMEOUT).await.is_ok() && session.renew(RENEW_TIMEOUT).await.is_ok() {
-                let claim = session.claim().expect("a session with a store has a claim");
-                cluster.sealed_anew(claim, key, session.journal().progress().stored);
-            }
-        });
-    }
-
-    /// Does something that takes time, as the process would.
-    pub fn background(&self, work: impl AsyncProcess) {
-        if let Some(session) = self.session() {
-            self.host.spawn(work.on(session));
-        }
-    }
-}
-
-/// Something that a process does with its session.
-pub trait AsyncProcess {
-    fn on(self, session: Arc<Session>) -> Task;
-}
-
-impl<F, T> AsyncProcess for F
-where
-    F: FnOnce(Arc<Session>) -> T,
-    T: Future<Output = ()> + Send + 'static,
-{
-    fn on(self, session: Arc<Session>) -> Task {
-        Box::pin(self(session))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! - `host`: a machine whose tasks can be stopped and killed, and whose randomness is seeded;
 //! - `cluster`: the store behind a network, and what all machines share;
-//! - `machine`: processes that open, write, flush, close, delete, and die;
+//! - `machine`: a disk, on which processes open the session and die;
+//! - `process`: what one does with it: writes, flushes, closes, deletes, seals anew;
 //! - `keys`: which keys processes are started with, and what must open with the newest alone;
 //! - `turnstile`: holds requests until they are let through;
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
@@ -18,6 +19,7 @@ mod keys;
 mod machine;
 mod oracle;
 mod outages;
+mod process;
 mod scenarios;
 mod schedules;
 mod turnstile;

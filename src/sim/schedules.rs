@@ -13,7 +13,8 @@ use crate::host::sleep;
 
 use super::cluster::{Cluster, Weather, hold};
 use super::host::Rng;
-use super::machine::{Machine, Opening, Process};
+use super::machine::{Machine, Opening};
+use super::process::Process;
 use super::run;
 
 const SCHEDULES: u64 = 10_000;
