@@ -15,7 +15,7 @@ use super::offsets::{Next, Offsets};
 use super::{PAGE, Supabase};
 use crate::remote::answer::{Failure, Meaning};
 use crate::remote::foreign::{self, Walk, start};
-use crate::remote::{Asked, Listed, Store, joined};
+use crate::remote::{Asked, Listed, joined};
 
 impl Supabase {
     /// The objects of a folder that begin with `prefix`, by whichever listing the server has.
