@@ -16,7 +16,7 @@ test('the store of the example has every field that the core is told of one, and
   const store = { kind: 's3', bucket: 'scratch', endpoint: 'https://store.example', accessKeyId: 'a', secretAccessKey: 'b' }
   const { native } = resolveOptions('tenant', { store, encryptionKeys: 'ab'.repeat(32) }, {})
   assert.deepEqual(Object.keys(entry.store).sort(), Object.keys(native.store).sort())
-  const fields = all(read('src/remote/contract.rs').split('struct Entry')[1].split('\n}')[0], /^ {4}(\w+):/gm)
+  const fields = all(read('src/remote/contract/entries.rs').split('pub struct Entry')[1].split('\n}')[0], /^ {4}pub (\w+):/gm)
   const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase())
   for (const name of Object.keys(entry)) assert.ok(fields.map(camel).includes(name), `the contract takes no ${name}`)
 })
