@@ -143,20 +143,24 @@ impl Session {
         }
     }
 
-    /// Resolves when the whole state was stored anew, and what that makes superfluous was removed. Without a store, at once.
+    /// Resolves when the whole state was stored anew, and the removal of what that makes superfluous was tried. Without a store, at
+    /// once. Rejects as soon as the session ends.
     pub async fn renew(&self, timeout: Duration) -> Result<()> {
         self.journal.progress().life.refusal()?;
         if self.remote.is_none() {
             return Ok(());
         }
-        match tokio::time::timeout(timeout, self.journal.renew()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => self.journal.progress().life.refusal(),
-            Err(_) => {
-                self.journal.progress().life.refusal()?;
-                Err(self.unreachable("the state was not stored anew yet"))
+        let mut progress = self.journal.follow();
+        let ended = progress.wait_for(|progress| !matches!(progress.life, Life::Live | Life::Closing));
+        let renewed = async {
+            tokio::select! {
+                biased;
+                Ok(()) = self.journal.renew() => Ok(()),
+                _ = ended => self.journal.progress().life.refusal(),
             }
-        }
+        };
+        let late = || Err(self.unreachable("the state was not stored anew yet"));
+        tokio::time::timeout(timeout, renewed).await.unwrap_or_else(|_| late())
     }
 
     /// Resolves when the batch `lsn` survives a power cut of this machine: when it is synced or, without a log, when any

@@ -87,7 +87,7 @@ impl Journal {
         Ok(lsn)
     }
 
-    /// Asks that the whole state be stored anew. Tells when it is, and when what it makes superfluous was removed.
+    /// Asks that the whole state be stored anew. Tells when it is, and when the removal of what it makes superfluous was tried.
     pub fn renew(&self) -> oneshot::Receiver<()> {
         let (done, wait) = oneshot::channel();
         self.renewals.lock().unwrap_or_else(PoisonError::into_inner).push(done);

@@ -279,3 +279,28 @@ fn what_waits_when_the_state_is_stored_anew_is_not_held_up_by_a_store_that_does_
         newer.close(Duration::from_secs(5)).await.expect("closes");
     });
 }
+
+#[test]
+fn whoever_waits_for_the_state_to_be_stored_anew_learns_at_once_that_the_session_ended() {
+    run(async {
+        for closed in [false, true] {
+            let memory = Memory::default();
+            let store = Arc::new(Picky { memory: memory.clone(), bases: Mutex::new(0), segments: true });
+            let (older, _) = session_on(store, FOR_EVER).await.expect("opens");
+            set(&older, 1);
+            let ending = async {
+                sleep(CHECK).await;
+                if closed {
+                    older.close(CHECK).await.err();
+                } else {
+                    let (newer, _) = session_on(Arc::new(memory), FOR_EVER).await.expect("takes over");
+                    newer.close(CHECK).await.expect("closes");
+                }
+            };
+            let renewed = tokio::time::timeout(CHECK * 20, older.renew(CHECK * 1000));
+            let (renewed, ()) = futures::join!(renewed, ending);
+            let expected = if closed { Code::Closed } else { Code::Fenced };
+            assert_eq!(renewed.expect("at once").map_err(|error| error.code), Err(expected));
+        }
+    });
+}
