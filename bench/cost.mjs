@@ -111,26 +111,32 @@ class Run {
     say(`${name} …`)
     const before = await this.fleet.ask('usage')
     const result = await work()
-    await sleep(500)
-    const counts = await this.meter.take()
+    const counts = await this.#agreed(name)
     const usage = await this.fleet.ask('usage')
-    const difference = compared(counts, await this.#traffic())
-    if (Object.keys(difference).length > 0) throw new Error(`${name}: the proxy and the product count differently: ${JSON.stringify(difference)}`)
     this.phases[name] = { minutes, counts, result, cpuMs: usage.cpuMs - before.cpuMs, rss: usage.rss - this.empty.rss }
   }
 
-  /** What the product counted since the last call. */
-  async #traffic() {
-    const [before, now] = [this.#before, await this.fleet.ask('traffic')]
-    this.#before = now
-    return Object.fromEntries(Object.entries(now).map(([key, value]) => [key, value - (before[key] ?? 0)]))
+  /** What was counted, as both sides say. A tick that begins between the two questions is known to one of them only: then again. */
+  async #agreed(name) {
+    let difference
+    for (let looks = 0; looks < 5; looks++) {
+      await sleep(500)
+      const [counts, now] = [await this.meter.read(), await this.fleet.ask('traffic')]
+      const since = Object.entries(now).map(([key, value]) => [key, value - (this.#before[key] ?? 0)])
+      difference = compared(counts, Object.fromEntries(since))
+      if (Object.keys(difference).length > 0) continue
+      this.meter.begin()
+      this.#before = now
+      return counts
+    }
+    throw new Error(`${name}: the proxy and the product count differently: ${JSON.stringify(difference)}`)
   }
 
   /** From one tick to another, so that a phase holds as many as there are in its minutes. */
   async #fromTick(name, work) {
     await this.meter.tick()
     await this.meter.take()
-    await this.#traffic()
+    this.#before = await this.fleet.ask('traffic')
     await this.phase(name, work, MINUTES)
   }
 

@@ -24,6 +24,7 @@ export class Meter {
   #proxy
   #kindOf
   #from = 0
+  #read = 0
 
   /** Starts a proxy in front of `endpoint` that answers `latencyMs` later than the server, half of it more or less. */
   static async start(endpoint, { kind, latencyMs, seed }) {
@@ -39,11 +40,21 @@ export class Meter {
 
   get origin() { return this.#proxy.origin }
 
-  /** What was counted since the last call, by kind, refusals among it; and of the listings, those of the claims of all tenants. */
+  /** As `read`, and begins anew. */
   async take() {
+    const counts = await this.read()
+    this.begin()
+    return counts
+  }
+
+  /** What is read next is counted from what was read last. */
+  begin() { this.#from = this.#read }
+
+  /** What was counted since the beginning, by kind, refusals among it; and of the listings, those of the claims of all tenants. */
+  async read() {
     await this.#proxy.idle()
     const entries = this.#proxy.trace.slice(this.#from)
-    this.#from += entries.length
+    this.#read = this.#from + entries.length
     const counts = Object.fromEntries([...KIND_NAMES, 'wholeLists'].map((name) => [name, nothing()]))
     for (const entry of entries) {
       const kind = this.#kindOf(entry)
