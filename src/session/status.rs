@@ -1,6 +1,6 @@
 //! How a session fares, as `status()` tells it.
 //!
-//! The names of fields and of lives are part of the public surface: `index.d.ts` says what each means.
+//! The names of fields and of lives are part of the public surface: `types/session.d.ts` says what each means.
 
 use std::sync::PoisonError;
 
