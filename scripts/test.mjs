@@ -12,6 +12,7 @@ import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { inspect } from 'node:util'
 import { engineFiles } from '../__test__/support/stores/engine-suite.mjs'
 import { bootstrap, environment, root } from './bootstrap.mjs'
 
@@ -20,6 +21,8 @@ const KINDS = ['seaweedfs', 'rclone', 'supabase', 'gcs']
 
 const filter = process.argv[2]
 const total = { passed: 0, failed: 0 }
+/** What failed and why, said once more at the end: the rest is thousands of lines. */
+const failures = []
 
 const heading = (text) => console.log(`\n--- ${text}`)
 const add = (name, passed, failed) => {
@@ -50,6 +53,7 @@ async function rustTests() {
   const passed = sum(said, /^test result: .* (\d+) passed/gm)
   const failed = sum(said, /^test result: .* (\d+) failed/gm)
   // A core that does not compile, or a test that takes the process with it, leaves no count.
+  failures.push(...(said.match(/^failures:\n[^]*?(?=^failures:$)/gm) ?? []).map((told) => `Rust ${told}`))
   add('Rust', passed, status === 0 ? failed : Math.max(failed, 1))
 }
 
@@ -68,7 +72,11 @@ async function nodeTests(name, files) {
   // Two files at a time: several of them start processes of their own. A file that hangs fails after a quarter of an hour.
   const events = run({ files, concurrency: 2, timeout: 15 * 60_000 })
   events.on('test:pass', (test) => { if (counts(test)) passed++ })
-  events.on('test:fail', (test) => { if (counts(test)) failed++ })
+  events.on('test:fail', (test) => {
+    if (!counts(test)) return
+    failed++
+    failures.push(`${name}: ${test.name}\n${inspect(test.details.error.cause ?? test.details.error)}`)
+  })
   const report = events.compose(new spec())
   report.pipe(process.stdout, { end: false })
   await new Promise((resolve, reject) => report.on('end', resolve).on('error', reject))
@@ -112,6 +120,7 @@ try {
   console.error(error)
   total.failed += 1
 }
+if (failures.length > 0) console.log(`\n--- What failed\n\n${failures.join('\n\n')}`)
 if (total.passed + total.failed === 0) console.error(`\nNo test has a name that holds "${filter}".`)
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0
 console.log(`\n${total.passed} passed, ${total.failed} failed`)

@@ -133,9 +133,15 @@ impl Owner {
         Ok(self.tenancy.claims().await?.highest() == Some(self.claim))
     }
 
-    /// Where this owner stands, asked once; the question may wait as long as `patience` for those of other tenants.
-    pub async fn check(&self, patience: Duration) -> Result<Standing, Failure> {
-        Ok(self.standing(&self.tenancy.watch.claims_within(&self.tenancy.name, patience).await?))
+    /// Where this owner stands, by a LIST that starts after this call; asked once.
+    pub async fn check(&self) -> Result<Standing, Failure> {
+        Ok(self.standing(&self.tenancy.watch.claims(&self.tenancy.name).await?))
+    }
+
+    /// Where this owner stands, by a LIST that started at `tick` or later, and that others may have asked for; asked once. It may
+    /// wait as long as `patience` for those who ask for the same.
+    pub async fn check_since(&self, tick: Duration, patience: Duration) -> Result<Standing, Failure> {
+        Ok(self.standing(&self.tenancy.watch.claims_since(&self.tenancy.name, tick, patience).await?))
     }
 
     /// Where this owner stands among `claims`.

@@ -43,20 +43,21 @@ test('opening_a_hundred_tenants_at_once_costs_at_most_thirteen_requests_each_and
 })
 
 test('idle_tenants_cost_listings_per_tick_and_not_per_tenant_and_each_of_them_is_confirmed', async (t) => {
-  const interval = 400
-  // A session that is not confirmed in time refuses writes, for good.
+  const interval = 2000
+  // A session that is not confirmed in time refuses writes, for good: in time is within two checks and a half, and half a second.
   const { proxy, machine } = await fleetPlace(t, S3, { ownershipCheckIntervalMs: interval, onLeaseLost: 'stop' })
   const fleet = machine('a')
   await inParallel(TENANTS, (name) => fleet.open(name))
-  await eventually('the opens are over', () => countsOf(proxy.trace)['list data'] === 300)
+  await eventually('the opens are over', () => countsOf(proxy.trace)['list data'] >= 300)
   await proxy.idle()
   const from = proxy.trace.length
-  await eventually('some ticks', () => proxy.trace.length >= from + 12)
-  const idle = proxy.trace.slice(from)
-  assert.deepEqual(Object.keys(countsOf(idle)), ['list claims of all'])
-  const ticks = (idle.at(-1).at - idle[0].at) / interval
-  // All wake at once; those that a busy machine wakes late ask together once more.
-  assert.ok(idle.length <= 3 * ticks + 2, `${idle.length} listings in ${ticks} ticks`)
+  const ticks = () => (proxy.trace.at(-1).at - proxy.trace[from].at) / interval
+  await eventually('more ticks than a session goes on without', () => proxy.trace.length > from && ticks() > 3)
+  const { 'list claims of all': shared, 'list claims': own = 0, ...others } = countsOf(proxy.trace.slice(from))
+  assert.deepEqual(others, {})
+  assert.ok(shared <= ticks() + 2, `${shared} listings in ${ticks()} ticks`)
+  // The first of a tick asks for itself if a busy machine leaves it alone for long enough.
+  assert.ok(own <= shared, `${own} and ${shared}`)
   for (const [name, { life }] of Object.entries(fleet.status())) assert.equal(life, 'live', name)
 })
 

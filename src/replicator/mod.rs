@@ -263,10 +263,18 @@ impl Replicator {
     /// When ownership is checked next: at the last tick of the shared clock that is no later than an interval from the last
     /// check. All tenants of a process tick together, and so their checks are one listing.
     fn next_check(&self) -> Duration {
-        let interval = self.pace.check_interval;
-        let due = self.checked_at + interval;
-        let beyond = u64::try_from(due.as_nanos() % interval.as_nanos().max(1)).unwrap_or(0);
-        Some(due - Duration::from_nanos(beyond)).filter(|tick| *tick > self.checked_at).unwrap_or(due)
+        let due = self.checked_at + self.pace.check_interval;
+        Some(self.tick_before(due)).filter(|tick| *tick > self.checked_at).unwrap_or(due)
+    }
+
+    /// The last tick of the shared clock.
+    fn tick(&self) -> Duration {
+        self.tick_before(self.now())
+    }
+
+    fn tick_before(&self, time: Duration) -> Duration {
+        let beyond = time.as_nanos() % self.pace.check_interval.as_nanos().max(1);
+        time - Duration::from_nanos(u64::try_from(beyond).unwrap_or(0))
     }
 
     async fn ship(&mut self) -> Result<Flow> {

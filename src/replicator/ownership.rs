@@ -15,8 +15,8 @@ use crate::restore::opening_base;
 
 use super::{Flow, MAX_PAUSE, Replicator};
 
-/// How long a check that nobody waits for waits for those of other tenants: a thousand that tick together do not wake in the
-/// same millisecond.
+/// How long the first check of a tick waits for those of other tenants: a thousand that tick together do not wake in the same
+/// millisecond.
 const COMPANY: Duration = Duration::from_millis(50);
 
 impl Replicator {
@@ -29,13 +29,17 @@ impl Replicator {
     ) -> Result<Flow> {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         loop {
-            let started = self.now();
-            let company = if needed { Duration::ZERO } else { COMPANY.min(self.pace.check_interval / 20) };
-            let Some(answer) = self.answer(self.owner.check(company)).await else { return Ok(Flow::Stop) };
+            let (since, answer) = if needed {
+                (self.now(), self.answer(self.owner.check()).await)
+            } else {
+                let (tick, company) = (self.tick(), COMPANY.min(self.pace.check_interval / 20));
+                (tick, self.answer(self.owner.check_since(tick, company)).await)
+            };
+            let Some(answer) = answer else { return Ok(Flow::Stop) };
             match answer {
                 Ok(Standing::Owner) => {
-                    self.checked_at = started;
-                    self.journal.confirm(started);
+                    self.checked_at = since;
+                    self.journal.confirm(since);
                     if let Some((lsn, bytes)) = shipped {
                         self.journal.acknowledge(lsn);
                         let wall_ms = self.owner.tenancy.host().wall_ms();

@@ -46,7 +46,7 @@ impl Replicator {
     /// successor must not have to wait for us.
     async fn overtaken(&mut self) -> Result<Option<Flow>> {
         if self.checked_at + self.pace.check_interval <= self.now()
-            && let Some(Ok(Standing::Fenced(_))) = self.answer(self.owner.check(Duration::ZERO)).await
+            && let Some(Ok(Standing::Fenced(_))) = self.answer(self.owner.check()).await
         {
             return self.hand_over().await.map(Some);
         }
