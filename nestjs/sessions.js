@@ -109,9 +109,11 @@ class Sessions extends HybridAuth {
     return session && statusOf(session)?.life === 'live' ? this.#lentOf(tenantId, session) : undefined
   }
 
-  /** Whether a newer instance took this tenant over since it was last opened here. */
+  /** Whether a newer instance took this tenant over since it was last opened here. The event that says so may still be on its way. */
   isLost(tenantId) {
-    return this.#lost.has(tenantId)
+    if (this.#lost.has(tenantId)) return true
+    const session = super.get(tenantId)
+    return session !== undefined && statusOf(session)?.life === 'fenced'
   }
 
   /** What is known of each open tenant, or of one: for `health.js`. */

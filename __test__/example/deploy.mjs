@@ -11,7 +11,6 @@ import { all, firstColumn, read, section } from '../docs/repository.mjs'
 import { atEnd, scratch } from '../support/endings.mjs'
 import { TRUST, environmentFor, eventually, exampleFolder, whatsappOf } from '../support/example.mjs'
 import { KEY, ROOT } from '../support/sessions.mjs'
-import { freePorts } from '../support/stores/server-process.mjs'
 
 const HERE = 'examples/nestjs'
 const readme = read(`${HERE}/README.md`)
@@ -33,6 +32,13 @@ function start(t, program, args, options) {
   }
   atEnd(t, () => run.signal('SIGKILL'))
   return run
+}
+
+/** The port that a service took, once it is ready. */
+async function portOf(service) {
+  const isSaid = (said) => said.includes('ready after') || service.child.exitCode !== null
+  const said = await eventually(() => service.said, isSaid, 'the start')
+  return said.match(/listening on http:\S+:(\d+),/)?.[1] ?? assert.fail(said)
 }
 
 /** The words of an instruction in the form that no shell reads. */
@@ -91,11 +97,10 @@ export function stories() {
     // Installed it is, with the packed package; what is left is `npm start`, with nothing configured.
     const whatsapp = await whatsappOf(t)
     const folder = exampleFolder()
-    const [port] = await freePorts(1)
-    const env = environmentFor({ PORT: String(port), WA_WEB_SOCKET_URL: whatsapp.url, NODE_OPTIONS: `--import=${pathToFileURL(TRUST).href}` }, whatsapp)
+    const env = environmentFor({ PORT: '0', WA_WEB_SOCKET_URL: whatsapp.url, NODE_OPTIONS: `--import=${pathToFileURL(TRUST).href}` }, whatsapp)
     atEnd(t, () => rmSync(join(folder, 'data'), { recursive: true, force: true }))
     const service = start(t, 'npm', ['start'], { cwd: folder, env })
-    await eventually(() => service.said, (said) => said.includes('listening on') || service.child.exitCode !== null, 'the start')
+    let port = await portOf(service)
     // Nothing is configured: nobody else is answered, and what that is good for is said.
     assert.match(service.said, /listening on http:\/\/127\.0\.0\.1:/)
     assert.match(service.said, /API_TOKEN is not set/)
@@ -120,6 +125,7 @@ export function stories() {
     const [, lost] = readme.match(/remove (`data\/sessions` and `data\/sessions\.sqlite`)/)
     for (const name of all(lost, /`([^`]+)`/g)) rmSync(join(folder, name), { recursive: true })
     const again = start(t, 'npm', ['start'], { cwd: folder, env })
+    port = await portOf(again)
     await eventually(() => again.said, (said) => said.includes('anna:shop: connected') || again.child.exitCode !== null, 'connected again')
     assert.equal(curl(sessions).sessions[0].status, 'connected')
     await again.signal('SIGTERM')
@@ -160,13 +166,12 @@ export function stories() {
     const whatsapp = await whatsappOf(t)
     const root = scratch(t)
     const { folder, last } = layOut(root)
-    const [port] = await freePorts(1)
     const set = Object.fromEntries(all(last, /^ENV (.*)$/gm).join(' ').split(' ').map((pair) => pair.split('=')))
     const bucket = pathToFileURL(join(root, 'bucket')).href
-    const given = { ...set, DATA_DIR: join(root, set.DATA_DIR), PORT: String(port), HOST: '127.0.0.1', API_TOKEN: 'token', SESSION_BACKUP_STORE: bucket, SESSION_ENCRYPTION_KEY: KEY }
+    const given = { ...set, DATA_DIR: join(root, set.DATA_DIR), PORT: '0', HOST: '127.0.0.1', API_TOKEN: 'token', SESSION_BACKUP_STORE: bucket, SESSION_ENCRYPTION_KEY: KEY }
     const [program, ...args] = exec('CMD')
     const service = start(t, program, args, { cwd: folder, env: environmentFor({ ...given, WA_WEB_SOCKET_URL: whatsapp.url }, whatsapp) })
-    await eventually(() => service.said, (said) => said.includes('listening on') || service.child.exitCode !== null, 'the start')
+    const port = await portOf(service)
     const headers = { authorization: 'Bearer token', 'content-type': 'application/json', connection: 'close' }
     const connected = await fetch(`http://127.0.0.1:${port}/api/whatsapp/connect`, { method: 'POST', headers, body: '{"userId":"anna"}' })
     assert.equal(connected.status, 202, service.said)

@@ -86,6 +86,22 @@ for (const major of MAJORS) {
   })
 }
 
+test('a_reconnect_that_comes_before_the_news_of_a_newer_owner_takes_nothing_back', async (t) => {
+  const at = scene(t)
+  const one = await application(t, 11, at.elsewhere())
+  await (await one.auth.initialize('tenant')).saveCreds()
+  const two = await application(t, 11, at.elsewhere())
+  const taking = two.auth.initialize('tenant')
+  // As long as this thread is busy it hears nothing: the newer owner comes meanwhile.
+  const isFenced = () => one.auth.status().tenant.life === 'fenced'
+  await until(() => {
+    for (const until = Date.now() + 500; !isFenced() && Date.now() < until; ) continue
+    return isFenced()
+  }, 'the end of the first')
+  assert.equal((await rejection(one.auth.initialize('tenant'))).code, 'FENCED')
+  assert.equal((await taking).status().life, 'live')
+})
+
 test('a_session_that_was_taken_over_is_taken_back_on_purpose_only', async (t) => {
   const at = scene(t)
   const fenced = []

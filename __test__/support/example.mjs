@@ -13,7 +13,6 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { atEnd } from './endings.mjs'
 import { KEY, ROOT, temporaryFolder } from './sessions.mjs'
-import { freePorts } from './stores/server-process.mjs'
 import { startWhatsApp } from './whatsapp/double.mjs'
 
 const SOURCE = join(ROOT, 'examples', 'nestjs')
@@ -71,11 +70,15 @@ export async function eventually(ask, isTrue, what) {
 class Service {
   said = ''
 
-  constructor(child, port) {
+  constructor(child) {
     this.child = child
-    this.url = `http://127.0.0.1:${port}`
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (this.said += text))
     this.ended = once(child, 'close').then(([code, signal]) => ({ code, signal }))
+  }
+
+  /** Where it listens: it takes any port that is free, and says so. */
+  get url() {
+    return this.said.match(/listening on (http:\S+),/)[1]
   }
 
   /** What it answers: `{ status, body, headers }`. */
@@ -140,9 +143,8 @@ export function machine(t, { whatsapp, bucket, databaseUrl, env = {} }) {
 
   async function boot() {
     mkdirSync(disk, { recursive: true })
-    const [port] = await freePorts(1)
     const given = {
-      PORT: String(port),
+      PORT: '0',
       HOST: '127.0.0.1',
       API_TOKEN: TOKEN,
       DATA_DIR: disk,
@@ -153,9 +155,9 @@ export function machine(t, { whatsapp, bucket, databaseUrl, env = {} }) {
     }
     const args = ['--import', pathToFileURL(TRUST).href, '--preserve-symlinks', join(folder, 'dist', 'main.js')]
     const child = spawn(process.execPath, args, { cwd: folder, env: environmentFor(given, whatsapp), stdio: ['ignore', 'pipe', 'pipe'] })
-    const service = new Service(child, port)
+    const service = new Service(child)
     atEnd(t, () => service.end('SIGKILL'))
-    await eventually(() => service.said, (said) => said.includes('listening on') || child.exitCode !== null, 'the start')
+    await eventually(() => service.said, (said) => said.includes('ready after') || child.exitCode !== null, 'the start')
     assert.equal(child.exitCode, null, service.said)
     return service
   }

@@ -2,16 +2,15 @@ import 'reflect-metadata'
 import { Logger, ValidationPipe } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import type { NestExpressApplication } from '@nestjs/platform-express'
-import { HybridAuthError } from 'baileys-hybrid-auth'
 import { AppModule } from './app.module.js'
+import { isRemainder } from './common/unhandled-rejections.js'
 import { config } from './config.js'
 
 const logger = new Logger('Main')
 
-// Baileys does not wait for all of its writes. One that is refused because a newer instance owns the session ends nothing here.
 process.on('unhandledRejection', (error) => {
-  if (error instanceof HybridAuthError && error.code === 'FENCED') return logger.warn('a write of a session that a newer instance owns was refused')
-  throw error
+  if (!isRemainder(error)) throw error
+  logger.warn(`left over from a socket that has ended: ${error.message}`)
 })
 
 const app = await NestFactory.create<NestExpressApplication>(AppModule)
