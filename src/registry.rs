@@ -5,8 +5,9 @@
 //! and environment of the process.
 
 mod places;
+mod stores;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,12 +22,12 @@ use crate::journal::Life;
 use crate::meter::METERS;
 use crate::name::{CLAIMS, TenantName};
 use crate::open::{Report, Settings, Site, open, verify};
-use crate::remote::{Remote, StoreSpec, Traffic};
+use crate::remote::{StoreSpec, Traffic};
 use crate::seal::KeyId;
 use crate::session::{Session, Status};
-use crate::watch::Watch;
 
 use places::{Guests, Place, Stay};
+use stores::Stores;
 
 /// Names one open of a tenant. Never reused.
 pub type Handle = u32;
@@ -88,7 +89,7 @@ struct Running {
 /// What must be the same for opens to share a session.
 #[derive(PartialEq, Eq)]
 struct Identity {
-    store: Option<StoreSpec>,
+    store: Option<Arc<StoreSpec>>,
     keys: Vec<KeyId>,
     hidden: bool,
 }
@@ -115,7 +116,7 @@ pub struct Registry {
     handles: DashMap<Handle, Open>,
     /// Each session once, from the end of its open to the end of its close.
     running: DashMap<Place, Running>,
-    sites: Mutex<HashMap<StoreSpec, Site>>,
+    stores: Stores,
     next: AtomicU32,
 }
 
@@ -132,7 +133,7 @@ impl Registry {
             guests: Guests::default(),
             handles: DashMap::new(),
             running: DashMap::new(),
-            sites: Mutex::default(),
+            stores: Stores::default(),
             next: AtomicU32::new(1),
         }
     }
@@ -148,6 +149,7 @@ impl Registry {
 
     async fn open_or_share(&self, request: Request) -> Result<Opened> {
         let Request { mut settings, store, seed, listener } = request;
+        let store = store.map(|spec| self.stores.known(&spec));
         let identity =
             Identity { store: store.clone(), keys: settings.ring.ids(), hidden: settings.hide_tenant };
         let slot = self.slots.entry(Place::of(&settings, store.as_ref())).or_default().clone();
@@ -212,8 +214,9 @@ impl Registry {
         &self,
         settings: &Settings,
         store: Option<&StoreSpec>,
-    ) -> Option<(Arc<Session>, Option<StoreSpec>)> {
-        let slot = self.slots.get(&Place::of(settings, store)).map(|slot| Arc::clone(&slot))?;
+    ) -> Option<(Arc<Session>, Option<Arc<StoreSpec>>)> {
+        let store = store.map(|spec| self.stores.known(spec));
+        let slot = self.slots.get(&Place::of(settings, store.as_ref())).map(|slot| Arc::clone(&slot))?;
         let shared = slot.lock().await;
         let open = shared.as_ref().filter(|open| open.session.journal().life() == Life::Live)?;
         Some((Arc::clone(&open.session), open.identity.store.clone()))
@@ -221,14 +224,7 @@ impl Registry {
 
     /// A store, and what this process shares about it.
     pub fn site(&self, spec: &StoreSpec) -> Result<Site> {
-        let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(site) = sites.get(spec) {
-            return Ok(site.clone());
-        }
-        let remote = Remote::connect(spec, Arc::clone(&self.host))?;
-        let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
-        sites.insert(spec.clone(), site.clone());
-        Ok(site)
+        self.stores.site(spec, &self.host)
     }
 
     /// The tenants that have a session in a store, by id and in order; and how many more have names that do not tell.
@@ -259,16 +255,12 @@ impl Registry {
 
     /// What went over the wire between this process and a store.
     pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<Traffic>> {
-        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        sites.get(spec).map(|site| Arc::clone(&site.remote.traffic))
+        self.stores.traffic(spec)
     }
 
     /// What went over the wire between this process and all stores.
     pub fn all_traffic(&self) -> Traffic {
-        let sum = Traffic::default();
-        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        sites.values().for_each(|site| sum.include(&site.remote.traffic));
-        sum
+        self.stores.all_traffic()
     }
 
     /// How each session fares, with its tenant; `None` for one that a fault put out of use.

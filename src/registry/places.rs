@@ -17,20 +17,20 @@ pub enum Place {
     /// The folder of the local log.
     Folder(PathBuf),
     /// A tenant in a store.
-    Store(Box<StoreSpec>, String),
+    Store(Arc<StoreSpec>, String),
 }
 
 impl Place {
     /// The place of a session that is to be opened.
-    pub fn of(settings: &Settings, store: Option<&StoreSpec>) -> Place {
+    pub fn of(settings: &Settings, store: Option<&Arc<StoreSpec>>) -> Place {
         match store {
-            Some(store) if settings.cloud => Place::Store(Box::new(store.clone()), settings.tenant.clone()),
+            Some(store) if settings.cloud => Place::Store(Arc::clone(store), settings.tenant.clone()),
             _ => Place::Folder(settings.folder.clone()),
         }
     }
 }
 
-type Key = (StoreSpec, String);
+type Key = (Arc<StoreSpec>, String);
 
 #[derive(Clone, Copy, Default)]
 struct Sessions {
@@ -51,9 +51,9 @@ pub struct Stay {
 
 impl Guests {
     /// Lets a session into its store; a session without a store needs no leave.
-    pub fn enter(&self, settings: &Settings, store: Option<&StoreSpec>) -> Result<Option<Stay>> {
+    pub fn enter(&self, settings: &Settings, store: Option<&Arc<StoreSpec>>) -> Result<Option<Stay>> {
         let Some(store) = store else { return Ok(None) };
-        let key = (store.clone(), settings.tenant.clone());
+        let key = (Arc::clone(store), settings.tenant.clone());
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sessions = guests.entry(key.clone()).or_default();
         let (own, other, name) = if settings.cloud {

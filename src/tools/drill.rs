@@ -62,7 +62,7 @@ pub async fn drill(
     let site = registry.site(&spec)?;
     let host = registry.host();
     let open = registry.open_already(&settings, Some(&spec)).await;
-    let open = open.filter(|(_, store)| store.as_ref() == Some(&spec));
+    let open = open.filter(|(_, store)| store.as_deref() == Some(&spec));
     let began = host.now();
     let mut ms = Steps::default();
     let mut lap = {
