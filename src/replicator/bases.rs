@@ -26,17 +26,17 @@ impl Replicator {
         );
         tracing::error!(%error, "refilling the store");
         (self.events)(Event::Failed(error));
-        let (name, bytes) = self.owner.mark(Mark::Claimed, Link::default())?;
-        if self.store(&name, bytes).await? == Flow::Stop {
-            return Ok(Flow::Stop);
+        // Both marks before the state: to whoever comes meanwhile this must be a session whose state is missing, which nobody
+        // claims, and not one that never began.
+        for mark in [Mark::Claimed, Mark::Live] {
+            let (name, bytes) = self.owner.mark(mark, Link::default())?;
+            if self.store(&name, bytes).await? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
         }
         let (lsn, base) = self.journal.cut_base()?;
         self.head.lsn = lsn;
-        if self.put_base(lsn, base, true).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
-        let (name, bytes) = self.owner.mark(Mark::Live, Link::default())?;
-        self.store(&name, bytes).await
+        self.put_base(lsn, base, true).await
     }
 
     pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {

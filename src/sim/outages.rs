@@ -304,3 +304,32 @@ fn whoever_waits_for_the_state_to_be_stored_anew_learns_at_once_that_the_session
         }
     });
 }
+
+#[test]
+fn nobody_begins_anew_in_a_store_that_is_being_filled_again() {
+    run(async {
+        let memory = Memory::default();
+        let deaf = Arc::new(AtomicBool::new(false));
+        let switch = Arc::clone(&deaf);
+        let script = move |request, name: &str| {
+            let refused =
+                switch.load(Ordering::Relaxed) && request == Request::Put && name.contains("/data/");
+            (Duration::ZERO, if refused { Fate::FailBefore } else { Fate::Done })
+        };
+        let (owner, told) =
+            session_on(Arc::new(memory.through(Arc::new(script), 1000)), FOR_EVER).await.expect("opens");
+        set(&owner, 1);
+        owner.flush(Duration::from_secs(5)).await.expect("is stored");
+        deaf.store(true, Ordering::Relaxed);
+        memory.objects().clear();
+        sleep(CHECK * 4).await;
+        set(&owner, 2);
+        let newcomer = session_on(Arc::new(memory.clone()), FOR_EVER).await;
+        assert_eq!(newcomer.map(|_| ()).map_err(|error| error.code), Err(Code::RemoteCorrupt));
+        deaf.store(false, Ordering::Relaxed);
+        owner.flush(Duration::from_secs(60)).await.expect("nobody disturbed it");
+        assert!(!hold(&told).iter().any(|(_, event)| matches!(event, Event::Fenced)));
+        let (newer, _) = session_on(Arc::new(memory), FOR_EVER).await.expect("takes over");
+        assert_eq!(newer.journal().lsn(), 2);
+    });
+}
