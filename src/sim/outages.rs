@@ -188,19 +188,22 @@ fn a_base_that_the_store_can_never_take_is_told_of_and_segments_go_on() {
     });
 }
 
+/// The store as a machine reaches it whose data are refused while it is `deaf`.
+fn takes_no_data_while(memory: &Memory, deaf: &Arc<AtomicBool>) -> Arc<Memory> {
+    let deaf = Arc::clone(deaf);
+    let script = move |request, name: &str| {
+        let refused = deaf.load(Ordering::Relaxed) && request == Request::Put && name.contains("/data/");
+        (Duration::ZERO, if refused { Fate::FailBefore } else { Fate::Done })
+    };
+    Arc::new(memory.through(Arc::new(script), 1000))
+}
+
 #[test]
 fn closing_a_session_whose_tail_did_not_reach_the_newer_owner_says_so() {
     run(async {
         let memory = Memory::default();
         let deaf = Arc::new(AtomicBool::new(false));
-        let switch = Arc::clone(&deaf);
-        let script = move |request, name: &str| {
-            let refused =
-                switch.load(Ordering::Relaxed) && request == Request::Put && name.contains("/data/");
-            (Duration::ZERO, if refused { Fate::FailBefore } else { Fate::Done })
-        };
-        let (older, told) =
-            session_on(Arc::new(memory.through(Arc::new(script), 1000)), FOR_EVER).await.expect("opens");
+        let (older, told) = session_on(takes_no_data_while(&memory, &deaf), FOR_EVER).await.expect("opens");
         set(&older, 1);
         older.flush(Duration::from_secs(5)).await.expect("is stored");
         deaf.store(true, Ordering::Relaxed);
@@ -310,14 +313,7 @@ fn nobody_begins_anew_in_a_store_that_is_being_filled_again() {
     run(async {
         let memory = Memory::default();
         let deaf = Arc::new(AtomicBool::new(false));
-        let switch = Arc::clone(&deaf);
-        let script = move |request, name: &str| {
-            let refused =
-                switch.load(Ordering::Relaxed) && request == Request::Put && name.contains("/data/");
-            (Duration::ZERO, if refused { Fate::FailBefore } else { Fate::Done })
-        };
-        let (owner, told) =
-            session_on(Arc::new(memory.through(Arc::new(script), 1000)), FOR_EVER).await.expect("opens");
+        let (owner, told) = session_on(takes_no_data_while(&memory, &deaf), FOR_EVER).await.expect("opens");
         set(&owner, 1);
         owner.flush(Duration::from_secs(5)).await.expect("is stored");
         deaf.store(true, Ordering::Relaxed);
