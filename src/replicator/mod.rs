@@ -263,8 +263,7 @@ impl Replicator {
     /// When ownership is checked next: at the last tick of the shared clock that is no later than an interval from the last
     /// check. All tenants of a process tick together, and so their checks are one listing.
     fn next_check(&self) -> Duration {
-        let due = self.checked_at + self.pace.check_interval;
-        Some(self.tick_before(due)).filter(|tick| *tick > self.checked_at).unwrap_or(due)
+        self.tick_before(self.checked_at + self.pace.check_interval)
     }
 
     /// The last tick of the shared clock.
