@@ -6,6 +6,7 @@
 // history after each. No process is left behind.
 
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { atEnd, eventually, scratch } from '../machines.mjs'
@@ -102,13 +103,14 @@ export class Deploy {
   /**
    * One exchange, with some messages before it and after it. `prelude` is what happens to the former owner just before: it does one
    * more command, and stores it, of which nobody hears (`cutOff`); or it has just been promised that all is stored (`flush`).
-   * `options` are changes for the next owner.
+   * `isBlank` takes the disk of the next owner away first; `options` are changes for it.
    */
-  async exchange({ signal, moment, prelude = null, options = {} }) {
+  async exchange({ signal, moment, prelude = null, isBlank = false, options = {} }) {
     await this.#messages(8 + this.#random.below(20))
     const former = this.owner
     const there = 1 - this.#here
     await this.#spare.booted
+    if (isBlank) await rm(join(this.#folder, `disk-${there}`), { recursive: true, force: true })
     const isPatient = signal === 'SIGTERM' || moment === 'after'
     const opening = () => this.#open({ ...(isPatient && { handoverTimeoutMs: PATIENT_MS }), ...options }, there)
 
@@ -128,7 +130,7 @@ export class Deploy {
     await this.#arrive(former, next, there)
     this.#check(former, next, signal, moment)
     if (moment === 'after') {
-      await this.#until('the former owner was told', () => former.life.read().told('fenced'))
+      if (!this.#how.deaf) await this.#until('the former owner was told', () => former.life.read().told('fenced'))
       await this.#do(former, signal)
     }
     await this.#seeOff(former, next, signal)
