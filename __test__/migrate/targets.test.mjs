@@ -3,7 +3,7 @@
 // Invariant guarded: a session of ours is never overwritten, replaced, claimed or made older by a migration.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -153,13 +153,15 @@ test('a session that another process has open on a disk alone fails by itself', 
 })
 
 test('a source that is written while it is read is told, and its files are not removed', async (t) => {
-  const { from, optionsOf } = await place(t, ['alive', 'still'])
+  const { at, from, optionsOf } = await place(t, ['alive', 'still'])
   // A logger is told while the session is open: between reading and the second look.
   let n = 0
   const options = optionsOf('replicated')
   const written = new Promise((resolve) => {
     const write = () => {
-      writeFileSync(join(from, 'alive', 'lid-mapping-1001.json'), JSON.stringify(String(++n)))
+      // In one step: a file that is read while it is empty would be a damaged one.
+      writeFileSync(join(at.root, 'next'), JSON.stringify(String(++n)))
+      renameSync(join(at.root, 'next'), join(from, 'alive', 'lid-mapping-1001.json'))
       if (done) resolve()
       else setImmediate(write)
     }
