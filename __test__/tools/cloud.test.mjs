@@ -35,11 +35,17 @@ const going = (owner) => {
   return eventually('the owner goes on', () => acked(owner) > from + 1)
 }
 
-/** A session that runs in another process and keeps writing. Its credentials are LSN 1, its n-th write LSN n + 1. */
-async function liveOwner(t, at, { tenant = TENANT, ...more } = {}) {
+/** A session that runs in another process, and has nothing to write. Its credentials are LSN 1. */
+async function idleOwner(t, at, { tenant = TENANT, ...more } = {}) {
   const owner = await Machine.start(t, join(at.root, `owner of ${tenant}`))
   await owner.call('open', tenant, { ...at.cloud, encryption: 'on', ...more })
   await owner.call('saveCreds', CREDS)
+  return owner
+}
+
+/** One that keeps writing: its n-th write is LSN n + 1. */
+async function liveOwner(t, at, more) {
+  const owner = await idleOwner(t, at, more)
   await owner.call('startTraffic', 'owner', 0)
   await going(owner)
   return owner
@@ -269,13 +275,13 @@ test('pruning_never_touches_one_that_runs_however_old_it_looks', async (t) => {
     const then = new Date(Date.now() - days * DAY)
     for (const item of readdirSync(folder, { recursive: true, withFileTypes: true })) if (item.isFile()) utimesSync(join(item.parentPath ?? item.path, item.name), then, then)
   }
-  const owner = await liveOwner(t, at)
+  // Idle, for as long as it is to look old: a write that is under way is young, and its files come and go.
+  const owner = await idleOwner(t, at)
   const here = await fleetOf(at).open('here')
   await here.saveCreds()
   const gone = await at.openCloud('gone')
   await gone.saveCreds()
   await gone.close()
-  await owner.call('stopTraffic')
   age(13)
   const outcomes = async (options) => Object.fromEntries((await fleetOf(at).prune({ olderThanDays: 10, ...options })).map(({ tenantId, outcome }) => [tenantId, outcome]))
   assert.deepEqual(await outcomes(), { [TENANT]: 'active', here: 'active', gone: 'would-delete' })
@@ -283,7 +289,7 @@ test('pruning_never_touches_one_that_runs_however_old_it_looks', async (t) => {
   age(13)
   // One that is open in this process is known to run, whatever is asked for and whichever fleet is asked.
   assert.deepEqual(await outcomes({ dryRun: false, inactiveOnly: false, tenantIds: ['here'] }), { here: 'active' })
-  await owner.call('startTraffic', 'again', 0)
+  await owner.call('startTraffic', 'owner', 0)
   await going(owner)
   assert.deepEqual([(await owner.call('status')).life, here.status().life], ['live', 'live'])
   assert.deepEqual(await outcomes({ dryRun: false, tenantIds: [TENANT] }), {}, 'one that writes is not old')
@@ -363,7 +369,8 @@ test('an_outage_refuses_the_writes_of_a_live_owner_and_takes_none_back_that_reso
   for (const isKilled of [false, true]) {
     const { bucket, breakAll } = await fragileBucket(t)
     const at = await cloudScene(t, { bucket })
-    const owner = await liveOwner(t, at, { flushTimeoutMs: 500 })
+    // So long that no write is refused before the outage, however slow the machine is.
+    const owner = await liveOwner(t, at, { flushTimeoutMs: 5000 })
     const heal = await breakAll()
     const { n, refusal } = await eventually('the traffic is refused', async () => {
       const traffic = await owner.call('traffic')
