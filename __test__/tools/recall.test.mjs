@@ -4,18 +4,32 @@
 // store and the owner have the same contents, and it tells every way in which they have not.
 
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import * as baileys from 'baileys'
 import { crc32Of } from '../docs/crc32.mjs'
+import { atEnd } from '../support/endings.mjs'
 import { hybrid, OTHER_KEY, rejection } from '../support/sessions.mjs'
 import { storeScene } from '../support/stores/scene.mjs'
 
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.replicated, ...more })
 const afar = (at, more) => new hybrid.HybridAuth({ ...at.elsewhere(), ...more })
-const drills = () => readdirSync(tmpdir()).filter((name) => name.startsWith('hybrid-auth-drill-'))
+
+/** A folder for what is temporary, for the time of a test: other processes drill as well. */
+function temporaryOf(t, at) {
+  const folder = join(at.root, 'temporary')
+  mkdirSync(folder)
+  for (const name of ['TMPDIR', 'TEMP', 'TMP']) {
+    const before = process.env[name]
+    process.env[name] = folder
+    atEnd(t, () => {
+      if (before === undefined) delete process.env[name]
+      else process.env[name] = before
+    })
+  }
+  return folder
+}
 
 async function openSome(at) {
   const session = await at.openReplicated('tenant')
@@ -68,14 +82,14 @@ test('nothing_is_extracted_of_what_cannot_be_verified', async (t) => {
 test('a_drill_compares_with_the_memory_of_a_session_that_is_open_here', async (t) => {
   const at = await storeScene(t)
   const session = await openSome(at)
-  const before = drills()
+  const temporary = temporaryOf(t, at)
   await session.state.keys.set({ session: { late: { n: 1 } } })
   const report = await fleetOf(at).drill('tenant')
   const { lsn, keys, bytes, epoch } = session.status()
   assert.deepEqual([report.ok, report.owner, report.lsn, report.keys, report.bytes, report.epoch, report.folder, report.problems], [true, 'memory', lsn, keys, bytes, epoch, null, []])
   assert.equal(new Set(Object.values(report.digests)).size, 1)
   assert.deepEqual(Object.keys(report.ms).sort(), ['compare', 'decode', 'download', 'read', 'write'])
-  assert.deepEqual(drills(), before, 'the scratch folder is gone')
+  assert.deepEqual(readdirSync(temporary), [], 'the scratch folder is gone')
   assert.equal(session.status().life, 'live')
 })
 
