@@ -187,7 +187,8 @@ test('an_owner_in_another_process_goes_on_while_it_is_inspected_and_drilled', as
   const fleet = fleetOf(at)
   let compared = 0
   let last = 0
-  for (let round = 0; round < 25; round++) {
+  // Until the log was compared too: one that was rewritten meanwhile begins after what the store had.
+  for (let round = 0; round < 25 || compared === 0; round++) {
     const { store, local } = await fleet.inspect('tenant')
     assert.deepEqual([store.owner, store.epoch, store.error, local.open, local.error], ['live', 1, null, 'elsewhere', null])
     assert.ok(store.lsn >= last && local.lsn >= last, 'it goes on')
@@ -196,7 +197,6 @@ test('an_owner_in_another_process_goes_on_while_it_is_inspected_and_drilled', as
     assert.deepEqual([drilled.ok, drilled.problems, drilled.owner], [true, [], 'log'])
     if (drilled.digests.owner !== null) compared++
   }
-  assert.ok(compared > 0, 'the log was compared')
   assert.equal((await rejection(fleet.rekey('tenant'))).code, 'OWNED_ELSEWHERE')
   owner.child.send('stop')
   const { life, lsn, n } = await owner.said()
