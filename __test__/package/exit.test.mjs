@@ -46,7 +46,7 @@ for (const [name, { code = null, signal = null, end }] of Object.entries(abruptE
     for (const mode of modes) {
       const at = scene(t)
       const work = `async (context) => { await (${writeMany})(context); await (${end})() }`
-      const child = startProcess(t, work, { options: at[mode] }, { env: { NODE_OPTIONS: '' } })
+      const child = startProcess(t, work, { options: at[mode] }, { env: { NODE_OPTIONS: '' }, cwd: at.root })
       const last = await child.said()
       const ended = await child.ended
       assert.deepEqual([ended.code, ended.signal], [code, signal], ended.stderr)
