@@ -3,6 +3,7 @@
 //! Nothing on the disk is changed for a session that keeps no log, and nothing of it is read but to find out whether a former
 //! life left a log there: what only that one holds must not be passed over in silence (I17).
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +15,14 @@ use crate::journal::Log;
 use crate::plan::{Local, Origin, Survey, only_on_disk, origin, origin_in_store};
 use crate::seal::visible_tag;
 use crate::state::State;
-use crate::wal::{Folder, Lineage, Recovery, Wal, peek};
+use crate::wal::{Folder, Lineage, Recovery, Wal, is_locked, peek};
 
 use super::Settings;
 
-/// How long a lock that is taken is waited for: a look at it takes no longer.
+/// How long a lock that is taken is waited for: a look at it takes no longer, unless the machine holds it up.
 const GLANCE: Duration = Duration::from_millis(20);
+/// How often that is waited, for whoever only looks.
+const GLANCES: usize = 500;
 
 /// Where a session has its log.
 #[derive(Clone)]
@@ -50,14 +53,17 @@ impl Home {
                 Ok((Home::Folder(Arc::new(folder)), recovery))
             })
         };
-        match look().await {
-            // Perhaps somebody only looked, just then, whether it is locked.
-            Err(error) if error.code == Code::AlreadyOpen => {
-                sleep(GLANCE).await;
-                look().await
+        // Perhaps somebody only looked, just then, whether it is locked.
+        let mut answer = look().await;
+        for waited in 0..GLANCES {
+            let is_taken = matches!(&answer, Err(error) if error.code == Code::AlreadyOpen);
+            if !is_taken || (waited > 0 && is_owned(host, &disk, &path).await?) {
+                break;
             }
-            answer => answer,
+            sleep(GLANCE).await;
+            answer = look().await;
         }
+        answer
     }
 
     /// Claims that were made from here in former lives: all of them are dead.
@@ -134,6 +140,45 @@ impl Home {
     }
 }
 
+/// Whether whoever holds the lock is an owner: those who look share it.
+async fn is_owned(host: &Arc<dyn Host>, disk: &Arc<dyn Disk>, path: &Path) -> Result<bool> {
+    let (disk, path) = (Arc::clone(disk), path.to_owned());
+    blocking(host, move || is_locked(disk.as_ref(), &path)).await
+}
+
 fn foreign() -> Error {
     only_on_disk("this session is only in a folder of `useMultiFileAuthState`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::host::RealHost;
+    use crate::sim::Cluster;
+
+    #[tokio::test]
+    async fn whoever_looks_at_a_lock_keeps_nobody_out_however_long_it_takes_and_an_owner_does_at_once() {
+        let root = tempfile::tempdir().expect("room");
+        let folder = root.path().join("tenant");
+        let host: Arc<dyn Host> = Arc::new(RealHost::new(tokio::runtime::Handle::current()));
+        let settings = Settings { folder: folder.clone(), ..Cluster::settings_for_tests() };
+        let find = || Home::find(&host, Arc::new(RealDisk), &settings);
+
+        let owner = find().await.expect("free");
+        let refused = find().await.err().map(|error| error.code);
+        assert_eq!(refused, Some(Code::AlreadyOpen));
+        drop(owner);
+
+        let look = File::open(folder.join("lock")).expect("it stays");
+        look.try_lock_shared().expect("free");
+        let looking = async {
+            sleep(GLANCE * 10).await;
+            drop(look);
+        };
+        let (found, ()) = tokio::join!(find(), looking);
+        assert!(matches!(found, Ok((Home::Folder(_), _))), "{:?}", found.err());
+    }
 }

@@ -32,4 +32,5 @@ fn run<T>(story: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(story)
 }
 
+pub use cluster::Cluster;
 pub use host::SimHost;

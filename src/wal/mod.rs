@@ -20,7 +20,7 @@ mod tests;
 mod writer;
 
 pub use folder::Folder;
-pub use peek::{Look, look, peek, state_at};
+pub use peek::{Look, is_locked, look, peek, state_at};
 pub use recover::{Past, Recovery};
 pub use tail::sync;
 pub use writer::{Appended, Lineage, Wal};
