@@ -12,10 +12,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::{StreamExt, stream};
+use tokio::sync::Mutex;
 
 use self::entries::{Entry, WrongClock, connect, entries, folder, host, noise};
 use super::{Failure, Meaning, Remote, Store};
 use crate::error::Code;
+
+/// Held by whoever probes a store: one probe is no trace of another one.
+static PROBING: Mutex<()> = Mutex::const_new(());
 
 /// Asks again as the engine does: a server may be busy.
 async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, Failure>
@@ -258,6 +262,7 @@ contract! {
     }
 
     async fn a_good_store_is_found_fit_and_nothing_is_left_of_the_probe(entry: &Entry, store: &dyn Store) {
+        let _alone = PROBING.lock().await;
         let remote = Remote::connect(&entry.store, host()).expect("connects");
         remote.require_fit().await.unwrap_or_else(|error| panic!("{}: {error}", entry.name));
         assert_eq!(list(store, "v1/probe", "").await, BTreeSet::new());
@@ -270,6 +275,7 @@ contract! {
         if !entry.tells_time {
             continue;
         }
+        let _alone = PROBING.lock().await;
         for minutes in [-60, 60] {
             let host = Arc::new(WrongClock { real: host(), minutes });
             let refused = Remote::connect(&entry.store, host).expect("connects").require_fit().await.expect_err("is refused");

@@ -18,7 +18,7 @@ fn tenants(count: usize) -> Vec<TenantName> {
     (0..count).map(|n| TenantName::visible(&format!("tenant-{n}")).expect("a good id")).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn everybody_who_waits_shares_one_listing() {
     let store = Memory::default();
     let tenants = tenants(50);
