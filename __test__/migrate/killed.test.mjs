@@ -66,8 +66,8 @@ for (const mode of ['local', 'replicated']) {
     let kills = 0
     let most = 0
     for (; kills < KILLS && most < TENANTS; kills++) {
-      // What is there already is told at once: half of the runs are let through that, into new work.
-      await killAfter(random.below(2) * (most + random.below(2)), LONGEST)
+      // What is there already is told at once: half of the runs are let through that, and every fourth is sure to do new work.
+      await killAfter(kills % 4 === 3 ? most + 1 : random.below(2) * (most + random.below(2)), LONGEST)
       const whole = await look()
       assert.ok(whole >= most, 'what was done stays done')
       most = whole
