@@ -157,8 +157,8 @@ for (const mode of ['local', 'replicated']) {
   }
 }
 
-/** A bound for what would otherwise hang the run. */
-const hanging = () => new Promise((_, reject) => setTimeout(() => reject(new Error('it hangs')), 15_000).unref())
+/** A bound for what would otherwise hang the run: long, for a machine that takes its time to start a process and to load Baileys. */
+const hanging = () => new Promise((_, reject) => setTimeout(() => reject(new Error('it hangs')), 120_000).unref())
 
 async function faultAndReopen({ load, hybrid, args, say }) {
   const binding = load('./binding.js')

@@ -235,7 +235,7 @@ const ENDINGS = {
 const OUTLIVING = [[rclone, Object.keys(ENDINGS)], [seaweedfs, ['is_killed']]]
 
 for (const [store, endings] of OUTLIVING.filter(([store]) => store.runsHere)) {
-  test(`${store.kind}_does_not_outlive_a_process`, { concurrency: true, timeout: 120_000 }, async (t) => {
+  test(`${store.kind}_does_not_outlive_a_process`, { concurrency: true, timeout: 600_000 }, async (t) => {
     await Promise.all(endings.map((ending) => t.test(`that_${ending}`, async (t) => {
       const { next, end, how } = ENDINGS[ending]
       const { child, folder, ended, told } = starter(t, store.kind, next)
