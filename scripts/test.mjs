@@ -69,8 +69,9 @@ async function nodeTests(name, files) {
   let passed = 0
   let failed = 0
   const counts = ({ details, skip, todo }) => details?.type !== 'suite' && skip === undefined && todo === undefined
-  // Two files at a time: several of them start processes of their own. A file that hangs fails after a quarter of an hour.
-  const events = run({ files, concurrency: 2, timeout: 15 * 60_000 })
+  // Two files at a time: several of them start processes of their own. A file that hangs fails after 40 minutes: the longest one
+  // takes more than three on a machine that has nothing else to do, and ten times that on one that has.
+  const events = run({ files, concurrency: 2, timeout: 40 * 60_000 })
   events.on('test:pass', (test) => { if (counts(test)) passed++ })
   events.on('test:fail', (test) => {
     if (!counts(test)) return
