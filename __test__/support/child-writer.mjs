@@ -3,7 +3,8 @@
 //   node child-writer.mjs <report file> <JSON: { tenants: [{ id, history, options }], write: boolean }>
 //
 // The report, a line each: `open <tenant> <lsn> <json>`, `fail <tenant> <code>`, `ack <tenant> <n>`, `rolled <tenant>`.
-// On stdout: `up` before anything is opened, and a `w` for each tenant that begins to write.
+// On stdout, a letter each: `u` before anything is opened, `w` for each tenant that begins to write, `a` for each batch that was
+// acknowledged, `r` for each log that was rewritten.
 //
 // Invariant: `ack` is in the report, by a synchronous write, only after the promise of that batch resolved. At most WIDTH
 // batches of a tenant are on their way at any time.
@@ -36,6 +37,7 @@ async function one({ id, history, options }) {
     Object.assign(session.state.creds, batch.creds)
     await (batch.saves ? session.saveCreds() : session.state.keys.set(dataOf(n, batch)))
     say(`ack ${id} ${n}`)
+    process.stdout.write('a')
   }
   let logBytes = 0
   process.stdout.write('w')
@@ -44,11 +46,14 @@ async function one({ id, history, options }) {
     await Promise.all(Array.from({ length: together }, (_, i) => commit(n + i)))
     n += together
     const now = session.status().logBytes
-    if (now < logBytes) say(`rolled ${id}`)
+    if (now < logBytes) {
+      say(`rolled ${id}`)
+      process.stdout.write('r')
+    }
     logBytes = now
     await breathe()
   }
 }
 
-process.stdout.write('up')
+process.stdout.write('u')
 await Promise.all(tenants.map(one))

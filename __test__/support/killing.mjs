@@ -11,7 +11,16 @@ import { fileURLToPath } from 'node:url'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Fold, WIDTH } from './child-history.mjs'
 
+/** Batches that are acknowledged in one life of four, at the least. */
+const LEAST = 50
+
 const PROGRAM = fileURLToPath(new URL('./child-writer.mjs', import.meta.url))
+
+/** What a life with this number is to have said before it ends, see `child-writer.mjs`. */
+function momentOf(life, random, tenants) {
+  if (life % 26 === 25) return { r: 1 }
+  return [{ u: 1 }, { w: random.below(tenants) }, { w: tenants }, { a: LEAST + random.below(LEAST) }][life % 4]
+}
 
 export class Lane {
   kills = 0
@@ -26,14 +35,20 @@ export class Lane {
     this.known = new Map(this.tenants.map(({ id, history }) => [id, { least: 0, most: 0, fold: new Fold(history) }]))
   }
 
-  /** One life of a writer, ended by SIGKILL: while it opens, as soon as some tenants write, or when all have for a while. */
+  /**
+   * One life of a writer, ended by SIGKILL a little after a moment that each comes to, however slow the machine is: while it
+   * opens, as soon as some tenants write, when all do, when so much is acknowledged, or when a log was rewritten.
+   */
   async liveAndDie(longest) {
-    const awaited = 'up'.length + this.random.pick([0, this.random.below(this.tenants.length), this.tenants.length, this.tenants.length])
+    const moment = momentOf(this.kills, this.random, this.tenants.length)
     const delay = this.random.below(longest)
     await this.#run(true, async (child) => {
       await new Promise((resolve) => {
-        let said = 0
-        child.stdout.on('data', (chunk) => { if ((said += chunk.length) >= awaited) resolve() })
+        const said = {}
+        child.stdout.setEncoding('latin1').on('data', (text) => {
+          for (const letter of text) said[letter] = (said[letter] ?? 0) + 1
+          if (Object.entries(moment).every(([letter, count]) => (said[letter] ?? 0) >= count)) resolve()
+        })
         child.stdout.once('end', resolve)
       })
       await pause(delay)
