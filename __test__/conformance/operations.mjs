@@ -97,7 +97,7 @@ function plain(rng, line, depth = 0) {
   return Object.fromEntries(several(rng, 4, () => [rng.pick(['a', 'b', 'type', 'data', '7x', 'ключ']), plain(rng, line, depth + 1)]))
 }
 
-/** The same operations twice: `make()` gives each auth state its own objects, from the same seed. */
+/** The same operations twice: `make()` gives each auth state its own objects, from the same seed. The last one stores a value of each type. */
 export function makeOperations(random, seed, line, { count, types = Object.keys(families) }) {
   const ids = new Map(types.map((type) => [type, new Set()]))
   const idOf = (rng, type) => {
@@ -120,10 +120,17 @@ export function makeOperations(random, seed, line, { count, types = Object.keys(
       steps.push({ kind: 'saveCreds', make: () => ({ ...pairedCreds(line.baileys), ...progress(random(step)) }) })
     } else steps.push({ kind: 'reopen' })
   }
+  steps.push({ kind: 'set', make: () => oneOfEach(random(seed + count * 7919), line, types, idOf) })
+  steps.at(-1).make()
   return { steps, ids }
 }
 
 const progress = (rng) => ({ nextPreKeyId: rng.below(900), accountSyncCounter: rng.below(9), lastPropHash: rng.next() < 0.5 ? undefined : 'hash', additionalData: { note: 'Zoë', bytes: bytesOf(rng, 5) } })
+
+function oneOfEach(rng, line, types, idOf) {
+  const value = (type) => families[type][1](rng, line) || value(type)
+  return Object.fromEntries(types.map((type) => [type, { [idOf(rng, type)]: value(type) }]))
+}
 
 function dataFrom(rng, line, types, idOf) {
   rng.next()
