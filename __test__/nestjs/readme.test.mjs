@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -15,14 +14,15 @@ import { KEY, ROOT, hybrid, temporaryFolder, until } from '../support/sessions.m
 const chapter = section(read('README.md'), '## NestJS')
 const files = Object.fromEntries([...chapter.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, name, text]) => [name, text]))
 
-/** A port that nobody listens on. */
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
+/** Loaded before the application, which listens where the system has a port for it, and does not say where that is. */
+const tellPort = `
+  const { Server } = require('node:net')
+  const { emit } = Server.prototype
+  Server.prototype.emit = function (event, ...args) {
+    if (event === 'listening') process.stderr.write(\`the port is \${this.address().port}.\n\`)
+    return emit.call(this, event, ...args)
+  }
+`
 
 test('the_application_of_the_readme_compiles_answers_and_leaves_its_session_in_the_store', async (t) => {
   assert.deepEqual(Object.keys(files).sort(), ['app.module.ts', 'health.controller.ts', 'main.ts', 'whatsapp.service.ts'])
@@ -37,16 +37,16 @@ test('the_application_of_the_readme_compiles_answers_and_leaves_its_session_in_t
   assert.equal(compiled.status, 0, compiled.stdout)
 
   const work = temporaryFolder(t, 'readme')
-  const port = await freePort()
+  writeFileSync(join(work, 'tell-port.cjs'), tellPort)
   const env = {
     ...process.env,
     NO_COLOR: '1',
-    PORT: String(port),
+    PORT: '0',
     WHATSAPP_SESSION_PATH: join(work, 'disk'),
     SESSION_BACKUP_STORE: pathToFileURL(join(work, 'bucket')).href,
     SESSION_ENCRYPTION_KEY: KEY
   }
-  const child = spawn(process.execPath, [join(folder, 'main.js')], { cwd: dirname(folder), env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--require', join(work, 'tell-port.cjs'), join(folder, 'main.js')], { cwd: dirname(folder), env, stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))
   const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal })))
@@ -55,6 +55,7 @@ test('the_application_of_the_readme_compiles_answers_and_leaves_its_session_in_t
     return ended
   })
   await until(() => said.includes('UPDATE sessions SET last_backup_at') || child.exitCode !== null, 'the backup')
+  const [, port] = said.match(/the port is (\d+)\./) ?? assert.fail(said)
   const get = async (path) => (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })).json()
   assert.equal((await get('/health')).info.sessions.status, 'up')
   assert.equal((await get('/health/sessions')).backed_up, 1)
