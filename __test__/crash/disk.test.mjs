@@ -117,6 +117,7 @@ if (canMount) {
     const machine = await Machine.start(t, join(small.folder, 'm'))
     small.fill(40 * KIB)
     assert.equal(await machine.outcome('open', TENANT, store), 'LOCAL_UNAVAILABLE')
+    await owner.told('fenced')
     assert.equal(await owner.outcome('set', { session: { d: large(4) } }), 'FENCED', 'it had to be taken over to find out')
     // Were the bucket still claimed, this would wait for more than its own ten minutes.
     const third = await Machine.start(t, join(folder, 'third'))
