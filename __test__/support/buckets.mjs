@@ -36,6 +36,7 @@ export function openIn({ folder, bucket }, options, disk = 'disk', tenant = TENA
     flushIntervalMs: 0,
     ownershipCheckIntervalMs: 600_000,
     handoverTimeoutMs: 0,
+    closeTimeoutMs: 120_000,
     ...options
   })
 }

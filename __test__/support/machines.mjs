@@ -25,7 +25,7 @@ export function runSeed(what) {
 }
 
 /** Waits until `probe` answers something; the time-out is generous and only there to end a broken run. */
-export async function eventually(what, probe, timeoutMs = 30_000) {
+export async function eventually(what, probe, timeoutMs = 120_000) {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const answer = await probe()

@@ -21,6 +21,15 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 export const KEY = '7f'.repeat(32)
 export const OTHER_KEY = '51'.repeat(32)
 
+/**
+ * For sessions of which one hands over to another: what a predecessor may take for that follows from its interval, and a
+ * successor waits for it. On a slow machine a handover takes seconds.
+ */
+export const unhurried = { ownershipCheckIntervalMs: 3000, handoverTimeoutMs: 60_000 }
+
+/** For a session whose status and news are looked at: it asks its store for nothing by itself, and calls no answer late. */
+export const still = { ownershipCheckIntervalMs: 600_000 }
+
 /** Variables that sessions look at: no test inherits them. */
 const VARIABLES = /^(WHATSAPP_SESSION|SESSION_|SUPABASE_|R2_|AWS_|STORAGE_BUCKET|S3_|GOOGLE_|BAILEYS_HYBRID_AUTH_)/
 
@@ -51,7 +60,7 @@ export function scene(t, defaults = {}, store = null) {
     encryptionKeys: [KEY],
     flushIntervalMs: 50,
     ownershipCheckIntervalMs: 200,
-    closeTimeoutMs: 5000,
+    closeTimeoutMs: 30_000,
     ...defaults
   }
 
@@ -127,13 +136,13 @@ export function told(session, event) {
   })
 }
 
-/** Asks again until the answer is true: for what other threads do in their own time. */
+/** Asks again until the answer is true: for what other threads do in their own time. The limit only ends a broken run. */
 export async function until(isTrue, what) {
-  for (let tries = 0; tries < 1500; tries++) {
-    if (await isTrue()) return
+  const deadline = performance.now() + 120_000
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`it never came: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  throw new Error(`it never came: ${what}`)
 }
 
 /**
