@@ -8,7 +8,8 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lines } from '../support/baileys-lines.mjs'
-import { contentsOf, permissionsOf, rejection, scene, startProcess, until } from '../support/sessions.mjs'
+import { contentsOf, permissionsOf, rejection, scene, startProcess, still, until } from '../support/sessions.mjs'
+import { removableBucket } from '../support/stores/outages.mjs'
 import { appStateSyncKey, otherFamilies } from '../values/real.mjs'
 
 const posix = process.platform !== 'win32'
@@ -74,12 +75,12 @@ async function storePreKeysAndWait({ hybrid, args, say }) {
 }
 
 test('trap 17: trouble with the store is told aside, and set resolves all the same', async (t) => {
-  const at = scene(t)
+  const at = scene(t, still)
+  const bucket = removableBucket(at.bucket)
   const { state, on, status } = await at.openReplicated('tenant')
   const news = []
   on('degraded', (error) => news.push(error.code))
-  rmSync(at.bucket, { recursive: true })
-  writeFileSync(at.bucket, 'in the way')
+  bucket.takeAway()
   for (let i = 0; i < 20; i++) await state.keys.set({ session: { [i]: { i } } })
   await until(() => news.length > 0, 'degraded')
   assert.deepEqual(news, ['REMOTE_UNAVAILABLE'])
@@ -218,6 +219,8 @@ test('trap 23: delete wipes everything, here and in the store', async (t) => {
   assert.equal(Object.keys(everything).length, 10)
   await session.state.keys.set(everything)
   await session.flush()
+  // Nothing is being written while the bucket is read.
+  await bystander.flush()
   await session.delete()
   assert.deepEqual(readdirSync(at.directory), ['bystander'])
   const left = Object.keys(contentsOf(at.bucket)).filter((name) => !name.includes('bystander'))

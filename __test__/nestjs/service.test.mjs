@@ -4,13 +4,13 @@
 // is what the store has; and "there is none" is said only where there is none.
 
 import assert from 'node:assert/strict'
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { lines as baileysLines } from '../support/baileys-lines.mjs'
 import { cheapBaileys } from '../support/cheap-baileys.mjs'
 import { linesOf, nest, own, project, startApplication } from '../support/nest.mjs'
-import { OTHER_KEY, rejection, scene, startProcess, temporaryFolder, until } from '../support/sessions.mjs'
+import { OTHER_KEY, rejection, scene, startProcess, still, temporaryFolder, until } from '../support/sessions.mjs'
+import { removableBucket } from '../support/stores/outages.mjs'
 
 const { common, core, hybridAuth } = nest(11)
 const { HybridAuthModule, HybridAuthService } = hybridAuth
@@ -18,19 +18,9 @@ const { HybridAuthModule, HybridAuthService } = hybridAuth
 /** An application on the bucket of `at`, and its service. Each one is a machine of its own unless `directory` says otherwise. */
 async function serviceOn(t, at, options = {}) {
   const { lines, logger } = linesOf()
-  const module = HybridAuthModule.forRoot({ ...at.elsewhere(), baileys: cheapBaileys, ...options })
+  const module = HybridAuthModule.forRoot({ ...at.elsewhere(), baileys: cheapBaileys, shutdownTimeoutMs: 60_000, ...options })
   const application = await startApplication(t, { common, core }, { logger, imports: [module] })
   return { application, auth: application.get(HybridAuthService), told: () => own(lines).map(({ level, text }) => `${level}: ${text}`) }
-}
-
-function takeAway(bucket) {
-  renameSync(bucket, `${bucket}-away`)
-  writeFileSync(bucket, 'in the way')
-}
-
-function bringBack(bucket) {
-  rmSync(bucket)
-  renameSync(`${bucket}-away`, bucket)
 }
 
 for (const { name, load } of baileysLines) {
@@ -125,22 +115,20 @@ async function reconnectOften({ load, args, say }) {
     return session
   }
   const auth = new HybridAuthService({ ...args.options, logger: false, initAuthCreds: () => ({}) })
-  const collect = async (rounds, isDone) => {
-    for (let i = 0; i < rounds && !isDone(); i++) {
-      globalThis.gc()
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
+  const collect = async () => {
+    globalThis.gc()
+    await new Promise((resolve) => setTimeout(resolve, 10))
   }
   const { saveCreds } = await auth.initialize('tenant')
   await saveCreds()
   const { set } = (await auth.initialize('tenant')).state.keys
   for (let i = 0; i < 50; i++) await auth.initialize('tenant')
-  await collect(500, () => open <= 3)
+  for (const end = performance.now() + 60_000; open > 3 && performance.now() < end; ) await collect()
   const openWhileHeld = open
   await saveCreds()
   await set({ session: { held: { v: 'by a function' } } })
   await auth.get('tenant').state.keys.set({ session: { newest: { v: 'by nobody' } } })
-  await collect(20, () => false)
+  for (let i = 0; i < 20; i++) await collect()
   const late = await auth.get('tenant').state.keys.get('session', ['held', 'newest'])
   await say({ opened, openWhileHeld, openAfterwards: open, late })
   await auth.shutdown()
@@ -205,7 +193,7 @@ async function endInEveryWay({ load, args, say }) {
   for (const [name, end] of Object.entries(ends)) {
     const sessions = await openAndEnd(end)
     const held = () => sessions.filter((session) => session.deref() !== undefined).length
-    for (let i = 0; i < 50 && held() > 0; i++) {
+    for (const end = performance.now() + 60_000; held() > 0 && performance.now() < end; ) {
       // What was looked at is kept until the turn ends.
       await new Promise((resolve) => setTimeout(resolve, 10))
       globalThis.gc()
@@ -268,16 +256,17 @@ test('a_callback_that_fails_is_logged_and_breaks_nothing', async (t) => {
 })
 
 test('backup_says_what_is_stored_and_its_old_names_never_reject', async (t) => {
-  const at = scene(t)
+  const at = scene(t, still)
+  const bucket = removableBucket(at.bucket)
   const { auth, told } = await serviceOn(t, at, { flushTimeoutMs: 100, closeTimeoutMs: 100 })
   const session = await auth.initialize('tenant')
   await session.saveCreds()
-  await auth.backup('tenant')
+  await auth.backup('tenant', { timeoutMs: 60_000 })
   assert.deepEqual([await auth.backupToSupabase('tenant'), await auth.forceBackup('tenant')], [true, true])
   assert.equal((await rejection(auth.backup('nobody'))).code, 'CLOSED')
   assert.equal(await auth.forceBackup('nobody'), false)
 
-  takeAway(at.bucket)
+  bucket.takeAway()
   await session.state.keys.set({ session: { x: { v: 1 } } })
   assert.equal((await rejection(auth.backup('tenant'))).code, 'REMOTE_UNAVAILABLE')
   // An existing handler of 'creds.update' awaits both, and nobody catches what it rejects with.
@@ -287,12 +276,13 @@ test('backup_says_what_is_stored_and_its_old_names_never_reject', async (t) => {
   }
   assert.equal(await handler(), false)
   assert.ok(told().some((line) => /^warn: tenant tenant: backup failed \(REMOTE_UNAVAILABLE\): /.test(line)), told().join('\n'))
-  bringBack(at.bucket)
+  bucket.bringBack()
   await until(() => auth.backupToSupabase('tenant'), 'the store')
 })
 
 test('restore_answers_no_only_where_there_is_none', async (t) => {
   const at = scene(t)
+  const bucket = removableBucket(at.bucket)
   const { auth, application } = await serviceOn(t, at)
   assert.equal(await auth.restore('nobody'), false)
   await (await auth.initialize('tenant')).saveCreds()
@@ -311,7 +301,7 @@ test('restore_answers_no_only_where_there_is_none', async (t) => {
 
   const locked = await serviceOn(t, at, { encryptionKeys: [OTHER_KEY] })
   assert.equal((await rejection(locked.auth.restoreFromSupabase('tenant'))).code, 'KEY_UNAVAILABLE')
-  takeAway(at.bucket)
+  bucket.takeAway()
   const cut = await serviceOn(t, at, { flushTimeoutMs: 1 })
   assert.equal((await rejection(cut.auth.restoreFromSupabase('tenant'))).code, 'REMOTE_UNAVAILABLE')
 })
@@ -349,6 +339,7 @@ test('the_rest_of_the_fleet_is_there', async (t) => {
 
 test('sessions_are_opened_before_the_application_answers_and_one_that_cannot_be_stops_nothing', async (t) => {
   const at = scene(t)
+  const bucket = removableBucket(at.bucket)
   const first = await serviceOn(t, at)
   for (const tenant of ['a', 'b']) await (await first.auth.open(tenant)).saveCreds()
   await first.application.close()
@@ -364,7 +355,7 @@ test('sessions_are_opened_before_the_application_answers_and_one_that_cannot_be_
   assert.equal(heard[1], 'log: opened 1 of 2 sessions at the start')
   await some.application.close()
 
-  takeAway(at.bucket)
+  bucket.takeAway()
   const error = await rejection(serviceOn(t, at, { openOnBootstrap: 'all' }))
   assert.equal(error.code, 'REMOTE_UNAVAILABLE')
 })

@@ -4,24 +4,14 @@
 // the end comes in the time there is, whatever the store does; and what was not stored is there at the next start.
 
 import assert from 'node:assert/strict'
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { cheapBaileys } from '../support/cheap-baileys.mjs'
 import { MAJORS, injectable, linesOf, nest, own, project, startApplication } from '../support/nest.mjs'
-import { rejection, scene, startProcess } from '../support/sessions.mjs'
+import { rejection, scene, startProcess, unhurried } from '../support/sessions.mjs'
+import { removableBucket } from '../support/stores/outages.mjs'
 
 /** For an application that would wait for hours, did its module not end it in time, and that stores nothing by itself. */
 const PATIENT = { flushIntervalMs: 3_600_000, closeTimeoutMs: 3_600_000, flushTimeoutMs: 3_600_000, ownershipCheckIntervalMs: 600_000 }
-
-function takeAway(bucket) {
-  renameSync(bucket, `${bucket}-away`)
-  writeFileSync(bucket, 'in the way')
-}
-
-function bringBack(bucket) {
-  rmSync(bucket)
-  renameSync(`${bucket}-away`, bucket)
-}
 
 /** Where a child runs, without colours in its log. */
 const plain = (major) => ({ ...project(major), env: { NO_COLOR: '1' } })
@@ -68,11 +58,12 @@ for (const major of MAJORS) {
 
   test(`nest ${major}: with_the_store_away_the_end_comes_in_time_names_what_is_not_stored_and_the_next_start_goes_on`, async (t) => {
     const at = scene(t)
+    const bucket = removableBucket(at.bucket)
     const tenants = ['a', 'b']
     const options = { ...at.replicated, ...PATIENT, shutdownTimeoutMs: 300 }
     const child = startProcess(t, serve, { options, tenants, hooks: true }, plain(major))
     await child.said()
-    takeAway(at.bucket)
+    bucket.takeAway()
     child.child.kill('SIGTERM')
     const { signal, stdout, stderr } = await child.ended
     assert.equal(signal, 'SIGTERM')
@@ -80,9 +71,9 @@ for (const major of MAJORS) {
     assert.match(told, /shut down \(SIGTERM\): 2 sessions not completely in the store \(REMOTE_UNAVAILABLE\); .*: a \[1 write\], b \[1 write\]/)
     assert.doesNotMatch(told, /complete in/)
 
-    bringBack(at.bucket)
+    bucket.bringBack()
     const { common, core, hybridAuth } = nest(major)
-    const module = hybridAuth.HybridAuthModule.forRoot({ ...at.replicated, baileys: cheapBaileys, openOnBootstrap: tenants })
+    const module = hybridAuth.HybridAuthModule.forRoot({ ...at.replicated, baileys: cheapBaileys, shutdownTimeoutMs: 60_000, openOnBootstrap: tenants })
     const application = await startApplication(t, { common, core }, { imports: [module] })
     const auth = application.get(hybridAuth.HybridAuthService)
     for (const tenant of tenants) assert.deepEqual((await auth.get(tenant).state.keys.get('session', ['last'])).last, { v: tenant })
@@ -118,7 +109,7 @@ const { HybridAuthModule, HybridAuthService } = hybridAuth
 
 async function application(t, at, { providers = [], ...options } = {}) {
   const { lines, logger } = linesOf()
-  const module = HybridAuthModule.forRoot({ ...at.replicated, baileys: cheapBaileys, ...options })
+  const module = HybridAuthModule.forRoot({ ...at.replicated, baileys: cheapBaileys, shutdownTimeoutMs: 60_000, ...options })
   const started = await startApplication(t, { common, core }, { logger, imports: [module], providers })
   return { started, auth: started.get(HybridAuthService), told: () => own(lines).map(({ level, text }) => `${level}: ${text}`) }
 }
@@ -205,7 +196,7 @@ for (const shutdownTimeoutMs of [60_000, 0]) {
 }
 
 test('a_session_that_was_taken_over_does_not_hold_up_the_end_and_is_not_called_lost', async (t) => {
-  const at = scene(t)
+  const at = scene(t, unhurried)
   const { started, auth, told } = await application(t, at)
   await (await auth.initialize('a')).saveCreds()
   await (await auth.initialize('b')).saveCreds()
@@ -232,6 +223,7 @@ test('the_last_call_of_on_backup_is_waited_for', async (t) => {
 
 test('shutting_down_by_hand_names_what_is_not_stored_and_the_hooks_then_find_nothing_open', async (t) => {
   const at = scene(t)
+  const bucket = removableBucket(at.bucket)
   const { started, auth, told } = await application(t, at, PATIENT)
   for (const tenant of ['a', 'b']) {
     const { saveCreds, state } = await auth.initialize(tenant)
@@ -239,7 +231,7 @@ test('shutting_down_by_hand_names_what_is_not_stored_and_the_hooks_then_find_not
     await auth.backup(tenant)
     await state.keys.set({ session: { x: { v: 1 } } })
   }
-  takeAway(at.bucket)
+  bucket.takeAway()
   const { closed, failed } = await auth.shutdown({ timeoutMs: 100 })
   assert.deepEqual([closed, failed.map(({ tenantId, error }) => [tenantId, error.code])], [0, [['a', 'REMOTE_UNAVAILABLE'], ['b', 'REMOTE_UNAVAILABLE']]])
   await started.close()

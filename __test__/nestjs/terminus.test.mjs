@@ -4,13 +4,13 @@
 // a while is not that.
 
 import assert from 'node:assert/strict'
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { cheapBaileys } from '../support/cheap-baileys.mjs'
 import { MAJORS, closeAtEnd, injectable, nest, startApplication } from '../support/nest.mjs'
-import { ROOT, rejection, scene, until } from '../support/sessions.mjs'
+import { ROOT, rejection, scene, still, until } from '../support/sessions.mjs'
+import { removableBucket } from '../support/stores/outages.mjs'
 
 const require = createRequire(import.meta.url)
 const { fleetHealth } = require(join(ROOT, 'nestjs/health.js'))
@@ -40,7 +40,7 @@ for (const major of MAJORS) {
   }
 
   test(`terminus ${major}: sessions_that_are_well_are_up_with_figures`, async (t) => {
-    const at = scene(t)
+    const at = scene(t, still)
     const { auth, check } = await application(t, at.replicated)
     for (const tenant of ['a', 'b']) await (await auth.initialize(tenant)).saveCreds()
     for (const tenant of ['a', 'b']) await auth.backup(tenant)
@@ -50,14 +50,14 @@ for (const major of MAJORS) {
   })
 
   test(`terminus ${major}: a_store_that_is_away_is_down_only_after_a_while_and_up_when_it_is_back`, async (t) => {
-    const at = scene(t)
+    const at = scene(t, still)
+    const bucket = removableBucket(at.bucket)
     const { auth, check } = await application(t, at.replicated)
     const { state, saveCreds } = await auth.initialize('a')
     await auth.initialize('b')
     await saveCreds()
     await auth.backup('a')
-    renameSync(at.bucket, `${at.bucket}-away`)
-    writeFileSync(at.bucket, 'in the way')
+    bucket.takeAway()
     await state.keys.set({ session: { x: { v: 1 } } })
     await until(() => auth.status().a.store === 'degraded', 'the outage')
 
@@ -72,8 +72,7 @@ for (const major of MAJORS) {
     assert.deepEqual(rest, { sessions: 2, poisoned: 0, fenced: 0 }, 'no tenant is named')
     assert.ok((await check({ tenantIds: true })).body.details.sessions.tenantIds.degraded.includes('a'))
 
-    rmSync(at.bucket)
-    renameSync(`${at.bucket}-away`, at.bucket)
+    bucket.bringBack()
     await until(async () => (await check({ degradedForMs: 0 })).status === 200, 'the store')
     assert.deepEqual((await check({ degradedForMs: 0 })).body.details.sessions, { status: 'up', ...FIGURES })
   })
@@ -113,7 +112,8 @@ test('a_load_balancer_that_asks_over_http_is_answered_200_and_then_503', async (
   const { common, core, hybridAuth, load } = nest(11)
   const terminus = load('@nestjs/terminus')
   const { HybridAuthHealthIndicator } = load('baileys-hybrid-auth/nestjs/terminus')
-  const at = scene(t)
+  const at = scene(t, still)
+  const bucket = removableBucket(at.bucket)
   class HealthController {
     constructor(health, sessions, auth) { Object.assign(this, { health, sessions, auth }) }
     ready() { return this.health.check([() => this.sessions.isHealthy('sessions', { degradedForMs: 0 })]) }
@@ -147,8 +147,7 @@ test('a_load_balancer_that_asks_over_http_is_answered_200_and_then_503', async (
   assert.deepEqual(counts, { total: 1, backed_up: 1, needs_backup: 0 })
   assert.equal(oldest, sessions[0].lastBackupAt)
 
-  renameSync(at.bucket, `${at.bucket}-away`)
-  writeFileSync(at.bucket, 'in the way')
+  bucket.takeAway()
   await state.keys.set({ session: { x: { v: 1 } } })
   await until(async () => (await get('/health')).status === 503, 'the outage')
   assert.equal((await get('/health')).body.error.sessions.status, 'down')

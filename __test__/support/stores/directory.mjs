@@ -38,6 +38,16 @@ export async function start() {
   }
 }
 
+/** Paths of files; folders may be links, as `outages.mjs` makes them. */
+function filesBelow(folder) {
+  const entries = orElse([], () => readdirSync(folder, { recursive: true, withFileTypes: true }))
+  return entries.flatMap((entry) => {
+    const path = join(entry.parentPath ?? entry.path, entry.name)
+    if (entry.isFile()) return [path]
+    return entry.isSymbolicLink() ? filesBelow(path) : []
+  })
+}
+
 class DirectoryBucket {
   constructor(name, folder) {
     Object.assign(this, { name, folder })
@@ -46,9 +56,7 @@ class DirectoryBucket {
   }
 
   async list() {
-    const entries = orElse([], () => readdirSync(this.folder, { recursive: true, withFileTypes: true }))
-    const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    const names = paths.map((path) => Buffer.from(relative(this.folder, path).split(sep).join('/')))
+    const names = filesBelow(this.folder).map((path) => Buffer.from(relative(this.folder, path).split(sep).join('/')))
     return names.sort(Buffer.compare).map(String)
   }
 
