@@ -5,9 +5,8 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { hybrid, rejection, told, until } from '../support/sessions.mjs'
+import { hybrid, rejection, still, told, unhurried, until } from '../support/sessions.mjs'
 import { clear } from '../support/stores/contents.mjs'
-import { patience } from '../support/stores/index.mjs'
 import { fragileBucket } from '../support/stores/outages.mjs'
 import { sceneWith, storeScene } from '../support/stores/scene.mjs'
 
@@ -27,12 +26,12 @@ test('backup is told when writes are in the store, and a blank machine says wher
 
 test('a newer instance fences the older one, which hands over what it had', async (t) => {
   const at = await storeScene(t)
-  const older = await at.openReplicated('tenant', { flushIntervalMs: 3_600_000 })
+  const older = await at.openReplicated('tenant', { ...unhurried, flushIntervalMs: 3_600_000 })
   await older.saveCreds()
   await older.flush()
   await older.state.keys.set({ session: { last: { v: 1 } } })
   const fenced = told(older, 'fenced')
-  const newer = await at.open('tenant', { ...at.elsewhere(), ...patience })
+  const newer = await at.open('tenant', { ...at.elsewhere(), ...unhurried })
   await fenced
   assert.deepEqual((await newer.state.keys.get('session', ['last'])).last, { v: 1 })
   for (const write of [() => older.state.keys.set({ session: { x: 1 } }), () => older.saveCreds(), () => older.state.keys.clear()]) {
@@ -47,7 +46,7 @@ test('a newer instance fences the older one, which hands over what it had', asyn
 
 test('an outage of the store is told once, stops nothing, and is caught up with', async (t) => {
   const { bucket, breakAll } = await fragileBucket(t)
-  const at = sceneWith(t, bucket)
+  const at = sceneWith(t, bucket, still)
   const session = await at.openReplicated('tenant')
   await session.saveCreds()
   await session.flush()
@@ -100,7 +99,7 @@ test('what is written while an emptied bucket is filled again is acknowledged as
     await clear(at.bucket)
     assert.equal((await refilling).code, 'REMOTE_CORRUPT')
     await session.state.keys.set({ session: { during: { round } } })
-    await session.flush({ timeoutMs: 3000 })
+    await session.flush()
   }
   assert.equal(session.status().remoteDurableLsn, session.status().lsn)
 })
@@ -119,7 +118,7 @@ test('listeners are for known events, and can be taken off', async (t) => {
 })
 
 test('nobody_has_to_wait_for_save_creds_or_close_of_a_session_that_was_fenced', async (t) => {
-  const at = await storeScene(t)
+  const at = await storeScene(t, unhurried)
   const older = await at.openReplicated('tenant')
   const newer = await at.open('tenant', at.elsewhere())
   if (older.status().life !== 'fenced') await told(older, 'fenced')

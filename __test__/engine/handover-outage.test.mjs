@@ -7,25 +7,27 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually, Machine, scratch } from '../support/machines.mjs'
-import { patience } from '../support/stores/index.mjs'
+import { unhurried } from '../support/sessions.mjs'
 import { fragileBucket } from '../support/stores/outages.mjs'
 
 /** How often a predecessor may look for newer claims too early before something is wrong with the test. */
 const ATTEMPTS = 10
+/** How often the predecessor looks by itself, at the first attempt; more rarely each time, as the machine may be slow. */
+const INTERVAL = 3000
 
 /**
  * Lets `newer` take a tenant over from `older`, whose segment the store refuses meanwhile. Answers what the newer one found; or
  * null if the older one saw the newer claim before its segment was refused, which it does at moments of its own: then this is
  * another story, and proves nothing here.
  */
-async function takeOver({ older, newer, options, bucket, breakData }, tenant, more) {
+async function takeOver({ older, newer, options, bucket, breakData }, { tenant, interval, more }) {
   const from = older.events.length
   const first = (...names) => older.events.slice(from).find((event) => names.includes(event.name))?.name
-  await older.call('open', tenant, options)
+  await older.call('open', tenant, { ...options, ownershipCheckIntervalMs: interval })
   await older.call('set', { session: { a: { n: 1 } } })
   await older.call('flush')
   // The claim comes first: nobody claims before it has seen that it could restore.
-  const opening = newer.call('open', tenant, { ...options, ...patience })
+  const opening = newer.call('open', tenant, { ...options, ...unhurried })
   const isClaim = (name) => name.startsWith(`v1/claims/${tenant}.`) && /-[0-9a-f]{32}$/.test(name)
   await eventually('the newer one has claimed', async () => (await bucket.list()).filter(isClaim).length === 2)
   const heal = await breakData(tenant)
@@ -43,11 +45,11 @@ for (const more of [false, true]) {
     const folder = scratch(t)
     const fragile = await fragileBucket(t)
     const [older, newer] = [await Machine.start(t, join(folder, 'older')), await Machine.start(t, join(folder, 'newer'))]
-    const site = { older, newer, ...fragile, options: { ...fragile.bucket.options, ownershipCheckIntervalMs: 1500 } }
+    const site = { older, newer, ...fragile, options: fragile.bucket.options }
     let opened = null
     for (let attempt = 1; opened === null; attempt++) {
       assert.ok(attempt <= ATTEMPTS, 'the newer claim was seen too early, again and again')
-      opened = await takeOver(site, `t${attempt}`, more)
+      opened = await takeOver(site, { tenant: `t${attempt}`, interval: attempt * INTERVAL, more })
     }
     const last = await eventually('the predecessor has ended', async () => {
       const status = await older.call('status')

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { atEnd } from '../support/endings.mjs'
-import { hybrid, rejection } from '../support/sessions.mjs'
+import { hybrid, rejection, still } from '../support/sessions.mjs'
 import { clear } from '../support/stores/contents.mjs'
 import { storeScene } from '../support/stores/scene.mjs'
 
@@ -85,7 +85,7 @@ test('an open tenant is not shared with another store', async (t) => {
 })
 
 test('status tells how a session fares, with a store and without', async (t) => {
-  const at = await storeScene(t)
+  const at = await storeScene(t, still)
   const local = await at.openLocal('tenant', { directory: join(at.root, 'local') })
   await local.saveCreds()
   await local.flush()

@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { eventually, KEY, Machine, scratch } from '../support/machines.mjs'
 import { filesOf } from '../support/matrix.mjs'
 import { kindOf } from '../support/buckets.mjs'
+import { unhurried } from '../support/sessions.mjs'
 import { makeBucket } from '../support/stores/index.mjs'
 
 const TENANT = 't'
@@ -42,7 +43,7 @@ async function ownerWithUnsentWrites(machine, options) {
   return owner
 }
 
-/** Logs out on another machine, which owns the session then. */
+/** Logs out on another machine, which owns the session then. An owner that runs has stored by then all that it will. */
 async function logOutElsewhere(machine, options) {
   const other = await machine('other')
   await other.call('open', TENANT, options)
@@ -116,8 +117,8 @@ test('a_killed_owner_with_its_old_disk_resurrects_nothing_after_a_logout', async
 
 test('a_running_owner_learns_of_a_logout_elsewhere', async (t) => {
   const all = await site(t)
-  const owner = await ownerWithUnsentWrites(all.machine, all.options)
-  const other = await logOutElsewhere(all.machine, all.options)
+  const owner = await ownerWithUnsentWrites(all.machine, { ...all.options, ...unhurried })
+  const other = await logOutElsewhere(all.machine, { ...all.options, ...unhurried })
   await owner.told('fenced')
   assert.equal(await owner.outcome('set', { session: { late: { n: 1 } } }), 'FENCED')
   assert.deepEqual(await kindsIn(all.bucket), ['claim', 'deleted'])

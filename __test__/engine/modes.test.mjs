@@ -11,8 +11,8 @@ import { test } from 'node:test'
 import * as baileys from 'baileys'
 import { cloudScene } from '../support/clouds.mjs'
 import { eventually, KEY, Machine, scratch } from '../support/machines.mjs'
-import { contentsOf, rejection } from '../support/sessions.mjs'
-import { makeBucket, patience } from '../support/stores/index.mjs'
+import { contentsOf, rejection, unhurried } from '../support/sessions.mjs'
+import { makeBucket } from '../support/stores/index.mjs'
 import { appStateSyncKey, conversation, otherFamilies, pairedCreds } from '../values/real.mjs'
 
 const TENANT = 'tenant'
@@ -206,10 +206,10 @@ for (const [from, to] of [['hybrid', 'cloud'], ['cloud', 'hybrid'], ['cloud', 'c
   test(`a running ${from} session hands over to ${to} on the same machine`, async (t) => {
     const { machine, ...modes } = await site(t)
     const [older, newer] = [await machine('same'), await machine('same')]
-    await older.call('open', TENANT, { ...modes[from], ...(from === 'hybrid' ? { flushIntervalMs: 300_000 } : {}) })
+    await older.call('open', TENANT, { ...modes[from], ...unhurried, ...(from === 'hybrid' ? { flushIntervalMs: 300_000 } : {}) })
     await older.call('startTraffic', 'older')
     await eventually('some traffic', () => older.notes.length > 30)
-    const opened = await newer.call('open', TENANT, { ...modes[to], ...patience })
+    const opened = await newer.call('open', TENANT, { ...modes[to], ...unhurried })
     const { n } = await eventually('the traffic is refused', async () => {
       const traffic = await older.call('traffic')
       return traffic.refusal === 'FENCED' && traffic

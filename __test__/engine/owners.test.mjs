@@ -9,7 +9,8 @@ import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { eventually, KEY, Machine, runSeed, scratch } from '../support/machines.mjs'
 import { canonical } from '../support/matrix.mjs'
-import { makeBucket, patience } from '../support/stores/index.mjs'
+import { unhurried } from '../support/sessions.mjs'
+import { makeBucket } from '../support/stores/index.mjs'
 import { makeRandom } from '../support/world/wire.mjs'
 
 const TENANT = 't'
@@ -41,11 +42,11 @@ const handedOver = (machine) => eventually('it has handed over', async () => {
 test('a_clean_handover_under_traffic_loses_no_resolved_write', async (t) => {
   const { machine, options } = await site(t)
   const [older, newer] = [await machine('older'), await machine('newer')]
-  await older.call('open', TENANT, options)
+  await older.call('open', TENANT, { ...options, ...unhurried })
   await older.call('startTraffic', 'older')
   await eventually('some traffic', () => acknowledged(older) > 50)
 
-  const opened = await newer.call('open', TENANT, { ...options, ...patience })
+  const opened = await newer.call('open', TENANT, { ...options, ...unhurried })
   await older.told('fenced')
   assert.equal(await older.outcome('set', { session: { late: { n: 1 } } }), 'FENCED')
   assert.equal(await older.outcome('saveCreds', { generation: 0 }), 'FENCED')
@@ -167,7 +168,7 @@ test('stalled_owner_cannot_acknowledge', async (t) => {
 test('a_stalled_owner_that_wakes_in_time_hands_over_everything', async (t) => {
   const { machine, options, bucket } = await site(t)
   const [stalled, heir] = [await machine('stalled'), await machine('heir')]
-  await stalled.call('open', TENANT, { ...options, flushIntervalMs: NEVER })
+  await stalled.call('open', TENANT, { ...options, ...unhurried, flushIntervalMs: NEVER })
   await stalled.call('setMany', Array.from({ length: 20 }, (_, n) => ({ counter: { stalled: { n: n + 1 } } })))
   stalled.stop()
   const claims = await countClaims(bucket)

@@ -7,7 +7,8 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { atEnd, eventually, KEY, runSeed, scratch } from '../support/machines.mjs'
-import { makeBucket, patience } from '../support/stores/index.mjs'
+import { unhurried } from '../support/sessions.mjs'
+import { makeBucket } from '../support/stores/index.mjs'
 import { createWorld, SubjectProcess } from '../support/world/world.mjs'
 
 const MOVES = 20
@@ -22,9 +23,10 @@ test('a_device_that_moves_between_two_processes_twenty_times_decrypts_every_mess
     const options = {
       directory: join(folder, name),
       ...bucket.options,
-      ...patience,
+      ...unhurried,
       encryptionKeys: [KEY],
-      ownershipCheckIntervalMs: 100,
+      // Twenty times the half of this is waited for.
+      ownershipCheckIntervalMs: 2000,
       // Nothing leaves by itself: what the next one has, it was handed.
       flushIntervalMs: 600_000
     }

@@ -17,7 +17,7 @@ for (const major of MAJORS) {
     const at = await cloudScene(t)
     const { lines, logger } = linesOf()
     const backups = []
-    const module = hybridAuth.HybridAuthModule.forRoot({ ...at.cloud, baileys: cheapBaileys, onBackup: (info) => backups.push(info.tenantId) })
+    const module = hybridAuth.HybridAuthModule.forRoot({ ...at.cloud, baileys: cheapBaileys, shutdownTimeoutMs: 60_000, onBackup: (info) => backups.push(info.tenantId) })
     const application = await startApplication(t, { common, core }, { logger, imports: [module] })
     const auth = application.get(hybridAuth.HybridAuthService)
     const { state, saveCreds } = await auth.initialize('tenant')

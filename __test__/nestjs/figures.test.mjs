@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { cheapBaileys } from '../support/cheap-baileys.mjs'
 import { linesOf, nest, own, startApplication } from '../support/nest.mjs'
-import { ROOT, scene, until } from '../support/sessions.mjs'
+import { ROOT, scene, still, unhurried, until } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { fleetHealth, sessionHealth } = require(join(ROOT, 'nestjs/health.js'))
@@ -62,9 +62,9 @@ test('figures_are_summed_over_sessions_and_the_oldest_backup_is_one_that_is_know
 })
 
 test('a_service_reports_what_its_sessions_are', async (t) => {
-  const at = scene(t)
+  const at = scene(t, still)
   const start = async (options) => {
-    const imports = [HybridAuthModule.forRoot({ baileys: cheapBaileys, logger: false, ...options })]
+    const imports = [HybridAuthModule.forRoot({ baileys: cheapBaileys, logger: false, shutdownTimeoutMs: 60_000, ...options })]
     return startApplication(t, { common, core }, { imports })
   }
   const first = await start(at.elsewhere())
@@ -187,7 +187,7 @@ test('the_last_lines_name_everybody_of_whom_something_is_missing_and_say_where_i
 })
 
 test('lines_go_to_the_logger_of_the_application_under_a_context_and_name_the_tenant', async (t) => {
-  const at = scene(t)
+  const at = scene(t, unhurried)
   const { lines, logger } = linesOf()
   const imports = [HybridAuthModule.forRoot({ ...at.replicated, baileys: cheapBaileys })]
   const auth = (await startApplication(t, { common, core }, { logger, imports })).get(HybridAuthService)

@@ -4,16 +4,16 @@
 // nothing any more; a session that was logged out comes back by no old name of any method.
 
 import assert from 'node:assert/strict'
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { cheapBaileys } from '../support/cheap-baileys.mjs'
 import { MAJORS, linesOf, nest, own, project, startApplication } from '../support/nest.mjs'
-import { contentsOf, rejection, scene, startProcess, until } from '../support/sessions.mjs'
+import { contentsOf, rejection, scene, startProcess, still, unhurried, until } from '../support/sessions.mjs'
+import { removableBucket } from '../support/stores/outages.mjs'
 
 async function application(t, major, options) {
   const { common, core, hybridAuth } = nest(major)
   const { lines, logger } = linesOf()
-  const module = hybridAuth.HybridAuthModule.forRoot({ baileys: cheapBaileys, ...options })
+  const module = hybridAuth.HybridAuthModule.forRoot({ baileys: cheapBaileys, shutdownTimeoutMs: 60_000, ...options })
   const started = await startApplication(t, { common, core }, { logger, imports: [module] })
   return { started, auth: started.get(hybridAuth.HybridAuthService), told: () => own(lines).map(({ text }) => text) }
 }
@@ -24,7 +24,7 @@ async function serveAndReconnect({ load, args, say }) {
   const { Module } = load('@nestjs/common')
   const { HybridAuthModule, HybridAuthService } = load('./nestjs/index.js')
   const fenced = []
-  const options = { ...args.options, initAuthCreds: () => ({ generation: 0 }), onFenced: (info) => fenced.push(info) }
+  const options = { ...args.options, initAuthCreds: () => ({ generation: 0 }), shutdownTimeoutMs: 60_000, onFenced: (info) => fenced.push(info) }
   class Application {}
   Module({ imports: [HybridAuthModule.forRoot(options)] })(Application)
   const application = await NestFactory.createApplicationContext(Application, { logger: ['log', 'warn', 'error'] })
@@ -53,6 +53,8 @@ async function serveAndReconnect({ load, args, say }) {
     }
     await auth.forceBackup('tenant')
   }
+  // Told by another thread, in its own time.
+  while (fenced.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
   const { owner } = (await auth.getSessionHealth('tenant')).sessions[0]
   await say({ n, refusal, reconnects: [...new Set(reconnects)], fenced, owner })
   await new Promise((resolve) => setTimeout(resolve, 3_600_000))
@@ -60,7 +62,7 @@ async function serveAndReconnect({ load, args, say }) {
 
 for (const major of MAJORS) {
   test(`nest ${major}: in_a_rolling_deploy_the_new_application_has_everything_and_the_old_one_takes_nothing_back`, async (t) => {
-    const at = scene(t)
+    const at = scene(t, unhurried)
     const old = startProcess(t, serveAndReconnect, { options: at.replicated }, { ...project(major), env: { NO_COLOR: '1' } })
     assert.equal(await old.said(), 'serving')
 
@@ -87,7 +89,7 @@ for (const major of MAJORS) {
 }
 
 test('a_reconnect_that_comes_before_the_news_of_a_newer_owner_takes_nothing_back', async (t) => {
-  const at = scene(t)
+  const at = scene(t, unhurried)
   const one = await application(t, 11, at.elsewhere())
   await (await one.auth.initialize('tenant')).saveCreds()
   const two = await application(t, 11, at.elsewhere())
@@ -103,7 +105,7 @@ test('a_reconnect_that_comes_before_the_news_of_a_newer_owner_takes_nothing_back
 })
 
 test('a_session_that_was_taken_over_is_taken_back_on_purpose_only', async (t) => {
-  const at = scene(t)
+  const at = scene(t, unhurried)
   const fenced = []
   const one = await application(t, 11, { ...at.elsewhere(), onFenced: ({ tenantId }) => { fenced.push(tenantId) } })
   const first = await one.auth.initialize('tenant')
@@ -124,7 +126,7 @@ test('a_session_that_was_taken_over_is_taken_back_on_purpose_only', async (t) =>
 })
 
 test('news_of_a_tenant_that_is_open_several_times_comes_once', async (t) => {
-  const at = scene(t)
+  const at = scene(t, unhurried)
   const fenced = []
   const backups = []
   const one = await application(t, 11, {
@@ -147,21 +149,20 @@ test('news_of_a_tenant_that_is_open_several_times_comes_once', async (t) => {
 })
 
 test('what_a_listener_that_nobody_waits_for_could_not_do_is_logged_and_ends_nothing', async (t) => {
-  const at = scene(t)
+  const at = scene(t, still)
+  const bucket = removableBucket(at.bucket)
   const one = await application(t, 11, { ...at.elsewhere(), closeTimeoutMs: 50 })
   const session = await one.auth.initialize('tenant')
   await session.saveCreds()
   await one.auth.backup('tenant')
-  renameSync(at.bucket, `${at.bucket}-away`)
-  writeFileSync(at.bucket, 'in the way')
+  bucket.takeAway()
   // Had one of these been an unhandled rejection, this test would fail.
   one.auth.deleteSession('tenant')
   await until(() => one.told().some((line) => /^tenant tenant: session not deleted \(REMOTE_UNAVAILABLE\): /.test(line)), 'the first line')
   await session.state.keys.set({ session: { a: { v: 1 } } })
   session.close()
   await until(() => one.told().some((line) => line.startsWith('tenant tenant: session closed with a remainder')), 'the second line')
-  rmSync(at.bucket)
-  renameSync(`${at.bucket}-away`, at.bucket)
+  bucket.bringBack()
 })
 
 test('a_logged_out_session_comes_back_by_no_name_and_at_no_start', async (t) => {
