@@ -40,13 +40,15 @@ impl Replicator {
                 Ok(Standing::Owner) => {
                     self.checked_at = since;
                     self.journal.confirm(since);
+                    // Whoever waits for the acknowledgement finds it in the status: that comes first.
+                    let recovered = self.recover(shipped.is_some());
                     if let Some((lsn, bytes)) = shipped {
                         self.journal.acknowledge(lsn);
-                        let wall_ms = self.owner.tenancy.host().wall_ms();
-                        self.note(|health| health.last_backup_ms = Some(wall_ms));
                         (self.events)(Event::Backup { lsn, bytes });
                     }
-                    self.recover();
+                    if recovered {
+                        self.tell_recovered();
+                    }
                     return Ok(Flow::Go);
                 }
                 Ok(Standing::Fenced(_)) => return self.hand_over().await,

@@ -149,15 +149,17 @@ impl Replicator {
         }
     }
 
-    pub(super) fn recover(&self) {
-        let was = {
-            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut health.degraded, false)
-        };
-        if was {
-            let lsn = self.journal.progress().stored;
-            tracing::info!(lsn, "the store answers again");
-            (self.events)(Event::Recovered { lsn });
-        }
+    /// Notes that the store answers, and now has everything that was shipped if it is `stored`. Says whether it failed before.
+    pub(super) fn recover(&self, stored: bool) -> bool {
+        let wall_ms = stored.then(|| self.owner.tenancy.host().wall_ms());
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.last_backup_ms = wall_ms.or(health.last_backup_ms);
+        std::mem::replace(&mut health.degraded, false)
+    }
+
+    pub(super) fn tell_recovered(&self) {
+        let lsn = self.journal.progress().stored;
+        tracing::info!(lsn, "the store answers again");
+        (self.events)(Event::Recovered { lsn });
     }
 }

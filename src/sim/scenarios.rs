@@ -6,8 +6,11 @@
 mod costs;
 mod disks;
 
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use crate::error::Code;
@@ -78,6 +81,40 @@ fn a_healthy_handover_loses_nothing_and_says_so() {
         assert_eq!(new.origin().source, "remote");
         assert!(new.origin().clean, "the predecessor handed everything over");
         assert_eq!(new.journal().lsn(), old.journal().lsn(), "I20");
+    });
+}
+
+/// Looks at a session at the very moment that wakes somebody who waits for it.
+struct Onlooker {
+    session: Arc<Session>,
+    seen: Mutex<Vec<serde_json::Value>>,
+}
+
+impl Wake for Onlooker {
+    fn wake(self: Arc<Self>) {
+        let status = serde_json::to_value(self.session.status().expect("has one")).expect("is plain");
+        self.seen.lock().expect("is whole").push(status["remote"].clone());
+    }
+}
+
+#[test]
+fn the_status_has_what_is_stored_when_those_who_wait_for_it_are_told() {
+    run(async {
+        let cluster = calm();
+        let machine = opened(&cluster, Opening::default()).await;
+        let session = machine.session();
+        cluster.outage.store(true, Ordering::Relaxed);
+        write(&machine, 1);
+        sleep(CHECK).await;
+        let onlooker = Arc::new(Onlooker { session: Arc::clone(&session), seen: Mutex::default() });
+        let waker = Waker::from(Arc::clone(&onlooker));
+        let mut flush = pin!(session.flush(CHECK * 100));
+        assert!(flush.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        cluster.outage.store(false, Ordering::Relaxed);
+        sleep(CHECK * 10).await;
+        let seen = onlooker.seen.lock().expect("is whole").clone();
+        let told = seen.iter().find(|status| status["durableLsn"] == 1).expect("it was stored");
+        assert_eq!((&told["state"], told["lastBackupAt"].is_null()), (&"ok".into(), false), "{told}");
     });
 }
 
