@@ -77,7 +77,7 @@ function frameEnds(bytes) {
 
 /** Opens what lies in `folder`; answers the error's code, or how many batches there are, having checked that they are exact. */
 async function openAndJudge(folder, options, where) {
-  const common = { directory: join(folder, 'disk'), baileys: cheapBaileys, localDurability: 'os', onMissing: 'error' }
+  const common = { directory: join(folder, 'disk'), baileys: cheapBaileys, localDurability: 'os', onMissing: 'error', closeTimeoutMs: 60_000 }
   let session
   try {
     session = await hybrid.useHybridAuthState(TENANT, { ...common, ...options })

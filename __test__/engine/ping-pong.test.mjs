@@ -28,7 +28,8 @@ test('a_device_that_moves_between_two_processes_twenty_times_decrypts_every_mess
       // Twenty times the half of this is waited for.
       ownershipCheckIntervalMs: 2000,
       // Nothing leaves by itself: what the next one has, it was handed.
-      flushIntervalMs: 600_000
+      flushIntervalMs: 600_000,
+      closeTimeoutMs: 60_000
     }
     const subject = new SubjectProcess('v7', FACTORY, { tenant: 't', options })
     atEnd(t, () => subject.kill())
