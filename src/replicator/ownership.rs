@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::host::sleep;
 use crate::id::Lsn;
 use crate::journal::Life;
+use crate::name::Mark;
 use crate::owner::{Standing, patience};
 use crate::restore::opening_base;
 
@@ -89,10 +90,11 @@ impl Replicator {
                         None => break,
                     },
                 };
-                self.owner.tenancy.remote.put(&shipment.name, shipment.bytes).await?;
+                self.insist(&shipment.name, shipment.bytes).await?;
                 self.landed();
             }
-            self.owner.release(self.head).await
+            let (name, bytes) = self.owner.mark(Mark::Released, self.head)?;
+            self.insist(&name, bytes).await
         };
         let done = tokio::time::timeout(budget, work).await;
         let handed_over = matches!(done, Ok(Ok(())));

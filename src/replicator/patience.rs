@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::event::Event;
 use crate::host::sleep;
 use crate::owner::Standing;
@@ -79,6 +79,16 @@ impl Replicator {
             }
             if let Some(flow) = self.overtaken().await? {
                 return Ok(Ok(flow));
+            }
+        }
+    }
+
+    /// Stores an object, however often the store fails: for a caller that ends it in time.
+    pub(super) async fn insist(&self, name: &str, bytes: Bytes) -> Result<()> {
+        loop {
+            match self.owner.tenancy.remote.put(name, bytes.clone()).await {
+                Err(error) if error.code == Code::RemoteUnavailable => {}
+                answer => return answer,
             }
         }
     }

@@ -28,19 +28,21 @@ use super::run;
 /// How long a request takes that is never answered.
 const FOR_EVER: Duration = Duration::from_secs(100_000);
 
-type Told = Arc<Mutex<Vec<(Instant, Event)>>>;
+pub(super) type Told = Arc<Mutex<Vec<(Instant, Event)>>>;
 
 /// A session of its own on `store`, and what it tells.
 async fn session_on(store: Arc<dyn Store>, refresh: Duration) -> Result<(Session, Told)> {
+    let settings = Cluster::settings_for_tests();
+    session_with(store, Settings { pace: Pace { refresh, ..settings.pace }, takeover: true, ..settings })
+        .await
+}
+
+/// The same, as `settings` say.
+pub(super) async fn session_with(store: Arc<dyn Store>, settings: Settings) -> Result<(Session, Told)> {
     let host: Arc<dyn Host> = SimHost::new(11, Instant::now());
     let remote = Remote::new(store, Arc::clone(&host));
-    let settings = Cluster::settings_for_tests();
-    let settings = Settings {
-        site: Some(Site { watch: Arc::new(Watch::new(remote.clone())), remote }),
-        pace: Pace { refresh, ..settings.pace },
-        takeover: true,
-        ..settings
-    };
+    let site = Some(Site { watch: Arc::new(Watch::new(remote.clone())), remote });
+    let settings = Settings { site, ..settings };
     let told = Told::default();
     let listener = Arc::clone(&told);
     let events = Arc::new(move |event| hold(&listener).push((Instant::now(), event)));
@@ -48,7 +50,7 @@ async fn session_on(store: Arc<dyn Store>, refresh: Duration) -> Result<(Session
     Ok((session, told))
 }
 
-fn set(session: &Session, id: u32) {
+pub(super) fn set(session: &Session, id: u32) {
     let mut batch = Vec::new();
     push(&mut batch, &key("session", &(id % 7).to_string()), Some(&id.to_le_bytes()));
     session.journal().append(&batch, false).expect("a live session takes it");
@@ -189,7 +191,7 @@ fn a_base_that_the_store_can_never_take_is_told_of_and_segments_go_on() {
 }
 
 /// The store as a machine reaches it whose data are refused while it is `deaf`.
-fn takes_no_data_while(memory: &Memory, deaf: &Arc<AtomicBool>) -> Arc<Memory> {
+pub(super) fn takes_no_data_while(memory: &Memory, deaf: &Arc<AtomicBool>) -> Arc<Memory> {
     let deaf = Arc::clone(deaf);
     let script = move |request, name: &str| {
         let refused = deaf.load(Ordering::Relaxed) && request == Request::Put && name.contains("/data/");

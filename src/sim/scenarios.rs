@@ -8,22 +8,26 @@ mod disks;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use crate::error::Code;
+use crate::event::Event;
 use crate::host::sleep;
 use crate::journal::Life;
 use crate::name::{DataName, Span};
+use crate::open::Settings;
 use crate::record::{key, push};
+use crate::remote::memory::Memory;
+use crate::replicator::Pace;
 use crate::session::Session;
 
 use super::cluster::{CHECK, Cluster, Weather};
 use super::host::Rng;
 use super::machine::{Machine, Opening};
-use super::run;
+use super::{outages, run};
 
 fn calm() -> Arc<Cluster> {
     Cluster::new(3, 1000, Weather::default())
@@ -115,6 +119,35 @@ fn the_status_has_what_is_stored_when_those_who_wait_for_it_are_told() {
         let seen = onlooker.seen.lock().expect("is whole").clone();
         let told = seen.iter().find(|status| status["durableLsn"] == 1).expect("it was stored");
         assert_eq!((&told["state"], told["lastBackupAt"].is_null()), (&"ok".into(), false), "{told}");
+    });
+}
+
+#[test]
+fn a_predecessor_that_is_waited_for_hands_over_once_the_store_takes_its_data_again() {
+    run(async {
+        let memory = Memory::default();
+        let deaf = Arc::new(AtomicBool::new(false));
+        let settings = Cluster::settings_for_tests();
+        let pace = Pace { check_interval: Duration::from_secs(5), ..settings.pace };
+        let settings = Settings { pace, handover: Some(CHECK * 1_000), ..settings };
+        let store = outages::takes_no_data_while(&memory, &deaf);
+        let (older, told) = outages::session_with(store, settings.clone()).await.expect("opens");
+        outages::set(&older, 1);
+        older.flush(CHECK * 10).await.expect("is stored");
+        deaf.store(true, Ordering::Relaxed);
+        outages::set(&older, 2);
+        let healing = async {
+            while !told.lock().expect("is whole").iter().any(|(_, event)| matches!(event, Event::Fenced)) {
+                sleep(CHECK).await;
+            }
+            // Longer than a single request is tried for, and not as long as a handover may take.
+            sleep(Duration::from_secs(9)).await;
+            deaf.store(false, Ordering::Relaxed);
+        };
+        let opening = outages::session_with(Arc::new(memory), settings);
+        let (newer, ()) = futures::join!(opening, healing);
+        let (newer, _) = newer.expect("takes over");
+        assert_eq!((newer.journal().lsn(), newer.origin().clean), (2, true));
     });
 }
 
