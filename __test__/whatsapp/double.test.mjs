@@ -9,12 +9,14 @@ import { atEnd } from '../support/endings.mjs'
 import { lines } from '../support/baileys-lines.mjs'
 import { ROOT, scene, startProcess } from '../support/sessions.mjs'
 import { trust } from '../support/whatsapp/double.mjs'
+import { deriveKeysAtOnce } from '../support/whatsapp/prompt-keys.mjs'
 import { isSigned } from '../support/whatsapp/signatures.mjs'
 import { Service, whatsAppFor } from '../support/whatsapp/service.mjs'
 import { quietLibsignal, silentLogger } from '../support/world/baileys.mjs'
 import { memoryState } from '../support/world/memory-state.mjs'
 
 quietLibsignal()
+deriveKeysAtOnce()
 
 const PHONE = '4915550000001'
 const [v7] = lines
@@ -189,10 +191,10 @@ for (const line of lines) {
     await service.message(first.id)
     // An answer, so that the contact stops to send what opens a session anew.
     await service.call('send', { to: '4915550000002', text: 'answer' })
-    await whatsapp.received('4915550000002')
+    await service.of(whatsapp.received('4915550000002'))
     await service.call('forgetSessions')
     const second = await whatsapp.send(jid, 'second', { from: '4915550000002' })
-    assert.equal(await second.delivered, 'retry')
+    assert.equal(await service.of(second.delivered), 'retry')
     const { text, failure } = await service.message(second.id)
     assert.equal(text, undefined)
     assert.ok(failure)

@@ -7,8 +7,6 @@ import { EventEmitter } from 'node:events'
 import { Frames, ServerNoise, frame } from './noise.mjs'
 
 const SERVER = 's.whatsapp.net'
-/** How often a client must show that it has gone on, before it hears the first node; and how long to wait before each time. */
-const [TURNS, TURN_MS] = [8, 25]
 
 /** Tells `end` once. The server is told of a handshake by its `hello`, and of nodes that answer no query by what it gave to `handle`. */
 export class Connection extends EventEmitter {
@@ -81,24 +79,9 @@ export class Connection extends EventEmitter {
       const { clientFinish } = HandshakeMessage.decode(bytes)
       const { static: noiseKey, payload } = this.#noise.finish(clientFinish.static, clientFinish.payload)
       this.#stage = 'nodes'
-      await this.#settle()
       await this.server.hello(this, noiseKey, this.server.proto.ClientPayload.decode(payload))
     } else {
       await this.#takeNode(await this.codec.decodeBinaryNode(this.#noise.open(bytes)))
-    }
-  }
-
-  /**
-   * Waits some turns of the client's event loop. The 6.x lines derive the keys of the transport after they have sent the last part
-   * of the handshake, and drop what comes before they have them. No network is fast enough to show it; loopback is.
-   */
-  async #settle() {
-    for (let turn = 0; turn < TURNS && this.isOpen; turn++) {
-      await new Promise((resolve) => setTimeout(resolve, TURN_MS))
-      const heard = new Promise((resolve) => this.socket.once('pong', resolve).once('close', resolve))
-      if (!this.isOpen) return
-      this.socket.ping()
-      await heard
     }
   }
 

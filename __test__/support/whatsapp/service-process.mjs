@@ -8,6 +8,7 @@ import { lines } from '../baileys-lines.mjs'
 import { hybrid } from '../sessions.mjs'
 import { quietLibsignal, silentLogger } from '../world/baileys.mjs'
 import { trust } from './certificates.mjs'
+import { deriveKeysAtOnce } from './prompt-keys.mjs'
 
 const { line: name, url, rootKey, tenant, options } = JSON.parse(process.argv[2])
 const tell = (event, details = {}) => process.send({ event, ...details })
@@ -20,6 +21,7 @@ subscribe('net.client.socket', ({ socket }) => {
 })
 
 quietLibsignal()
+deriveKeysAtOnce()
 const baileys = await lines.find((line) => line.name === name).load()
 trust(baileys, Buffer.from(rootKey, 'hex'))
 const { makeWASocket, DisconnectReason } = baileys
