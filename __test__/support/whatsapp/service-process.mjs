@@ -20,6 +20,12 @@ subscribe('net.client.socket', ({ socket }) => {
   socket.on('connectionAttempt', (address) => hosts.add(address))
 })
 
+// Baileys does not wait for all that it begins: what is left over of a socket or a session that ended is no fault.
+process.on('unhandledRejection', (error) => {
+  if (!error?.isBoom && !['FENCED', 'CLOSED'].includes(error?.code)) throw error
+  tell('left over', { message: error.message })
+})
+
 quietLibsignal()
 deriveKeysAtOnce()
 const baileys = await lines.find((line) => line.name === name).load()

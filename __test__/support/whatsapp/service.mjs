@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { atEnd } from '../endings.mjs'
 import { startWhatsApp } from './double.mjs'
 
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 120_000
+
+const gone = () => Object.assign(new Error('the service has ended'), { code: 'PROCESS_ENDED' })
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url))
 
@@ -25,6 +27,7 @@ export class Service {
   #watchers = new Set()
   #next = 1
   #taken = new Set()
+  #isGone = false
   /** Everything it told, in order: `{ event, ... }`. */
   told = []
 
@@ -50,18 +53,14 @@ export class Service {
 
   constructor(setup) {
     this.child = fork(here('./service-process.mjs'), [JSON.stringify(setup)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    this.ended = once(this.child, 'exit')
     this.child.on('message', (message) => this.#take(message))
-    this.child.once('exit', () => {
-      const gone = Object.assign(new Error('the service has ended'), { code: 'PROCESS_ENDED' })
-      for (const { reject } of this.#waiting.values()) reject(gone)
-      this.#waiting.clear()
-      for (const { reject } of this.#watchers) reject(gone)
-      this.#watchers.clear()
-    })
+    // What it told before its end is read first: the channel says that it is closed after the last of it.
+    this.ended = Promise.all([once(this.child, 'exit'), once(this.child, 'disconnect')]).then(() => this.#end())
   }
 
+  /** Rejects with the error of the service, or with `PROCESS_ENDED` when it ended before it answered. */
   call(command, args) {
+    if (this.#isGone) return Promise.reject(gone())
     const id = this.#next++
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
@@ -80,6 +79,7 @@ export class Service {
           this.#taken.add(found)
           return found
         }
+        if (this.#isGone) throw gone()
         await new Promise((resolve, reject) => {
           watcher = { resolve, reject }
           this.#watchers.add(watcher)
@@ -93,19 +93,29 @@ export class Service {
   /** The next message with this id. */
   message(id) { return this.next('message', (message) => message.id === id) }
 
+  /** What comes of something that this service has a part in; rejects when it ends first. */
+  of(promise) { return Promise.race([promise, this.ended.then(() => { throw gone() })]) }
+
   /** What it told of this kind so far. */
   all(event) { return this.told.filter((told) => told.event === event) }
 
   /** Ends it at once, with SIGKILL. */
   async kill() {
     this.child.kill('SIGKILL')
-    if (this.child.exitCode === null && this.child.signalCode === null) await this.ended
+    await this.ended
   }
 
   /** Closes the session in good order and ends. */
   async close() {
     await this.call('close')
     await this.kill()
+  }
+
+  #end() {
+    this.#isGone = true
+    for (const { reject } of [...this.#waiting.values(), ...this.#watchers]) reject(gone())
+    this.#waiting.clear()
+    this.#watchers.clear()
   }
 
   #take({ answers, result, error, ...told }) {
