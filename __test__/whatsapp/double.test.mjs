@@ -216,7 +216,7 @@ for (const line of lines.slice(1)) {
       assert.ok(n < before.length, 'the device uploaded nothing')
       const { id, delivered } = await whatsapp.send(jid, `message ${n}`, { from: String(4915550001000 + n) })
       await service.message(id)
-      assert.equal(await delivered, 'delivered')
+      assert.equal(await service.of(delivered), 'delivered')
     }
   })
 }
