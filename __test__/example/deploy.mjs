@@ -34,6 +34,14 @@ function start(t, program, args, options) {
   return run
 }
 
+/** The application for one story: its `npm start` compiles it anew, under the hands of whoever starts it just then. */
+function ownFolder(t) {
+  const [from, to] = [exampleFolder(), join(scratch(t), 'nestjs')]
+  cpSync(from, to, { recursive: true, filter: (path) => path !== join(from, 'node_modules') })
+  symlinkSync(join(from, 'node_modules'), join(to, 'node_modules'))
+  return to
+}
+
 /** The port that a service took, once it is ready. */
 async function portOf(service) {
   const isSaid = (said) => said.includes('ready after') || service.child.exitCode !== null
@@ -96,9 +104,8 @@ export function stories() {
 
     // Installed it is, with the packed package; what is left is `npm start`, with nothing configured.
     const whatsapp = await whatsappOf(t)
-    const folder = exampleFolder()
+    const folder = ownFolder(t)
     const env = environmentFor({ PORT: '0', WA_WEB_SOCKET_URL: whatsapp.url, NODE_OPTIONS: `--import=${pathToFileURL(TRUST).href}` }, whatsapp)
-    atEnd(t, () => rmSync(join(folder, 'data'), { recursive: true, force: true }))
     const service = start(t, 'npm', ['start'], { cwd: folder, env })
     let port = await portOf(service)
     // Nothing is configured: nobody else is answered, and what that is good for is said.
@@ -117,7 +124,9 @@ export function stories() {
     await whatsapp.scan(code, { phone: '4915550001' })
     await eventually(() => curl(sessions).sessions[0].status, (status) => status === 'connected', 'connected')
     await eventually(() => curl(figures).backed_up, (count) => count === 1, 'a backup')
-    assert.deepEqual(readdirSync(join(folder, 'data')).sort(), ['bucket', 'sessions', 'sessions.sqlite'])
+    // While the table is being written there is one more.
+    const kept = () => readdirSync(join(folder, 'data')).sort()
+    assert.deepEqual(await eventually(kept, (names) => names.length === 3, 'the table written'), ['bucket', 'sessions', 'sessions.sqlite'])
     await service.signal('SIGTERM')
     assert.match(service.said, /1 session closed, complete in the store/)
 
