@@ -98,7 +98,9 @@ export function stories() {
     await pair(service, whatsapp, { userId: 'anna', sessionId: 'default', phone: '4915550002' })
 
     // Stored, asked for once more, connected once more: nothing changes.
-    assert.deepEqual(await service.post('/api/sessions/anna/shop/sync'), { ...SHOP, synced: true, lagMs: 0 })
+    // What a socket stores in its first moments may come while this is answered: then it is behind again.
+    const synced = await eventually(() => service.post('/api/sessions/anna/shop/sync'), ({ lagMs }) => lagMs === 0, 'all of it stored')
+    assert.deepEqual(synced, { ...SHOP, synced: true, lagMs: 0 })
     const shop = await eventually(() => service.session('anna', 'shop'), ({ lastBackupAt }) => lastBackupAt !== null, 'a time of the backup')
     assert.deepEqual([shop.backup, shop.phone, shop.owner, shop.store], ['ok', '4915550001', 'this instance', 'ok'])
     assert.equal((await service.post('/api/sessions/anna/shop/restore')).restored, true)
@@ -106,13 +108,13 @@ export function stories() {
     assert.ok(whatsapp.isOnline(jid))
     const health = await service.get('/api/health')
     assert.deepEqual([health.status, health.cloudStorage, health.database, health.activeSessions], ['ok', 'ok', 'ok', 2])
-    const figures = await service.get('/health/sessions')
-    assert.deepEqual([figures.total, figures.backed_up, figures.needs_backup], [2, 2, 0])
+    const figures = await eventually(() => service.get('/health/sessions'), ({ backed_up }) => backed_up === 2, 'two backups')
+    assert.deepEqual([figures.total, figures.needs_backup], [2, 0])
 
     // Without a name it is the user's default session. It lets go, so that any instance may have it, and comes back without a code.
     await service.post('/api/whatsapp/disconnect', { userId: 'anna' })
-    const released = await service.session('anna', 'default')
-    assert.deepEqual([released.status, released.owner, released.backup], ['disconnected', 'not open here', 'ok'])
+    const released = await eventually(() => service.session('anna', 'default'), ({ backup }) => backup === 'ok', 'its backup noted')
+    assert.deepEqual([released.status, released.owner], ['disconnected', 'not open here'])
     assert.equal((await service.post('/api/sessions/anna/default/restore')).restored, true)
     assert.equal((await service.session('anna', 'default')).owner, 'this instance')
     await service.post('/api/whatsapp/connect', { userId: 'anna' }, 202)
@@ -130,7 +132,8 @@ export function stories() {
     assert.equal((await service.ask('DELETE', '/api/sessions/anna/shop')).status, 204)
     assert.equal(await service.session('anna', 'shop'), undefined)
     await eventually(() => whatsapp.connections, (open) => open === 1, 'the end of its socket')
-    assert.throws(() => whatsapp.deviceAt(jid), /no linked device/)
+    const isLinked = () => [...whatsapp.devices.values()].some((device) => device.jid === jid && device.linked)
+    await eventually(isLinked, (linked) => !linked, 'the end of the linked device')
     assert.equal((await service.ask('POST', '/api/sessions/anna/shop/restore')).status, 409)
   })
 

@@ -27,10 +27,24 @@ const REACTIONS = {
 
 const load = (file) => import(pathToFileURL(join(exampleFolder(), 'dist', file)).href)
 
+/** A folder may go while it is being read: then it is read again. */
+function namesIn(folder) {
+  for (;;) {
+    try {
+      return readdirSync(folder, { recursive: true }).map(String)
+    } catch (error) {
+      if (error.code !== 'ENOENT' || !existsSync(folder)) throw error
+    }
+  }
+}
+
 const objectsOf = (bucket, tenant) => {
-  const names = readdirSync(join(bucket, 'v1'), { recursive: true }).map(String)
+  const names = namesIn(join(bucket, 'v1'))
   return names.filter((name) => name.startsWith(join('data', tenant, '/')) || name.includes(`claims/${tenant}.`))
 }
+
+/** A newer instance that waits for the older one to hand over, however late that notices. */
+const PATIENT = { BAILEYS_HYBRID_AUTH_HANDOVER_TIMEOUT_MS: '120000' }
 
 /** The address of a server that hangs up on everybody. */
 async function deafServer(t) {
@@ -129,7 +143,7 @@ export function stories() {
     const bucket = join(scratch(t), 'bucket')
     const older = await machine(t, { whatsapp, bucket }).boot()
     const jid = await pair(older, whatsapp, { userId: 'anna', sessionId: 'shop', phone: '4915550001' })
-    const newer = await machine(t, { whatsapp, bucket }).boot()
+    const newer = await machine(t, { whatsapp, bucket, env: PATIENT }).boot()
     await newer.becomes('anna', 'shop', 'connected')
     const { owner, qrWaiting } = await older.becomes('anna', 'shop', 'taken_over')
     assert.deepEqual([owner, qrWaiting], ['a newer instance', false])
@@ -151,7 +165,7 @@ export function stories() {
     const older = await machine(t, { whatsapp, bucket }).boot()
     const jid = await pair(older, whatsapp, { userId: 'anna', sessionId: 'shop', phone: '4915550001' })
     const nowhere = await deafServer(t)
-    const newer = await machine(t, { whatsapp, bucket, env: { WA_WEB_SOCKET_URL: nowhere } }).boot()
+    const newer = await machine(t, { whatsapp, bucket, env: { ...PATIENT, WA_WEB_SOCKET_URL: nowhere } }).boot()
     await older.becomes('anna', 'shop', 'taken_over')
     await eventually(() => whatsapp.isOnline(jid), (isOnline) => !isOnline, 'the end of the socket')
     const { status, owner } = await newer.becomes('anna', 'shop', 'reconnecting')

@@ -20,7 +20,7 @@ export const TRUST = fileURLToPath(new URL('whatsapp/trust.mjs', import.meta.url
 export const TOKEN = 'a-token-for-tests'
 
 /** Generous: it only ends a broken run. */
-const PATIENCE_MS = 60_000
+export const PATIENCE_MS = 180_000
 
 function npm(args, cwd) {
   const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error']
@@ -109,8 +109,10 @@ class Service {
     return (await this.get(`/api/sessions/${userId}`)).sessions.find((session) => session.sessionId === sessionId)
   }
 
+  /** The session, once it is that; of a connection, also the table is told, which is a moment later. */
   async becomes(userId, sessionId, status) {
-    return eventually(() => this.session(userId, sessionId), (session) => session?.status === status, `${userId}/${sessionId} ${status}`)
+    const isSo = (session) => session?.status === status && (status !== 'connected' || session.phone !== null)
+    return eventually(() => this.session(userId, sessionId), isSo, `${userId}/${sessionId} ${status}`)
   }
 
   /** The code that waits for a phone. */
