@@ -4,24 +4,14 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { read } from '../docs/repository.mjs'
 import { atEnd } from '../support/endings.mjs'
-import { ROOT, temporaryFolder, until } from '../support/sessions.mjs'
+import { ROOT, temporaryFolder } from '../support/sessions.mjs'
 
 const blocks = [...read('docs/observability.md').matchAll(/^<!-- runs in __test__\/observe\/docs\.test\.mjs -->\n```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
-
-/** A port that nobody listens on. */
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
 
 /** Runs a block with the places in it replaced; what it says is gathered. */
 function run(t, block, places) {
@@ -73,12 +63,17 @@ test('the example with pino logs the backup in the fields that the document show
 })
 
 test('the example with a server answers a scrape', async (t) => {
-  const port = await freePort()
-  const { said, child } = run(t, blocks[1], (work) => ({ ...bucket(work), '.listen(9464)': `.listen(${port}, '127.0.0.1')` }))
-  const scrape = () => fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } }).catch(() => null)
-  let answer = null
-  await until(async () => (answer = await scrape()) !== null || child.exitCode !== null, 'the server')
-  assert.equal(answer?.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8', said.text)
+  // It takes any port and says which: one that was found free before may be taken by then.
+  const listen = ".listen(0, '127.0.0.1', function () { console.log(`port ${this.address().port}`) })"
+  const { said, ended, child } = run(t, blocks[1], (work) => ({ ...bucket(work), '.listen(9464)': listen }))
+  const port = () => said.text.match(/^port (\d+)$/m)?.[1]
+  await new Promise((resolve) => {
+    child.stdout.on('data', () => port() && resolve())
+    ended.then(resolve)
+  })
+  assert.ok(port(), said.text)
+  const answer = await fetch(`http://127.0.0.1:${port()}/metrics`, { headers: { connection: 'close' } })
+  assert.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8', said.text)
   assert.match(await answer.text(), /^baileys_hybrid_auth_sessions\{life="live"\} 1$/m)
 })
 
