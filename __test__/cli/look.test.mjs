@@ -15,7 +15,7 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     assert.deepEqual(await run(t, ['list'], at).then(({ code, stdout }) => [code, stdout]), [0, 'anna\nben\ndora\n'])
     const table = await run(t, ['status'], at)
     assert.equal(table.code, 0, table.stderr)
-    assert.match(table.stdout, /^TENANT +OWNER +STORED +EPOCH +LSN\nanna +free +\d+ (ms|s) ago +1 +\d\n/)
+    assert.match(table.stdout, /^TENANT +OWNER +STORED +EPOCH +LSN\nanna +free +\d+ (ms|s|min) ago +1 +\d\n/)
     assert.match(table.stdout, /^dora +in use/m)
     assert.doesNotMatch(table.stdout, /carl/)
     assert.match(table.stdout, /3 tenants: 1 in use, 2 free, 1 deleted\.\n$/)
