@@ -4,14 +4,26 @@
 
 import { spawnSync } from 'node:child_process'
 
-const run = (program, args) => spawnSync(program, args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, encoding: 'utf8' })
+const run = (program, args) => spawnSync(program, args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' }, encoding: 'utf8' })
 
-/** Other processes may be at it: they are waited for. */
+const PATIENCE_MS = 300_000
+const PAUSE_MS = 500
+const IS_LOCKED = /Could not get lock|Unable to (acquire|lock)/
+
+/** Other processes may be at it, another test file for one: they are waited for. apt itself waits for the lock of dpkg alone. */
+function apt(...args) {
+  const until = Date.now() + PATIENCE_MS
+  for (;;) {
+    const { status, stderr } = run('apt-get', ['-o', `DPkg::Lock::Timeout=${PATIENCE_MS / 1000}`, '--quiet', '--yes', ...args])
+    if (status === 0 || !IS_LOCKED.test(stderr) || Date.now() > until) return
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS)
+  }
+}
+
 function install(name) {
   if (process.getuid?.() !== 0 || run('apt-get', ['--version']).status !== 0) return
-  const apt = ['-o', 'DPkg::Lock::Timeout=300', '--quiet', '--yes']
-  run('apt-get', [...apt, 'update'])
-  run('apt-get', [...apt, 'install', '--no-install-recommends', name])
+  apt('update')
+  apt('install', '--no-install-recommends', name)
 }
 
 /**
