@@ -23,8 +23,10 @@ const figuresOf = (page) =>
 const shows = (page, text) => page.waitForFunction((text) => document.body.innerText.includes(text), text)
 
 /** The row of a session, once it is as it should be: the page is some seconds old, and the table behind it a moment. */
-const rowWith = (page, name, expected) =>
-  eventually(() => rowOf(page, name), (row) => row !== undefined && Object.entries(expected).every(([heading, text]) => row[heading] === text), `${name}: ${JSON.stringify(expected)}`)
+function rowWith(page, name, expected) {
+  const isSo = (row) => row !== undefined && Object.entries(expected).every(([heading, text]) => row[heading] === text)
+  return eventually(() => rowOf(page, name), isSo, `${name}: ${JSON.stringify(expected)}`)
+}
 
 /** Does something to the files of a service between two steps of it. */
 async function meanwhile({ child }, work) {
