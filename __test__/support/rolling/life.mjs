@@ -50,8 +50,10 @@ export class Life {
     else if (what === 'opened') this.opened = note
     else if (what === 'attempt') this.attempts.set(note.write, note)
     else if (what === 'set') {
+      // It was accepted after it was begun, and before it was noted; on a busy machine there may be long between the two.
+      const began = this.attempts.get(note.write)?.at ?? at
       this.attempts.delete(note.write)
-      this.sets.push(note)
+      this.sets.push({ ...note, began })
     } else if (what === 'refused') {
       this.attempts.delete(note.write)
       this.refusals.push(note)

@@ -1,7 +1,8 @@
 // The rules that the merged history of all owners of a session must obey, whatever was done to their processes.
 //
 // Invariant: nothing here looks at how long anything took. Times of the shared clock are compared with each other only, to see
-// what came after what. `lives` are sorted by nobody beforehand: the epoch says who came later (I2).
+// what came after what: a write came after something for certain if it was begun after it. `lives` are sorted by nobody
+// beforehand: the epoch says who came later (I2).
 
 const REFUSED = ['FENCED', 'CLOSED']
 
@@ -20,7 +21,7 @@ function* withinOneLife(life) {
   const fenced = life.told('fenced')
   const ends = [[fenced, 'it was told that it is fenced'], [life.refusals[0], 'one was refused'], [life.closed, 'it was closed']]
   for (const [end, what] of ends) {
-    const late = end ? life.sets.filter(({ at }) => at > end.at) : []
+    const late = end ? life.sets.filter(({ began }) => began > end.at) : []
     if (late.length > 0) yield `${life.name} accepted ${plural(late.length, 'write')} after ${what} (I16)`
   }
   for (const { code } of life.refusals) if (!REFUSED.includes(code)) yield `${life.name} was refused with ${code}`
@@ -46,7 +47,7 @@ function* between(older, newer) {
   if (clean && newer.start < older.end) yield `${is} says that nothing is missing, and opened at LSN ${newer.start} of ${older.end} (I20)`
 
   // Only who was stopped meanwhile may not know yet; what it accepts lies beyond what the next one continues.
-  const since = older.sets.filter(({ at, changed }) => changed && at > newer.openedAt)
+  const since = older.sets.filter(({ began, changed }) => changed && began > newer.openedAt)
   const writes = plural(since.length, 'write')
   if (since.length > 0 && !older.wasFrozen) yield `${was} accepted ${writes} after ${is} had opened, and was never stopped (I3, I8)`
   const counted = since.filter(({ lsn }) => lsn <= newer.start)
@@ -84,5 +85,5 @@ export function lateAcknowledgements(lives) {
 /** Writes that an owner accepted after the next one had opened: none of them is in the history. */
 export function lateWrites(lives) {
   const sorted = byEpoch(lives)
-  return sorted.flatMap((life, n) => life.sets.filter(({ at, changed }) => changed && at > (sorted[n + 1]?.openedAt ?? Infinity)))
+  return sorted.flatMap((life, n) => life.sets.filter(({ began, changed }) => changed && began > (sorted[n + 1]?.openedAt ?? Infinity)))
 }
