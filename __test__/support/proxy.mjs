@@ -18,13 +18,11 @@ import { once, setMaxListeners } from 'node:events'
 import { createServer } from 'node:http'
 import { Exchange, Outage, wholeBody } from './proxy/exchange.mjs'
 import { faults } from './proxy/faults.mjs'
+import { freePort, givePortBack } from './proxy/ports.mjs'
 import { Rules } from './proxy/rules.mjs'
 import { Trace } from './proxy/trace.mjs'
 
 export { startForwardProxy } from './proxy/forward.mjs'
-
-/** Below the ports that systems give away by themselves: a port that an outage closes must be there when it ends. */
-const PORTS = { from: 20_000, count: 12_000 }
 
 const OUTAGES = ['refuse', 'hang', 'reset']
 
@@ -83,10 +81,9 @@ class Proxy {
   }
 
   async listen() {
-    for (let attempt = 0; this.#port === undefined; attempt++) {
-      const port = PORTS.from + Math.floor(Math.random() * PORTS.count)
+    while (this.#port === undefined) {
+      const port = await freePort()
       if (await this.#listenAt(port)) this.#port = port
-      else if (attempt > 100) throw new Error('no port is free')
     }
     return this
   }
@@ -139,6 +136,7 @@ class Proxy {
     this.#ending.abort()
     if (this.#http.listening) await this.#close()
     await this.idle()
+    givePortBack(this.#port)
   }
 
   async #serve(request, response) {

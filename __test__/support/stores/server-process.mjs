@@ -14,7 +14,7 @@ import { join } from 'node:path'
 /** A port may be taken between the moment it was found free and the one it is used in: then it is tried again with others. */
 const ATTEMPTS = 5
 /** Generous: it only ends a broken run. */
-const READY_MS = 60_000
+const READY_MS = 180_000
 /** What a server may take to end by itself. There is nothing worth saving: its folder is removed. */
 const GRACE_MS = 300
 
@@ -39,13 +39,13 @@ async function listenAt(port) {
 
 /**
  * `count` ports that are free, and for each of `offsets` the one that is so much higher as well. They lie below the range that
- * systems take ports of outgoing connections from, so that only another server can take them.
+ * systems take ports of outgoing connections from, so that only another server can take them, and beside those of proxies.
  */
 export async function freePorts(count, offsets = []) {
   const ports = []
   const held = []
   while (ports.length < count) {
-    const port = 12_000 + Math.floor(Math.random() * 10_000)
+    const port = 12_000 + Math.floor(Math.random() * 4_000)
     const servers = await Promise.all([0, ...offsets].map((offset) => listenAt(port + offset)))
     held.push(...servers.filter(Boolean))
     if (servers.every(Boolean)) ports.push(port)
