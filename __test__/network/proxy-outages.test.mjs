@@ -38,8 +38,9 @@ test('while_connections_are_reset_at_once_nobody_gets_through', async (t) => {
 
 test('an_outage_that_hangs_catches_what_is_under_way_and_never_answers_it', async (t) => {
   const { upstream, proxy, ask } = await scene(t)
-  const held = proxy.rule({ path: 'held', answerDelayMs: 1000 })
-  const waiting = proxy.rule({ path: 'waiting', delayMs: 1000 })
+  // Longer than any machine takes from here to the outage; it is waited for in the end.
+  const held = proxy.rule({ path: 'held', answerDelayMs: 5000 })
+  const waiting = proxy.rule({ path: 'waiting', delayMs: 5000 })
   const underWay = startClient(t, proxy.origin)('PUT', '/held', { body: 'x' })
   const onItsWay = startClient(t, proxy.origin)('PUT', '/waiting', { body: 'x' })
   await eventually('both are there', () => held.hits + waiting.hits === 2 && upstream.kept.has('/held'))
