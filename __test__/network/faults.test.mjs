@@ -82,7 +82,8 @@ describe('steady traffic', { concurrency: 100 }, () => {
   for (const kind of KINDS) {
     for (const [request, failures] of [['store', [...FAILURES, ...OF_STORE]], ['list', [...FAILURES, ...OF_LIST]]]) {
       test(`nothing_is_lost_whatever_becomes_of_a_${request}_request_over_${kind}`, async (t) => {
-        const story = await begin(t, kind)
+        // Seldom enough that no story is so long that a base is stored: what is then asked beside the session would meet faults too.
+        const story = await begin(t, kind, { flushIntervalMs: 500 })
         for (const fault of failures) await meet(t, story, request, fault, 1)
         // A delay is longer than usual, and shorter than the interval within which an outage is told.
         for (const fault of HARMLESS) await meet(t, story, request, fault, 0)
@@ -92,7 +93,7 @@ describe('steady traffic', { concurrency: 100 }, () => {
 
     test(`latencies_of_up_to_two_seconds_are_no_outage_over_${kind}`, async (t) => {
       const seed = runSeed(`latency over ${kind}`)
-      const story = await begin(t, kind, { ownershipCheckIntervalMs: 3000 })
+      const story = await begin(t, kind, { ownershipCheckIntervalMs: 10_000 })
       const { proxy, traffic, bucket } = story
       const everywhere = proxy.rule({ delayMs: [0, 1000], answerDelayMs: [0, 1000], seed })
       for (let round = 0; round < 4; round++) {
@@ -124,31 +125,33 @@ describe('steady traffic', { concurrency: 100 }, () => {
 
     for (const [request, committed] of [['store', false], ['store', true], ['list', false]]) {
       test(`${request}_request_that_hangs_${committed ? 'after' : 'before'}_it_took_effect_holds_nobody_up_over_${kind}`, async (t) => {
-        const story = await begin(t, kind)
-        const { proxy, traffic, session, requests, bucket } = story
+        // So that it is told well before it is given up.
+        const story = await begin(t, kind, { ownershipCheckIntervalMs: 1000 })
+        const { proxy, traffic, requests, bucket } = story
         await traffic.flush()
         const [from, seen] = [traffic.told.length, proxy.trace.length]
         const rule = proxy.rule({ ...requests[request], fault: 'hang', committed, times: 1 })
         await eventually('it hangs', () => rule.hits === 1)
         const hanging = proxy.trace.slice(seen).find(({ fault }) => fault === 'hang')
         const before = traffic.n
-        await eventually('the outage is told', () => traffic.toldSince(from).length > 0)
-        await traffic.restoreCopy(t, TENANT, bucket)
         // The client gives it up by itself, whenever that is, and asks again. For a listing that many share it does so sooner.
         const sentAgain = () => proxy.trace.slice(seen).find(({ path, at }) => path === hanging.path && at > hanging.at)
-        const again = await eventually('the request is sent again', sentAgain, 90_000)
-        const { lsn } = session.status()
-        const hung = again.at - hanging.at
-        const share = request === 'list' ? 2 : 10
-        assert.ok(lsn - before > hung / 40, `${lsn - before} writes were made meanwhile`)
-        assert.ok(traffic.longestWrite < hung / share, `a write took ${traffic.longestWrite} ms while a request hung for ${hung} ms`)
-        assert.ok(traffic.told[from].at - before < (lsn - before) / share, `the outage is told in the first part of ${share}`)
+        const watching = eventually('the request is sent again', sentAgain, 90_000).then(({ at }) => {
+          return { hung: at - hanging.at, n: traffic.n, told: traffic.toldSince(from) }
+        })
+        await eventually('the outage is told', () => traffic.toldSince(from).length > 0)
+        await traffic.restoreCopy(t, TENANT, bucket)
+        const { hung, n, told } = await watching
+        // Whoever waited for the request would have made one write meanwhile, which took as long.
+        assert.ok(n - before > 10, `${n - before} writes were made meanwhile`)
+        assert.ok(traffic.longestWrite < 0.75 * hung, `a write took ${traffic.longestWrite} ms while a request hung for ${hung} ms`)
+        assert.deepEqual(told.slice(0, 1), ['degraded'], 'the outage was told by then')
         await eventually('the end is told', () => traffic.toldSince(from).length > 1)
         await traffic.flush()
         assertOutages(traffic.toldSince(from), 1, 'hang')
         // What was under way, and then one segment with all the rest.
-        const reached = segmentsStored(proxy.trace.slice(seen)).filter(({ first, last }) => first <= lsn && last > before)
-        assert.ok(reached.length <= 2, `${lsn - before} writes in ${reached.length} segments`)
+        const reached = segmentsStored(proxy.trace.slice(seen)).filter(({ first, last }) => first <= n && last > before)
+        assert.ok(reached.length <= 2, `${n - before} writes in ${reached.length} segments`)
         await traffic.conclude(t, TENANT, story)
       })
     }

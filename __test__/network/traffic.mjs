@@ -18,7 +18,10 @@ export const MOST_KEYS = SESSIONS + SENDERS + 1
 const MOST_BYTES = MOST_KEYS * 200
 const TYPES = ['session', 'sender-key']
 
-export const usual = { baileys: cheapBaileys, encryptionKeys: [KEY], flushIntervalMs: 100, ownershipCheckIntervalMs: 300, closeTimeoutMs: 5000 }
+/** What is not answered within the interval of the checks is told as an outage: no machine may be so slow without one. */
+export const usual = { baileys: cheapBaileys, encryptionKeys: [KEY], flushIntervalMs: 100, ownershipCheckIntervalMs: 3000, closeTimeoutMs: 60_000 }
+/** For a wait that the other side ends, however busy the machine is. */
+export const patient = { handoverTimeoutMs: 30_000 }
 
 /** What batch `n` writes: credentials, or values of which some are deletions. Every batch changes something. */
 export function batchOf(n) {
@@ -150,7 +153,7 @@ export class Traffic {
     const { lsn, dirtyKeys, dirtyBytes, remoteDurableLsn, lagMs } = this.session.status()
     assert.deepEqual({ lsn, remoteDurableLsn, dirtyKeys, dirtyBytes, lagMs }, { lsn: n, remoteDurableLsn: n, dirtyKeys: 0, dirtyBytes: 0, lagMs: 0 })
     assert.equal(await this.restoreCopy(t, tenant, bucket), n)
-    const heir = await openOn(t, tenant, { ...direct, onMissing: 'error' })
+    const heir = await openOn(t, tenant, { ...direct, ...patient, onMissing: 'error' })
     assert.equal(heir.status().lsn, n)
     assert.deepEqual(heir.status().restored, { source: 'remote', clean: true })
     assert.deepEqual(await dump(heir, TYPES), stateAfter(n))
