@@ -149,6 +149,7 @@ describe('supabase settings', { concurrency: 100 }, () => {
     await session.flush()
     const noise = randomBytes(40_000)
     await session.state.keys.set({ history: { long: { noise } } })
+    await eventually('it is told', () => told.length > 0)
     const error = await rejection(session.flush({ timeoutMs: 1000 }))
     assert.equal(error.code, 'REMOTE_UNAVAILABLE')
     assert.match(error.message, /file size limit/)
@@ -228,12 +229,14 @@ describe('supabase settings', { concurrency: 100 }, () => {
   })
 
   test('key_that_expires_under_a_running_session_stops_the_copy_and_a_new_one_goes_on_with_it', async (t) => {
-    const { server, bucket, as } = await ownServer(t)
-    const claims = { iss: 'supabase', role: 'service_role', exp: Math.floor(Date.now() / 1000) + 4 }
+    const { server, client, bucket, as } = await ownServer(t)
+    const claims = { iss: 'supabase', role: 'service_role', exp: Math.floor(Date.now() / 1000) + 300 }
     const directory = scratch(t)
     const session = await openOn(t, TENANT, { ...as(signToken(claims, server.secret)), directory })
     const traffic = new Traffic(session)
     await eventually('a first backup', () => traffic.acknowledged > 0)
+    // Ten minutes pass, for the server: less than what is taken for a clock that is wrong.
+    await client.control.settings({ values: { clockOffsetMs: 600_000 } })
     const error = await eventually('it is told', () => traffic.told[0])
     assert.deepEqual([error.name, error.code], ['degraded', 'REMOTE_REFUSED'])
     assert.match(error.message, /secret \(service_role\) key/)
