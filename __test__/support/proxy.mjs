@@ -77,7 +77,10 @@ class Proxy {
 
   /** Resolves when no request is under way. One that hangs is not: nothing will come of it. */
   async idle() {
+    // What is delayed keeps no process alive, but whoever waits for it does.
+    const awake = setInterval(() => {}, 1000)
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
+    clearInterval(awake)
   }
 
   async listen() {
