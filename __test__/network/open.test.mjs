@@ -114,7 +114,7 @@ describe('open', { concurrency: 100 }, () => {
         if (outcome instanceof Error) {
           failed += 1
           assert.equal(outcome.code, trial.status === 403 ? 'REMOTE_REFUSED' : 'REMOTE_UNAVAILABLE', `${what}: ${outcome.message}`)
-        } else await outcome.close().catch(() => {})
+        } else await outcome.close({ timeoutMs: 1000 }).catch(() => {})
         assert.equal(made.creds, 0, what)
         if (trial.after <= beforeClaim) assert.deepEqual(await claimsIn(place.bucket), [...objects.keys()], what)
         place.proxy.clear()
