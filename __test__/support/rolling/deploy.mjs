@@ -19,15 +19,20 @@ import { Traffic } from './traffic.mjs'
 export const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGSTOP']
 export const MOMENTS = ['before', 'during', 'after']
 
-/** An open of a session whose owner lives takes about a quarter of a second. */
-const LONGEST_DELAY_MS = 250
-/** A pause ends within what an owner that is not there is waited for. */
+/** An open of a session whose owner lives takes about a second. */
+const LONGEST_DELAY_MS = 1000
+/** How long an owner that is not there is waited for. */
+const GONE_MS = 1600
+/** A pause ends within what an owner is waited for that has not been seen to go. */
 const LONGEST_PAUSE_MS = 1500
 /** The wait is made for a machine that is gone. Where it is there and lets go, no slow test machine may cut it short. */
 const PATIENT_MS = 30_000
 const PATIENCE_MS = 120_000
 
 const TENANT = 'rolling'
+
+/** Whether somebody opened after all the time that an owner which is gone is waited for, and nothing was handed over. */
+const wasWaitedForInVain = ({ opened, openingAt, openedAt }) => !opened.restored.clean && openedAt - openingAt >= GONE_MS * 1000
 
 export class Deploy {
   #t
@@ -112,7 +117,9 @@ export class Deploy {
     await this.#spare.booted
     if (isBlank) await rm(join(this.#folder, `disk-${there}`), { recursive: true, force: true })
     const isPatient = signal === 'SIGTERM' || moment === 'after'
-    const opening = () => this.#open({ ...(isPatient && { handoverTimeoutMs: PATIENT_MS }), ...options }, there)
+    const isGone = !isPatient && signal !== 'pause'
+    const wait = { ...(isPatient && { handoverTimeoutMs: PATIENT_MS }), ...(isGone && { handoverTimeoutMs: GONE_MS }) }
+    const opening = () => this.#open({ ...wait, ...options }, there)
 
     if (prelude === 'cutOff') await former.cutOff().then(() => pause(2 * this.#options.flushIntervalMs))
     if (prelude === 'flush') await former.call('flush')
@@ -127,12 +134,12 @@ export class Deploy {
     } else {
       next = await opening()
     }
-    await this.#arrive(former, next, there)
+    if (this.#how.deaf) await this.#goesOn(former, next)
+    // Too busy a machine kills an owner when it has been waited for in vain. It may not know by then, as if it had been stopped.
+    if (signal === 'SIGKILL' && wasWaitedForInVain(next.life)) former.life.wasFrozen = true
+    await this.#arrive(former, next, there, moment)
     this.#check(former, next, signal, moment)
-    if (moment === 'after') {
-      if (!this.#how.deaf) await this.#until('the former owner was told', () => former.life.read().told('fenced'))
-      await this.#do(former, signal)
-    }
+    if (moment === 'after') await this.#do(former, signal)
     await this.#seeOff(former, next, signal)
     judge(this.lives.map((life) => life.read()))
     this.#measure(former.life, next.life, { signal, moment, signalledAt })
@@ -149,13 +156,21 @@ export class Deploy {
     if (signal !== 'SIGSTOP') await former.ended
   }
 
+  /** What a deaf owner does when there is another one: until it has done something there is nothing to notice. */
+  async #goesOn(former, next) {
+    await this.#until('the former owner goes on', () => former.over !== null || former.life.read().end > next.life.start)
+  }
+
   /** The next owner gets the messages. */
-  async #arrive(former, next, there) {
+  async #arrive(former, next, there, moment) {
     this.#here = there
     const { custody, custody: { stats } } = this.traffic
     const moves = stats.moves + 1
     custody.arrive(next)
     await this.#until('the traffic moved', () => stats.moves === moves)
+    // One that still runs may have been left alone between its last write and the note of it.
+    const isSettled = () => former.life.read().told('fenced') && former.life.undecided.length === 0
+    if (moment === 'after' && !this.#how.deaf) await this.#until('the former owner was told', isSettled)
     former.life.read()
     next.life.read()
     judge(this.lives)

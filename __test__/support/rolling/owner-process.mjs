@@ -146,7 +146,7 @@ async function sendAgain({ account, device, plaintext }) {
 }
 
 /** Generous: it only ends the haunting of an owner that never learns. */
-const HAUNT_MS = 30_000
+const HAUNT_MS = 120_000
 
 /** Writes as an owner that has not heard of its successor would, until it is refused. */
 async function haunt({ names }) {
