@@ -81,8 +81,11 @@ export function connect(address, { endpoint = address.endpoint } = {}) {
       async remove() {
         // One that is gone already is as good.
         if ((await switchAt(name, { sameNameMs: 0 }, [204, 404])).status === 404) return
-        await deleteAll(await list())
-        await ask('DELETE', name)
+        // Somebody may still be writing: then it is emptied again, a few times.
+        for (let left = 5; ; left--) {
+          await deleteAll(await list())
+          if ((await ask('DELETE', name, { fine: left > 0 ? [204, 409] : [204] })).status === 204) return
+        }
       }
     }
   }

@@ -85,9 +85,13 @@ export function connect(address, { endpoint = address.endpoint } = {}) {
       }
     }
 
+    /** Empties and removes the bucket. Somebody may still be writing: then it is emptied again, a few times. */
     async remove() {
-      await this.delete(await this.list())
-      await call('DELETE', `/bucket/${this.name}`)
+      for (let left = 5; ; left--) {
+        await this.delete(await this.list())
+        const removed = await call('DELETE', `/bucket/${this.name}`, { but: left > 0 ? ['ResourceNotEmpty'] : [] })
+        if (removed !== null) return
+      }
     }
   }
 
