@@ -169,7 +169,8 @@ async function live(t, { proxy, store, recorded, keys, marks, secrets, options, 
   const other = startTalker(t, recorded)
   await expect(other.call('tryOpen', TENANT, options), 'ALREADY_OPEN', 'a second process')
 
-  // Somebody else takes the session over; then it is closed, damaged, and logged out.
+  // Somebody else takes the session over, with all that there is, so that it can be closed; then it is damaged, and logged out.
+  await expect(call('flush'), 'ok', 'flush before the takeover')
   await expect(other.call('open', TENANT, again()), 'ok', 'takeover')
   await expect(call('told', ['fenced']), 'ok', 'fenced')
   await expect(write(0), 'FENCED', 'set after the takeover')
