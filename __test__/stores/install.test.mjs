@@ -113,3 +113,19 @@ test('root_gets_pip_from_the_system_and_nobody_else_asks_it', async (t) => {
   assert.deepEqual(asked, isRoot ? ['--version', 'update', 'python3-pip'] : [])
   assert.match(answer, isRoot ? /tool-1\.2/ : /^pip is missing/)
 })
+
+test('who_meets_another_installation_of_the_system_tries_again', async (t) => {
+  const here = machine(t, {})
+  writeFileSync(join(here.bin, 'pip3.later'), `#!/bin/sh\nPATH=/usr/bin:/bin\n${PIP}\n`)
+  // The lists are being fetched by somebody else: there are none yet.
+  here.add('apt-get', `
+    echo "apt-get $*" >>"$LOG"
+    case "$*" in
+      *--version) exit 0 ;;
+      *update) mkdir "$BIN/first" 2>/dev/null && { echo 'E: Could not get lock' >&2; exit 100; }; touch "$BIN/lists" ;;
+      *python3-pip) [ -e "$BIN/lists" ] || { echo 'E: Unable to locate package python3-pip' >&2; exit 100; }
+        mv "$BIN/pip3.later" "$BIN/pip3" && chmod +x "$BIN/pip3" ;;
+    esac`)
+  const answer = await here.install()
+  assert.match(answer, process.getuid() === 0 ? /tool-1\.2/ : /^pip is missing/)
+})

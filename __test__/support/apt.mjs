@@ -20,7 +20,8 @@ function apt(...args) {
   }
 }
 
-function install(name) {
+/** Installs a package of the system where we may: as root, where there is apt. */
+export function installFromSystem(name) {
   if (process.getuid?.() !== 0 || run('apt-get', ['--version']).status !== 0) return
   apt('update')
   apt('install', '--no-install-recommends', name)
@@ -33,7 +34,7 @@ function install(name) {
  * @param {() => string | undefined} find
  */
 export function provide(name, what, find) {
-  const found = find() ?? (install(name), find())
+  const found = find() ?? (installFromSystem(name), find())
   if (found === undefined) throw new Error(`${what} is missing: install it (Debian: \`apt install ${name}\`) and run this again.`)
   return found
 }

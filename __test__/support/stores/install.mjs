@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installFromSystem } from '../apt.mjs'
 
 const CACHE = fileURLToPath(new URL('../../../.cache/wheels/', import.meta.url))
 const STAGING = /^installing-(\d+)-/
@@ -28,16 +29,8 @@ const run = ([program, ...args]) => spawnSync(program, args, { env: environment(
 
 const findPip = () => [['python3', '-m', 'pip'], ['pip3']].find((pip) => run([...pip, '--version']).status === 0)
 
-/** pip as the system packages it, where we may install that. Other processes may be at it: they are waited for. */
-function installPip() {
-  if (process.getuid?.() !== 0 || run(['apt-get', '--version']).status !== 0) return
-  const apt = ['apt-get', '-o', 'DPkg::Lock::Timeout=300', '--quiet', '--yes']
-  run([...apt, 'update'])
-  run([...apt, 'install', '--no-install-recommends', 'python3-pip'])
-}
-
 function pip() {
-  const found = findPip() ?? (installPip(), findPip())
+  const found = findPip() ?? (installFromSystem('python3-pip'), findPip())
   if (found === undefined) throw new Error('pip is missing: install Python 3 with pip (Debian: `apt install python3-pip`) and run this again.')
   return found
 }
