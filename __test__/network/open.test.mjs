@@ -92,9 +92,11 @@ async function requestsOfOpen(t, { places: [place] }) {
   const session = await open()
   const asked = place.proxy.trace.slice(from)
   await assertRestored(session, made)
-  const claim = asked.findIndex(({ method, path }) => (method === 'PUT' || method === 'POST') && path.includes('/v1/claims/'))
-  const last = asked.findLastIndex(({ path }) => path.includes('list'))
-  assert.ok(claim > 5 && last > claim)
+  const stores = (what) => asked.findIndex(({ method, path }) => (method === 'PUT' || method === 'POST') && what.test(path))
+  const [claim, live] = [stores(/\/v1\/claims\//), stores(/\/v1\/claims\/.*\.live$/)]
+  // The one that confirms the claim. The next ones are asked behind the back of an open, before or after it is heard to be over.
+  const last = asked.findIndex(({ path }, n) => n > live && path.includes('list'))
+  assert.ok(claim > 5 && live > claim && last > live)
   return { count: last + 1, beforeClaim: claim }
 }
 
