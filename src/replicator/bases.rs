@@ -1,7 +1,6 @@
-//! Bases: writing the whole state now and then, deleting what it dominates, filling a store that was emptied, and storing
-//! again what grows old.
+//! Bases: writing the whole state now and then, filling a store that was emptied, and storing again what grows old.
 //!
-//! Only what two kept bases dominate is deleted, and only by the owner (I9).
+//! A base is at the end of what is stored, or beyond a segment that leads there: a chain has no hole (I5, I20).
 
 use std::sync::Arc;
 
@@ -9,10 +8,8 @@ use crate::error::{Code, Error, Result};
 use crate::event::Event;
 use crate::host::blocking;
 use crate::id::Lsn;
-use crate::name::{ClaimName, Mark};
+use crate::name::Mark;
 use crate::object::Link;
-use crate::owner::Standing;
-use crate::plan::dominated;
 use crate::state::Snapshot;
 
 use super::{Flow, MAX_PAUSE, Replicator, spread};
@@ -42,7 +39,7 @@ impl Replicator {
     pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
         let flow = self.put_base(lsn, base, false).await?;
         if flow == Flow::Go {
-            self.collect().await;
+            self.collector.ask(Vec::new());
         }
         Ok(flow)
     }
@@ -107,7 +104,7 @@ impl Replicator {
         if flow == Flow::Go {
             self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
             tracing::debug!("what had not changed for long was stored again");
-            self.collect().await;
+            self.collector.ask(Vec::new());
         }
         Ok(flow)
     }
@@ -117,11 +114,7 @@ impl Replicator {
         let waiting = self.journal.take_renewals();
         let flow = self.put_whole().await?;
         if flow == Flow::Go {
-            self.collect().await;
-            for asked in waiting {
-                // Whoever asked may have gone away.
-                let _ = asked.send(());
-            }
+            self.collector.ask(waiting);
         }
         Ok(flow)
     }
@@ -150,20 +143,5 @@ impl Replicator {
         }
         let bytes = self.base_bytes;
         self.acknowledge(Some((lsn, bytes)), true).await
-    }
-
-    /// Removes what two kept bases dominate (I9). What fails is done at the next base.
-    pub(super) async fn collect(&self) {
-        let tenancy = &self.owner.tenancy;
-        let Ok(survey) = tenancy.survey().await else { return };
-        if self.owner.standing(&survey.claims) != Standing::Owner {
-            return;
-        }
-        let (data, marks) = dominated(&survey, &self.owner.claim, self.parent);
-        let data = data.iter().map(|name| name.object(&tenancy.name)).collect();
-        if tenancy.remote.delete(data).await.is_ok() {
-            let marks = marks.iter().map(|mark: &ClaimName| mark.object(&tenancy.name)).collect();
-            let _ = tenancy.remote.delete(marks).await;
-        }
     }
 }

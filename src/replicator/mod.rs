@@ -5,6 +5,7 @@
 //! dirty set grows with the keys and not with time, and one segment catches up.
 
 mod bases;
+mod collector;
 mod ownership;
 mod patience;
 
@@ -20,6 +21,8 @@ use crate::id::Claim;
 use crate::journal::{Cut, Journal, Life, Urgency};
 use crate::object::Link;
 use crate::owner::Owner;
+
+use collector::Collector;
 
 /// Segments after which a base is worth its bytes, whatever their size.
 const MAX_SEGMENTS: usize = 256;
@@ -104,7 +107,7 @@ pub struct Replicator {
     events: EventSink,
     health: Arc<Mutex<Health>>,
     pace: Pace,
-    parent: Option<Claim>,
+    collector: Arc<Collector>,
     /// The end of the chain in the store.
     head: Link,
     /// A segment that is sealed and not known to be stored.
@@ -140,13 +143,14 @@ impl Replicator {
         };
         let checked_at = owner.tenancy.host().now();
         let refresh_at = checked_at + spread(owner.tenancy.host(), pace.refresh);
+        let collector = Arc::new(Collector::new(Arc::clone(&owner), start.parent));
         Replicator {
             owner,
             journal,
             events,
             health: Arc::new(Mutex::new(health)),
             pace,
-            parent: start.parent,
+            collector,
             head: start.head,
             on_the_way: None,
             base: start.base,
@@ -169,9 +173,11 @@ impl Replicator {
     /// Works until the session ends. Whoever closed it in haste does not wait for a store that keeps silent.
     pub async fn run(mut self) {
         let mut progress = self.journal.follow();
+        let collector = Arc::clone(&self.collector);
         let worked = tokio::select! {
             biased;
             worked = self.work() => worked,
+            never = collector.run() => match never {},
             _ = progress.wait_for(|progress| progress.life == Life::Closed) => Ok(()),
         };
         if let Err(error) = worked {
@@ -183,7 +189,7 @@ impl Replicator {
     }
 
     async fn work(&mut self) -> Result<()> {
-        self.collect().await;
+        self.collector.ask(Vec::new());
         loop {
             let flow = match self.next().await? {
                 Step::Ship => self.ship().await?,

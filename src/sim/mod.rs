@@ -9,7 +9,8 @@
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
 //! - `schedules`: thousands of seeded random schedules with faults;
 //! - `interleavings`: the claim, with every order of the requests of two owners;
-//! - `scenarios`: single stories, told once, and `clouds`: those of sessions that keep no log.
+//! - `scenarios`: single stories, told once; `clouds`: those of sessions that keep no log, `outages` and `removals`: those of stores
+//!   that fail, keep silent or refuse.
 
 mod clouds;
 mod cluster;
@@ -20,6 +21,7 @@ mod machine;
 mod oracle;
 mod outages;
 mod process;
+mod removals;
 mod scenarios;
 mod schedules;
 mod turnstile;

@@ -106,7 +106,11 @@ fn what_does_not_change_is_stored_again_before_it_grows_old() {
 #[test]
 fn a_store_that_keeps_silent_is_told_of_within_an_interval_and_does_not_hold_up_a_close() {
     run(async {
-        for urgent in [false, true] {
+        // Beside what an open asks behind its back, or later.
+        let moments = [Duration::ZERO, Duration::from_secs(2)];
+        for (urgent, moment) in
+            [false, true].into_iter().flat_map(|urgent| moments.map(|moment| (urgent, moment)))
+        {
             let silent = Arc::new(AtomicBool::new(false));
             let switch = Arc::clone(&silent);
             let script = move |_, _: &str| {
@@ -116,7 +120,7 @@ fn a_store_that_keeps_silent_is_told_of_within_an_interval_and_does_not_hold_up_
             let store = Memory::default().through(Arc::new(script), 1000);
             let (session, told) = session_on(Arc::new(store), FOR_EVER).await.expect("opens");
             set(&session, 1);
-            sleep(Duration::from_secs(2)).await;
+            sleep(moment).await;
             silent.store(true, Ordering::Relaxed);
             let since = Instant::now();
             if urgent {
