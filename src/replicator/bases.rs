@@ -3,10 +3,11 @@
 //! A base is at the end of what is stored, or beyond a segment that leads there: a chain has no hole (I5, I20).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::event::Event;
-use crate::host::blocking;
+use crate::host::{blocking, sleep};
 use crate::id::Lsn;
 use crate::name::Mark;
 use crate::object::Link;
@@ -39,7 +40,7 @@ impl Replicator {
     pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
         let flow = self.put_base(lsn, base, false).await?;
         if flow == Flow::Go {
-            self.collector.ask(Vec::new());
+            self.collect().await;
         }
         Ok(flow)
     }
@@ -104,7 +105,7 @@ impl Replicator {
         if flow == Flow::Go {
             self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
             tracing::debug!("what had not changed for long was stored again");
-            self.collector.ask(Vec::new());
+            self.collect().await;
         }
         Ok(flow)
     }
@@ -143,5 +144,21 @@ impl Replicator {
         }
         let bytes = self.base_bytes;
         self.acknowledge(Some((lsn, bytes)), true).await
+    }
+
+    /// Has what is superfluous removed. A store that answers is done with it before the next step; one that does not is waited
+    /// for shortly: a newer owner must be noticed in time.
+    pub(super) async fn collect(&self) {
+        self.collector.ask(Vec::new());
+        self.settle(self.pace.check_interval / 4).await;
+    }
+
+    /// Waits for removals, but not for longer than `patience`.
+    pub(super) async fn settle(&self, patience: Duration) {
+        tokio::select! {
+            biased;
+            () = self.collector.settled() => {}
+            () = sleep(patience) => {}
+        }
     }
 }

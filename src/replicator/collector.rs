@@ -1,7 +1,7 @@
-//! The collector: removes what newer bases made superfluous, beside the replicator and never in its way.
+//! The collector: removes what newer bases made superfluous, beside the replicator and not in its way.
 //!
 //! Only what two kept bases dominate is removed, and only by who looks like the owner in the same survey (I9). A store that fails
-//! or keeps silent holds up nothing but this: uploads, checks of ownership and news of an outage go on meanwhile.
+//! or keeps silent delays nothing but this: uploads, checks of ownership and news of an outage soon go on beside it.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

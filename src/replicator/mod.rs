@@ -189,7 +189,7 @@ impl Replicator {
     }
 
     async fn work(&mut self) -> Result<()> {
-        self.collector.ask(Vec::new());
+        self.collect().await;
         loop {
             let flow = match self.next().await? {
                 Step::Ship => self.ship().await?,

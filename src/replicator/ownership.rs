@@ -143,11 +143,7 @@ impl Replicator {
         }
         // Sessions that are closed soon after they were opened must not leave more and more behind; nor may any answer hold up
         // a close for longer than it may take.
-        tokio::select! {
-            biased;
-            () = self.collector.settled() => {}
-            () = sleep(self.pace.check_interval) => {}
-        }
+        self.settle(self.pace.check_interval).await;
         if let Err(error) = self.owner.release(self.head).await {
             // Everything is stored; only a successor on another machine has to wait a little.
             self.note(|health| health.last_error = Some(error));
