@@ -26,7 +26,7 @@ test('a_device_that_moves_between_two_processes_twenty_times_decrypts_every_mess
       ...unhurried,
       encryptionKeys: [KEY],
       // Twenty times the half of this is waited for.
-      ownershipCheckIntervalMs: 2000,
+      ownershipCheckIntervalMs: 1000,
       // Nothing leaves by itself: what the next one has, it was handed.
       flushIntervalMs: 600_000,
       closeTimeoutMs: 60_000
