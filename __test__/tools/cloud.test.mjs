@@ -14,7 +14,6 @@ import { cloudScene } from '../support/clouds.mjs'
 import { atEnd } from '../support/endings.mjs'
 import { eventually, Machine } from '../support/machines.mjs'
 import { hybrid, KEY, OTHER_KEY, rejection, scene } from '../support/sessions.mjs'
-import { patience } from '../support/stores/index.mjs'
 import { fragileBucket } from '../support/stores/outages.mjs'
 
 const { costPerTenantDay } = createRequire(import.meta.url)('../../lib/tools/cost.js')
@@ -25,7 +24,7 @@ const rotated = { encryptionKeys: [OTHER_KEY, KEY] }
 const fresh = { encryptionKeys: [OTHER_KEY] }
 /** Credentials that say which pre-keys the server may hand out. */
 const CREDS = { registrationId: 9, nextPreKeyId: 2, firstUnuploadedPreKeyId: 2 }
-const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.cloud, ...patience, baileys: cheapBaileys, ...more })
+const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.cloud, baileys: cheapBaileys, ...more })
 const named = (count) => Array.from({ length: count }, (_, n) => `tenant-${String(n).padStart(2, '0')}`)
 
 /** What was acknowledged to the traffic of a machine: `acked(owner)` writes of its counter, the last of them at LSN `acked + before`. */

@@ -11,12 +11,6 @@ export const storeKind = process.env.TEST_STORE || 'directory'
 /** Whether each request goes to a server: then outages are made by a proxy, and what costs thousands of requests is bounded. */
 export const overNetwork = storeKind !== 'directory'
 
-/**
- * For an open that a living predecessor hands over to: through a busy server that may take longer than the interval of a test
- * allows by itself, and it ends the wait in any case.
- */
-export const patience = overNetwork ? { handoverTimeoutMs: 30_000 } : {}
-
 const store = await import(`./${storeKind}.mjs`)
 const running = JSON.parse(process.env.TEST_STORES || '{}')[storeKind]
 
