@@ -5,7 +5,7 @@
 //! never here in passing, with one exception: a directory that `make_dir` returns is itself durable.
 #![expect(clippy::disallowed_methods, reason = "this is the door to the file system")]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod memory;
 
 use std::fs::{File, OpenOptions, TryLockError};

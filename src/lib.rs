@@ -45,6 +45,12 @@
 mod disk;
 mod error;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(
+    feature = "fuzzing",
+    allow(clippy::disallowed_methods, clippy::indexing_slicing, reason = "as a test")
+)]
+pub mod fuzz;
 mod host;
 mod id;
 mod journal;

@@ -30,9 +30,13 @@ use patience::PLACES;
 use store::{joined, listed};
 
 pub use answer::{Failure, Meaning};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use answer::{Refusal, judge};
 pub use examine::{Examination, examine};
 pub use foreign::Foreign;
 pub use patience::Remote;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use rules::{keeps_versions, rules};
 pub use spec::StoreSpec;
 pub use store::{Asked, Findings, Listed, Setting, Store, Told};
 pub use traffic::Traffic;

@@ -35,4 +35,4 @@ fn run<T>(story: impl Future<Output = T>) -> T {
 }
 
 pub use cluster::Cluster;
-pub use host::SimHost;
+pub use host::{Rng, SimHost};
