@@ -11,7 +11,9 @@ pub mod memory;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use sha2::{Digest, Sha256};
 
 /// A file that only grows, opened for appending.
 pub trait LogFile: Send + Sync {
@@ -55,6 +57,9 @@ pub trait Disk: Send + Sync {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory survive a power cut.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// A mark of this start of the machine: as long as it stays, no power cut took anything from a file. 0 if the system does
+    /// not tell.
+    fn boot(&self) -> u16;
 }
 
 /// The disk of this machine.
@@ -226,4 +231,19 @@ impl Disk for RealDisk {
         let _ = path;
         Ok(())
     }
+
+    fn boot(&self) -> u16 {
+        static BOOT: OnceLock<u16> = OnceLock::new();
+        // Only Linux tells it in a file.
+        *BOOT.get_or_init(|| std::fs::read("/proc/sys/kernel/random/boot_id").map_or(0, |id| boot_mark(&id)))
+    }
+}
+
+/// What stands for a start of a machine in files. That two of them share one is harmless: what a power cut took is then called
+/// damage.
+fn boot_mark(id: &[u8]) -> u16 {
+    let mut hash = Sha256::new_with_prefix(b"bha/v2/boot");
+    hash.update(id);
+    let [low, high, ..] = hash.finalize()[..] else { return 1 };
+    u16::from_le_bytes([low, high]).max(1)
 }

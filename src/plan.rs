@@ -104,8 +104,9 @@ pub enum Local {
     None,
     /// A log that reads, up to an LSN.
     Log { claim: Claim, lsn: Lsn },
-    /// A log that is damaged after an LSN (0 when nothing of it reads).
-    Damaged { claim: Option<Claim>, good: Lsn },
+    /// A log that is damaged after an LSN (0 when nothing of it reads), may have held batches up to `newest`, if that is known,
+    /// and has all of them from `suffix` on.
+    Damaged { claim: Option<Claim>, good: Lsn, newest: Option<Lsn>, suffix: Option<Lsn> },
 }
 
 impl Local {
@@ -115,6 +116,20 @@ impl Local {
             Local::None => None,
             Local::Log { claim, .. } => Some(claim),
             Local::Damaged { claim, .. } => claim,
+        }
+    }
+
+    /// `LOCAL_CORRUPT` if a damaged log of `parent` may have held batches beyond `lsn`.
+    pub fn require_reached(&self, parent: Claim, lsn: Lsn) -> Result<()> {
+        match *self {
+            Local::Damaged { claim, good, newest, .. }
+                if claim.is_none_or(|claim| claim == parent) && newest.is_none_or(|newest| newest > lsn) =>
+            {
+                let known = newest.map_or_else(String::new, |newest| format!(" of up to {newest}"));
+                let message = format!("{known} and the store reaches only LSN {lsn}");
+                Err(log_is_damaged(good, message.trim_start()))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -164,6 +179,14 @@ pub fn deleted() -> Error {
     Error::new(Code::Deleted, "this session was logged out or deleted; pass `fresh: true` to pair again")
 }
 
+/// The error for a damaged log that nothing makes up for.
+pub fn log_is_damaged(good: Lsn, what: &str) -> Error {
+    Error::new(
+        Code::LocalCorrupt,
+        format!("the local log is damaged after LSN {good} ({what}); see the runbook"),
+    )
+}
+
 /// Decides where the session of `me` comes from: the table of `docs/protocol.md`.
 pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Result<Origin> {
     let floor = survey.claims.floor().filter(|floor| floor < me);
@@ -206,14 +229,18 @@ pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Re
     let remote = |quarantine| Ok(Origin { source: Source::Remote(chain), parent: Some(parent), quarantine });
     match local {
         Local::Log { claim, lsn } if claim == parent && lsn >= reached => from_log(),
-        Local::Damaged { claim, good } if claim == Some(parent) && good > reached => Err(Error::new(
-            Code::LocalCorrupt,
-            format!(
-                "the local log is damaged after LSN {good} and the store reaches only LSN {reached}; see the runbook"
-            ),
-        )),
         Local::None => remote(false),
-        Local::Log { .. } | Local::Damaged { .. } => remote(true),
+        // With what follows in the log, the store is the whole state.
+        Local::Damaged { claim, newest: Some(_), suffix: Some(first), .. }
+            if claim == Some(parent) && first <= reached.saturating_add(1) =>
+        {
+            remote(true)
+        }
+        Local::Log { .. } => remote(true),
+        Local::Damaged { .. } => {
+            local.require_reached(parent, reached)?;
+            remote(true)
+        }
     }
 }
 
@@ -221,6 +248,9 @@ pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Re
 /// it must hold nothing that the store lacks.
 pub fn origin_in_store(survey: &Survey, me: &Claim, left: Local, allowed: Allowed) -> Result<Origin> {
     let found = origin(survey, me, left, allowed)?;
+    if let (Source::Remote(chain), Some(parent)) = (&found.source, found.parent) {
+        left.require_reached(parent, chain.last().map_or(0, |name| name.span.last()))?;
+    }
     if found.source != Source::Local {
         return Ok(Origin { quarantine: false, ..found });
     }
@@ -259,12 +289,7 @@ fn without_remote(survey: &Survey, local: Local, known: bool, allowed: Allowed) 
         Local::Log { .. } if known => {
             Err(vanished("the local log was replicated, and the store holds none of it"))
         }
-        Local::Damaged { good, .. } if known => Err(Error::new(
-            Code::LocalCorrupt,
-            format!(
-                "the local log is damaged after LSN {good} and the store holds nothing of it; see the runbook"
-            ),
-        )),
+        Local::Damaged { good, .. } if known => Err(log_is_damaged(good, "the store holds nothing of it")),
         _ if survey.claims.floor().is_some() && !allowed.fresh => Err(deleted()),
         _ => from(Source::Fresh, local != Local::None),
     }

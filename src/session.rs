@@ -223,7 +223,9 @@ impl Session {
             self.ended().await;
         }
         let (lsn, progress) = (self.journal.lsn(), self.journal.progress());
-        let synced = if progress.life == Life::Poisoned { Ok(()) } else { self.journal.sync(lsn).await };
+        let stored = if self.handed_over() { lsn } else { progress.stored };
+        let synced =
+            if progress.life == Life::Poisoned { Ok(()) } else { self.journal.end_log(stored).await };
         if let Some(folder) = self.journal.folder() {
             folder.unlock();
         }

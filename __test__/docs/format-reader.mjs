@@ -109,10 +109,12 @@ function readTagged(bytes) {
 export function readLog(bytes, key) {
   const field = (at, size) => bytes.subarray(at, at + size)
   assert.equal(field(0, 4).toString(), 'BHAl')
-  assert.deepEqual([...field(4, 4)], [1, key === null ? 0 : 1, 0, 0], 'version, suite, reserved')
+  const version = bytes[4]
+  assert.ok(version === 1 || version === 2, 'version')
+  assert.equal(bytes[5], key === null ? 0 : 1, 'suite')
   const salt = field(32, 32)
   assert.equal(bytes.readUInt32LE(112), crc32Of(field(0, 112)), 'checksum of the header')
-  const log = { tag: field(64, 16), claim: claimText(bytes, 80), start: bytes.readBigUInt64LE(104), frames: [] }
+  const log = { version, boot: bytes.readUInt16LE(6), tag: field(64, 16), claim: claimText(bytes, 80), start: bytes.readBigUInt64LE(104), frames: [] }
   for (let at = 116; at < bytes.length;) {
     const head = bytes.subarray(at, at + 37)
     assert.equal(head.toString('latin1', 0, 4), 'BHAf')

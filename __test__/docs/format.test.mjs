@@ -1,7 +1,7 @@
 // docs/format.md is true: a reader written from it alone reads what the package writes, on the disk and in the bucket.
 
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -45,6 +45,13 @@ async function written(t, options) {
   return { disk: join(work, 'disk', ESCAPED), objects, lsn: BigInt(lsn) }
 }
 
+/** Section 6: what a header says of the boot of this machine. */
+function bootMark() {
+  if (process.platform !== 'linux') return 0
+  const id = readFileSync('/proc/sys/kernel/random/boot_id')
+  return createHash('sha256').update('bha/v2/boot').update(id).digest().readUInt16LE(0) || 1
+}
+
 function checkLog(disk, key, lsn) {
   const names = readdirSync(disk).sort()
   assert.deepEqual(names.filter((name) => !/^\d{20}\.log$/.test(name)), ['claims', 'lock'])
@@ -53,10 +60,13 @@ function checkLog(disk, key, lsn) {
   const claims = `${log.claim}\n`
   const sum = crc32Of(Buffer.from(claims)).toString(16).padStart(8, '0')
   assert.equal(readFileSync(join(disk, 'claims'), 'utf8'), `${claims}${sum}\n`)
+  const end = log.frames.pop()
+  assert.deepEqual([end.kind, end.lsn, end.synced, end.entries], [3, lsn, lsn, []], 'closed when the store had everything')
+  assert.deepEqual([log.version, log.boot], [2, bootMark()])
   assert.deepEqual(log.frames.map(({ kind }) => kind), [1, ...Array(log.frames.length - 1).fill(2)])
   assert.deepEqual(log.frames.map((frame) => frame.lsn), log.frames.map((_, i) => log.start + BigInt(i)))
   assert.equal(log.frames.at(-1).lsn, lsn)
-  assert.equal(new Set(log.frames.map(({ counter }) => counter)).size, log.frames.length)
+  assert.equal(new Set([...log.frames, end].map(({ counter }) => counter)).size, log.frames.length + 1)
   const entries = log.frames.flatMap((frame) => frame.entries)
   for (const [type, records] of Object.entries(values)) {
     for (const [id, value] of Object.entries(records)) {

@@ -24,7 +24,7 @@ pub struct MemoryDisk {
 
 impl Default for MemoryDisk {
     fn default() -> Self {
-        let inner = Inner { processes: vec![Process::default()], ..Inner::default() };
+        let inner = Inner { processes: vec![Process::default()], boot: 1, ..Inner::default() };
         MemoryDisk { machine: Arc::new(Mutex::new(inner)), process: 0 }
     }
 }
@@ -137,9 +137,15 @@ impl MemoryDisk {
             names: names.clone(),
             durable_names: names,
             processes: vec![Process::default()],
+            boot: if old.boot == 0 { 0 } else { old.boot + 1 },
             ..Inner::default()
         };
         MemoryDisk { machine: Arc::new(Mutex::new(inner)), process: 0 }
+    }
+
+    /// The machine was started as `boot` says; 0: it does not tell.
+    pub fn set_boot(&self, boot: u16) {
+        self.inner().boot = boot;
     }
 
     /// Somebody removes the directory and all that is in it.
@@ -158,6 +164,35 @@ impl MemoryDisk {
     pub fn files(&self, path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         let inner = self.inner();
         inner.below(path).map(|(name, inode)| (name.clone(), inner.inodes[*inode].data.clone())).collect()
+    }
+
+    /// One bit of a file changes.
+    pub fn rot(&self, path: &Path, at: usize, bit: u32) {
+        let inner = self.inner();
+        let Some(mut data) = inner.names.get(path).map(|inode| inner.inodes[*inode].data.clone()) else {
+            return;
+        };
+        drop(inner);
+        if let Some(byte) = data.get_mut(at) {
+            *byte ^= 1 << (bit % 8);
+            self.rewrite(path, data);
+        }
+    }
+
+    /// An image of a folder that was taken earlier by [`MemoryDisk::files`] takes the place of what is there now.
+    pub fn put_back(&self, path: &Path, image: &[(PathBuf, Vec<u8>)]) {
+        let now: Vec<PathBuf> = self.files(path).into_iter().map(|(name, _)| name).collect();
+        {
+            let mut inner = self.inner();
+            for name in now.iter().filter(|name| !name.ends_with("lock")) {
+                inner.unlink(name);
+                inner.durable_names.remove(name);
+            }
+            inner.pending_names.retain(|change| change.dir != path);
+        }
+        for (name, data) in image.iter().filter(|(name, _)| !name.ends_with("lock")) {
+            self.rewrite(name, data.clone());
+        }
     }
 
     /// Replaces the content of a file, or makes it, durably: as bit rot or another program would.

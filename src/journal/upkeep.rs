@@ -49,6 +49,20 @@ impl Journal {
         if self.progress().synced >= lsn {
             return Ok(());
         }
+        self.sync_now().await
+    }
+
+    /// Marks the log as closed, with what the store has of it, and syncs it.
+    pub async fn end_log(&self, stored: Lsn) -> Result<()> {
+        let _turn = self.syncing.lock().await;
+        // Where there is no room for the mark, the next open knows less, and has as much.
+        if let Some(wal) = self.core()?.log.on_disk() {
+            let _ = wal.end(stored);
+        }
+        self.sync_now().await
+    }
+
+    async fn sync_now(&self) -> Result<()> {
         let (file, target): (Arc<dyn LogFile>, Lsn) = {
             let mut core = self.core()?;
             if core.life == Life::Poisoned {

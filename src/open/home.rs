@@ -33,6 +33,28 @@ pub enum Home {
     Nowhere,
 }
 
+/// What of a log that the session comes from has to be set aside, for a part of it was not made use of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    /// All of it was read.
+    Nothing,
+    /// A part that holds no batch.
+    Stored,
+    /// A part that may hold batches.
+    Unsent,
+}
+
+impl Aside {
+    /// Says it of what was recovered.
+    pub fn of(recovery: &Recovery) -> Aside {
+        match recovery {
+            Recovery::Log(log) if log.unread && log.unsynced_lost == 0 => Aside::Stored,
+            Recovery::Log(log) if log.unread => Aside::Unsent,
+            _ => Aside::Nothing,
+        }
+    }
+}
+
 impl Home {
     /// Finds the home, and what a former life left in it.
     pub async fn find(
@@ -103,6 +125,11 @@ impl Home {
         }
     }
 
+    /// Whether a log is kept here.
+    pub fn keeps_log(&self) -> bool {
+        matches!(self, Home::Folder(_))
+    }
+
     /// Whether what is to be imported can be: its originals would lie here for ever.
     pub fn takes_in(&self) -> Result<()> {
         match self {
@@ -111,15 +138,15 @@ impl Home {
         }
     }
 
-    /// Sets the log aside that is not part of the history that goes on.
-    pub async fn quarantine(&self, host: &Arc<dyn Host>) -> Result<()> {
+    /// Sets the log aside that is not part of the history that goes on. `is_stored` says that nothing in it is only there.
+    pub async fn quarantine(&self, host: &Arc<dyn Host>, is_stored: bool) -> Result<()> {
         match self.clone() {
-            Home::Folder(folder) => blocking(host, move || folder.quarantine()).await,
+            Home::Folder(folder) => blocking(host, move || folder.quarantine(is_stored)).await,
             Home::Nowhere => Ok(()),
         }
     }
 
-    /// Writes the new log, and then removes the old one: never is there less on the disk than before.
+    /// Writes the new log, and then removes the old one, or sets it aside: never is there less on the disk than before.
     pub async fn start_log(
         &self,
         host: &Arc<dyn Host>,
@@ -127,13 +154,20 @@ impl Home {
         claim: Claim,
         lsn: Lsn,
         state: &State,
+        left: Aside,
     ) -> Result<Log> {
         let Home::Folder(folder) = self.clone() else { return Ok(Log::None) };
         let lineage = Lineage { ring: Arc::clone(&settings.ring), tag: visible_tag(&settings.tenant), claim };
         let (machine, snapshot) = (Arc::clone(host), state.snapshot());
         blocking(host, move || {
             let wal = Wal::create(&folder, machine.as_ref(), lineage, lsn, &snapshot.encode())?;
-            folder.remove_logs_but(wal.sequence())?;
+            match left {
+                Aside::Nothing => folder.remove_logs_but(wal.sequence())?,
+                Aside::Stored | Aside::Unsent => {
+                    tracing::warn!("a part of the local log did not read; the file was set aside");
+                    folder.set_aside_but(wal.sequence(), left == Aside::Stored)?;
+                }
+            }
             Ok(Log::Disk(wal))
         })
         .await

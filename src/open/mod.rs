@@ -6,6 +6,7 @@
 
 mod home;
 mod rehearsal;
+mod salvage;
 mod verify;
 
 use std::path::PathBuf;
@@ -21,10 +22,10 @@ use crate::journal::Journal;
 use crate::name::TenantName;
 use crate::object::Link;
 use crate::owner::{Owner, lost, patience};
-use crate::plan::{Allowed, Local, Source, Survey, deleted};
+use crate::plan::{Allowed, Local, Source, Survey, deleted, log_is_damaged};
 use crate::remote::Remote;
 use crate::replicator::{Pace, Replicator, Start};
-use crate::restore::{Outcome, Restored, load};
+use crate::restore::{Outcome, load};
 use crate::seal::{Ring, visible_tag};
 use crate::session::{Origin, Session};
 use crate::state::State;
@@ -32,7 +33,8 @@ use crate::tenancy::Tenancy;
 use crate::wal::Recovery;
 use crate::watch::Watch;
 
-use home::Home;
+use home::{Aside, Home};
+use salvage::{is_stored, local_of};
 pub use verify::{Report, report, verify, whole};
 
 /// How often a listing that changed while it was read is read again.
@@ -150,27 +152,24 @@ struct Opening {
 
 impl Opening {
     async fn local(self, recovery: Recovery, seed: Option<Vec<u8>>) -> Result<Session> {
+        let left = Aside::of(&recovery);
         let (loaded, claim) = match recovery {
             Recovery::None => {
                 let claim = Claim { epoch: 0, owner: OwnerId(random(self.host.as_ref())) };
                 (self.fresh(seed)?, claim)
             }
             Recovery::Log(log) => {
-                let origin = Origin::local(log.unsynced_lost == 0);
+                let origin = Origin::local(log.is_clean());
                 let state = State::replay(&log.entries)?;
                 // The claim stays: should this log meet a store again, it is known whose history it continues.
                 (Loaded { state, lsn: log.lsn, previous: Link::default(), origin }, log.claim)
             }
             Recovery::Damaged(damage) => {
-                let message = format!(
-                    "the local log is damaged after LSN {} ({}); see the runbook",
-                    damage.good, damage.reason
-                );
-                return Err(Error::new(Code::LocalCorrupt, message));
+                return Err(log_is_damaged(damage.good, damage.reason));
             }
         };
         let Loaded { state, lsn, origin, .. } = loaded;
-        let log = self.home.start_log(&self.host, &self.settings, claim, lsn, &state).await?;
+        let log = self.home.start_log(&self.host, &self.settings, claim, lsn, &state, left).await?;
         let journal = Arc::new(Journal::local(Arc::clone(&self.host), state, lsn, log));
         Ok(Session::local(self.host, journal, self.events, origin))
     }
@@ -196,6 +195,7 @@ impl Opening {
         if !settings.takeover {
             owner.await_predecessor(&dead, settings.pace.check_interval, settings.handover).await?;
         }
+        let left = Aside::of(&recovery);
         let (loaded, parent) = self.load(&owner, recovery, seed).await?;
         let Loaded { state, lsn, previous, origin } = loaded;
         let owner = Arc::new(owner);
@@ -221,7 +221,7 @@ impl Opening {
             owner.bury().await?;
             return Err(deleted());
         }
-        let log = match self.home.start_log(&self.host, settings, owner.claim, lsn, &state).await {
+        let log = match self.home.start_log(&self.host, settings, owner.claim, lsn, &state, left).await {
             Ok(log) => log,
             Err(error) => {
                 let _ = owner.release(head).await;
@@ -287,7 +287,7 @@ impl Opening {
             (Source::Local, Recovery::Log(log)) => {
                 let previous =
                     Link { claim: found.parent.unwrap_or(log.claim), lsn: log.lsn, ..Link::default() };
-                let origin = Origin::local(log.unsynced_lost == 0);
+                let origin = Origin::local(log.is_clean());
                 Loaded { state: State::replay(&log.entries)?, lsn: log.lsn, previous, origin }
             }
             (Source::Remote(chain), _) => {
@@ -295,10 +295,7 @@ impl Opening {
                 tracing::debug!(objects = chain.len(), "restoring from the store");
                 match load(&owner.tenancy, survey, parent).await {
                     Ok(Outcome::Stale) => return Ok(None),
-                    Ok(Outcome::Restored(restored)) => {
-                        let Restored { state, end, clean } = *restored;
-                        Loaded { state, lsn: end.lsn, previous: end, origin: Origin::remote(clean) }
-                    }
+                    Ok(Outcome::Restored(restored)) => self.salvaged(*restored, parent, local, recovery)?,
                     // It came from a history that was buried: to start anew is what was asked for.
                     Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => {
                         self.fresh(seed.take())?
@@ -309,7 +306,8 @@ impl Opening {
             (Source::Fresh | Source::Local, _) => self.fresh(seed.take())?,
         };
         if found.quarantine {
-            self.home.quarantine(&self.host).await?;
+            let is_stored = is_stored(recovery, survey, found.parent, loaded.lsn);
+            self.home.quarantine(&self.host, is_stored).await?;
         }
         Ok(Some((loaded, found.parent)))
     }
@@ -325,14 +323,6 @@ impl Opening {
             None => return Err(missing()),
         };
         Ok(Loaded { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
-    }
-}
-
-fn local_of(recovery: &Recovery) -> Local {
-    match recovery {
-        Recovery::None => Local::None,
-        Recovery::Log(log) => Local::Log { claim: log.claim, lsn: log.lsn },
-        Recovery::Damaged(damage) => Local::Damaged { claim: damage.claim, good: damage.good },
     }
 }
 

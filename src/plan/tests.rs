@@ -36,7 +36,12 @@ fn log(epoch: u64, lsn: Lsn) -> Local {
 }
 
 fn damaged(epoch: Option<u64>, good: Lsn) -> Local {
-    Local::Damaged { claim: epoch.map(claim), good }
+    Local::Damaged { claim: epoch.map(claim), good, newest: Some(good), suffix: None }
+}
+
+/// A log that may have held batches up to `newest`, and has all of them from `suffix` on.
+fn hole(good: Lsn, newest: Option<Lsn>, suffix: Option<Lsn>) -> Local {
+    Local::Damaged { claim: Some(claim(3)), good, newest, suffix }
 }
 
 #[test]
@@ -75,6 +80,29 @@ fn every_row_of_the_table_of_origins() {
         ("the same, and the disk is trusted", &live, log(5, 99), seed, local(Some(3))),
         ("the disk is damaged behind the store", &live, damaged(Some(3), 12), no, remote(3, true, &chain3)),
         ("the disk is damaged before the store", &live, damaged(Some(3), 13), no, Err(Code::LocalCorrupt)),
+        (
+            "damaged within, and the store has all",
+            &live,
+            hole(5, Some(12), None),
+            no,
+            remote(3, true, &chain3),
+        ),
+        ("damaged within, with more behind it", &live, hole(5, Some(20), None), no, Err(Code::LocalCorrupt)),
+        ("the same, and nobody knows how much", &live, hole(5, None, None), no, Err(Code::LocalCorrupt)),
+        (
+            "the same, and it follows the store",
+            &live,
+            hole(5, Some(20), Some(13)),
+            no,
+            remote(3, true, &chain3),
+        ),
+        (
+            "the same, with one missing between",
+            &live,
+            hole(5, Some(20), Some(14)),
+            no,
+            Err(Code::LocalCorrupt),
+        ),
         ("the disk is damaged beyond recognition", &live, damaged(None, 0), no, remote(3, true, &chain3)),
         ("a local session meets an empty store", &nothing, log(0, 5), no, local(None)),
         ("a replicated session meets an empty store", &nothing, log(3, 5), no, Err(Code::RemoteCorrupt)),
@@ -127,6 +155,13 @@ fn a_session_without_a_log_comes_from_the_store_or_is_refused() {
         ("the log is of a newer owner than the store", &live, log(5, 99), no, Err(Code::RemoteCorrupt)),
         ("the log is damaged behind the store", &live, damaged(Some(3), 12), no, remote),
         ("the log is damaged before the store", &live, damaged(Some(3), 13), no, Err(Code::LocalCorrupt)),
+        (
+            "damaged, and what follows is only there",
+            &live,
+            hole(5, Some(20), Some(9)),
+            no,
+            Err(Code::LocalCorrupt),
+        ),
         ("the store lost its data", &vanished, Local::None, no, Err(Code::RemoteCorrupt)),
         ("the store has a hole that the log would fill", &holed, log(3, 14), no, Err(Code::RemoteCorrupt)),
         ("deleted", &buried, Local::None, no, Err(Code::Deleted)),

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::disk::memory::MemoryDisk;
+use crate::error::Code;
 use crate::event::Event;
 use crate::host::Host;
 use crate::id::Claim;
@@ -143,7 +144,12 @@ impl Machine {
                 }
                 Err(error) => {
                     let lacks_keys = hold(&cluster.keys).may_lack(key, left);
-                    cluster.oracle().refused(&error, how.cloud, lacks_keys);
+                    // A disk that a story damaged may hold more than the store, and then a person has to look.
+                    let damaged =
+                        error.code == Code::LocalCorrupt && cluster.tampered.load(Ordering::Relaxed);
+                    if !damaged {
+                        cluster.oracle().refused(&error, how.cloud, lacks_keys);
+                    }
                     *hold(&door) = Door::Refused(error);
                 }
             }

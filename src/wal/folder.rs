@@ -3,7 +3,7 @@
 //! The lock is advisory and the system lets go of it when the process ends, however it ends. Whoever holds it knows that
 //! all claims recorded here are dead, and need not wait for them. Nothing is changed here without it. Files:
 //! `lock`, `claims`, `NNN.log` (20 digits; a higher number is a later file), `NNN.tmp` (a log being made, never read),
-//! `NNN.quarantine` (a log set aside). Any other name is none of ours and is left alone.
+//! `NNN.quarantine` (a log set aside), `NNN.unsent` (one that may hold what no store has). Any other name is none of ours and is left alone.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{DirLock, Disk, LogFile};
 use crate::error::{Code, Error, Result};
-use crate::id::{Claim, TenantTag, number};
+use crate::id::{Claim, TenantTag};
 use crate::seal::Ring;
 
+use super::names::{Name, free};
 use super::recover::{Recovery, verdict};
 
 pub(super) const LOCK: &str = "lock";
@@ -26,45 +27,13 @@ const MAX_QUARANTINED: usize = 2;
 /// Attempts at a directory that its former holder removes just then.
 const LOCK_ATTEMPTS: usize = 3;
 
-/// What a name says that is ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Name {
-    Log(u64),
-    Temporary(u64),
-    Quarantined(u64),
-}
-
-impl Name {
-    pub(super) fn parse(name: &str) -> Option<Name> {
-        match name.split_once('.')? {
-            (sequence, "log") => Some(Name::Log(number(sequence)?)),
-            (sequence, "tmp") => Some(Name::Temporary(number(sequence)?)),
-            (sequence, "quarantine") => Some(Name::Quarantined(number(sequence)?)),
-            _ => None,
-        }
-    }
-
-    fn sequence(self) -> u64 {
-        let (Name::Log(sequence) | Name::Temporary(sequence) | Name::Quarantined(sequence)) = self;
-        sequence
-    }
-}
-
-impl std::fmt::Display for Name {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Name::Log(sequence) => write!(f, "{sequence:020}.log"),
-            Name::Temporary(sequence) => write!(f, "{sequence:020}.tmp"),
-            Name::Quarantined(sequence) => write!(f, "{sequence:020}.quarantine"),
-        }
-    }
-}
-
 /// What the holder of the lock has.
 struct Held {
     lock: Box<dyn DirLock>,
     /// The number of the next file.
     next: u64,
+    /// The logs that were read when it was opened.
+    found: Vec<u64>,
     /// Claims made in this life: they are recorded anew when the directory has to be made anew.
     made: Vec<Claim>,
 }
@@ -121,7 +90,7 @@ impl Folder {
         let lock = acquire(disk.as_ref(), path)?;
         let folder = Folder { disk, path: path.to_owned(), held: Mutex::new(None) };
         let next = folder.next_sequence()?;
-        *folder.held() = Some(Held { lock, next, made: Vec::new() });
+        *folder.held() = Some(Held { lock, next, found: Vec::new(), made: Vec::new() });
         Ok(folder)
     }
 
@@ -132,7 +101,7 @@ impl Folder {
         let Some(was) = held.take() else {
             return Err(given_back());
         };
-        let Held { lock, next, made } = was;
+        let Held { lock, next, found, made } = was;
         // A lock on a file without a name keeps nobody out; one that stands must not be let go for an instant.
         let lock = if lock.stands() {
             lock
@@ -141,7 +110,7 @@ impl Folder {
             acquire(self.disk.as_ref(), &self.path)?
         };
         let next = next.max(self.next_sequence()?);
-        *held = Some(Held { lock, next, made: made.clone() });
+        *held = Some(Held { lock, next, found, made: made.clone() });
         let missing: Vec<Claim> = made.into_iter().filter(|claim| !self.claims().contains(claim)).collect();
         if !missing.is_empty() {
             // Claims that are not recorded cost the next open a wait, and no safety.
@@ -166,6 +135,11 @@ impl Folder {
         work(held).map_err(|error| unavailable(doing, &error))
     }
 
+    /// The mark of this start of the machine.
+    pub(super) fn boot(&self) -> u16 {
+        self.disk.boot()
+    }
+
     fn at(&self, name: impl ToString) -> PathBuf {
         self.path.join(name.to_string())
     }
@@ -176,7 +150,7 @@ impl Folder {
 
     fn next_sequence(&self) -> Result<u64> {
         let names = self.names().map_err(|error| unavailable("reading the session directory", &error))?;
-        Ok(names.into_iter().map(Name::sequence).max().unwrap_or(0).saturating_add(1))
+        Ok(free(&names))
     }
 
     fn remove_if_there(&self, name: impl ToString) -> io::Result<()> {
@@ -225,45 +199,64 @@ impl Folder {
     /// Reads what former opens left, and changes none of it. `KEY_UNAVAILABLE` if it needs a key that is not in `ring`,
     /// `LOCAL_CORRUPT` if it is another tenant's or of an unknown version; damage is an answer, and not an error.
     pub fn recover(&self, ring: &Ring, tag: TenantTag) -> Result<Recovery> {
-        let files = self.change("reading the local log", |_| {
+        let files = self.change("reading the local log", |held| {
             let mut files = Vec::new();
             for name in self.names()? {
                 match name {
                     Name::Log(sequence) => files.push((sequence, self.disk.read(&self.at(name))?)),
                     // Never complete, and its number is not used again: if it cannot be removed it does no harm.
                     Name::Temporary(_) => drop(self.remove_if_there(name)),
-                    Name::Quarantined(_) => {}
+                    Name::Quarantined(_) | Name::Unsent(_) => {}
                 }
             }
+            held.found = files.iter().map(|(sequence, _)| *sequence).collect();
             Ok(files)
         })?;
-        verdict(&files, ring, tag)
+        verdict(&files, ring, tag, self.disk.boot())
     }
 
-    /// Sets the logs aside: they are not part of the history that goes on. The two newest are kept, for a person to look at.
-    pub fn quarantine(&self) -> Result<()> {
-        self.change("setting the local log aside", |_| {
-            for name in self.names()? {
-                if let Name::Log(sequence) = name {
-                    self.disk.rename(&self.at(name), &self.at(Name::Quarantined(sequence)))?;
+    /// Sets the logs aside: they are not part of the history that goes on. If all that is in them `is_stored`, the newest two are
+    /// kept, for a person to look at; if not, they stay until a person removes them.
+    pub fn quarantine(&self, is_stored: bool) -> Result<()> {
+        self.set_aside(is_stored, |_, _| true)
+    }
+
+    /// The same for the logs that were read, but not for the one numbered `current`, which is being written.
+    pub fn set_aside_but(&self, current: u64, is_stored: bool) -> Result<()> {
+        self.set_aside(is_stored, |held, sequence| sequence != current && held.found.contains(&sequence))
+    }
+
+    fn set_aside(&self, is_stored: bool, goes: impl Fn(&Held, u64) -> bool) -> Result<()> {
+        self.change("setting the local log aside", |held| {
+            let aside = if is_stored { Name::Quarantined } else { Name::Unsent };
+            let mut names = self.names()?;
+            for name in names.clone() {
+                if let Name::Log(sequence) = name
+                    && goes(held, sequence)
+                {
+                    let taken = names.iter().any(|other| *other != name && other.sequence() == sequence);
+                    let name_aside = aside(if taken { free(&names) } else { sequence });
+                    self.disk.rename(&self.at(name), &self.at(name_aside))?;
+                    names.push(name_aside);
                 }
             }
             self.disk.sync_dir(&self.path)?;
-            let mut aside = self.names()?;
-            aside.retain(|name| matches!(name, Name::Quarantined(_)));
-            aside.sort_unstable_by_key(|name| std::cmp::Reverse(name.sequence()));
-            aside.into_iter().skip(MAX_QUARANTINED).try_for_each(|name| self.remove_if_there(name))
+            let mut old = self.names()?;
+            old.retain(|name| matches!(name, Name::Quarantined(_)));
+            old.sort_unstable_by_key(|name| std::cmp::Reverse(name.sequence()));
+            old.into_iter().skip(MAX_QUARANTINED).try_for_each(|name| self.remove_if_there(name))
         })
     }
 
-    /// Removes every log older than the one numbered `current`, which is being written, and what half-written ones left.
+    /// Removes every log that was read and is not the one numbered `current`, which is being written, and what half-written ones
+    /// left. What nobody has read stays: it may be the log of a rewrite that goes on.
     pub fn remove_logs_but(&self, current: u64) -> Result<()> {
-        self.change("removing an old log", |_| {
+        self.change("removing an old log", |held| {
             for name in self.names()? {
                 let old = match name {
-                    // Not what is newer: that is the log of a rewrite that goes on.
-                    Name::Log(sequence) | Name::Temporary(sequence) => sequence < current,
-                    Name::Quarantined(_) => false,
+                    Name::Log(sequence) => sequence != current && held.found.contains(&sequence),
+                    Name::Temporary(sequence) => sequence < current,
+                    Name::Quarantined(_) | Name::Unsent(_) => false,
                 };
                 if old {
                     self.remove_if_there(name)?;
@@ -297,8 +290,11 @@ impl Folder {
     /// A file under a temporary name, with a sequence number that nothing here had before.
     pub(super) fn start_file(&self) -> Result<(u64, Arc<dyn LogFile>)> {
         self.change("starting a log", |held| {
-            let sequence = held.next;
-            held.next = held.next.saturating_add(1);
+            let names = self.names()?;
+            // A number may be taken that nobody but us gives: nothing is ever written over.
+            let is_taken = names.iter().any(|name| name.sequence() == held.next);
+            let sequence = if is_taken { free(&names) } else { held.next };
+            held.next = sequence.checked_add(1).unwrap_or(1);
             Ok((sequence, self.disk.create(&self.at(Name::Temporary(sequence)))?))
         })
     }

@@ -6,9 +6,9 @@
 //! | header at | bytes | field |
 //! |---|---|---|
 //! | 0 | 4 | magic `BHAl` |
-//! | 4 | 1 | format version, 1 |
+//! | 4 | 1 | format version, 2; 1 is read |
 //! | 5 | 1 | suite: 0 plain, 1 AES-256-GCM |
-//! | 6 | 2 | zero |
+//! | 6 | 2 | mark of the boot under which it is written, zero where that is unknown and in version 1 |
 //! | 8 | 8 | key id, zero when plain |
 //! | 16 | 16 | key commitment, zero when plain |
 //! | 32 | 32 | salt, random for each file |
@@ -23,10 +23,10 @@
 //! | 0 | 4 | marker `BHAf` |
 //! | 4 | 4 | length of the sealed body |
 //! | 8 | 4 | CRC-32 of: the salt, bytes 4 to 7, byte 12 to the end of the body |
-//! | 12 | 1 | kind: 1 base, 2 batch |
+//! | 12 | 1 | kind: 1 base, 2 batch, 3 end (not in version 1) |
 //! | 13 | 8 | LSN |
 //! | 21 | 8 | counter: the nonce |
-//! | 29 | 8 | synced through: the highest LSN of this file known to survive a power cut |
+//! | 29 | 8 | synced through: the highest LSN of this file known to survive a power cut; in the end, the highest LSN that the store has |
 //! | 37 | length | record entries, sealed; bytes 12 to 36 are the associated data; a 16-byte tag at the end unless plain |
 
 use crate::error::{Code, Error, Result};
@@ -35,7 +35,10 @@ use crate::record::MAX_BATCH_LEN;
 use crate::seal::{Context, KeyId, Purpose, Ring, Seal, Suite, Tampered};
 
 const MAGIC: [u8; 4] = *b"BHAl";
-const VERSION: u8 = 1;
+/// The version that is written.
+const VERSION: u8 = 2;
+/// The versions that are read.
+const KNOWN: [u8; 2] = [1, VERSION];
 /// Where the version stands.
 const VERSION_AT: usize = 4;
 /// Bytes of a log's header.
@@ -54,6 +57,8 @@ pub enum Kind {
     Base = 1,
     /// One batch.
     Batch = 2,
+    /// The session was closed: nothing follows.
+    End = 3,
 }
 
 /// Whose log it is.
@@ -67,6 +72,10 @@ pub struct Header {
     pub start: Lsn,
     /// Randomness of this file alone.
     pub salt: [u8; 32],
+    /// The boot of the machine under which it is written; 0 if unknown.
+    pub boot: u16,
+    /// Whether a log of its version says of itself that it was closed.
+    pub tells_ends: bool,
 }
 
 /// What a header came to.
@@ -94,7 +103,8 @@ impl Header {
         let seal = self.seal(|context| ring.sealer(context));
         let mut out = Vec::with_capacity(HEADER_LEN);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, seal.suite as u8, 0, 0]);
+        out.extend_from_slice(&[VERSION, seal.suite as u8]);
+        out.extend_from_slice(&self.boot.to_le_bytes());
         out.extend_from_slice(&seal.key_id);
         out.extend_from_slice(&seal.commitment);
         out.extend_from_slice(&self.salt);
@@ -120,19 +130,21 @@ impl Header {
             return Ok(Heading::Damaged);
         };
         let checked = bytes.get(..HEADER_LEN).and_then(|head| head.split_last_chunk::<4>());
-        let checked = checked.filter(|(head, crc)| {
-            // As a header of this version would be: a flipped version byte is damage, and not another version.
-            let mut crc_as_ours = crc32fast::Hasher::new();
-            crc_as_ours.update(&MAGIC);
-            crc_as_ours.update(&[VERSION]);
-            crc_as_ours.update(head.get(VERSION_AT + 1..).unwrap_or_default());
-            crc_as_ours.finalize() == u32::from_le_bytes(**crc)
-        });
-        let fields = match (checked, version) {
-            (Some((head, _)), VERSION) => Header::fields(head),
-            (None, other) if other != VERSION => return Err(unknown("format version", other)),
-            _ => None,
+        let fits = |version: u8| {
+            checked.is_some_and(|(head, crc)| {
+                let mut sum = crc32fast::Hasher::new();
+                sum.update(&MAGIC);
+                sum.update(&[version]);
+                sum.update(head.get(VERSION_AT + 1..).unwrap_or_default());
+                sum.finalize() == u32::from_le_bytes(*crc)
+            })
         };
+        let is_known = KNOWN.contains(&version);
+        // With the checksum of a known one, another version byte is damage, and not another version.
+        if !is_known && !KNOWN.into_iter().any(fits) {
+            return Err(unknown("format version", version));
+        }
+        let fields = checked.filter(|_| is_known && fits(version)).and_then(|(head, _)| Header::fields(head));
         let Some((suite, key_id, commitment, header)) = fields else { return Ok(Heading::Damaged) };
         let suite = Suite::from_byte(suite).ok_or_else(|| unknown("encryption suite", suite))?;
         if header.tag != tag {
@@ -155,13 +167,15 @@ impl Header {
     }
 
     fn fields(head: &[u8]) -> Option<(u8, [u8; 8], [u8; 16], Header)> {
-        let mut rest = head.get(VERSION_AT + 1..)?;
-        let [suite, _, _] = take(&mut rest)?;
+        let mut rest = head.get(VERSION_AT..)?;
+        let tells_ends = take::<1>(&mut rest)? != [1];
+        let [suite] = take(&mut rest)?;
+        let boot = u16::from_le_bytes(take(&mut rest)?);
         let (key_id, commitment, salt) = (take(&mut rest)?, take(&mut rest)?, take(&mut rest)?);
         let tag = TenantTag(take(&mut rest)?);
         let claim = Claim { epoch: u64::from_le_bytes(take(&mut rest)?), owner: OwnerId(take(&mut rest)?) };
         let start = u64::from_le_bytes(take(&mut rest)?);
-        Some((suite, key_id, commitment, Header { tag, claim, start, salt }))
+        Some((suite, key_id, commitment, Header { tag, claim, start, salt, boot, tells_ends }))
     }
 }
 
@@ -180,7 +194,8 @@ pub struct Frame {
     pub lsn: Lsn,
     /// The nonce: spent even when an append fails.
     pub counter: u64,
-    /// The highest LSN of this file known to survive a power cut when it was written.
+    /// The highest LSN of this file known to survive a power cut when it was written; at the end, the highest one that the
+    /// store has.
     pub synced: Lsn,
 }
 
@@ -244,11 +259,17 @@ impl Codec {
         let kind = match take::<1>(&mut rest)? {
             [1] => Kind::Base,
             [2] => Kind::Batch,
+            [3] => Kind::End,
             _ => return None,
         };
         let [lsn, counter, synced] =
             [take(&mut rest)?, take(&mut rest)?, take(&mut rest)?].map(u64::from_le_bytes);
         Some((Frame { kind, lsn, counter, synced }, whole))
+    }
+
+    /// Bytes of a frame that has no entries.
+    pub fn least(&self) -> usize {
+        FRAME_LEN + self.seal.overhead()
     }
 
     /// How long the frame at the start of `bytes` says it is, if it starts like one and all of it is there.
@@ -272,6 +293,32 @@ impl Codec {
         self.seal.open(frame.counter, head.get(AAD_AT..).ok_or(Tampered)?, scratch)?;
         out.extend_from_slice(scratch);
         Ok(())
+    }
+
+    /// Whether `bytes` are what a writer leaves that is stopped within a frame: a part of it, and nothing behind.
+    pub fn is_cut_short(bytes: &[u8]) -> bool {
+        let told = MARKER.len().min(bytes.len());
+        bytes.get(..told) == MARKER.get(..told) && Codec::extent(bytes).is_none()
+    }
+
+    /// The LSN of the last one of frames that fill `bytes` by their lengths and follow one another by their numbers. Nothing of it
+    /// is checked: for a file whose header does not read.
+    pub fn tiled(mut bytes: &[u8]) -> Option<Lsn> {
+        let mut last: Option<Lsn> = None;
+        while !bytes.is_empty() {
+            let whole = Codec::extent(bytes)?;
+            let mut head = bytes.get(AAD_AT..)?;
+            let (kind, lsn) = (take::<1>(&mut head)?, u64::from_le_bytes(take(&mut head)?));
+            let next = match (last, kind) {
+                (None, [1]) => Some(lsn),
+                (Some(last), [2]) => last.checked_add(1),
+                (Some(last), [3]) => Some(last),
+                _ => None,
+            };
+            last = Some(next.filter(|next| *next == lsn)?);
+            bytes = bytes.get(whole..)?;
+        }
+        last
     }
 
     /// Where the next frame might start in `bytes`.

@@ -1,17 +1,21 @@
 //! The local log: one append-only file per open, and what recovery makes of what a crash left.
 //!
+//! - `behind`: what does not read at the end of a log, and what reads behind it;
 //! - `folder`: the tenant's directory, locked for life, and the claims made from it;
 //! - `frame`: the bytes of a log, written and read;
+//! - `names`: what a file of the directory is called;
 //! - `peek`: the same read by somebody who has no lock, and changes nothing;
-//! - `recover`: from files to a state, telling a torn tail, an unsynced hole and damage apart;
+//! - `recover`: from files to a state, telling a torn tail, a power cut and damage apart;
 //! - `tail`: the open file, and how much of it survives a power cut;
 //! - `writer`: appending, and rewriting the log without stopping.
 //!
 //! The promises are I11 to I14 and I17; a network or a key's meaning is nothing to this layer, and a clock only for how long a
 //! sync took.
 
+mod behind;
 mod folder;
 mod frame;
+mod names;
 mod peek;
 mod recover;
 mod tail;
@@ -19,6 +23,7 @@ mod tail;
 mod tests;
 mod writer;
 
+pub use behind::Suffix;
 pub use folder::Folder;
 pub use peek::{Look, is_locked, look, peek, state_at};
 pub use recover::{Past, Recovery};

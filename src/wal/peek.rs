@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::id::{Claim, Lsn, TenantTag};
 use crate::seal::{KeyId, Ring};
 
-use super::folder::{LOCK, Name, unavailable};
+use super::folder::{LOCK, unavailable};
 use super::frame::Header;
+use super::names::Name;
 use super::recover::{Past, Recovery, state_at as state_in, verdict};
 
 /// Attempts at reading a directory whose files are replaced just then.
@@ -33,7 +34,7 @@ pub struct Look {
 /// Looks at the directory at `path`; `None` if there is none.
 pub fn look(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Option<Look>> {
     let Some(files) = logs_in(disk, path)? else { return Ok(None) };
-    let recovery = verdict(&files, ring, tag);
+    let recovery = verdict(&files, ring, tag, disk.boot());
     let mut key_ids: Vec<KeyId> = files.iter().filter_map(|(_, bytes)| Header::key_id(bytes)).collect();
     key_ids.sort_unstable();
     key_ids.dedup();
@@ -48,7 +49,7 @@ pub fn look(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result
 /// What the logs at `path` come to: for whoever keeps none and must know what is left of one. A process that writes there may be
 /// ahead of the answer.
 pub fn peek(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Recovery> {
-    logs_in(disk, path)?.map_or(Ok(Recovery::None), |files| verdict(&files, ring, tag))
+    logs_in(disk, path)?.map_or(Ok(Recovery::None), |files| verdict(&files, ring, tag, disk.boot()))
 }
 
 /// The state at `lsn` of the history of `claim`, if a log at `path` has it.

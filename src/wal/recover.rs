@@ -1,9 +1,9 @@
 //! Recovery: what a crash left, read without guessing. Pure: from the bytes of files to a verdict.
 //!
-//! Nothing synced is ever lost silently (I12, I17). At the first frame that does not read, the later ones that do decide:
-//! none, and it is the torn tail of the last write; only such as were written before anybody was told that the missing one
-//! was safe, and it is an unsynced region that a power cut reordered; otherwise it is damage. One limit is in the nature
-//! of it: damage inside the very last frame looks like a torn write.
+//! Nothing synced is ever lost silently (I12, I17). At the first frame that does not read, what is behind it decides, and
+//! whether the machine was started anew since: a killed process leaves a write cut short, a power cut leaves sectors that were
+//! never written, and everything else is damage. A log that was closed says so with its last frame: then nothing can be
+//! missing at its end.
 //!
 //! Several logs lie side by side when a crash came between the making of a new one and the removal of the old. All readable
 //! ones of one claim are prefixes of the same history: the longest counts, and a higher claim was only made after the lower
@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::id::{Claim, Lsn, TenantTag};
 use crate::seal::Ring;
 
-use super::frame::{Codec, HEADER_LEN, Header, Heading, Kind};
+use super::behind::{Behind, Suffix};
+use super::frame::{Codec, FRAME_LEN, HEADER_LEN, Header, Heading, Kind};
 
 /// What the disk had.
 #[derive(Debug)]
@@ -37,12 +38,27 @@ pub struct Recovered {
     pub lsn: Lsn,
     /// The base and the batches, one after another.
     pub entries: Vec<u8>,
-    /// Whether the last write was cut short.
+    /// Whether the last write was cut short, or the mark of the end does not read.
     pub torn: bool,
+    /// Whether the session was closed after the last batch, and then the highest LSN that the store had.
+    pub closed: Option<Lsn>,
+    /// Whether a power cut may have taken whole batches from the end without a trace.
+    pub may_lack: bool,
+    /// What reads behind the batches that were lost.
+    pub suffix: Option<Suffix>,
+    /// Whether this file, or another one beside it, has bytes that were not made use of.
+    pub unread: bool,
     /// Batches known to have been handed to the system, never synced, and lost in a power cut.
     pub unsynced_lost: u64,
     /// The number in the file's name.
     pub sequence: u64,
+}
+
+impl Recovered {
+    /// Whether nothing that was ever resolved can be missing.
+    pub fn is_clean(&self) -> bool {
+        self.unsynced_lost == 0 && !self.torn && !self.may_lack
+    }
 }
 
 /// A log that is damaged.
@@ -54,8 +70,12 @@ pub struct Damaged {
     pub good: Lsn,
     /// The base and the batches up to `good`. For a person who asks for it, never to go on with by itself.
     pub entries: Vec<u8>,
-    /// The highest LSN that is visible in it, behind the damage too; `None` if that cannot be told.
+    /// The highest LSN that it can have held, behind the damage too; `None` if that cannot be told.
     pub newest: Option<Lsn>,
+    /// What reads behind the damage.
+    pub suffix: Option<Suffix>,
+    /// Whether nothing of it reads, and so nothing in it says that it held a batch.
+    pub is_bare: bool,
     /// What is wrong.
     pub reason: &'static str,
     /// The number in the damaged file's name.
@@ -73,66 +93,98 @@ enum Verdict {
 }
 
 /// Reads one log. An unknown version and another tenant's log are errors: whatever else there is, a person has to look.
-fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag) -> Result<Verdict> {
+fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag, boot: u16) -> Result<Verdict> {
     Ok(match Header::read(bytes, ring, tag)? {
-        Heading::Whole(header, codec) => read_frames(sequence, bytes, &header, &codec),
+        Heading::Whole(header, codec) => read_frames(sequence, bytes, &header, &codec, boot),
         Heading::Locked(header, error) => Verdict::Locked(header.claim, error),
         Heading::Damaged => Verdict::Damaged(Damaged {
             claim: None,
             good: 0,
             entries: Vec::new(),
-            newest: None,
+            newest: Codec::tiled(bytes.get(HEADER_LEN..).unwrap_or_default()),
+            suffix: None,
+            is_bare: bytes.len() < HEADER_LEN + FRAME_LEN,
             reason: "its header does not read",
             sequence,
         }),
     })
 }
 
-fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec) -> Verdict {
+fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec, boot: u16) -> Verdict {
     let (mut at, mut good, mut entries, mut scratch) = (HEADER_LEN, None, Vec::new(), Vec::new());
+    let mut closed = None;
     let tampered = loop {
         let rest = bytes.get(at..).unwrap_or_default();
-        let expected = match good {
-            None => Some((Kind::Base, header.start)),
-            Some(lsn) => Lsn::checked_add(lsn, 1).map(|lsn| (Kind::Batch, lsn)),
+        let is_next = |kind, lsn| match good {
+            None => (kind, lsn) == (Kind::Base, header.start),
+            Some(last) if kind == Kind::End => lsn == last,
+            Some(last) => kind == Kind::Batch && Lsn::checked_add(last, 1) == Some(lsn),
         };
-        let found = codec.peek(rest).filter(|(frame, _)| Some((frame.kind, frame.lsn)) == expected);
+        let found = codec.peek(rest).filter(|(frame, _)| closed.is_none() && is_next(frame.kind, frame.lsn));
         let Some((frame, whole)) = found else { break false };
         let frame_bytes = rest.get(..whole).unwrap_or_default();
         if codec.open(&frame, frame_bytes, &mut scratch, &mut entries).is_err() {
             break true;
         }
-        good = Some(frame.lsn);
         at += whole;
+        match frame.kind {
+            Kind::End => closed = Some(frame.synced),
+            Kind::Base | Kind::Batch => good = Some(frame.lsn),
+        }
     };
     let rest = bytes.get(at..).unwrap_or_default();
-    let seen = Later::look(rest, codec, good.unwrap_or(header.start));
+    let lsn = good.unwrap_or(header.start);
+    let seen = Behind::look(rest, codec, lsn);
+    let same_boot = boot != 0 && boot == header.boot;
+    // A file that does not say under which boot it was written is older than that mark, or of a system without one.
+    let power_cut = !same_boot && seen.has_lost_sectors();
+    let ended = rest.is_empty() || (closed.is_some() && seen.newest == lsn);
     let reason = if tampered {
         "a frame was changed after it was sealed"
     } else if good.is_none() {
         // The base was synced before the file got its name: no crash explains this.
         "its base does not read"
-    } else if seen.synced > good.unwrap_or(0) {
+    } else if seen.synced > lsn {
         "batches are missing from its middle that were safe on the disk"
     } else if !seen.complete {
         "what follows the last readable batch cannot be told from batches"
+    } else if !(ended || seen.is_cut_short() || seen.is_lost_end() || power_cut) {
+        "a batch does not read, and neither a killed process nor a power cut leaves such a one"
     } else {
-        let lsn = good.unwrap_or(0);
         let unsynced_lost = seen.newest.saturating_sub(lsn);
         let torn = !rest.is_empty() && unsynced_lost == 0;
-        let log = Recovered { claim: header.claim, lsn, entries, torn, unsynced_lost, sequence };
+        let may_lack = closed.is_none() && !same_boot && header.tells_ends;
+        let suffix = seen.suffix(same_boot).filter(|_| unsynced_lost > 0);
+        let unread = !rest.is_empty();
+        let claim = header.claim;
+        let log = Recovered {
+            claim,
+            lsn,
+            entries,
+            torn,
+            closed,
+            may_lack,
+            suffix,
+            unread,
+            unsynced_lost,
+            sequence,
+        };
         return Verdict::Whole(log, seen.newest);
     };
     // With a base that does not read and nothing that does behind it, there may have been anything behind it, unless the
     // base ends where the file does.
-    let told = seen.complete
-        && (good.is_some() || seen.newest > header.start || Codec::extent(rest) == Some(rest.len()));
-    let newest = told.then_some(seen.newest);
+    let told = good.is_some() || seen.newest > header.start || Codec::extent(rest) == Some(rest.len());
+    let newest = match good {
+        Some(_) => seen.limit(),
+        None => Some(seen.newest).filter(|_| seen.complete),
+    };
     Verdict::Damaged(Damaged {
         claim: Some(header.claim),
         good: good.unwrap_or(0),
         entries,
-        newest,
+        newest: newest.filter(|_| told),
+        suffix: seen.suffix(same_boot),
+        is_bare: good.is_none() && !told && seen.complete && !tampered,
         reason,
         sequence,
     })
@@ -177,50 +229,9 @@ pub fn state_at(bytes: &[u8], ring: &Ring, tag: TenantTag, claim: Claim, lsn: Ls
     }
 }
 
-/// What frames that read behind one that does not say.
-struct Later {
-    newest: Lsn,
-    synced: Lsn,
-    complete: bool,
-}
-
-impl Later {
-    /// Bytes checksummed for each byte of the tail before the search gives up: bodies may hold any number of false markers,
-    /// each of which would cost a checksum of all the rest.
-    const EFFORT: usize = 64;
-
-    /// Looks at every frame in `bytes` that reads, wherever it starts, with an LSN above `good`.
-    fn look(bytes: &[u8], codec: &Codec, good: Lsn) -> Later {
-        let mut seen = Later { newest: good, synced: 0, complete: true };
-        let mut effort = bytes.len().saturating_mul(Later::EFFORT);
-        let mut at = 0;
-        while let Some(rest) = bytes.get(at..)
-            && let Some(next) = Codec::find_marker(rest)
-        {
-            at += next;
-            let rest = bytes.get(at..).unwrap_or_default();
-            match effort.checked_sub(Codec::extent(rest).unwrap_or(0)) {
-                Some(left) => effort = left,
-                None => return Later { complete: false, ..seen },
-            }
-            match codec.peek(rest) {
-                Some((frame, whole)) => {
-                    if frame.lsn > good {
-                        seen.newest = seen.newest.max(frame.lsn);
-                        seen.synced = seen.synced.max(frame.synced);
-                    }
-                    at += whole;
-                }
-                None => at += 1,
-            }
-        }
-        seen
-    }
-}
-
-/// What logs come to.
-pub fn verdict(files: &[(u64, Vec<u8>)], ring: &Ring, tag: TenantTag) -> Result<Recovery> {
-    let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag));
+/// What logs come to, read on a machine under the boot `boot`.
+pub fn verdict(files: &[(u64, Vec<u8>)], ring: &Ring, tag: TenantTag, boot: u16) -> Result<Recovery> {
+    let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag, boot));
     choose(verdicts.collect::<Result<_>>()?)
 }
 
@@ -235,6 +246,7 @@ fn choose(verdicts: Vec<Verdict>) -> Result<Recovery> {
         }
     }
     let best = whole.iter().map(|(log, _)| (log.claim, log.lsn, log.sequence)).max();
+    let unread = !damaged.is_empty() || !locked.is_empty() || whole.iter().any(|(log, _)| log.unread);
     // A lower claim's log was read before the higher claim was made; what counts was taken over then.
     let outranked = |claim: Claim| best.is_some_and(|(highest, ..)| claim < highest);
     if let Some((_, error)) = locked.into_iter().find(|(claim, _)| !outranked(*claim)) {
@@ -260,6 +272,7 @@ fn choose(verdicts: Vec<Verdict>) -> Result<Recovery> {
         (None, Some(damaged)) => Recovery::Damaged(damaged),
         (Some(mut log), None) => {
             log.unsynced_lost = newest.unwrap_or(log.lsn).saturating_sub(log.lsn);
+            log.unread = unread;
             Recovery::Log(log)
         }
         (Some(log), Some(mut damaged)) => {

@@ -101,7 +101,8 @@ impl Wal {
         lsn: Lsn,
         base: &[u8],
     ) -> Result<Wal> {
-        let header = Header { tag: lineage.tag, claim: lineage.claim, start: lsn, salt: random(host) };
+        let (tag, claim, boot) = (lineage.tag, lineage.claim, folder.boot());
+        let header = Header { tag, claim, start: lsn, salt: random(host), boot, tells_ends: true };
         let (mut bytes, codec) = header.write(&lineage.ring);
         codec.write(&mut bytes, &Frame { kind: Kind::Base, lsn, counter: 0, synced: 0 }, base)?;
         let (sequence, file) = folder.start_file()?;
@@ -146,6 +147,19 @@ impl Wal {
             mirror.ends.push((lsn, mirror.entries.len()));
         }
         Ok(if self.tail.linked() { Appended::Stored } else { Appended::Vanished })
+    }
+
+    /// Marks the log as closed after its last batch, with what the store has of it. Without the mark, the next open cannot tell
+    /// whether something was lost at its end.
+    pub fn end(&mut self, stored: Lsn) -> Result<()> {
+        if self.tail.has_failed() {
+            return Err(poisoned());
+        }
+        self.buffer.clear();
+        let frame = Frame { kind: Kind::End, lsn: self.lsn, counter: self.counter, synced: stored };
+        self.codec.write(&mut self.buffer, &frame, &[])?;
+        self.counter += 1;
+        self.write(self.lsn)
     }
 
     /// Adds a frame to the buffer, under a nonce of its own.

@@ -218,4 +218,8 @@ impl Disk for MemoryDisk {
         }
         answer.give(())
     }
+
+    fn boot(&self) -> u16 {
+        self.inner().boot
+    }
 }

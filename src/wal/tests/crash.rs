@@ -274,7 +274,7 @@ fn quarantine_interrupted_anywhere_leaves_every_log_under_one_name() {
         disk.rewrite(&path().join("00000000000000000001.quarantine"), b"oldest".to_vec());
         disk.rewrite(&path().join("00000000000000000002.quarantine"), b"older".to_vec());
         disk.kill_at(at, Some(0));
-        let _ = lock(&disk).and_then(|folder| folder.quarantine());
+        let _ = lock(&disk).and_then(|folder| folder.quarantine(true));
         disk
     };
     let logs = |disk: &MemoryDisk| disk.files(&path()).iter().filter(|(_, bytes)| *bytes == log).count();

@@ -89,7 +89,7 @@ fn files_that_are_not_ours_are_neither_read_nor_removed() {
     let wal = create(&folder, &sealed(), claim(1), 0, &[]).expect("room");
     disk.rewrite(&path().join("00000000000000000000.tmp"), b"half".to_vec());
     folder.remove_logs_but(wal.sequence()).expect("removes");
-    folder.quarantine().expect("renames");
+    folder.quarantine(true).expect("renames");
     create(&folder, &sealed(), claim(1), 0, &[]).expect("room");
     folder.remove_all().expect("removes");
     let mut expected = foreign.map(str::to_owned).to_vec();
@@ -231,7 +231,7 @@ fn a_real_directory_is_private_and_survives_a_whole_life() {
         Ok(Recovery::Log(log)) => history.check(&log, 6, "a real disk"),
         other => panic!("{other:?}"),
     }
-    folder.quarantine().expect("renames");
+    folder.quarantine(true).expect("renames");
     assert!(matches!(folder.recover(&sealed(), tag()), Ok(Recovery::None)));
     folder.remove_all().expect("removes");
     assert!(!path.exists());

@@ -8,6 +8,7 @@ mod folder;
 mod golden;
 mod lock;
 mod peek;
+mod rot;
 mod writer;
 
 use std::path::{Path, PathBuf};

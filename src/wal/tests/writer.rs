@@ -248,7 +248,7 @@ fn nothing_is_changed_after_the_lock_was_given_back() {
     old.remove(&CountingHost::new(5));
     assert_eq!(code(folder.record_claim(claim(2))), Code::Closed);
     assert_eq!(code(create(&folder, &sealed(), claim(2), 0, &[])), Code::Closed);
-    assert_eq!(code(folder.quarantine()), Code::Closed);
+    assert_eq!(code(folder.quarantine(true)), Code::Closed);
     assert_eq!(code(folder.remove_all()), Code::Closed);
     assert_eq!(code(folder.relock()), Code::Closed);
     assert_eq!(disk.files(&path()), before);

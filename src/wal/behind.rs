@@ -1,0 +1,177 @@
+//! The bytes behind the first place of a log that does not read: what a stopped process, a power cut or rot left there.
+//!
+//! A process that is killed cuts the last write short and does nothing else. A power cut loses sectors, which read as zeros
+//! afterwards, and comes with another boot. Everything else is damage. Nothing is believed of a frame that its checksum and
+//! its seal do not say.
+
+use crate::id::Lsn;
+
+use super::frame::{Codec, Frame, Kind};
+
+/// Bytes checksummed for each byte of the tail before the search gives up: bodies may hold any number of false markers,
+/// each of which would cost a checksum of all the rest.
+const EFFORT: usize = 64;
+/// Bytes of the smallest batch: the deletion of the shortest key.
+const LEAST_BODY: usize = 7;
+/// Zeros in a row that a sealed frame does not have by chance.
+const LOST: usize = 64;
+
+/// Batches behind a place that does not read, without a gap between them: with a state that reaches the first, a whole one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suffix {
+    /// The LSN of the first one.
+    first: Lsn,
+    entries: Vec<u8>,
+    /// Where the entries of each LSN end.
+    ends: Vec<(Lsn, usize)>,
+    /// Whether the session was closed after the last one, or nothing is behind it and the machine has not stopped since.
+    pub is_end: bool,
+}
+
+impl Suffix {
+    /// The LSN of the first batch.
+    pub fn first(&self) -> Lsn {
+        self.first
+    }
+
+    /// The LSN of the last batch.
+    pub fn last(&self) -> Lsn {
+        self.ends.last().map_or(0, |(lsn, _)| *lsn)
+    }
+
+    /// The entries that make a state at `lsn` the last one, if none is missing in between.
+    pub fn after(&self, lsn: Lsn) -> Option<&[u8]> {
+        if lsn.checked_add(1)? < self.first || lsn >= self.last() {
+            return None;
+        }
+        let start = self.ends.iter().rev().find(|(at, _)| *at <= lsn).map_or(0, |(_, end)| *end);
+        self.entries.get(start..)
+    }
+}
+
+/// What the bytes behind the last good frame say.
+pub struct Behind<'a> {
+    bytes: &'a [u8],
+    codec: &'a Codec,
+    good: Lsn,
+    /// The highest LSN of a frame that reads, `good` if there is none.
+    pub newest: Lsn,
+    /// The highest LSN of which such a frame says that it was synced.
+    pub synced: Lsn,
+    /// Whether all of it was searched.
+    pub complete: bool,
+    /// Where the first frame that reads starts.
+    gap: usize,
+    /// The last frames that follow one another without a gap, and where they end.
+    run: Vec<(Frame, usize, usize)>,
+}
+
+impl<'a> Behind<'a> {
+    /// Looks at every frame in `bytes` that reads, wherever it starts, with an LSN above `good`.
+    pub fn look(bytes: &'a [u8], codec: &'a Codec, good: Lsn) -> Behind<'a> {
+        let (run, gap) = (Vec::new(), bytes.len());
+        let mut seen = Behind { bytes, codec, good, newest: good, synced: 0, complete: true, gap, run };
+        let mut effort = bytes.len().saturating_mul(EFFORT);
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..)
+            && let Some(next) = Codec::find_marker(rest)
+        {
+            at += next;
+            let rest = bytes.get(at..).unwrap_or_default();
+            match effort.checked_sub(Codec::extent(rest).unwrap_or(0)) {
+                Some(left) => effort = left,
+                None => return Behind { complete: false, ..seen },
+            }
+            match codec.peek(rest) {
+                Some((frame, whole)) => {
+                    if frame.lsn > good {
+                        seen.note(frame, at, at + whole);
+                    }
+                    at += whole;
+                }
+                None => at += 1,
+            }
+        }
+        seen
+    }
+
+    fn note(&mut self, frame: Frame, start: usize, end: usize) {
+        self.newest = self.newest.max(frame.lsn);
+        self.gap = self.gap.min(start);
+        if frame.kind == Kind::Batch {
+            self.synced = self.synced.max(frame.synced);
+        }
+        let follows = self.run.last().is_some_and(|(last, _, until)| {
+            let next = if frame.kind == Kind::End { Some(last.lsn) } else { last.lsn.checked_add(1) };
+            *until == start && last.kind == Kind::Batch && next == Some(frame.lsn)
+        });
+        if !follows {
+            self.run.clear();
+        }
+        if follows || frame.kind == Kind::Batch {
+            self.run.push((frame, start, end));
+        }
+    }
+
+    /// Whether a process that was stopped within its last write explains these bytes: nothing of it was confirmed.
+    pub fn is_cut_short(&self) -> bool {
+        Codec::is_cut_short(self.bytes) && self.newest == self.good
+    }
+
+    /// Whether this is where the end of an orderly closed log was, which holds no batch.
+    pub fn is_lost_end(&self) -> bool {
+        self.newest == self.good
+            && Codec::extent(self.bytes) == Some(self.codec.least())
+            && self.bytes.len() == self.codec.least()
+    }
+
+    /// Whether a power cut explains what does not read: sectors that were never written read as zeros.
+    pub fn has_lost_sectors(&self) -> bool {
+        let gap = self.bytes.get(..self.gap).unwrap_or_default();
+        let mut zeros = 0;
+        gap.iter().all(|byte| *byte == 0)
+            || gap.iter().any(|byte| {
+                zeros = if *byte == 0 { zeros + 1 } else { 0 };
+                zeros >= LOST
+            })
+    }
+
+    /// The highest LSN that these bytes can have held; `None` if that cannot be told.
+    pub fn limit(&self) -> Option<Lsn> {
+        if !self.complete {
+            return None;
+        }
+        let tail = self.run.last().map_or(0, |(_, _, end)| *end);
+        let mut rest = self.bytes.get(tail..).unwrap_or_default();
+        let most = self.newest.saturating_add((rest.len() / (self.codec.least() + LEAST_BODY)) as u64);
+        if Codec::is_cut_short(rest) {
+            return Some(self.newest);
+        }
+        // Frames that end where the file does, by their own lengths.
+        let mut frames: u64 = 0;
+        while let Some(whole) = Codec::extent(rest) {
+            frames += u64::from(whole > self.codec.least());
+            rest = rest.get(whole..).unwrap_or_default();
+        }
+        Some(if rest.is_empty() { self.newest.saturating_add(frames) } else { most })
+    }
+
+    /// The batches up to the newest one, opened, if they go on to the end of the file.
+    pub fn suffix(&self, same_boot: bool) -> Option<Suffix> {
+        let (first, (last, _, end)) = (self.run.first()?.0.lsn, self.run.last()?);
+        let rest = self.bytes.get(*end..)?;
+        let is_cut = !rest.is_empty() && Codec::is_cut_short(rest);
+        if !self.complete || last.lsn != self.newest || !(rest.is_empty() || is_cut) {
+            return None;
+        }
+        let is_end = last.kind == Kind::End || (same_boot && !is_cut);
+        let (mut entries, mut ends, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
+        for (frame, start, end) in &self.run {
+            self.codec.open(frame, self.bytes.get(*start..*end)?, &mut scratch, &mut entries).ok()?;
+            if frame.kind == Kind::Batch {
+                ends.push((frame.lsn, entries.len()));
+            }
+        }
+        Some(Suffix { first, entries, ends, is_end })
+    }
+}

@@ -1,0 +1,183 @@
+//! Rot and power cuts told apart: every frame, every kind of damage, before and after the machine was started anew; and what
+//! becomes of files of which a part was not read.
+
+use super::*;
+use crate::wal::frame::{FRAME_LEN, HEADER_LEN};
+
+const FRAMES: Lsn = 9;
+
+/// A log of which nothing was synced but its base, closed or left by a killed process.
+fn left(ring: &Arc<Ring>, closed: bool) -> Vec<u8> {
+    let disk = MemoryDisk::default();
+    let folder = lock(&disk).expect("free");
+    let mut wal = create(&folder, ring, claim(1), 0, &[]).expect("room");
+    for lsn in 1..=FRAMES {
+        wal.append(lsn, &batch(lsn, 0)).expect("room");
+    }
+    if closed {
+        wal.end(FRAMES).expect("room");
+    }
+    only_log(&disk).1
+}
+
+/// Where each frame starts and ends.
+fn spans(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let (mut at, mut spans) = (HEADER_LEN, Vec::new());
+    while at < bytes.len() {
+        let len = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().expect("four bytes"));
+        let end = at + FRAME_LEN + usize::try_from(len).expect("small");
+        spans.push((at, end));
+        at = end;
+    }
+    spans
+}
+
+fn look(bytes: &[u8], boot: u16, ring: &Arc<Ring>) -> Recovery {
+    let disk = disk_with(&[(1, bytes)]);
+    disk.set_boot(boot);
+    recover(&disk, ring).expect("damage is an answer")
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Damage {
+    /// One bit.
+    Flip,
+    /// Sectors that were never written.
+    Zeros,
+    /// The end of the file is gone, from within the frame on.
+    Cut,
+    /// The end of the file is gone, from the start of the frame on.
+    Lost,
+}
+
+#[test]
+fn rot_is_never_taken_for_a_power_cut_nor_a_lost_end_for_a_clean_one() {
+    for ring in rings() {
+        for closed in [false, true] {
+            let bytes = left(&ring, closed);
+            let spans = spans(&bytes);
+            for (frame, (start, end)) in spans.iter().copied().enumerate().skip(1) {
+                for damage in [Damage::Flip, Damage::Zeros, Damage::Cut, Damage::Lost] {
+                    // The same boot, another one, and none that is known.
+                    for boot in [1, 2, 0] {
+                        let mut bad = bytes.clone();
+                        match damage {
+                            Damage::Flip => bad[end - 3] ^= 4,
+                            Damage::Zeros => bad[start..end].fill(0),
+                            Damage::Cut => bad.truncate(end - 1),
+                            Damage::Lost => bad.truncate(start),
+                        }
+                        let context = format!("{damage:?} at frame {frame}, boot {boot}, closed: {closed}");
+                        let is_end = frame as Lsn > FRAMES;
+                        let hit = frame as Lsn;
+                        match look(&bad, boot, &ring) {
+                            Recovery::Damaged(log) => {
+                                assert!(matches!(damage, Damage::Flip | Damage::Zeros), "{context}");
+                                assert!(damage == Damage::Flip || boot == 1, "{context}: {}", log.reason);
+                                assert_eq!(log.good, hit.min(FRAMES + 1) - 1, "{context}");
+                                let whole = log.suffix.is_some_and(|it| it.after(hit).is_some());
+                                assert_eq!(whole, hit < FRAMES, "{context}");
+                            }
+                            Recovery::Log(log) => {
+                                History::of(FRAMES).check(&log, (hit - 1).min(FRAMES), &context);
+                                assert!(is_end || damage != Damage::Flip, "{context}");
+                                // Nothing tells a log that lost its last frames from that of a process which was killed.
+                                let killed = damage == Damage::Lost && boot == 1;
+                                assert_eq!(log.is_clean(), killed, "{context}");
+                                assert_eq!(log.unread, damage != Damage::Lost, "{context}");
+                            }
+                            Recovery::None => panic!("{context}: overlooked"),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_end_that_was_marked_is_clean_after_any_boot_and_one_that_was_not_only_before() {
+    for ring in rings() {
+        for (closed, boot, clean) in [
+            (true, 1, true),
+            (true, 2, true),
+            (true, 0, true),
+            (false, 1, true),
+            (false, 2, false),
+            (false, 0, false),
+        ] {
+            let Recovery::Log(log) = look(&left(&ring, closed), boot, &ring) else { panic!("whole") };
+            assert_eq!((log.lsn, log.is_clean()), (FRAMES, clean), "closed {closed}, boot {boot}");
+            assert_eq!((log.closed, log.unread), (closed.then_some(FRAMES), false));
+        }
+    }
+}
+
+#[test]
+fn bytes_behind_the_mark_of_the_end_are_not_read_and_not_removed() {
+    let ring = sealed();
+    let bytes = [left(&ring, true), b"BHAf and something".to_vec()].concat();
+    let Recovery::Log(log) = look(&bytes, 1, &ring) else { panic!("whole") };
+    assert_eq!((log.lsn, log.closed, log.unread), (FRAMES, Some(FRAMES), true));
+}
+
+fn names(disk: &MemoryDisk) -> Vec<String> {
+    let files = disk.files(&path());
+    files.iter().filter_map(|(name, _)| Some(name.file_name()?.to_str()?.to_owned())).collect()
+}
+
+#[test]
+fn what_may_hold_batches_that_no_store_has_never_gives_way() {
+    let disk = disk_with(&[]);
+    for round in 0..6_u64 {
+        disk.rewrite(&path().join(format!("{:020}.log", round + 1)), vec![7]);
+        lock(&disk).expect("free").quarantine(round != 1 && round != 3).expect("renames");
+    }
+    let kept: Vec<String> = [(2, "unsent"), (4, "unsent"), (5, "quarantine"), (6, "quarantine")]
+        .map(|(number, kind)| format!("{number:020}.{kind}"))
+        .to_vec();
+    assert_eq!(names(&disk), [kept, vec!["lock".to_owned()]].concat());
+}
+
+#[test]
+fn a_log_with_the_highest_number_is_neither_written_over_nor_stops_an_open() {
+    let ring = sealed();
+    let bytes = left(&ring, true);
+    for planted in [u64::MAX, u64::MAX - 1] {
+        let disk = disk_with(&[(planted, &bytes)]);
+        let mut lsn = FRAMES;
+        for _ in 0..4 {
+            let folder = lock(&disk).expect("free");
+            let found = match folder.recover(&ring, tag()) {
+                Ok(Recovery::Log(log)) => log,
+                other => panic!("{other:?}"),
+            };
+            History::of(lsn).check(&found, lsn, "opened again");
+            let claim = Claim { epoch: lsn, ..claim(2) };
+            let mut wal = create(&folder, &ring, claim, lsn, &found.entries).expect("room");
+            assert_eq!(
+                disk.files(&path()).iter().filter(|(name, _)| is_log(name)).count(),
+                2,
+                "both are there"
+            );
+            folder.remove_logs_but(wal.sequence()).expect("removes");
+            lsn += 1;
+            wal.append(lsn, &batch(lsn, 0)).expect("room");
+        }
+    }
+}
+
+#[test]
+fn an_open_removes_only_logs_that_it_has_read() {
+    let ring = sealed();
+    let disk = disk_with(&[(3, &left(&ring, true))]);
+    let folder = lock(&disk).expect("free");
+    folder.recover(&ring, tag()).expect("whole");
+    let wal = create(&folder, &ring, claim(2), FRAMES, &History::of(FRAMES).state(FRAMES)).expect("room");
+    // A rewrite that goes on, and a log that somebody puts there meanwhile.
+    let newer = create(&folder, &ring, claim(2), FRAMES, &History::of(FRAMES).state(FRAMES)).expect("room");
+    disk.rewrite(&path().join("00000000000000000001.log"), b"unknown".to_vec());
+    folder.remove_logs_but(wal.sequence()).expect("removes");
+    let kept = [1, wal.sequence(), newer.sequence()].map(|number| format!("{number:020}.log"));
+    assert_eq!(names(&disk), [kept.to_vec(), vec!["lock".to_owned()]].concat());
+}
