@@ -57,6 +57,8 @@ pub trait Disk: Send + Sync {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory survive a power cut.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// How many bytes still fit where `path` lies; `None` if the system does not tell.
+    fn room(&self, path: &Path) -> Option<u64>;
     /// A mark of this start of the machine: as long as it stays, no power cut took anything from a file. 0 if the system does
     /// not tell.
     fn boot(&self) -> u16;
@@ -230,6 +232,19 @@ impl Disk for RealDisk {
         #[cfg(not(unix))]
         let _ = path;
         Ok(())
+    }
+
+    fn room(&self, path: &Path) -> Option<u64> {
+        #[cfg(target_os = "linux")]
+        {
+            let found = rustix::fs::statvfs(path).ok()?;
+            Some(found.f_bavail.saturating_mul(found.f_frsize))
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = path;
+            None
+        }
     }
 
     fn boot(&self) -> u16 {

@@ -73,6 +73,7 @@ impl Session {
     pub fn local(host: Arc<dyn Host>, journal: Arc<Journal>, events: EventSink, origin: Origin) -> Session {
         let (done, idle) = watch::channel(false);
         let task = keep(Arc::clone(&journal), Arc::clone(&events));
+        host.spawn(Box::pin(Arc::clone(&journal).sync_in_background(events)));
         host.spawn(Box::pin(async move {
             task.await;
             let _ = done.send(true);
@@ -90,6 +91,9 @@ impl Session {
     ) -> Session {
         let (done, idle) = watch::channel(false);
         let health = replicator.health();
+        if journal.keeps_log() {
+            host.spawn(Box::pin(Arc::clone(&journal).sync_in_background(replicator.events())));
+        }
         host.spawn(Box::pin(async move {
             replicator.run().await;
             let _ = done.send(true);
@@ -219,6 +223,7 @@ impl Session {
             self.journal.end(Life::Closed);
         }
         if tokio::time::timeout(timeout, self.ended()).await.is_err() {
+            self.journal.give_up();
             self.journal.end(Life::Closed);
             self.ended().await;
         }
@@ -230,6 +235,15 @@ impl Session {
             folder.unlock();
         }
         synced?;
+        let safe = progress.stored.max(progress.synced);
+        if progress.life == Life::Poisoned && safe < lsn {
+            let lost = format!(
+                "closed; the local log failed, and LSN {} to {lsn} are not known to be on the disk{}",
+                safe + 1,
+                if self.remote.is_some() { ", nor in the store" } else { "" }
+            );
+            return Err(Error::new(Code::IoPoisoned, lost));
+        }
         if fenced && progress.stored < lsn && !self.handed_over() {
             return Err(Error::new(
                 Code::Fenced,

@@ -46,6 +46,11 @@ impl MemoryDisk {
         self.inner().processes[self.process].operations
     }
 
+    /// Operations of kind `op` of this process so far.
+    pub fn operations_of(&self, op: Op) -> u64 {
+        self.inner().processes[self.process].by_kind.get(&op).copied().unwrap_or_default()
+    }
+
     fn fault(&self, fault: Fault) {
         self.inner().processes[self.process].faults.push(fault);
     }

@@ -58,4 +58,13 @@ pub struct Progress {
     pub stored: Lsn,
     /// The LSN known to survive a power cut of this machine: without a log, the acknowledged one.
     pub synced: Lsn,
+    /// After the local log failed: what memory has, all of which is still shipped. 0: nothing is.
+    pub rest: Lsn,
+}
+
+impl Progress {
+    /// Whether nothing more is to be shipped.
+    pub fn is_done(&self) -> bool {
+        self.life.is_over() && !(self.life == Life::Poisoned && self.stored < self.rest)
+    }
 }

@@ -45,6 +45,11 @@ struct Core {
     /// When the last check of ownership that succeeded had started.
     confirmed: Duration,
     rolling: bool,
+    /// No rewrite before this, for the last one failed, and how long the pause after the next failure is.
+    roll_at: Duration,
+    roll_pause: Duration,
+    /// Something was written that the background sync has not been told of.
+    aging: bool,
     /// Who keeps what the state was at each cut.
     witnesses: Vec<Weak<Witness>>,
 }
@@ -69,6 +74,8 @@ pub struct Journal {
     core: Mutex<Core>,
     /// Wakes whoever ships and maintains.
     pub wake: Notify,
+    /// Wakes whoever syncs in the background.
+    aged: Notify,
     progress: watch::Sender<Progress>,
     /// One sync at a time; whoever waited finds its LSN synced.
     syncing: tokio::sync::Mutex<()>,
@@ -108,14 +115,18 @@ impl Journal {
             shipping_since: None,
             confirmed,
             rolling: false,
+            roll_at: Duration::ZERO,
+            roll_pause: upkeep::ROLL_PAUSE,
+            aging: false,
             witnesses: Vec::new(),
         };
-        let progress = Progress { life: Life::Live, stored: 0, synced: lsn };
+        let progress = Progress { life: Life::Live, stored: 0, synced: lsn, rest: 0 };
         Journal {
             host,
             folder,
             core: Mutex::new(core),
             wake: Notify::new(),
+            aged: Notify::new(),
             progress: watch::Sender::new(progress),
             syncing: tokio::sync::Mutex::default(),
             renewals: Mutex::default(),
@@ -193,7 +204,7 @@ impl Journal {
             Err(error) => {
                 METERS.append_failures.one();
                 if error.code == Code::IoPoisoned {
-                    self.finish(&mut core, Life::Poisoned);
+                    self.fail(&mut core);
                 }
                 return Err(error);
             }
@@ -201,8 +212,8 @@ impl Journal {
         // Waking a thread costs more than the whole append: only for news. Whoever ships looks at what is pending before it
         // sleeps, and sleeps no longer than what is pending may wait.
         let first = core.cut == core.lsn;
-        let news =
-            first || (urgent && !core.urgent) || (!core.rolling && core.log.needs_roll(core.state.bytes()));
+        let news = first || (urgent && !core.urgent) || self.may_roll(&core);
+        let aged = !std::mem::replace(&mut core.aging, true);
         core.lsn = lsn;
         core.urgent |= urgent;
         if core.waiting_since.is_none() {
@@ -211,6 +222,9 @@ impl Journal {
         drop(core);
         if news {
             self.wake.notify_one();
+        }
+        if aged {
+            self.aged.notify_one();
         }
         Ok(lsn)
     }

@@ -4,15 +4,24 @@
 //! safe nowhere, and everything is written again before it is answered (contract trap 25).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::disk::LogFile;
 use crate::error::{Code, Error, Result};
-use crate::host::blocking;
+use crate::event::{Event, EventSink};
+use crate::host::{blocking, sleep};
 use crate::id::Lsn;
 use crate::meter::METERS;
 use crate::wal::{Wal, sync};
 
 use super::{Core, Journal, Life, Log};
+
+/// How long after it was written a batch is synced, whoever waits for it: what a power cut can take at level `os`.
+pub const SYNC_WITHIN: Duration = Duration::from_secs(5);
+/// How long no rewrite is tried after one failed; twice as long after each further one.
+pub(super) const ROLL_PAUSE: Duration = Duration::from_secs(10);
+/// The longest such pause.
+const MAX_ROLL_PAUSE: Duration = Duration::from_secs(600);
 
 impl Journal {
     /// The folder was removed under us. Everything is still in memory: write it all to a new folder, before answering.
@@ -80,7 +89,7 @@ impl Journal {
             if let Some(wal) = core.log.on_disk() {
                 wal.poison();
             }
-            self.finish(&mut core, Life::Poisoned);
+            self.fail(&mut core);
             return Err(Error::new(
                 Code::IoPoisoned,
                 format!("the disk failed to sync ({}); open the session again", error.kind()),
@@ -90,13 +99,76 @@ impl Journal {
         Ok(())
     }
 
+    /// The log failed. Nothing is accepted any more, and what memory has, all of which was resolved, still goes to the store.
+    pub(super) fn fail(&self, core: &mut Core) {
+        if core.life == Life::Poisoned {
+            return;
+        }
+        tracing::error!("the local log failed");
+        if self.replicated && !core.life.is_over() {
+            let rest = core.lsn;
+            core.urgent = core.cut != core.lsn;
+            self.progress.send_modify(|progress| progress.rest = rest);
+        }
+        self.finish(core, Life::Poisoned);
+    }
+
+    /// Ships nothing more after the log failed.
+    pub fn give_up(&self) {
+        self.progress.send_modify(|progress| progress.rest = 0);
+    }
+
+    /// Syncs the log within [`SYNC_WITHIN`] of each write, until the session ends: that bounds what a power cut takes. One sync
+    /// serves all writes of that time, and none is made where nothing was written or somebody synced it already.
+    pub async fn sync_in_background(self: Arc<Self>, events: EventSink) {
+        let mut progress = self.follow();
+        loop {
+            let over = progress.wait_for(|progress| progress.life.is_over());
+            tokio::select! {
+                biased;
+                _ = over => return,
+                () = self.aged.notified() => {}
+            }
+            let over = progress.wait_for(|progress| progress.life.is_over());
+            tokio::select! {
+                biased;
+                _ = over => return,
+                () = sleep(SYNC_WITHIN) => {}
+            }
+            let lsn = match self.core() {
+                Ok(mut core) => {
+                    core.aging = false;
+                    core.lsn
+                }
+                Err(_) => return,
+            };
+            if let Err(error) = self.sync(lsn).await {
+                events(Event::Failed(error));
+                return;
+            }
+        }
+    }
+
+    /// Whether a rewrite is due and nothing speaks against it.
+    pub(super) fn may_roll(&self, core: &Core) -> bool {
+        !core.rolling && core.log.needs_roll(core.state.bytes()) && self.host.now() >= core.roll_at
+    }
+
+    /// After a rewrite that failed, the next one is not tried for a while: each takes the room of a whole state.
+    fn roll_failed(&self, core: &mut Core, error: Error) -> Error {
+        tracing::warn!(%error, "the local log could not be rewritten");
+        core.roll_at = self.host.now() + core.roll_pause;
+        core.roll_pause = (core.roll_pause * 2).min(MAX_ROLL_PAUSE);
+        error
+    }
+
     /// Writes the log anew if garbage dominates it, and says whether it did. Appends go on meanwhile: with many of them the new
     /// log may soon be due as well.
     pub async fn roll_if_due(&self) -> Result<bool> {
-        let (lsn, snapshot, lineage, folder) = {
+        let (lsn, live, snapshot, lineage, folder) = {
             let mut core = self.core()?;
             let (lsn, live) = (core.lsn, core.state.bytes());
-            if core.rolling || core.life.is_over() || !core.log.needs_roll(live) {
+            if core.life.is_over() || !self.may_roll(&core) {
                 return Ok(false);
             }
             let snapshot = core.state.snapshot();
@@ -104,10 +176,11 @@ impl Journal {
             wal.begin_roll();
             let (lineage, folder) = (wal.lineage().clone(), Arc::clone(wal.folder()));
             core.rolling = true;
-            (lsn, snapshot, lineage, folder)
+            (lsn, live, snapshot, lineage, folder)
         };
         let host = Arc::clone(&self.host);
         let ready = blocking(&self.host, move || {
+            Wal::require_room(&folder, live)?;
             Wal::prepare_roll(&folder, host.as_ref(), lineage, lsn, &snapshot.encode())
         })
         .await;
@@ -119,16 +192,28 @@ impl Journal {
             }
             core.rolling = false;
             let Some(wal) = core.log.on_disk() else { return Ok(false) };
-            match ready {
-                Ok(new) => wal.finish_roll(new),
+            let old = ready.and_then(|new| wal.finish_roll(new));
+            match old {
+                Ok(old) => {
+                    core.roll_pause = ROLL_PAUSE;
+                    old
+                }
                 Err(error) => {
                     wal.abort_roll();
-                    Err(error)
+                    return Err(self.roll_failed(&mut core, error));
                 }
             }
-        }?;
+        };
         let host = Arc::clone(&self.host);
         blocking(&self.host, move || old.remove(host.as_ref())).await;
+        let mut core = self.core()?;
+        if core.log.on_disk().is_some_and(|wal| wal.has_failed()) {
+            self.fail(&mut core);
+            return Err(Error::new(
+                Code::IoPoisoned,
+                "the disk failed to sync the rewritten log; open the session again",
+            ));
+        }
         Ok(true)
     }
 }

@@ -170,6 +170,11 @@ impl Replicator {
         Arc::clone(&self.health)
     }
 
+    /// Who is told.
+    pub fn events(&self) -> EventSink {
+        Arc::clone(&self.events)
+    }
+
     /// Works until the session ends. Whoever closed it in haste does not wait for a store that keeps silent.
     pub async fn run(mut self) {
         let mut progress = self.journal.follow();
@@ -219,11 +224,11 @@ impl Replicator {
 
     async fn next(&mut self) -> Result<Step> {
         loop {
-            let life = self.journal.progress().life;
-            if life.is_over() {
+            let progress = self.journal.progress();
+            if progress.is_done() {
                 return Ok(Step::Stop);
             }
-            if life == Life::Closing {
+            if progress.life == Life::Closing {
                 return Ok(Step::Leave);
             }
             let now = self.now();

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::error::{Code, Result};
 use crate::event::Event;
 use crate::host::sleep;
+use crate::journal::Progress;
 use crate::owner::Standing;
 use crate::remote::{Failure, Meaning};
 
@@ -143,7 +144,7 @@ impl Replicator {
 
     /// Resolves when nothing more is to be shipped.
     async fn over(&self) {
-        let _ = self.journal.follow().wait_for(|progress| progress.life.is_over()).await;
+        let _ = self.journal.follow().wait_for(Progress::is_done).await;
     }
 
     fn degrade(&self, failure: &Failure) {

@@ -218,6 +218,7 @@ fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, 
         Event::Degraded(_) => hold(book).told.push("degraded"),
         Event::Recovered { .. } => hold(book).told.push("recovered"),
         Event::Failed(error) => {
+            hold(book).told.push("failed");
             assert!(
                 cluster.tampered.load(Ordering::Relaxed),
                 "a session failed, and nobody tampered with anything: {error:?}"

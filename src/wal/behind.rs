@@ -147,6 +147,9 @@ impl<'a> Behind<'a> {
         if Codec::is_cut_short(rest) {
             return Some(self.newest);
         }
+        if self.codec.is_one(rest) {
+            return Some(self.newest.saturating_add(1));
+        }
         // Frames that end where the file does, by their own lengths.
         let mut frames: u64 = 0;
         while let Some(whole) = Codec::extent(rest) {

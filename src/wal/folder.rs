@@ -135,6 +135,11 @@ impl Folder {
         work(held).map_err(|error| unavailable(doing, &error))
     }
 
+    /// How many bytes still fit here; `None` if the system does not tell.
+    pub fn room(&self) -> Option<u64> {
+        self.disk.room(&self.path)
+    }
+
     /// The mark of this start of the machine.
     pub(super) fn boot(&self) -> u16 {
         self.disk.boot()

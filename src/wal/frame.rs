@@ -301,6 +301,16 @@ impl Codec {
         bytes.get(..told) == MARKER.get(..told) && Codec::extent(bytes).is_none()
     }
 
+    /// Whether `bytes` are one frame whose marker or length was changed: with the right ones its checksum holds.
+    pub fn is_one(&self, bytes: &[u8]) -> bool {
+        let Some(len) = bytes.len().checked_sub(FRAME_LEN).and_then(|len| u32::try_from(len).ok()) else {
+            return false;
+        };
+        let mut mended = bytes.to_vec();
+        mended.splice(..8, MARKER.into_iter().chain(len.to_le_bytes()));
+        self.peek(&mended).is_some_and(|(_, whole)| whole == bytes.len())
+    }
+
     /// The LSN of the last one of frames that fill `bytes` by their lengths and follow one another by their numbers. Nothing of it
     /// is checked: for a file whose header does not read.
     pub fn tiled(mut bytes: &[u8]) -> Option<Lsn> {

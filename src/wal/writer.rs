@@ -248,6 +248,26 @@ impl Wal {
         self.mirror = Some(Mirror::default());
     }
 
+    /// `LOCAL_UNAVAILABLE` if a log of `live` bytes would leave no room for what is appended meanwhile. A rewrite that fills the
+    /// disk makes writes fail that would have fitted, of all who share it.
+    pub fn require_room(folder: &Folder, live: usize) -> Result<()> {
+        let needed = u64::try_from(live).unwrap_or(u64::MAX).saturating_mul(2).saturating_add(SLACK);
+        match folder.room() {
+            Some(room) if room < needed => Err(Error::new(
+                Code::LocalUnavailable,
+                format!(
+                    "the local log cannot be rewritten, which would make it smaller: {needed} bytes of the disk must be free, and {room} are; writes go on"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a sync of it failed, or it could not be cut back.
+    pub fn has_failed(&self) -> bool {
+        self.tail.has_failed()
+    }
+
     /// Writes the new log with `base`, the state at `lsn` when the roll began. Slow: not on the thread that appends.
     pub fn prepare_roll(
         folder: &Arc<Folder>,

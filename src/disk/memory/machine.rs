@@ -191,6 +191,11 @@ impl Inner {
     pub(super) fn unlink(&mut self, path: &Path) -> bool {
         let Some(inode) = self.names.remove(path) else { return false };
         self.inodes[inode].names -= 1;
+        if self.inodes[inode].names == 0
+            && let Some(space) = self.space.as_mut()
+        {
+            *space += self.inodes[inode].data.len();
+        }
         true
     }
 

@@ -219,6 +219,10 @@ impl Disk for MemoryDisk {
         answer.give(())
     }
 
+    fn room(&self, _: &Path) -> Option<u64> {
+        self.inner().space.map(|space| space as u64)
+    }
+
     fn boot(&self) -> u16 {
         self.inner().boot
     }

@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::disk::memory::Op;
+
 use super::*;
 
 #[test]
@@ -34,6 +36,99 @@ fn a_failed_sync_poisons_the_session_and_a_reopen_heals_it() {
         machine.start(Opening::default());
         sleep(Duration::from_millis(100)).await;
         assert_eq!(get(&machine.session(), "a"), Some(b"\x031".to_vec()));
+    });
+}
+
+#[test]
+fn a_failed_sync_still_ships_what_memory_has_and_close_says_what_is_not_safe() {
+    run(async {
+        for store_answers in [true, false] {
+            let cluster = calm();
+            cluster.tampered.store(true, Ordering::Relaxed);
+            let machine = opened(&cluster, Opening::default()).await;
+            cluster.outage.store(!store_answers, Ordering::Relaxed);
+            let session = machine.session();
+            for id in 0..50 {
+                set(&session, &id.to_string(), b"\x031").expect("sets");
+            }
+            machine.disk().fail_next(Op::Sync, 0, ErrorKind::Other, None);
+            assert_eq!(session.journal().sync(50).await.map_err(|error| error.code), Err(Code::IoPoisoned));
+            assert_eq!(set(&session, "late", b"\x032"), Err(Code::IoPoisoned));
+            sleep(Duration::from_secs(5)).await;
+            let stored = session.journal().progress().stored;
+            assert_eq!(stored, if store_answers { 50 } else { 0 });
+            let closed =
+                session.close(Duration::from_secs(1)).await.map_err(|error| (error.code, error.message));
+            match closed {
+                Ok(()) => assert!(store_answers, "what is nowhere safe was not told"),
+                Err((code, message)) => {
+                    assert!(
+                        !store_answers && code == Code::IoPoisoned && message.contains("LSN 1 to 50"),
+                        "{message}"
+                    );
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_written_survives_a_power_cut_some_seconds_later_though_nobody_waits_for_a_sync() {
+    run(async {
+        let cluster = calm();
+        let machine = opened(&cluster, Opening::default()).await;
+        cluster.outage.store(true, Ordering::Relaxed);
+        let session = machine.session();
+        let before = machine.disk().operations_of(Op::Sync);
+        // A write each 100 ms, for a minute: each is synced in time, and one sync serves many.
+        for round in 0..600_u64 {
+            set(&session, "a", &round.to_le_bytes()).expect("sets");
+            sleep(Duration::from_millis(100)).await;
+            let behind = session.journal().lsn() - session.journal().progress().synced;
+            assert!(behind <= 52, "{behind} writes, each 100 ms after the other, would be lost");
+        }
+        sleep(Duration::from_secs(6)).await;
+        assert_eq!(session.journal().progress().synced, 600);
+        let syncs = machine.disk().operations_of(Op::Sync) - before;
+        assert!((10..=13).contains(&syncs), "{syncs} syncs in a minute");
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(
+            machine.disk().operations_of(Op::Sync) - before,
+            syncs,
+            "nothing is synced where nothing is written"
+        );
+    });
+}
+
+#[test]
+fn a_rewrite_that_does_not_fit_costs_no_write_and_is_told_seldom() {
+    run(async {
+        let cluster = calm();
+        cluster.tampered.store(true, Ordering::Relaxed);
+        let machine = opened(&cluster, Opening::default()).await;
+        let session = machine.session();
+        // Just below the size at which a log is rewritten: a live state of 1 MB, 7 MB of log.
+        for round in 0..7_u8 {
+            set(&session, "big", &vec![round | 3; 1 << 20]).expect("sets");
+        }
+        machine.disk().set_space(Some(900_000));
+        let mut failed = 0;
+        for round in 0..800_u32 {
+            failed += usize::from(
+                set(&session, "small", &[&[3][..], &round.to_le_bytes(), &[5; 900]].concat()).is_err(),
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(failed, 0, "writes that fit");
+        let told = machine.process().told().iter().filter(|what| **what == "failed").count();
+        assert!((1..=2).contains(&told), "told {told} times in 16 s");
+        // As soon as there is room, the log shrinks.
+        machine.disk().set_space(None);
+        for round in 0..100_u32 {
+            set(&session, "small", &round.to_le_bytes()).expect("sets");
+            sleep(Duration::from_millis(500)).await;
+        }
+        assert!(session.journal().figures().expect("counts").log_bytes < 2 << 20);
     });
 }
 
