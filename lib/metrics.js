@@ -150,6 +150,12 @@ const FAMILIES = [
     rows: ({ meters }) => one(meters.syncFailures)
   },
   {
+    name: 'repairs_total',
+    type: 'counter',
+    help: 'Damage of the local disk that sessions went on from',
+    rows: ({ meters }) => one(meters.repairs)
+  },
+  {
     name: 'append_failures_total',
     type: 'counter',
     help: 'Writes that the local disk refused',

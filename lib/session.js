@@ -19,13 +19,13 @@ const { resolveOptions } = require('./options.js')
 const { pruneKeys } = require('./prune-keys.js')
 const { describe } = require('./status.js')
 
-const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'error']
+const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'repaired', 'error']
 
 /** Codes of a session that has ended. */
 const ENDED = ['FENCED', 'CLOSED', 'DELETED', 'LEASE_LOST']
 
 /** The level at which an event is logged. */
-const LEVELS = { backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', error: 'error' }
+const LEVELS = { backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', repaired: 'warn', error: 'error' }
 
 /** One open of a folder at a time: an import moves files that the next open looks at. */
 const opening = new Map()
@@ -83,13 +83,24 @@ async function openSession(tenantId, options = {}, inner = {}) {
   const news = createNews(logger)
   /** With nothing, the core asks whether everything was told that it told before. */
   const hear = (text) => {
-    if (text !== '') news.tell(JSON.parse(text))
+    if (text === '') return
+    const told = JSON.parse(text)
+    // What the open itself found is for listeners that are added right after it.
+    if (early === null) news.tell(told)
+    else early.push(told)
+  }
+  let early = []
+  const catchUp = () => {
+    const told = early ?? []
+    early = null
+    told.forEach(news.tell)
   }
 
   return serially(folder, async () => {
     const found = await prepareImport({ directory: resolved.directory, tenantId, folder, batch })
     const json = JSON.stringify({ ...resolved.native, ...inner })
     const opened = await binding.open(json, resolved.keys, found?.seed ?? null, hear)
+    setImmediate(catchUp).unref()
     const { handle, restored, shared } = JSON.parse(settle(opened))
     try {
       const stored = readCreds(binding, handle, batch)

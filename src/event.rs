@@ -24,6 +24,8 @@ pub enum Event {
     },
     /// A newer owner exists; this session accepts no more changes.
     Fenced,
+    /// Something of the local disk was damaged, lost or set aside, and the session goes on; in words.
+    Repaired(String),
     /// Something failed that needs a person.
     Failed(Error),
 }

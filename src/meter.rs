@@ -172,6 +172,8 @@ pub struct Meters {
     pub sync_failures: Count,
     /// Batches that could not be written to a local log.
     pub append_failures: Count,
+    /// Damage of the local disk that sessions went on from.
+    pub repairs: Count,
 }
 
 /// The figures of this process.
@@ -194,6 +196,7 @@ pub static METERS: Meters = Meters {
     syncs: syncs(),
     sync_failures: Count::new(),
     append_failures: Count::new(),
+    repairs: Count::new(),
 };
 
 #[cfg(test)]

@@ -121,6 +121,8 @@ export interface SessionEvents {
   recovered: (news: { lsn: number }) => void
   /** A newer instance owns the session: close the socket, do not reconnect here. */
   fenced: () => void
+  /** Something of the local disk was damaged, lost or set aside, and the session goes on. */
+  repaired: (news: { message: string }) => void
   /** Something needs a person. Logged, and never thrown, when nobody listens. */
   error: (error: HybridAuthError) => void
 }

@@ -50,6 +50,8 @@ struct Core {
     roll_pause: Duration,
     /// Something was written that the background sync has not been told of.
     aging: bool,
+    /// The folder was made anew, and nobody was told yet.
+    rehomed: bool,
     /// Who keeps what the state was at each cut.
     witnesses: Vec<Weak<Witness>>,
 }
@@ -118,6 +120,7 @@ impl Journal {
             roll_at: Duration::ZERO,
             roll_pause: upkeep::ROLL_PAUSE,
             aging: false,
+            rehomed: false,
             witnesses: Vec::new(),
         };
         let progress = Progress { life: Life::Live, stored: 0, synced: lsn, rest: 0 };

@@ -36,6 +36,8 @@ impl Journal {
             Ok(wal) => {
                 core.log = Log::Disk(wal);
                 core.rolling = false;
+                core.rehomed = true;
+                self.aged.notify_one();
                 Ok(())
             }
             Err(error) => {
@@ -128,6 +130,12 @@ impl Journal {
                 biased;
                 _ = over => return,
                 () = self.aged.notified() => {}
+            }
+            if self.core().is_ok_and(|mut core| std::mem::take(&mut core.rehomed)) {
+                METERS.repairs.one();
+                events(Event::Repaired(
+                    "the folder of the session was removed while in use, and was written again".to_owned(),
+                ));
             }
             let over = progress.wait_for(|progress| progress.life.is_over());
             tokio::select! {

@@ -284,6 +284,7 @@ fn event_json(event: &Event) -> String {
         Event::Degraded(cause) => error("degraded", cause),
         Event::Recovered { lsn } => json!({ "event": "recovered", "lsn": lsn }),
         Event::Fenced => json!({ "event": "fenced" }),
+        Event::Repaired(message) => json!({ "event": "repaired", "message": message }),
         Event::Failed(cause) => error("error", cause),
     }
     .to_string()

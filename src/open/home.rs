@@ -164,7 +164,6 @@ impl Home {
             match left {
                 Aside::Nothing => folder.remove_logs_but(wal.sequence())?,
                 Aside::Stored | Aside::Unsent => {
-                    tracing::warn!("a part of the local log did not read; the file was set aside");
                     folder.set_aside_but(wal.sequence(), left == Aside::Stored)?;
                 }
             }

@@ -34,7 +34,7 @@ use crate::wal::Recovery;
 use crate::watch::Watch;
 
 use home::{Aside, Home};
-use salvage::{is_stored, local_of};
+use salvage::local_of;
 pub use verify::{Report, report, verify, whole};
 
 /// How often a listing that changed while it was read is read again.
@@ -169,7 +169,7 @@ impl Opening {
             }
         };
         let Loaded { state, lsn, origin, .. } = loaded;
-        let log = self.home.start_log(&self.host, &self.settings, claim, lsn, &state, left).await?;
+        let log = self.start_log(claim, lsn, &state, left).await?;
         let journal = Arc::new(Journal::local(Arc::clone(&self.host), state, lsn, log));
         Ok(Session::local(self.host, journal, self.events, origin))
     }
@@ -221,7 +221,7 @@ impl Opening {
             owner.bury().await?;
             return Err(deleted());
         }
-        let log = match self.home.start_log(&self.host, settings, owner.claim, lsn, &state, left).await {
+        let log = match self.start_log(owner.claim, lsn, &state, left).await {
             Ok(log) => log,
             Err(error) => {
                 let _ = owner.release(head).await;
@@ -306,8 +306,7 @@ impl Opening {
             (Source::Fresh | Source::Local, _) => self.fresh(seed.take())?,
         };
         if found.quarantine {
-            let is_stored = is_stored(recovery, survey, found.parent, loaded.lsn);
-            self.home.quarantine(&self.host, is_stored).await?;
+            self.set_aside(recovery, survey, found.parent, loaded.lsn).await?;
         }
         Ok(Some((loaded, found.parent)))
     }

@@ -4,16 +4,60 @@
 //! set aside and may hold batches that no store has is kept until a person removes it.
 
 use crate::error::Result;
+use crate::event::Event;
 use crate::id::{Claim, Lsn};
+use crate::journal::Log;
+use crate::meter::METERS;
 use crate::object::Link;
 use crate::plan::{Claims, Local, Survey};
 use crate::restore::Restored;
 use crate::session::Origin;
+use crate::state::State;
 use crate::wal::{Recovery, Suffix};
 
+use super::home::Aside;
 use super::{Loaded, Opening};
 
 impl Opening {
+    /// Sets aside the log of a session that goes on from elsewhere at `lsn`.
+    pub(super) async fn set_aside(
+        &self,
+        recovery: &Recovery,
+        survey: &Survey,
+        parent: Option<Claim>,
+        lsn: Lsn,
+    ) -> Result<()> {
+        let is_stored = is_stored(recovery, survey, parent, lsn);
+        self.home.quarantine(&self.host, is_stored).await?;
+        if !is_stored {
+            self.tell_repaired(
+                "the local log is not part of the history that goes on, and may hold writes that no store has: it is kept as `*.unsent`"
+                    .to_owned(),
+            );
+        } else if matches!(recovery, Recovery::Damaged(_)) {
+            self.tell_repaired(
+                "the local log was damaged, and is set aside: the session has all of it".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Starts the log of this open. What of the old one was not read is set aside.
+    pub(super) async fn start_log(&self, claim: Claim, lsn: Lsn, state: &State, left: Aside) -> Result<Log> {
+        let log = self.home.start_log(&self.host, &self.settings, claim, lsn, state, left).await?;
+        if left != Aside::Nothing {
+            self.tell_repaired("a part of the local log did not read; the file was set aside".to_owned());
+        }
+        Ok(log)
+    }
+
+    /// Tells that the session goes on from damage.
+    pub(super) fn tell_repaired(&self, message: String) {
+        tracing::warn!("{message}");
+        METERS.repairs.one();
+        (self.events)(Event::Repaired(message));
+    }
+
     /// What the store gave, with the batches of a damaged log that follow it.
     pub(super) fn salvaged(
         &self,
@@ -29,7 +73,11 @@ impl Opening {
         {
             state.absorb(entries)?;
             let previous = Link { claim: parent, lsn: suffix.last(), ..Link::default() };
-            tracing::warn!(from = end.lsn + 1, to = suffix.last(), "a damaged log gave what the store lacks");
+            self.tell_repaired(format!(
+                "the local log was damaged, and LSN {} to {}, which the store lacked, were read from behind the damage",
+                end.lsn + 1,
+                suffix.last()
+            ));
             return Ok(Loaded { state, lsn: previous.lsn, previous, origin: Origin::local(suffix.is_end) });
         }
         // The decision counted on it.
@@ -62,7 +110,7 @@ fn suffix_of(recovery: &Recovery, claim: Claim) -> Option<&Suffix> {
 }
 
 /// Whether all that a log of a former life may hold is elsewhere, when the history of `parent` goes on at `lsn`.
-pub fn is_stored(recovery: &Recovery, survey: &Survey, parent: Option<Claim>, lsn: Lsn) -> bool {
+fn is_stored(recovery: &Recovery, survey: &Survey, parent: Option<Claim>, lsn: Lsn) -> bool {
     let (claim, newest) = match recovery {
         Recovery::None => return true,
         // The session was closed, and says that the store had all of it.

@@ -217,6 +217,7 @@ fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, 
         Event::Fenced => hold(book).fenced = true,
         Event::Degraded(_) => hold(book).told.push("degraded"),
         Event::Recovered { .. } => hold(book).told.push("recovered"),
+        Event::Repaired(_) => hold(book).told.push("repaired"),
         Event::Failed(error) => {
             hold(book).told.push("failed");
             assert!(

@@ -109,7 +109,7 @@ fn a_rewrite_that_does_not_fit_costs_no_write_and_is_told_seldom() {
         let session = machine.session();
         // Just below the size at which a log is rewritten: a live state of 1 MB, 7 MB of log.
         for round in 0..7_u8 {
-            set(&session, "big", &vec![round | 3; 1 << 20]).expect("sets");
+            set(&session, "big", &[vec![3], vec![round; 1 << 20]].concat()).expect("sets");
         }
         machine.disk().set_space(Some(900_000));
         let mut failed = 0;
@@ -159,6 +159,8 @@ fn a_folder_removed_under_a_running_session_is_made_again_with_everything() {
         write(&machine, 5);
         machine.disk().remove_tree(Path::new("/sessions/tenant"));
         write(&machine, 1);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(machine.process().told().iter().filter(|what| **what == "repaired").count(), 1);
         machine.kill();
         cluster.outage.store(false, Ordering::Relaxed);
         machine.start(Opening { takeover: true, ..Opening::default() });

@@ -76,6 +76,7 @@ fn a_damaged_log_gives_everything_or_an_error_wherever_the_store_stands() {
                     }
                     let (lsn, origin) = (machine.session().journal().lsn(), machine.session().origin());
                     assert_eq!(lsn, WRITES as u64, "{context}: {origin:?}");
+                    assert!(machine.process().told().contains(&"repaired"), "{context}: nobody was told");
                 });
             }
         }
