@@ -84,6 +84,13 @@ impl Machine {
         self.disk = self.disk.restart();
     }
 
+    /// The power goes, and comes back: of what was not synced those changes survive for which `keeps` says so.
+    pub fn lose_power(&mut self, keeps: impl Fn(usize) -> bool) {
+        self.kill();
+        self.disk = self.disk.power_cut(keeps);
+        *hold(&self.before) = None;
+    }
+
     /// The machine is replaced by a blank one.
     pub fn wipe(&mut self) {
         self.kill();

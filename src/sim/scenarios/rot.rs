@@ -84,6 +84,42 @@ fn a_damaged_log_gives_everything_or_an_error_wherever_the_store_stands() {
 }
 
 #[test]
+fn a_power_cut_never_takes_what_the_store_has_and_leaves_what_follows_it() {
+    for stored in [0, 3, WRITES] {
+        for kept in (0..1_u32 << WRITES).step_by(7) {
+            run(async move {
+                let context = format!("kept {kept:b} of the writes, the store has {stored}");
+                let cluster = calm();
+                let mut machine = opened(&cluster, Opening::default()).await;
+                write(&machine, stored);
+                sleep(Duration::from_secs(2)).await;
+                cluster.outage.store(true, Ordering::Relaxed);
+                write(&machine, WRITES - stored);
+                let writes = machine.disk().unsynced() - WRITES;
+                machine.lose_power(|change| change >= writes && kept >> (change - writes) & 1 == 1);
+                cluster.outage.store(false, Ordering::Relaxed);
+                machine.start(Opening { takeover: true, ..Opening::default() });
+                sleep(Duration::from_millis(500)).await;
+                let (lsn, clean) =
+                    (machine.session().journal().lsn() as usize, machine.session().origin().clean);
+                let reach = |from: usize| from + (kept >> from).trailing_ones() as usize;
+                // What follows the start of the log, or else what follows the store to the last write that was kept.
+                let (log, last) = (reach(0), (u32::BITS - kept.leading_zeros()) as usize);
+                let expected = if log >= stored {
+                    log
+                } else if reach(stored) == last && last > stored {
+                    last
+                } else {
+                    stored
+                };
+                assert_eq!(lsn, expected, "{context}");
+                assert!(!clean, "{context}: nobody knows what was lost");
+            });
+        }
+    }
+}
+
+#[test]
 fn an_old_image_of_a_folder_gives_way_to_the_store() {
     run(async {
         let cluster = calm();
