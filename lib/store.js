@@ -24,7 +24,7 @@ const SUPABASE_NAMES = /^[\w/!.*'() &$=@;:+,?-]*$/
  * reached over a network has `authorities`: the variables that name some for it alone.
  */
 const KINDS = {
-  directory: { fields: ['path'], parameters: [], secretsBelong: 'a directory needs none', complete: directory },
+  directory: { fields: ['path', 'create'], parameters: ['create'], secretsBelong: 'a directory needs none', complete: directory },
   memory: { fields: ['name'], parameters: [], secretsBelong: 'memory needs none', complete: memory },
   s3: {
     fields: ['bucket', 'prefix', 'region', 'endpoint', 'pathStyle', 'accessKeyId', 'secretAccessKey', 'sessionToken', 'instanceMetadata'],
@@ -51,7 +51,7 @@ const KINDS = {
 }
 
 /** Parameters that are true or false. */
-const FLAGS = new Set(['pathStyle', 'instanceMetadata'])
+const FLAGS = new Set(['create', 'pathStyle', 'instanceMetadata'])
 
 const SCHEMES = { file: 'directory', memory: 'memory', s3: 's3', gs: 'gcs', supabase: 'supabase' }
 const KNOWN_URLS = 's3://bucket, supabase://bucket, gs://bucket, file:///path or memory://name'
@@ -104,6 +104,13 @@ function parametersOf(query, { kind, from }) {
   return found
 }
 
+/** The value of a parameter, which may be true or false. */
+function flagOf(parameters, field, from) {
+  const text = parameters.get(field)
+  const isFlag = FLAGS.has(field) && (text === 'true' || text === 'false')
+  return { value: isFlag ? text === 'true' : text, from: `${from}: the parameter \`${field}\`` }
+}
+
 /** A bucket's URL is taken apart by hand: the platform's parser would resolve `..` and join empty folders unseen. */
 function describeBucket(kind, from, text) {
   const [, authority, path, query = '', fragment] = text.match(/^[^:]+:\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/s) ?? []
@@ -117,9 +124,7 @@ function describeBucket(kind, from, text) {
   return describe(kind, from, (field) => {
     if (field === 'bucket') return { value: decoded(authority, from), from: `the bucket in ${from}` }
     if (field === 'prefix') return { value: folders.join('/'), from: `the path of ${from}` }
-    const text = parameters.get(field)
-    const isFlag = FLAGS.has(field) && (text === 'true' || text === 'false')
-    return { value: isFlag ? text === 'true' : text, from: `${from}: the parameter \`${field}\`` }
+    return flagOf(parameters, field, from)
   })
 }
 
@@ -136,11 +141,11 @@ function describeUrl(text, from) {
   const url = new URL(text)
   if (url.username !== '' || url.password !== '') refuse(`${from} must not hold credentials: ${KINDS[kind].secretsBelong}`)
   if (url.hash !== '') refuse(`${from} must not have a #; in a path it is written %23`)
-  parametersOf(url.search, { kind, from })
+  const parameters = parametersOf(url.search, { kind, from })
   if (kind === 'memory') return describe(kind, from, () => ({ value: url.hostname + url.pathname, from }))
   try {
     const path = fileURLToPath(url)
-    return describe(kind, from, () => ({ value: path, from }))
+    return describe(kind, from, (field) => (field === 'create' ? flagOf(parameters, field, from) : { value: path, from }))
   } catch {
     return refuse(`${from} is not a file URL of this machine; write file:///path with three slashes`)
   }
@@ -162,7 +167,10 @@ function named({ value, from }, what) {
 }
 
 function directory({ look }) {
-  return { kind: 'directory', path: resolve(named(look('path'), 'the path of a directory')) }
+  const path = resolve(named(look('path'), 'the path of a directory'))
+  const { value = false, from } = look('create')
+  if (typeof value !== 'boolean') refuse(`${from} must be true or false`)
+  return { kind: 'directory', path, ...(value && { create: true }) }
 }
 
 function memory({ look }) {

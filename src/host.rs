@@ -8,16 +8,33 @@
     reason = "this is the door to time, chance and threads"
 )]
 
+mod pool;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use pool::Pool;
 
 /// A boxed future that may move between threads.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Work that blocks a thread: files, compression.
 pub type Job = Box<dyn FnOnce() + Send>;
+
+/// The purpose of a job that blocks. Each has threads of its own: what hangs or piles up in one holds up no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Syncs of logs, which a `set` may wait for.
+    Sync,
+    /// Whatever else is done to logs: recovery, rewriting, removal.
+    Log,
+    /// Compression and encryption.
+    Compute,
+    /// Looking names of hosts up.
+    Names,
+}
 
 /// The machine, real or simulated.
 pub trait Host: Send + Sync {
@@ -29,8 +46,8 @@ pub trait Host: Send + Sync {
     fn random(&self, bytes: &mut [u8]);
     /// Runs `task` in the background.
     fn spawn(&self, task: Task);
-    /// Runs `job` where blocking is allowed.
-    fn offload(&self, job: Job);
+    /// Runs `job` where blocking is allowed, on the threads for its purpose.
+    fn offload(&self, lane: Lane, job: Job);
 }
 
 /// Waits. Tokio's clock is real in production and steered in the simulation.
@@ -38,16 +55,28 @@ pub async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// Runs blocking `work` away from the event loop and the runtime's workers, and gives its answer.
+/// Runs blocking `work` on a log away from the event loop and the runtime's workers, and gives its answer.
 pub async fn blocking<T: Send + 'static>(
     host: &Arc<dyn Host>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
+    blocking_in(host, Lane::Log, work).await
+}
+
+/// The same for another purpose.
+pub async fn blocking_in<T: Send + 'static>(
+    host: &Arc<dyn Host>,
+    lane: Lane,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let (answer, wait) = tokio::sync::oneshot::channel();
-    host.offload(Box::new(move || {
-        // The asker may have gone away; its work is then done for nobody.
-        let _ = answer.send(work());
-    }));
+    host.offload(
+        lane,
+        Box::new(move || {
+            // The asker may have gone away; its work is then done for nobody.
+            let _ = answer.send(work());
+        }),
+    );
     match wait.await {
         Ok(value) => value,
         // Only a panic in `work` drops the sender: let it go on where it is caught and reported.
@@ -65,12 +94,30 @@ pub fn random<const N: usize>(host: &dyn Host) -> [u8; N] {
 /// The real machine, running on a tokio runtime.
 pub struct RealHost {
     runtime: tokio::runtime::Handle,
+    sync: Pool,
+    log: Pool,
+    compute: Pool,
+    names: Pool,
 }
+
+/// Threads that sync logs, at the most: a thousand sessions that sync at once wait for the disk, not for a thousand threads.
+const SYNCING: usize = 64;
+/// Threads for whatever else is done to logs.
+const LOGGING: usize = 32;
+/// Threads that look names up: as many names can be dead before another one waits.
+const NAMING: usize = 16;
 
 impl RealHost {
     /// A host whose tasks run on `runtime`.
     pub fn new(runtime: tokio::runtime::Handle) -> Self {
-        RealHost { runtime }
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        RealHost {
+            runtime,
+            sync: Pool::new("bha-sync", SYNCING),
+            log: Pool::new("bha-log", LOGGING),
+            compute: Pool::new("bha-compute", cores.clamp(2, 8)),
+            names: Pool::new("bha-names", NAMING),
+        }
     }
 }
 
@@ -104,7 +151,13 @@ impl Host for RealHost {
         self.runtime.spawn(task);
     }
 
-    fn offload(&self, job: Job) {
-        self.runtime.spawn_blocking(job);
+    fn offload(&self, lane: Lane, job: Job) {
+        let pool = match lane {
+            Lane::Sync => &self.sync,
+            Lane::Log => &self.log,
+            Lane::Compute => &self.compute,
+            Lane::Names => &self.names,
+        };
+        pool.run(job);
     }
 }

@@ -181,9 +181,14 @@ async fn walk<F: Future<Output = Result<Option<Object>>>>(
         if matches!(name.span, Span::Base(_)) && descends_from_buried(&object, floor) {
             return Err(deleted());
         }
-        let body = tenancy.open(&object)?;
-        state.absorb(&body).map_err(|_| corrupt(&name, "it does not hold a batch"))?;
         head = Link { claim: name.claim, lsn: name.span.last(), digest: head_after(&object, &name) };
+        let before = std::mem::take(&mut state);
+        let absorb = move |body: Result<Vec<u8>>| {
+            let mut state = before;
+            state.absorb(&body?).map_err(|_| corrupt(&name, "it does not hold a batch"))?;
+            Ok::<_, Error>(state)
+        };
+        state = tenancy.with_body(object, absorb).await?;
     }
     Ok(Some((state, Link { claim: parent, ..head })))
 }

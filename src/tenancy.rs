@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
-use crate::host::Host;
+use crate::host::{Host, Lane, blocking_in};
 use crate::id::{Claim, TenantTag};
 use crate::name::{ClaimName, DataName, Mark, Span, TenantName};
 use crate::object::{Kind, Object};
@@ -11,6 +11,9 @@ use crate::plan::{Claims, Survey};
 use crate::remote::Remote;
 use crate::seal::Ring;
 use crate::watch::Watch;
+
+/// What has so many bytes takes so long to seal or to open that it must not hold up a worker of the runtime.
+pub const LARGE: usize = 64 << 10;
 
 /// One tenant in one store.
 #[derive(Clone)]
@@ -84,10 +87,28 @@ impl Tenancy {
         object.body(&self.ring)
     }
 
+    /// What `work` makes of the body of an object. A large one is opened away from the runtime's workers.
+    pub async fn with_body<T: Send + 'static>(
+        &self,
+        object: Object,
+        work: impl FnOnce(Result<Vec<u8>>) -> T + Send + 'static,
+    ) -> T {
+        if object.size() < LARGE {
+            return work(self.open(&object));
+        }
+        let tenancy = self.clone();
+        blocking_in(self.host(), Lane::Compute, move || work(tenancy.open(&object))).await
+    }
+
     async fn read(&self, path: &str, kind: Kind, claim: &Claim) -> Result<Option<Object>> {
         let Some(bytes) = self.remote.get(path).await? else { return Ok(None) };
-        let object = Object::read(bytes)
-            .map_err(|error| Error::new(error.code, format!("{}: {error}", plain_name(path))))?;
+        let read = if bytes.len() < LARGE {
+            Object::read(bytes)
+        } else {
+            blocking_in(self.host(), Lane::Compute, move || Object::read(bytes)).await
+        };
+        let object =
+            read.map_err(|error| Error::new(error.code, format!("{}: {error}", plain_name(path))))?;
         if (object.meta.kind, object.meta.tag, object.meta.claim) != (kind, self.tag, *claim) {
             return Err(corrupt(&plain_name(path), "it belongs to another place"));
         }

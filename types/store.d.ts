@@ -3,7 +3,10 @@
 /** A directory as the bucket: a mounted volume or network share that outlives the machine. As a URL: `file:///path`. */
 export interface DirectoryStore {
   kind: 'directory'
+  /** Must exist: a share that is not mounted must not look like an empty store. */
   path: string
+  /** Makes the directory if it is not there, default false. For the first start; in a URL `?create=true`. */
+  create?: boolean
 }
 
 /** For tests: gone with the process. As a URL: `memory://name`. */

@@ -162,6 +162,7 @@ export async function multiFile(folder) {
 export function directorySite(t) {
   const folder = temporaryFolder(t, 'cli')
   const bucket = join(folder, 'bucket')
+  mkdirSync(bucket)
   const url = pathToFileURL(bucket).href
   return { ...site(t, folder, url, { SESSION_BACKUP_STORE: url }), bucket, url }
 }

@@ -209,7 +209,7 @@ test('where nothing says whether there is a store, a process is warned once, wha
   const warned = await heard({})
   assert.equal(warned.length, 1, JSON.stringify(warned))
   assert.match(warned[0], /no store is configured.*SESSION_BACKUP_STORE.*mode: 'local'/)
-  const store = pathToFileURL(join(root, 'bucket')).href
+  const store = `${pathToFileURL(join(root, 'bucket')).href}?create=true`
   for (const [env, options] of [
     [{}, { mode: 'local' }], [{}, { store: null }], [{ SESSION_STORAGE_TYPE: 'local' }, {}], [{ SESSION_BACKUP_ENABLED: 'false' }, {}],
     [{}, { store, encryptionKeys: KEY }], [{ SESSION_BACKUP_STORE: store, SESSION_ENCRYPTION_KEY: KEY }, {}]

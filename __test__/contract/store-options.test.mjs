@@ -75,6 +75,9 @@ test('every_kind_is_told_to_the_core_in_full_as_url_and_as_object', () => {
     [{ kind: 'gcs', bucket: 'bucket', endpoint: 'http://localhost:1', anonymous: true },
       { ...GCS, credentials: null, endpoint: 'http://localhost:1', anonymous: true }],
     ['file:///a/b', { kind: 'directory', path: resolve('/a/b') }],
+    ['file:///a/b?create=true', { kind: 'directory', path: resolve('/a/b'), create: true }],
+    ['file:///a/b?create=false', { kind: 'directory', path: resolve('/a/b') }],
+    [{ kind: 'directory', path: '/a/b', create: true }, { kind: 'directory', path: resolve('/a/b'), create: true }],
     [pathToFileURL(resolve('/a b/#?')), { kind: 'directory', path: resolve('/a b/#?') }],
     [{ kind: 'directory', path: 'relative' }, { kind: 'directory', path: resolve('relative') }],
     ['memory://a/b', { kind: 'memory', name: 'a/b' }],
@@ -106,7 +109,7 @@ test('urls_that_are_no_store_are_refused_wherever_they_stand', () => {
     ['supabase://key@bucket', 'credentials', 'SUPABASE_SERVICE_KEY'], ['supabase://bucket?key=x', 'credentials', 'SUPABASE_SERVICE_KEY'],
     ['supabase://bucket?region=x', 'region', 'none'], ['supabase://bucket/a~b', 'letter'], ['supabase://bucket/%C3%A4', 'letter'],
     ['gs://user:word@bucket', 'credentials', 'GOOGLE_APPLICATION_CREDENTIALS'], ['gs://bucket?region=x', 'region'],
-    ['file:///a?token=x', 'credentials'], ['file:///a?x=y', 'x'], ['file:///a#b', '#'], ['file://host/share', 'three slashes'],
+    ['file:///a?token=x', 'credentials'], ['file:///a?x=y', 'x'], ['file:///a?create=yes', 'create'], ['file:///a#b', '#'], ['file://host/share', 'three slashes'],
     ['memory://user:word@name', 'credentials'], ['memory://'], ['memory://name?x=y', 'x']
   ]
   const all = { ...AWS, ...PROJECT, ...GOOGLE }

@@ -59,7 +59,7 @@ const LEVELS = ['os', 'data'].flatMap((localDurability) => ['local', 'hybrid'].m
 
 for (const options of LEVELS) {
   const what = `${options.mode}_session_at_level_${options.localDurability}`
-  const storeIn = (folder) => (options.mode === 'hybrid' ? { store: pathToFileURL(join(folder, 'bucket')).href } : {})
+  const storeIn = (folder) => (options.mode === 'hybrid' ? { store: `${pathToFileURL(join(folder, 'bucket')).href}?create=true` } : {})
 
   if (canMount) {
     test(`a_${what}_survives_a_full_disk`, async (t) => {
@@ -81,7 +81,7 @@ for (const options of LEVELS) {
 
 /** Beside an owner that is alive: an open that fails for want of a disk must leave it in peace, or let go again at once. */
 async function ownerElsewhere(t, folder) {
-  const store = { store: pathToFileURL(join(folder, 'bucket')).href, ownershipCheckIntervalMs: 100 }
+  const store = { store: `${pathToFileURL(join(folder, 'bucket')).href}?create=true`, ownershipCheckIntervalMs: 100 }
   const owner = await Machine.start(t, join(folder, 'owner'))
   await owner.call('open', TENANT, store)
   await owner.call('set', { session: { a: large(1), b: large(2), c: large(3) } })

@@ -53,7 +53,7 @@ const STATES = (() => {
 async function leftBehind(t, options, { stored = BATCHES } = {}) {
   const folder = scratch(t, { quick: true })
   const machine = await Machine.start(t, join(folder, 'disk'))
-  const store = options.mode === 'local' ? {} : { store: pathToFileURL(join(folder, 'bucket')).href, flushIntervalMs: 3_600_000 }
+  const store = options.mode === 'local' ? {} : { store: `${pathToFileURL(join(folder, 'bucket')).href}?create=true`, flushIntervalMs: 3_600_000 }
   await machine.call('open', TENANT, { ...options, ...store })
   for (let n = 1; n <= BATCHES; n++) {
     const { data, creds } = batch(n)
@@ -165,7 +165,7 @@ for (const localDurability of ['os', 'data']) {
     const count = await eachDamage(scratch(t, { quick: true }), DAMAGES(bytes), async ({ where, damaged }, folder) => {
       layOut(join(folder, 'disk'), new Map(disk).set(log, damaged))
       layOut(join(folder, 'bucket'), bucket)
-      const store = pathToFileURL(join(folder, 'bucket')).href
+      const store = `${pathToFileURL(join(folder, 'bucket')).href}?create=true`
       assert.deepEqual(await openAndJudge(folder, { store, ...keys }, where), { lsn: BATCHES, source: 'remote', clean: false }, where)
       const aside = [...filesOf(join(folder, 'disk'))].filter(([name]) => /\.(quarantine|unsent)$/.test(name))
       assert.deepEqual(aside.map(([, content]) => content), [damaged], `${where}: the damaged log is kept for a person to look at`)
@@ -181,7 +181,7 @@ for (const localDurability of ['os', 'data']) {
     const count = await eachDamage(scratch(t, { quick: true }), DAMAGES(bytes), async ({ where, damaged }, folder) => {
       layOut(join(folder, 'disk'), new Map(disk).set(log, damaged))
       layOut(join(folder, 'bucket'), bucket)
-      const store = pathToFileURL(join(folder, 'bucket')).href
+      const store = `${pathToFileURL(join(folder, 'bucket')).href}?create=true`
       const { code, lsn, source, clean } = await openAndJudge(folder, { store, ...keys }, where)
       // What was changed and not cut is all there, or a person has to look.
       if (code) assert.equal(code, 'LOCAL_CORRUPT', where)

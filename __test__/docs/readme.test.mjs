@@ -24,7 +24,7 @@ test('the ten-line example runs, and its session is then in the bucket and comes
   t.after(() => rmSync(work, { recursive: true, force: true }))
   const bucket = join(work, 'bucket')
   let script = replaceOnce(blocks[0], "'baileys-hybrid-auth'", JSON.stringify(pathToFileURL(join(root, 'index.js')).href))
-  script = replaceOnce(script, "'file:///mnt/bucket'", JSON.stringify(pathToFileURL(bucket).href))
+  script = replaceOnce(script, "'file:///mnt/bucket'", JSON.stringify(`${pathToFileURL(bucket).href}?create=true`))
   script = replaceOnce(script, "'/var/lib/app/sessions'", 'process.argv[2]')
   script += '\nconsole.log(state.creds.noiseKey.public.length)\n'
   const file = join(work, 'example.mjs')

@@ -176,7 +176,7 @@ export function stories() {
     const root = scratch(t)
     const { folder, last } = layOut(root)
     const set = Object.fromEntries(all(last, /^ENV (.*)$/gm).join(' ').split(' ').map((pair) => pair.split('=')))
-    const bucket = pathToFileURL(join(root, 'bucket')).href
+    const bucket = `${pathToFileURL(join(root, 'bucket')).href}?create=true`
     const given = { ...set, DATA_DIR: join(root, set.DATA_DIR), PORT: '0', HOST: '127.0.0.1', API_TOKEN: 'token', SESSION_BACKUP_STORE: bucket, SESSION_ENCRYPTION_KEY: KEY }
     const [program, ...args] = exec('CMD')
     const service = start(t, program, args, { cwd: folder, env: environmentFor({ ...given, WA_WEB_SOCKET_URL: whatsapp.url }, whatsapp) })

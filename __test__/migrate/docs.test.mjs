@@ -50,7 +50,7 @@ async function place(t) {
   const env = {
     ...process.env,
     WHATSAPP_SESSION_PATH: join(work, 'state'),
-    SESSION_BACKUP_STORE: pathToFileURL(join(work, 'bucket')).href,
+    SESSION_BACKUP_STORE: `${pathToFileURL(join(work, 'bucket')).href}?create=true`,
     SESSION_ENCRYPTION_KEY: KEY
   }
   async function run(block, replaced = {}, more = {}) {

@@ -43,7 +43,7 @@ test('the_application_of_the_readme_compiles_answers_and_leaves_its_session_in_t
     NO_COLOR: '1',
     PORT: '0',
     WHATSAPP_SESSION_PATH: join(work, 'disk'),
-    SESSION_BACKUP_STORE: pathToFileURL(join(work, 'bucket')).href,
+    SESSION_BACKUP_STORE: `${pathToFileURL(join(work, 'bucket')).href}?create=true`,
     SESSION_ENCRYPTION_KEY: KEY
   }
   const child = spawn(process.execPath, ['--require', join(work, 'tell-port.cjs'), join(folder, 'main.js')], { cwd: dirname(folder), env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -63,7 +63,7 @@ test('the_application_of_the_readme_compiles_answers_and_leaves_its_session_in_t
   assert.deepEqual(await ended, { code: null, signal: 'SIGTERM' }, said)
   assert.match(said, /shut down \(SIGTERM\): 1 session closed, complete in the store/)
 
-  const options = { directory: join(work, 'another-disk'), store: pathToFileURL(join(work, 'bucket')).href, encryptionKeys: KEY, onMissing: 'error' }
+  const options = { directory: join(work, 'another-disk'), store: `${pathToFileURL(join(work, 'bucket')).href}?create=true`, encryptionKeys: KEY, onMissing: 'error' }
   const session = await hybrid.useHybridAuthState('tenant-42', options)
   assert.deepEqual(session.status().restored, { source: 'remote', clean: true })
   await session.close()

@@ -156,7 +156,7 @@ class SocketService {
 
 @Module({
   imports: [HybridAuthModule.forRoot({
-    directory: process.argv[2] + '/sessions', store: { kind: 'directory', path: process.argv[2] + '/bucket' }, encryptionKeys: '7f'.repeat(32),
+    directory: process.argv[2] + '/sessions', store: { kind: 'directory', path: process.argv[2] + '/bucket', create: true }, encryptionKeys: '7f'.repeat(32),
     initAuthCreds: () => ({ name: 'new' })
   })],
   providers: [SocketService]

@@ -43,7 +43,7 @@ function run(t, block, places) {
   return { said, ended, child }
 }
 
-const bucket = (work) => ({ "'file:///mnt/bucket'": JSON.stringify(pathToFileURL(join(work, 'bucket')).href) })
+const bucket = (work) => ({ "'file:///mnt/bucket'": JSON.stringify(`${pathToFileURL(join(work, 'bucket')).href}?create=true`) })
 
 test('every block of JavaScript in the document is one that runs here', () => {
   assert.equal(blocks.length, 3)

@@ -74,7 +74,7 @@ test('its command runs by npx in an empty project', () => {
   const npx = (...args) => spawnSync('npx', [...quiet, 'baileys-hybrid-auth', ...args], { cwd: project(), encoding: 'utf8', shell: process.platform === 'win32' })
   const made = npx('keygen')
   assert.deepEqual([made.status, /^[0-9a-f]{64}\n$/.test(made.stdout)], [0, true], made.stderr)
-  const store = pathToFileURL(join(scene, 'bucket')).href
+  const store = `${pathToFileURL(join(scene, 'bucket')).href}?create=true`
   writeFileSync(join(project(), 'session.key'), made.stdout, { mode: 0o600 })
   const listed = npx('list', '--store', store, '--key-file', 'session.key', '--json')
   assert.deepEqual(JSON.parse(listed.stdout), { ok: true, tenants: [] }, listed.stderr)

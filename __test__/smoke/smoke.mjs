@@ -17,7 +17,7 @@ const require = createRequire(import.meta.url)
 const work = mkdtempSync(join(tmpdir(), 'hybrid-auth-smoke-'))
 const options = {
   directory: join(work, 'disk'),
-  store: pathToFileURL(join(work, 'bucket')).href,
+  store: `${pathToFileURL(join(work, 'bucket')).href}?create=true`,
   encryptionKeys: randomBytes(32).toString('hex'),
   ownershipCheckIntervalMs: 200
 }

@@ -151,7 +151,7 @@ export function machine(t, { whatsapp, bucket, databaseUrl, env = {} }) {
       API_TOKEN: TOKEN,
       DATA_DIR: disk,
       WA_WEB_SOCKET_URL: whatsapp.url,
-      ...(bucket === undefined ? {} : { SESSION_BACKUP_STORE: pathToFileURL(bucket).href, SESSION_ENCRYPTION_KEY: KEY }),
+      ...(bucket === undefined ? {} : { SESSION_BACKUP_STORE: `${pathToFileURL(bucket).href}?create=true`, SESSION_ENCRYPTION_KEY: KEY }),
       ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
       ...env
     }

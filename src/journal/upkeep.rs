@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::disk::LogFile;
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
-use crate::host::{blocking, sleep};
+use crate::host::{Lane, blocking, blocking_in, sleep};
 use crate::id::Lsn;
 use crate::meter::METERS;
 use crate::wal::{Wal, sync};
@@ -84,7 +84,7 @@ impl Journal {
             (wal.syncer(), lsn)
         };
         let host = Arc::clone(&self.host);
-        let synced = blocking(&self.host, move || sync(host.as_ref(), file.as_ref())).await;
+        let synced = blocking_in(&self.host, Lane::Sync, move || sync(host.as_ref(), file.as_ref())).await;
         let mut core = self.core()?;
         if let Err(error) = synced {
             // After a failed sync nobody knows what is on disk: only a reopen reads it.

@@ -46,8 +46,8 @@ fn engine() -> &'static Engine {
         napi::bindgen_prelude::retain_current_module_for_unload_safety();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            // A thousand sessions that sync at once wait for the disk, not for a thousand threads.
-            .max_blocking_threads(64)
+            // Nothing of ours: whatever blocks has threads for its purpose.
+            .max_blocking_threads(4)
             .thread_name("baileys-hybrid-auth")
             .enable_all()
             .build()

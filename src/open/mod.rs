@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::disk::Disk;
 use crate::error::{Code, Error, Result};
 use crate::event::EventSink;
-use crate::host::{Host, blocking, random};
+use crate::host::{Host, Lane, blocking_in, random};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
 use crate::journal::Journal;
 use crate::name::TenantName;
@@ -201,7 +201,8 @@ impl Opening {
         let owner = Arc::new(owner);
         let (base, sealed) = {
             let (owner, snapshot) = (Arc::clone(&owner), state.snapshot());
-            blocking(&self.host, move || owner.base(lsn, previous, &snapshot.encode())).await?
+            blocking_in(&self.host, Lane::Compute, move || owner.base(lsn, previous, &snapshot.encode()))
+                .await?
         };
         let head = Link { claim: owner.claim, lsn, digest: sealed.digest };
         let base_bytes = sealed.bytes.len() as u64;

@@ -19,6 +19,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Request};
 
 use super::Asked;
 use super::answer::{Failure, Meaning, Refusal, judge};
+use super::resolver::Resolver;
 use super::spec::HttpSpec;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
@@ -93,7 +94,9 @@ impl Http {
                 })?,
             None => Vec::new(),
         };
+        let resolver = Arc::new(Resolver::new(Arc::clone(&host)));
         let client = |builder: fn() -> ClientBuilder| {
+            let builder = || builder().dns_resolver(Arc::clone(&resolver));
             let client = builder().tls_certs_merge(own.clone()).build().or_else(|_| {
                 // A slim image has no certificates of its own.
                 let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();

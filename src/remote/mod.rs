@@ -12,6 +12,7 @@ mod http;
 pub mod memory;
 mod patience;
 mod probe;
+mod resolver;
 mod rules;
 mod spec;
 mod store;
@@ -38,13 +39,13 @@ pub use patience::Remote;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use rules::{keeps_versions, rules};
 pub use spec::StoreSpec;
-pub use store::{Asked, Findings, Listed, Setting, Store, Told};
+pub use store::{Asked, Findings, Listed, Rates, Setting, Store, Told};
 pub use traffic::Traffic;
 
 /// The adapter for the store that `spec` names. Nothing is sent yet.
 fn adapter(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
     Ok(match spec {
-        StoreSpec::Directory { path } => Arc::new(directory::Directory::open(path)?),
+        StoreSpec::Directory { path, create } => Arc::new(directory::Directory::at(path, *create, host)),
         StoreSpec::Memory { .. } => Arc::new(memory::Memory::default()),
         StoreSpec::S3(spec) => Arc::new(bucket::Bucket::s3(spec, host)?),
         StoreSpec::Gcs(spec) => Arc::new(bucket::Bucket::gcs(spec, host)?),

@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
 use super::answer::Failure;
-use super::store::{Listed, Store};
+use super::store::{Listed, Rates, Store};
 use super::traffic::{Traffic, kind_of};
 use super::turns::Turns;
 use crate::error::Result;
@@ -77,6 +77,11 @@ impl Remote {
             .with_jitter()
             .with_jitter_seed(seed)
             .build()
+    }
+
+    /// What listings cost.
+    pub fn rates(&self) -> Rates {
+        self.store.rates()
     }
 
     /// Waits for a turn to try again.

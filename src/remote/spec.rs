@@ -16,6 +16,9 @@ pub enum StoreSpec {
     Directory {
         /// Where.
         path: PathBuf,
+        /// Whether it is made if it is not there.
+        #[serde(default)]
+        create: bool,
     },
     /// In the memory of this process, by name: for tests.
     Memory {

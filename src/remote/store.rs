@@ -38,6 +38,17 @@ pub struct Findings {
     pub skew_ms: Option<i64>,
 }
 
+/// What listings cost, in bytes of answers: estimates, by which one way to ask is chosen over another.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    /// A name.
+    pub row: u64,
+    /// A request, beside its names.
+    pub request: u64,
+    /// What a request is worth that is made again and again, as a session that only looks after itself does: its price.
+    pub regular: u64,
+}
+
 /// An object, as far as a listing tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -95,6 +106,11 @@ pub trait Store: Send + Sync {
     /// What it tells about itself; `name` is an object in it.
     async fn inspect(&self, _name: &str) -> Result<Findings, Failure> {
         Ok(Findings::default())
+    }
+    /// What listings cost.
+    fn rates(&self) -> Rates {
+        // A million LISTs cost as much as 50 GB to the internet.
+        Rates { row: 300, request: 1 << 10, regular: 48 << 10 }
     }
     /// How the bucket is set up.
     async fn setting(&self, _which: Setting) -> Result<Told, Failure> {

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use crate::host::{Host, sleep};
 
 /// Places that only questions of ownership take.
-const RESERVED: usize = 4;
+pub(super) const RESERVED: usize = 4;
 /// Tries after failures that can be saved up.
 const SAVED: f64 = 64.0;
 /// Tries after failures per second, however bad things are.

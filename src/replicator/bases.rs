@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::event::Event;
-use crate::host::{blocking, sleep};
+use crate::host::{Lane, blocking_in, sleep};
 use crate::id::Lsn;
 use crate::name::Mark;
 use crate::object::Link;
@@ -49,8 +49,10 @@ impl Replicator {
     /// segments go on without it.
     pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Result<Flow> {
         let (owner, head) = (Arc::clone(&self.owner), self.head);
-        let (name, sealed) =
-            blocking(self.owner.tenancy.host(), move || owner.base(lsn, head, &base.encode())).await?;
+        let (name, sealed) = blocking_in(self.owner.tenancy.host(), Lane::Compute, move || {
+            owner.base(lsn, head, &base.encode())
+        })
+        .await?;
         let name = name.object(&self.owner.tenancy.name);
         self.base_bytes = sealed.bytes.len() as u64;
         self.segments = 0;

@@ -86,7 +86,7 @@ impl Replicator {
                 let shipment = match self.on_the_way.clone() {
                     Some(shipment) => shipment,
                     None => match self.journal.cut(false)? {
-                        Some(cut) => self.load(&cut)?,
+                        Some(cut) => self.load(&cut).await?,
                         None => break,
                     },
                 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::host::{Host, Job, Task};
+use crate::host::{Host, Job, Lane, Task};
 
 /// A small generator (splitmix64): the same seed gives the same schedule.
 pub struct Rng(u64);
@@ -126,7 +126,7 @@ impl Host for SimHost {
         tokio::spawn(Gated { task: Some(task), gate: Arc::clone(&self.gate) });
     }
 
-    fn offload(&self, job: Job) {
+    fn offload(&self, _: Lane, job: Job) {
         job();
     }
 }

@@ -1,7 +1,6 @@
 // A directory as the bucket, behind the interface that all test stores share.
 //
-// Invariants: a name is the path of a file below the bucket's folder; the folder itself is made by whoever writes first, as it
-// is for a user; what `list` shows is everything that lies there, staging files of writers that were killed included.
+// Invariants: a name is the path of a file below the bucket's folder; the folder itself is made with the bucket, as a user makes it; what `list` shows is everything that lies there, staging files of writers that were killed included.
 
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -51,6 +50,7 @@ function filesBelow(folder) {
 class DirectoryBucket {
   constructor(name, folder) {
     Object.assign(this, { name, folder })
+    mkdirSync(folder, { recursive: true })
     this.options = { store: pathToFileURL(folder).href }
     this.spec = { kind, path: folder }
   }

@@ -44,7 +44,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     databaseUrl: env.DATABASE_URL || null,
     dataFolder,
     sessionFolder: FOLDER_VARIABLES.some(isSet) ? undefined : join(dataFolder, 'sessions'),
-    tryOutStore: STORE_VARIABLES.some(isSet) ? undefined : pathToFileURL(join(dataFolder, 'bucket')).href,
+    tryOutStore: STORE_VARIABLES.some(isSet) ? undefined : `${pathToFileURL(join(dataFolder, 'bucket')).href}?create=true`,
     overdueAfterMs: numberOf('BACKUP_OVERDUE_AFTER_MS', env.BACKUP_OVERDUE_AFTER_MS, 600_000, 86_400_000),
     webSocketUrl: env.WA_WEB_SOCKET_URL || undefined,
     baileysLogLevel: env.BAILEYS_LOG_LEVEL || 'silent'

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::host::{Host, Job, RealHost, Task, random};
+use crate::host::{Host, Job, Lane, RealHost, Task, random};
 use crate::remote::{Store, StoreSpec, adapter};
 
 /// A store to try.
@@ -62,7 +62,7 @@ pub fn noise(len: usize) -> Bytes {
 /// All stores to try, with the folder that keeps a directory in place.
 pub fn entries() -> (Vec<Entry>, tempfile::TempDir) {
     let temporary = tempfile::tempdir().expect("a folder");
-    let path = temporary.path().join("bucket");
+    let path = temporary.path().to_owned();
     let entry = |name: &str, store, any_name| Entry {
         name: name.into(),
         store,
@@ -76,7 +76,7 @@ pub fn entries() -> (Vec<Entry>, tempfile::TempDir) {
     };
     let mut entries = vec![
         entry("memory", StoreSpec::Memory { name: "contract".into() }, true),
-        entry("directory", StoreSpec::Directory { path }, false),
+        entry("directory", StoreSpec::Directory { path, create: false }, false),
     ];
     if let Ok(more) = std::env::var("STORES_UNDER_TEST") {
         entries.extend(serde_json::from_str::<Vec<Entry>>(&more).expect("a JSON list of stores"));
@@ -103,7 +103,7 @@ impl Host for WrongClock {
     fn spawn(&self, task: Task) {
         self.real.spawn(task);
     }
-    fn offload(&self, job: Job) {
-        self.real.offload(job);
+    fn offload(&self, lane: Lane, job: Job) {
+        self.real.offload(lane, job);
     }
 }

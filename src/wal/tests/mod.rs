@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
 use crate::error::Result;
-use crate::host::{Host, Job, Task};
+use crate::host::{Host, Job, Lane, Task};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
 use crate::record::{key, push};
 use crate::seal::{Ring, visible_tag};
@@ -56,7 +56,7 @@ impl Host for CountingHost {
         unreachable!("the log runs no tasks")
     }
 
-    fn offload(&self, _: Job) {
+    fn offload(&self, _: Lane, _: Job) {
         unreachable!("the log runs no jobs")
     }
 }
