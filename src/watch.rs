@@ -3,10 +3,10 @@
 //! An answer always comes from a LIST that *started after* the question (I4): whoever asks while one is under way waits for
 //! the next. Who only looks once per tick is content with any LIST that started since that tick. All who wait share one, so a
 //! busy fleet pays one listing per round trip and an idle one a listing per tick, whichever of "the whole folder" and "just
-//! these tenants" is fewer requests. A listing that is not answered holds up nobody for long: after a while another one is
+//! these tenants" is the smaller download: what an open costs does not grow with the fleet. A listing that is not answered holds up nobody for long: after a while another one is
 //! begun, for all who still wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::host::sleep;
 use crate::name::{CLAIMS, ClaimName, TenantName};
 use crate::plan::Claims;
-use crate::remote::{Failure, Meaning, Remote};
+use crate::remote::{Failure, Meaning, Rates, Remote};
 
 /// How long a question waits for others at the least.
 const GATHER: Duration = Duration::from_millis(1);
@@ -27,7 +27,11 @@ const LATE: Duration = Duration::from_secs(3);
 const MOST: usize = 3;
 
 /// Names per page of a listing, in the stores that page.
-const PAGE: usize = 1000;
+const PAGE: u64 = 1000;
+/// Names of a tenant of which nothing is known.
+const NAMES: u64 = 3;
+/// How long the size of the folder is taken for what it was.
+const KNOWN: Duration = Duration::from_secs(3600);
 
 type Answer = Result<Claims, Failure>;
 
@@ -75,15 +79,27 @@ struct Folder {
 }
 
 impl Folder {
-    fn pages(&self) -> usize {
-        self.names.len().div_ceil(PAGE)
+    fn names_of(&self, prefix: &str) -> impl Iterator<Item = &String> {
+        let start = self.names.partition_point(|name| name.as_str() < prefix);
+        self.names.iter().skip(start).take_while(move |name| name.starts_with(prefix))
     }
 
     fn claims(&self, tenant: &TenantName) -> Claims {
-        let prefix = tenant.claims_prefix();
-        let start = self.names.partition_point(|name| *name < prefix);
-        let own = self.names.iter().skip(start).take_while(|name| name.starts_with(&prefix));
-        own.filter_map(|name| ClaimName::parse(tenant, name)).collect()
+        let own = tenant.claims_prefix();
+        self.names_of(&own).filter_map(|name| ClaimName::parse(tenant, name)).collect()
+    }
+
+    /// Whether to list the whole folder costs less than to ask for `tenants`, each of which may be in a hurry.
+    fn is_cheaper(&self, rates: Rates, tenants: &BTreeMap<TenantName, bool>) -> bool {
+        let worth = |hurried: bool| if hurried { rates.request } else { rates.regular };
+        let names = self.names.len() as u64;
+        let dearest = tenants.values().map(|hurried| worth(*hurried)).max().unwrap_or_default();
+        let whole = names.div_ceil(PAGE).max(1) * dearest + names * rates.row;
+        let each = tenants.iter().map(|(tenant, hurried)| {
+            let known = self.names_of(&tenant.claims_prefix()).count() as u64;
+            worth(*hurried) + if known == 0 { NAMES.min(names) } else { known } * rates.row
+        });
+        whole < each.sum()
     }
 }
 
@@ -201,16 +217,22 @@ impl Watch {
 
     /// Lists for everybody who asked so far.
     async fn look(&self, began: Duration) -> Round {
-        let (upto, tenants, pages) = {
+        let (upto, tenants, folder) = {
             let desk = self.desk();
-            let tenants: BTreeSet<TenantName> =
-                desk.waiting.iter().map(|question| question.tenant.clone()).collect();
-            (desk.asked, tenants, desk.folder.as_ref().map_or(0, Folder::pages))
+            let mut tenants = BTreeMap::<TenantName, bool>::new();
+            for question in &desk.waiting {
+                *tenants.entry(question.tenant.clone()).or_default() |= question.since.is_none();
+            }
+            let known = desk.folder.clone().filter(|folder| began.saturating_sub(folder.began) < KNOWN);
+            (desk.asked, tenants, known)
         };
-        let found = if tenants.len() <= pages.max(1) {
-            Found::These(self.one_by_one(tenants).await)
-        } else {
+        let rates = self.remote.rates();
+        // Of a folder of which nothing is known the first listing tells how large it is.
+        let whole = tenants.len() > 1 && folder.is_none_or(|folder| folder.is_cheaper(rates, &tenants));
+        let found = if whole {
             Found::All(self.all(began).await)
+        } else {
+            Found::These(self.one_by_one(tenants.into_keys()).await)
         };
         Round { began, upto, found }
     }
@@ -226,14 +248,14 @@ impl Watch {
         }
     }
 
-    async fn one_by_one(&self, tenants: BTreeSet<TenantName>) -> BTreeMap<TenantName, Answer> {
+    async fn one_by_one(&self, tenants: impl Iterator<Item = TenantName>) -> BTreeMap<TenantName, Answer> {
         let ask = |tenant: TenantName| async move {
             let names = self.remote.list_once(CLAIMS, &tenant.claims_prefix()).await;
             let claims =
                 names.map(|names| names.iter().filter_map(|name| ClaimName::parse(&tenant, name)).collect());
             (tenant, claims)
         };
-        join_all(tenants.into_iter().map(ask)).await.into_iter().collect()
+        join_all(tenants.map(ask)).await.into_iter().collect()
     }
 
     async fn all(&self, began: Duration) -> Result<Folder, Failure> {

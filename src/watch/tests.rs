@@ -6,6 +6,7 @@ use super::*;
 use crate::host::Host;
 use crate::id::{Claim, OwnerId};
 use crate::name::Mark;
+use crate::remote::Store;
 use crate::remote::memory::{Fate, Memory};
 use crate::sim::SimHost;
 
@@ -162,4 +163,78 @@ async fn a_listing_that_was_begun_before_a_tick_answers_nobody_of_it_and_who_is_
     assert_eq!(everybody(before).await, None, "as of the older tick");
     assert_eq!(watch.claims(&claimed).await.expect("lists").highest(), Some(claim), "as of now");
     assert_eq!(everybody(after).await, Some(9), "as of the newer tick");
+}
+
+/// A store that counts the names that its listings give.
+struct Counting(Memory, Arc<AtomicUsize>);
+
+#[async_trait::async_trait]
+impl Store for Counting {
+    async fn put(&self, name: &str, bytes: bytes::Bytes) -> Result<(), Failure> {
+        self.0.put(name, bytes).await
+    }
+    async fn get(&self, name: &str) -> Result<Option<bytes::Bytes>, Failure> {
+        self.0.get(name).await
+    }
+    async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        let names = self.0.list(folder, prefix).await?;
+        self.1.fetch_add(names.len(), Ordering::Relaxed);
+        Ok(names)
+    }
+    async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {
+        self.0.delete(names).await
+    }
+}
+
+/// Names that are listed, and requests that are made, while a fleet of so many tenants is opened, eight at a time.
+async fn opening(fleet: usize) -> (usize, usize) {
+    let store = Memory::default();
+    let tenants = tenants(fleet);
+    for tenant in &tenants {
+        for epoch in 1..=3 {
+            let claim = Claim { epoch, owner: OwnerId([1; 16]) };
+            store.objects().insert(ClaimName { claim, mark: Mark::Claimed }.object(tenant), "x".into());
+        }
+    }
+    let rows = Arc::new(AtomicUsize::new(0));
+    let remote = Remote::new(Arc::new(Counting(store, Arc::clone(&rows))), host());
+    let watch = Arc::new(Watch::new(remote.clone()));
+    for some in tenants.chunks(8) {
+        for _ in 0..4 {
+            for answer in join_all(some.iter().map(|tenant| watch.claims(tenant))).await {
+                assert_eq!(answer.expect("lists").highest().map(|claim| claim.epoch), Some(3));
+            }
+        }
+    }
+    (rows.load(Ordering::Relaxed), usize::try_from(remote.traffic.lists.load(Ordering::Relaxed)).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_open_downloads_does_not_grow_with_the_fleet() {
+    for fleet in [100, 1_000, 10_000] {
+        let (rows, lists) = opening(fleet).await;
+        // Four questions for three names each, and the folder once.
+        assert!(rows <= fleet * 4 * 3 + 2 * fleet * 3, "{rows} names for {fleet} tenants");
+        assert!(lists <= fleet * 4 + 100, "{lists} requests for {fleet} tenants");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_with_a_part_of_a_fleet_looks_after_it_with_few_requests() {
+    let store = Memory::default();
+    let all = tenants(2_000);
+    for tenant in &all {
+        let claim = Claim { epoch: 1, owner: OwnerId([1; 16]) };
+        store.objects().insert(ClaimName { claim, mark: Mark::Claimed }.object(tenant), "x".into());
+    }
+    let remote = Remote::new(Arc::new(store), host());
+    let watch = Arc::new(Watch::new(remote.clone()));
+    for _ in 0..3 {
+        let tick = remote.host().now();
+        let own = all.iter().take(200);
+        let answers = join_all(own.map(|tenant| watch.claims_since(tenant, tick, GATHER))).await;
+        assert!(answers.iter().all(Result::is_ok));
+        sleep(Duration::from_secs(5)).await;
+    }
+    assert_eq!(remote.traffic.lists.load(Ordering::Relaxed), 3 * 2, "two pages for each tick");
 }
