@@ -6,6 +6,7 @@
 
 mod places;
 mod stores;
+mod visit;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,6 +29,7 @@ use crate::session::{Session, Status};
 
 use places::{Guests, Place, Stay};
 use stores::Stores;
+use visit::Visit;
 
 /// Names one open of a tenant. Never reused.
 pub type Handle = u32;
@@ -99,6 +101,7 @@ type Slot = Arc<tokio::sync::Mutex<Option<Shared>>>;
 struct Open {
     session: Arc<Session>,
     slot: Slot,
+    place: Place,
 }
 
 /// An open that was taken back and is still to be closed.
@@ -152,7 +155,10 @@ impl Registry {
         let store = store.map(|spec| self.stores.known(&spec));
         let identity =
             Identity { store: store.clone(), keys: settings.ring.ids(), hidden: settings.hide_tenant };
-        let slot = self.slots.entry(Place::of(&settings, store.as_ref())).or_default().clone();
+        let place = Place::of(&settings, store.as_ref());
+        let slot = self.slots.entry(place.clone()).or_default().clone();
+        let visit = Visit { registry: self, place, slot };
+        let slot = &visit.slot;
         let mut shared = slot.lock().await;
         let handle = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(open) = shared.as_mut() {
@@ -169,7 +175,14 @@ impl Registry {
                 open.opens += 1;
                 open.listeners.list().push((handle, listener));
                 let session = Arc::clone(&open.session);
-                self.handles.insert(handle, Open { session: Arc::clone(&session), slot: Arc::clone(&slot) });
+                self.handles.insert(
+                    handle,
+                    Open {
+                        session: Arc::clone(&session),
+                        slot: Arc::clone(slot),
+                        place: visit.place.clone(),
+                    },
+                );
                 return Ok(Opened { handle, session, shared: true });
             }
             // It has ended; what it could not store is in its log if it has one, or lost its claim.
@@ -195,7 +208,10 @@ impl Registry {
         self.running.insert(place.clone(), Running { tenant, session: Arc::clone(&session) });
         *shared =
             Some(Shared { session: Arc::clone(&session), place, listeners, identity, opens: 1, _stay: stay });
-        self.handles.insert(handle, Open { session: Arc::clone(&session), slot: Arc::clone(&slot) });
+        self.handles.insert(
+            handle,
+            Open { session: Arc::clone(&session), slot: Arc::clone(slot), place: visit.place.clone() },
+        );
         Ok(Opened { handle, session, shared: false })
     }
 
@@ -216,8 +232,10 @@ impl Registry {
         store: Option<&StoreSpec>,
     ) -> Option<(Arc<Session>, Option<Arc<StoreSpec>>)> {
         let store = store.map(|spec| self.stores.known(spec));
-        let slot = self.slots.get(&Place::of(settings, store.as_ref())).map(|slot| Arc::clone(&slot))?;
-        let shared = slot.lock().await;
+        let place = Place::of(settings, store.as_ref());
+        let slot = self.slots.get(&place).map(|slot| Arc::clone(&slot))?;
+        let visit = Visit { registry: self, place, slot };
+        let shared = visit.slot.lock().await;
         let open = shared.as_ref().filter(|open| open.session.journal().life() == Life::Live)?;
         Some((Arc::clone(&open.session), open.identity.store.clone()))
     }
@@ -284,9 +302,10 @@ impl Registry {
 
     /// Ends an open that was taken back; the last one closes the session. Others only flush.
     pub async fn close(&self, taken: Option<Taken>, timeout: Duration) -> Result<()> {
-        let Some(Taken { handle, open }) = taken else { return Ok(()) };
-        let mut slot = open.slot.lock().await;
-        let Some(shared) = slot.as_mut().filter(|shared| Arc::ptr_eq(&shared.session, &open.session)) else {
+        let Some(Taken { handle, open: Open { session, slot, place } }) = taken else { return Ok(()) };
+        let visit = Visit { registry: self, place, slot };
+        let mut slot = visit.slot.lock().await;
+        let Some(shared) = slot.as_mut().filter(|shared| Arc::ptr_eq(&shared.session, &session)) else {
             return Ok(());
         };
         // Whoever gives it back still hears of what that takes to the store.
@@ -296,12 +315,11 @@ impl Registry {
         if shared.opens > 0 {
             let life = shared.session.journal().life();
             drop(slot);
-            let flushed =
-                if life == Life::Live { open.session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
+            let flushed = if life == Life::Live { session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
             leave();
             return flushed;
         }
-        let closed = open.session.close(timeout).await;
+        let closed = session.close(timeout).await;
         leave();
         self.running.remove(&shared.place);
         *slot = None;

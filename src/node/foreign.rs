@@ -1,6 +1,5 @@
 //! What a migration needs: buckets of others.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use napi::Env;
@@ -10,20 +9,29 @@ use napi_derive::napi;
 use super::answer::{Given, promise};
 use super::{engine, options};
 use crate::error::{Code, Error, Result};
-use crate::host::RealHost;
 use crate::remote::{Foreign, StoreSpec, foreign};
+
+/// Buckets that are kept: a migration reads one and may write another.
+const KEPT: usize = 16;
 
 /// The bucket that `store` (JSON) names; the connections of one that was used before.
 fn bucket(store: &str) -> Result<Arc<Foreign>> {
-    static BUCKETS: OnceLock<Mutex<HashMap<StoreSpec, Arc<Foreign>>>> = OnceLock::new();
+    static BUCKETS: OnceLock<Mutex<Vec<(StoreSpec, Arc<Foreign>)>>> = OnceLock::new();
     let spec = options::store(store)?;
     let mut buckets = BUCKETS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(bucket) = buckets.get(&spec) {
-        return Ok(Arc::clone(bucket));
+    if let Some(at) = buckets.iter().position(|(known, _)| *known == spec) {
+        // The one that was used last comes last.
+        let used = buckets.remove(at);
+        let bucket = Arc::clone(&used.1);
+        buckets.push(used);
+        return Ok(bucket);
     }
-    let host = Arc::new(RealHost::new(engine().runtime.handle().clone()));
+    let host = Arc::clone(engine().registry.host());
     let bucket = Arc::new(foreign(&spec, host)?);
-    buckets.insert(spec, Arc::clone(&bucket));
+    if buckets.len() == KEPT {
+        buckets.remove(0);
+    }
+    buckets.push((spec, Arc::clone(&bucket)));
     Ok(bucket)
 }
 

@@ -1,7 +1,7 @@
 //! The stores of a process: each is described once and connected to once, however many sessions are in it.
 //!
-//! Invariant: equal specs are one store. A spec can be large, as it holds the authorities to trust, so sessions share the
-//! copy that is kept here.
+//! Invariant: equal specs that are in use are one store. A spec can be large, as it holds the authorities to trust, so sessions
+//! share the copy that is kept here. Of stores that nobody uses, the last few are kept: credentials change by the hour.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,47 +12,98 @@ use crate::open::Site;
 use crate::remote::{Remote, StoreSpec, Traffic};
 use crate::watch::Watch;
 
-/// All stores that were named so far; with a site where one was connected to.
+/// Stores that are kept although nobody uses them.
+const UNUSED: usize = 16;
+
+/// Stores that were named; with a site where one was connected to.
 #[derive(Default)]
-pub struct Stores(Mutex<HashMap<Arc<StoreSpec>, Option<Site>>>);
+pub struct Stores(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    all: HashMap<Arc<StoreSpec>, Kept>,
+    /// Uses so far.
+    uses: u64,
+    /// What went over the wire to those that are not kept any more.
+    gone: Traffic,
+}
+
+#[derive(Default)]
+struct Kept {
+    site: Option<Site>,
+    /// The number of its last use.
+    used: u64,
+}
+
+impl Known {
+    /// The one copy of a spec, used now.
+    fn named(&mut self, spec: &StoreSpec) -> (Arc<StoreSpec>, &mut Kept) {
+        let known = match self.all.get_key_value(spec) {
+            Some((known, _)) => Arc::clone(known),
+            None => {
+                self.forget();
+                Arc::new(spec.clone())
+            }
+        };
+        self.uses += 1;
+        let kept = self.all.entry(Arc::clone(&known)).or_default();
+        kept.used = self.uses;
+        (known, kept)
+    }
+
+    /// Lets go of what nobody has used for longest.
+    fn forget(&mut self) {
+        let unused = |spec: &Arc<StoreSpec>, kept: &Kept| {
+            Arc::strong_count(spec) == 1
+                && kept.site.as_ref().is_none_or(|site| Arc::strong_count(&site.watch) == 1)
+        };
+        let idle = self.all.iter().filter(|(spec, kept)| unused(spec, kept));
+        let mut idle: Vec<(u64, Arc<StoreSpec>)> =
+            idle.map(|(spec, kept)| (kept.used, Arc::clone(spec))).collect();
+        if idle.len() < UNUSED {
+            return;
+        }
+        idle.sort_unstable_by_key(|(used, _)| *used);
+        for (_, spec) in idle.iter().take(idle.len() + 1 - UNUSED) {
+            if let Some(Kept { site: Some(site), .. }) = self.all.remove(spec) {
+                self.gone.include(&site.remote.traffic);
+            }
+        }
+    }
+}
 
 impl Stores {
-    fn all(&self) -> MutexGuard<'_, HashMap<Arc<StoreSpec>, Option<Site>>> {
+    fn all(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The one copy of a spec.
     pub fn known(&self, spec: &StoreSpec) -> Arc<StoreSpec> {
-        let mut all = self.all();
-        if let Some((known, _)) = all.get_key_value(spec) {
-            return Arc::clone(known);
-        }
-        let known = Arc::new(spec.clone());
-        all.insert(Arc::clone(&known), None);
-        known
+        self.all().named(spec).0
     }
 
     /// A store, and what this process shares about it.
     pub fn site(&self, spec: &StoreSpec, host: &Arc<dyn Host>) -> Result<Site> {
-        let known = self.known(spec);
         let mut all = self.all();
-        let site = all.entry(known).or_default();
-        if let Some(site) = site {
+        let (_, kept) = all.named(spec);
+        if let Some(site) = &kept.site {
             return Ok(site.clone());
         }
         let remote = Remote::connect(spec, Arc::clone(host))?;
-        Ok(site.insert(Site { watch: Arc::new(Watch::new(remote.clone())), remote }).clone())
+        Ok(kept.site.insert(Site { watch: Arc::new(Watch::new(remote.clone())), remote }).clone())
     }
 
     /// What went over the wire between this process and a store; `None` where it was never connected to.
     pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<Traffic>> {
-        self.all().get(spec)?.as_ref().map(|site| Arc::clone(&site.remote.traffic))
+        self.all().all.get(spec)?.site.as_ref().map(|site| Arc::clone(&site.remote.traffic))
     }
 
     /// What went over the wire between this process and all stores.
     pub fn all_traffic(&self) -> Traffic {
         let sum = Traffic::default();
-        self.all().values().flatten().for_each(|site| sum.include(&site.remote.traffic));
+        let known = self.all();
+        sum.include(&known.gone);
+        known.all.values().flat_map(|kept| &kept.site).for_each(|site| sum.include(&site.remote.traffic));
         sum
     }
 }
@@ -61,6 +112,22 @@ impl Stores {
 mod tests {
     use super::*;
     use crate::sim::SimHost;
+
+    #[tokio::test]
+    async fn a_thousand_changed_credentials_leave_few_stores_those_in_use_and_every_count() {
+        let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
+        let stores = Stores::default();
+        let named = |name: &str| StoreSpec::Memory { name: name.to_owned() };
+        let used = stores.site(&named("in use"), &host).expect("connects");
+        for token in 0..1000 {
+            let site = stores.site(&named(&token.to_string()), &host).expect("connects");
+            site.remote.list("v1/claims", "").await.expect("lists");
+        }
+        assert!(stores.all().all.len() <= UNUSED + 1, "{}", stores.all().all.len());
+        let again = stores.site(&named("in use"), &host).expect("connects");
+        assert!(Arc::ptr_eq(&used.watch, &again.watch));
+        assert_eq!(stores.all_traffic().lists.load(std::sync::atomic::Ordering::Relaxed), 1000);
+    }
 
     #[tokio::test]
     async fn equal_specs_are_one_copy_and_one_connection() {
