@@ -4,19 +4,19 @@
 //! never taken back: whoever sees a higher one than its own has lost, for good.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
-use crate::host::{random, sleep};
+use crate::host::{Lane, blocking_in, random, sleep};
 use crate::id::{Claim, Lsn, OwnerId};
 use crate::name::{ClaimName, DataName, Mark, Span};
 use crate::object::{Kind, Link, Sealed, Sealer};
 use crate::plan::Claims;
 use crate::remote::Failure;
-use crate::tenancy::Tenancy;
+use crate::tenancy::{LARGE, Tenancy};
 
 /// Where an owner stands, as one listing showed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +172,22 @@ impl Owner {
             DataName { claim: self.claim, span: Span::Segment(first, last), digest: sealed.digest.short() },
             sealed,
         ))
+    }
+
+    /// The same, away from the runtime's workers where it is large.
+    pub async fn seal_segment(
+        self: &Arc<Self>,
+        first: Lsn,
+        last: Lsn,
+        previous: Link,
+        entries: &[u8],
+    ) -> Result<(DataName, Sealed)> {
+        if entries.len() < LARGE {
+            return self.segment(first, last, previous, entries);
+        }
+        let (owner, entries) = (Arc::clone(self), entries.to_vec());
+        let seal = move || owner.segment(first, last, previous, &entries);
+        blocking_in(self.tenancy.host(), Lane::Compute, seal).await
     }
 
     /// Says that this claim has a base.

@@ -16,12 +16,11 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSink};
-use crate::host::{Host, Lane, blocking_in, random, sleep};
+use crate::host::{Host, random, sleep};
 use crate::id::Claim;
 use crate::journal::{Cut, Journal, Life, Urgency};
 use crate::object::Link;
 use crate::owner::Owner;
-use crate::tenancy::LARGE;
 
 use collector::Collector;
 
@@ -313,14 +312,7 @@ impl Replicator {
 
     /// Seals a cut. It stays on the way until it has landed: nothing may be stored after it before it is (I5).
     async fn load(&mut self, cut: &Cut) -> Result<Shipment> {
-        let (first, last, head) = (cut.first, cut.last, self.head);
-        let (name, sealed) = if cut.entries.len() < LARGE {
-            self.owner.segment(first, last, head, &cut.entries)?
-        } else {
-            let (owner, entries) = (Arc::clone(&self.owner), cut.entries.clone());
-            let seal = move || owner.segment(first, last, head, &entries);
-            blocking_in(self.owner.tenancy.host(), Lane::Compute, seal).await?
-        };
+        let (name, sealed) = self.owner.seal_segment(cut.first, cut.last, self.head, &cut.entries).await?;
         let end = Link { claim: self.owner.claim, lsn: cut.last, digest: sealed.digest };
         let shipment = Shipment { name: name.object(&self.owner.tenancy.name), bytes: sealed.bytes, end };
         self.on_the_way = Some(shipment.clone());
