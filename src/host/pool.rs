@@ -2,7 +2,6 @@
 //!
 //! Work of one purpose waits only for work of the same one: whatever hangs takes the threads of its own pool. Threads are
 //! started when there is work for them, and end when there was none for a while.
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "part of the door to threads")]
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -3,10 +3,6 @@
 //! An object is written beside its name, synced, renamed and its folder synced: whoever lists it finds it whole. A listing reads
 //! names only, and asks the system about none of them. Everything runs on threads of this directory's own: a mount that hangs
 //! holds up its own sessions and nothing else.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "an adapter reaches its own kind of store; here that is a directory"
-)]
 
 mod files;
 mod listings;

@@ -100,6 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::await_holding_lock, reason = "the dead resolver waits for it on a thread of its own")]
     async fn a_dead_name_holds_up_neither_others_nor_logs_nor_sealing() {
         let host: Arc<dyn Host> = Arc::new(RealHost::new(tokio::runtime::Handle::current()));
         let resolver = Resolver { host: Arc::clone(&host), desk: Arc::default(), lookup: half_dead };

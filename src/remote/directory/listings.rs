@@ -4,7 +4,7 @@
 //! under way at a time; whoever asks meanwhile shares the next, which is begun after the question.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -52,7 +52,7 @@ impl Listings {
     }
 
     /// Reads `folder` until nobody waits for it any more.
-    fn serve(&self, folder: &PathBuf) {
+    fn serve(&self, folder: &Path) {
         loop {
             let questions = {
                 let mut waiting = self.waiting();
@@ -67,7 +67,7 @@ impl Listings {
         }
     }
 
-    fn read(&self, folder: &PathBuf, mut questions: Vec<Question>) {
+    fn read(&self, folder: &Path, mut questions: Vec<Question>) {
         questions.sort_by(|one, other| one.prefix.cmp(&other.prefix));
         let mut found: Vec<Vec<String>> = questions.iter().map(|_| Vec::new()).collect();
         let told = self.files.each(folder, |name, entry| {
