@@ -11,12 +11,15 @@ use super::{engine, options};
 use crate::error::{Code, Error, Result};
 use crate::remote::{Foreign, StoreSpec, foreign};
 
+/// Buckets that were used, the last one last.
+type Buckets = Vec<(StoreSpec, Arc<Foreign>)>;
+
 /// Buckets that are kept: a migration reads one and may write another.
 const KEPT: usize = 16;
 
 /// The bucket that `store` (JSON) names; the connections of one that was used before.
 fn bucket(store: &str) -> Result<Arc<Foreign>> {
-    static BUCKETS: OnceLock<Mutex<Vec<(StoreSpec, Arc<Foreign>)>>> = OnceLock::new();
+    static BUCKETS: OnceLock<Mutex<Buckets>> = OnceLock::new();
     let spec = options::store(store)?;
     let mut buckets = BUCKETS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(at) = buckets.iter().position(|(known, _)| *known == spec) {
