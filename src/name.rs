@@ -6,6 +6,7 @@
 //! ```text
 //! v1/claims/<tenant>.<claim>                         a claim
 //! v1/claims/<tenant>.<claim>.live                    this claim has a base
+//! v1/claims/<tenant>.<claim>.leaving                 accepts nothing more, still stores
 //! v1/claims/<tenant>.<claim>.released                clean end
 //! v1/claims/<tenant>.<claim>.deleted                 tombstone
 //! v1/names/<mark>                                    a key that hidden names were made with
@@ -131,6 +132,8 @@ pub enum Mark {
     Claimed,
     /// It has a base: from now on, finding no data means that data was lost.
     Live,
+    /// It accepts nothing more, and is still storing what it accepted.
+    Leaving,
     /// It ended cleanly, at the LSN that the object names.
     Released,
     /// The session was deleted: nothing at or below this claim may come back (I10).
@@ -142,6 +145,7 @@ impl Mark {
         match self {
             Mark::Claimed => "",
             Mark::Live => ".live",
+            Mark::Leaving => ".leaving",
             Mark::Released => ".released",
             Mark::Deleted => ".deleted",
         }
@@ -168,7 +172,7 @@ impl ClaimName {
         let rest = name.strip_prefix(tenant.as_str())?.strip_prefix('.')?;
         let (claim, suffix) = rest.split_at_checked(Claim::TEXT_LEN)?;
         let claim = Claim::parse(claim)?;
-        let mark = [Mark::Claimed, Mark::Live, Mark::Released, Mark::Deleted]
+        let mark = [Mark::Claimed, Mark::Live, Mark::Leaving, Mark::Released, Mark::Deleted]
             .into_iter()
             .find(|m| m.suffix() == suffix)?;
         Some(ClaimName { claim, mark })

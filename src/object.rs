@@ -35,13 +35,14 @@ pub enum Kind {
     Base = 5,
     /// Changes.
     Segment = 6,
+    /// Says that a claim accepts nothing more, and is still storing what it accepted.
+    Leaving = 7,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Claim, Kind::Live, Kind::Released, Kind::Deleted, Kind::Base, Kind::Segment]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        use Kind::{Base, Claim, Deleted, Leaving, Live, Released, Segment};
+        [Claim, Live, Released, Deleted, Base, Segment, Leaving].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

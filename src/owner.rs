@@ -85,7 +85,7 @@ impl Owner {
     ) -> Result<()> {
         let host = self.tenancy.host().clone();
         let start = host.now();
-        let mut deadline = None;
+        let (mut deadline, mut leaving) = (None, None);
         loop {
             let claims = self.tenancy.claims().await?;
             if claims.highest() != Some(self.claim) {
@@ -101,12 +101,19 @@ impl Owner {
                 (None, None) => patience(interval.max(self.interval_of(&predecessor).await?)),
             };
             deadline = Some(patience);
-            let waited = host.now().saturating_sub(start);
-            if waited >= patience {
+            let now = host.now();
+            let mut until = start + patience;
+            if budget.is_none() && claims.marks(&predecessor).leaving {
+                // It accepts nothing more, and says that it is still at it: what it accepted is worth a longer wait.
+                until = until.max(
+                    *leaving.get_or_insert(now) + linger(self.interval_of(&predecessor).await?.max(interval)),
+                );
+            }
+            if now >= until {
                 return Ok(());
             }
             let pause = (interval / 10).clamp(Duration::from_millis(20), Duration::from_secs(1));
-            sleep(pause.min(patience - waited)).await;
+            sleep(pause.min(until - now)).await;
         }
     }
 
@@ -220,6 +227,7 @@ impl Owner {
                 let (kind, body) = match mark {
                     Mark::Claimed => (Kind::Claim, &interval[..]),
                     Mark::Live => (Kind::Live, &[][..]),
+                    Mark::Leaving => (Kind::Leaving, &[][..]),
                     Mark::Released => (Kind::Released, &[][..]),
                     Mark::Deleted => (Kind::Deleted, &[][..]),
                 };
@@ -244,6 +252,11 @@ impl Owner {
         let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
         sealer.seal(kind, span, previous, wall_ms, body)
     }
+}
+
+/// How long an owner that looks every `interval` and was refused may take to store the rest, once it has said that it is at it.
+pub fn linger(interval: Duration) -> Duration {
+    interval * 12
 }
 
 /// How long a predecessor that looks every `interval` may go on without noticing.

@@ -19,6 +19,8 @@ pub use deletion::dominated;
 pub struct Marks {
     /// It has, or had, a base.
     pub live: bool,
+    /// It accepts nothing more, and is still storing.
+    pub leaving: bool,
     /// It ended cleanly.
     pub released: bool,
     /// The session was deleted under it.
@@ -37,6 +39,7 @@ impl FromIterator<ClaimName> for Claims {
             match mark {
                 Mark::Claimed => {}
                 Mark::Live => marks.live = true,
+                Mark::Leaving => marks.leaving = true,
                 Mark::Released => marks.released = true,
                 Mark::Deleted => marks.deleted = true,
             }

@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
 use crate::host::{Host, blocking};
 use crate::id::Lsn;
-use crate::journal::{Journal, Life};
+use crate::journal::{Journal, Life, Progress};
 use crate::name::{CLAIMS, ClaimName, Mark};
 use crate::owner::{Owner, Standing};
 use crate::replicator::{Health, Replicator};
@@ -135,14 +135,11 @@ impl Session {
             self.journal.sync(target).await?;
             return Ok(target);
         }
-        let mut progress = self.journal.follow();
-        let settled = progress.wait_for(|progress| {
-            progress.stored >= target || !matches!(progress.life, Life::Live | Life::Closing)
-        });
+        let settled = self.settled(target);
         match tokio::time::timeout(timeout, settled).await {
-            Ok(Ok(progress)) if progress.stored >= target => Ok(target),
-            Ok(Ok(progress)) => progress.life.refusal().map(|()| target),
-            Ok(Err(_)) => Err(Error::new(Code::Closed, "this session was closed; open it again")),
+            Ok(progress) if progress.stored >= target => Ok(target),
+            Ok(progress) => progress.life.refusal().map(|()| target),
+            Err(_) if self.journal.progress().life == Life::Fenced => Life::Fenced.refusal().map(|()| target),
             Err(_) => Err(self.unreachable("not everything is in the store yet")),
         }
     }
@@ -175,20 +172,7 @@ impl Session {
             return self.journal.sync(lsn).await;
         }
         self.journal.hurry()?;
-        let mut progress = self.journal.follow();
-        let settled = progress.wait_for(|progress| {
-            // One that is fenced may still learn that its successor goes on from here.
-            let waits = matches!(progress.life, Life::Live | Life::Closing | Life::Fenced);
-            progress.stored >= lsn || !waits
-        });
-        let waited = async {
-            tokio::select! {
-                biased;
-                _ = settled => {}
-                () = self.ended() => {}
-            }
-        };
-        let in_time = tokio::time::timeout(timeout, waited).await.is_ok();
+        let in_time = tokio::time::timeout(timeout, self.settled(lsn)).await.is_ok();
         let now = self.journal.progress();
         if now.stored >= lsn {
             return Ok(());
@@ -205,6 +189,22 @@ impl Session {
         }
     }
 
+    /// How things stand once any successor would restore up to `lsn`, or it is certain that none will.
+    async fn settled(&self, lsn: Lsn) -> Progress {
+        let mut progress = self.journal.follow();
+        let settled = progress.wait_for(|progress| {
+            // One that is fenced may still learn that its successor goes on from here.
+            let waits = matches!(progress.life, Life::Live | Life::Closing | Life::Fenced);
+            progress.stored >= lsn || !waits
+        });
+        tokio::select! {
+            biased;
+            _ = settled => {}
+            () = self.ended() => {}
+        }
+        self.journal.progress()
+    }
+
     fn unreachable(&self, what: &str) -> Error {
         let health = self
             .remote
@@ -218,11 +218,13 @@ impl Session {
     /// Stores the rest, releases ownership and unlocks. After `timeout` it lets go with what it has: the local log keeps the
     /// rest, and the next open here sends it.
     pub async fn close(&self, timeout: Duration) -> Result<()> {
-        let fenced = self.journal.end(Life::Closing) == Life::Fenced;
+        self.journal.end(Life::Closing);
         if self.remote.is_none() {
             self.journal.end(Life::Closed);
         }
+        let mut fenced = false;
         if tokio::time::timeout(timeout, self.ended()).await.is_err() {
+            fenced = self.journal.life() == Life::Fenced;
             self.journal.give_up();
             self.journal.end(Life::Closed);
             self.ended().await;
@@ -244,6 +246,7 @@ impl Session {
             );
             return Err(Error::new(Code::IoPoisoned, lost));
         }
+        fenced |= progress.life == Life::Fenced;
         if fenced && progress.stored < lsn && !self.handed_over() {
             return Err(Error::new(
                 Code::Fenced,

@@ -70,6 +70,7 @@ impl Tenancy {
         let kind = match name.mark {
             Mark::Claimed => Kind::Claim,
             Mark::Live => Kind::Live,
+            Mark::Leaving => Kind::Leaving,
             Mark::Released => Kind::Released,
             Mark::Deleted => Kind::Deleted,
         };

@@ -101,7 +101,7 @@ export interface SessionStatus {
   /** `clean: false` says that the last owner did not end properly: its last moments may be missing. */
   restored: { source: 'fresh' | 'imported' | 'local' | 'remote'; clean: boolean }
   store: 'none' | 'ok' | 'degraded'
-  /** After `fenced`: whether everything accepted here reached the store. */
+  /** After `fenced`: whether the newer owner is known to have everything accepted here. */
   handedOver: boolean
   /** When the store was last known to have everything, the open included; `null` when it never was, or has nothing to have. */
   lastBackupAt: Date | null

@@ -13,7 +13,7 @@ import { hiddenTag, readEntries, readLog, readObject, readValue, visibleTag } fr
 
 const { useHybridAuthState } = createRequire(import.meta.url)('../../index.js')
 const NAME = /^(\d{20}-[0-9a-f]{32})\.(?:(\d{20})-)?(\d{20})-([0-9a-f]{16})\.(base|seg)$/
-const KINDS = { '': 1, live: 2, released: 3, deleted: 4, base: 5, seg: 6 }
+const KINDS = { '': 1, live: 2, released: 3, deleted: 4, base: 5, seg: 6, leaving: 7 }
 const TENANT = 'Kunde 7'
 const ESCAPED = '_4bunde_207'
 

@@ -32,6 +32,7 @@ pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>) -> (Vec<Dat
             [
                 (true, Mark::Claimed),
                 (marks.live, Mark::Live),
+                (marks.leaving, Mark::Leaving),
                 (marks.released, Mark::Released),
                 (deleted, Mark::Deleted),
             ]

@@ -6,9 +6,11 @@
 
 mod bases;
 mod collector;
+mod lookout;
 mod ownership;
 mod patience;
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +23,10 @@ use crate::id::Claim;
 use crate::journal::{Cut, Journal, Life, Urgency};
 use crate::object::Link;
 use crate::owner::Owner;
+use crate::remote::Failure;
 
 use collector::Collector;
+use lookout::Lookout;
 
 /// Segments after which a base is worth its bytes, whatever their size.
 const MAX_SEGMENTS: usize = 256;
@@ -51,7 +55,7 @@ pub struct Health {
     pub last_error: Option<Error>,
     /// When the store was last known to have everything, in milliseconds since 1970.
     pub last_backup_ms: Option<u64>,
-    /// Whether everything accepted here was stored before a newer owner went on.
+    /// Whether the newer owner is known to have everything that was accepted here.
     pub handed_over: bool,
     /// Segments stored.
     pub segments: u64,
@@ -84,6 +88,9 @@ struct Shipment {
     end: Link,
 }
 
+/// The name of an object and its PUT, which goes on.
+type Interrupted = (String, Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>);
+
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -108,10 +115,13 @@ pub struct Replicator {
     health: Arc<Mutex<Health>>,
     pace: Pace,
     collector: Arc<Collector>,
+    lookout: Arc<Lookout>,
     /// The end of the chain in the store.
     head: Link,
     /// A segment that is sealed and not known to be stored.
     on_the_way: Option<Shipment>,
+    /// A PUT that a newer owner interrupted.
+    interrupted: Mutex<Option<Interrupted>>,
     /// The newest base in the store.
     base: String,
     base_bytes: u64,
@@ -122,7 +132,6 @@ pub struct Replicator {
     /// How long the last successful request took: a slow store is asked less often. An outage does not count, or catching
     /// up after it would wait as long again.
     took: Duration,
-    checked_at: Duration,
     noticed_at: Option<Duration>,
 }
 
@@ -141,9 +150,11 @@ impl Replicator {
             last_backup_ms: start.stored_ms,
             ..Health::default()
         };
-        let checked_at = owner.tenancy.host().now();
-        let refresh_at = checked_at + spread(owner.tenancy.host(), pace.refresh);
+        let refresh_at = owner.tenancy.host().now() + spread(owner.tenancy.host(), pace.refresh);
         let collector = Arc::new(Collector::new(Arc::clone(&owner), start.parent));
+        let lookout =
+            Lookout::new(Arc::clone(&owner), Arc::clone(&journal), Arc::clone(&events), pace.check_interval);
+        let lookout = Arc::new(lookout);
         Replicator {
             owner,
             journal,
@@ -151,8 +162,10 @@ impl Replicator {
             health: Arc::new(Mutex::new(health)),
             pace,
             collector,
+            lookout,
             head: start.head,
             on_the_way: None,
+            interrupted: Mutex::default(),
             base: start.base,
             base_bytes: start.base_bytes,
             segments: 0,
@@ -160,7 +173,6 @@ impl Replicator {
             refresh_at,
             shipped_at: None,
             took: Duration::ZERO,
-            checked_at,
             noticed_at: None,
         }
     }
@@ -178,11 +190,12 @@ impl Replicator {
     /// Works until the session ends. Whoever closed it in haste does not wait for a store that keeps silent.
     pub async fn run(mut self) {
         let mut progress = self.journal.follow();
-        let collector = Arc::clone(&self.collector);
+        let (collector, lookout) = (Arc::clone(&self.collector), Arc::clone(&self.lookout));
         let worked = tokio::select! {
             biased;
             worked = self.work() => worked,
             never = collector.run() => match never {},
+            never = lookout.run() => match never {},
             _ = progress.wait_for(|progress| progress.life == Life::Closed) => Ok(()),
         };
         if let Err(error) = worked {
@@ -205,7 +218,7 @@ impl Replicator {
                 Step::Stop => Flow::Stop,
             };
             if flow == Flow::Stop {
-                return Ok(());
+                return if self.is_fenced() { self.hand_over().await } else { Ok(()) };
             }
             self.maintain().await;
         }
@@ -225,7 +238,7 @@ impl Replicator {
     async fn next(&mut self) -> Result<Step> {
         loop {
             let progress = self.journal.progress();
-            if progress.is_done() {
+            if progress.is_done() || progress.life == Life::Fenced {
                 return Ok(Step::Stop);
             }
             if progress.life == Life::Closing {
@@ -251,7 +264,7 @@ impl Replicator {
                 self.noticed_at = None;
                 return Ok(Step::Ship);
             }
-            let check_at = self.next_check();
+            let check_at = self.lookout.next();
             if check_at <= now {
                 return Ok(Step::Check);
             }
@@ -264,27 +277,12 @@ impl Replicator {
             let pause = ship_at.unwrap_or(check_at).min(check_at).min(self.refresh_at) - now;
             tokio::select! {
                 biased;
+                () = self.over() => {}
                 () = self.journal.wake.notified() => {}
                 () = sleep(pause) => {}
             }
             self.maintain().await;
         }
-    }
-
-    /// When ownership is checked next: at the last tick of the shared clock that is no later than an interval from the last
-    /// check. All tenants of a process tick together, and so their checks are one listing.
-    fn next_check(&self) -> Duration {
-        self.tick_before(self.checked_at + self.pace.check_interval)
-    }
-
-    /// The last tick of the shared clock.
-    fn tick(&self) -> Duration {
-        self.tick_before(self.now())
-    }
-
-    fn tick_before(&self, time: Duration) -> Duration {
-        let beyond = time.as_nanos() % self.pace.check_interval.as_nanos().max(1);
-        time - Duration::from_nanos(u64::try_from(beyond).unwrap_or(0))
     }
 
     async fn ship(&mut self) -> Result<Flow> {

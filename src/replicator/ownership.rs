@@ -3,18 +3,24 @@
 //! Nothing is acknowledged without a LIST that started after it was stored and shows this claim as the highest (I4). Whoever
 //! is fenced first stores what was on its way, then what it accepted since, and only then says that this is all (I5, I20).
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::error::Result;
+use tokio::time::timeout;
+
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::host::sleep;
 use crate::id::Lsn;
 use crate::journal::Life;
 use crate::name::Mark;
-use crate::owner::{Standing, patience};
+use crate::object::Link;
+use crate::owner::{Standing, linger, patience};
 use crate::restore::opening_base;
 
-use super::{Flow, MAX_PAUSE, Replicator};
+use super::{Flow, Interrupted, MAX_PAUSE, Replicator, Shipment};
 
 /// How long the first check of a tick waits for those of other tenants: a thousand that tick together do not wake in the same
 /// millisecond.
@@ -33,13 +39,13 @@ impl Replicator {
             let (since, answer) = if needed {
                 (self.now(), self.answer(self.owner.check()).await)
             } else {
-                let (tick, company) = (self.tick(), COMPANY.min(self.pace.check_interval / 20));
+                let (tick, company) = (self.lookout.tick(), COMPANY.min(self.pace.check_interval / 20));
                 (tick, self.answer(self.owner.check_since(tick, company)).await)
             };
             let Some(answer) = answer else { return Ok(Flow::Stop) };
             match answer {
                 Ok(Standing::Owner) => {
-                    self.checked_at = since;
+                    self.lookout.checked(since);
                     self.journal.confirm(since);
                     // Whoever waits for the acknowledgement finds it in the status: that comes first.
                     let recovered = self.recover(shipped.is_some());
@@ -52,7 +58,10 @@ impl Replicator {
                     }
                     return Ok(Flow::Go);
                 }
-                Ok(Standing::Fenced(_)) => return self.hand_over().await,
+                Ok(Standing::Fenced(_)) => {
+                    self.lookout.fence();
+                    return Ok(Flow::Stop);
+                }
                 Ok(Standing::Forgotten) => {
                     if self.refill().await? == Flow::Stop {
                         return Ok(Flow::Stop);
@@ -66,7 +75,7 @@ impl Replicator {
                         return Ok(Flow::Stop);
                     }
                     if !needed {
-                        self.checked_at = self.now();
+                        self.lookout.checked(self.now());
                         return Ok(Flow::Go);
                     }
                 }
@@ -74,40 +83,86 @@ impl Replicator {
         }
     }
 
-    /// A newer owner waits: accept nothing more, store what was accepted, and say that this is all.
-    pub(super) async fn hand_over(&mut self) -> Result<Flow> {
-        self.journal.end(Life::Fenced);
-        tracing::warn!("a newer instance owns this session");
-        (self.events)(Event::Fenced);
-        // The successor waits no longer than this; nor do we.
-        let budget = patience(self.pace.check_interval);
-        let work = async {
+    /// A newer owner waits, and nothing more is accepted: store what was, and say that this is all.
+    ///
+    /// The newer owner waits for `patience` from its claim on, and, once it sees that this one is leaving, for `linger`.
+    pub(super) async fn hand_over(&mut self) -> Result<()> {
+        self.lookout.fence();
+        let interval = self.pace.check_interval;
+        let owner = Arc::clone(&self.owner);
+        let said = AtomicBool::new(false);
+        let began = self.now();
+        let done = {
+            let mut work = pin!(self.store_the_rest());
+            let mut leaving = pin!(async {
+                // Most are done at once.
+                sleep(interval / 4).await;
+                let (name, bytes) = owner.mark(Mark::Leaving, Link::default())?;
+                owner.tenancy.remote.put(&name, bytes).await?;
+                said.store(true, Ordering::Relaxed);
+                Ok::<(), Error>(())
+            });
+            let mut mark = None;
             loop {
-                let shipment = match self.on_the_way.clone() {
-                    Some(shipment) => shipment,
-                    None => match self.journal.cut(false)? {
-                        Some(cut) => self.load(&cut).await?,
-                        None => break,
-                    },
-                };
-                self.insist(&shipment.name, shipment.bytes).await?;
-                self.landed();
+                let budget = if said.load(Ordering::Relaxed) { linger(interval) } else { patience(interval) };
+                let left = (began + budget).saturating_sub(owner.tenancy.host().now());
+                tokio::select! {
+                    biased;
+                    done = &mut work => break done.is_ok(),
+                    said = &mut leaving, if mark.is_none() => mark = Some(said),
+                    () = sleep(left) => break false,
+                }
             }
-            let (name, bytes) = self.owner.mark(Mark::Released, self.head)?;
-            self.insist(&name, bytes).await
         };
-        let done = tokio::time::timeout(budget, work).await;
-        let handed_over = matches!(done, Ok(Ok(())));
+        let lsn = self.journal.lsn();
+        if done && self.journal.progress().stored < lsn {
+            // The newer owner may have gone on from less: what it went on from is in its first base.
+            if timeout(patience(interval), self.is_continued()).await == Ok(true) {
+                self.journal.acknowledge(lsn);
+            }
+        }
+        let handed_over = self.journal.progress().stored >= lsn;
         if handed_over {
             self.journal.hand_over();
         }
         self.note(|health| health.handed_over = handed_over);
-        // Where there is a log nobody waits: what was resolved is in it.
-        let waiting = !self.journal.keeps_log() && self.journal.progress().stored < self.head.lsn;
-        if handed_over && waiting && tokio::time::timeout(budget, self.is_continued()).await == Ok(true) {
-            self.journal.acknowledge(self.head.lsn);
+        Ok(())
+    }
+
+    /// Stores what was on its way, what was accepted since, and where that ends.
+    async fn store_the_rest(&mut self) -> Result<()> {
+        loop {
+            let shipment = match self.on_the_way.clone() {
+                Some(shipment) => shipment,
+                None => match self.journal.cut(false)? {
+                    Some(cut) => self.load(&cut).await?,
+                    None => break,
+                },
+            };
+            let interrupted = self.interrupted.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+            self.finish(interrupted, shipment).await?;
+            self.landed();
         }
-        Ok(Flow::Stop)
+        let (name, bytes) = self.owner.mark(Mark::Released, self.head)?;
+        self.insist(&name, bytes).await
+    }
+
+    /// Stores a shipment, whose PUT may be `interrupted`: that one may end well, and one that keeps silent is repeated beside it.
+    async fn finish(&self, interrupted: Option<Interrupted>, shipment: Shipment) -> Result<()> {
+        let Shipment { name, bytes, .. } = shipment;
+        let mut again = pin!(self.insist(&name, bytes));
+        let Some((_, mut first)) = interrupted.filter(|(interrupted, _)| *interrupted == name) else {
+            return again.await;
+        };
+        match timeout(self.pace.check_interval, &mut first).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => again.await,
+            Err(_) => tokio::select! {
+                biased;
+                first = first => if first.is_ok() { Ok(()) } else { again.await },
+                again = &mut again => again,
+            },
+        }
     }
 
     /// Whether the newer owner went on from the very end of this history. Its first base says so; and it counts only if a later
@@ -144,9 +199,21 @@ impl Replicator {
         // Sessions that are closed soon after they were opened must not leave more and more behind; nor may any answer hold up
         // a close for longer than it may take.
         self.settle(self.pace.check_interval).await;
+        if self.is_fenced() {
+            return Ok(Flow::Stop);
+        }
         if let Err(error) = self.owner.release(self.head).await {
             // Everything is stored; only a successor on another machine has to wait a little.
-            self.note(|health| health.last_error = Some(error));
+            let error = Error::new(
+                error.code,
+                format!(
+                    "everything is stored, but the release is not; the next open on another machine waits: {}",
+                    error.message
+                ),
+            );
+            tracing::warn!(%error, "closing");
+            self.note(|health| health.last_error = Some(error.clone()));
+            (self.events)(Event::Failed(error));
         }
         self.journal.end(Life::Closed);
         Ok(Flow::Stop)

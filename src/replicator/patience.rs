@@ -3,8 +3,8 @@
 //! An outage ends nothing. It is told once, within an interval, also when the store does not fail but keeps silent; whoever
 //! closes the session waits for none of it. The log is kept small all the while: an outage must not fill the disk.
 
-use std::pin::pin;
-use std::sync::PoisonError;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +12,7 @@ use bytes::Bytes;
 use crate::error::{Code, Result};
 use crate::event::Event;
 use crate::host::sleep;
-use crate::journal::Progress;
-use crate::owner::Standing;
+use crate::journal::Life;
 use crate::remote::{Failure, Meaning};
 
 use super::{Flow, MAX_PAUSE, Replicator};
@@ -34,24 +33,10 @@ impl Replicator {
                         if self.suffer(&failure, self.pace.check_interval).await == Flow::Stop {
                             return Ok(Flow::Stop);
                         }
-                        if let Some(flow) = self.overtaken().await? {
-                            return Ok(flow);
-                        }
                     }
                 }
             }
         }
-    }
-
-    /// Hands over if a newer owner shows up while a write is refused: a store may refuse writes and still list, and a
-    /// successor must not have to wait for us.
-    async fn overtaken(&mut self) -> Result<Option<Flow>> {
-        if self.checked_at + self.pace.check_interval <= self.now()
-            && let Some(Ok(Standing::Fenced(_))) = self.answer(self.owner.check()).await
-        {
-            return self.hand_over().await.map(Some);
-        }
-        Ok(None)
     }
 
     /// The same, but gives up on what the store says it can never accept.
@@ -63,9 +48,16 @@ impl Replicator {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         loop {
             let began = self.now();
-            let request = self.owner.tenancy.remote.put_once(name, bytes.clone());
-            match self.answer(request).await {
-                None => return Ok(Ok(Flow::Stop)),
+            let (remote, whole) = (self.owner.tenancy.remote.clone(), (name.to_owned(), bytes.clone()));
+            let mut request: Pin<Box<dyn Future<Output = _> + Send>> =
+                Box::pin(async move { remote.put_once(&whole.0, whole.1).await });
+            match self.answer(&mut request).await {
+                None => {
+                    if self.is_fenced() {
+                        self.interrupted = Mutex::new(Some((name.to_owned(), request)));
+                    }
+                    return Ok(Ok(Flow::Stop));
+                }
                 Some(Ok(())) => {
                     self.took = self.now().saturating_sub(began);
                     return Ok(Ok(Flow::Go));
@@ -77,9 +69,6 @@ impl Replicator {
                         return Ok(Ok(Flow::Stop));
                     }
                 }
-            }
-            if let Some(flow) = self.overtaken().await? {
-                return Ok(Ok(flow));
             }
         }
     }
@@ -94,7 +83,7 @@ impl Replicator {
         }
     }
 
-    /// Waits for an answer, and says so when it keeps us waiting. `None` when the session ended meanwhile.
+    /// Waits for an answer, and says so when it keeps us waiting. `None` when the session ended meanwhile, or has a newer owner.
     pub(super) async fn answer<T>(
         &self,
         request: impl Future<Output = Result<T, Failure>>,
@@ -142,9 +131,14 @@ impl Replicator {
         }
     }
 
-    /// Resolves when nothing more is to be shipped.
-    async fn over(&self) {
-        let _ = self.journal.follow().wait_for(Progress::is_done).await;
+    /// Resolves when nothing more is to be shipped, or only what a newer owner waits for.
+    pub(super) async fn over(&self) {
+        let over = self.journal.follow();
+        let _ = { over }.wait_for(|progress| progress.is_done() || progress.life == Life::Fenced).await;
+    }
+
+    pub(super) fn is_fenced(&self) -> bool {
+        self.journal.progress().life == Life::Fenced
     }
 
     fn degrade(&self, failure: &Failure) {

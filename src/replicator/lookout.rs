@@ -1,0 +1,100 @@
+//! The lookout: asks for a newer owner on a clock of its own, whatever else is under way.
+//!
+//! Whoever sees a higher claim accepts nothing more from that moment on. An upload that takes long, a base, removals or a pause
+//! between tries delay no check (I3): beside work that checks in time it asks nothing.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::event::{Event, EventSink};
+use crate::host::sleep;
+use crate::journal::{Journal, Life};
+use crate::owner::{Owner, Standing};
+
+/// Looks for a newer owner of one tenant.
+pub struct Lookout {
+    owner: Arc<Owner>,
+    journal: Arc<Journal>,
+    events: EventSink,
+    interval: Duration,
+    /// When the last check that got an answer began, in nanoseconds.
+    checked: AtomicU64,
+    told: AtomicBool,
+}
+
+impl Lookout {
+    /// A lookout that asks at least once per `interval`.
+    pub fn new(owner: Arc<Owner>, journal: Arc<Journal>, events: EventSink, interval: Duration) -> Lookout {
+        let lookout = Lookout {
+            checked: AtomicU64::new(0),
+            told: AtomicBool::new(false),
+            owner,
+            journal,
+            events,
+            interval,
+        };
+        lookout.checked(lookout.now());
+        lookout
+    }
+
+    /// A check that began at `since` is done.
+    pub fn checked(&self, since: Duration) {
+        self.checked.fetch_max(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// When ownership is checked next: at the last tick of the shared clock that is no later than an interval from the last
+    /// check. All tenants of a process tick together, and so their checks are one listing.
+    pub fn next(&self) -> Duration {
+        self.tick_before(Duration::from_nanos(self.checked.load(Ordering::Relaxed)) + self.interval)
+    }
+
+    /// The last tick of the shared clock.
+    pub fn tick(&self) -> Duration {
+        self.tick_before(self.now())
+    }
+
+    /// A newer owner was seen: nothing is accepted from now on, and the application is told once.
+    pub fn fence(&self) {
+        if self.journal.end(Life::Fenced) == Life::Fenced && !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!("a newer instance owns this session");
+            (self.events)(Event::Fenced);
+        }
+    }
+
+    /// Works until it is dropped.
+    pub async fn run(&self) -> Infallible {
+        loop {
+            if self.journal.progress().life == Life::Fenced {
+                return pending().await;
+            }
+            // Work that is not held up has checked by then.
+            let due = self.next() + self.interval / 10;
+            let now = self.now();
+            if due > now {
+                sleep(due - now).await;
+                continue;
+            }
+            match self.owner.check_since(self.tick(), Duration::ZERO).await {
+                Ok(Standing::Owner) => {
+                    self.checked(now);
+                    self.journal.confirm(now);
+                }
+                Ok(Standing::Fenced(_)) => self.fence(),
+                // Whoever ships tells of it and makes it good.
+                Ok(Standing::Forgotten) | Err(_) => sleep(self.interval / 4).await,
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.owner.tenancy.host().now()
+    }
+
+    fn tick_before(&self, time: Duration) -> Duration {
+        let beyond = time.as_nanos() % self.interval.as_nanos().max(1);
+        time - Duration::from_nanos(u64::try_from(beyond).unwrap_or(0))
+    }
+}
