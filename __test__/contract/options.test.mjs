@@ -61,7 +61,7 @@ test('every wrong value of every option is refused with the name of the option',
     }
   }
   assert.equal(existsSync(at.directory), false, 'nothing was made on the disk')
-  assert.equal(existsSync(at.bucket), false, 'nothing was made in the store')
+  assert.equal(existsSync(join(at.bucket, 'v1')), false, 'nothing was made in the store')
 })
 
 test('tenant ids that are no text, or too long, are refused', async (t) => {
@@ -135,7 +135,7 @@ test('the environment configures a session, and options go before it', async (t)
   const variables = {
     WHATSAPP_SESSION_PATH: join(root, 'sessions'),
     SESSION_STORAGE_PATH: join(root, 'ignored'),
-    SESSION_BACKUP_STORE: pathToFileURL(join(root, 'bucket')).href,
+    SESSION_BACKUP_STORE: `${pathToFileURL(join(root, 'bucket')).href}?create=true`,
     SESSION_ENCRYPTION_KEY: KEY,
     SESSION_BACKUP_INTERVAL_MS: '40',
     SESSION_STORAGE_TYPE: 'hybrid'
@@ -160,7 +160,7 @@ test('a variable switches to cloud without a change of the code, and what that h
   const root = temporaryFolder(t)
   const variables = {
     SESSION_STORAGE_TYPE: 'cloud',
-    SESSION_BACKUP_STORE: pathToFileURL(join(root, 'bucket')).href,
+    SESSION_BACKUP_STORE: `${pathToFileURL(join(root, 'bucket')).href}?create=true`,
     SESSION_ENCRYPTION_KEY: KEY,
     SESSION_BACKUP_INTERVAL: '30',
     WHATSAPP_SESSION_PATH: join(root, 'by-variable')

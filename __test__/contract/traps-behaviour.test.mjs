@@ -112,7 +112,7 @@ test('trap 18: a damaged creds.json is a typed error, and the file is left as it
     const { lock: _, ...after } = contentsOf(join(at.directory, name))
     assert.deepEqual(after, before, name)
   }
-  assert.equal(existsSync(at.bucket), false, 'no store was asked')
+  assert.equal(existsSync(join(at.bucket, 'v1')), false, 'no store was asked')
 })
 
 test('trap 19: keys are a bag of functions', async (t) => {

@@ -28,7 +28,7 @@ async function written(t, options) {
   const work = mkdtempSync(join(tmpdir(), 'hybrid-auth-format-'))
   t.after(() => rmSync(work, { recursive: true, force: true }))
   const bucket = join(work, 'bucket')
-  const session = await useHybridAuthState(TENANT, { directory: join(work, 'disk'), store: pathToFileURL(bucket).href, ...options })
+  const session = await useHybridAuthState(TENANT, { directory: join(work, 'disk'), store: `${pathToFileURL(bucket).href}?create=true`, ...options })
   await session.saveCreds()
   for (const [type, records] of Object.entries(values)) {
     await session.state.keys.set({ [type]: records })

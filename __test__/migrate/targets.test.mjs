@@ -203,7 +203,6 @@ test('a store that cannot be reached, or the wrong key, fails each session and c
 
 test('the bucket of the sessions may be the source: what is ours in it is passed over', async (t) => {
   const { at, sessions, optionsOf } = await place(t, ['x'])
-  mkdirSync(at.bucket)
   putIn(at.bucket, 'user/phone', sessions.x.files)
   const options = { ...optionsOf('replicated'), from: at.bucket, tenantId: '{2}' }
   assert.deepEqual(statuses(await hybrid.migrate(options)), { phone: 'migrated' })

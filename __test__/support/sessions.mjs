@@ -51,7 +51,7 @@ export function scene(t, defaults = {}, store = null) {
   const root = mkdtempSync(join(tmpdir(), 'hybrid-auth-scene-'))
   const directory = join(root, 'machine-1')
   const bucket = join(root, 'bucket')
-  mkdirSync(bucket)
+  mkdirSync(bucket, { mode: 0o700 })
   const opened = []
   let machines = 1
   const local = { directory, mode: 'local', localDurability: 'os', ...defaults }
