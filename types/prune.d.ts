@@ -36,7 +36,7 @@ export interface PruneKeysReport {
 
 /** Which tenants to prune. */
 export interface PruneOptions {
-  /** How long the newest object of a tenant must have been in the store, by the store's clock. */
+  /** How long the newest object of a tenant must have been in the store: its time there, held against this machine's clock. */
   olderThanDays: number
   /**
    * Leave alone what may run somewhere: whatever was not released, unless nothing of it was stored for twice `refreshIntervalMs` of
