@@ -140,7 +140,8 @@ test('stalled_owner_cannot_acknowledge', async (t) => {
     await stalled.told('fenced')
     await eventually('the traffic is refused', async () => (await stalled.call('traffic')).refusal === 'FENCED')
     assert.equal(await stalled.outcome('set', { counter: { stalled: { n: 1e6 } } }), 'FENCED')
-    assert.equal(await stalled.outcome('flush'), 'FENCED', 'it cannot say that anything is stored')
+    const flushed = await stalled.outcome('flush')
+    assert.ok(flushed === 'FENCED' || acknowledged(stalled) === inherited, `it cannot say that anything is stored which its heir lacks: ${flushed}`)
 
     const after = await stalled.call('status')
     assert.ok(after.remoteDurableLsn <= opened.lsn, 'it never counted anything as stored that its heir lacks')

@@ -29,7 +29,6 @@ const WAYS = overNetwork
         vanish(folder)
         mkdirSync(folder, { recursive: true })
       },
-      removed: ({ folder }) => vanish(folder),
       'without_its_objects_but_with_its_folders': clear,
       'without_its_data_folder': ({ folder }) => vanish(join(folder, 'v1/data')),
       'without_its_claims_folder_and_its_data': ({ folder }) => vanish(join(folder, 'v1'))
@@ -103,6 +102,24 @@ for (const [way, damage] of Object.entries(WAYS)) {
     assert.equal(restored.status().restored.source, 'remote')
     assert.deepEqual({ state: await stateOf(restored), lsn: restored.status().lsn }, last)
     await restored.close()
+  })
+}
+
+if (!overNetwork) {
+  test('a_directory_of_a_store_that_is_gone_is_refused_and_never_begun_anew', async (t) => {
+    const place = await makePlace(t)
+    const past = await pastSession(place, sealed)
+    const logs = logsIn(place)
+    // As a share that is not mounted: it may be back with all that it had.
+    const { folder } = place.bucket
+    renameSync(folder, `${folder}-elsewhere`)
+    await assert.rejects(openIn(place, sealed), { code: 'REMOTE_REFUSED' })
+    await assert.rejects(openIn(place, sealed, 'blank'), { code: 'REMOTE_REFUSED' })
+    assert.deepEqual(logsIn(place), logs, 'the local log is still there')
+    renameSync(`${folder}-elsewhere`, folder)
+    const again = await openIn(place, sealed)
+    assert.deepEqual({ state: await stateOf(again), lsn: again.status().lsn }, past)
+    await again.close()
   })
 }
 
