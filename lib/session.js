@@ -83,7 +83,7 @@ async function openSession(tenantId, options = {}, inner = {}) {
   const news = createNews(logger)
   /** With nothing, the core asks whether everything was told that it told before. */
   const hear = (text) => {
-    if (text === '') return
+    if (text === '') return catchUp()
     const told = JSON.parse(text)
     // What the open itself found is for listeners that are added right after it.
     if (early === null) news.tell(told)

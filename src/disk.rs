@@ -57,7 +57,7 @@ pub trait Disk: Send + Sync {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory survive a power cut.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// How many bytes still fit where `path` lies; `None` if the system does not tell.
+    /// Bytes that still fit where `path` lies; `None` if the system does not tell.
     fn room(&self, path: &Path) -> Option<u64>;
     /// A mark of this start of the machine: as long as it stays, no power cut took anything from a file. 0 if the system does
     /// not tell.
@@ -254,7 +254,7 @@ impl Disk for RealDisk {
     }
 }
 
-/// What stands for a start of a machine in files. That two of them share one is harmless: what a power cut took is then called
+/// A mark that stands for a start of a machine in files. That two of them share one is harmless: what a power cut took is then called
 /// damage.
 fn boot_mark(id: &[u8]) -> u16 {
     let mut hash = Sha256::new_with_prefix(b"bha/v2/boot");

@@ -105,9 +105,12 @@ impl Owner {
             let mut until = start + patience;
             if budget.is_none() && claims.marks(&predecessor).leaving {
                 // It accepts nothing more, and says that it is still at it: what it accepted is worth a longer wait.
-                until = until.max(
-                    *leaving.get_or_insert(now) + linger(self.interval_of(&predecessor).await?.max(interval)),
-                );
+                let end = match leaving {
+                    Some(end) => end,
+                    None => now + linger(self.interval_of(&predecessor).await?.max(interval)),
+                };
+                leaving = Some(end);
+                until = until.max(end);
             }
             if now >= until {
                 return Ok(());
@@ -254,7 +257,7 @@ impl Owner {
     }
 }
 
-/// How long an owner that looks every `interval` and was refused may take to store the rest, once it has said that it is at it.
+/// Time that an owner which looks every `interval` and was refused may take to store the rest, once it has said that it is at it.
 pub fn linger(interval: Duration) -> Duration {
     interval * 12
 }

@@ -41,7 +41,7 @@ pub const TARGETS: [Target; 5] = [
 ///
 /// # Panics
 ///
-/// Where there is no such target, or the target finds a fault.
+/// If there is no such target, or the target finds a fault.
 pub fn run(name: &str, input: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target of this name");
     (target.run)(input);

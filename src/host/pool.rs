@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Job;
 
-/// How long a thread without work stays.
+/// Time that a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]

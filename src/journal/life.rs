@@ -63,7 +63,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Whether nothing more is to be shipped.
+    /// True if nothing more is to be shipped.
     pub fn is_done(&self) -> bool {
         self.life.is_over() && !(self.life == Life::Poisoned && self.stored < self.rest)
     }

@@ -14,11 +14,11 @@ use crate::id::Lsn;
 use crate::meter::METERS;
 use crate::wal::{Wal, sync};
 
-use super::{Core, Journal, Life, Log};
+use super::{Core, Journal, Life, Log, Progress};
 
-/// How long after it was written a batch is synced, whoever waits for it: what a power cut can take at level `os`.
+/// Longest time from a write to its sync, whoever waits for it: what a power cut can take at level `os`.
 pub const SYNC_WITHIN: Duration = Duration::from_secs(5);
-/// How long no rewrite is tried after one failed; twice as long after each further one.
+/// Pause after a rewrite that failed; twice as long after each further one.
 pub(super) const ROLL_PAUSE: Duration = Duration::from_secs(10);
 /// The longest such pause.
 const MAX_ROLL_PAUSE: Duration = Duration::from_secs(600);
@@ -120,15 +120,15 @@ impl Journal {
         self.progress.send_modify(|progress| progress.rest = 0);
     }
 
-    /// Syncs the log within [`SYNC_WITHIN`] of each write, until the session ends: that bounds what a power cut takes. One sync
+    /// Syncs the log within [`SYNC_WITHIN`] of each write, until the session ends or is fenced: that bounds what a power cut takes. One sync
     /// serves all writes of that time, and none is made where nothing was written or somebody synced it already.
     pub async fn sync_in_background(self: Arc<Self>, events: EventSink) {
         let mut progress = self.follow();
+        let ended = |progress: &Progress| progress.life != Life::Live;
         loop {
-            let over = progress.wait_for(|progress| progress.life.is_over());
             tokio::select! {
                 biased;
-                _ = over => return,
+                _ = progress.wait_for(ended) => return,
                 () = self.aged.notified() => {}
             }
             if self.core().is_ok_and(|mut core| std::mem::take(&mut core.rehomed)) {
@@ -137,18 +137,18 @@ impl Journal {
                     "the folder of the session was removed while in use, and was written again".to_owned(),
                 ));
             }
-            let over = progress.wait_for(|progress| progress.life.is_over());
             tokio::select! {
                 biased;
-                _ = over => return,
+                // What a fenced session wrote last is as safe as the rest of it.
+                _ = progress.wait_for(ended) => {}
                 () = sleep(SYNC_WITHIN) => {}
             }
             let lsn = match self.core() {
-                Ok(mut core) => {
+                Ok(mut core) if !core.life.is_over() => {
                     core.aging = false;
                     core.lsn
                 }
-                Err(_) => return,
+                _ => return,
             };
             if let Err(error) = self.sync(lsn).await {
                 events(Event::Failed(error));
@@ -157,7 +157,7 @@ impl Journal {
         }
     }
 
-    /// Whether a rewrite is due and nothing speaks against it.
+    /// True if a rewrite is due and nothing speaks against it.
     pub(super) fn may_roll(&self, core: &Core) -> bool {
         !core.rolling && core.log.needs_roll(core.state.bytes()) && self.host.now() >= core.roll_at
     }

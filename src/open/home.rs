@@ -33,7 +33,7 @@ pub enum Home {
     Nowhere,
 }
 
-/// What of a log that the session comes from has to be set aside, for a part of it was not made use of.
+/// Part of the session's own log that has to be set aside, as it was not made use of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aside {
     /// All of it was read.

@@ -135,7 +135,7 @@ impl Folder {
         work(held).map_err(|error| unavailable(doing, &error))
     }
 
-    /// How many bytes still fit here; `None` if the system does not tell.
+    /// Bytes that still fit here; `None` if the system does not tell.
     pub fn room(&self) -> Option<u64> {
         self.disk.room(&self.path)
     }

@@ -133,7 +133,7 @@ pub(super) struct Inner {
     pub(super) time: u64,
     pub(super) space: Option<usize>,
     pub(super) read_only: bool,
-    /// How often the machine was started; 0: it does not tell.
+    /// Number of starts of the machine; 0: it does not tell.
     pub(super) boot: u16,
 }
 

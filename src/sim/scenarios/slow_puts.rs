@@ -11,6 +11,7 @@ use super::super::outages::{Told, session_with, set};
 use super::super::run;
 use crate::error::Code;
 use crate::host::sleep;
+use crate::journal::Life;
 use crate::open::Settings;
 use crate::owner::{linger, patience};
 use crate::remote::memory::{Fate, Memory, Request};
@@ -130,5 +131,25 @@ fn a_successor_waits_by_the_longer_of_both_intervals() {
         assert_eq!(newer.journal().lsn(), older.journal().lsn());
         older.close(LONG).await.expect("closes");
         newer.close(LONG).await.expect("closes");
+    });
+}
+
+#[test]
+fn a_session_that_was_fenced_and_closed_leaves_nothing_in_memory() {
+    run(async {
+        let memory = Memory::default();
+        let settings = || Settings { takeover: true, ..Cluster::settings_for_tests() };
+        let (older, _) = session_with(Arc::new(memory.clone()), settings()).await.expect("opens");
+        set(&older, 1);
+        older.flush(CHECK * 4).await.expect("stores");
+        let journal = Arc::downgrade(older.journal());
+        let (newer, _) = session_with(Arc::new(memory), settings()).await.expect("takes over");
+        sleep(CHECK * 4).await;
+        assert_eq!(older.journal().life(), Life::Fenced);
+        older.close(CHECK * 8).await.expect("closes");
+        drop(older);
+        sleep(Duration::from_secs(60)).await;
+        assert!(journal.upgrade().is_none(), "something of it goes on");
+        newer.close(CHECK * 8).await.expect("closes");
     });
 }
