@@ -13,6 +13,7 @@ use crate::event::{Event, EventSink};
 use crate::host::sleep;
 use crate::journal::{Journal, Life};
 use crate::owner::{Owner, Standing};
+use crate::remote::Failure;
 
 /// Looks for a newer owner of one tenant.
 pub struct Lookout {
@@ -22,6 +23,8 @@ pub struct Lookout {
     interval: Duration,
     /// When the last check that got an answer began, in nanoseconds.
     checked: AtomicU64,
+    /// Time until which the store wants no listing, in nanoseconds.
+    quiet: AtomicU64,
     told: AtomicBool,
 }
 
@@ -30,6 +33,7 @@ impl Lookout {
     pub fn new(owner: Arc<Owner>, journal: Arc<Journal>, events: EventSink, interval: Duration) -> Lookout {
         let lookout = Lookout {
             checked: AtomicU64::new(0),
+            quiet: AtomicU64::new(0),
             told: AtomicBool::new(false),
             owner,
             journal,
@@ -42,7 +46,23 @@ impl Lookout {
 
     /// A check that began at `since` is done.
     pub fn checked(&self, since: Duration) {
-        self.checked.fetch_max(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.checked.fetch_max(nanos(since), Ordering::Relaxed);
+    }
+
+    /// Heeds a listing that failed: where the store asks to be left alone, it gets no other one before that time.
+    pub fn heed(&self, failure: &Failure) {
+        self.quiet.fetch_max(nanos(self.now() + failure.pause(Duration::ZERO)), Ordering::Relaxed);
+    }
+
+    /// Waits until the store takes listings again.
+    pub async fn quiet(&self) {
+        loop {
+            let left = Duration::from_nanos(self.quiet.load(Ordering::Relaxed)).saturating_sub(self.now());
+            if left.is_zero() {
+                return;
+            }
+            sleep(left).await;
+        }
     }
 
     /// When ownership is checked next: at the last tick of the shared clock that is no later than an interval from the last
@@ -77,6 +97,8 @@ impl Lookout {
                 sleep(due - now).await;
                 continue;
             }
+            self.quiet().await;
+            let now = self.now();
             match self.owner.check_since(self.tick(), Duration::ZERO).await {
                 Ok(Standing::Owner) => {
                     self.checked(now);
@@ -84,7 +106,12 @@ impl Lookout {
                 }
                 Ok(Standing::Fenced(_)) => self.fence(),
                 // Whoever ships tells of it and makes it good.
-                Ok(Standing::Forgotten) | Err(_) => sleep(self.interval / 4).await,
+                Ok(Standing::Forgotten) => sleep(self.interval / 4).await,
+                Err(failure) => {
+                    self.heed(&failure);
+                    sleep(self.interval / 4).await;
+                    self.owner.tenancy.remote.turn_to_retry().await;
+                }
             }
         }
     }
@@ -97,4 +124,8 @@ impl Lookout {
         let beyond = time.as_nanos() % self.interval.as_nanos().max(1);
         time - Duration::from_nanos(u64::try_from(beyond).unwrap_or(0))
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

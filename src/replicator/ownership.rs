@@ -36,15 +36,18 @@ impl Replicator {
     ) -> Result<Flow> {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         loop {
-            let (since, answer) = if needed {
-                (self.now(), self.answer(self.owner.check()).await)
-            } else {
+            let look = async {
+                self.lookout.quiet().await;
+                if needed {
+                    let since = self.now();
+                    return self.owner.check().await.map(|standing| (since, standing));
+                }
                 let (tick, company) = (self.lookout.tick(), COMPANY.min(self.pace.check_interval / 20));
-                (tick, self.answer(self.owner.check_since(tick, company)).await)
+                self.owner.check_since(tick, company).await.map(|standing| (tick, standing))
             };
-            let Some(answer) = answer else { return Ok(Flow::Stop) };
+            let Some(answer) = self.answer(look).await else { return Ok(Flow::Stop) };
             match answer {
-                Ok(Standing::Owner) => {
+                Ok((since, Standing::Owner)) => {
                     self.lookout.checked(since);
                     self.journal.confirm(since);
                     // Whoever waits for the acknowledgement finds it in the status: that comes first.
@@ -58,11 +61,11 @@ impl Replicator {
                     }
                     return Ok(Flow::Go);
                 }
-                Ok(Standing::Fenced(_)) => {
+                Ok((_, Standing::Fenced(_))) => {
                     self.lookout.fence();
                     return Ok(Flow::Stop);
                 }
-                Ok(Standing::Forgotten) => {
+                Ok((_, Standing::Forgotten)) => {
                     if self.refill().await? == Flow::Stop {
                         return Ok(Flow::Stop);
                     }
@@ -70,6 +73,7 @@ impl Replicator {
                     (shipped, needed) = (Some((self.head.lsn, self.base_bytes)), true);
                 }
                 Err(failure) => {
+                    self.lookout.heed(&failure);
                     let planned = delays.next().unwrap_or(MAX_PAUSE);
                     if self.suffer(&failure, planned).await == Flow::Stop {
                         return Ok(Flow::Stop);
