@@ -111,8 +111,9 @@ impl Journal {
         self.core().is_ok_and(|core| core.life == Life::Closing || core.awaited > stored)
     }
 
-    /// Records that any successor would restore up to `lsn`.
-    pub fn acknowledge(&self, lsn: Lsn) {
+    /// Records that any successor would restore up to `lsn`. Whoever waits for it is woken after `tell`, and finds it in the status
+    /// and told.
+    pub fn acknowledge(&self, lsn: Lsn, tell: impl FnOnce()) {
         if let Ok(mut core) = self.core()
             && lsn >= core.cut
         {
@@ -120,12 +121,15 @@ impl Journal {
             core.state.landed();
         }
         let alone = !self.keeps_log();
-        self.progress.send_modify(|progress| {
+        self.progress.send_if_modified(|progress| {
             progress.stored = progress.stored.max(lsn);
             if alone {
                 progress.synced = progress.stored;
             }
+            false
         });
+        tell();
+        self.progress.send_modify(|_| {});
     }
 
     /// Records that nothing is left to be stored: a newer owner was handed all of it.

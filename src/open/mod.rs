@@ -232,7 +232,7 @@ impl Opening {
         let lease = settings.strict_lease.then(|| patience(settings.pace.check_interval));
         let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, log, lease));
         journal.confirm(started);
-        journal.acknowledge(lsn);
+        journal.acknowledge(lsn, || {});
         let stored_ms = (origin.source != "fresh").then_some(stored_ms);
         let start = Start { head, base, base_bytes, parent, stored_ms };
         let replicator = Replicator::new(

@@ -50,14 +50,18 @@ impl Replicator {
                 Ok((since, Standing::Owner)) => {
                     self.lookout.checked(since);
                     self.journal.confirm(since);
-                    // Whoever waits for the acknowledgement finds it in the status: that comes first.
                     let recovered = self.recover(shipped.is_some());
-                    if let Some((lsn, bytes)) = shipped {
-                        self.journal.acknowledge(lsn);
-                        (self.events)(Event::Backup { lsn, bytes });
-                    }
-                    if recovered {
-                        self.tell_recovered();
+                    let tell = || {
+                        if let Some((lsn, bytes)) = shipped {
+                            (self.events)(Event::Backup { lsn, bytes });
+                        }
+                        if recovered {
+                            self.tell_recovered();
+                        }
+                    };
+                    match shipped {
+                        Some((lsn, _)) => self.journal.acknowledge(lsn, tell),
+                        None => tell(),
                     }
                     return Ok(Flow::Go);
                 }
@@ -122,7 +126,7 @@ impl Replicator {
         if done && self.journal.progress().stored < lsn {
             // The newer owner may have gone on from less: what it went on from is in its first base.
             if timeout(patience(interval), self.is_continued()).await == Ok(true) {
-                self.journal.acknowledge(lsn);
+                self.journal.acknowledge(lsn, || {});
             }
         }
         let handed_over = self.journal.progress().stored >= lsn;
