@@ -78,9 +78,18 @@ impl State {
         let mut kept = Vec::new();
         let mut all = true;
         let mut unchanged = 0;
+        let differs = |entry: &Entry<'_>| self.get(entry.key) != entry.value;
+        let (mut some, mut before) = (false, None);
         for entry in Entries::new(batch) {
             let entry = entry?;
-            let changed = self.get(entry.key) != entry.value;
+            let mut changed = differs(&entry);
+            if some && !changed {
+                // What is as it was may take back what the batch changed before: the later entry of a key wins.
+                let earlier = || Entries::new(batch).map_while(Result::ok).filter(differs);
+                let keys = before.get_or_insert_with(|| earlier().map(|e| e.key).collect::<HashSet<_>>());
+                changed = keys.contains(entry.key);
+            }
+            some |= changed;
             unchanged += u64::from(!changed);
             if changed != all {
                 if all {
@@ -291,6 +300,14 @@ mod tests {
         assert_eq!(*changes, batch(&[("a", Some(b"\x03x")), ("c", None)]));
         assert_eq!(unchanged, 2);
         assert!(!set(&mut state, &[("b", Some(b"\x032")), ("gone", None)]));
+    }
+
+    #[test]
+    fn the_later_of_two_entries_of_a_key_wins() {
+        let mut state = State::default();
+        set(&mut state, &[("a", Some(b"\x031"))]);
+        set(&mut state, &[("a", Some(b"\x032")), ("a", Some(b"\x031")), ("b", Some(b"\x033")), ("b", None)]);
+        assert_eq!(state.snapshot().encode(), batch(&[("a", Some(b"\x031"))]));
     }
 
     #[test]
