@@ -214,15 +214,23 @@ fn continues(object: &Object, name: &DataName, head: &Link, data: &[DataName]) -
         previous.digest == head.digest
     } else {
         // The opening base of this claim did not read; its name still tells the start of its digest.
-        opening_base(data, name.claim).is_some_and(|base| base.digest == previous.digest.short())
+        opening_bases(data, name.claim).any(|base| base.digest == previous.digest.short())
     };
     digest_matches && previous.claim == name.claim && previous.lsn == head.lsn
 }
 
-/// The base that `claim` opened with, or the oldest one of it that is still there.
-pub fn opening_base(data: &[DataName], claim: Claim) -> Option<&DataName> {
-    let bases = data.iter().filter(|name| name.claim == claim && matches!(name.span, Span::Base(_)));
-    bases.min_by_key(|name| name.span.last())
+/// The base that `claim` opened with, or the oldest one of it that is still there. Of several at one LSN any may be given.
+fn opening_base(data: &[DataName], claim: Claim) -> Option<&DataName> {
+    opening_bases(data, claim).next()
+}
+
+/// The bases of `claim` at the lowest LSN that it has one of, the one that it opened with among them: a state that is stored anew
+/// while nothing is written gives another base of the same LSN, and names do not tell which came first.
+pub fn opening_bases(data: &[DataName], claim: Claim) -> impl Iterator<Item = &DataName> {
+    let bases =
+        move || data.iter().filter(move |name| name.claim == claim && matches!(name.span, Span::Base(_)));
+    let lowest = bases().map(|name| name.span.last()).min();
+    bases().filter(move |name| Some(name.span.last()) == lowest)
 }
 
 /// Holds the end of the chain against what its owner said when it released.

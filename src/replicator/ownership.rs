@@ -13,12 +13,13 @@ use tokio::time::timeout;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::host::sleep;
-use crate::id::Lsn;
+use crate::id::{Claim, Lsn};
 use crate::journal::Life;
 use crate::name::Mark;
 use crate::object::Link;
 use crate::owner::{Standing, linger, patience};
-use crate::restore::opening_base;
+use crate::plan::Survey;
+use crate::restore::opening_bases;
 
 use super::{Flow, Interrupted, MAX_PAUSE, Replicator, Shipment};
 
@@ -180,10 +181,9 @@ impl Replicator {
         loop {
             if let Ok(survey) = tenancy.survey().await
                 && let Some(highest) = survey.claims.highest()
-                && let Some(first) = opening_base(&survey.data, highest)
-                && let Ok(Some(base)) = tenancy.data(first).await
+                && let Ok(Some(origin)) = self.origin(&survey, highest).await
             {
-                if base.meta.previous != self.head {
+                if origin != self.head {
                     return false;
                 }
                 if tenancy.claims().await.is_ok_and(|claims| claims.highest() == Some(highest)) {
@@ -192,6 +192,20 @@ impl Replicator {
             }
             sleep(self.pace.check_interval / 10).await;
         }
+    }
+
+    /// Where the history of `claim` began: of its first bases the one that was restored from another history says so. Another one of
+    /// the same LSN is the same state, stored anew.
+    async fn origin(&self, survey: &Survey, claim: Claim) -> Result<Option<Link>> {
+        let mut found = None;
+        for name in opening_bases(&survey.data, claim) {
+            let Some(base) = self.owner.tenancy.data(name).await? else { return Ok(None) };
+            if base.meta.previous.claim != claim {
+                return Ok(Some(base.meta.previous));
+            }
+            found = Some(base.meta.previous);
+        }
+        Ok(found)
     }
 
     /// The session is being closed: store the rest, and let go.
