@@ -6,6 +6,7 @@
 
 mod life;
 mod log;
+mod room;
 mod shipping;
 mod upkeep;
 mod witness;
@@ -85,6 +86,8 @@ pub struct Journal {
     renewals: Mutex<Vec<oneshot::Sender<()>>>,
     /// Whether what changes is shipped to a store.
     replicated: bool,
+    /// Bytes that the state may have: what is more, nobody can open again.
+    room: usize,
     /// How long without a successful check before changes are refused; `None`: for ever.
     lease: Option<Duration>,
 }
@@ -134,6 +137,7 @@ impl Journal {
             syncing: tokio::sync::Mutex::default(),
             renewals: Mutex::default(),
             replicated: true,
+            room: MAX_BATCH_LEN,
             lease,
         }
     }
@@ -171,6 +175,7 @@ impl Journal {
         self.accepts(&mut core)?;
         let (changes, unchanged) = core.state.changes(batch)?;
         METERS.unchanged.add(unchanged);
+        room::check(&core.state, changes.as_ref(), self.room)?;
         self.commit(core, changes.as_ref(), urgent)
     }
 

@@ -1,0 +1,87 @@
+//! Room: a state that nobody could open again is refused when it is set.
+//!
+//! A log begins with the whole state and a base holds it, each in one body of bounded length. What goes beyond the bound could be
+//! written bit by bit and never be read back in one piece. What makes a state smaller is always taken.
+
+use hashbrown::HashMap;
+
+use crate::error::{Code, Error, Result};
+use crate::record::{Entries, Entry};
+use crate::state::State;
+
+/// Bytes of an entry beside its key and its value: the two lengths.
+const LENGTHS: usize = 6;
+
+/// Refuses `changes` that would let `state` grow beyond `room`.
+pub fn check(state: &State, changes: &[u8], room: usize) -> Result<()> {
+    let now = state.bytes();
+    // Nearly always there is room for all of it, and nothing more needs to be known.
+    if now.saturating_add(changes.len()) <= room {
+        return Ok(());
+    }
+    let then = bytes_after(state, changes);
+    if then <= room || then <= now {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::InvalidOption,
+        format!(
+            "the session would hold {then} bytes, and one of more than {room} can never be opened again; \
+             nothing was changed, remove keys that are not needed"
+        ),
+    ))
+}
+
+/// Bytes of `state` with `changes`, of which the last of each key counts.
+fn bytes_after(state: &State, changes: &[u8]) -> usize {
+    let last: HashMap<&[u8], Entry<'_>> =
+        Entries::new(changes).map_while(Result::ok).map(|entry| (entry.key, entry)).collect();
+    let (mut more, mut less) = (0, 0);
+    for (key, entry) in last {
+        more += entry.value.map_or(0, |_| entry.bytes.len());
+        less += state.get(key).map_or(0, |value| LENGTHS + key.len() + value.len());
+    }
+    (state.bytes() + more).saturating_sub(less)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::RealHost;
+    use crate::journal::{Journal, Log};
+    use crate::record::{key, push};
+
+    fn batch(changes: &[(&str, Option<&[u8]>)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (id, value) in changes {
+            push(&mut out, &key("session", id), *value);
+        }
+        out
+    }
+
+    #[tokio::test]
+    async fn a_state_that_could_not_be_opened_again_is_refused_and_changes_nothing() {
+        let host = std::sync::Arc::new(RealHost::new(tokio::runtime::Handle::current()));
+        let mut journal = Journal::local(host, State::default(), 0, Log::None);
+        let first = batch(&[("a", Some(&[3; 50])), ("b", Some(&[3; 50]))]);
+        journal.room = first.len();
+        assert_eq!(journal.append(&first, false).map_err(|error| error.code), Ok(1));
+        for more in [batch(&[("a", Some(&[3; 51]))]), batch(&[("c", Some(&[3]))])] {
+            assert_eq!(journal.append(&more, false).map_err(|error| error.code), Err(Code::InvalidOption));
+            assert_eq!(journal.read(|state| state.snapshot().encode()), Ok(first.clone()));
+            assert_eq!(journal.lsn(), 1);
+        }
+        // What takes no more room is taken, also where the batch as such is large.
+        let swap = batch(&[("a", Some(&[4; 50])), ("b", None), ("c", Some(&[3; 50]))]);
+        assert_eq!(journal.append(&swap, false).map_err(|error| error.code), Ok(2));
+        assert_eq!(journal.append(&batch(&[("a", None)]), false).map_err(|error| error.code), Ok(3));
+    }
+
+    #[test]
+    fn a_state_that_is_too_large_already_may_shrink() {
+        let mut state = State::default();
+        state.apply(&batch(&[("a", Some(&[3; 50])), ("b", Some(&[3; 50]))]));
+        assert!(check(&state, &batch(&[("a", Some(&[3; 49]))]), 10).is_ok());
+        assert!(check(&state, &batch(&[("a", Some(&[3; 51]))]), 10).is_err());
+    }
+}
