@@ -22,8 +22,8 @@ use crate::remote::{Failure, Meaning, Rates, Remote};
 
 /// How long a question waits for others at the least.
 const GATHER: Duration = Duration::from_millis(1);
-/// How long a listing is waited for before another one is begun beside it, and how many there may be.
-const LATE: Duration = Duration::from_secs(3);
+/// How long a page of a listing is waited for, three at most, before another listing is begun beside it, and how many there may be.
+const LATE: Duration = Duration::from_secs(1);
 const MOST: usize = 3;
 
 /// Names per page of a listing, in the stores that page.
@@ -55,6 +55,22 @@ struct Desk {
     busy: bool,
     /// The whole claims folder, as last seen.
     folder: Option<Folder>,
+}
+
+/// Whoever serves. One that ends before its time (a panic) tells those who wait, and the next who asks serves.
+struct AtDesk<'a> {
+    watch: &'a Watch,
+    left: bool,
+}
+
+impl Drop for AtDesk<'_> {
+    fn drop(&mut self) {
+        if !self.left {
+            let mut desk = self.watch.desk();
+            desk.busy = false;
+            desk.waiting.clear();
+        }
+    }
 }
 
 /// A listing for everybody who asked before it.
@@ -168,7 +184,11 @@ impl Watch {
         };
         if idle {
             let watch = Arc::clone(self);
-            self.remote.host().spawn(Box::pin(async move { watch.serve().await }));
+            self.remote.host().spawn(Box::pin(async move {
+                let mut at_desk = AtDesk { watch: &watch, left: false };
+                watch.serve().await;
+                at_desk.left = true;
+            }));
         } else {
             self.asked.notify_one();
         }
@@ -184,7 +204,7 @@ impl Watch {
         let mut under_way = FuturesUnordered::new();
         let mut began = Duration::ZERO;
         loop {
-            let late = began + LATE;
+            let late = began + LATE * self.pages().clamp(1, 3);
             let now = self.remote.host().now();
             let Some(due) = self.due() else { return };
             // One listing at a time, unless it is late.
@@ -205,6 +225,12 @@ impl Watch {
                 () = sleep(next.unwrap_or(late).saturating_sub(now)), if next.is_some() => {}
             }
         }
+    }
+
+    /// Pages of the claims folder, as last seen.
+    fn pages(&self) -> u32 {
+        let names = self.desk().folder.as_ref().map_or(0, |folder| folder.names.len());
+        u32::try_from((names as u64).div_ceil(PAGE)).unwrap_or(u32::MAX)
     }
 
     /// When the first of those who wait is due; `None` when nobody waits, and then whoever asks next has to serve.

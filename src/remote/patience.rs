@@ -3,6 +3,7 @@
 //! What may pass is tried again for a while and never for ever; what is final is told at once. What concerns ownership does not
 //! wait behind data, and no request is repeated anywhere else.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -39,6 +40,8 @@ const TRIES: usize = 6;
 const PARALLEL: usize = 8;
 /// How long after the first try there is another one: a store that keeps silent takes long over each.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a question may stay without an answer before it is asked once more.
+const SILENT: Duration = Duration::from_secs(1);
 /// Requests under way at once, where nothing else is configured.
 pub(super) const PLACES: usize = 64;
 /// Names in one page of a listing, in every store that pages.
@@ -112,6 +115,10 @@ impl Remote {
 
     /// Reads an object, trying again while that may help.
     pub async fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        // What belongs to claims is small. A large object that is on its way is not asked for twice.
+        if name.starts_with(crate::name::CLAIMS) {
+            return self.patiently("reading an object", || self.asked_twice(|| self.get_once(name))).await;
+        }
         self.patiently("reading an object", || self.get_once(name)).await
     }
 
@@ -129,7 +136,7 @@ impl Remote {
 
     /// Lists a folder, trying again while that may help.
     pub async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>> {
-        self.patiently("listing objects", || self.list_once(folder, prefix)).await
+        self.patiently("listing objects", || self.asked_twice(|| self.list_once(folder, prefix))).await
     }
 
     /// Lists a folder, once.
@@ -203,6 +210,34 @@ impl Remote {
         answer
     }
 
+    /// Asks, and once more beside that if there is no answer for a while: the first answer counts. Only for what changes nothing,
+    /// and as far as the ration of second tries allows.
+    async fn asked_twice<T, F>(&self, ask: impl Fn() -> F + Send + Sync) -> Result<T, Failure>
+    where
+        T: Send,
+        F: Future<Output = Result<T, Failure>> + Send,
+    {
+        let mut first = pin!(ask());
+        if let Ok(answer) = tokio::time::timeout(SILENT, &mut first).await {
+            return answer;
+        }
+        let mut second = pin!(async {
+            self.turns.again().await;
+            ask().await
+        });
+        tokio::select! {
+            biased;
+            answer = &mut first => match answer {
+                Ok(answer) => Ok(answer),
+                Err(_) => second.await,
+            },
+            answer = &mut second => match answer {
+                Ok(answer) => Ok(answer),
+                Err(_) => first.await,
+            },
+        }
+    }
+
     /// Asks until there is an answer, a final refusal, or patience ends.
     pub async fn patiently<T, F>(&self, doing: &str, ask: impl Fn() -> F + Send + Sync) -> Result<T>
     where
@@ -232,5 +267,29 @@ impl Remote {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::remote::memory::{Fate, Memory};
+    use crate::sim::SimHost;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_silent_question_holds_up_nobody_for_its_whole_length() {
+        let asked = AtomicUsize::new(0);
+        let script = move |_, _: &str| {
+            let silent = asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+            (if silent { Duration::from_secs(3600) } else { Duration::ZERO }, Fate::Done)
+        };
+        let began = tokio::time::Instant::now();
+        let store = Memory::default().through(Arc::new(script), 1000);
+        let remote = Remote::new(Arc::new(store), SimHost::new(1, began));
+        assert_eq!(remote.list("v1/data/x", "").await.expect("lists"), Vec::<String>::new());
+        assert_eq!(remote.get("v1/claims/x").await.expect("reads"), None);
+        assert!(began.elapsed() < SILENT * 3, "{:?}", began.elapsed());
     }
 }

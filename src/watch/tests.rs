@@ -238,3 +238,18 @@ async fn a_process_with_a_part_of_a_fleet_looks_after_it_with_few_requests() {
     }
     assert_eq!(remote.traffic.lists.load(Ordering::Relaxed), 3 * 2, "two pages for each tick");
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_after_a_panic_is_answered() {
+    let store = Memory::default();
+    let asked = AtomicUsize::new(0);
+    let script = move |_, _: &str| {
+        assert!(asked.fetch_add(1, Ordering::Relaxed) > 0, "the first listing fails as nobody planned");
+        (Duration::ZERO, Fate::Done)
+    };
+    let watch = Arc::new(Watch::new(Remote::new(Arc::new(store.through(Arc::new(script), 1000)), host())));
+    let tenant = tenants(1).remove(0);
+    let ask = || tokio::time::timeout(Duration::from_secs(60), watch.claims(&tenant));
+    ask().await.expect("is told").expect_err("that there is no answer");
+    ask().await.expect("is served").expect("and answered");
+}
