@@ -112,6 +112,10 @@ pub trait Store: Send + Sync {
         // A million LISTs cost as much as 50 GB to the internet.
         Rates { row: 300, request: 1 << 10, regular: 48 << 10 }
     }
+    /// How far its clock is ahead of this machine's, in milliseconds, by the answers so far.
+    fn skew_ms(&self) -> Option<i64> {
+        None
+    }
     /// How the bucket is set up.
     async fn setting(&self, _which: Setting) -> Result<Told, Failure> {
         Ok(Told::Silence)

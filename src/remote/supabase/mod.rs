@@ -6,6 +6,7 @@
 
 mod listing;
 mod offsets;
+mod refusal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,12 +18,13 @@ use reqwest::{Body, Method, Request, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{Failure, Meaning, Refusal, judge};
+use super::answer::{Failure, Meaning};
 use super::http::{Http, Reply};
 use super::spec::SupabaseSpec;
 use super::{Asked, Findings, Listed, Setting, Store, Told, joined};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
+use refusal::refused;
 
 /// Names in one page of a listing, and in one request to remove objects.
 const PAGE: usize = 1000;
@@ -55,7 +57,14 @@ impl Supabase {
             Error::new(Code::InvalidOption, format!("{what} of the Supabase store cannot be used"))
         };
         let base = Url::parse(&format!("{}/storage/v1", spec.url.trim_end_matches('/')));
-        let base = base.ok().filter(|url| !url.cannot_be_a_base()).ok_or_else(|| unusable("the URL"))?;
+        let base =
+            base.ok().filter(|url| url.has_host() && url.query().is_none() && url.fragment().is_none());
+        let base = base.filter(|url| ["http", "https"].contains(&url.scheme()) && url.username().is_empty());
+        let base = base.ok_or_else(|| unusable("the URL"))?;
+        // A segment of dots would be another route.
+        if spec.bucket.is_empty() || [".", ".."].contains(&spec.bucket.as_str()) {
+            return Err(unusable("the bucket"));
+        }
         let header = |text: &str| {
             let mut value = HeaderValue::from_str(text).map_err(|_| unusable("the key"))?;
             value.set_sensitive(true);
@@ -125,50 +134,6 @@ impl Supabase {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Complaint {
-    #[serde(default)]
-    status_code: Value,
-    #[serde(default)]
-    error: String,
-    code: Option<String>,
-}
-
-/// What a refusal means. The body's own status counts, and its code more than that.
-fn refused(reply: &Reply, asked: Asked) -> Failure {
-    let complaint: Complaint = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let said = complaint.status_code.as_str().and_then(|text| text.parse().ok());
-    let said = said.or_else(|| complaint.status_code.as_u64().and_then(|status| u16::try_from(status).ok()));
-    let status = said.unwrap_or(reply.status);
-    let refusal = Refusal { status, code: complaint.code.as_deref(), retry_after: reply.retry_after() };
-    let failure = judge(&refusal, asked);
-    match (failure.meaning, complaint.code.as_deref(), asked) {
-        // An object that was replaced just now is missing for a moment; one that does not exist is `not_found`.
-        (Meaning::Absent, _, _) if complaint.error == "Not found" => Failure { meaning: Meaning::Transient, ..failure },
-        (Meaning::NotConfigured, Some("NoSuchBucket"), _) => failure.advise(
-            "there is no such bucket, or the key may not see it; make it (private) in the dashboard, or check the name and the key",
-        ),
-        (Meaning::Denied, _, asked) => {
-            let policy = match asked {
-                Asked::Put => "INSERT, UPDATE and SELECT",
-                Asked::Get | Asked::List => "SELECT",
-                Asked::Delete => "DELETE and SELECT",
-            };
-            failure.advise(format!(
-                "the store refused the key; use the project's secret (service_role) key, or give its role a policy for {policy} on storage.objects in this bucket"
-            ))
-        }
-        (_, Some("InvalidMimeType"), _) => failure.advise(
-            "the bucket takes none of the types tried; add application/octet-stream to its allowed MIME types",
-        ),
-        (_, Some("EntityTooLarge"), _) => failure.advise(
-            "the object is larger than allowed; raise the file size limit of the bucket and of the project",
-        ),
-        _ => failure,
-    }
-}
-
 #[async_trait]
 impl Store for Supabase {
     async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
@@ -225,6 +190,10 @@ impl Store for Supabase {
     async fn inspect(&self, name: &str) -> Result<Findings, Failure> {
         let is_public = self.http.is_public(self.url(&["object", "public"], name)?).await?;
         Ok(Findings { is_public: Some(is_public), skew_ms: self.http.skew_ms() })
+    }
+
+    fn skew_ms(&self) -> Option<i64> {
+        self.http.skew_ms()
     }
 
     async fn setting(&self, _which: Setting) -> Result<Told, Failure> {
