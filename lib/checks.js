@@ -7,6 +7,7 @@
 
 const { X509Certificate } = require('node:crypto')
 const { readFileSync } = require('node:fs')
+const { isIP } = require('node:net')
 const { resolve } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 
@@ -86,9 +87,12 @@ function segment(name, from) {
   return name
 }
 
-function bucketName({ value, from }) {
+/** The name of a bucket, by the rule `{ form, words }` of its kind of store. */
+function bucketName({ value, from }, { form, words }) {
   if (typeof value !== 'string') refuse(`${from} must be the name of a bucket`)
-  return segment(value, from)
+  const name = segment(value, from)
+  if (!form.test(name)) refuse(`${from} is no name of a bucket: ${words}`)
+  return name
 }
 
 /** A folder in a bucket, without slashes at its ends; '' for the bucket itself. */
@@ -120,6 +124,7 @@ function address({ value, from }, { secretsBelong }) {
     path: url.pathname.replace(/\/+$/, ''),
     origin: url.origin,
     host: url.hostname,
+    isIp: isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0,
     /** Whether what is sent there can be read on the way. */
     isOpen: url.protocol === 'http:' && !LOOPBACK.test(url.hostname)
   }

@@ -19,6 +19,13 @@ const KEYS_OF_SUPABASE = 'give `url` and `key` in a store object, or set SUPABAS
 /** What Supabase allows in names. */
 const SUPABASE_NAMES = /^[\w/!.*'() &$=@;:+,?-]*$/
 
+/** Names of buckets, by each store's own rules: those of S3 are its older ones, which some servers still go by. */
+const BUCKETS_OF_S3 = { form: /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, words: 'letters, digits, hyphens, dots and underscores' }
+const BUCKETS_OF_GOOGLE = { form: /^[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?$/, words: 'small letters, digits, hyphens, dots and underscores' }
+const BUCKETS_OF_SUPABASE = { form: /^[\w!.*'() &$=@;:+,?-]{1,100}$/, words: "letters, digits and !-.*'() &$@=;:+,?" }
+/** What can be a part of a host name. */
+const HOST_PART = /^(?!xn--)(?!.*\.(xn--|\.))[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/
+
 /**
  * Kind -> its fields in a store object, its parameters in a URL, where its credentials belong, and how it is completed. One that is
  * reached over a network has `authorities`: the variables that name some for it alone.
@@ -31,10 +38,12 @@ const KINDS = {
     parameters: ['region', 'endpoint', 'pathStyle', 'instanceMetadata'],
     secretsBelong: KEYS_OF_S3,
     authorities: ['AWS_CA_BUNDLE'],
+    buckets: BUCKETS_OF_S3,
     complete: s3
   },
   gcs: {
     fields: ['bucket', 'prefix', 'credentials', 'credentialsFile', 'endpoint', 'instanceMetadata', 'anonymous'],
+    buckets: BUCKETS_OF_GOOGLE,
     parameters: ['endpoint', 'instanceMetadata'],
     secretsBelong: KEYS_OF_GOOGLE,
     authorities: [],
@@ -46,6 +55,7 @@ const KINDS = {
     secretsBelong: KEYS_OF_SUPABASE,
     authorities: [],
     names: SUPABASE_NAMES,
+    buckets: BUCKETS_OF_SUPABASE,
     complete: supabase
   }
 }
@@ -61,9 +71,9 @@ const KNOWN_URLS = 's3://bucket, supabase://bucket, gs://bucket, file:///path or
  * addresses when it is completed.
  */
 function describe(kind, from, look) {
-  const { names, fields } = KINDS[kind]
+  const { names, buckets, fields } = KINDS[kind]
   if (!fields.includes('bucket')) return { kind, from, look }
-  const place = { bucket: bucketName(look('bucket')), prefix: folderName(look('prefix'), names) }
+  const place = { bucket: bucketName(look('bucket'), buckets), prefix: folderName(look('prefix'), names) }
   return { kind, from, look, place }
 }
 
@@ -207,6 +217,10 @@ function s3({ from, look, place }, { env, http, warn, note }) {
   const pathStyle = look('pathStyle')
   // The certificate of AWS covers one label before its name: a bucket with a dot has two.
   const isInPath = pathStyle.value === undefined ? endpoint !== null || place.bucket.includes('.') : flag(pathStyle)
+  if (!isInPath && endpoint?.isIp) refuse(`${pathStyle.from} must be true at an address that is a number: the bucket cannot be a part of it`)
+  if (!isInPath && !HOST_PART.test(place.bucket)) {
+    refuse(`the bucket of ${from} cannot be a part of a host name (small letters, digits, hyphens and dots, up to 63); say \`pathStyle: true\` if that is its name`)
+  }
   const instanceMetadata = flag(look('instanceMetadata'))
   const regionName = region.value === undefined ? (isR2 ? 'auto' : 'us-east-1') : line(region)
   note('region', regionName, region)

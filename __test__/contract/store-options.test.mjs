@@ -59,7 +59,7 @@ test('every_kind_is_told_to_the_core_in_full_as_url_and_as_object', () => {
     ['S3://bucket/', S3, AWS],
     [new URL('s3://bucket/a'), { ...S3, prefix: 'a' }, AWS],
     ['s3://bucket/a/b%20%25/', { ...S3, prefix: 'a/b %' }, AWS],
-    ['s3://My_B%C3%BCcket', { ...S3, bucket: 'My_Bücket' }, AWS],
+    ['s3://My_Bucket?pathStyle=true', { ...S3, bucket: 'My_Bucket', virtualHosted: false }, AWS],
     ['s3://bucket?region=eu-west-1&endpoint=https://s3.example:9000/&pathStyle=false', { ...S3, region: 'eu-west-1', endpoint: 'https://s3.example:9000' }, AWS],
     [{ kind: 's3', bucket: 'bucket', prefix: 'a/b/', region: 'r', endpoint: 'https://h/base/', pathStyle: true, ...OWN },
       { ...S3, prefix: 'a/b', region: 'r', endpoint: 'https://h/base', virtualHosted: false, ...OWN }],
@@ -87,6 +87,28 @@ test('every_kind_is_told_to_the_core_in_full_as_url_and_as_object', () => {
   for (const [store, expected, env] of cases) assert.deepEqual(spec(store, env), expected, String(store?.href ?? JSON.stringify(store)))
   for (const [store, expected, env] of cases.filter(([store]) => typeof store === 'string')) {
     assert.deepEqual(spec(undefined, { ...env, SESSION_BACKUP_STORE: store }), expected, `SESSION_BACKUP_STORE=${store}`)
+  }
+})
+
+test('bucket_names_and_addresses_are_held_against_the_rules_of_each_store', () => {
+  const all = { ...AWS, ...PROJECT, ...GOOGLE }
+  const odd = ['a b', 'a%b', 'ä', 'a#', '#', 'a?b', 'a@b', '127.0.0.1:17999#', 'a:b', '"a"', '<a>', '{', '\u202e', 'a'.repeat(300), ' ']
+  for (const bucket of odd) {
+    for (const kind of ['s3', 'gcs']) {
+      for (const more of kind === 's3' ? [{}, { pathStyle: true }, { pathStyle: false, endpoint: 'https://h' }] : [{}]) {
+        const said = refused({ kind, bucket, ...more }, () => spec({ kind, bucket, ...more }, all), 'bucket')
+        assert.ok(bucket.length < 4 || !said.includes(bucket), said)
+      }
+    }
+  }
+  for (const bucket of ['ä', 'a%b', 'a#', '"a"', 'a'.repeat(101)]) refused(bucket, () => spec({ kind: 'supabase', bucket }, all), 'bucket')
+  for (const bucket of ['a b', 'a@b', 'a:b', 'a?b']) assert.equal(spec({ kind: 'supabase', bucket }, all).bucket, bucket)
+  for (const bucket of ['A', 'a_b', '-a', 'a..b', 'xn--a', 'a-', 'a'.repeat(64)]) {
+    refused(bucket, () => spec({ kind: 's3', bucket, pathStyle: false }, all), 'bucket')
+  }
+  for (const endpoint of ['http://127.0.0.1:17480', 'http://1.2.3', 'http://[::1]:9', 'https://0x7f000001']) {
+    refused(endpoint, () => spec({ kind: 's3', bucket: 'b', pathStyle: false, endpoint }, all), 'pathStyle')
+    assert.equal(spec({ kind: 's3', bucket: 'b', endpoint }, all).virtualHosted, false)
   }
 })
 

@@ -140,6 +140,18 @@ pub fn judge(refusal: &Refusal<'_>, asked: Asked) -> Failure {
     let failure = Failure::new(meaning, detail);
     match known.map(|(word, _)| word) {
         Some("RequestTimeTooSkewed") => failure.advise("the clock of this machine is wrong; set it (NTP)"),
+        Some("InvalidAccessKeyId") => failure.advise(
+            "the store does not know this access key id; check that it was copied whole, without quotes, and belongs to this endpoint",
+        ),
+        Some("SignatureDoesNotMatch") => {
+            failure.advise("the signature does not match; the secret access key is wrong")
+        }
+        Some("ExpiredToken" | "TokenRefreshRequired" | "RequestExpired") => {
+            failure.advise("the credentials have expired; supply new ones")
+        }
+        Some("InvalidToken") => failure.advise(
+            "the session token is not one of these keys; give all three of one set of temporary credentials",
+        ),
         Some("EntityTooLarge") => {
             failure.advise("the object is larger than the bucket allows; raise the bucket's file size limit")
         }

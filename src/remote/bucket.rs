@@ -44,6 +44,8 @@ pub struct Bucket {
     prefix: String,
     /// The address of the bucket, for those without credentials.
     public: String,
+    /// Where else a public bucket is open: Supabase's S3 endpoint never is, its neighbour is.
+    beside: Option<reqwest::Url>,
 }
 
 impl Bucket {
@@ -171,8 +173,16 @@ impl Store for Bucket {
         let mut listing = reqwest::Url::parse(&self.public).map_err(|_| unusable())?;
         listing.query_pairs_mut().append_pair("list-type", "2").append_pair("max-keys", "1");
         // Names may be for everybody where contents are not.
-        let is_public = self.http.is_public(url).await? || self.http.is_public(listing).await?;
+        let mut is_public = self.http.is_public(url).await? || self.http.is_public(listing).await?;
+        if let Some(mut open) = self.beside.clone() {
+            open.path_segments_mut().map_err(|()| unusable())?.extend(joined(&self.prefix, name).split('/'));
+            is_public = is_public || self.http.is_public(open).await?;
+        }
         Ok(Findings { is_public: Some(is_public), skew_ms: self.http.skew_ms() })
+    }
+
+    fn skew_ms(&self) -> Option<i64> {
+        self.http.skew_ms()
     }
 
     async fn setting(&self, which: Setting) -> Result<Told, Failure> {

@@ -3,7 +3,7 @@
 //! Memory and a directory are always tried. Others are named by the variable `STORES_UNDER_TEST`, a JSON list of [`Entry`]:
 //! servers and doubles that the test command starts, or anybody's real account (see `docs/stores.md`).
 
-mod entries;
+pub(super) mod entries;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -169,7 +169,9 @@ impl Http {
             300..500 if reply.status != 429 => Ok(false),
             status => {
                 let refusal = Refusal { status, code: None, retry_after: reply.retry_after() };
-                Err(judge(&refusal, Asked::Get))
+                Err(judge(&refusal, Asked::Get).advise(
+                    "the store fails at a request without credentials, so that nobody knows whether strangers can read the bucket; retry later, or leave the question out with `allowPublicBucket: true`",
+                ))
             }
         }
     }
@@ -249,7 +251,13 @@ fn broken(error: &reqwest::Error, asked: Asked) -> Failure {
         );
     }
     if error.is_dns() {
-        return Failure::new(Meaning::Transient, "the host name is not found");
+        return Failure::new(Meaning::Transient, "the host name is not found").advise(
+            "the store has no such address; check the endpoint, the region and, where it is a part of the address, the bucket, or whether this machine can look names up",
+        );
+    }
+    if let Some(rustls::Error::InvalidMessage(_)) = &tls {
+        return Failure::new(Meaning::Transient, "no secure connection")
+            .advise("what answers there does not speak TLS; check the port, or whether the address begins with http://");
     }
     let kind = io.map(|kind| format!(": {kind}")).unwrap_or_default();
     if error.is_connect() {

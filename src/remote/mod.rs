@@ -22,6 +22,8 @@ mod turns;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod odd;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::{ClientOptions, RetryConfig, StaticCredentialProvider};
 
@@ -20,6 +21,20 @@ use crate::remote::spec::{GcsSpec, S3Spec};
 impl Bucket {
     /// A bucket behind the S3 protocol.
     pub fn s3(spec: &S3Spec, host: Arc<dyn Host>) -> Result<Bucket> {
+        // These go into headers or the host name as they are, and the library panics at what cannot stand there.
+        let is_name =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if spec.region.is_empty() || !is_name(&spec.region) {
+            return Err(unusable("the store's region"));
+        }
+        let texts = [&spec.access_key_id, &spec.secret_access_key, &spec.session_token];
+        if texts
+            .into_iter()
+            .flatten()
+            .any(|text| text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Err(unusable("the store's keys"));
+        }
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&spec.bucket)
             .with_region(&spec.region)
@@ -34,8 +49,9 @@ impl Bucket {
         }?;
         if spec.endpoint.is_some() {
             // The library wants the bucket in the endpoint where it is part of the host name, and adds it where it is not.
+            let bucket = format!("/{}", spec.bucket);
             let endpoint =
-                if spec.virtual_hosted { public.clone() } else { spec.endpoint.clone().unwrap_or_default() };
+                if spec.virtual_hosted { &public } else { public.strip_suffix(&bucket).unwrap_or(&public) };
             builder = builder.with_endpoint(endpoint);
         }
         let keys = (&spec.access_key_id, &spec.secret_access_key);
@@ -55,7 +71,7 @@ impl Bucket {
             builder = builder.with_config(key, value);
         }
         let http = Arc::new(Http::new(&spec.http, host)?);
-        let wire = Wire::to(&public, Arc::clone(&http));
+        let wire = Wire::to(&public, Arc::clone(&http), Some(&spec.region));
         let store =
             builder.with_http_connector(wire.clone()).build().map_err(|_| unusable("the S3 store"))?;
         let store = Arc::new(store);
@@ -67,6 +83,7 @@ impl Bucket {
             http,
             prefix: spec.prefix.clone(),
             public,
+            beside: spec.endpoint.as_deref().and_then(|endpoint| beside(endpoint, &spec.bucket)),
         })
     }
 
@@ -98,7 +115,7 @@ impl Bucket {
         };
         let public = host_of(endpoint, &spec.bucket, false)?;
         let http = Arc::new(Http::new(&spec.http, host)?);
-        let wire = Wire::to(&public, Arc::clone(&http));
+        let wire = Wire::to(&public, Arc::clone(&http), None);
         let store = builder.with_http_connector(wire.clone()).build();
         let store =
             Arc::new(store.map_err(|_| unusable("the credentials of the Google Cloud Storage bucket"))?);
@@ -110,8 +127,16 @@ impl Bucket {
             http,
             prefix: spec.prefix.clone(),
             public,
+            beside: None,
         })
     }
+}
+
+/// Where Supabase gives out the objects of a public bucket, by its S3 endpoint.
+fn beside(endpoint: &str, bucket: &str) -> Option<reqwest::Url> {
+    let mut url = reqwest::Url::parse(endpoint.trim_end_matches('/').strip_suffix("/storage/v1/s3")?).ok()?;
+    url.path_segments_mut().ok()?.pop_if_empty().extend(["storage", "v1", "object", "public"]).push(bucket);
+    Some(url)
 }
 
 /// The library asks once: patience is ours.
@@ -123,17 +148,43 @@ fn unusable(what: &str) -> Error {
     Error::new(Code::InvalidOption, format!("{what} cannot be used as configured; check the `store` option"))
 }
 
-/// The address of a bucket.
+/// The address of a bucket: one that every layer below can parse, and whose host is the endpoint's own, with at most the bucket's
+/// name before it. A signed request goes to no other.
 fn host_of(endpoint: &str, bucket: &str, virtual_hosted: bool) -> Result<String> {
-    let endpoint = endpoint.trim_end_matches('/');
-    match endpoint.split_once("://") {
-        Some((scheme, rest)) if virtual_hosted && !rest.starts_with(&format!("{bucket}.")) => {
-            Ok(format!("{scheme}://{bucket}.{rest}"))
-        }
-        Some(_) if virtual_hosted => Ok(endpoint.to_owned()),
-        Some(_) => Ok(format!("{endpoint}/{bucket}")),
-        None => Err(unusable("the store's endpoint")),
+    let parsed = |text: &str| {
+        let url = reqwest::Url::parse(text).ok()?;
+        (url.has_host() && ["http", "https"].contains(&url.scheme())).then_some(url)
+    };
+    let wrong = || unusable("the store's endpoint");
+    if bucket.is_empty() || bucket.contains(['/', '\\']) {
+        return Err(unusable("the bucket's name"));
     }
+    let root = parsed(endpoint).ok_or_else(wrong)?;
+    let bare = root.username().is_empty() && root.password().is_none();
+    if !bare || root.query().is_some() || root.fragment().is_some() {
+        return Err(wrong());
+    }
+    let endpoint = root.as_str().trim_end_matches('/').to_owned();
+    let host = root.host_str().unwrap_or_default();
+    let begins = format!("{bucket}.");
+    let (text, expected) = match endpoint.split_once("://") {
+        Some((scheme, rest)) if virtual_hosted && !host.starts_with(&begins) => {
+            (format!("{scheme}://{begins}{rest}"), format!("{begins}{host}"))
+        }
+        _ if virtual_hosted => (endpoint.clone(), host.to_owned()),
+        _ => (format!("{endpoint}/{bucket}"), host.to_owned()),
+    };
+    if expected.starts_with('.') || expected.contains("..") {
+        return Err(unusable("the bucket's name"));
+    }
+    let mut request = HttpRequest::new(HttpRequestBody::empty());
+    *request.uri_mut() = text.parse().map_err(|_| unusable("the bucket's name"))?;
+    let url = parsed(&text).filter(|url| url.host_str() == Some(expected.as_str()));
+    let url = url.filter(|url| url.port() == root.port() && url.username().is_empty());
+    url.filter(|url| url.query().is_none() && url.fragment().is_none())
+        .filter(|url| virtual_hosted || url.path().ends_with(&format!("/{bucket}")))
+        .ok_or_else(|| unusable("the bucket's name"))?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -146,6 +197,16 @@ mod tests {
         assert_eq!(at("https://s3.example:9000/", false), "https://s3.example:9000/b.c");
         assert_eq!(at("https://s3.example:9000/", true), "https://b.c.s3.example:9000");
         assert_eq!(at("https://b.c.s3.example", true), "https://b.c.s3.example", "it is there already");
+        for endpoint in ["https://s3.example", "http://127.0.0.1:17480", "http://[::1]:1", "http://1.2.3"] {
+            for bucket in ["127.0.0.1:1#", "a@b", "a b", "a?b", "a%b", "ä", "a:1", "a/b", "xn--a", "", "."] {
+                if let Ok(found) = host_of(endpoint, bucket, true) {
+                    let url: reqwest::Url = found.parse().expect("an address");
+                    let root: reqwest::Url = endpoint.parse().expect("an address");
+                    let below = format!("{bucket}.{}", root.host_str().expect("a host"));
+                    assert_eq!((url.host_str(), url.port()), (Some(below.as_str()), root.port()));
+                }
+            }
+        }
         assert_eq!(host_of("s3.example", "b", false).map_err(|error| error.code), Err(Code::InvalidOption));
     }
 }

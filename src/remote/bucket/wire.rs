@@ -25,12 +25,14 @@ pub(super) struct Wire {
     http: Arc<Http>,
     /// The host of the store; others are asked for credentials.
     store: Option<(String, Option<u16>)>,
+    /// The region that requests are signed for, where that matters.
+    region: Option<String>,
 }
 
 impl Wire {
     /// The wire to the store at `address`.
-    pub(super) fn to(address: &str, http: Arc<Http>) -> Wire {
-        Wire { http, store: authority(address) }
+    pub(super) fn to(address: &str, http: Arc<Http>, region: Option<&str>) -> Wire {
+        Wire { http, store: authority(address), region: region.map(str::to_owned) }
     }
 }
 
@@ -60,6 +62,9 @@ impl HttpService for Wire {
             let code = std::str::from_utf8(&reply.body).ok().and_then(code_of);
             let refusal = Refusal { status: reply.status, code, retry_after: reply.retry_after() };
             let mut failure = judge(&refusal, asked);
+            if let Some(region) = &self.region {
+                failure = of_region(failure, code, region);
+            }
             if !is_store {
                 let passes = failure.may_pass();
                 failure.meaning = if passes { Meaning::Transient } else { Meaning::Denied };
@@ -85,6 +90,24 @@ fn authority(address: &str) -> Option<(String, Option<u16>)> {
     Some((url.host_str()?.to_owned(), url.port_or_known_default()))
 }
 
+/// What a refusal says that a wrong region may be the reason of: a request is signed for one.
+fn of_region(failure: Failure, code: Option<&str>, region: &str) -> Failure {
+    match code {
+        Some("SignatureDoesNotMatch") => failure.advise(format!(
+            "the signature does not match: the secret access key is wrong, or the region, for which the request was signed, is not `{region}`"
+        )),
+        Some(
+            "AuthorizationHeaderMalformed"
+            | "PermanentRedirect"
+            | "TemporaryRedirect"
+            | "IllegalLocationConstraintException",
+        ) => failure.advise(format!(
+            "the bucket is not in the region `{region}`; set the store's `region`, and its `endpoint` if there is one, to the bucket's"
+        )),
+        _ => failure,
+    }
+}
+
 /// The code in an error document, of S3's kind or OAuth's.
 fn code_of(body: &str) -> Option<&str> {
     let (_, rest) = body
@@ -103,6 +126,15 @@ mod tests {
         assert_eq!(authority("https://S3.example:443/b"), authority("https://s3.example/c?d"));
         assert_ne!(authority("https://s3.example"), authority("https://s3.example:9000"));
         assert_ne!(authority("https://s3.example"), authority("https://sts.example"));
+    }
+
+    #[test]
+    fn a_refusal_that_may_come_of_a_wrong_region_names_it() {
+        for code in ["SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "PermanentRedirect"] {
+            let refusal = Refusal { status: 403, code: Some(code), retry_after: None };
+            let told = of_region(judge(&refusal, Asked::Put), Some(code), "eu-north-9").error("storing");
+            assert!(told.message.contains("`eu-north-9`"), "{}", told.message);
+        }
     }
 
     #[test]
