@@ -111,6 +111,7 @@ test('policies_let_a_role_do_what_they_name_and_nothing_else', async (t) => {
   assert.deepEqual(await under(['insert']), ['yes', 'AccessDenied', 'NoSuchKey', 'NoSuchKey', false, 0])
   assert.deepEqual(await under(['select']), ['AccessDenied', 'AccessDenied', 'yes', 'NoSuchKey', true, 0])
   assert.deepEqual(await under(['select', 'delete']), ['AccessDenied', 'AccessDenied', 'yes', 'NoSuchKey', true, 1])
+  assert.deepEqual(await under(['select', 'insert']), ['yes', 'AccessDenied', 'yes', 'NoSuchKey', true, 0])
   assert.deepEqual(await under(['select', 'update']), ['AccessDenied', 'AccessDenied', 'yes', 'yes', true, 0])
   assert.deepEqual(await under(['select', 'insert', 'update', 'delete']), ['yes', 'yes', 'yes', 'yes', true, 1])
   const bucketAs = () => ask(address, 'GET', `/bucket/${bucket.name}`, { as }).then(said)

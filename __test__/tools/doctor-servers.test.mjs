@@ -130,7 +130,8 @@ test('each_right_that_is_missing_is_named', async (t) => {
     'storage.objects.create': { write: 'failed', read: 'unknown', delete: 'unknown', 'list-after-put': 'unknown', latency: 'unknown', list: 'ok' },
     'storage.objects.list': { list: 'failed', 'list-after-put': 'unknown', write: 'ok', 'tenant-ids': 'unknown', 'idle-tenants': 'unknown', latency: 'unknown' },
     'storage.objects.get': { read: 'failed', write: 'ok', list: 'ok', 'list-after-put': 'ok', delete: 'ok', latency: 'unknown' },
-    'storage.objects.delete': { delete: 'failed', write: 'ok', read: 'ok', list: 'ok' }
+    // To store again is to remove, in terms of rights.
+    'storage.objects.delete': { delete: 'failed', write: 'failed', read: 'ok', list: 'ok' }
   }
   for (const [permission, expected] of Object.entries(denied)) {
     await bucket.switch({ denied: [permission] })
@@ -150,6 +151,18 @@ test('strangers_that_can_read_fail_it_unless_allowed', async (t) => {
     assert.equal((await diagnose(options)).private.outcome, 'failed', permission)
     assert.equal((await diagnose({ ...options, allowPublicBucket: true })).private.outcome, 'warning', permission)
   }
+})
+
+test('a_bucket_made_public_later_and_a_policy_taken_away_are_noticed', async (t) => {
+  const { client, bucket, address, options } = await placeAt(t, supabase)
+  const { control } = client
+  assert.equal((await diagnose(options)).private.outcome, 'ok')
+  await control.bucket({ id: bucket.name, values: { public: true } })
+  assert.equal((await diagnose(options)).private.outcome, 'failed')
+  await control.settings({ values: { policies: { anon: ['select', 'insert', 'delete'] } }, bucket: bucket.name })
+  const { write } = await diagnose({ ...options, store: { ...options.store, key: address.anonKey, allowAnonKey: true } })
+  assert.equal(write.outcome, 'failed')
+  assert.match(write.message, /again.*UPDATE/)
 })
 
 test('a_clock_that_is_wrong_fails_it', async (t) => {

@@ -25,7 +25,7 @@ const counted = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`
 /** Steps of the core's examination -> the check and what it says when all is well. */
 const STEPS = {
   reachable: ['reachable', 'the store answers'],
-  write: ['write', 'objects can be stored'],
+  write: ['write', 'objects can be stored, and stored again'],
   list: ['list', 'objects can be listed'],
   read: ['read', 'objects can be read'],
   delete: ['delete', 'objects can be removed'],
@@ -38,6 +38,12 @@ function ofStep([name, well], { done, problem, ms }) {
   return check(name, outcome, done ? well : problem, ms === null ? {} : { ms })
 }
 
+/** What is seen of strangers: whether a provider gives the bucket out at another address is asked where that address is known. */
+function strangers({ kind, endpoint }) {
+  const isSeen = kind !== 's3' || endpoint === null || endpoint.endsWith('/storage/v1/s3')
+  return isSeen ? 'strangers cannot read it' : 'strangers cannot read it at this address; a public address of its own (r2.dev, a CDN, your own domain) was not asked'
+}
+
 async function privacy(native, { private: step }) {
   if (native.store.kind === 'directory') {
     const { mode } = await stat(native.store.path)
@@ -47,7 +53,7 @@ async function privacy(native, { private: step }) {
     return check('private', 'ok', 'nobody else on this machine can look into the directory')
   }
   if (native.store.kind === 'memory') return check('private', 'ok', 'it is in the memory of this process')
-  const found = ofStep(['private', 'strangers cannot read it'], step)
+  const found = ofStep(['private', strangers(native.store)], step)
   return found.outcome === 'failed' && native.store.allowPublic ? { ...found, outcome: 'warning' } : found
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::http::skewed;
+use super::probe::INSPECTING;
 use super::rules::{Rule, keeps_versions, rules};
 use super::{Failure, Meaning, Remote, Setting, Told};
 use crate::host::{random, sleep};
@@ -82,9 +83,9 @@ impl Examiner<'_> {
             Ok(_) => Step::from(true, "", took),
             Err(failure) => Step::failed(failure, "listing objects", took),
         };
-        let (put, took) = self.ask(|| self.remote.put_once(&name, bytes.clone())).await;
+        let (put, took) = self.ask(|| self.remote.put_strictly(&name, bytes.clone())).await;
         let wrote = put.is_ok();
-        let write = match &put {
+        let mut write = match &put {
             Ok(()) => Step::from(true, "", took),
             Err(failure) => Step::failed(failure, "storing an object", took),
         };
@@ -112,6 +113,11 @@ impl Examiner<'_> {
                 ),
                 (Err(failure), took) => Step::failed(&failure, "reading an object", took),
             };
+        }
+        if wrote
+            && let (Err(failure), took) = self.ask(|| self.remote.put_strictly(&name, bytes.clone())).await
+        {
+            write = Step::failed(&failure, "storing an object again under its name", took);
         }
         let (private, skew_ms, clock) = self.inspect(&name, wrote, stored_ms).await;
         if [&list_after_put, &read].iter().all(|step| step.done == Some(true)) {
@@ -143,7 +149,7 @@ impl Examiner<'_> {
         let findings = match findings {
             Ok(findings) => findings,
             Err(failure) => {
-                let step = Step::failed(&failure, "inspecting the bucket", took);
+                let step = Step::failed(&failure, INSPECTING, took);
                 return (step, None, Step::untried("the bucket could not be inspected"));
             }
         };

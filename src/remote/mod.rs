@@ -21,6 +21,8 @@ mod traffic;
 mod turns;
 
 #[cfg(test)]
+mod again;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod odd;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
-use super::answer::Failure;
+use super::answer::{Failure, Meaning};
 use super::store::{Listed, Rates, Store};
 use super::traffic::{Traffic, kind_of};
 use super::turns::Turns;
@@ -97,8 +97,24 @@ impl Remote {
         self.patiently("storing an object", || self.put_once(name, bytes.clone())).await
     }
 
-    /// Stores an object, once.
+    /// Stores an object, once. A key that may not store again is refused where an earlier try took effect and its answer was lost:
+    /// what is there to the byte is stored.
     pub async fn put_once(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        let refused = match self.put_strictly(name, bytes.clone()).await {
+            Err(failure) if failure.meaning == Meaning::Denied => failure,
+            answer => return answer,
+        };
+        match self.get_once(name).await {
+            Ok(Some(there)) if there == bytes => {
+                tracing::warn!(error = %refused.error("storing an object again"), "it is there already, and keeps its age");
+                Ok(())
+            }
+            _ => Err(refused),
+        }
+    }
+
+    /// Stores an object, once; a refusal stays one whatever is there.
+    pub(super) async fn put_strictly(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
         let len = bytes.len() as u64;
         self.once(name, async {
             self.traffic.puts.fetch_add(1, Ordering::Relaxed);

@@ -15,6 +15,8 @@ use crate::id::hex;
 
 /// Where scratch objects lie, for a moment each.
 const FOLDER: &str = "v1/probe";
+/// What is said of the request that strangers could make.
+pub(super) const INSPECTING: &str = "asking without credentials, as strangers could";
 /// How often the scratch object is removed before it is believed to stay, and how long between.
 const TRIES: u32 = 3;
 const AGAIN: Duration = Duration::from_millis(300);
@@ -26,17 +28,23 @@ impl Remote {
     }
 }
 
-/// Writes, lists, reads and removes a scratch object.
+/// Writes, lists, reads and removes a scratch object, and stores it again: a right of its own, which only a repeated request and
+/// the refresh need, when it is too late to find out.
 async fn probe(remote: &Remote, allow_public: bool) -> Result<()> {
     let nonce: [u8; 16] = random(remote.host().as_ref());
     let file = hex(&nonce);
     let name = format!("{FOLDER}/{file}");
     let bytes = Bytes::copy_from_slice(&nonce);
-    let put = remote.persistently(|| remote.put_once(&name, bytes.clone())).await;
+    let put = remote.persistently(|| remote.put_strictly(&name, bytes.clone())).await;
     put.map_err(|failure| lacking("write", &failure))?;
     let checked = check(remote, &name, &file, &nonce, allow_public).await;
+    let again = match &checked {
+        Ok(()) => remote.persistently(|| remote.put_strictly(&name, bytes.clone())).await,
+        Err(_) => Ok(()),
+    };
     let removed = remove(remote, &name, &file).await;
     checked?;
+    again.map_err(|failure| lacking("store again", &failure))?;
     removed?;
     tracing::debug!("the store can do what is asked of it");
     Ok(())
@@ -71,9 +79,12 @@ async fn check(remote: &Remote, name: &str, file: &str, nonce: &[u8], allow_publ
             "the store does not give back what was stored; check what stands between it and here",
         ));
     }
-    let Findings { is_public, skew_ms } =
-        remote.patiently("inspecting the bucket", || remote.store.inspect(name)).await?;
-    if is_public == Some(true) && !allow_public {
+    let Findings { is_public, skew_ms } = if allow_public {
+        Findings { is_public: None, skew_ms: remote.store.skew_ms() }
+    } else {
+        remote.patiently(INSPECTING, || remote.store.inspect(name)).await?
+    };
+    if is_public == Some(true) {
         return Err(unfit(
             "the bucket is public: anybody can read it; make it private, or pass `allowPublicBucket: true`",
         ));

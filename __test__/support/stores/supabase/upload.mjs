@@ -21,9 +21,11 @@ function requireSize({ fileSizeLimit }, bucket, size) {
   if (limits.some((limit) => size > limit)) refuse('tooLarge')
 }
 
+/** `INSERT … ON CONFLICT DO UPDATE`: the policy for updates is asked where there is a row to update, and only there. */
 function requireRoom(context, bucket, name, upsert) {
-  requireWrite(context, bucket.id, ...(upsert ? ['insert', 'update', 'select'] : ['insert']))
-  if (!upsert && bucket.rows.has(name)) refuse('keyExists')
+  const exists = bucket.rows.has(name)
+  requireWrite(context, bucket.id, 'insert', ...(upsert ? ['select'] : []), ...(upsert && exists ? ['update'] : []))
+  if (!upsert && exists) refuse('keyExists')
 }
 
 /** An upload under a name, by whoever the context says; answers the row. */
