@@ -38,8 +38,8 @@ export interface HybridAuthOptions {
   mode?: 'local' | 'hybrid' | 'cloud'
   /**
    * 32-byte keys as 64 hex digits or bytes; the first one seals, all of them open. Several in one text, as in a variable, stand
-   * between commas. To rotate, put the new key first and keep the old ones until every session was opened twice. Seals objects and
-   * the local log. Variable: `SESSION_ENCRYPTION_KEY`.
+   * between commas. To rotate, put the new key first and keep the old ones until nothing in the store and no log on any disk needs
+   * them. Seals objects and the local log. Variable: `SESSION_ENCRYPTION_KEY`.
    */
   encryptionKeys?: string | Uint8Array | ReadonlyArray<string | Uint8Array>
   /** A store without keys is refused unless this is `'off'`, said out loud. @default 'on' */

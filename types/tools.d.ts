@@ -159,6 +159,9 @@ export interface RekeyReport {
    * mode a log that another mode left here is not sealed anew: move its folder away.
    */
   needed: string[]
-  /** The ids of those among `encryptionKeys` that this tenant does not need any more. */
+  /**
+   * The ids of those among `encryptionKeys` that neither the store nor the disk of this machine needs any more for this tenant. A log on
+   * the disk of another machine is not seen, and may need them still.
+   */
   unneeded: string[]
 }
