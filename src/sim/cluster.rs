@@ -46,6 +46,8 @@ pub struct Cluster {
     /// Whether a story damages the store on purpose.
     pub tampered: AtomicBool,
     pub keys: Mutex<Keys>,
+    /// A digest of every request, when it was made and what befell it.
+    digest: Arc<AtomicU64>,
     weather: Arc<Mutex<Weather>>,
     pub(super) start: Instant,
     pub(super) seeds: Mutex<Rng>,
@@ -58,6 +60,11 @@ pub fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// `digest` with `bytes` added to it (FNV-1a).
+fn fold(digest: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(digest, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 impl Cluster {
     pub fn new(seed: u64, page: usize, weather: Weather) -> Arc<Cluster> {
         Arc::new(Cluster {
@@ -66,6 +73,7 @@ impl Cluster {
             outage: Arc::default(),
             tampered: AtomicBool::new(false),
             keys: Mutex::default(),
+            digest: Arc::default(),
             weather: Arc::new(Mutex::new(weather)),
             start: Instant::now(),
             seeds: Mutex::new(Rng::new(seed)),
@@ -77,6 +85,11 @@ impl Cluster {
 
     pub fn oracle(&self) -> MutexGuard<'_, Oracle> {
         hold(&self.oracle)
+    }
+
+    /// A digest of every request so far: the same seed gives the same.
+    pub fn digest(&self) -> u64 {
+        self.digest.load(Ordering::Relaxed)
     }
 
     /// The network is like this from now on.
@@ -98,7 +111,8 @@ impl Cluster {
         let witnessed = self.store.witnessed(Arc::new(move |request, name, objects| {
             hold(&oracle).saw(number, request, name, objects)
         }));
-        let script = move |_, _: &str| {
+        let (digest, start) = (Arc::clone(&self.digest), self.start);
+        let script = move |request, name: &str| {
             let weather = *hold(&weather);
             let mut rng = hold(&rng);
             let time = Duration::from_millis(rng.below(weather.slow + 1));
@@ -120,6 +134,8 @@ impl Cluster {
             } else {
                 Fate::Done
             };
+            let told = format!("{number} {request:?} {name} {:?} {time:?} {fate:?}", start.elapsed());
+            digest.store(fold(digest.load(Ordering::Relaxed), told.as_bytes()), Ordering::Relaxed);
             (time, fate)
         };
         witnessed.through(Arc::new(script), self.page)

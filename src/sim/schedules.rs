@@ -116,8 +116,8 @@ fn step(machine: &mut Machine, rng: &mut Rng, Kind { clouds, keys }: Kind) {
 }
 
 /// Runs one schedule and gives the number of opens, of promises, of writes that resolved as stored, and of sessions that were
-/// sealed anew so that older keys could go.
-async fn schedule(seed: u64, kind: Kind) -> [usize; 4] {
+/// sealed anew so that older keys could go; and the digest of all its requests.
+async fn schedule(seed: u64, kind: Kind) -> ([usize; 4], u64) {
     let mut rng = Rng::new(seed);
     let weather = weather(&mut rng);
     let page = if rng.chance(50) { 1 + usize::try_from(rng.below(3)).unwrap_or(0) } else { 1000 };
@@ -177,7 +177,7 @@ async fn schedule(seed: u64, kind: Kind) -> [usize; 4] {
     last.kill();
     let [opens, promises, kept] = cluster.oracle().counts();
     let complete = hold(&cluster.keys).complete;
-    [opens, promises, kept, complete]
+    ([opens, promises, kept, complete], cluster.digest())
 }
 
 /// Runs `count` schedules, or those that the environment asks for, each of the kind that its seed makes it. Gives how many there were, and what came of them in all.
@@ -196,7 +196,7 @@ fn run_schedules(count: u64, kind: fn(u64) -> Kind) -> (usize, [usize; 4]) {
                     let mut sum = [0; 4];
                     for seed in mine {
                         let outcome = std::panic::catch_unwind(|| run(schedule(seed, kind(seed))));
-                        let Ok(counts) = outcome else { panic!("schedule with SIM_SEED={seed} failed") };
+                        let Ok((counts, _)) = outcome else { panic!("schedule with SIM_SEED={seed} failed") };
                         sum = std::array::from_fn(|n| sum[n] + counts[n]);
                     }
                     sum
@@ -242,4 +242,15 @@ fn seeded_schedules_that_turn_keys_over_need_no_key_that_was_dropped() {
         keys: true,
     });
     assert!(complete > schedules, "schedules in which no key can go prove nothing");
+}
+
+#[test]
+fn a_seed_replays_with_the_same_requests_at_the_same_instants() {
+    for kind in [Kind::default(), Kind { clouds: 50, keys: false }, Kind { clouds: 40, keys: true }] {
+        let digests = |_| -> Vec<u64> { (0..20).map(|seed| run(schedule(seed, kind)).1).collect() };
+        let [once, again] = [0, 1].map(digests);
+        assert_eq!(once, again);
+        let others: std::collections::BTreeSet<u64> = once.iter().copied().collect();
+        assert_eq!(others.len(), once.len(), "a digest that all seeds share proves nothing");
+    }
 }
