@@ -181,8 +181,8 @@ test('stores that are half, double or of the wrong kind are refused by the names
 })
 
 test('the variables called S3 and those of Google make a store only where one is asked for', () => {
-  const s3 = { S3_BUCKET: 'b', S3_ENDPOINT: 'http://127.0.0.1:9000', S3_REGION: 'r', S3_ACCESS_KEY_ID: 'i', S3_SECRET_ACCESS_KEY: 's', S3_FORCE_PATH_STYLE: 'false' }
-  const others = { S3_BUCKET_NAME: 'b', S3_ENDPOINT_URL: 'http://127.0.0.1:9000', S3_REGION: 'r', S3_ACCESS_KEY: 'i', S3_SECRET_KEY: 's', S3_FORCE_PATH_STYLE: '0' }
+  const s3 = { S3_BUCKET: 'b', S3_ENDPOINT: 'http://minio:9000', S3_REGION: 'r', S3_ACCESS_KEY_ID: 'i', S3_SECRET_ACCESS_KEY: 's', S3_FORCE_PATH_STYLE: 'false' }
+  const others = { S3_BUCKET_NAME: 'b', S3_ENDPOINT_URL: 'http://minio:9000', S3_REGION: 'r', S3_ACCESS_KEY: 'i', S3_SECRET_KEY: 's', S3_FORCE_PATH_STYLE: '0' }
   const google = { STORAGE_BUCKET: 'b', GOOGLE_CREDENTIALS: '{"client_email":"a","private_key":"b","private_key_id":"c"}' }
   const asking = [{ SESSION_BACKUP_ENABLED: 'yes' }, { SESSION_STORAGE_TYPE: 'hybrid' }]
   const store = (env, options) => resolved({ encryptionKeys: KEY, ...options }, env).native.store
@@ -190,7 +190,7 @@ test('the variables called S3 and those of Google make a store only where one is
   for (const variables of [s3, others]) {
     for (const asked of [...asking, { SESSION_BACKUP_STORE: 's3' }, { BAILEYS_HYBRID_AUTH_STORE: ' S3 ' }]) {
       const { kind, bucket, endpoint, region, accessKeyId, secretAccessKey, virtualHosted } = store({ ...aws, ...variables, ...asked })
-      assert.deepEqual([kind, bucket, endpoint, region, accessKeyId, secretAccessKey, virtualHosted], ['s3', 'b', 'http://127.0.0.1:9000', 'r', 'i', 's', true])
+      assert.deepEqual([kind, bucket, endpoint, region, accessKeyId, secretAccessKey, virtualHosted], ['s3', 'b', 'http://minio:9000', 'r', 'i', 's', true])
     }
     assert.equal(store(variables), null)
     assert.match(described({}, variables).warnings[0], /S3_BUCKET(_NAME)? is taken with SESSION_BACKUP_STORE=s3/)
