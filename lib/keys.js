@@ -8,6 +8,7 @@
 
 const { walk } = require('./batch.js')
 const { rethrow } = require('./errors.js')
+const { turn } = require('./turn.js')
 
 const INITIAL = 64 * 1024
 const KEPT = 4 * 1024 * 1024
@@ -58,9 +59,12 @@ function createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, se
 
   const get = async (type, ids) => {
     const request = batch.encodeKeys(type, ids)
-    return ask(binding, handle, request, (buffer, length) =>
+    const found = ask(binding, handle, request, (buffer, length) =>
       batch.decodeAnswer(ids, request.possible, buffer, length, reviver(type))
     )
+    const others = turn()
+    if (others !== undefined) await others
+    return found
   }
 
   const set = async (data) => {

@@ -18,6 +18,7 @@ const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
 const { pruneKeys } = require('./prune-keys.js')
 const { describe } = require('./status.js')
+const { turn } = require('./turn.js')
 
 const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'repaired', 'error']
 
@@ -146,7 +147,9 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
 
   /** What was appended is done, or waits for the disk or the store. */
   async function settled(lsn) {
-    if (awaitSync) settle(await binding.synced(handle, lsn, flushTimeoutMs))
+    if (awaitSync) return void settle(await binding.synced(handle, lsn, flushTimeoutMs))
+    const others = turn()
+    if (others !== undefined) await others
   }
 
   const keys = createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, settled })
