@@ -254,6 +254,8 @@ function settingsOf(context) {
       const isUnsaid = options.store === undefined && asked() === undefined && enabled(env) === undefined
       return isUnsaid && described() === null ? nothingSays(env) : null
     },
+    /** Whether somebody said that there is to be no store: a variable that is missing once does not. */
+    isLocalSaid: () => asked() === 'local',
     /** Where the store is named; null for none. */
     storeFrom: () => described()?.from ?? null,
     /** The variables that name authorities for the store in effect alone; null where there is none that has a use for any. */
@@ -275,7 +277,7 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
   const [wrong] = wrongNames(options, env)
   if (wrong !== undefined) refuse(wrong)
   const settings = settingsOf({ options, env, note: () => {}, warn: (message) => warnOnce(settings.logger(), message) })
-  const { noStore, storeFrom, authorities, flushPlace, ...readings } = settings
+  const { noStore, isLocalSaid, storeFrom, authorities, flushPlace, ...readings } = settings
   const found = Object.fromEntries(Object.entries(readings).map(([name, read]) => [name, read()]))
   const { directory, logger } = found
   const cloud = found.mode === 'cloud'
@@ -294,7 +296,8 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
     hideTenantIds: found.hideTenantIds,
     acceptUnencrypted: found.acceptUnencrypted,
     fresh: found.fresh,
-    seedFromDisk: found.seedFromDisk
+    seedFromDisk: found.seedFromDisk,
+    leaveStore: isLocalSaid()
   }
   const warning = noStore()
   if (warning !== null && logger !== undefined && !toldOfNoStore) {

@@ -144,6 +144,8 @@ pub struct Allowed {
     pub fresh: bool,
     /// Trust the local log although the store has lost its history.
     pub seed_from_disk: bool,
+    /// Go on without a store although the session was in one.
+    pub leave_store: bool,
 }
 
 /// Where a session comes from.

@@ -33,6 +33,7 @@ export interface HybridAuthOptions {
    * alone, no file is made; each write resolves when the store has it for good, two round trips later, so that an outage of the
    * store delays and then refuses writes. One PUT and a share of one LIST for all writes that wait at the same time. A session
    * that is changing from `local` to `cloud`, or from `cloud` to `local`, is opened and closed once in `hybrid` between the two.
+   * One that was in a store is opened without a store only if `local` is said, here or by the variable: it is cut from the store then.
    * Variable: `SESSION_STORAGE_TYPE`. @default 'hybrid' with a store, else 'local'
    */
   mode?: 'local' | 'hybrid' | 'cloud'

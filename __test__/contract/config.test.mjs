@@ -90,10 +90,16 @@ test('what a variable says reaches the core', () => {
   const { native, keys, ...rest } = resolved({}, env)
   assert.deepEqual(native, {
     tenantId: 'tenant', directory: '/b', cloud: false, store: { kind: 'memory', name: 'b' }, flushIntervalMs: 20, ownershipCheckIntervalMs: 200, refreshIntervalMs: 2000,
-    handoverTimeoutMs: 7, takeover: false, strictLease: true, create: false, hideTenantIds: true, acceptUnencrypted: true, fresh: false, seedFromDisk: false
+    handoverTimeoutMs: 7, takeover: false, strictLease: true, create: false, hideTenantIds: true, acceptUnencrypted: true, fresh: false, seedFromDisk: false, leaveStore: false
   })
   assert.equal(keys.toString('hex'), OTHER_KEY + KEY)
   assert.deepEqual(rest, { directory: '/b', cloud: false, awaitSync: true, closeTimeoutMs: 1, flushTimeoutMs: 1, logger: undefined })
+})
+
+test('only a mode that is said cuts a session from its store: an option or a variable, but not a store that is missing', () => {
+  const said = [[{ mode: 'local' }, {}], [{}, { SESSION_STORAGE_TYPE: 'local' }], [{}, { BAILEYS_HYBRID_AUTH_MODE: 'local' }]]
+  for (const [options, env] of said) assert.equal(resolved(options, env).native.leaveStore, true)
+  for (const [options, env] of [[{}, {}], [{ store: null }, {}], [{}, { SESSION_BACKUP_ENABLED: 'false' }]]) assert.equal(resolved(options, env).native.leaveStore, false)
 })
 
 test('a variable of its own goes before the names that services use', () => {

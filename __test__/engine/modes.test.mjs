@@ -5,7 +5,7 @@
 // something, it is refused with what to do instead.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import * as baileys from 'baileys'
@@ -244,5 +244,38 @@ test('writes made while a session was local win over the older state in the stor
     assert.deepEqual(await blank.call('get', 'counter', ['1', '2', '3']), { 1: { n: 1 }, 2: { n: 2 }, 3: { n: 3 } })
     assert.deepEqual(await blank.call('get', 'session', ['a']), { a: { n: 3 } })
     await blank.kill()
+  }
+})
+
+test('a session that was in a store is not opened as a local one because a variable is missing once', async (t) => {
+  const at = await cloudScene(t, { defaults: { baileys } })
+  const { mode, ...forgotten } = optionsOf(at).local
+  const session = await at.openReplicated(TENANT)
+  await pair(session)
+  const known = await contents(session)
+  await session.close()
+  const refusals = { 'the log of a store': {}, 'a claim that was made from here, without a log': { log: false } }
+  for (const [what, { log = true }] of Object.entries(refusals)) {
+    if (!log) for (const name of readdirSync(join(at.directory, TENANT))) if (name.endsWith('.log')) rmSync(join(at.directory, TENANT, name))
+    const before = contentsOf(at.directory)
+    for (const options of [forgotten, { ...forgotten, onMissing: 'error' }, { ...forgotten, seedFromDisk: true }]) {
+      const error = await rejection(at.open(TENANT, options))
+      assert.equal(error?.code, 'INVALID_OPTION', what)
+      assert.match(error.message, /kept in a store.*set the variables of the bucket again, or say `mode: 'local'`/)
+    }
+    assert.deepEqual(contentsOf(at.directory), before, 'nothing is changed')
+    const back = await at.openReplicated(TENANT, { onMissing: 'error' })
+    assert.equal(await contents(back), known)
+    await back.close()
+  }
+  const cut = await at.open(TENANT, { ...forgotten, mode: 'local', onMissing: 'error' })
+  assert.equal(await contents(cut), known)
+  await cut.close()
+  // What was never in a store needs no word.
+  for (const source of ['fresh', 'local']) {
+    const alone = await at.open('another', forgotten)
+    assert.equal(alone.status().restored.source, source)
+    await alone.saveCreds()
+    await alone.close()
   }
 })

@@ -38,6 +38,9 @@ struct Options {
     accept_unencrypted: bool,
     fresh: bool,
     seed_from_disk: bool,
+    /// To have no store was asked for, and is not for want of a variable.
+    #[serde(default)]
+    leave_store: bool,
     /// The claim to go on after, for whoever must not end anybody else.
     #[serde(default)]
     expected: Option<String>,
@@ -80,7 +83,11 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         create: options.create,
         hide_tenant: options.hide_tenant_ids,
         accept_plain: options.accept_unencrypted,
-        allowed: Allowed { fresh: options.fresh, seed_from_disk: options.seed_from_disk },
+        allowed: Allowed {
+            fresh: options.fresh,
+            seed_from_disk: options.seed_from_disk,
+            leave_store: options.leave_store,
+        },
         expected,
     };
     Ok(Request { settings, store: options.store, seed, listener })

@@ -5,6 +5,7 @@
 //! verified in memory and then switched: there is no half-restored state.
 
 mod home;
+mod local;
 mod rehearsal;
 mod salvage;
 mod verify;
@@ -16,13 +17,13 @@ use std::time::Duration;
 use crate::disk::Disk;
 use crate::error::{Code, Error, Result};
 use crate::event::EventSink;
-use crate::host::{Host, Lane, blocking_in, random};
-use crate::id::{Claim, Lsn, OwnerId, TenantTag};
+use crate::host::{Host, Lane, blocking_in};
+use crate::id::{Claim, Lsn, TenantTag};
 use crate::journal::Journal;
 use crate::name::TenantName;
 use crate::object::Link;
 use crate::owner::{Owner, lost, patience};
-use crate::plan::{Allowed, Local, Source, Survey, deleted, log_is_damaged};
+use crate::plan::{Allowed, Local, Source, Survey, deleted};
 use crate::remote::Remote;
 use crate::replicator::{Pace, Replicator, Start};
 use crate::restore::{Outcome, load};
@@ -151,29 +152,6 @@ struct Opening {
 }
 
 impl Opening {
-    async fn local(self, recovery: Recovery, seed: Option<Vec<u8>>) -> Result<Session> {
-        let left = Aside::of(&recovery);
-        let (loaded, claim) = match recovery {
-            Recovery::None => {
-                let claim = Claim { epoch: 0, owner: OwnerId(random(self.host.as_ref())) };
-                (self.fresh(seed)?, claim)
-            }
-            Recovery::Log(log) => {
-                let origin = Origin::local(log.is_clean());
-                let state = State::replay(&log.entries)?;
-                // The claim stays: should this log meet a store again, it is known whose history it continues.
-                (Loaded { state, lsn: log.lsn, previous: Link::default(), origin }, log.claim)
-            }
-            Recovery::Damaged(damage) => {
-                return Err(log_is_damaged(damage.good, damage.reason));
-            }
-        };
-        let Loaded { state, lsn, origin, .. } = loaded;
-        let log = self.start_log(claim, lsn, &state, left).await?;
-        let journal = Arc::new(Journal::local(Arc::clone(&self.host), state, lsn, log));
-        Ok(Session::local(self.host, journal, self.events, origin))
-    }
-
     async fn replicated(
         self,
         site: Site,

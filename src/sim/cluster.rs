@@ -151,7 +151,7 @@ impl Cluster {
             handover: how.impatient.then_some(Duration::ZERO),
             takeover: how.takeover,
             strict_lease: how.strict,
-            allowed: Allowed { fresh: how.fresh, seed_from_disk: false },
+            allowed: Allowed { fresh: how.fresh, ..Allowed::default() },
             expected: None,
             ..Cluster::settings_for_tests()
         }
