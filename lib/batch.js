@@ -99,10 +99,10 @@ function createBatch(codec) {
   /** The request for `ids` of one type. `found[i]` is false for an id that cannot be a key, and so cannot exist. */
   function encodeKeys(type, ids) {
     if (!Array.isArray(ids)) throw new HybridAuthError('INVALID_OPTION', 'keys.get takes an array of ids')
-    const head = headOf(String(type))
     let count = 0
     let possible = null
     const built = scratch.run(() => {
+      const head = headOf(String(type))
       for (let i = 0; i < ids.length; i++) {
         if (head !== null && putKey(head, String(ids[i]))) {
           count++

@@ -35,14 +35,54 @@ function refuseHalf(set, missing, remedy = '') {
   refuse(`${are(set)} given, and ${are(missing)} not${remedy}`)
 }
 
+/** Whether a place is an option, and no variable: only those hold numbers as text. */
+const isOption = (from) => from.startsWith('`')
+
+const numberIn = ({ value, from }) => (typeof value === 'string' && /^\d+$/.test(value) && !isOption(from) ? Number(value) : value)
+
 function integer({ value, from }, fallback, least, most, unit = ' of milliseconds') {
   if (value === undefined) return fallback
-  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+  const number = numberIn({ value, from })
   if (!Number.isSafeInteger(number) || number < least || number > most) {
     refuse(`${from} must be a whole number${unit} from ${least} to ${most}`)
   }
   return number
 }
+
+/** The longest that a timer waits. What has no limit waits so long. */
+const NO_LIMIT = 2 ** 31 - 1
+
+/** A limit of time in milliseconds, `Infinity` for none. That of a call may have a fraction, as differences of clocks do. */
+function limit({ value, from }, fallback, { most = 3_600_000, isWhole = true } = {}) {
+  if (value === undefined || value === Infinity) return value ?? fallback
+  const number = numberIn({ value, from })
+  if (typeof number !== 'number' || !(number >= 0 && number <= most) || (isWhole && !Number.isInteger(number))) {
+    refuse(`${from} must be ${isWhole ? 'a whole number of ' : ''}milliseconds from 0${most === Infinity ? '' : ` to ${most}`}, or Infinity for no limit`)
+  }
+  return number
+}
+
+/** A limit as the core and timers take it. */
+const wholeLimit = (ms) => Math.min(Math.ceil(ms), NO_LIMIT)
+
+/** How much is done at once. */
+function atOnce(concurrency, fallback) {
+  if (concurrency === Infinity) return concurrency
+  return integer({ value: concurrency, from: '`concurrency`' }, fallback, 1, 1024, '')
+}
+
+/** What a call is given beside its subject: an object with some of these fields, or nothing. */
+function fieldsOf(given, call, ...names) {
+  if (given === undefined) return {}
+  const isObject = given !== null && typeof given === 'object' && !Array.isArray(given)
+  if (!isObject || Object.keys(given).some((name) => !names.includes(name))) {
+    refuse(`${call} takes an object with nothing but ${allOf(names.map((name) => `\`${name}\``))}, or no argument`)
+  }
+  return given
+}
+
+/** Listens for a signal or an event of the process directly: it is called with what that is called with. */
+const isSignal = (given) => typeof given === 'string' && /^SIG[A-Z0-9]+$/.test(given)
 
 function choice({ value, from }, fallback, allowed, hint = '') {
   if (value === undefined) return fallback
@@ -170,6 +210,12 @@ module.exports = {
   allOf,
   refuseHalf,
   integer,
+  limit,
+  wholeLimit,
+  atOnce,
+  fieldsOf,
+  isSignal,
+  isOption,
   choice,
   flag,
   spoken,

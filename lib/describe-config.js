@@ -8,7 +8,8 @@
 
 const { hkdfSync } = require('node:crypto')
 const { givenOf } = require('./baileys.js')
-const { HybridAuthError } = require('./errors.js')
+const { isOption } = require('./checks.js')
+const { unreadable } = require('./errors.js')
 const { lookUp, settingsOf, wrongNames, KNOWN } = require('./options.js')
 
 /** What the core calls a key, in 16 hex digits. */
@@ -28,14 +29,11 @@ function nameOf(store) {
 /** Where a value comes from: a place with a value, or none and then a default. */
 function sourceOf({ value, from }) {
   if (value === undefined || value === null) return { source: 'default', from: null }
-  return { source: from.startsWith('`') ? 'option' : 'variable', from: from.replaceAll('`', '') }
+  return { source: isOption(from) ? 'option' : 'variable', from: from.replaceAll('`', '') }
 }
 
-/** What is wrong with a setting; anything else than a refusal is a fault of ours, and is not hidden. */
-function refusal(error) {
-  if (error instanceof HybridAuthError) return error.message
-  throw error
-}
+/** What is wrong with a setting. */
+const refusal = (error) => unreadable('a setting', error).message
 
 /** The waits that follow from the check interval where none is given. */
 const handoverOf = (settings) => Math.ceil(2.25 * settings.ownershipCheckIntervalMs()) + 500

@@ -58,4 +58,30 @@ function rethrow(error) {
   throw new HybridAuthError(known.has(code) ? code : 'INTERNAL', message, error)
 }
 
-module.exports = { HybridAuthError, codes, settle, rethrow }
+/** For what code of the application threw while this package read what it was given. */
+function unreadable(what, error) {
+  return error instanceof HybridAuthError ? error : new HybridAuthError('INVALID_OPTION', `${what} cannot be read: it threw`, error)
+}
+
+/**
+ * The functions of `object` that are named, or all of its own, so that whatever they throw or reject with is a HybridAuthError: what
+ * is none came from code of the application, or is a defect of ours.
+ */
+function withTypedErrors(object, names = Object.getOwnPropertyNames(object).filter((name) => name !== 'constructor')) {
+  for (const name of names) {
+    const { value: work } = Object.getOwnPropertyDescriptor(object, name)
+    if (typeof work !== 'function') continue
+    const typed = function (...args) {
+      try {
+        const result = work.apply(this, args)
+        return result instanceof Promise ? result.catch(rethrow) : result
+      } catch (error) {
+        return rethrow(error)
+      }
+    }
+    Object.defineProperty(object, name, { value: Object.defineProperty(typed, 'name', { value: name }) })
+  }
+  return object
+}
+
+module.exports = { HybridAuthError, codes, settle, rethrow, unreadable, withTypedErrors }

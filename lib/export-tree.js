@@ -6,11 +6,9 @@
 
 const { mkdir } = require('node:fs/promises')
 const { join } = require('node:path')
-const { HybridAuthError } = require('./errors.js')
-
-const refuse = (message) => {
-  throw new HybridAuthError('INVALID_OPTION', message)
-}
+const { atOnce, refuse } = require('./checks.js')
+const { HybridAuthError, unreadable } = require('./errors.js')
+const { each } = require('./pool.js')
 
 /** A tenant id as the name of a folder: itself where that is one, else written in %. */
 function folderName(tenantId) {
@@ -18,9 +16,17 @@ function folderName(tenantId) {
   return isName ? tenantId : encodeURIComponent(tenantId).replace(/[.*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
+function answerOf(folderOf, tenantId) {
+  try {
+    return folderOf(tenantId)
+  } catch (error) {
+    throw unreadable('what `folderOf` answers', error)
+  }
+}
+
 /** The folder of a tenant within the tree, checked. */
 function placeOf(tenantId, folderOf) {
-  const place = folderOf === undefined ? folderName(tenantId) : folderOf(tenantId)
+  const place = folderOf === undefined ? folderName(tenantId) : answerOf(folderOf, tenantId)
   const isPlace = typeof place === 'string' && place.split('/').every((part) => !['', '.', '..'].includes(part) && !/[\\\0]/.test(part))
   if (!isPlace) refuse('`folderOf` must answer the path of a folder within the tree, such as a/b')
   return place
@@ -30,9 +36,9 @@ function placeOf(tenantId, folderOf) {
  * Exports `tenantIds` below `folder`, a few at a time.
  * @param {(tenantId: string, folder: string, options: object) => Promise<object>} exportOne
  */
-async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency = 4, folderOf, onProgress } = {}) {
+async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency, folderOf, onProgress } = {}) {
   if (typeof folder !== 'string' || folder === '') refuse('an export takes the path of a folder')
-  if (!Number.isSafeInteger(concurrency) || concurrency < 1) refuse('`concurrency` must be a whole number from 1')
+  const workers = atOnce(concurrency, 4)
   const places = tenantIds.map((tenantId) => ({ tenantId, place: placeOf(tenantId, folderOf) }))
   const taken = new Set(places.map(({ place }) => place.toLowerCase()))
   // File systems that ignore case have one folder for both.
@@ -42,17 +48,14 @@ async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency
   })
   const exported = []
   const failed = []
-  const waiting = places.values()
-  const work = async () => {
-    for (const { tenantId, place } of waiting) {
-      const result = await exportOne(tenantId, join(folder, ...place.split('/')), { overwrite }).catch((error) => error)
-      const error = result instanceof Error ? result : null
-      if (error === null) exported.push({ tenantId, folder: place, ...result })
-      else failed.push({ tenantId, error })
-      onProgress?.({ tenantId, error, done: exported.length + failed.length, total: places.length })
-    }
+  const exportTo = async ({ tenantId, place }) => {
+    const result = await exportOne(tenantId, join(folder, ...place.split('/')), { overwrite }).catch((error) => error)
+    const error = result instanceof Error ? result : null
+    if (error === null) exported.push({ tenantId, folder: place, ...result })
+    else failed.push({ tenantId, error })
+    return { tenantId, error, done: exported.length + failed.length, total: places.length }
   }
-  await Promise.all(Array.from({ length: Math.min(concurrency, places.length) }, work))
+  await each(places, workers, exportTo, onProgress)
   return { exported, failed }
 }
 

@@ -7,10 +7,7 @@
 
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
-const { describe, summarize } = require('./status.js')
-
-/** What a session that a fault put out of use tells: nothing but that. */
-const FAULTY = { life: 'poisoned', lsn: 0, syncedLsn: 0, keys: 0, bytes: 0, dirtyKeys: 0, dirtyBytes: 0, logBytes: 0, lagMs: 0, restored: null, remote: null }
+const { FAULTY, describe, summarize } = require('./status.js')
 
 /** @returns `{ meters, traffic, sessions: [{ tenantId, status }], summary }` */
 function readFigures() {

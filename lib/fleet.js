@@ -5,13 +5,15 @@
 // Invariant: it only keeps books. Each session is what `useHybridAuthState` gives; sharing one between several opens of a
 // tenant is the core's business.
 
-const { HybridAuthError, settle } = require('./errors.js')
+const { atOnce, fieldsOf } = require('./checks.js')
+const { HybridAuthError, settle, unreadable, withTypedErrors } = require('./errors.js')
 const { exportTree } = require('./export-tree.js')
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
+const { each } = require('./pool.js')
 const { collectInto, metricsText } = require('./prometheus.js')
-const { openSession } = require('./session.js')
+const { limitOf, openSession } = require('./session.js')
 const { summarize } = require('./status.js')
 const { prune, rekey } = require('./tools/change.js')
 const { doctor } = require('./tools/doctor.js')
@@ -21,6 +23,18 @@ const { drill, extract } = require('./tools/recall.js')
 /** How many sessions are opened at once: enough to hide the round trips, too few to hold up what runs already. */
 const CONCURRENCY = 16
 
+/** Lives of a session that is none of this fleet any more, or only just. */
+const LEAVING = ['closing', 'closed', 'deleted']
+
+/** Options, and those that go before them. */
+function together(...options) {
+  try {
+    return Object.assign({}, ...options)
+  } catch (error) {
+    throw unreadable('an option', error)
+  }
+}
+
 class HybridAuth {
   #options
   /** tenant id -> sessions opened here and not closed */
@@ -29,12 +43,12 @@ class HybridAuth {
 
   /** `ended(tenantId)`, for those that keep books of their own: no session of it is open here any more. */
   constructor(options = {}, { ended = () => {} } = {}) {
-    this.#options = { ...options }
+    this.#options = together(options)
     this.#ended = ended
   }
 
   async open(tenantId, overrides = {}) {
-    return this.#keep(tenantId, await openSession(tenantId, { ...this.#options, ...overrides }))
+    return this.#keep(tenantId, await openSession(tenantId, together(this.#options, overrides)))
   }
 
   #keep(tenantId, session) {
@@ -48,7 +62,10 @@ class HybridAuth {
     }
     const { close, delete: destroy } = session
     session.close = (how) => {
-      const closed = close(how).finally(forget)
+      const closed = close(how).finally(() => {
+        // What was refused before it began leaves the session as it was.
+        if (LEAVING.includes(session.status().life)) forget()
+      })
       // As in the session itself: nobody has to wait for it.
       closed.catch(() => {})
       return closed
@@ -67,17 +84,10 @@ class HybridAuth {
     return [...this.#sessions.keys()]
   }
 
-  /** tenant id -> status. One that is being closed at the moment has none, and does not cost the others theirs. */
+  /** tenant id -> status. One that is being closed at the moment has none. */
   status() {
-    const found = this.list().flatMap((tenantId) => {
-      try {
-        return [[tenantId, this.get(tenantId).status()]]
-      } catch (error) {
-        if (error.code === 'CLOSED') return []
-        throw error
-      }
-    })
-    return Object.fromEntries(found)
+    const all = this.list().map((tenantId) => [tenantId, this.get(tenantId).status()])
+    return Object.fromEntries(all.filter(([, { life }]) => !LEAVING.includes(life)))
   }
 
   /** The statuses as one. */
@@ -124,21 +134,25 @@ class HybridAuth {
   }
 
   /** Opens every tenant of the store, or those named, a few at a time. */
-  async restoreAll({ tenantIds, concurrency = CONCURRENCY, onProgress } = {}) {
-    if (!Number.isSafeInteger(concurrency) || concurrency < 1) throw new HybridAuthError('INVALID_OPTION', '`concurrency` must be a whole number from 1')
+  async restoreAll(how) {
+    const { tenantIds, concurrency, onProgress } = fieldsOf(how, '`restoreAll`', 'tenantIds', 'concurrency', 'onProgress')
+    const workers = atOnce(concurrency, CONCURRENCY)
     const all = [...(tenantIds ?? (await this.tenants()))]
-    const waiting = all.values()
+    const sessions = []
     const opened = []
     const failed = []
-    const work = async () => {
-      for (const tenantId of waiting) {
-        const error = await this.open(tenantId, { onMissing: 'error' }).then(() => null, (error) => error)
-        if (error === null) opened.push(tenantId)
-        else failed.push({ tenantId, error })
-        onProgress?.({ tenantId, error, done: opened.length + failed.length, total: all.length })
-      }
+    const openOne = async (tenantId) => {
+      const error = await this.open(tenantId, { onMissing: 'error' }).then((session) => void sessions.push(session), (error) => error)
+      if (error === undefined) opened.push(tenantId)
+      else failed.push({ tenantId, error })
+      return { tenantId, error: error ?? null, done: opened.length + failed.length, total: all.length }
     }
-    await Promise.all(Array.from({ length: Math.min(concurrency, all.length) }, work))
+    try {
+      await each(all, workers, openOne, onProgress)
+    } catch (error) {
+      await Promise.allSettled(sessions.map((session) => session.close()))
+      throw error
+    }
     return { opened, failed }
   }
 
@@ -222,14 +236,16 @@ class HybridAuth {
   }
 
   /** Closes everything, in parallel. What did not reach the store in time is named, and is in the local logs where there are any. */
-  async shutdown({ timeoutMs } = {}) {
+  async shutdown(how) {
+    const timeoutMs = limitOf(how, '`shutdown`', undefined)
     const open = [...this.#sessions].flatMap(([tenantId, sessions]) => [...sessions].map((session) => ({ tenantId, session })))
-    const how = timeoutMs === undefined ? {} : { timeoutMs }
-    const results = await Promise.allSettled(open.map(({ session }) => session.close(how)))
+    const results = await Promise.allSettled(open.map(({ session }) => session.close({ timeoutMs })))
     const failed = results.flatMap((result, i) => (result.status === 'rejected' ? [{ tenantId: open[i].tenantId, error: result.reason }] : []))
     return { closed: open.length - failed.length, failed }
   }
 }
+
+withTypedErrors(HybridAuth.prototype)
 
 /** `exportMultiFile(tenantId, folder, options)` for a tenant that need not be open. */
 async function exportMultiFile(tenantId, folder, { overwrite, ...options } = {}) {
@@ -237,4 +253,4 @@ async function exportMultiFile(tenantId, folder, { overwrite, ...options } = {})
   return new HybridAuth(options).exportMultiFile(tenantId, folder, { overwrite })
 }
 
-module.exports = { HybridAuth, exportMultiFile }
+module.exports = { HybridAuth, LEAVING, exportMultiFile }

@@ -67,4 +67,4 @@ async function settleLeftovers(found, stored, batch, { mayMove }) {
   )
 }
 
-module.exports = { prepareImport, settleLeftovers, encodeSeed }
+module.exports = { prepareImport, settleLeftovers, encodeSeed, isPlainName }

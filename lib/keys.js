@@ -7,7 +7,7 @@
 // that holds new pre-keys carries the credentials of that moment, because `nextPreKeyId` and the pre-keys must never part.
 
 const { walk } = require('./batch.js')
-const { rethrow } = require('./errors.js')
+const { rethrow, unreadable } = require('./errors.js')
 const { turn } = require('./turn.js')
 
 const INITIAL = 64 * 1024
@@ -25,12 +25,15 @@ function call(native, ...args) {
   }
 }
 
-/** Asks the core for the keys of `request`; calls `use(buffer, length)` with the answer before anything else can run. */
-function ask(binding, handle, request, use) {
-  let length = call(binding.get, handle, request.buffer, request.length, request.count, answer)
+/**
+ * Asks the core for the keys of `request`; calls `use(buffer, length)` with the answer before anything else can run. `through` is what
+ * the core is called with.
+ */
+function ask(binding, handle, request, use, through = call) {
+  let length = through(binding.get, handle, request.buffer, request.length, request.count, answer)
   if (length < 0) {
     answer = Buffer.allocUnsafeSlow(-length)
-    length = call(binding.get, handle, request.buffer, request.length, request.count, answer)
+    length = through(binding.get, handle, request.buffer, request.length, request.count, answer)
   }
   try {
     return use(answer, length)
@@ -44,9 +47,18 @@ const holdsNewPreKeys = (data) => {
   return Boolean(preKeys) && Object.values(preKeys).some(Boolean)
 }
 
+function takesCreds(data) {
+  try {
+    return holdsNewPreKeys(data)
+  } catch (error) {
+    throw unreadable('what was given', error)
+  }
+}
+
 /**
  * @param {object} session
  * @param {object} session.binding the native functions
+ * @param {typeof call} session.call
  * @param {number} session.handle
  * @param {ReturnType<import('./batch.js').createBatch>} session.batch
  * @param {{creds: () => object | undefined, done: () => void}} session.capture the credentials that a batch with new pre-keys
@@ -54,13 +66,13 @@ const holdsNewPreKeys = (data) => {
  * @param {(value: any) => any} session.reviveAppStateSyncKey
  * @param {(lsn: number) => Promise<void>} session.settled resolves when a write may resolve
  */
-function createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, settled }) {
+function createKeys({ binding, call, handle, batch, capture, reviveAppStateSyncKey, settled }) {
   const reviver = (type) => (type === 'app-state-sync-key' ? reviveAppStateSyncKey : undefined)
 
   const get = async (type, ids) => {
     const request = batch.encodeKeys(type, ids)
     const found = ask(binding, handle, request, (buffer, length) =>
-      batch.decodeAnswer(ids, request.possible, buffer, length, reviver(type))
+      batch.decodeAnswer(ids, request.possible, buffer, length, reviver(type)), call
     )
     const others = turn()
     if (others !== undefined) await others
@@ -68,7 +80,7 @@ function createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, se
   }
 
   const set = async (data) => {
-    const creds = holdsNewPreKeys(data) ? capture.creds() : undefined
+    const creds = takesCreds(data) ? capture.creds() : undefined
     const { buffer, length, count, urgent } = batch.encodeSet(data, creds)
     if (count === 0) return
     const lsn = call(binding.append, handle, buffer, length, urgent)

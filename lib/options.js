@@ -8,7 +8,9 @@
 // leaving that out loses nothing. Secrets never appear in a message.
 
 const { resolve } = require('node:path')
-const { certificates, choice, first, flag, integer, quoted, refuse, spoken, variable } = require('./checks.js')
+const { certificates, choice, first, flag, integer, limit, quoted, refuse, spoken, variable, wholeLimit } = require('./checks.js')
+const { unreadable } = require('./errors.js')
+const { guarded } = require('./outside.js')
 const { enabled, findStore, unusedBuckets } = require('./services.js')
 const { authoritiesOf, completeStore, describeStore } = require('./store.js')
 const { ownVariable, wrongVariables } = require('./variables.js')
@@ -90,7 +92,7 @@ function warnOnce(logger, message) {
   if (logger === undefined) return
   const said = warned.get(logger) ?? new Set()
   warned.set(logger, said)
-  if (!said.has(message)) logger.warn({}, message)
+  if (!said.has(message)) guarded(logger).warn({}, message)
   said.add(message)
 }
 
@@ -236,8 +238,8 @@ function settingsOf(context) {
     ownershipCheckIntervalMs: between('ownershipCheckIntervalMs', 5000, 50, 600_000),
     handoverTimeoutMs: between('handoverTimeoutMs', null, 0, 3_600_000),
     refreshIntervalMs: between('refreshIntervalMs', 7 * 86_400_000, 1000, 365 * 86_400_000),
-    closeTimeoutMs: between('closeTimeoutMs', 10_000, 0, 3_600_000),
-    flushTimeoutMs: between('flushTimeoutMs', 30_000, 0, 3_600_000),
+    closeTimeoutMs: once(() => limit(look('closeTimeoutMs'), 10_000)),
+    flushTimeoutMs: once(() => limit(look('flushTimeoutMs'), 30_000)),
     onMissing: oneOf('onMissing', () => 'create', ['create', 'error']),
     onLeaseLost: oneOf('onLeaseLost', () => 'continue', ['continue', 'stop']),
     hideTenantIds: once(() => {
@@ -274,6 +276,14 @@ function wrongNames(options, env) {
 
 /** @returns options complete and checked; `native` is what the core is given as JSON */
 function resolveOptions(tenantId, options = {}, env = process.env) {
+  try {
+    return complete(tenantId, options, env)
+  } catch (error) {
+    throw unreadable('an option', error)
+  }
+}
+
+function complete(tenantId, options, env) {
   const [wrong] = wrongNames(options, env)
   if (wrong !== undefined) refuse(wrong)
   const settings = settingsOf({ options, env, note: () => {}, warn: (message) => warnOnce(settings.logger(), message) })
@@ -302,7 +312,7 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
   const warning = noStore()
   if (warning !== null && logger !== undefined && !toldOfNoStore) {
     toldOfNoStore = true
-    logger.warn({}, warning)
+    guarded(logger).warn({}, warning)
   }
   return {
     directory,
@@ -310,8 +320,8 @@ function resolveOptions(tenantId, options = {}, env = process.env) {
     cloud,
     /** Whether a write resolves when it survives a power cut of this machine: on its disk or, without one, in the store. */
     awaitSync: cloud || found.localDurability === 'data',
-    closeTimeoutMs: found.closeTimeoutMs,
-    flushTimeoutMs: found.flushTimeoutMs,
+    closeTimeoutMs: wholeLimit(found.closeTimeoutMs),
+    flushTimeoutMs: wholeLimit(found.flushTimeoutMs),
     logger,
     native
   }

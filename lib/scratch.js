@@ -5,7 +5,7 @@
 // Invariant: nothing in here outlives the synchronous native call that copies it. `begin` refuses to nest, because a getter
 // or a toJSON that calls `set` would overwrite the batch it is part of; a buffer grown by a huge value is not kept.
 
-const { HybridAuthError } = require('./errors.js')
+const { HybridAuthError, unreadable } = require('./errors.js')
 
 const INITIAL = 64 * 1024
 const KEPT = 4 * 1024 * 1024
@@ -48,7 +48,7 @@ const scratch = {
       build()
     } catch (error) {
       scratch.finish()
-      throw error
+      throw unreadable('what was given', error)
     }
     return scratch.finish()
   },

@@ -6,27 +6,26 @@
 // installed on `process`, and nothing keeps it alive but a promise somebody waits for. A session that could not be opened
 // completely is closed again: no ownership is left behind.
 
-const { EventEmitter } = require('node:events')
 const { createBatch, walk } = require('./batch.js')
 const { resolveBaileys } = require('./baileys.js')
+const { fieldsOf, isSignal, limit, wholeLimit } = require('./checks.js')
 const { createCodec } = require('./codec.js')
-const { HybridAuthError, settle } = require('./errors.js')
+const { HybridAuthError, rethrow, settle, withTypedErrors } = require('./errors.js')
 const { prepareImport, settleLeftovers } = require('./import.js')
-const { ask, call, createKeys } = require('./keys.js')
+const { ask, call: callCore, createKeys } = require('./keys.js')
+const { createLife } = require('./life.js')
 const { writeMultiFile } = require('./multi-file.js')
 const { loadBinding } = require('./native.js')
+const { createNews, sessionLogger } = require('./news.js')
 const { resolveOptions } = require('./options.js')
+const { removeOriginals } = require('./originals.js')
+const { textOf } = require('./outside.js')
 const { pruneKeys } = require('./prune-keys.js')
-const { describe } = require('./status.js')
+const { FAULTY, describe } = require('./status.js')
 const { turn } = require('./turn.js')
-
-const EVENTS = ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'repaired', 'error']
 
 /** Codes of a session that has ended. */
 const ENDED = ['FENCED', 'CLOSED', 'DELETED', 'LEASE_LOST']
-
-/** The level at which an event is logged. */
-const LEVELS = { backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', repaired: 'warn', error: 'error' }
 
 /** One open of a folder at a time: an import moves files that the next open looks at. */
 const opening = new Map()
@@ -45,29 +44,17 @@ async function serially(folder, work) {
   }
 }
 
-/** The logger of one session: a child, as pino has them, says in each line what it is about. Any other is taken as it is. */
-function sessionLogger(logger, tenantId) {
-  return typeof logger?.child === 'function' ? logger.child({ class: 'hybrid-auth', tenantId }) : logger
-}
-
-/** Tells listeners and the logger. An `error` that nobody listens to is logged and never thrown. */
-function createNews(logger) {
-  const emitter = new EventEmitter()
-  return {
-    emitter,
-    tell(news) {
-      const { event, ...details } = news
-      logger?.[LEVELS[event]]?.(news, `session ${event}`)
-      if (emitter.listenerCount(event) === 0) return
-      const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
-      emitter.emit(event, cause)
-    }
-  }
-}
-
 /** What a change of the credentials must not wait for: who we are, and what the phone knows us by. */
 const identityOf = (creds) =>
   JSON.stringify([creds.registered, creds.me?.id, creds.me?.lid, creds.registrationId, creds.advSecretKey, creds.myAppStateKeyId])
+
+function newCreds({ initAuthCreds }) {
+  try {
+    return initAuthCreds()
+  } catch (error) {
+    throw new HybridAuthError('INVALID_OPTION', `\`initAuthCreds\` threw: ${textOf(error)}`, error)
+  }
+}
 
 function readCreds(binding, handle, batch) {
   return ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => batch.decodeAnswer(['creds'], null, buffer, length).creds)
@@ -79,7 +66,7 @@ async function openSession(tenantId, options = {}, inner = {}) {
   const baileys = await resolveBaileys(options)
   const binding = loadBinding()
   const batch = createBatch(createCodec(baileys.BufferJSON))
-  const folder = call(binding.folder, resolved.directory, tenantId)
+  const folder = callCore(binding.folder, resolved.directory, tenantId)
   const logger = sessionLogger(resolved.logger, tenantId)
   const news = createNews(logger)
   /** With nothing, the core asks whether everything was told that it told before. */
@@ -87,10 +74,12 @@ async function openSession(tenantId, options = {}, inner = {}) {
     if (text === '') return catchUp()
     const told = JSON.parse(text)
     // What the open itself found is for listeners that are added right after it.
+    if (told.event === 'fenced') life?.fenced()
     if (early === null) news.tell(told)
     else early.push(told)
   }
   let early = []
+  let life = null
   const catchUp = () => {
     const told = early ?? []
     early = null
@@ -112,8 +101,10 @@ async function openSession(tenantId, options = {}, inner = {}) {
       if (found?.leftOut && restored.source === 'imported' && !shared) {
         setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
       }
-      const creds = stored ?? baileys.initAuthCreds()
-      return createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, isNew: stored === null })
+      const creds = stored ?? newCreds(baileys)
+      life = createLife(() => statusOf(binding, handle, resolved))
+      const places = resolved.cloud ? null : { directory: resolved.directory, tenantId, folder }
+      return createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, life, places, isNew: stored === null })
     } catch (error) {
       await binding.close(handle, resolved.closeTimeoutMs)
       throw error
@@ -133,7 +124,25 @@ function lastSeen(binding, handle, batch) {
   }
 }
 
-function createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, isNew }) {
+/** The limit of time that a call is given. What `process.on('SIGTERM', close)` gives is none. */
+function limitOf(how, call, fallback) {
+  const { timeoutMs } = fieldsOf(isSignal(how) ? undefined : how, call, 'timeoutMs')
+  const ms = limit({ value: timeoutMs, from: '`timeoutMs`' }, fallback, { isWhole: false })
+  return ms === undefined ? undefined : wholeLimit(ms)
+}
+
+/** A session that a fault put out of use has a status all the same. */
+function statusOf(binding, handle, { native, cloud }) {
+  try {
+    return describe(JSON.parse(callCore(binding.status, handle)))
+  } catch (error) {
+    if (error.code !== 'INTERNAL') throw error
+    return describe({ ...FAULTY, mode: cloud ? 'cloud' : native.store === null ? 'local' : 'hybrid' })
+  }
+}
+
+function createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, life, places, isNew }) {
+  const { call, settle } = life
   const { awaitSync, closeTimeoutMs, flushTimeoutMs } = resolved
   let savedIdentity = isNew ? null : identityOf(creds)
   const seen = lastSeen(binding, handle, batch)
@@ -152,7 +161,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
     if (others !== undefined) await others
   }
 
-  const keys = createKeys({ binding, handle, batch, capture, reviveAppStateSyncKey, settled })
+  const keys = createKeys({ binding, call, handle, batch, capture, reviveAppStateSyncKey, settled })
 
   async function save() {
     const { buffer, length } = batch.encodeCreds(creds)
@@ -168,7 +177,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
    * is told here, and whoever does wait has it as well.
    */
   function saveCreds() {
-    const saved = save()
+    const saved = save().catch(rethrow)
     saved.catch(({ code, message }) => {
       // That the session has ended was told when it did.
       if (!ENDED.includes(code)) news.tell({ event: 'error', code, message })
@@ -176,29 +185,35 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
     return saved
   }
 
-  async function flush({ timeoutMs = flushTimeoutMs } = {}) {
-    settle(await binding.flush(handle, timeoutMs))
+  async function flush(how) {
+    settle(await binding.flush(handle, limitOf(how, '`flush`', flushTimeoutMs)))
   }
 
-  function close({ timeoutMs = closeTimeoutMs } = {}) {
-    const closed = binding.close(handle, timeoutMs).then((outcome) => void settle(outcome))
+  async function end(how) {
+    const timeoutMs = limitOf(how, '`close`', closeTimeoutMs)
+    await life.end(async () => settle(await binding.close(handle, timeoutMs)), 'closing', 'closed')
+  }
+
+  function close(how) {
+    const closed = end(how).catch(rethrow)
     // Called from a listener of `fenced`, as is usual, nobody waits for it.
-    closed.catch((error) => logger?.warn({ code: error.code }, 'session closed with a remainder'))
+    closed.catch(({ code, message }) => logger?.warn({ code, message }, code === 'INVALID_OPTION' ? 'session not closed' : 'session closed with a remainder'))
     return closed
   }
 
   async function destroy() {
-    settle(await binding.destroy(handle))
+    const work = async () => settle(await binding.destroy(handle))
+    await life.end(work, undefined, 'deleted')
+    if (places !== null) await removeOriginals(places).catch(({ code, message }) => news.tell({ event: 'error', code, message }))
   }
 
   function on(event, listener) {
-    if (!EVENTS.includes(event)) throw new HybridAuthError('INVALID_OPTION', `there is no event "${event}"; there are ${EVENTS.join(', ')}`)
-    news.emitter.on(event, listener)
+    news.on(event, listener)
     return session
   }
 
   function off(event, listener) {
-    news.emitter.off(event, listener)
+    news.off(event, listener)
     return session
   }
 
@@ -219,7 +234,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
     *some(type, ids) {
       for (const id of ids) {
         const request = batch.encodeKeys(type, [id])
-        const found = ask(binding, handle, request, (buffer, length) => [batch.decodeAnswer([id], request.possible, buffer, length)[id], length])
+        const found = ask(binding, handle, request, (buffer, length) => [batch.decodeAnswer([id], request.possible, buffer, length)[id], length], call)
         // The request has the key with its length, and the answer the value with its own.
         if (found[0] !== null) yield [id, found[0], request.length + found[1]]
       }
@@ -242,13 +257,16 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
     delete: destroy,
     exportMultiFile,
     pruneKeys: async (options) => pruneKeys(pruned, () => [creds, readCreds(binding, handle, batch)], options),
-    status: () => describe(JSON.parse(call(binding.status, handle))),
+    status: life.status,
     on,
     off
   }
+  withTypedErrors(session, ['flush', 'delete', 'exportMultiFile', 'pruneKeys', 'status', 'on', 'off'])
   // A listener added right after the open still hears where the session came from.
   if (restored.source === 'remote') setImmediate(() => news.tell({ event: 'restored', ...restored })).unref()
   return session
 }
 
-module.exports = { openSession, serially }
+const { openSession: open } = withTypedErrors({ openSession })
+
+module.exports = { openSession: open, limitOf, serially }

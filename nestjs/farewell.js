@@ -6,6 +6,8 @@
 // being answered may write, then ownership is released. Invariant: both together ask no more time than there is, and no
 // session is called stored that is not.
 
+const { wholeLimit } = require('../lib/checks.js')
+
 /** Share of the time for storing; the rest is for releasing. */
 const STORING = 0.75
 
@@ -16,7 +18,7 @@ const count = (n) => `${n} ${n === 1 ? 'session' : 'sessions'}`
 
 const within = (work, ms) => {
   let timer
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, ms)))
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, wholeLimit(ms))))
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
@@ -67,12 +69,12 @@ class Farewell {
   }
 
   get #leftMs() {
-    return Math.max(0, Math.round(this.#timeoutMs - this.#spentMs))
+    return Math.max(0, this.#timeoutMs - this.#spentMs)
   }
 
   async store() {
     this.#sessions.stop()
-    await this.#timed(this.#sessions.flush({ timeoutMs: Math.round(this.#timeoutMs * STORING) }))
+    await this.#timed(this.#sessions.flush({ timeoutMs: this.#timeoutMs * STORING }))
   }
 
   /** @param {string} [signal] what ended the application */

@@ -5,10 +5,15 @@
 // Invariants: nothing here asks the clock or a session. A session that has nothing to store is not behind, however long ago
 // its last backup was: what counts is the age of what a blank machine would not restore.
 
+const { limit } = require('../lib/checks.js')
 const { OVERDUE_AFTER_MS, backupState } = require('../lib/status.js')
 
+/** How long is too long, in any number of milliseconds. */
+const span = (value, name) => limit({ value, from: `\`${name}\`` }, OVERDUE_AFTER_MS, { most: Infinity, isWhole: false })
+
 /** `sessions`: `{ tenantId, status }`. */
-function sessionHealth(sessions, { overdueAfterMs = OVERDUE_AFTER_MS } = {}) {
+function sessionHealth(sessions, how = {}) {
+  const overdueAfterMs = span(how.overdueAfterMs, 'overdueAfterMs')
   const rows = sessions.map(({ tenantId, status }) => ({
     tenantId,
     state: backupState(status, overdueAfterMs),
@@ -29,7 +34,8 @@ function sessionHealth(sessions, { overdueAfterMs = OVERDUE_AFTER_MS } = {}) {
 }
 
 /** `sessions`: `{ tenantId, status, degradedForMs }`, the last being 0 where the store answers. */
-function fleetHealth(sessions, { degradedForMs = OVERDUE_AFTER_MS, tenantIds = false } = {}) {
+function fleetHealth(sessions, { tenantIds = false, ...how } = {}) {
+  const degradedForMs = span(how.degradedForMs, 'degradedForMs')
   const which = (isMeant) => sessions.filter(isMeant).map(({ tenantId }) => tenantId)
   const poisoned = which(({ status }) => status.life === 'poisoned')
   const degraded = which(({ status }) => status.store === 'degraded')

@@ -36,7 +36,7 @@ export interface BackupInfo {
 export interface HybridAuthModuleOptions extends Omit<HybridAuthOptions, 'logger'> {
   /**
    * How long storing and releasing all sessions may take together when the application shuts down, in milliseconds. Stay below
-   * what the platform allows between SIGTERM and SIGKILL. What was not stored is in the local log, if there is one. @default 8000
+   * what the platform allows between SIGTERM and SIGKILL; `Infinity` for no limit. What was not stored is in the local log, if there is one. @default 8000
    */
   shutdownTimeoutMs?: number
   /**

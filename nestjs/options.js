@@ -5,8 +5,9 @@
 // Invariant: an application with a wrong option does not start, and is told the name of the option; no variable is read but
 // those that opening a session reads.
 
-const { integer, refuse } = require('../lib/checks.js')
+const { limit, refuse } = require('../lib/checks.js')
 const { resolveOptions } = require('../lib/options.js')
+const { guarded } = require('../lib/outside.js')
 const { isNestLogger, nestLogger, silent } = require('./logger.js')
 
 function callback(name, value) {
@@ -52,12 +53,12 @@ function readOptions(given) {
   if ('isGlobal' in given) refuse('`isGlobal` stands beside `useFactory`, `useClass` or `useExisting`: it cannot be told later')
   const { shutdownTimeoutMs, openOnBootstrap = false, onBackup, onFenced, metrics, logger, ...fleet } = given
   const own = {
-    shutdownTimeoutMs: integer({ value: shutdownTimeoutMs, from: '`shutdownTimeoutMs`' }, 8000, 0, 3_600_000),
+    shutdownTimeoutMs: limit({ value: shutdownTimeoutMs, from: '`shutdownTimeoutMs`' }, 8000),
     openOnBootstrap: bootstrapList(openOnBootstrap),
     onBackup: callback('onBackup', onBackup),
     onFenced: callback('onFenced', onFenced),
     metrics: metricsOf(metrics),
-    logger: loggerOf(logger)
+    logger: guarded(loggerOf(logger))
   }
   const said = new Set()
   const warn = (details, message) => {

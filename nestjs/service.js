@@ -6,7 +6,9 @@
 // backup is what the store confirmed. Nothing is installed on `process`, and no timer runs.
 
 const { Inject, Injectable } = require('./nest.js').common()
+const { fieldsOf } = require('../lib/checks.js')
 const { HybridAuthError } = require('../lib/errors.js')
+const { textOf } = require('../lib/outside.js')
 const { Farewell } = require('./farewell.js')
 const { fleetHealth, sessionHealth } = require('./health.js')
 const { readOptions } = require('./options.js')
@@ -24,7 +26,7 @@ class HybridAuthService {
 
   constructor(options) {
     const { fleet, said, logger, shutdownTimeoutMs, openOnBootstrap, onBackup, onFenced, metrics } = readOptions(options)
-    const failed = (name) => (error, { tenantId }) => logger.error({ tenantId, message: String(error?.message ?? error) }, `${name} failed`)
+    const failed = (name) => (error, { tenantId }) => logger.error({ tenantId, message: textOf(error) }, `${name} failed`)
     const merge = (waiting, newer) => ({ ...newer, bytes: waiting.bytes + newer.bytes })
     const backups = new Turns(onBackup, { failed: failed('onBackup'), merge })
     const fences = new Turns(onFenced, { failed: failed('onFenced') })
@@ -91,7 +93,8 @@ class HybridAuthService {
     return this.#sessions.pruneKeys(tenantId, options)
   }
 
-  shutdown({ timeoutMs = this.#shutdownTimeoutMs } = {}) {
+  async shutdown(how) {
+    const { timeoutMs = this.#shutdownTimeoutMs } = fieldsOf(how, '`shutdown`', 'timeoutMs')
     return this.#sessions.shutdown({ timeoutMs })
   }
 

@@ -9,17 +9,13 @@
 // has one piece of news at a time, however many sessions of it are open. Once the application stops, nothing is opened.
 
 const { HybridAuthError } = require('../lib/errors.js')
-const { HybridAuth } = require('../lib/fleet.js')
+const { HybridAuth, LEAVING } = require('../lib/fleet.js')
 const { tenantLogger } = require('./logger.js')
 
 /** Undefined for a session that is just being closed. */
 function statusOf(session) {
-  try {
-    return session.status()
-  } catch (error) {
-    if (error.code === 'CLOSED') return undefined
-    throw error
-  }
+  const status = session.status()
+  return LEAVING.includes(status.life) ? undefined : status
 }
 
 const FUNCTIONS = ['saveCreds', 'flush', 'close', 'delete', 'exportMultiFile', 'pruneKeys', 'status']

@@ -107,9 +107,9 @@ export class HybridAuth {
 export interface RestoreAllOptions {
   /** Which tenants. @default all that the store has */
   tenantIds?: Iterable<string>
-  /** How many are opened at once. @default 16 */
+  /** How many are opened at once: 1 to 1024, or `Infinity`. @default 16 */
   concurrency?: number
-  /** Told after each one; `error` is `null` for one that is open. */
+  /** Told after each one; `error` is `null` for one that is open. If it throws, the rest is not opened and what was is closed again. */
   onProgress?: (progress: { tenantId: string; error: HybridAuthError | null; done: number; total: number }) => void
 }
 
@@ -121,7 +121,7 @@ export interface ExportAllOptions {
   overwrite?: boolean
   /** The folder of a tenant within the tree, such as `user/session`. @default its id; written in % where that is no name of a folder */
   folderOf?: (tenantId: string) => string
-  /** How many are exported at once. @default 4 */
+  /** How many are exported at once: 1 to 1024, or `Infinity`. @default 4 */
   concurrency?: number
   /** Told after each one; `error` is `null` for one that was written. */
   onProgress?: (progress: { tenantId: string; error: HybridAuthError | null; done: number; total: number }) => void

@@ -70,9 +70,12 @@ export interface HybridAuthOptions {
    * removes what is old must not take the only copy. Three PUTs and a GET per session each time. @default 604800000 (7 days)
    */
   refreshIntervalMs?: number
-  /** How long `close()` tries to reach the store. What it could not send stays in the local log, if there is one. @default 10000 */
+  /**
+   * How long `close()` tries to reach the store; `Infinity` for as long as it takes. What it could not send stays in the local log, if
+   * there is one. @default 10000
+   */
   closeTimeoutMs?: number
-  /** How long `flush()` waits and, in `cloud` mode, each write. @default 30000 */
+  /** How long `flush()` waits and, in `cloud` mode, each write; `Infinity` for no limit. @default 30000 */
   flushTimeoutMs?: number
   /** What to do when a session exists neither here nor in the store. `error` is recommended in production. @default 'create' */
   onMissing?: 'create' | 'error'

@@ -23,7 +23,10 @@ export interface HybridAuthState {
    * waits for it: a failure is then an `error` event and no unhandled rejection, unless the session had ended before.
    */
   saveCreds(): Promise<void>
-  /** Resolves when every write resolved before is restorable from the store; without one, when it survives a power cut. */
+  /**
+   * Resolves when every write resolved before is restorable from the store; without one, when it survives a power cut. `timeoutMs` is 0
+   * to 3600000, or `Infinity` for no limit, here and wherever it is an option; anything else is `INVALID_OPTION`, and nothing happens.
+   */
   flush(options?: { timeoutMs?: number }): Promise<void>
   /**
    * Stores the rest, releases ownership and unlocks; while the tenant is open elsewhere in this process it only flushes. Rejects
@@ -33,7 +36,7 @@ export interface HybridAuthState {
    */
   close(options?: { timeoutMs?: number }): Promise<void>
   /**
-   * Logs out for good: tombstone, then everything in the store and here (in `cloud` mode nothing here: a folder that another mode
+   * Logs out for good: tombstone, then everything in the store and here, the originals of an import (`multi-file-originals-*`) too (in `cloud` mode nothing here: a folder that another mode
    * left stays, and the tombstone keeps it from coming back through a store). Call it on `DisconnectReason.loggedOut` and on nothing
    * else. Rejects with `FENCED` when a newer instance owns the session, and with `REMOTE_UNAVAILABLE`: then call it again.
    */
@@ -47,7 +50,12 @@ export interface HybridAuthState {
    * server may still hand out; nothing is removed then.
    */
   pruneKeys(options?: PruneKeysOptions): Promise<PruneKeysReport>
+  /** Also after `close()`, when its `life` is `closed`, and after `delete()`, when it is `deleted`: then as it was at the end. */
   status(): SessionStatus
+  /**
+   * What a listener throws, or rejects with, keeps no other one from being told: it goes to the logger or, where there is none, is a
+   * warning of the process.
+   */
   on<E extends keyof SessionEvents>(event: E, listener: SessionEvents[E]): this
   off<E extends keyof SessionEvents>(event: E, listener: SessionEvents[E]): this
 }

@@ -21,7 +21,7 @@ const wrongValues = {
   mode: ['', 'remote', 'HYBRID', 7, true, null],
   encryptionKeys: ['', 'short', shortKey, `${KEY}00`, `${shortKey}zz`, 7, {}, null, [], [KEY, 'short'], [KEY, KEY], [KEY, KEY.toUpperCase()], new Uint8Array(31), Buffer.alloc(33), [[KEY]], [Buffer.alloc(16)]],
   encryption: ['', 'aes', true, false, null, 0],
-  flushIntervalMs: [-1, 1.5, NaN, Infinity, '1s', '-1', '', null, true, {}, 3_600_001],
+  flushIntervalMs: [-1, 1.5, NaN, Infinity, '50', '1s', '-1', '', null, true, {}, 3_600_001],
   localDurability: ['', 'disk', true, null, 0],
   ownershipCheckIntervalMs: [0, 49, -1, 'soon', null, 600_001, 1e9],
   handoverTimeoutMs: [-1, 0.1, 'never', null, Infinity],
@@ -120,7 +120,8 @@ test('right values in every spelling are taken', async (t) => {
     { encryptionKeys: Buffer.from(KEY, 'hex') },
     { encryptionKeys: [new Uint8Array(Buffer.from(KEY, 'hex'))] },
     { store: pathToFileURL(at.bucket) },
-    { flushIntervalMs: '50', ownershipCheckIntervalMs: '200' },
+    { flushIntervalMs: 50, ownershipCheckIntervalMs: 200 },
+    { closeTimeoutMs: Infinity, flushTimeoutMs: 0 },
     { flushIntervalMs: undefined, store: at.replicated.store, logger: undefined }
   ]
   for (const spelling of spellings) {

@@ -43,7 +43,7 @@ test('every error code of the core is in JavaScript, in the types and in the REA
 })
 
 test('every event is in the types and in the README', () => {
-  const events = all(between(read('lib/session.js'), 'const EVENTS', ']'), /'(\w+)'/g)
+  const events = all(between(read('lib/news.js'), 'const LEVELS', '}'), /(\w+):/g)
   assert.equal(events.length, 7)
   assert.deepEqual(all(between(types, 'export interface SessionEvents', '\n}'), /^ {2}(\w+):/gm), events)
   assert.deepEqual(firstColumn(section(readme, '### Events')), events)

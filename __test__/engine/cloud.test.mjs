@@ -236,7 +236,7 @@ test('a_session_that_was_fenced_or_deleted_opens_anew_in_the_same_process', asyn
   assert.equal(again.status().life, 'live')
   await again.delete()
   assert.equal((await rejection(session.state.keys.set({ session: { a: 1 } }))).code, 'FENCED')
-  assert.equal((await rejection(again.saveCreds())).code, 'CLOSED')
+  assert.equal((await rejection(again.saveCreds())).code, 'DELETED')
   await session.close().catch(() => {})
   assert.equal((await rejection(at.openCloud(TENANT))).code, 'DELETED')
   const fresh = await at.openCloud(TENANT, { fresh: true })

@@ -48,7 +48,7 @@ test('closing one of two opens leaves the other working, and closing twice is no
     await first.close()
     for (const use of [
       () => first.state.keys.get('session', ['a']), () => first.state.keys.set({ session: { a: 1 } }), () => first.state.keys.clear(),
-      () => first.saveCreds(), () => first.flush(), () => first.delete(), async () => first.status(),
+      () => first.saveCreds(), () => first.flush(), () => first.delete(),
       async () => { for await (const id of first.state.keys.listIds('session')) throw new Error(id) },
       () => first.exportMultiFile(join(at.root, 'nowhere'))
     ]) {

@@ -10,7 +10,8 @@ const { HybridAuthError } = require('../errors.js')
 const { checkReport } = require('./report.js')
 const { byFolder, sessionAt } = require('./layouts.js')
 const { openEnds, own } = require('./options.js')
-const { flag, integer } = require('../checks.js')
+const { atOnce, flag } = require('../checks.js')
+const { each } = require('../pool.js')
 const { readSession } = require('./read.js')
 const { identityOf } = require('./target.js')
 
@@ -62,15 +63,12 @@ async function cleanupSessions(report, ends, { confirm, allowMovedOn = false, co
   const done = report.sessions.filter(({ status, sourceChanged }) => (status === 'migrated' || status === 'already') && !sourceChanged)
   const sessions = new Array(done.length)
   let count = 0
-  const waiting = done.entries()
-  const work = async () => {
-    for (const [i, session] of waiting) {
-      const answer = await cleanOne(session, ends, { confirm, allowMovedOn }).catch((error) => refused('failed', error.code ?? 'INTERNAL', error.message))
-      sessions[i] = { tenantId: session.tenantId, path: session.path, code: null, message: null, files: 0, ...answer }
-      onProgress?.({ tenantId: session.tenantId, status: sessions[i].status, done: ++count, total: done.length })
-    }
+  const work = async ([i, session]) => {
+    const answer = await cleanOne(session, ends, { confirm, allowMovedOn }).catch((error) => refused('failed', error.code ?? 'INTERNAL', error.message))
+    sessions[i] = { tenantId: session.tenantId, path: session.path, code: null, message: null, files: 0, ...answer }
+    return { tenantId: session.tenantId, status: sessions[i].status, done: ++count, total: done.length }
   }
-  await Promise.all(Array.from({ length: Math.min(concurrency, done.length) }, work))
+  await each(done.entries(), concurrency, work, onProgress)
   const totals = Object.fromEntries(STATUSES.map((status) => [status, sessions.filter((session) => session.status === status).length]))
   return { sessions, totals }
 }
@@ -83,7 +81,7 @@ async function cleanupMigrated(given = {}) {
   const how = {
     confirm: flag(own({ confirm }, 'confirm')),
     allowMovedOn: flag(own({ allowMovedOn }, 'allowMovedOn')),
-    concurrency: integer(own({ concurrency }, 'concurrency'), 4, 1, 256, ''),
+    concurrency: atOnce(concurrency, 4),
     onProgress
   }
   return cleanupSessions(report, await openEnds({ from, sourceKey }, options), how)

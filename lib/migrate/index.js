@@ -9,6 +9,7 @@
 const { HybridAuthError } = require('../errors.js')
 const { CREDS } = require('../multi-file.js')
 const { call } = require('../keys.js')
+const { each } = require('../pool.js')
 const { checkMigrate, openEnds } = require('./options.js')
 const { cleanupSessions } = require('./cleanup.js')
 const { findSessions, nameTenants } = require('./layouts.js')
@@ -160,15 +161,12 @@ async function migrate(given = {}) {
 
   const sessions = new Array(chosen.length)
   let done = 0
-  const waiting = chosen.entries()
-  const work = async () => {
-    for (const [i, found] of waiting) {
-      const answer = await migrateOne(found, ends, asked).catch((error) => refused('failed', error.code ?? 'INTERNAL', error.message))
-      sessions[i] = { ...unknown(found), ...answer }
-      asked.onProgress?.({ tenantId: found.tenantId, status: sessions[i].status, done: ++done, total: chosen.length })
-    }
+  const work = async ([i, found]) => {
+    const answer = await migrateOne(found, ends, asked).catch((error) => refused('failed', error.code ?? 'INTERNAL', error.message))
+    sessions[i] = { ...unknown(found), ...answer }
+    return { tenantId: found.tenantId, status: sessions[i].status, done: ++done, total: chosen.length }
   }
-  await Promise.all(Array.from({ length: Math.min(asked.concurrency, chosen.length) }, work))
+  await each(chosen.entries(), asked.concurrency, work, asked.onProgress)
 
   const totals = Object.fromEntries(STATUSES.map((status) => [status, sessions.filter((session) => session.status === status).length]))
   const report = { version: 1, dryRun: asked.dryRun, sessions, totals, leftOut: all.length - named.length, missing, passedOver: passedOver + odd, ours }

@@ -4,7 +4,7 @@
 //
 // Invariant: what makes no sense is refused before anything is read, and a source that the target would swallow is refused too.
 
-const { choice, flag, integer, refuse } = require('../checks.js')
+const { atOnce, choice, flag, refuse } = require('../checks.js')
 const { resolveSource } = require('../options.js')
 const { LAYOUTS } = require('./layouts.js')
 const { openSource, overlap } = require('./source.js')
@@ -44,7 +44,7 @@ function checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDama
     tenantId,
     onProgress,
     layout: choice(own({ layout }, 'layout'), 'auto', ['auto', ...LAYOUTS]),
-    concurrency: integer(own({ concurrency }, 'concurrency'), 4, 1, 256, ''),
+    concurrency: atOnce(concurrency, 4),
     allowCredsOnly: flag(own({ allowCredsOnly }, 'allowCredsOnly')),
     allowDamagedKeys: flag(own({ allowDamagedKeys }, 'allowDamagedKeys')),
     dryRun: flag(own({ dryRun }, 'dryRun')),

@@ -1,0 +1,37 @@
+'use strict'
+
+// Work on many things, some at once, with somebody who is told of each.
+//
+// Invariant: when it ends, by an answer or by an error, nothing of it is under way any more.
+
+const { HybridAuthError } = require('./errors.js')
+const { attempt } = require('./outside.js')
+
+/**
+ * `work(item)` for each item, `workers` at once; what it answers is told to `onProgress`. If either fails nothing further is begun,
+ * what is under way is waited for, and the first failure is thrown.
+ */
+async function each(items, workers, work, onProgress) {
+  const list = [...items]
+  const waiting = list.values()
+  let failure = null
+  const fail = (error) => {
+    failure ??= error
+  }
+  const unheard = (error) => fail(new HybridAuthError('INVALID_OPTION', '`onProgress` threw, and what it was told of was stopped', error))
+  const labour = async () => {
+    for (const item of waiting) {
+      if (failure !== null) return
+      try {
+        const news = await work(item)
+        if (onProgress !== undefined) attempt(() => onProgress(news), unheard)
+      } catch (error) {
+        fail(error)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(workers, list.length) }, labour))
+  if (failure !== null) throw failure
+}
+
+module.exports = { each }
