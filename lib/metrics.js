@@ -152,8 +152,14 @@ const FAMILIES = [
   {
     name: 'repairs_total',
     type: 'counter',
-    help: 'Damage of the local disk that sessions went on from',
+    help: 'Damage that sessions went on from, of the local disk or of the store',
     rows: ({ meters }) => one(meters.repairs)
+  },
+  {
+    name: 'refused_repeats_total',
+    type: 'counter',
+    help: 'Objects that a store refused to take once more although they were there',
+    rows: ({ meters }) => one(meters.refusedRepeats)
   },
   {
     name: 'append_failures_total',

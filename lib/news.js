@@ -44,6 +44,8 @@ function createNews(logger) {
     },
     tell(news) {
       const { event, ...details } = news
+      // A line of the core for the log alone.
+      if (event === 'note') return void logger?.[news.level]({ event }, news.message)
       logger?.[LEVELS[event]](news, `session ${event}`)
       const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
       for (const listener of emitter.listeners(event)) {

@@ -28,6 +28,27 @@ pub enum Event {
     Repaired(String),
     /// Something failed that needs a person.
     Failed(Error),
+    /// A line for the log alone: a step that explains others, or a fault that was dealt with.
+    Note(Level, String),
+}
+
+/// The weight of a [`Event::Note`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// For whoever follows one session closely.
+    Debug,
+    /// For an operator who looks for a cause.
+    Warn,
+}
+
+impl Level {
+    /// The name of the method of a logger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Warn => "warn",
+        }
+    }
 }
 
 /// Who is told. Called from background threads; must not block.

@@ -174,6 +174,8 @@ pub struct Meters {
     pub append_failures: Count,
     /// Damage of the local disk that sessions went on from.
     pub repairs: Count,
+    /// Objects that a store refused to take once more although they were there: its key may not replace objects.
+    pub refused_repeats: Count,
 }
 
 /// The figures of this process.
@@ -197,6 +199,7 @@ pub static METERS: Meters = Meters {
     sync_failures: Count::new(),
     append_failures: Count::new(),
     repairs: Count::new(),
+    refused_repeats: Count::new(),
 };
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use dashmap::DashMap;
 
 use crate::disk::Disk;
 use crate::error::{Code, Error, Result};
-use crate::event::{Event, EventSink};
+use crate::event::{Event, EventSink, Level};
 use crate::host::Host;
 use crate::journal::Life;
 use crate::meter::METERS;
@@ -187,7 +187,8 @@ impl Registry {
             }
             // It has ended; what it could not store is in its log if it has one, or lost its claim.
             if let Err(error) = open.session.close(LET_GO).await {
-                tracing::warn!(%error, "closing an ended session");
+                let note = format!("the session that ended before this open: {}", error.message);
+                listener(Event::Note(Level::Warn, note));
             }
             *shared = None;
             self.running.remove(&Place::of(&settings, store.as_ref()));

@@ -26,6 +26,8 @@ pub struct Restored {
     pub end: Link,
     /// Whether its owner said that this is the end of it: nothing it ever resolved is missing.
     pub clean: bool,
+    /// The damage that was gone around by taking an older base.
+    pub damage: Option<Error>,
 }
 
 /// What came of loading.
@@ -42,11 +44,16 @@ pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<O
     for candidate in candidates(survey, parent) {
         let fetch = |name: DataName| async move { tenancy.data(&name).await };
         match walk(tenancy, &candidate?, parent, survey, fetch).await {
-            Ok(Some((state, end))) => return finish(tenancy, survey, state, end).await,
+            Ok(Some((state, end))) => {
+                let mut outcome = finish(tenancy, survey, state, end).await?;
+                if let Outcome::Restored(restored) = &mut outcome {
+                    restored.damage = first_error;
+                }
+                return Ok(outcome);
+            }
             Ok(None) => return Ok(Outcome::Stale),
             // Only damage makes an older base worth a try; it must then reach the same LSN, which `chains` sees to.
             Err(error) if error.code == Code::RemoteCorrupt => {
-                tracing::warn!(%error, "a remote object is damaged, trying an older base");
                 first_error.get_or_insert(error);
             }
             Err(error) => return Err(error),
@@ -250,5 +257,5 @@ async fn finish(tenancy: &Tenancy, survey: &Survey, state: State, end: Link) -> 
         }
         clean = said.lsn == end.lsn && said.digest == end.digest;
     }
-    Ok(Outcome::Restored(Box::new(Restored { state, end, clean })))
+    Ok(Outcome::Restored(Box::new(Restored { state, end, clean, damage: None })))
 }

@@ -14,6 +14,7 @@ import hybrid from '../../index.js'
 import { kindOf, longStoryIn, makePlace, newestSegment, openIn, plain, sealed, stateOf, storyIn, TENANT } from '../support/buckets.mjs'
 import { OTHER_KEY } from '../support/machines.mjs'
 import { eachIn, flipped, layOut, Tally, WORKERS } from '../support/matrix.mjs'
+import { told } from '../support/sessions.mjs'
 import { layOutIn, objectsIn } from '../support/stores/contents.mjs'
 import { overNetwork } from '../support/stores/index.mjs'
 
@@ -191,4 +192,21 @@ test('the_wrong_key_is_not_called_damage', async (t) => {
     await layOutIn(place.bucket, closed.files)
     assert.equal(await restore(place, closed.files, closed, options, 'wrong key'), 'KEY_UNAVAILABLE')
   }
+})
+
+test('damage_that_an_older_base_makes_up_for_is_told_and_logged', async (t) => {
+  const { old } = await storyIn(await makePlace(t), sealed)
+  const place = await makePlace(t)
+  const newest = [...old.files.keys()].filter((name) => kindOf(name) === 'base').sort().at(-1)
+  await layOutIn(place.bucket, replaced(old.files, newest, flipped(old.files.get(newest), HEADER + 40)))
+  const lines = []
+  const line = (level) => (fields, message) => lines.push({ level, message, ...fields })
+  const logger = { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
+  const session = await openIn(place, { ...sealed, logger })
+  const repaired = await told(session, 'repaired')
+  assert.match(repaired.message, /an older base in the store reaches as far/)
+  assert.equal(session.status().lsn, old.lsn)
+  await session.close()
+  assert.ok(lines.some(({ level, event }) => level === 'warn' && event === 'repaired'), JSON.stringify(lines))
+  assert.ok(lines.some(({ level, message }) => level === 'debug' && /restoring from \d+ objects/.test(message)), JSON.stringify(lines))
 })

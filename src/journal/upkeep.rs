@@ -26,7 +26,6 @@ const MAX_ROLL_PAUSE: Duration = Duration::from_secs(600);
 impl Journal {
     /// The folder was removed under us. Everything is still in memory: write it all to a new folder, before answering.
     pub(super) fn rehome(&self, core: &mut Core, lsn: Lsn) -> Result<()> {
-        tracing::warn!("the session directory was removed while in use; writing it again");
         let base = core.state.snapshot().encode();
         let Some(wal) = core.log.on_disk() else { return Ok(()) };
         let (lineage, folder) = (wal.lineage().clone(), Arc::clone(wal.folder()));
@@ -106,7 +105,6 @@ impl Journal {
         if core.life == Life::Poisoned {
             return;
         }
-        tracing::error!("the local log failed");
         if self.replicated && !core.life.is_over() {
             let rest = core.lsn;
             core.urgent = core.cut != core.lsn;
@@ -164,7 +162,6 @@ impl Journal {
 
     /// After a rewrite that failed, the next one is not tried for a while: each takes the room of a whole state.
     fn roll_failed(&self, core: &mut Core, error: Error) -> Error {
-        tracing::warn!(%error, "the local log could not be rewritten");
         core.roll_at = self.host.now() + core.roll_pause;
         core.roll_pause = (core.roll_pause * 2).min(MAX_ROLL_PAUSE);
         error

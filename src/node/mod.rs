@@ -286,6 +286,9 @@ fn event_json(event: &Event) -> String {
         Event::Fenced => json!({ "event": "fenced" }),
         Event::Repaired(message) => json!({ "event": "repaired", "message": message }),
         Event::Failed(cause) => error("error", cause),
+        Event::Note(level, message) => {
+            json!({ "event": "note", "level": level.as_str(), "message": message })
+        }
     }
     .to_string()
 }

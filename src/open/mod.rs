@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::error::{Code, Error, Result};
-use crate::event::EventSink;
+use crate::event::{Event, EventSink, Level};
 use crate::host::{Host, Lane, blocking_in};
 use crate::id::{Claim, Lsn, TenantTag};
 use crate::journal::Journal;
@@ -271,7 +271,8 @@ impl Opening {
             }
             (Source::Remote(chain), _) => {
                 let parent = found.parent.unwrap_or_default();
-                tracing::debug!(objects = chain.len(), "restoring from the store");
+                let note = format!("restoring from {} objects of the store", chain.len());
+                (self.events)(Event::Note(Level::Debug, note));
                 match load(&owner.tenancy, survey, parent).await {
                     Ok(Outcome::Stale) => return Ok(None),
                     Ok(Outcome::Restored(restored)) => self.salvaged(*restored, parent, local, recovery)?,

@@ -53,7 +53,6 @@ impl Opening {
 
     /// Tells that the session goes on from damage.
     pub(super) fn tell_repaired(&self, message: String) {
-        tracing::warn!("{message}");
         METERS.repairs.one();
         (self.events)(Event::Repaired(message));
     }
@@ -66,7 +65,13 @@ impl Opening {
         local: Local,
         recovery: &Recovery,
     ) -> Result<Loaded> {
-        let Restored { mut state, end, clean } = restored;
+        let Restored { mut state, end, clean, damage } = restored;
+        if let Some(error) = damage {
+            self.tell_repaired(format!(
+                "{}; an older base in the store reaches as far and was used",
+                error.message
+            ));
+        }
         let suffix = suffix_of(recovery, parent).filter(|_| self.home.keeps_log());
         if let Some(suffix) = suffix
             && let Some(entries) = suffix.after(end.lsn)

@@ -106,7 +106,7 @@ impl Remote {
         };
         match self.get_once(name).await {
             Ok(Some(there)) if there == bytes => {
-                tracing::warn!(error = %refused.error("storing an object again"), "it is there already, and keeps its age");
+                METERS.refused_repeats.one();
                 Ok(())
             }
             _ => Err(refused),

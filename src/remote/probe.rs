@@ -46,7 +46,6 @@ async fn probe(remote: &Remote, allow_public: bool) -> Result<()> {
     checked?;
     again.map_err(|failure| lacking("store again", &failure))?;
     removed?;
-    tracing::debug!("the store can do what is asked of it");
     Ok(())
 }
 

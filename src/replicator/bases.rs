@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
-use crate::event::Event;
+use crate::event::{Event, Level};
 use crate::host::{Lane, blocking_in, sleep};
 use crate::id::Lsn;
 use crate::name::Mark;
@@ -22,7 +22,6 @@ impl Replicator {
             Code::RemoteCorrupt,
             "the store was emptied under a running session; its state is being stored again",
         );
-        tracing::error!(%error, "refilling the store");
         (self.events)(Event::Failed(error));
         // Both marks before the state: to whoever comes meanwhile this must be a session whose state is missing, which nobody
         // claims, and not one that never began.
@@ -106,7 +105,8 @@ impl Replicator {
         };
         if flow == Flow::Go {
             self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
-            tracing::debug!("what had not changed for long was stored again");
+            let note = "what had not changed for long was stored again".to_owned();
+            (self.events)(Event::Note(Level::Debug, note));
             self.collect().await;
         }
         Ok(flow)

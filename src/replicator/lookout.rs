@@ -79,7 +79,6 @@ impl Lookout {
     /// A newer owner was seen: nothing is accepted from now on, and the application is told once.
     pub fn fence(&self) {
         if self.journal.end(Life::Fenced) == Life::Fenced && !self.told.swap(true, Ordering::Relaxed) {
-            tracing::warn!("a newer instance owns this session");
             (self.events)(Event::Fenced);
         }
     }

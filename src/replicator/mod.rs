@@ -199,7 +199,6 @@ impl Replicator {
             _ = progress.wait_for(|progress| progress.life == Life::Closed) => Ok(()),
         };
         if let Err(error) = worked {
-            tracing::error!(%error, "replication stopped");
             self.note(|health| health.last_error = Some(error.clone()));
             (self.events)(Event::Failed(error));
             self.journal.end(Life::Poisoned);

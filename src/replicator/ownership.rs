@@ -233,7 +233,6 @@ impl Replicator {
                     error.message
                 ),
             );
-            tracing::warn!(%error, "closing");
             self.note(|health| health.last_error = Some(error.clone()));
             (self.events)(Event::Failed(error));
         }

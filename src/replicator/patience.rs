@@ -149,7 +149,6 @@ impl Replicator {
             !std::mem::replace(&mut health.degraded, true)
         };
         if first {
-            tracing::warn!(%error, "the store fails; going on locally");
             (self.events)(Event::Degraded(error));
         }
     }
@@ -164,7 +163,6 @@ impl Replicator {
 
     pub(super) fn tell_recovered(&self) {
         let lsn = self.journal.progress().stored;
-        tracing::info!(lsn, "the store answers again");
         (self.events)(Event::Recovered { lsn });
     }
 }

@@ -225,6 +225,7 @@ fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, 
         Event::Degraded(_) => hold(book).told.push("degraded"),
         Event::Recovered { .. } => hold(book).told.push("recovered"),
         Event::Repaired(_) => hold(book).told.push("repaired"),
+        Event::Note(..) => {}
         Event::Failed(error) => {
             hold(book).told.push("failed");
             // A release that an outage kept back is told, and is no loss: all is stored, and only a successor waits.
