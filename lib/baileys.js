@@ -10,6 +10,7 @@ const { readFileSync } = require('node:fs')
 const { createRequire } = require('node:module')
 const { dirname, join } = require('node:path')
 const { pathToFileURL } = require('node:url')
+const { ownFields } = require('./checks.js')
 const { HybridAuthError } = require('./errors.js')
 
 const NAMES = ['baileys', '@whiskeysockets/baileys']
@@ -157,7 +158,8 @@ async function findBaileys() {
 }
 
 /** What the options hold of Baileys, checked. */
-function givenOf(options) {
+function givenOf(all) {
+  const options = ownFields(all)
   const given = options.baileys === undefined ? {} : describe(options.baileys)
   if (options.baileys !== undefined && !given.initAuthCreds) {
     throw new HybridAuthError('INVALID_OPTION', 'baileys must be the namespace of a Baileys package')

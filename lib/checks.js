@@ -17,7 +17,7 @@ const refuse = (message) => {
 
 /** The first of these variables that is set; one that is set to nothing is not. */
 function variable(env, ...names) {
-  const name = names.find((name) => env[name] !== undefined && env[name] !== '')
+  const name = names.find((name) => Object.hasOwn(env, name) && env[name] !== undefined && env[name] !== '')
   return { value: name === undefined ? undefined : env[name], from: name ?? names[0] }
 }
 
@@ -71,14 +71,17 @@ function atOnce(concurrency, fallback) {
   return integer({ value: concurrency, from: '`concurrency`' }, fallback, 1, 1024, '')
 }
 
+/** The own fields of an object, on one that has no others: what anything else put on `Object.prototype` is nobody's option. */
+const ownFields = (object) => Object.assign(Object.create(null), object)
+
 /** What a call is given beside its subject: an object with some of these fields, or nothing. */
 function fieldsOf(given, call, ...names) {
-  if (given === undefined) return {}
+  if (given === undefined) return ownFields({})
   const isObject = given !== null && typeof given === 'object' && !Array.isArray(given)
   if (!isObject || Object.keys(given).some((name) => !names.includes(name))) {
     refuse(`${call} takes an object with nothing but ${allOf(names.map((name) => `\`${name}\``))}, or no argument`)
   }
-  return given
+  return ownFields(given)
 }
 
 /** Listens for a signal or an event of the process directly: it is called with what that is called with. */
@@ -214,6 +217,7 @@ module.exports = {
   wholeLimit,
   atOnce,
   fieldsOf,
+  ownFields,
   isSignal,
   isOption,
   choice,

@@ -8,7 +8,7 @@
 
 const { hkdfSync } = require('node:crypto')
 const { givenOf } = require('./baileys.js')
-const { isOption } = require('./checks.js')
+const { isOption, ownFields } = require('./checks.js')
 const { unreadable } = require('./errors.js')
 const { lookUp, settingsOf, wrongNames, KNOWN } = require('./options.js')
 
@@ -43,6 +43,7 @@ const OF_BUCKETS = ['caCertificate', 'allowPublicBucket', 'maxConcurrentRequests
 
 /** Setting -> what is shown of it. The rest is shown as it is. */
 const SHOWN = {
+  __proto__: null,
   encryptionKeys: (settings) => keyIds(settings.encryptionKeys()),
   store: (settings) => nameOf(settings.store()),
   handoverTimeoutMs: (settings) => settings.handoverTimeoutMs() ?? handoverOf(settings)
@@ -78,7 +79,7 @@ function describeConfig(options = {}, variables = process.env) {
       return { value: null, problem }
     }
   }
-  const given = options !== null && typeof options === 'object' ? options : {}
+  const given = options !== null && typeof options === 'object' ? ownFields(options) : ownFields({})
   const details = new Map()
   const settings = settingsOf({
     options: given,

@@ -41,7 +41,8 @@ function leftOut({ damaged, notUnderstood }) {
 
 /** The whole session as one batch, so that it is there or not there. */
 function encodeSeed(batch, { creds, entries }) {
-  const data = {}
+  // Types come from names of files and of foreign records: none may be looked up on an ordinary object.
+  const data = Object.create(null)
   for (const { type, id, value } of entries) {
     data[type] ??= Object.create(null)
     data[type][id] = value

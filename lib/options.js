@@ -8,7 +8,7 @@
 // leaving that out loses nothing. Secrets never appear in a message.
 
 const { resolve } = require('node:path')
-const { certificates, choice, first, flag, integer, limit, quoted, refuse, spoken, variable, wholeLimit } = require('./checks.js')
+const { certificates, choice, first, flag, integer, limit, ownFields, quoted, refuse, spoken, variable, wholeLimit } = require('./checks.js')
 const { unreadable } = require('./errors.js')
 const { guarded } = require('./outside.js')
 const { enabled, findStore, unusedBuckets } = require('./services.js')
@@ -20,6 +20,7 @@ const { ownVariable, wrongVariables } = require('./variables.js')
  * `lib/services.js` and the kinds of stores know some more.
  */
 const VARIABLES = {
+  __proto__: null,
   directory: ['WHATSAPP_SESSION_PATH', 'SESSION_STORAGE_PATH'],
   store: ['SESSION_BACKUP_STORE'],
   mode: ['SESSION_STORAGE_TYPE'],
@@ -57,7 +58,7 @@ const FLAGS = new Set(['hideTenantIds', 'fresh', 'takeover', 'seedFromDisk', 'ac
 
 /** The value of `name` and where it came from, for messages. */
 function lookUp(options, env, name) {
-  const own = { value: options[name], from: `\`${name}\`` }
+  const own = { value: Object.hasOwn(options, name) ? options[name] : undefined, from: `\`${name}\`` }
   const names = [ownVariable(name), ...(VARIABLES[name] ?? [])].filter((name) => name !== undefined)
   const named = variable(env, ...names)
   if (own.value !== undefined || named.value === undefined) return own
@@ -166,7 +167,8 @@ function once(work) {
  * The place that `value` (a path, a URL or an object) names beside the store of a session, complete: what is read for a migration.
  * `options` are those of the session, for certificates and the logger.
  */
-function resolveSource(value, from, options, env = process.env) {
+function resolveSource(value, from, given, env = process.env) {
+  const options = ownFields(given)
   const isPath = typeof value === 'string' && value !== '' && (!/^[a-z][a-z0-9+.-]*:/i.test(value) || /^[a-z]:[\\/]/i.test(value))
   const described = isPath ? describeStore({ value: { kind: 'directory', path: value }, from }) : describeStore({ value, from })
   if (described === null) refuse(`${from} must be a path, the URL of a bucket, or an object with a \`kind\``)
@@ -181,7 +183,8 @@ function resolveSource(value, from, options, env = process.env) {
  * asked for, so that who only wants to show them can go on after a wrong one.
  * @param context `{ options, env, warn(message), note(field, shown, place) }`, the last as for `completeStore`
  */
-function settingsOf(context) {
+function settingsOf(given) {
+  const context = { ...given, options: ownFields(given.options) }
   const { options, env } = context
   const look = (name) => lookUp(options, env, name)
   const asked = once(() => choice(look('mode'), undefined, ['local', 'hybrid', 'cloud'], '; which store it is stands in `store` or SESSION_BACKUP_STORE'))

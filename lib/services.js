@@ -13,6 +13,7 @@ const { ownVariable } = require('./variables.js')
 
 /** Service -> field of its store -> the variables that may hold it. */
 const SERVICES = {
+  __proto__: null,
   supabase: {
     url: ['SUPABASE_URL'],
     key: ['SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY', 'SUPABASE_KEY'],
@@ -36,13 +37,13 @@ const SERVICES = {
 }
 
 /** What a service can do without: the variables of AWS, or nothing, take its place. */
-const OPTIONAL = { s3: ['endpoint', 'region', 'accessKeyId', 'secretAccessKey', 'pathStyle'] }
+const OPTIONAL = { __proto__: null, s3: ['endpoint', 'region', 'accessKeyId', 'secretAccessKey', 'pathStyle'] }
 
 /** Services that are meant only when a store is asked for, and the variables that mean them then. */
-const ONLY_IF_ASKED = { s3: ['S3_BUCKET', 'S3_BUCKET_NAME'], gcs: ['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CREDENTIALS'] }
+const ONLY_IF_ASKED = { __proto__: null, s3: ['S3_BUCKET', 'S3_BUCKET_NAME'], gcs: ['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CREDENTIALS'] }
 
 /** What is taken where no variable says otherwise; `from` is where such a value cannot come from. */
-const DEFAULTS = { supabase: { bucket: 'whatsapp-sessions' } }
+const DEFAULTS = { __proto__: null, supabase: { bucket: 'whatsapp-sessions' } }
 
 /** Keys that Supabase calls public: they stand beside the secret one, and never in its place. */
 const PUBLIC_KEYS = ['SUPABASE_ANON_KEY', 'SUPABASE_PUBLISHABLE_KEY']

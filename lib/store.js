@@ -9,7 +9,7 @@
 const { resolve } = require('node:path')
 const { fileURLToPath } = require('node:url')
 const { awsCredentials } = require('./aws.js')
-const { address, bucketName, first, flag, folderName, line, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
+const { address, bucketName, first, flag, folderName, line, ownFields, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
 const { googleCredentials } = require('./google.js')
 
 const KEYS_OF_S3 = 'give `accessKeyId` and `secretAccessKey` in a store object, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
@@ -77,7 +77,8 @@ function describe(kind, from, look) {
   return { kind, from, look, place }
 }
 
-function describeObject(object, from) {
+function describeObject(given, from) {
+  const object = ownFields(given)
   const { kind } = object
   if (typeof kind !== 'string' || !Object.hasOwn(KINDS, kind)) {
     const word = typeof kind === 'string' && /^[a-z]{1,12}$/.test(kind) ? `, not ${kind}` : ''

@@ -10,7 +10,7 @@ const { HybridAuthError } = require('../errors.js')
 const { checkReport } = require('./report.js')
 const { byFolder, sessionAt } = require('./layouts.js')
 const { openEnds, own } = require('./options.js')
-const { atOnce, flag } = require('../checks.js')
+const { atOnce, flag, ownFields } = require('../checks.js')
 const { each } = require('../pool.js')
 const { readSession } = require('./read.js')
 const { identityOf } = require('./target.js')
@@ -76,7 +76,7 @@ async function cleanupSessions(report, ends, { confirm, allowMovedOn = false, co
 /** See types/migrate.d.ts. */
 async function cleanupMigrated(given = {}) {
   if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
-  const { from, report, sourceKey, confirm, allowMovedOn, concurrency, onProgress, ...options } = given
+  const { from, report, sourceKey, confirm, allowMovedOn, concurrency, onProgress, ...options } = ownFields(given)
   checkReport(report)
   const how = {
     confirm: flag(own({ confirm }, 'confirm')),

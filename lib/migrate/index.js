@@ -6,6 +6,7 @@
 // target that exists is never written. One session that fails stops no other. Whatever moment this is killed at, running it again
 // finds what was done and does the rest. A report holds no keys, no values and no contacts.
 
+const { ownFields } = require('../checks.js')
 const { HybridAuthError } = require('../errors.js')
 const { CREDS } = require('../multi-file.js')
 const { call } = require('../keys.js')
@@ -47,9 +48,9 @@ const unknown = ({ tenantId, path, layout, notUnderstood, otherFiles }) => ({
 })
 
 function counted(items) {
-  const counts = {}
-  for (const { type } of items) counts[type] = (counts[type] ?? 0) + 1
-  return counts
+  const counts = new Map()
+  for (const { type } of items) counts.set(type, (counts.get(type) ?? 0) + 1)
+  return Object.fromEntries(counts)
 }
 
 /** What a person should look at although it stops nothing. */
@@ -146,7 +147,7 @@ async function hasChanged(found, session, { source, keys }) {
 /** See types/migrate.d.ts. */
 async function migrate(given = {}) {
   if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
-  const { from, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = given
+  const { from, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = ownFields(given)
   const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
   const ends = await openEnds({ from, sourceKey }, options)
   if (ends.target.cloud) throw new HybridAuthError('INVALID_OPTION', NEEDS_A_DISK)

@@ -59,6 +59,9 @@ function textOf(bytes, keys, what) {
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
 
+/** What can be a family of keys: a name such as `__proto__` or `constructor` in a foreign file is none. */
+const isType = (name) => families.includes(name) || (/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name) && !(name in Object.prototype))
+
 /** The records of a keys.json: `{ type: { id: value } }`, or `{ "type-id": value }`. Nothing that could be either. */
 function* recordsOf(value) {
   if (!isObject(value)) throw corrupt('keys.json')
@@ -68,7 +71,7 @@ function* recordsOf(value) {
     for (const [i, name] of names.entries()) yield { ...flat[i], value: value[name] }
     return
   }
-  const isNested = names.every((name, i) => flat[i] === null && isObject(value[name])) && names.some((name) => families.includes(name))
+  const isNested = names.every((name, i) => flat[i] === null && isType(name) && isObject(value[name])) && names.some((name) => families.includes(name))
   if (!isNested) throw new HybridAuthError('INVALID_OPTION', 'keys.json is neither {type: {id: value}} nor {"type-id": value}')
   for (const type of names) for (const id of Object.keys(value[type])) yield { type, id: idIn(type, id), value: value[type][id] }
 }
