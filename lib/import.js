@@ -1,42 +1,100 @@
 'use strict'
 
-// Taking over a `useMultiFileAuthState` folder, in place and without a new QR code.
+// Taking over a `useMultiFileAuthState` folder without a new QR code: in place, or from where `importFrom` says.
 //
 // Invariants: the folder is read completely before anything is opened, and the core takes the import only if the session
 // exists nowhere else; the originals are set aside only once the import is durable. A folder that holds both a log and a
-// *different* multi-file session is refused: choosing silently would risk running on the older one.
+// *different* multi-file session is refused: choosing silently would risk running on the older one. What plainly was a session
+// and cannot be read is never replaced by a new one: it is a `refusal`, which stands where the session is nowhere else.
 
-const { join } = require('node:path')
+const { join, resolve } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
-const { findMultiFile, readMultiFile, setAside } = require('./multi-file.js')
+const { findMultiFile, findRemains, readMultiFile, setAside } = require('./multi-file.js')
+const { ASIDE, isListed, list } = require('./multi-file-names.js')
 
 /** A tenant id that is a plain file name: `useMultiFileAuthState(join(directory, tenantId))` used it as its folder. */
 const isPlainName = (id) => id !== '.' && id !== '..' && !/[/\\\0]/.test(id) && Buffer.byteLength(id) <= 255
 
+const CREDS_ONLY =
+  'the folder that was taken over has credentials and not one key: it connects, and does not decrypt what contacts send; look for the folder ' +
+  'of the last instance'
+
+const KEYS_IN_A_FILE =
+  'the keys of this session lie in a keys.json, which an open does not read: take it over by `migrate({ from, directory, … })`, which does'
+
 /**
- * Finds what could be imported for a tenant: in its own folder, or in the folder that bears its unescaped id.
- * @returns {Promise<null | {seed: Buffer, creds: object, leftOut: string | null, finish(): Promise<{moved: number}>}>}
+ * Finds what could be imported for a tenant: in its own folder, in the folder that bears its unescaped id, or in `importFrom`.
+ * @returns {Promise<null | {seed: Buffer, creds: object, leftOut: string | null, isWhole: boolean,
+ *   finish(how?: object): Promise<{moved: number}>} | {refusal: HybridAuthError}>}
  */
-async function prepareImport({ directory, tenantId, folder, batch }) {
+async function prepareImport({ directory, tenantId, folder, batch, importFrom }) {
   const candidates = [folder]
   if (isPlainName(tenantId) && join(directory, tenantId) !== folder) candidates.push(join(directory, tenantId))
+  let inPlace = null
   for (const source of candidates) {
-    if (!(await findMultiFile(source))) continue
-    const found = await readMultiFile(source, { onDamagedKey: 'skip' })
-    if (found === null) continue
-    return { seed: encodeSeed(batch, found), creds: found.creds, leftOut: leftOut(found), finish: () => setAside(source) }
+    inPlace ??= await readSource(source, batch)
   }
-  return null
+  if (importFrom === undefined || candidates.includes(importFrom)) return inPlace
+  const named = (await readSource(importFrom, batch)) ?? { refusal: await nothingIn(importFrom) }
+  if (inPlace === null || inPlace.refusal) return named
+  if (named.refusal) return inPlace
+  throw new HybridAuthError('INVALID_OPTION', 'a multi-file session lies in the folder of this tenant and another one in `importFrom`: move one of the two away')
+}
+
+/** What one folder has to import; null for nothing. */
+async function readSource(source, batch) {
+  const isWhole = await findMultiFile(source)
+  const remains = isWhole ? null : await findRemains(source)
+  if (!isWhole && remains === null) return null
+  // Looked at last: it lists all tenants.
+  if (!(await isListed(source))) return null
+  let found
+  try {
+    found = await readMultiFile(source, { onDamagedKey: 'skip' })
+  } catch (error) {
+    if (isWhole || error.code !== 'LOCAL_CORRUPT') throw error
+    return { refusal: error }
+  }
+  if (found === null) return remains === null ? null : { refusal: await unreadable(source, remains) }
+  if (found.keysFile && found.entries.length === 0) return { refusal: new HybridAuthError('INVALID_OPTION', KEYS_IN_A_FILE) }
+  return {
+    seed: encodeSeed(batch, found),
+    creds: found.creds,
+    leftOut: leftOut(found),
+    isWhole,
+    finish: (how) => setAside(source, how)
+  }
+}
+
+/** Keys without credentials. */
+async function unreadable(source, { keys }) {
+  const isAside = ((await list(source)) ?? []).some(({ name }) => name.startsWith(ASIDE))
+  const where = isAside ? 'its creds.json lies in a folder multi-file-originals-… in it: move all files of one of these back' : 'put its creds.json back, or its backup as creds.json.bak'
+  return new HybridAuthError(
+    'LOCAL_CORRUPT',
+    `the folder of this tenant holds ${keys} files of keys and no creds.json: a session was there, and no new one was made in its place; ${where}, or move the files away`
+  )
+}
+
+async function nothingIn(source) {
+  const names = ((await list(source)) ?? []).map(({ name }) => name)
+  const isAside = names.some((name) => name.startsWith(ASIDE))
+  const why = isAside
+    ? 'its session was taken over before, and its files lie in multi-file-originals-… there: leave the option out, or move them back'
+    : 'give the folder that `useMultiFileAuthState` was called with, the one with the creds.json'
+  return new HybridAuthError('INVALID_OPTION', `\`importFrom\` holds no session of \`useMultiFileAuthState\`: ${why}`)
 }
 
 /**
  * What an import could not take, as a message; null when it took everything. A damaged key file is one that Baileys itself
  * reads as absent, so it stops nothing; the original is kept.
  */
-function leftOut({ damaged, notUnderstood }) {
+function leftOut({ creds, entries, damaged, notUnderstood }) {
   const parts = Object.entries(damaged).map(([type, count]) => `${count} damaged "${type}"`)
   if (notUnderstood > 0) parts.push(`${notUnderstood} of no known kind`)
-  return parts.length === 0 ? null : `the import left out some files, which are kept: ${parts.join(', ')}`
+  if (parts.length > 0) return `the import left out some files, which are kept: ${parts.join(', ')}`
+  const isPaired = creds.me !== undefined && creds.me !== null
+  return isPaired && entries.length === 0 ? CREDS_ONLY : null
 }
 
 /** The whole session as one batch, so that it is there or not there. */
@@ -54,18 +112,52 @@ function encodeSeed(batch, { creds, entries }) {
 /**
  * Settles what to do with multi-file originals beside a session that was not imported from them just now.
  * If they hold the same credentials, an earlier import was interrupted before it moved them: it is finished, unless this
- * session may not touch the disk.
+ * session may not touch the disk. Copies without a creds.json are the rest of a move, and go after it.
  */
 async function settleLeftovers(found, stored, batch, { mayMove }) {
   const bytes = (creds) => {
     const { buffer, length } = batch.encodeCreds(creds)
     return Buffer.from(buffer.subarray(0, length))
   }
-  if (stored !== null && bytes(found.creds).equals(bytes(stored))) return mayMove ? found.finish() : undefined
+  const isSame = stored !== null && bytes(found.creds).equals(bytes(stored))
+  if (isSame || !found.isWhole) return mayMove ? found.finish() : undefined
   throw new HybridAuthError(
     'LOCAL_CORRUPT',
-    'the tenant has a session here and its folder also holds a different multi-file session: move one of the two away'
+    'the tenant has a session here, and its folder or `importFrom` holds a different multi-file session: move one of the two away'
   )
 }
 
-module.exports = { prepareImport, settleLeftovers, encodeSeed, isPlainName }
+/** Names of folders that the examples of Baileys use: they tell nothing of anybody, and may stand in a message. */
+const OF_EXAMPLES = /^(baileys_)?auth(_info)?(_(multi|baileys))*$|^sessions?$/
+
+/**
+ * A refusal where no session was found and a session of `useMultiFileAuthState` plainly lies where the caller may have meant;
+ * null otherwise. It is only looked at: which folder it is, the one that calls must say.
+ */
+async function looksMissed({ directory, tenantId, folder }) {
+  const byId = tenantId.includes('\0') || Buffer.byteLength(tenantId) > 1024 ? [] : [resolve(directory, tenantId), resolve(tenantId)]
+  const places = [[directory, '`directory` itself', '`directory`'], ...byId.map((path) => [path, 'a folder that the tenant id names', 'that folder'])]
+  for (const [path, where, name] of places) {
+    if (path === folder || !(await isSession(path)) || !(await isListed(path))) continue
+    const shown = OF_EXAMPLES.test(tenantId.replace(/^\.\//, '')) && resolve(tenantId) === path ? `importFrom: './${tenantId.replace(/^\.\//, '')}'` : `importFrom: ${name}`
+    const error = new HybridAuthError(
+      'INVALID_OPTION',
+      `a session of \`useMultiFileAuthState\` lies in ${where}, and this tenant has none: no new WhatsApp identity was made. To take it over, ` +
+        `open with \`${shown}\`; to pair a new one beside it, with \`fresh: true\`; \`error.folder\` says where it lies`
+    )
+    // A path may hold a tenant id or a phone number: it is told, and stays out of logs.
+    return Object.defineProperty(error, 'folder', { value: path })
+  }
+  return null
+}
+
+/** What cannot be looked at is not plainly a session. */
+async function isSession(path) {
+  try {
+    return (await findMultiFile(path)) || ((await findRemains(path))?.copies.length ?? 0) > 0
+  } catch (error) {
+    return error.code === 'LOCAL_CORRUPT'
+  }
+}
+
+module.exports = { prepareImport, settleLeftovers, looksMissed, encodeSeed, isPlainName }

@@ -40,6 +40,7 @@ const KNOWN = new Set([
   'flushTimeoutMs',
   'onMissing',
   'onLeaseLost',
+  'importFrom',
   'hideTenantIds',
   'fresh',
   'takeover',
@@ -252,6 +253,13 @@ function settingsOf(given) {
     }),
     acceptUnencrypted: yesOrNo('acceptUnencrypted'),
     fresh: yesOrNo('fresh'),
+    importFrom: once(() => {
+      const { value } = look('importFrom')
+      if (value === undefined) return undefined
+      if (typeof value !== 'string' || value === '' || value.includes('\0')) refuse('`importFrom` must be the path of a folder of `useMultiFileAuthState`')
+      if (mode() === 'cloud') refuse("`importFrom` has no meaning here: nothing is imported without a disk; open once with `mode: 'hybrid'`")
+      return resolve(value)
+    }),
     takeover: yesOrNo('takeover'),
     seedFromDisk: yesOrNo('seedFromDisk'),
     /** What is worth a word once everything is right; null for nothing. */
@@ -319,6 +327,9 @@ function complete(tenantId, options, env) {
   }
   return {
     directory,
+    importFrom: found.importFrom,
+    /** Whether a session that lies beside is to be looked for where there is none: not if a new one is asked for, or none is to be made. */
+    mayMiss: !found.fresh && found.onMissing === 'create',
     keys: found.encryptionKeys,
     cloud,
     /** Whether a write resolves when it survives a power cut of this machine: on its disk or, without one, in the store. */

@@ -11,7 +11,7 @@ const { resolveBaileys } = require('./baileys.js')
 const { fieldsOf, isSignal, limit, wholeLimit } = require('./checks.js')
 const { createCodec } = require('./codec.js')
 const { HybridAuthError, rethrow, settle, withTypedErrors } = require('./errors.js')
-const { prepareImport, settleLeftovers } = require('./import.js')
+const { looksMissed, prepareImport, settleLeftovers } = require('./import.js')
 const { ask, call: callCore, createKeys } = require('./keys.js')
 const { createLife } = require('./life.js')
 const { writeMultiFile } = require('./multi-file.js')
@@ -87,16 +87,21 @@ async function openSession(tenantId, options = {}, inner = {}) {
   }
 
   return serially(folder, async () => {
-    const found = await prepareImport({ directory: resolved.directory, tenantId, folder, batch })
-    const json = JSON.stringify({ ...resolved.native, ...inner })
+    const place = { directory: resolved.directory, tenantId, folder }
+    const prepared = await prepareImport({ ...place, batch, importFrom: resolved.importFrom })
+    const found = prepared?.seed ? prepared : null
+    const refusal = prepared?.refusal ?? (prepared === null && resolved.mayMiss ? await looksMissed(place) : null)
+    // What would be refused is looked for first, without making anything.
+    const json = JSON.stringify({ ...resolved.native, ...(refusal && { create: false }), ...inner })
     const opened = await binding.open(json, resolved.keys, found?.seed ?? null, hear)
+    if (refusal !== null && opened.code === 'NOT_FOUND') throw refusal
     setImmediate(catchUp).unref()
     const { handle, restored, shared } = JSON.parse(settle(opened))
     try {
       const stored = readCreds(binding, handle, batch)
       if (found !== null) {
         const imported = restored.source === 'imported' && !shared
-        await (imported ? found.finish() : settleLeftovers(found, stored, batch, { mayMove: !resolved.cloud }))
+        await (imported ? found.finish({ wholly: true }) : settleLeftovers(found, stored, batch, { mayMove: !resolved.cloud }))
       }
       if (found?.leftOut && restored.source === 'imported' && !shared) {
         setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()

@@ -9,7 +9,7 @@
 const PREFIX = 'BAILEYS_HYBRID_AUTH_'
 
 /** Decided for one open. */
-const ONE_TIME = new Set(['fresh', 'takeover', 'seedFromDisk'])
+const ONE_TIME = new Set(['importFrom', 'fresh', 'takeover', 'seedFromDisk'])
 
 /** What no text can hold. */
 const NO_TEXT = new Set(['initAuthCreds', 'BufferJSON', 'baileys', 'logger'])

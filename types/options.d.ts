@@ -6,7 +6,7 @@ import type { HybridAuthStore } from './store.js'
  * How sessions are kept. Every option has a safe default; durations are in milliseconds.
  *
  * Each has a variable of its own as well, `BAILEYS_HYBRID_AUTH_` and its name in capitals (`flushIntervalMs`:
- * `BAILEYS_HYBRID_AUTH_FLUSH_INTERVAL_MS`), which goes before those named below. None have `fresh`, `takeover` and `seedFromDisk`,
+ * `BAILEYS_HYBRID_AUTH_FLUSH_INTERVAL_MS`), which goes before those named below. None have `fresh`, `importFrom`, `takeover` and `seedFromDisk`,
  * which are decided for one open, and `initAuthCreds`, `BufferJSON`, `baileys` and `logger`, which are no texts. A variable that
  * begins so and is none of these is refused.
  */
@@ -83,7 +83,14 @@ export interface HybridAuthOptions {
   onLeaseLost?: 'continue' | 'stop'
   /** Names in the store show a keyed tag instead of the tenant id. Needs `encryptionKeys`; keep the oldest of them. @default false */
   hideTenantIds?: boolean
-  /** Pair again although the session was deleted. @default false */
+  /**
+   * The folder of `useMultiFileAuthState` to take a session over from, where this tenant has none yet; its files then go to
+   * `multi-file-originals-1` in it. It may stay in the code: what the tenant has goes before. Refused in `cloud` mode, with
+   * `INVALID_OPTION` where it holds no session and there is none, and with `LOCAL_CORRUPT` where it holds another one than the tenant
+   * has. Not needed for a folder in the place of the tenant, `<directory>/<tenant id>`. @default none
+   */
+  importFrom?: string
+  /** Pair again although the session was deleted, or although one of `useMultiFileAuthState` lies beside. @default false */
   fresh?: boolean
   /** Take over at once, without waiting for the predecessor to hand over what it has. @default false */
   takeover?: boolean

@@ -9,7 +9,9 @@ import type { PruneKeysOptions, PruneKeysReport } from './prune.js'
  * of `useMultiFileAuthState` found in its place is taken over, and the originals are set aside.
  *
  * Resolves when this instance owns the session and its keys are in memory. Rejects with `HybridAuthError`; never with a new
- * identity in place of one that could not be read.
+ * identity in place of one that could not be read, and with `INVALID_OPTION` in place of a new one where a session of
+ * `useMultiFileAuthState` plainly lies in `directory` itself or in a folder that the id names: `importFrom` takes it over, and
+ * `error.folder` says where it lies.
  */
 export function useHybridAuthState(tenantId: string, options?: HybridAuthOptions): Promise<HybridAuthState>
 /** The same, with the tenant id beside the options: another package has a function of this name that is called so. */

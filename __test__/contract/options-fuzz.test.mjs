@@ -25,7 +25,7 @@ const PIECES = [
 const ODD = [undefined, null, NaN, Infinity, -1, 0, 1.5, '5000', '', true, false, [], {}, Symbol('s'), () => 1, 10n, new Date(0), Object.create(null), JSON.parse('{"__proto__":{"polluted":true}}')]
 const OPTIONS = [
   'directory', 'mode', 'encryptionKeys', 'encryption', 'flushIntervalMs', 'localDurability', 'ownershipCheckIntervalMs', 'handoverTimeoutMs', 'refreshIntervalMs',
-  'onMissing', 'onLeaseLost', 'hideTenantIds', 'takeover', 'fresh', 'seedFromDisk', 'logger', 'baileys', 'initAuthCreds', 'caCertificate', 'maxConcurrentRequests',
+  'onMissing', 'onLeaseLost', 'hideTenantIds', 'takeover', 'fresh', 'importFrom', 'seedFromDisk', 'logger', 'baileys', 'initAuthCreds', 'caCertificate', 'maxConcurrentRequests',
   'allowPublicBucket', 'acceptUnencrypted', 'importFrom', 'misspelt', '__proto__', 'constructor', 'toString'
 ]
 const FIELDS = ['kind', 'bucket', 'prefix', 'region', 'endpoint', 'pathStyle', 'accessKeyId', 'secretAccessKey', 'sessionToken', 'url', 'key', 'path', 'name', 'credentials', 'instanceMetadata', '__proto__', 'constructor']

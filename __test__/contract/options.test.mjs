@@ -33,6 +33,7 @@ const wrongValues = {
   fresh: ['yes', 1, null],
   takeover: ['yes', 1, null],
   seedFromDisk: ['yes', 1, null],
+  importFrom: ['', 1, null, 'a\0b'],
   acceptUnencrypted: ['yes', 1, null],
   allowPublicBucket: ['true', 1, null],
   maxConcurrentRequests: [0, -1, 1025, 1.5, 'many', null, '', true],

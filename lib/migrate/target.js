@@ -83,7 +83,8 @@ async function openTarget(options) {
   function visit(tenantId, seed) {
     const folder = folderOf(tenantId)
     return serially(folder, async () => {
-      if ((await prepareImport({ directory, tenantId, folder, batch })) !== null) {
+      const prepared = await prepareImport({ directory, tenantId, folder, batch })
+      if (prepared?.seed) {
         throw new HybridAuthError('LOCAL_CORRUPT', 'a multi-file session lies in the folder of this tenant: it is taken over when the tenant is opened')
       }
       const { native, keys, closeTimeoutMs, flushTimeoutMs } = resolved(tenantId)

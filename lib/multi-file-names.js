@@ -1,0 +1,108 @@
+'use strict'
+
+// The names of the files of `useMultiFileAuthState`, and how its folders are listed.
+//
+// Invariants: a name is taken apart at a known family and nowhere else; a folder counts only under exactly the name that the
+// folder above it lists. Messages name a family, never an id or a path, and carry no cause: file names hold phone numbers, and the
+// message of a SyntaxError quotes key material.
+
+const { constants } = require('node:fs')
+const fs = require('node:fs/promises')
+const { basename, dirname } = require('node:path')
+const { HybridAuthError } = require('./errors.js')
+
+/** Longest first: `sender-key-memory-x` is not a `sender-key` of the id `memory-x`. */
+const FAMILIES = [
+  'app-state-sync-version',
+  'app-state-sync-key',
+  'sender-key-memory',
+  'identity-key',
+  'lid-mapping',
+  'device-list',
+  'sender-key',
+  'pre-key',
+  'session',
+  'tctoken'
+]
+
+const CREDS = 'creds.json'
+const ASIDE = 'multi-file-originals-'
+const PARALLEL = 8
+const NO_FOLLOW = constants.O_NOFOLLOW ?? 0 // Windows has neither the flag nor unprivileged links
+const MAX_NAME = 255
+
+// ------------------------------------------------------------------------------------------------------------- names
+
+const fileName = (type, id) => `${type}-${id}.json`.replace(/\//g, '__').replace(/:/g, '-')
+
+/**
+ * The id that a name of a file holds. The way back is ambiguous in general; these two families are the ones whose ids regularly
+ * hold a character that `fileName` replaces. `tctoken-__index` stays as it is.
+ */
+function idIn(type, text) {
+  if (type === 'sender-key') return text.replace(/--/g, '::')
+  if (type === 'app-state-sync-key') return text.replace(/__/g, '/')
+  return text
+}
+
+/** {type, id} of a file name, or null. */
+function parseName(name, families) {
+  if (!name.endsWith('.json')) return null
+  const type = families.find((family) => name.startsWith(`${family}-`))
+  if (type === undefined) return null
+  return { type, id: idIn(type, name.slice(type.length + 1, -'.json'.length)) }
+}
+
+const familiesWith = (more = []) => [...new Set([...FAMILIES, ...more])].sort((a, b) => b.length - a.length)
+
+// ------------------------------------------------------------------------------------------------------------ errors
+
+const unavailable = (what, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `${what}: ${error.code ?? 'failed'}`)
+/** `why` says what it looks like, where that is known. */
+const damaged = (what, why = '') => new HybridAuthError('LOCAL_CORRUPT', `${what} is damaged${why && ` (${why})`}: neither imported nor replaced`)
+
+/** The files of a folder, without following links; `null` when there is no such folder. */
+async function list(folder) {
+  try {
+    return await fs.readdir(folder, { withFileTypes: true })
+  } catch (error) {
+    if (error.code === 'ENOENT') return null
+    if (error.code === 'ENOTDIR') throw new HybridAuthError('INVALID_OPTION', 'the multi-file folder is not a directory')
+    throw unavailable('the multi-file folder cannot be read', error)
+  }
+}
+
+/** Runs `task` on every item, a few at a time; the first failure ends it. */
+async function each(items, task) {
+  const iterator = items[Symbol.asyncIterator]?.() ?? items[Symbol.iterator]()
+  let failed = false
+  const worker = async () => {
+    while (!failed) {
+      const { value, done } = await iterator.next()
+      if (done) return
+      try {
+        await task(value)
+      } catch (error) {
+        failed = true
+        throw error
+      }
+    }
+  }
+  const results = await Promise.allSettled(Array.from({ length: PARALLEL }, worker))
+  const rejected = results.find((result) => result.status === 'rejected')
+  if (rejected) throw rejected.reason
+}
+
+/**
+ * Whether the folder above lists this one under exactly its name. On a disk that ignores case `shop-a` opens the folder `Shop-A`
+ * too, and on one that ignores Unicode forms another spelling of the same letters: they are other tenants.
+ */
+async function isListed(folder, readdir = fs.readdir) {
+  try {
+    return (await readdir(dirname(folder))).includes(basename(folder))
+  } catch {
+    return false
+  }
+}
+
+module.exports = { CREDS, ASIDE, FAMILIES, NO_FOLLOW, MAX_NAME, fileName, idIn, parseName, familiesWith, unavailable, damaged, list, isListed, each }
