@@ -35,6 +35,12 @@ const FAMILIES = [
     rows: ({ summary }) => one(summary.degraded)
   },
   {
+    name: 'base_refused_sessions',
+    type: 'gauge',
+    help: 'Sessions whose whole state the store refuses for good: changes pile up in it, and opens take longer',
+    rows: ({ sessions }) => one(sessions.filter(({ status }) => status.baseRefused !== null).length)
+  },
+  {
     name: 'lag_seconds',
     type: 'gauge',
     aggregator: 'max',

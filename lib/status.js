@@ -33,6 +33,7 @@ function describe({ mode, life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyByt
     handedOver: remote === null ? false : remote.handedOver,
     lastBackupAt: remote?.lastBackupAt ? new Date(remote.lastBackupAt) : null,
     lastError: remote?.lastError ?? null,
+    baseRefused: remote?.baseRefused ?? null,
     uploads: remote === null ? null : { segments: remote.segments, bases: remote.bases, bytes: remote.bytes }
   }
 }

@@ -49,6 +49,7 @@ function fleetHealth(sessions, { tenantIds = false, ...how } = {}) {
     degraded: degraded.length,
     degradedForMs: Math.max(0, ...waits),
     fenced: fenced.length,
+    baseRefused: which(({ status }) => status.baseRefused).length,
     maxLagMs: Math.max(0, ...lags),
     ...(tenantIds ? { tenantIds: { poisoned, degraded, fenced } } : {})
   }

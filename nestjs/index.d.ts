@@ -141,6 +141,8 @@ export interface FleetHealth {
   degradedForMs: number
   /** Sessions that a newer instance took over. */
   fenced: number
+  /** Sessions whose whole state the store refuses for good, see `baseRefused` of `status()`. */
+  baseRefused: number
   /** Age of the oldest write that a blank machine would not restore; 0 where there is none, or no store. */
   maxLagMs: number
   tenantIds?: { poisoned: string[]; degraded: string[]; fenced: string[] }

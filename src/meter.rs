@@ -96,6 +96,7 @@ pub struct ByMeaning {
     pub transient: Count,
     pub ambiguous: Count,
     pub impossible: Count,
+    pub too_large: Count,
 }
 
 /// A local sync: half a millisecond to 2.5 seconds.
@@ -191,6 +192,7 @@ pub static METERS: Meters = Meters {
         transient: Count::new(),
         ambiguous: Count::new(),
         impossible: Count::new(),
+        too_large: Count::new(),
     },
     opens: BySource { fresh: opens(), imported: opens(), local: opens(), remote: opens() },
     open_failures: ByCode(Mutex::new(BTreeMap::new())),

@@ -12,6 +12,7 @@
 //! v1/names/<mark>                                    a key that hidden names were made with
 //! v1/data/<tenant>/<claim>.<lsn>-<digest>.base       the whole state at an LSN
 //! v1/data/<tenant>/<claim>.<first>-<last>-<digest>.seg   the last values of what changed in a range
+//! v1/data/<tenant>/<object>.<size>-<number>.part     some bytes of an object that is too large for the store
 //! ```
 
 use std::fmt;
@@ -26,6 +27,9 @@ pub const CLAIMS: &str = "v1/claims";
 
 /// Where the marks of naming keys lie, see `names.rs`.
 pub const NAMING: &str = "v1/names";
+
+/// Bytes of the largest part of an object.
+pub const MAX_PART: usize = 32 << 20;
 
 /// Longest tenant id in bytes.
 pub const MAX_TENANT_LEN: usize = 512;
@@ -245,6 +249,40 @@ impl fmt::Display for DataName {
     }
 }
 
+/// The name of a part of an object: so many parts come before it, of `size` bytes each.
+pub fn part(object: &str, size: usize, before: usize) -> String {
+    format!("{object}.{size:08}-{before:05}.part")
+}
+
+/// A name in a tenant's data folder, of a part of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartName {
+    /// The object.
+    pub of: DataName,
+    /// Bytes of each part but the last.
+    pub size: usize,
+    /// How many come before it.
+    pub before: usize,
+}
+
+impl PartName {
+    /// The full object name.
+    pub fn object(&self, tenant: &TenantName) -> String {
+        part(&self.of.object(tenant), self.size, self.before)
+    }
+
+    /// Reads a name within a data folder, without the folder. `None` for what is no part.
+    pub fn parse(name: &str) -> Option<PartName> {
+        let (of, numbers) = name.strip_suffix(".part")?.rsplit_once('.')?;
+        let (size, before) = numbers.split_once('-')?;
+        let digits = |text: &str, len| text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(size, 8) || !digits(before, 5) {
+            return None;
+        }
+        Some(PartName { of: DataName::parse(of)?, size: size.parse().ok()?, before: before.parse().ok()? })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -310,6 +348,14 @@ mod tests {
                 let cut: String =
                     text.chars().enumerate().filter(|(i, _)| *i != at).map(|(_, c)| c).collect();
                 assert_eq!(DataName::parse(&cut), None, "{cut}");
+            }
+            let piece = PartName { of: name, size: 8192, before: 3 };
+            let text = part(&text, 8192, 3);
+            assert_eq!((PartName::parse(&text), DataName::parse(&text)), (Some(piece), None));
+            for other in
+                [text.replace("-00003", "-3"), text.replace(".00008192", ""), text.replace("part", "")]
+            {
+                assert_eq!(PartName::parse(&other), None, "{other}");
             }
         }
     }

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Lsn};
-use crate::name::{ClaimName, DataName, Mark, Span};
+use crate::name::{ClaimName, DataName, Mark, PartName, Span};
 
-pub use deletion::dominated;
+pub use deletion::{Dominated, dominated};
 
 /// What is said about one claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,6 +98,19 @@ pub struct Survey {
     pub claims: Claims,
     /// The data.
     pub data: Vec<DataName>,
+    /// Parts of those that were too large for the store.
+    pub parts: Vec<PartName>,
+}
+
+impl Survey {
+    /// A listing of `claims`, and then of what `names` the data folder held.
+    pub fn of<'a>(claims: Claims, names: impl Iterator<Item = &'a str> + Clone) -> Survey {
+        Survey {
+            claims,
+            data: names.clone().filter_map(DataName::parse).collect(),
+            parts: names.filter_map(PartName::parse).collect(),
+        }
+    }
 }
 
 /// What the local disk had.

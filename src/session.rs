@@ -156,7 +156,7 @@ impl Session {
         let renewed = async {
             tokio::select! {
                 biased;
-                Ok(()) = self.journal.renew() => Ok(()),
+                renewed = self.journal.renew() => renewed.or_else(|_| self.unrenewed()),
                 _ = ended => self.journal.progress().life.refusal(),
             }
         };
@@ -187,6 +187,15 @@ impl Session {
             )),
             over => over.refusal(),
         }
+    }
+
+    /// Why whoever ships does not store the whole state anew.
+    fn unrenewed(&self) -> Result<()> {
+        self.journal.progress().life.refusal()?;
+        let health = self.remote.as_ref().map(|remote| &remote.health);
+        let refused = health
+            .and_then(|health| health.lock().unwrap_or_else(PoisonError::into_inner).base_refused.clone());
+        Err(refused.unwrap_or_else(|| self.unreachable("the state was not stored anew")))
     }
 
     /// How things stand once any successor would restore up to `lsn`, or it is certain that none will.

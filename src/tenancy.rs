@@ -47,7 +47,7 @@ impl Tenancy {
     pub async fn survey(&self) -> Result<Survey> {
         let claims = self.claims().await?;
         let names = self.remote.list(&self.name.data_folder(), "").await?;
-        Ok(Survey { claims, data: names.iter().filter_map(|name| DataName::parse(name)).collect() })
+        Ok(Survey::of(claims, names.iter().map(String::as_str)))
     }
 
     /// A data object; `None` when it is gone.

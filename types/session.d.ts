@@ -116,6 +116,11 @@ export interface SessionStatus {
   /** When the store was last known to have everything, the open included; `null` when it never was, or has nothing to have. */
   lastBackupAt: Date | null
   lastError: { code: HybridAuthErrorCode; message: string } | null
+  /**
+   * Why the store refuses the whole state for good, while it does: what changes is stored all the same and can be restored, but it
+   * piles up, and opens take longer.
+   */
+  baseRefused: { code: HybridAuthErrorCode; message: string } | null
   uploads: { segments: number; bases: number; bytes: number } | null
 }
 
@@ -131,7 +136,7 @@ export interface SessionEvents {
   recovered: (news: { lsn: number }) => void
   /** A newer instance owns the session: close the socket, do not reconnect here. */
   fenced: () => void
-  /** Something of the local disk was damaged, lost or set aside, and the session goes on. */
+  /** Something of the local disk or of the store was damaged, lost or set aside, and the session goes on. */
   repaired: (news: { message: string }) => void
   /** Something needs a person. Logged, and never thrown, when nobody listens. */
   error: (error: HybridAuthError) => void

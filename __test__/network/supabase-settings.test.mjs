@@ -140,13 +140,31 @@ describe('supabase settings', { concurrency: 100 }, () => {
     })
   })
 
-  test('object_over_the_limit_of_the_bucket_stops_the_copy_of_a_running_session_only', async (t) => {
+  test('object_over_the_limit_of_the_bucket_travels_in_parts_and_opens_everywhere', async (t) => {
     const place = await makeBucket(t, { values: { file_size_limit: 20_000 } })
     const session = await openOn(t, TENANT, place.bucket.options)
     const told = []
-    for (const name of ['degraded', 'recovered', 'error']) session.on(name, (news) => told.push({ name, code: news.code, message: news.message }))
+    for (const name of ['degraded', 'recovered', 'error', 'repaired']) session.on(name, (news) => told.push({ name, code: news.code, message: news.message }))
     await writeUpTo(session, 12)
+    const noise = randomBytes(40_000)
+    await session.state.keys.set({ history: { long: { noise } } })
     await session.flush()
+    await session.state.keys.set({ history: { short: { n: 1 } } })
+    await session.close()
+    assert.deepEqual(told, [])
+    for (let again = 0; again < 3; again++) {
+      const heir = await openOn(t, TENANT, place.bucket.options)
+      assert.deepEqual({ ...(await heir.state.keys.get('history', ['long', 'short'])) }, { long: { noise }, short: { n: 1 } })
+      assert.deepEqual([heir.status().baseRefused, heir.status().store], [null, 'ok'])
+      await heir.close()
+    }
+  })
+
+  test('limit_that_leaves_no_room_for_parts_stops_the_copy_of_a_running_session_only', async (t) => {
+    const place = await makeBucket(t, { values: { file_size_limit: 4_000 } })
+    const session = await openOn(t, TENANT, place.bucket.options)
+    const told = []
+    for (const name of ['degraded', 'recovered', 'error']) session.on(name, (news) => told.push({ name, code: news.code, message: news.message }))
     const noise = randomBytes(40_000)
     await session.state.keys.set({ history: { long: { noise } } })
     await eventually('it is told', () => told.length > 0)
@@ -167,9 +185,9 @@ describe('supabase settings', { concurrency: 100 }, () => {
     await heir.close()
 
     // Now the whole state is too large for any open, and says so.
-    await place.change.bucket({ file_size_limit: 20_000 })
+    await place.change.bucket({ file_size_limit: 4_000 })
     await assertRefused(t, place, {}, /raise the file size limit/)
-    await place.change.settings({ fileSizeLimit: 20_000 })
+    await place.change.settings({ fileSizeLimit: 4_000 })
     await place.change.bucket({ file_size_limit: null })
     await assertRefused(t, place, {}, /file size limit of the bucket and of the project/)
   })

@@ -25,7 +25,7 @@ use crate::object::Link;
 use crate::owner::{Owner, lost, patience};
 use crate::plan::{Allowed, Local, Source, Survey, deleted};
 use crate::remote::Remote;
-use crate::replicator::{Pace, Replicator, Start};
+use crate::replicator::{Pace, Piece, Replicator, Start};
 use crate::restore::{Outcome, load};
 use crate::seal::{Ring, visible_tag};
 use crate::session::{Origin, Session};
@@ -183,9 +183,8 @@ impl Opening {
                 .await?
         };
         let head = Link { claim: owner.claim, lsn, digest: sealed.digest };
-        let base_bytes = sealed.bytes.len() as u64;
-        let base = base.object(&owner.tenancy.name);
-        owner.tenancy.remote.put(&base, sealed.bytes).await?;
+        let piece = Piece { name: base, bytes: sealed.bytes.len() as u64 };
+        owner.tenancy.remote.put(&base.object(&owner.tenancy.name), sealed.bytes).await?;
         let stored_ms = self.host.wall_ms();
         owner.mark_live().await?;
         let started = self.host.now();
@@ -212,7 +211,7 @@ impl Opening {
         journal.confirm(started);
         journal.acknowledge(lsn, || {});
         let stored_ms = (origin.source != "fresh").then_some(stored_ms);
-        let start = Start { head, base, base_bytes, parent, stored_ms };
+        let start = Start { head, base: piece, parent, stored_ms };
         let replicator = Replicator::new(
             Arc::clone(&owner),
             Arc::clone(&journal),

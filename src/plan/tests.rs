@@ -22,7 +22,7 @@ fn segment(epoch: u64, first: Lsn, last: Lsn) -> DataName {
 }
 
 fn survey(claims: &[Vec<ClaimName>], data: &[DataName]) -> Survey {
-    Survey { claims: claims.iter().flatten().copied().collect(), data: data.to_vec() }
+    Survey { claims: claims.iter().flatten().copied().collect(), data: data.to_vec(), parts: Vec::new() }
 }
 
 const ME: u64 = 9;
@@ -260,7 +260,7 @@ fn deletions_never_shorten_what_can_be_rebuilt_and_keep_two_bases() {
     for data in small_listings() {
         for parent in [None, Some(claim(1))] {
             let survey = survey(&claims, &data);
-            let (gone, marks) = dominated(&survey, &claim(2), parent);
+            let Dominated { data: gone, marks, .. } = dominated(&survey, &claim(2), parent, None);
             let kept: Vec<DataName> = data.iter().filter(|name| !gone.contains(name)).copied().collect();
             let own_bases = |data: &[DataName]| {
                 data.iter().filter(|name| name.claim == claim(2)).filter_map(base_lsn).count()
@@ -287,11 +287,32 @@ fn deletions_never_shorten_what_can_be_rebuilt_and_keep_two_bases() {
 }
 
 #[test]
+fn of_bases_of_one_lsn_the_current_one_and_one_more_are_kept_however_many_there_are() {
+    let at = |lsn, digest| DataName { digest: ShortDigest([digest; 8]), ..base(2, lsn) };
+    let bases: Vec<DataName> = (0..10).map(|digest| at(7, digest)).collect();
+    let claims = [marked(1, &[Mark::Live]), marked(2, &[Mark::Live])];
+    for current in &bases {
+        let part = |of: DataName| PartName { of, size: 8192, before: 0 };
+        let survey = Survey {
+            // One of a base that is on its way, one of one that never arrived, and one of each that is there.
+            parts: [at(8, 1), at(6, 1)].iter().chain(&bases).copied().map(part).collect(),
+            ..survey(&claims, &bases)
+        };
+        let gone = dominated(&survey, &claim(2), Some(claim(1)), Some(*current));
+        assert_eq!(gone.data.len(), 8);
+        assert!(!gone.data.contains(current), "the base that the next ones continue");
+        let lost: Vec<DataName> = gone.parts.iter().map(|part| part.of).collect();
+        assert_eq!(lost.len(), 9);
+        assert!(lost.iter().all(|of| gone.data.contains(of) || *of == at(6, 1)), "{lost:?}");
+    }
+}
+
+#[test]
 fn the_highest_tombstone_outlives_every_collection() {
     let claims =
         [marked(1, &[Mark::Deleted]), marked(3, &[Mark::Deleted, Mark::Live]), marked(5, &[Mark::Live])];
     let survey = survey(&claims, &[base(5, 1), base(5, 2)]);
-    let (_, marks) = dominated(&survey, &claim(5), None);
+    let marks = dominated(&survey, &claim(5), None, None).marks;
     assert!(marks.contains(&ClaimName { claim: claim(1), mark: Mark::Deleted }));
     assert!(!marks.contains(&ClaimName { claim: claim(3), mark: Mark::Deleted }), "I2");
 }

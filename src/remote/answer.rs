@@ -24,8 +24,10 @@ pub enum Meaning {
     Transient,
     /// It may have taken effect: ask again, names are unique and bytes the same.
     Ambiguous,
-    /// The request itself can never succeed, such as an object too large for the store.
+    /// The request itself can never succeed.
     Impossible,
+    /// The object is too large for the store: in parts it may be stored.
+    TooLarge,
 }
 
 impl Meaning {
@@ -40,6 +42,7 @@ impl Meaning {
             Meaning::Transient => &all.transient,
             Meaning::Ambiguous => &all.ambiguous,
             Meaning::Impossible => &all.impossible,
+            Meaning::TooLarge => &all.too_large,
         }
     }
 }
@@ -97,6 +100,10 @@ impl Failure {
                 (Code::RemoteRefused, "there is no such bucket or directory; check the `store` option")
             }
             Meaning::Impossible => (Code::RemoteRefused, "the store can never accept this request"),
+            Meaning::TooLarge => (
+                Code::RemoteRefused,
+                "the object is larger than the store takes; raise its limit for the size of a file or of a request",
+            ),
             Meaning::Throttled(_) | Meaning::Transient | Meaning::Ambiguous => {
                 (Code::RemoteUnavailable, "the store could not be reached; retry later")
             }
@@ -152,9 +159,6 @@ pub fn judge(refusal: &Refusal<'_>, asked: Asked) -> Failure {
         Some("InvalidToken") => failure.advise(
             "the session token is not one of these keys; give all three of one set of temporary credentials",
         ),
-        Some("EntityTooLarge") => {
-            failure.advise("the object is larger than the bucket allows; raise the bucket's file size limit")
-        }
         _ => failure,
     }
 }
@@ -199,10 +203,9 @@ fn by_word(word: &str, retry_after: Option<Duration>) -> Option<Meaning> {
         | "RequestThrottled"
         | "rateLimitExceeded"
         | "Busy" => Meaning::Throttled(retry_after),
-        "EntityTooLarge" | "KeyTooLongError" | "KeyTooLong" | "InvalidKey" | "InvalidObjectName"
-        | "InvalidMimeType" | "InvalidRange" | "MalformedXML" | "MethodNotAllowed" | "NotImplemented" => {
-            Meaning::Impossible
-        }
+        "EntityTooLarge" => Meaning::TooLarge,
+        "KeyTooLongError" | "KeyTooLong" | "InvalidKey" | "InvalidObjectName" | "InvalidMimeType"
+        | "InvalidRange" | "MalformedXML" | "MethodNotAllowed" | "NotImplemented" => Meaning::Impossible,
         // The upload did not arrive whole, or somebody else was at it: nothing was stored.
         "IncompleteBody"
         | "BadDigest"
@@ -227,6 +230,7 @@ fn by_status(status: u16, retry_after: Option<Duration>) -> Meaning {
         429 => Meaning::Throttled(retry_after),
         503 if retry_after.is_some() => Meaning::Throttled(retry_after),
         300..400 => Meaning::NotConfigured,
+        413 => Meaning::TooLarge,
         400..500 => Meaning::Impossible,
         _ => Meaning::Ambiguous,
     }

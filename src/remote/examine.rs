@@ -248,7 +248,9 @@ fn reached<T>(answer: &Result<T, Failure>, took: Duration) -> Step {
     match answer {
         Ok(_) => Step::from(true, "", took),
         // Somebody is there to refuse.
-        Err(failure) if matches!(failure.meaning, Meaning::Denied | Meaning::Impossible) => {
+        Err(failure)
+            if matches!(failure.meaning, Meaning::Denied | Meaning::Impossible | Meaning::TooLarge) =>
+        {
             Step::from(true, "", took)
         }
         Err(failure) => Step {

@@ -9,6 +9,7 @@
 #![allow(dead_code, reason = "`memory:` stores work as they should; only tests script their failures")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ pub struct Memory {
     script: Option<Arc<Script>>,
     witness: Option<Arc<Witness>>,
     page: Option<usize>,
+    limit: Option<Arc<AtomicUsize>>,
 }
 
 impl Memory {
@@ -69,6 +71,11 @@ impl Memory {
     /// The same objects, with `witness` seeing every request that takes effect.
     pub fn witnessed(&self, witness: Arc<Witness>) -> Memory {
         Memory { witness: Some(witness), ..self.clone() }
+    }
+
+    /// The same objects, of which none may have more than `limit` bytes.
+    pub fn limited(&self, limit: Arc<AtomicUsize>) -> Memory {
+        Memory { limit: Some(limit), ..self.clone() }
     }
 
     /// The objects, to look at or to tamper with.
@@ -142,6 +149,9 @@ async fn pause(time: Duration) {
 #[async_trait]
 impl Store for Memory {
     async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        if self.limit.as_ref().is_some_and(|limit| bytes.len() > limit.load(Ordering::Relaxed)) {
+            return Err(Failure::new(Meaning::TooLarge, "larger than the limit"));
+        }
         let object = name.to_owned();
         self.request(Request::Put, name, move |objects| {
             let before = objects.insert(object.clone(), bytes.clone());

@@ -10,6 +10,7 @@ mod examine;
 mod foreign;
 mod http;
 pub mod memory;
+mod parts;
 mod patience;
 mod probe;
 mod resolver;

@@ -14,6 +14,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
 use super::answer::{Failure, Meaning};
+use super::parts::Limit;
 use super::store::{Listed, Rates, Store};
 use super::traffic::{Traffic, kind_of};
 use super::turns::Turns;
@@ -30,6 +31,7 @@ pub struct Remote {
     /// Set when the store was found to be fit.
     pub(super) fit: Arc<OnceCell<()>>,
     pub(super) allow_public: bool,
+    pub(super) limit: Arc<Limit>,
     /// What went over the wire.
     pub traffic: Arc<Traffic>,
 }
@@ -62,7 +64,15 @@ impl Remote {
         allow_public: bool,
     ) -> Remote {
         let turns = Arc::new(Turns::new(Arc::clone(&host), places));
-        Remote { store, host, turns, fit: Arc::default(), allow_public, traffic: Arc::default() }
+        Remote {
+            store,
+            host,
+            turns,
+            fit: Arc::default(),
+            allow_public,
+            limit: Arc::default(),
+            traffic: Arc::default(),
+        }
     }
 
     /// The machine it is reached from.
@@ -97,14 +107,19 @@ impl Remote {
         self.patiently("storing an object", || self.put_once(name, bytes.clone())).await
     }
 
-    /// Stores an object, once. A key that may not store again is refused where an earlier try took effect and its answer was lost:
-    /// what is there to the byte is stored.
+    /// Stores an object, once, in parts if it is too large for the store.
     pub async fn put_once(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        self.put_any(name, bytes).await
+    }
+
+    /// Sends an object, once. A key that may not store again is refused where an earlier try took effect and its answer was lost:
+    /// what is there to the byte is stored.
+    pub(super) async fn put_one(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
         let refused = match self.put_strictly(name, bytes.clone()).await {
             Err(failure) if failure.meaning == Meaning::Denied => failure,
             answer => return answer,
         };
-        match self.get_once(name).await {
+        match self.get_one(name).await {
             Ok(Some(there)) if there == bytes => {
                 METERS.refused_repeats.one();
                 Ok(())
@@ -138,8 +153,16 @@ impl Remote {
         self.patiently("reading an object", || self.get_once(name)).await
     }
 
-    /// Reads an object, once.
+    /// Reads an object, once, and joins it if it is in parts.
     pub async fn get_once(&self, name: &str) -> Result<Option<Bytes>, Failure> {
+        match self.get_one(name).await? {
+            Some(bytes) => self.joined(name, bytes).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Asks for what is under a name, once.
+    pub(super) async fn get_one(&self, name: &str) -> Result<Option<Bytes>, Failure> {
         self.once(name, async {
             self.traffic.gets.fetch_add(1, Ordering::Relaxed);
             let bytes = self.store.get(name).await?;

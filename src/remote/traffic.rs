@@ -50,6 +50,8 @@ pub(super) fn kind_of(name: &str) -> Option<fn(&ByObject) -> &Count> {
     match name.rsplit_once('.') {
         _ if name.starts_with(crate::name::CLAIMS) => Some(|of| &of.mark),
         Some((_, "seg")) => Some(|of| &of.segment),
+        Some((whole, "part")) if whole.contains(".base.") => Some(|of| &of.base),
+        Some((_, "part")) => Some(|of| &of.segment),
         Some((_, "base")) => Some(|of| &of.base),
         _ => None,
     }

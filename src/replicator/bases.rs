@@ -11,9 +11,11 @@ use crate::host::{Lane, blocking_in, sleep};
 use crate::id::Lsn;
 use crate::name::Mark;
 use crate::object::Link;
+use crate::remote::Failure;
 use crate::state::Snapshot;
 
-use super::{Flow, MAX_PAUSE, Replicator, spread};
+use super::chain::Chain;
+use super::{BASE_PAUSE, Flow, MAX_BASE_PAUSE, MAX_PAUSE, Piece, Replicator, spread};
 
 impl Replicator {
     /// The store lost everything of this session, and no newer owner is there: write it all again, from memory.
@@ -33,54 +35,75 @@ impl Replicator {
         }
         let (lsn, base) = self.journal.cut_base()?;
         self.head.lsn = lsn;
-        self.put_base(lsn, base, true).await
+        Ok(self.put_base(lsn, base, true).await?.unwrap_or(Flow::Go))
     }
 
     pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
         let flow = self.put_base(lsn, base, false).await?;
-        if flow == Flow::Go {
+        if flow == Some(Flow::Go) {
             self.collect().await;
         }
-        Ok(flow)
+        Ok(flow.unwrap_or(Flow::Go))
     }
 
-    /// Stores a base. One that the store can never accept is tried for ever if it `must` be there; else it is told of, and
-    /// segments go on without it.
-    pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Result<Flow> {
+    /// Stores a base. One that the store can never accept is tried for ever if it `must` be there; else that is told, nothing
+    /// comes of it (`None`), and segments go on after the base before it.
+    async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Result<Option<Flow>> {
         let (owner, head) = (Arc::clone(&self.owner), self.head);
         let (name, sealed) = blocking_in(self.owner.tenancy.host(), Lane::Compute, move || {
             owner.base(lsn, head, &base.encode())
         })
         .await?;
-        let name = name.object(&self.owner.tenancy.name);
-        self.base_bytes = sealed.bytes.len() as u64;
-        self.segments = 0;
-        self.segment_bytes = 0;
-        let bytes = self.base_bytes;
+        let object = name.object(&self.owner.tenancy.name);
+        let bytes = sealed.bytes.len() as u64;
         let flow = if must {
-            self.store(&name, sealed.bytes).await?
+            self.store(&object, sealed.bytes).await?
         } else {
-            match self.store_if_possible(&name, sealed.bytes).await? {
+            match self.store_if_possible(&object, sealed.bytes).await? {
                 Ok(flow) => flow,
                 Err(failure) => {
-                    (self.events)(Event::Failed(failure.error("storing the whole state")));
-                    return Ok(Flow::Go);
+                    self.refused(&failure);
+                    return Ok(None);
                 }
             }
         };
         if flow == Flow::Go {
-            self.base = name;
+            self.chain = Chain::of(Piece { name, bytes });
+            self.collector.follow(name);
             self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
+            let mut refused = None;
             self.note(|health| {
                 health.bases += 1;
                 health.bytes += bytes;
+                refused = health.base_refused.take();
             });
+            (self.base_at, self.base_pause) = (Duration::ZERO, BASE_PAUSE);
+            if refused.is_some() {
+                tracing::info!(lsn, "the store takes the whole state again");
+                (self.events)(Event::Repaired("the store takes the whole state again".to_owned()));
+            }
         }
-        Ok(flow)
+        Ok(Some(flow))
+    }
+
+    /// The store can never take the whole state as it is: that is told once, stays in the status, and is tried again later.
+    fn refused(&mut self, failure: &Failure) {
+        let error = failure.error(
+            "storing the whole state, without which changes pile up in the store and opens take longer",
+        );
+        self.base_at = self.now() + self.base_pause;
+        self.base_pause = (self.base_pause * 2).min(MAX_BASE_PAUSE);
+        let mut first = false;
+        self.note(|health| first = health.base_refused.replace(error.clone()).is_none());
+        tracing::warn!(%error, "a base is refused");
+        if first {
+            (self.events)(Event::Failed(error));
+        }
     }
 
     /// Stores again what has not changed for long, before a rule of the bucket removes it for its age: the marks under their
-    /// names, and the state as a new base or, if nothing came since the last one, that one under its name (I1).
+    /// names, and the state as a new base or, if nothing came since the last one, that one under its name (I1). Where the store takes
+    /// no new base, the last one and all that follows it are.
     pub(super) async fn refresh(&mut self) -> Result<Flow> {
         for mark in [Mark::Claimed, Mark::Live] {
             let (name, bytes) = self.owner.mark(mark, Link::default())?;
@@ -88,21 +111,22 @@ impl Replicator {
                 return Ok(Flow::Stop);
             }
         }
-        let old = if self.segments == 0 && self.journal.pending()?.is_none() {
-            let request = self.owner.tenancy.remote.get_once(&self.base);
-            match self.answer(request).await {
-                None => return Ok(Flow::Stop),
-                Some(Ok(old)) => old,
-                Some(Err(failure)) => return Ok(self.suffer(&failure, MAX_PAUSE).await),
-            }
-        } else {
-            None
-        };
-        let name = self.base.clone();
-        let flow = match old {
-            Some(bytes) => self.store(&name, bytes).await?,
+        let base = self.chain.base();
+        let is_whole = self.chain.len() == 0
+            && self.chain.base().name.span.last() == self.head.lsn
+            && self.journal.pending()?.is_none();
+        let flow = match if is_whole { self.again(base).await? } else { None } {
+            Some(flow) => Some(flow),
             None => self.put_whole().await?,
         };
+        if flow.is_none() {
+            for piece in self.chain.pieces().collect::<Vec<_>>() {
+                if self.again(piece).await? == Some(Flow::Stop) {
+                    return Ok(Flow::Stop);
+                }
+            }
+        }
+        let flow = flow.unwrap_or(Flow::Go);
         if flow == Flow::Go {
             self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
             let note = "what had not changed for long was stored again".to_owned();
@@ -112,25 +136,45 @@ impl Replicator {
         Ok(flow)
     }
 
-    /// Stores the whole state anew, for those who asked: with two bases of this owner nothing of a former one is kept.
+    /// Stores an object of the chain once more under its name; `None` if it is not there, or too large by now.
+    async fn again(&mut self, piece: Piece) -> Result<Option<Flow>> {
+        let name = piece.name.object(&self.owner.tenancy.name);
+        loop {
+            let request = self.owner.tenancy.remote.get_once(&name);
+            match self.answer(request).await {
+                None => return Ok(Some(Flow::Stop)),
+                Some(Ok(Some(bytes))) => return Ok(self.store_if_possible(&name, bytes).await?.ok()),
+                Some(Ok(None)) => return Ok(None),
+                Some(Err(failure)) => {
+                    if self.suffer(&failure, MAX_PAUSE).await == Flow::Stop {
+                        return Ok(Some(Flow::Stop));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stores the whole state anew, for those who asked: with two bases of this owner nothing of a former one is kept. Where the
+    /// store can never take it, they hear nothing more.
     pub(super) async fn renew(&mut self) -> Result<Flow> {
         let waiting = self.journal.take_renewals();
         let flow = self.put_whole().await?;
-        if flow == Flow::Go {
+        if flow == Some(Flow::Go) {
             self.collector.ask(waiting);
         }
-        Ok(flow)
+        Ok(flow.unwrap_or(Flow::Go))
     }
 
     /// Stores what waits, and then the whole state at the end of it as a base. A base beyond the segments would leave the one before
-    /// it without a way there, and a newer owner that shows up meanwhile without what was cut and is not stored (I20).
-    async fn put_whole(&mut self) -> Result<Flow> {
+    /// it without a way there, and a newer owner that shows up meanwhile without what was cut and is not stored (I20). `None`: the store
+    /// can never take it.
+    async fn put_whole(&mut self) -> Result<Option<Flow>> {
         let (lsn, base) = loop {
             let (lsn, base) = match self.journal.cut(true)? {
                 None => self.journal.view()?,
                 Some(cut) => {
                     if self.ship_cut(&cut).await? == Flow::Stop {
-                        return Ok(Flow::Stop);
+                        return Ok(Some(Flow::Stop));
                     }
                     let Some(base) = cut.base else { continue };
                     (cut.last, base)
@@ -141,11 +185,12 @@ impl Replicator {
                 break (lsn, base);
             }
         };
-        if self.put_base(lsn, base, true).await? == Flow::Stop {
-            return Ok(Flow::Stop);
+        match self.put_base(lsn, base, false).await? {
+            Some(Flow::Go) => {}
+            other => return Ok(other),
         }
-        let bytes = self.base_bytes;
-        self.acknowledge(Some((lsn, bytes)), true).await
+        let bytes = self.chain.base().bytes;
+        Ok(Some(self.acknowledge(Some((lsn, bytes)), true).await?))
     }
 
     /// Has what is superfluous removed. A store that answers is done with it before the next step; one that does not is waited

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::id::Claim;
-use crate::name::ClaimName;
+use crate::name::DataName;
 use crate::owner::{Owner, Standing};
-use crate::plan::dominated;
+use crate::plan::{Dominated, dominated};
 
 /// What was asked for and is not begun.
 #[derive(Default)]
@@ -24,14 +24,27 @@ struct Asked {
 pub struct Collector {
     owner: Arc<Owner>,
     parent: Option<Claim>,
+    current: Mutex<DataName>,
     asked: Mutex<Asked>,
     wake: Notify,
 }
 
 impl Collector {
-    /// A collector for the objects of `owner` and of those before it; `parent` is the claim that it continues.
-    pub fn new(owner: Arc<Owner>, parent: Option<Claim>) -> Collector {
-        Collector { owner, parent, asked: Mutex::default(), wake: Notify::new() }
+    /// A collector for the objects of `owner`, whose base is `current`, and of those before it; `parent` is the claim that it
+    /// continues.
+    pub fn new(owner: Arc<Owner>, parent: Option<Claim>, current: DataName) -> Collector {
+        Collector {
+            owner,
+            parent,
+            current: Mutex::new(current),
+            asked: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Another base is the current one.
+    pub fn follow(&self, base: DataName) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = base;
     }
 
     /// Has what is superfluous by now removed, and then tells those who wait.
@@ -75,10 +88,12 @@ impl Collector {
         if self.owner.standing(&survey.claims) != Standing::Owner {
             return;
         }
-        let (data, marks) = dominated(&survey, &self.owner.claim, self.parent);
-        let data = data.iter().map(|name| name.object(&tenancy.name)).collect();
+        let current = Some(*self.current.lock().unwrap_or_else(PoisonError::into_inner));
+        let Dominated { data, parts, marks } = dominated(&survey, &self.owner.claim, self.parent, current);
+        let data = data.iter().map(|name| name.object(&tenancy.name));
+        let data = data.chain(parts.iter().map(|part| part.object(&tenancy.name))).collect();
         if tenancy.remote.delete(data).await.is_ok() {
-            let marks = marks.iter().map(|mark: &ClaimName| mark.object(&tenancy.name)).collect();
+            let marks = marks.iter().map(|mark| mark.object(&tenancy.name)).collect();
             let _ = tenancy.remote.delete(marks).await;
         }
     }

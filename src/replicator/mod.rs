@@ -5,6 +5,7 @@
 //! dirty set grows with the keys and not with time, and one segment catches up.
 
 mod bases;
+mod chain;
 mod collector;
 mod lookout;
 mod ownership;
@@ -21,15 +22,22 @@ use crate::event::{Event, EventSink};
 use crate::host::{Host, random, sleep};
 use crate::id::Claim;
 use crate::journal::{Cut, Journal, Life, Urgency};
+use crate::name::DataName;
 use crate::object::Link;
 use crate::owner::Owner;
 use crate::remote::Failure;
 
+use chain::Chain;
 use collector::Collector;
 use lookout::Lookout;
 
+pub use chain::Piece;
+
 /// Segments after which a base is worth its bytes, whatever their size.
 const MAX_SEGMENTS: usize = 256;
+/// How long the first pause after a base that the store can never take is, and the longest.
+const BASE_PAUSE: Duration = Duration::from_secs(600);
+const MAX_BASE_PAUSE: Duration = Duration::from_secs(6 * 3600);
 /// The longest pause between tries during an outage.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
@@ -63,16 +71,16 @@ pub struct Health {
     pub bases: u64,
     /// Bytes stored.
     pub bytes: u64,
+    /// Why the store does not take the whole state, since it does not.
+    pub base_refused: Option<Error>,
 }
 
 /// What is known when a session opens.
 pub struct Start {
     /// The opening base.
     pub head: Link,
-    /// Its name in the store.
-    pub base: String,
-    /// Its size in the store.
-    pub base_bytes: u64,
+    /// What it is in the store.
+    pub base: Piece,
     /// The claim that it continues.
     pub parent: Option<Claim>,
     /// When it was stored, in milliseconds since 1970; `None` for the base of a session that has nothing yet.
@@ -82,6 +90,7 @@ pub struct Start {
 /// A sealed segment: a retry sends the same bytes under the same name.
 #[derive(Clone)]
 struct Shipment {
+    data: DataName,
     name: String,
     bytes: Bytes,
     /// The end of the chain once it is stored.
@@ -122,11 +131,11 @@ pub struct Replicator {
     on_the_way: Option<Shipment>,
     /// A PUT that a newer owner interrupted.
     interrupted: Mutex<Option<Interrupted>>,
-    /// The newest base in the store.
-    base: String,
-    base_bytes: u64,
-    segments: usize,
-    segment_bytes: u64,
+    /// The newest base in the store, and what follows it.
+    chain: Chain,
+    /// No base before this, for the store took none, and how long the pause after the next refusal is.
+    base_at: Duration,
+    base_pause: Duration,
     refresh_at: Duration,
     shipped_at: Option<Duration>,
     /// How long the last successful request took: a slow store is asked less often. An outage does not count, or catching
@@ -146,12 +155,12 @@ impl Replicator {
     ) -> Replicator {
         let health = Health {
             bases: 1,
-            bytes: start.base_bytes,
+            bytes: start.base.bytes,
             last_backup_ms: start.stored_ms,
             ..Health::default()
         };
         let refresh_at = owner.tenancy.host().now() + spread(owner.tenancy.host(), pace.refresh);
-        let collector = Arc::new(Collector::new(Arc::clone(&owner), start.parent));
+        let collector = Arc::new(Collector::new(Arc::clone(&owner), start.parent, start.base.name));
         let lookout =
             Lookout::new(Arc::clone(&owner), Arc::clone(&journal), Arc::clone(&events), pace.check_interval);
         let lookout = Arc::new(lookout);
@@ -166,10 +175,9 @@ impl Replicator {
             head: start.head,
             on_the_way: None,
             interrupted: Mutex::default(),
-            base: start.base,
-            base_bytes: start.base_bytes,
-            segments: 0,
-            segment_bytes: 0,
+            chain: Chain::of(start.base),
+            base_at: Duration::ZERO,
+            base_pause: BASE_PAUSE,
             refresh_at,
             shipped_at: None,
             took: Duration::ZERO,
@@ -285,8 +293,9 @@ impl Replicator {
     }
 
     async fn ship(&mut self) -> Result<Flow> {
-        let worth_a_base =
-            self.segments + 1 >= MAX_SEGMENTS || self.segment_bytes > self.base_bytes.max(64 << 10);
+        let (segments, bytes) = (self.chain.len() + 1, self.chain.segment_bytes());
+        let worth_a_base = self.base_at <= self.now()
+            && (segments >= MAX_SEGMENTS || bytes > self.chain.base().bytes.max(64 << 10));
         let Some(cut) = self.journal.cut(worth_a_base)? else { return Ok(Flow::Go) };
         let flow = self.ship_cut(&cut).await?;
         match cut.base {
@@ -298,7 +307,7 @@ impl Replicator {
     /// Stores a cut, and has it acknowledged.
     async fn ship_cut(&mut self, cut: &Cut) -> Result<Flow> {
         self.shipped_at = Some(self.now());
-        let Shipment { name, bytes, end } = self.load(cut).await?;
+        let Shipment { name, bytes, end, .. } = self.load(cut).await?;
         let len = bytes.len() as u64;
         if self.store(&name, bytes).await? == Flow::Stop {
             return Ok(Flow::Stop);
@@ -309,20 +318,20 @@ impl Replicator {
 
     /// Seals a cut. It stays on the way until it has landed: nothing may be stored after it before it is (I5).
     async fn load(&mut self, cut: &Cut) -> Result<Shipment> {
-        let (name, sealed) = self.owner.seal_segment(cut.first, cut.last, self.head, &cut.entries).await?;
+        let (data, sealed) = self.owner.seal_segment(cut.first, cut.last, self.head, &cut.entries).await?;
         let end = Link { claim: self.owner.claim, lsn: cut.last, digest: sealed.digest };
-        let shipment = Shipment { name: name.object(&self.owner.tenancy.name), bytes: sealed.bytes, end };
+        let name = data.object(&self.owner.tenancy.name);
+        let shipment = Shipment { data, name, bytes: sealed.bytes, end };
         self.on_the_way = Some(shipment.clone());
         Ok(shipment)
     }
 
     /// What was on the way is stored.
     fn landed(&mut self) {
-        let Some(Shipment { bytes, end, .. }) = self.on_the_way.take() else { return };
+        let Some(Shipment { data, bytes, end, .. }) = self.on_the_way.take() else { return };
         let bytes = bytes.len() as u64;
         self.head = end;
-        self.segments += 1;
-        self.segment_bytes += bytes;
+        self.chain.push(Piece { name: data, bytes });
         self.note(|health| {
             health.segments += 1;
             health.bytes += bytes;

@@ -75,7 +75,7 @@ impl Replicator {
                         return Ok(Flow::Stop);
                     }
                     // The new base holds everything up to here, whether it was shipped before or not.
-                    (shipped, needed) = (Some((self.head.lsn, self.base_bytes)), true);
+                    (shipped, needed) = (Some((self.head.lsn, self.chain.base().bytes)), true);
                 }
                 Err(failure) => {
                     self.lookout.heed(&failure);

@@ -62,7 +62,7 @@ impl Replicator {
                     self.took = self.now().saturating_sub(began);
                     return Ok(Ok(Flow::Go));
                 }
-                Some(Err(failure)) if failure.meaning == Meaning::Impossible => return Ok(Err(failure)),
+                Some(Err(failure)) if is_final(failure.meaning) => return Ok(Err(failure)),
                 Some(Err(failure)) => {
                     let planned = delays.next().unwrap_or(MAX_PAUSE);
                     if self.suffer(&failure, planned).await == Flow::Stop {
@@ -165,4 +165,9 @@ impl Replicator {
         let lsn = self.journal.progress().stored;
         (self.events)(Event::Recovered { lsn });
     }
+}
+
+/// Whether only somebody who changes the bucket can help.
+fn is_final(meaning: Meaning) -> bool {
+    matches!(meaning, Meaning::Impossible | Meaning::TooLarge)
 }

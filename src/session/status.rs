@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use serde::Serialize;
 
 use super::{Origin, Session};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::Lsn;
 use crate::journal::Life;
 
@@ -38,6 +38,7 @@ struct RemoteStatus {
     handed_over: bool,
     last_backup_at: Option<u64>,
     last_error: Option<LastError>,
+    base_refused: Option<LastError>,
     segments: u64,
     bases: u64,
     bytes: u64,
@@ -47,6 +48,12 @@ struct RemoteStatus {
 struct LastError {
     code: &'static str,
     message: String,
+}
+
+impl LastError {
+    fn of(error: Error) -> LastError {
+        LastError { code: error.code.as_str(), message: error.message }
+    }
 }
 
 impl Session {
@@ -61,9 +68,8 @@ impl Session {
                 durable_lsn: progress.stored,
                 handed_over: health.handed_over,
                 last_backup_at: health.last_backup_ms,
-                last_error: health
-                    .last_error
-                    .map(|error| LastError { code: error.code.as_str(), message: error.message }),
+                last_error: health.last_error.map(LastError::of),
+                base_refused: health.base_refused.map(LastError::of),
                 segments: health.segments,
                 bases: health.bases,
                 bytes: health.bytes,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, hex};
-use crate::name::{CLAIMS, ClaimName, DataName, TenantName};
+use crate::name::{CLAIMS, ClaimName, TenantName};
 use crate::open::{Settings, report, whole};
 use crate::plan::{Claims, Survey};
 use crate::registry::{Registry, Request, store_of};
@@ -71,10 +71,7 @@ async fn list(remote: &Remote, name: &TenantName) -> Result<Listing> {
     Ok(Listing {
         stored_ms: marks.iter().chain(&data).filter_map(|listed| listed.modified_ms).max(),
         marks: claims.len(),
-        survey: Survey {
-            claims: claims.into_iter().collect(),
-            data: data.iter().filter_map(|listed| DataName::parse(&listed.name)).collect(),
-        },
+        survey: Survey::of(claims.into_iter().collect(), data.iter().map(|listed| listed.name.as_str())),
     })
 }
 
