@@ -4,6 +4,7 @@
 //! what a kept base dominates is deleted), I10 (nothing at or below a tombstone comes back) and I17 (never silently fresh,
 //! never silently old).
 
+mod chains;
 mod deletion;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Lsn};
 use crate::name::{ClaimName, DataName, Mark, PartName, Span};
 
+pub use chains::{chain, chains};
 pub use deletion::{Dominated, dominated};
 
 /// What is said about one claim.
@@ -310,48 +312,6 @@ fn without_remote(survey: &Survey, local: Local, known: bool, allowed: Allowed) 
         Local::Damaged { good, .. } if known => Err(log_is_damaged(good, "the store holds nothing of it")),
         _ if survey.claims.floor().is_some() && !allowed.fresh => Err(deleted()),
         _ => from(Source::Fresh, local != Local::None),
-    }
-}
-
-/// The objects that rebuild the last state of `claim`: its newest base and the segments after it, without a hole.
-pub fn chain(data: &[DataName], claim: Claim) -> Result<Vec<DataName>> {
-    chains(data, claim).into_iter().next().ok_or_else(|| vanished("no base"))?
-}
-
-/// The ways to rebuild the last state of `claim`: from its newest base, then from each older one that is still there.
-pub fn chains(data: &[DataName], claim: Claim) -> Vec<Result<Vec<DataName>>> {
-    let mut own: Vec<DataName> = data.iter().filter(|name| name.claim == claim).copied().collect();
-    own.sort_unstable_by_key(|name| (name.span.last(), name.span));
-    let bases = own.iter().rev().filter(|name| matches!(name.span, Span::Base(_)));
-    bases.map(|base| follow(*base, &own)).collect()
-}
-
-fn follow(base: DataName, own: &[DataName]) -> Result<Vec<DataName>> {
-    let mut chain = vec![base];
-    let mut reached = base.span.last();
-    for name in own {
-        if let Span::Segment(first, last) = name.span
-            && last > reached
-        {
-            if first != reached + 1 || last < first {
-                let message =
-                    format!("the store has a hole: LSN {reached} is followed by {first}; see the runbook");
-                return Err(Error::new(Code::RemoteCorrupt, message));
-            }
-            chain.push(*name);
-            reached = last;
-        }
-    }
-    // A base beyond the segments says that this history went further than this chain.
-    match own.last() {
-        Some(newest) if newest.span.last() > reached => Err(Error::new(
-            Code::RemoteCorrupt,
-            format!(
-                "the store reaches LSN {} only with a base that does not open; see the runbook",
-                newest.span.last()
-            ),
-        )),
-        _ => Ok(chain),
     }
 }
 

@@ -10,6 +10,7 @@ mod collector;
 mod lookout;
 mod ownership;
 mod patience;
+mod shipping;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -290,52 +291,6 @@ impl Replicator {
             }
             self.maintain().await;
         }
-    }
-
-    async fn ship(&mut self) -> Result<Flow> {
-        let (segments, bytes) = (self.chain.len() + 1, self.chain.segment_bytes());
-        let worth_a_base = self.base_at <= self.now()
-            && (segments >= MAX_SEGMENTS || bytes > self.chain.base().bytes.max(64 << 10));
-        let Some(cut) = self.journal.cut(worth_a_base)? else { return Ok(Flow::Go) };
-        let flow = self.ship_cut(&cut).await?;
-        match cut.base {
-            Some(base) if flow == Flow::Go => self.checkpoint(cut.last, base).await,
-            _ => Ok(flow),
-        }
-    }
-
-    /// Stores a cut, and has it acknowledged.
-    async fn ship_cut(&mut self, cut: &Cut) -> Result<Flow> {
-        self.shipped_at = Some(self.now());
-        let Shipment { name, bytes, end, .. } = self.load(cut).await?;
-        let len = bytes.len() as u64;
-        if self.store(&name, bytes).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
-        self.landed();
-        self.acknowledge(Some((end.lsn, len)), true).await
-    }
-
-    /// Seals a cut. It stays on the way until it has landed: nothing may be stored after it before it is (I5).
-    async fn load(&mut self, cut: &Cut) -> Result<Shipment> {
-        let (data, sealed) = self.owner.seal_segment(cut.first, cut.last, self.head, &cut.entries).await?;
-        let end = Link { claim: self.owner.claim, lsn: cut.last, digest: sealed.digest };
-        let name = data.object(&self.owner.tenancy.name);
-        let shipment = Shipment { data, name, bytes: sealed.bytes, end };
-        self.on_the_way = Some(shipment.clone());
-        Ok(shipment)
-    }
-
-    /// What was on the way is stored.
-    fn landed(&mut self) {
-        let Some(Shipment { data, bytes, end, .. }) = self.on_the_way.take() else { return };
-        let bytes = bytes.len() as u64;
-        self.head = end;
-        self.chain.push(Piece { name: data, bytes });
-        self.note(|health| {
-            health.segments += 1;
-            health.bytes += bytes;
-        });
     }
 
     fn note(&self, change: impl FnOnce(&mut Health)) {
