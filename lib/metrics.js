@@ -168,6 +168,12 @@ const FAMILIES = [
     rows: ({ meters }) => one(meters.refusedRepeats)
   },
   {
+    name: 'store_repairs_total',
+    type: 'counter',
+    help: 'States that were stored again because the store had lost objects of a running session',
+    rows: ({ meters }) => one(meters.storeRepairs)
+  },
+  {
     name: 'append_failures_total',
     type: 'counter',
     help: 'Writes that the local disk refused',

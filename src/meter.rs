@@ -177,6 +177,8 @@ pub struct Meters {
     pub repairs: Count,
     /// Objects that a store refused to take once more although they were there: its key may not replace objects.
     pub refused_repeats: Count,
+    /// States that were stored again because a store had lost objects.
+    pub store_repairs: Count,
 }
 
 /// The figures of this process.
@@ -202,6 +204,7 @@ pub static METERS: Meters = Meters {
     append_failures: Count::new(),
     repairs: Count::new(),
     refused_repeats: Count::new(),
+    store_repairs: Count::new(),
 };
 
 #[cfg(test)]

@@ -15,6 +15,8 @@
 //! v1/data/<tenant>/<object>.<size>-<number>.part     some bytes of an object that is too large for the store
 //! ```
 
+mod part;
+
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
@@ -22,14 +24,13 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Lsn, ShortDigest, TenantTag, hex, number, unhex};
 
+pub use part::{MAX_PART, PartName, part};
+
 /// Where the claims of all tenants lie, flat, so that one listing shows them all.
 pub const CLAIMS: &str = "v1/claims";
 
 /// Where the marks of naming keys lie, see `names.rs`.
 pub const NAMING: &str = "v1/names";
-
-/// Bytes of the largest part of an object.
-pub const MAX_PART: usize = 32 << 20;
 
 /// Longest tenant id in bytes.
 pub const MAX_TENANT_LEN: usize = 512;
@@ -246,40 +247,6 @@ impl fmt::Display for DataName {
                 write!(f, "{}.{first:020}-{last:020}-{}.seg", self.claim, self.digest)
             }
         }
-    }
-}
-
-/// The name of a part of an object: so many parts come before it, of `size` bytes each.
-pub fn part(object: &str, size: usize, before: usize) -> String {
-    format!("{object}.{size:08}-{before:05}.part")
-}
-
-/// A name in a tenant's data folder, of a part of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartName {
-    /// The object.
-    pub of: DataName,
-    /// Bytes of each part but the last.
-    pub size: usize,
-    /// How many come before it.
-    pub before: usize,
-}
-
-impl PartName {
-    /// The full object name.
-    pub fn object(&self, tenant: &TenantName) -> String {
-        part(&self.of.object(tenant), self.size, self.before)
-    }
-
-    /// Reads a name within a data folder, without the folder. `None` for what is no part.
-    pub fn parse(name: &str) -> Option<PartName> {
-        let (of, numbers) = name.strip_suffix(".part")?.rsplit_once('.')?;
-        let (size, before) = numbers.split_once('-')?;
-        let digits = |text: &str, len| text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(size, 8) || !digits(before, 5) {
-            return None;
-        }
-        Some(PartName { of: DataName::parse(of)?, size: size.parse().ok()?, before: before.parse().ok()? })
     }
 }
 

@@ -19,6 +19,8 @@ pub use deletion::{Dominated, dominated};
 /// What is said about one claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Marks {
+    /// It was made, and says by whom.
+    pub claimed: bool,
     /// It has, or had, a base.
     pub live: bool,
     /// It accepts nothing more, and is still storing.
@@ -39,7 +41,7 @@ impl FromIterator<ClaimName> for Claims {
         for ClaimName { claim, mark } in names {
             let marks = claims.entry(claim).or_default();
             match mark {
-                Mark::Claimed => {}
+                Mark::Claimed => marks.claimed = true,
                 Mark::Live => marks.live = true,
                 Mark::Leaving => marks.leaving = true,
                 Mark::Released => marks.released = true,

@@ -57,16 +57,6 @@ impl Journal {
         Ok(Some(Cut { first, last, entries: core.state.cut(), base }))
     }
 
-    /// The whole state as it is now, counted as cut.
-    pub fn cut_base(&self) -> Result<(Lsn, Snapshot)> {
-        let mut core = self.core()?;
-        core.state.cut();
-        core.cut = core.lsn;
-        core.shipping_since = core.shipping_since.or(core.waiting_since.take());
-        core.testify();
-        Ok((core.lsn, core.state.snapshot()))
-    }
-
     /// Whether something waits to be shipped, and whether it may wait.
     pub fn pending(&self) -> Result<Option<Urgency>> {
         let core = self.core()?;

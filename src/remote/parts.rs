@@ -44,12 +44,7 @@ impl Limit {
 
     /// Notes that `len` bytes were too large. Gives the size of parts to try next, if there is one.
     fn refused(&self, len: usize, whole: usize) -> Option<usize> {
-        if self.0.fetch_min(len as u64, Ordering::Relaxed) > len as u64 {
-            tracing::warn!(
-                bytes = len,
-                "the store takes no object of this size; larger ones travel in parts until its limit is raised"
-            );
-        }
+        self.0.fetch_min(len as u64, Ordering::Relaxed);
         self.parts(whole)
     }
 
@@ -62,11 +57,6 @@ impl Limit {
 }
 
 impl Remote {
-    /// Whether an object of `len` bytes travels in parts.
-    pub fn splits(&self, len: usize) -> bool {
-        self.limit.parts(len).is_some()
-    }
-
     /// Stores an object, in parts if it is too large for the store.
     pub(super) async fn put_any(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
         let mut size = self.limit.parts(bytes.len());

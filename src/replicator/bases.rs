@@ -9,6 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Event, Level};
 use crate::host::{Lane, blocking_in, sleep};
 use crate::id::Lsn;
+use crate::meter::METERS;
 use crate::name::Mark;
 use crate::object::Link;
 use crate::remote::Failure;
@@ -25,17 +26,9 @@ impl Replicator {
             "the store was emptied under a running session; its state is being stored again",
         );
         (self.events)(Event::Failed(error));
-        // Both marks before the state: to whoever comes meanwhile this must be a session whose state is missing, which nobody
-        // claims, and not one that never began.
-        for mark in [Mark::Claimed, Mark::Live] {
-            let (name, bytes) = self.owner.mark(mark, Link::default())?;
-            if self.store(&name, bytes).await? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
-        }
-        let (lsn, base) = self.journal.cut_base()?;
-        self.head.lsn = lsn;
-        Ok(self.put_base(lsn, base, true).await?.unwrap_or(Flow::Go))
+        METERS.store_repairs.one();
+        self.suspect();
+        self.rebuild().await
     }
 
     pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
@@ -48,7 +41,7 @@ impl Replicator {
 
     /// Stores a base. One that the store can never accept is tried for ever if it `must` be there; else that is told, nothing
     /// comes of it (`None`), and segments go on after the base before it.
-    async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Result<Option<Flow>> {
+    pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Result<Option<Flow>> {
         let (owner, head) = (Arc::clone(&self.owner), self.head);
         let (name, sealed) = blocking_in(self.owner.tenancy.host(), Lane::Compute, move || {
             owner.base(lsn, head, &base.encode())
@@ -69,7 +62,6 @@ impl Replicator {
         };
         if flow == Flow::Go {
             self.chain = Chain::of(Piece { name, bytes });
-            self.collector.follow(name);
             self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
             let mut refused = None;
             self.note(|health| {
@@ -79,7 +71,6 @@ impl Replicator {
             });
             (self.base_at, self.base_pause) = (Duration::ZERO, BASE_PAUSE);
             if refused.is_some() {
-                tracing::info!(lsn, "the store takes the whole state again");
                 (self.events)(Event::Repaired("the store takes the whole state again".to_owned()));
             }
         }
@@ -95,7 +86,6 @@ impl Replicator {
         self.base_pause = (self.base_pause * 2).min(MAX_BASE_PAUSE);
         let mut first = false;
         self.note(|health| first = health.base_refused.replace(error.clone()).is_none());
-        tracing::warn!(%error, "a base is refused");
         if first {
             (self.events)(Event::Failed(error));
         }
@@ -105,6 +95,10 @@ impl Replicator {
     /// names, and the state as a new base or, if nothing came since the last one, that one under its name (I1). Where the store takes
     /// no new base, the last one and all that follows it are.
     pub(super) async fn refresh(&mut self) -> Result<Flow> {
+        self.audit().await;
+        if self.collector.has_losses() {
+            return self.mend().await;
+        }
         for mark in [Mark::Claimed, Mark::Live] {
             let (name, bytes) = self.owner.mark(mark, Link::default())?;
             if self.store(&name, bytes).await? == Flow::Stop {
@@ -160,6 +154,7 @@ impl Replicator {
         let waiting = self.journal.take_renewals();
         let flow = self.put_whole().await?;
         if flow == Some(Flow::Go) {
+            self.collector.expect(&self.chain);
             self.collector.ask(waiting);
         }
         Ok(flow.unwrap_or(Flow::Go))
@@ -196,6 +191,7 @@ impl Replicator {
     /// Has what is superfluous removed. A store that answers is done with it before the next step; one that does not is waited
     /// for shortly: a newer owner must be noticed in time.
     pub(super) async fn collect(&self) {
+        self.collector.expect(&self.chain);
         self.collector.ask(Vec::new());
         self.settle(self.pace.check_interval / 4).await;
     }

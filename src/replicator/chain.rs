@@ -2,7 +2,10 @@
 //!
 //! Whoever restores this history reads these objects and no others; one that is missing makes the rest worthless.
 
+use std::collections::BTreeSet;
+
 use crate::name::{DataName, Span};
+use crate::plan::Survey;
 
 /// An object of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,11 @@ impl Chain {
         self.base
     }
 
+    /// The object at the end.
+    pub fn newest(&self) -> Piece {
+        self.segments.last().copied().unwrap_or(self.base)
+    }
+
     /// A segment was stored at the end.
     pub fn push(&mut self, segment: Piece) {
         debug_assert!(matches!(segment.name.span, Span::Segment(..)));
@@ -49,8 +57,27 @@ impl Chain {
         self.segment_bytes
     }
 
+    /// How many objects of `survey` should be there and are not, the two marks of a live claim among them.
+    pub fn lost(&self, survey: &Survey) -> usize {
+        let marks = survey.claims.marks(&self.base.name.claim);
+        let names: BTreeSet<&DataName> = survey.data.iter().collect();
+        let lost = self.pieces().filter(|piece| !names.contains(&piece.name) || !is_whole(piece, survey));
+        lost.count() + usize::from(!marks.claimed) + usize::from(!marks.live)
+    }
+
     /// All of it, in order.
     pub fn pieces(&self) -> impl Iterator<Item = Piece> {
         [self.base].into_iter().chain(self.segments.iter().copied())
     }
+}
+
+/// Whether no part of it is missing, if it is in parts.
+fn is_whole(piece: &Piece, survey: &Survey) -> bool {
+    let parts = || survey.parts.iter().filter(|part| part.of == piece.name);
+    let sizes: BTreeSet<usize> = parts().map(|part| part.size).collect();
+    sizes.is_empty()
+        || sizes.into_iter().any(|size| {
+            let there = parts().filter(|part| part.size == size).map(|part| part.before);
+            there.collect::<BTreeSet<_>>().len() as u64 >= piece.bytes.div_ceil(size.max(1) as u64)
+        })
 }

@@ -4,14 +4,16 @@
 //! or keeps silent delays nothing but this: uploads, checks of ownership and news of an outage soon go on beside it.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
 use crate::id::Claim;
-use crate::name::DataName;
 use crate::owner::{Owner, Standing};
-use crate::plan::{Dominated, dominated};
+use crate::plan::{Dominated, Survey, dominated};
+
+use super::chain::Chain;
 
 /// What was asked for and is not begun.
 #[derive(Default)]
@@ -24,27 +26,41 @@ struct Asked {
 pub struct Collector {
     owner: Arc<Owner>,
     parent: Option<Claim>,
-    current: Mutex<DataName>,
+    /// What the owner knows to be stored.
+    chain: Mutex<Chain>,
+    /// Objects of it that a listing lacked, and another one after that.
+    lost: AtomicUsize,
     asked: Mutex<Asked>,
     wake: Notify,
 }
 
 impl Collector {
-    /// A collector for the objects of `owner`, whose base is `current`, and of those before it; `parent` is the claim that it
+    /// A collector for the objects of `owner`, which has stored `chain`, and of those before it; `parent` is the claim that it
     /// continues.
-    pub fn new(owner: Arc<Owner>, parent: Option<Claim>, current: DataName) -> Collector {
+    pub fn new(owner: Arc<Owner>, parent: Option<Claim>, chain: Chain) -> Collector {
         Collector {
             owner,
             parent,
-            current: Mutex::new(current),
+            chain: Mutex::new(chain),
+            lost: AtomicUsize::new(0),
             asked: Mutex::default(),
             wake: Notify::new(),
         }
     }
 
-    /// Another base is the current one.
-    pub fn follow(&self, base: DataName) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = base;
+    /// This is stored by now.
+    pub fn expect(&self, chain: &Chain) {
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain.clone();
+    }
+
+    /// Whether objects were missing.
+    pub fn has_losses(&self) -> bool {
+        self.lost.load(Ordering::Relaxed) > 0
+    }
+
+    /// How many were, for somebody who makes it good.
+    pub fn take_losses(&self) -> usize {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 
     /// Has what is superfluous by now removed, and then tells those who wait.
@@ -81,14 +97,28 @@ impl Collector {
         }
     }
 
-    /// What fails is done at the next base.
+    /// A listing in which this owner is the newest.
+    async fn survey(&self) -> Option<Survey> {
+        let survey = self.owner.tenancy.survey().await.ok()?;
+        (self.owner.standing(&survey.claims) == Standing::Owner).then_some(survey)
+    }
+
+    /// What fails is done at the next base. Nothing is removed while something is missing that should be there: what is older may be
+    /// all that is left.
     async fn collect(&self) {
         let tenancy = &self.owner.tenancy;
-        let Ok(survey) = tenancy.survey().await else { return };
-        if self.owner.standing(&survey.claims) != Standing::Owner {
+        let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(mut survey) = self.survey().await else { return };
+        if chain.lost(&survey) > 0 {
+            let Some(again) = self.survey().await else { return };
+            survey = again;
+        }
+        let lost = chain.lost(&survey);
+        if lost > 0 {
+            self.lost.store(lost, Ordering::Relaxed);
             return;
         }
-        let current = Some(*self.current.lock().unwrap_or_else(PoisonError::into_inner));
+        let current = Some(chain.base().name);
         let Dominated { data, parts, marks } = dominated(&survey, &self.owner.claim, self.parent, current);
         let data = data.iter().map(|name| name.object(&tenancy.name));
         let data = data.chain(parts.iter().map(|part| part.object(&tenancy.name))).collect();

@@ -4,6 +4,7 @@
 //! LIST shows this owner's claim as the highest (I4). An outage ends nothing: what cannot be stored is tried again, the
 //! dirty set grows with the keys and not with time, and one segment catches up.
 
+mod audit;
 mod bases;
 mod chain;
 mod collector;
@@ -28,6 +29,7 @@ use crate::object::Link;
 use crate::owner::Owner;
 use crate::remote::Failure;
 
+use audit::Audits;
 use chain::Chain;
 use collector::Collector;
 use lookout::Lookout;
@@ -113,6 +115,8 @@ enum Step {
     Check,
     Refresh,
     Renew,
+    Audit,
+    Mend,
     Leave,
     Stop,
 }
@@ -137,6 +141,7 @@ pub struct Replicator {
     /// No base before this, for the store took none, and how long the pause after the next refusal is.
     base_at: Duration,
     base_pause: Duration,
+    audits: Audits,
     refresh_at: Duration,
     shipped_at: Option<Duration>,
     /// How long the last successful request took: a slow store is asked less often. An outage does not count, or catching
@@ -160,8 +165,9 @@ impl Replicator {
             last_backup_ms: start.stored_ms,
             ..Health::default()
         };
+        let audits = Audits::from(owner.tenancy.host().now());
         let refresh_at = owner.tenancy.host().now() + spread(owner.tenancy.host(), pace.refresh);
-        let collector = Arc::new(Collector::new(Arc::clone(&owner), start.parent, start.base.name));
+        let collector = Arc::new(Collector::new(Arc::clone(&owner), start.parent, Chain::of(start.base)));
         let lookout =
             Lookout::new(Arc::clone(&owner), Arc::clone(&journal), Arc::clone(&events), pace.check_interval);
         let lookout = Arc::new(lookout);
@@ -179,6 +185,7 @@ impl Replicator {
             chain: Chain::of(start.base),
             base_at: Duration::ZERO,
             base_pause: BASE_PAUSE,
+            audits,
             refresh_at,
             shipped_at: None,
             took: Duration::ZERO,
@@ -222,6 +229,11 @@ impl Replicator {
                 Step::Check => self.acknowledge(None, false).await?,
                 Step::Refresh => self.refresh().await?,
                 Step::Renew => self.renew().await?,
+                Step::Mend => self.mend().await?,
+                Step::Audit => {
+                    self.audit().await;
+                    Flow::Go
+                }
                 Step::Leave => self.leave().await?,
                 Step::Stop => Flow::Stop,
             };
@@ -251,6 +263,9 @@ impl Replicator {
             }
             if progress.life == Life::Closing {
                 return Ok(Step::Leave);
+            }
+            if self.collector.has_losses() {
+                return Ok(Step::Mend);
             }
             let now = self.now();
             let ship_at = match self.journal.pending()? {
@@ -282,7 +297,11 @@ impl Replicator {
             if self.journal.wants_renewal() {
                 return Ok(Step::Renew);
             }
-            let pause = ship_at.unwrap_or(check_at).min(check_at).min(self.refresh_at) - now;
+            if self.audits.at() <= now {
+                return Ok(Step::Audit);
+            }
+            let rest = check_at.min(self.refresh_at).min(self.audits.at());
+            let pause = ship_at.unwrap_or(rest).min(rest) - now;
             tokio::select! {
                 biased;
                 () = self.over() => {}

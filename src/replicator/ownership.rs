@@ -52,6 +52,10 @@ impl Replicator {
                     self.lookout.checked(since);
                     self.journal.confirm(since);
                     let recovered = self.recover(shipped.is_some());
+                    if recovered {
+                        // It may have come back as it was before.
+                        self.audits.hurry(self.now());
+                    }
                     let tell = || {
                         if let Some((lsn, bytes)) = shipped {
                             (self.events)(Event::Backup { lsn, bytes });
@@ -210,6 +214,9 @@ impl Replicator {
 
     /// The session is being closed: store the rest, and let go.
     pub(super) async fn leave(&mut self) -> Result<Flow> {
+        if self.collector.has_losses() && self.mend().await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
         while self.journal.pending()?.is_some() {
             if self.ship().await? == Flow::Stop {
                 return Ok(Flow::Stop);

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::journal::Cut;
 use crate::object::Link;
 
+use super::audit::AUDIT_SEGMENTS;
 use super::{Flow, MAX_SEGMENTS, Piece, Replicator, Shipment};
 
 impl Replicator {
@@ -16,21 +17,34 @@ impl Replicator {
         let Some(cut) = self.journal.cut(worth_a_base)? else { return Ok(Flow::Go) };
         let flow = self.ship_cut(&cut).await?;
         match cut.base {
-            Some(base) if flow == Flow::Go => self.checkpoint(cut.last, base).await,
+            // A store that was filled again meanwhile has a newer one.
+            Some(base) if flow == Flow::Go && cut.last == self.head.lsn && self.chain.len() > 0 => {
+                self.checkpoint(cut.last, base).await
+            }
             _ => Ok(flow),
         }
     }
 
     /// Stores a cut, and has it acknowledged.
     pub(super) async fn ship_cut(&mut self, cut: &Cut) -> Result<Flow> {
+        if self.store_cut(cut).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        if self.chain.len().is_multiple_of(AUDIT_SEGMENTS) {
+            self.audits.hurry(self.now());
+        }
+        self.acknowledge(Some((cut.last, self.chain.newest().bytes)), true).await
+    }
+
+    /// Stores a cut, whoever owns the session by then.
+    pub(super) async fn store_cut(&mut self, cut: &Cut) -> Result<Flow> {
         self.shipped_at = Some(self.now());
-        let Shipment { name, bytes, end, .. } = self.load(cut).await?;
-        let len = bytes.len() as u64;
+        let Shipment { name, bytes, .. } = self.load(cut).await?;
         if self.store(&name, bytes).await? == Flow::Stop {
             return Ok(Flow::Stop);
         }
         self.landed();
-        self.acknowledge(Some((end.lsn, len)), true).await
+        Ok(Flow::Go)
     }
 
     /// Seals a cut. It stays on the way until it has landed: nothing may be stored after it before it is (I5).

@@ -224,7 +224,13 @@ fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, 
         Event::Fenced => hold(book).fenced = true,
         Event::Degraded(_) => hold(book).told.push("degraded"),
         Event::Recovered { .. } => hold(book).told.push("recovered"),
-        Event::Repaired(_) => hold(book).told.push("repaired"),
+        Event::Repaired(what) => {
+            hold(book).told.push("repaired");
+            assert!(
+                !what.contains("the store had lost") || cluster.tampered.load(Ordering::Relaxed),
+                "nobody tampered with the store, and yet: {what}"
+            );
+        }
         Event::Note(..) => {}
         Event::Failed(error) => {
             hold(book).told.push("failed");

@@ -1,12 +1,14 @@
 //! Single stories, told once: what a user would notice if it were otherwise.
 //!
 //! Those here are of owners that follow one another, and of a store that loses what it had; `disks` are of what is local,
-//! `rot` of logs that were damaged, `limits` of stores that take no large objects, `slow_puts` of uploads that take longer than a
+//! `rot` of logs that were damaged, `limits` of stores that take no large objects, `losses` of stores that
+//! lose some, `slow_puts` of uploads that take longer than a
 //! handover, and `costs` of what goes over the wire.
 
 mod costs;
 mod disks;
 mod limits;
+mod losses;
 mod rot;
 mod slow_puts;
 
