@@ -121,6 +121,29 @@ function keepMessageKeys(structure) {
   return plain
 }
 
+/** Containers within containers that a reviver, which calls itself for each, surely gets through wherever the text is read. */
+const MAX_READABLE_DEPTH = 1024
+
+/** Whether what `text` says can only be written, and would end the stack of whoever reads it. */
+function isTooDeep(text) {
+  let depth = 0
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case 0x22: // a string, to its end
+        for (i++; text.charCodeAt(i) !== 0x22; i++) if (text.charCodeAt(i) === 0x5c) i++
+        break
+      case 0x5b:
+      case 0x7b:
+        if (++depth > MAX_READABLE_DEPTH) return true
+        break
+      case 0x5d:
+      case 0x7d:
+        depth--
+    }
+  }
+  return false
+}
+
 /** No cause is kept: the message of a SyntaxError quotes the text, which is key material. */
 function parse(text, reviver) {
   try {
@@ -147,6 +170,7 @@ function createCodec(BufferJSON) {
       throw new HybridAuthError('INVALID_OPTION', 'a value cannot be written as JSON', error)
     }
     if (text === undefined) throw new HybridAuthError('INVALID_OPTION', `a ${typeof value} cannot be stored`)
+    if (isTooDeep(text)) throw new HybridAuthError('INVALID_OPTION', `a value is nested more than ${MAX_READABLE_DEPTH} levels deep, and could never be read again; nothing was changed`)
     putJson(text, BUFFER_JSON, BUFFER_JSON)
   }
 

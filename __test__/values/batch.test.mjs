@@ -186,6 +186,25 @@ test('a set with one value that cannot be stored is refused whole, and the next 
   }
 })
 
+/** Something in so many containers, one in the other. */
+const nested = (levels) => {
+  let value = { text: '[[{{"\\"[[' }
+  for (let i = 1; i < levels; i++) value = i % 2 ? [value] : { d: value }
+  return value
+}
+
+test('a value that is too deep to be read again is refused when it is set, and one that is not reads back', () => {
+  for (const levels of [1025, 1500, 3000, 100_000]) {
+    assert.throws(() => batch.encodeSet({ session: { good: 'x', bad: nested(levels) } }), { code: 'INVALID_OPTION' })
+    assert.throws(() => batch.encodeCreds({ additionalData: nested(levels) }), { code: 'INVALID_OPTION' })
+  }
+  const wide = Array.from({ length: 2000 }, () => ({ a: [Symbol('s'), new Date(0)] }))
+  for (const value of [nested(1024), wide]) {
+    const [entry] = entriesOf(batch.encodeSet({ session: { a: value } }))
+    assert.deepEqual(entry.value, JSON.parse(JSON.stringify(value)))
+  }
+})
+
 test('an answer that is too short, too long or malformed is LOCAL_CORRUPT', () => {
   const value = bytesOf(scratch.run(() => createCodec(bufferJsonV7).encode({ a: 1 })))
   const size = Buffer.alloc(4)

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, EventSink};
 use crate::host::{Host, random, sleep};
 use crate::id::Claim;
-use crate::journal::{Cut, Journal, Life, Urgency};
+use crate::journal::{Journal, Life, Urgency};
 use crate::name::DataName;
 use crate::object::Link;
 use crate::owner::Owner;
