@@ -61,7 +61,7 @@ function takesCreds(data) {
  * @param {typeof call} session.call
  * @param {number} session.handle
  * @param {ReturnType<import('./batch.js').createBatch>} session.batch
- * @param {{creds: () => object | undefined, done: () => void}} session.capture the credentials that a batch with new pre-keys
+ * @param {{creds: () => object | undefined, done: (creds: object) => void}} session.capture the credentials that a batch with new pre-keys
  *   takes along, and who is told that it did
  * @param {(value: any) => any} session.reviveAppStateSyncKey
  * @param {(lsn: number) => Promise<void>} session.settled resolves when a write may resolve
@@ -84,7 +84,7 @@ function createKeys({ binding, call, handle, batch, capture, reviveAppStateSyncK
     const { buffer, length, count, urgent } = batch.encodeSet(data, creds)
     if (count === 0) return
     const lsn = call(binding.append, handle, buffer, length, urgent)
-    if (creds) capture.done()
+    if (creds) capture.done(creds)
     await settled(lsn)
   }
 

@@ -17,6 +17,7 @@ const { createLife } = require('./life.js')
 const { writeMultiFile } = require('./multi-file.js')
 const { loadBinding } = require('./native.js')
 const { createNews, sessionLogger } = require('./news.js')
+const { createOwnCreds } = require('./own-creds.js')
 const { resolveOptions } = require('./options.js')
 const { removeOriginals } = require('./originals.js')
 const { textOf } = require('./outside.js')
@@ -117,18 +118,6 @@ async function openSession(tenantId, options = {}, inner = {}) {
   })
 }
 
-/** Whether the stored credentials are still those that this open loaded or saved last. */
-function lastSeen(binding, handle, batch) {
-  const look = (use) => ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => use(buffer.subarray(0, length)))
-  let last = look(Buffer.from)
-  return {
-    now: () => {
-      last = look(Buffer.from)
-    },
-    isCurrent: () => look((stored) => last.equals(stored))
-  }
-}
-
 /** The limit of time that a call is given. What `process.on('SIGTERM', close)` gives is none. */
 function limitOf(how, call, fallback) {
   const { timeoutMs } = fieldsOf(isSignal(how) ? undefined : how, call, 'timeoutMs')
@@ -150,13 +139,9 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
   const { call, settle } = life
   const { awaitSync, closeTimeoutMs, flushTimeoutMs } = resolved
   let savedIdentity = isNew ? null : identityOf(creds)
-  const seen = lastSeen(binding, handle, batch)
-
-  const capture = {
-    /** Not those of an open that has been overtaken: its socket may still finish something while a newer one saves. */
-    creds: () => (seen.isCurrent() ? creds : undefined),
-    done: () => seen.now()
-  }
+  const look = (use) => ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => use(buffer.subarray(0, length)))
+  const own = createOwnCreds(look, batch, creds)
+  const capture = { creds: () => call(own.toSave), done: own.saved }
   const reviveAppStateSyncKey = baileys.appStateSyncKeyFromObject
 
   /** What was appended is done, or waits for the disk or the store. */
@@ -169,11 +154,12 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
   const keys = createKeys({ binding, call, handle, batch, capture, reviveAppStateSyncKey, settled })
 
   async function save() {
-    const { buffer, length } = batch.encodeCreds(creds)
+    const saving = call(own.toSave)
+    const { buffer, length } = batch.encodeCreds(saving)
     const identity = identityOf(creds)
     const lsn = call(binding.append, handle, buffer, length, identity !== savedIdentity)
     savedIdentity = identity
-    seen.now()
+    own.saved(saving)
     await settled(lsn)
   }
 

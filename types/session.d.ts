@@ -21,7 +21,8 @@ export function useHybridAuthState(options: HybridAuthOptions & { sessionId: str
 export interface HybridAuthState {
   state: { creds: any; keys: HybridKeyStore }
   /**
-   * Stores the credentials as they are at the call. Resolves and rejects like `keys.set`. As a listener of `creds.update` nobody
+   * Stores the credentials as they are at the call; where a newer open of this tenant has stored some since, only what changed here,
+   * and no counter backwards. Resolves and rejects like `keys.set`. As a listener of `creds.update` nobody
    * waits for it: a failure is then an `error` event and no unhandled rejection, unless the session had ended before.
    */
   saveCreds(): Promise<void>
