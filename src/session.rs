@@ -65,6 +65,7 @@ pub struct Session {
 
 struct Replicated {
     owner: Arc<Owner>,
+    events: EventSink,
     health: Arc<Mutex<Health>>,
 }
 
@@ -90,7 +91,7 @@ impl Session {
         replicator: Replicator,
     ) -> Session {
         let (done, idle) = watch::channel(false);
-        let health = replicator.health();
+        let (health, events) = (replicator.health(), replicator.events());
         if journal.keeps_log() {
             host.spawn(Box::pin(Arc::clone(&journal).sync_in_background(replicator.events())));
         }
@@ -98,7 +99,7 @@ impl Session {
             replicator.run().await;
             let _ = done.send(true);
         }));
-        Session { host, journal, origin, remote: Some(Replicated { owner, health }), idle }
+        Session { host, journal, origin, remote: Some(Replicated { owner, events, health }), idle }
     }
 
     /// Where it lives: on the disk (`local`), in the store (`cloud`), or in both.
@@ -140,6 +141,7 @@ impl Session {
             self.journal.end(Life::Closed);
             self.ended().await;
         }
+        self.tell_unreleased();
         let (lsn, progress) = (self.journal.lsn(), self.journal.progress());
         let stored = if self.handed_over() { lsn } else { progress.stored };
         let synced =
@@ -178,6 +180,22 @@ impl Session {
             );
         }
         Ok(())
+    }
+
+    /// Tells that a close was cut short before it released the session.
+    fn tell_unreleased(&self) {
+        let Some(remote) = &self.remote else { return };
+        let mut health = remote.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = self.journal.progress();
+        // What is missing besides is told by whoever closes.
+        if progress.life != Life::Closed || health.let_go || progress.stored < self.journal.lsn() {
+            return;
+        }
+        let why = "everything is stored, but the release is not, for the time of the close was over; the next open on another machine waits, and is not clean";
+        let error = Error::new(Code::RemoteUnavailable, why);
+        health.last_error = Some(error.clone());
+        drop(health);
+        (remote.events)(Event::Failed(error));
     }
 
     /// Whether all that was accepted here was stored before a newer owner went on.

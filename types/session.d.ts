@@ -34,7 +34,8 @@ export interface HybridAuthState {
   /**
    * Stores the rest, releases ownership and unlocks; while the tenant is open elsewhere in this process it only flushes. Rejects
    * with `REMOTE_UNAVAILABLE` when the store could not be reached in time: the session is closed all the same, and the local log
-   * keeps the rest for the next open here (in `cloud` mode it is lost). Rejects with `FENCED` when a newer instance owns the session
+   * keeps the rest for the next open here (in `cloud` mode it is lost). If all is stored and only the release is not, it resolves, and an
+   * `error` event says that the next open on another machine waits. Rejects with `FENCED` when a newer instance owns the session
    * and the last writes did not reach it. Never an unhandled rejection.
    */
   close(options?: { timeoutMs?: number }): Promise<void>
@@ -74,6 +75,8 @@ export interface HybridKeyStore {
    * Stores a batch, all or nothing; a falsy value deletes. Resolves when the batch is in the local log (see `localDurability`); in
    * `cloud` mode when the store has it and this instance is still the owner. There it also rejects with `REMOTE_UNAVAILABLE`
    * after `flushTimeoutMs`: the batch then counts here and goes on being sent, and is lost if the process ends before it arrives.
+   * Of a batch that is refused after it was accepted (`FENCED`, `LEASE_LOST`, `CLOSED` in `cloud` mode) the message says that it may be
+   * stored all the same.
    * Rejects with `FENCED`, `CLOSED`, `DELETED`, `LEASE_LOST`, `LOCAL_UNAVAILABLE` (nothing changed), `IO_POISONED`, with
    * `INVALID_OPTION` for an id or a type that cannot be a key (4096 bytes at most), and with `INTERNAL` after a fault.
    */

@@ -194,7 +194,9 @@ impl Journal {
         {
             self.finish(core, Life::LeaseLost);
         }
-        core.life.refusal()
+        core.life.refusal().map_err(|error| {
+            Error::new(error.code, format!("{}; nothing of this write was stored", error.message))
+        })
     }
 
     fn commit(&self, mut core: MutexGuard<'_, Core>, changes: &[u8], urgent: bool) -> Result<Lsn> {

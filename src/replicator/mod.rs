@@ -68,6 +68,8 @@ pub struct Health {
     pub last_backup_ms: Option<u64>,
     /// Whether the newer owner is known to have everything that was accepted here.
     pub handed_over: bool,
+    /// Whether a close released the session, or told that it could not.
+    pub let_go: bool,
     /// Segments stored.
     pub segments: u64,
     /// Bases stored, the opening one included.

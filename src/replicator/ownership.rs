@@ -243,6 +243,7 @@ impl Replicator {
             self.note(|health| health.last_error = Some(error.clone()));
             (self.events)(Event::Failed(error));
         }
+        self.note(|health| health.let_go = true);
         self.journal.end(Life::Closed);
         Ok(Flow::Stop)
     }

@@ -65,12 +65,16 @@ impl Session {
         match now.life {
             Life::Closed | Life::Closing if in_time => Err(Error::new(
                 Code::Closed,
-                "this session was closed before the store had this write, which is lost; open it again",
+                "this session was closed before the store was known to have this write; it is lost, unless it arrived all the same: open again and look",
             )),
             Life::Live | Life::Closing => Err(self.unreachable(
                 "this write is not in the store yet; it is kept in memory and goes on being sent, and is lost if the process ends before it arrives",
             )),
-            over => over.refusal(),
+            over => over.refusal().map_err(|error| {
+                // It was accepted and sent before that, and nobody can take it back.
+                let all_the_same = "this write may be stored all the same: look where the session goes on before it is made again";
+                Error::new(error.code, format!("{}; {all_the_same}", error.message))
+            }),
         }
     }
 
