@@ -72,6 +72,13 @@ const FAMILIES = [
     rows: ({ sessions }) => one(total(sessions, ({ bytes }) => bytes))
   },
   {
+    name: 'fullest_state_ratio',
+    type: 'gauge',
+    aggregator: 'max',
+    help: 'The fullest state: its bytes over those that a state can have, beyond which writes are refused',
+    rows: ({ sessions }) => one(Math.max(0, ...sessions.map(({ status: { bytes, maxBytes } }) => (maxBytes > 0 ? bytes / maxBytes : 0))))
+  },
+  {
     name: 'log_bytes',
     type: 'gauge',
     help: 'Bytes of all local logs',

@@ -11,10 +11,10 @@ const OVERDUE_AFTER_MS = 10 * 60_000
 const LIVES = ['live', 'fenced', 'lease-lost', 'closing', 'closed', 'deleted', 'poisoned']
 
 /** What a session that a fault put out of use tells: nothing but that. */
-const FAULTY = { life: 'poisoned', lsn: 0, syncedLsn: 0, keys: 0, bytes: 0, dirtyKeys: 0, dirtyBytes: 0, logBytes: 0, lagMs: 0, restored: null, remote: null }
+const FAULTY = { life: 'poisoned', lsn: 0, syncedLsn: 0, keys: 0, bytes: 0, maxBytes: 0, dirtyKeys: 0, dirtyBytes: 0, logBytes: 0, lagMs: 0, restored: null, remote: null }
 
 /** What the core tells, as `status()` answers it. */
-function describe({ mode, life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
+function describe({ mode, life, lsn, syncedLsn, keys, bytes, maxBytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
   return {
     mode,
     life,
@@ -24,6 +24,7 @@ function describe({ mode, life, lsn, syncedLsn, keys, bytes, dirtyKeys, dirtyByt
     lagMs: remote === null ? null : lagMs,
     keys,
     bytes,
+    maxBytes,
     dirtyKeys,
     dirtyBytes,
     logBytes,

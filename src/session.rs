@@ -262,6 +262,9 @@ async fn keep(journal: Arc<Journal>, events: EventSink) {
         journal.wake.notified().await;
         // What was written while the log was rewritten woke nobody.
         loop {
+            if let Some(error) = journal.crowding() {
+                events(Event::Failed(error));
+            }
             match journal.roll_if_due().await {
                 Ok(true) => {}
                 Ok(false) => break,

@@ -104,6 +104,8 @@ export interface SessionStatus {
   lagMs: number | null
   keys: number
   bytes: number
+  /** Bytes that `bytes` may grow to: a write beyond that is refused, as nobody could open the session again. */
+  maxBytes: number
   /** Keys that a blank machine would not restore as they are, also while they are on their way; 0 without a store. */
   dirtyKeys: number
   /** Bytes of those keys and their values. */

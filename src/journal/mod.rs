@@ -51,6 +51,8 @@ struct Core {
     roll_pause: Duration,
     /// Something was written that the background sync has not been told of.
     aging: bool,
+    /// The share of the room that was told last.
+    passed: u8,
     /// The folder was made anew, and nobody was told yet.
     rehomed: bool,
     /// Who keeps what the state was at each cut.
@@ -123,6 +125,7 @@ impl Journal {
             roll_at: Duration::ZERO,
             roll_pause: upkeep::ROLL_PAUSE,
             aging: false,
+            passed: 0,
             rehomed: false,
             witnesses: Vec::new(),
         };
@@ -222,7 +225,8 @@ impl Journal {
         // Waking a thread costs more than the whole append: only for news. Whoever ships looks at what is pending before it
         // sleeps, and sleeps no longer than what is pending may wait.
         let first = core.cut == core.lsn;
-        let news = first || (urgent && !core.urgent) || self.may_roll(&core);
+        let fuller = room::passed(core.state.bytes(), self.room) > core.passed;
+        let news = first || (urgent && !core.urgent) || fuller || self.may_roll(&core);
         let aged = !std::mem::replace(&mut core.aging, true);
         core.lsn = lsn;
         core.urgent |= urgent;
@@ -309,6 +313,7 @@ impl Journal {
             lsn: core.lsn,
             keys: core.state.len(),
             bytes: core.state.bytes(),
+            room: self.room,
             dirty_keys: core.state.dirty_len(),
             dirty_bytes: core.state.dirty_bytes(),
             log_bytes: core.log.bytes(),
@@ -339,6 +344,8 @@ pub struct Figures {
     pub keys: usize,
     /// Bytes of all entries.
     pub bytes: usize,
+    /// Bytes that they may have.
+    pub room: usize,
     /// Keys that the store may not have.
     pub dirty_keys: usize,
     /// Bytes of their entries.

@@ -9,6 +9,8 @@ use crate::error::{Code, Error, Result};
 use crate::record::{Entries, Entry};
 use crate::state::State;
 
+use super::Journal;
+
 /// Bytes of an entry beside its key and its value: the two lengths.
 const LENGTHS: usize = 6;
 
@@ -32,6 +34,35 @@ pub fn check(state: &State, changes: &[u8], room: usize) -> Result<()> {
     ))
 }
 
+/// The share of `room` that was passed last, of those that are told: 50 and 80 in a hundred.
+pub fn passed(bytes: usize, room: usize) -> u8 {
+    match bytes {
+        _ if bytes >= room / 10 * 8 => 80,
+        _ if bytes >= room / 2 => 50,
+        _ => 0,
+    }
+}
+
+impl Journal {
+    /// What is to be told of how full the state is, each time that it passes one of the marks.
+    pub fn crowding(&self) -> Option<Error> {
+        let mut core = self.core().ok()?;
+        let bytes = core.state.bytes();
+        let passed = passed(bytes, self.room);
+        if std::mem::replace(&mut core.passed, passed) >= passed {
+            return None;
+        }
+        Some(Error::new(
+            Code::InvalidOption,
+            format!(
+                "the session holds {bytes} bytes, more than {passed} % of the {} that it can have; beyond these each write that adds \
+                 to it is refused: remove keys that are not needed",
+                self.room
+            ),
+        ))
+    }
+}
+
 /// Bytes of `state` with `changes`, of which the last of each key counts.
 fn bytes_after(state: &State, changes: &[u8]) -> usize {
     let last: HashMap<&[u8], Entry<'_>> =
@@ -48,7 +79,7 @@ fn bytes_after(state: &State, changes: &[u8]) -> usize {
 mod tests {
     use super::*;
     use crate::host::RealHost;
-    use crate::journal::{Journal, Log};
+    use crate::journal::Log;
     use crate::record::{key, push};
 
     fn batch(changes: &[(&str, Option<&[u8]>)]) -> Vec<u8> {
@@ -75,6 +106,19 @@ mod tests {
         let swap = batch(&[("a", Some(&[4; 50])), ("b", None), ("c", Some(&[3; 50]))]);
         assert_eq!(journal.append(&swap, false).map_err(|error| error.code), Ok(2));
         assert_eq!(journal.append(&batch(&[("a", None)]), false).map_err(|error| error.code), Ok(3));
+    }
+
+    #[tokio::test]
+    async fn that_a_state_comes_near_its_bound_is_told_at_each_mark_and_again_after_it_was_below() {
+        let host = std::sync::Arc::new(RealHost::new(tokio::runtime::Handle::current()));
+        let mut journal = Journal::local(host, State::default(), 0, Log::None);
+        journal.room = 1_000;
+        let mut told = Vec::new();
+        for len in [300, 400, 520, 600, 850, 900, 300, 900] {
+            journal.append(&batch(&[("a", Some(&vec![3; len]))]), false).expect("there is room");
+            told.push(journal.crowding().map(|error| error.message.contains("80 %")));
+        }
+        assert_eq!(told, [None, None, Some(false), None, Some(true), None, None, Some(true)]);
     }
 
     #[test]

@@ -248,6 +248,9 @@ impl Replicator {
 
     /// Rewrites the local log when it is due. A failure is told, and nothing is lost by it.
     pub(super) async fn maintain(&self) {
+        if let Some(error) = self.journal.crowding() {
+            (self.events)(Event::Failed(error));
+        }
         if let Err(error) = self.journal.roll_if_due().await {
             (self.events)(Event::Failed(error));
         }

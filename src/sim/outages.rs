@@ -355,8 +355,7 @@ fn a_close_whose_time_is_over_before_its_release_is_stored_says_so_once_and_the_
             .collect();
         assert!(matches!(&failed[..], [only] if only.contains("the release is not")), "{failed:?}");
         let began = Instant::now();
-        let (heir, _) =
-            session_with(Arc::new(memory), Cluster::settings_for_tests()).await.expect("opens");
+        let (heir, _) = session_with(Arc::new(memory), Cluster::settings_for_tests()).await.expect("opens");
         assert_eq!((heir.journal().lsn(), heir.origin().clean), (1, false));
         assert!(began.elapsed() > CHECK * 2, "it waited for one that might run");
         heir.close(CHECK * 4).await.expect("closes");
