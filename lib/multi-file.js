@@ -163,4 +163,4 @@ async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrit
   return report
 }
 
-module.exports = { findMultiFile, findRemains, readMultiFile, setAside, writeMultiFile, idIn, parseName, parseValue, checkCreds, familiesWith, each, fileName, CREDS, FAMILIES }
+module.exports = { findMultiFile, findRemains, readMultiFile, setAside, writeMultiFile, idIn, parseName, parseValue, checkCreds, familiesWith, mainOf, each, fileName, CREDS, FAMILIES }

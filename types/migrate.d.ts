@@ -130,6 +130,10 @@ export interface MigrationReport {
   missing: string[]
   /** Files of the source that belong to no session, and links, which are not followed. */
   passedOver: number
+  /** Folders with files of keys and no credentials, nor a backup of them: they were passed over. */
+  withoutCreds: number
+  /** Folders below the source that this user may not list, such as `lost+found`: they were passed over. */
+  unreadable: string[]
   /** Objects of this package in the source, which may be the bucket of the target. */
   ours: number
   /** With `cleanup`. */

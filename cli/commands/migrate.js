@@ -39,7 +39,9 @@ function tellMigrated(output, report, document = {}) {
     summary: () => {
       const parts = Object.entries(report.totals).filter(([, n]) => n > 0).map(([status, n]) => `${count(n)} ${status}`)
       const missing = report.missing.length > 0 ? `, ${count(report.missing.length)} not in the source (${report.missing.join(', ')})` : ''
-      return `${plural(report.sessions.length, 'session')}: ${parts.join(', ') || 'none'}${missing}.`
+      const closed = report.unreadable?.length > 0 ? ` Passed over, because they may not be read: ${report.unreadable.join(', ')}.` : ''
+      const keysOnly = report.withoutCreds > 0 ? ` Passed over, because they have keys and no credentials: ${plural(report.withoutCreds, 'folder')}.` : ''
+      return `${plural(report.sessions.length, 'session')}: ${parts.join(', ') || 'none'}${missing}.${closed}${keysOnly}`
     },
     document
   })

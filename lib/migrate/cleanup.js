@@ -3,8 +3,8 @@
 // Removing a source after its migration: a step of its own, and only what is proved to be elsewhere.
 //
 // Invariants: a source goes only if it is, file by file, what was migrated, and every record in it is in the target, by value,
-// at this moment; files that were not migrated stay. creds.json goes first: what is left of an interrupted removal is never a
-// session. What was removed is looked for again.
+// at this moment; files that were not migrated stay. creds.json goes first, with its copies: what is left of an interrupted
+// removal is never a session. What was removed is looked for again.
 
 const { HybridAuthError } = require('../errors.js')
 const { checkReport } = require('./report.js')
@@ -21,8 +21,10 @@ const refused = (status, code, message) => ({ status, code, message })
 
 async function cleanOne(session, { source, target, keys }, { confirm, allowMovedOn }) {
   const { path, tenantId, layout } = session
-  const found = sessionAt(byFolder((await source.list(path)).names), path, layout)
-  const files = [found.creds, found.keysFile, ...found.keys.map(({ name }) => name)].filter((name) => name !== undefined)
+  const { names } = await source.list(path)
+  const found = sessionAt(byFolder(names), path, layout)
+  const listed = new Set(names)
+  const files = [...new Set([found.creds, ...found.credsCopies, found.keysFile, ...found.keys.map(({ name }) => name), ...found.copies])].filter((name) => listed.has(name))
   const folder = found.layout === 'keys-folder' ? `${path}${path && '/'}keys` : path
   if (files.length === 0) {
     // A removal that was interrupted at its very end has left its folder.
@@ -50,8 +52,10 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   const kept = new Set(read.damaged.map(({ name }) => name))
   const going = files.filter((name) => !kept.has(name))
   if (!confirm) return { status: 'removable', files: going.length }
-  if (found.creds !== undefined) await source.remove([found.creds])
-  await source.remove(going.filter((name) => name !== found.creds))
+  // Copies of the credentials before them: what reads them would otherwise find a session once more.
+  const first = [...found.credsCopies, found.creds].filter((name) => name !== undefined)
+  for (const name of first) await source.remove([name])
+  await source.remove(going.filter((name) => !first.includes(name)))
   const left = new Set((await source.list(path)).names)
   if (going.some((name) => left.has(name))) return refused('failed', 'REMOTE_REFUSED', 'the source still lists files that were removed: check the rights to delete')
   await source.tidy(folder)

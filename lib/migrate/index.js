@@ -151,9 +151,9 @@ async function migrate(given = {}) {
   const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
   const ends = await openEnds({ from, sourceKey }, options)
   if (ends.target.cloud) throw new HybridAuthError('INVALID_OPTION', NEEDS_A_DISK)
-  const { names, odd, linked } = await ends.source.list()
-  const { sessions: all, ours, passedOver } = findSessions(names, asked.layout, linked)
-  if (all.length === 0) throw nothing(ours)
+  const { names, odd, linked, unreadable } = await ends.source.list()
+  const { sessions: all, ours, passedOver, withoutCreds } = findSessions(names, asked.layout, linked)
+  if (all.length === 0) throw nothing(ours, { withoutCreds, unreadable })
   const named = nameTenants(all, { tenantId: asked.tenantId, label: ends.source.label })
   // An id that cannot be one is refused here, before the first session is made.
   for (const { tenantId } of named) call(ends.target.folderOf, tenantId)
@@ -170,15 +170,18 @@ async function migrate(given = {}) {
   await each(chosen.entries(), asked.concurrency, work, asked.onProgress)
 
   const totals = Object.fromEntries(STATUSES.map((status) => [status, sessions.filter((session) => session.status === status).length]))
-  const report = { version: 1, dryRun: asked.dryRun, sessions, totals, leftOut: all.length - named.length, missing, passedOver: passedOver + odd, ours }
+  const report = { version: 1, dryRun: asked.dryRun, sessions, totals, leftOut: all.length - named.length, missing, passedOver: passedOver + odd, withoutCreds, unreadable, ours }
   if (asked.cleanup) report.cleanup = await cleanupSessions(report, ends, { confirm: true, concurrency: asked.concurrency })
   return report
 }
 
-function nothing(ours) {
+function nothing(ours, { withoutCreds, unreadable }) {
   const hint = 'it holds sessions of this package: use it as the `store`, and open or restore them'
   if (ours > 0) return new HybridAuthError('INVALID_OPTION', `the source needs no migration: ${hint}`)
-  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}`)
+  const few = (count, what) => `; ${count} ${count === 1 ? 'folder' : 'folders'} ${what}`
+  const keysOnly = withoutCreds === 0 ? '' : few(withoutCreds, `with keys and without ${CREDS} or a backup of it (put it back)`)
+  const closed = unreadable.length === 0 ? '' : few(unreadable.length, 'that may not be read (give this user the right to)')
+  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}${keysOnly}${closed}`)
 }
 
 module.exports = { migrate, STATUSES }

@@ -7,7 +7,7 @@
 // dashes.
 
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, parseName, familiesWith } = require('../multi-file.js')
+const { CREDS, fileName, mainOf, parseName, familiesWith } = require('../multi-file.js')
 
 const KEYS_FOLDER = 'keys'
 const KEYS_FILE = 'keys.json'
@@ -33,16 +33,37 @@ function byFolder(names) {
   return folders
 }
 
-/** The key files among `names`, and how many .json files are none. */
+/** Where newer versions of Baileys keep credentials whose file is missing or damaged, in the order in which they are read. */
+const CREDS_COPIES = [`${CREDS}.bak`, `${CREDS}.tmp`]
+
+/**
+ * The key files among `names`, each with its backup, and how many .json files are none. Of two spellings of one key the one that
+ * Baileys reads is the key, and the other one a copy.
+ * @returns {{keys: {name, backup, type, id}[], copies: string[], notUnderstood: number}} `copies`: what is not read in the first place
+ */
 function keyFiles(names) {
-  const keys = []
+  const keys = new Map()
+  const copies = []
   let notUnderstood = 0
+  const all = new Set(names)
   for (const name of names) {
-    const key = parseName(fileOf(name), familyNames)
-    if (key !== null) keys.push({ name, ...key })
-    else if (name.endsWith('.json') && ![CREDS, KEYS_FILE].includes(fileOf(name))) notUnderstood++
+    const main = mainOf(name)
+    const key = parseName(fileOf(main), familyNames)
+    if (key === null) {
+      if (name.endsWith('.json') && ![CREDS, KEYS_FILE].includes(fileOf(name))) notUnderstood++
+      continue
+    }
+    if (name !== main) copies.push(name)
+    // Without its original, a backup is what Baileys reads, and the first write of a file is nothing to it.
+    if (name.endsWith('.tmp') || (name !== main && all.has(main))) continue
+    const mark = `${key.type}\0${key.id}`
+    const other = keys.get(mark)
+    const isRead = fileOf(main) === fileName(key.type, key.id)
+    if (other === undefined || isRead) keys.set(mark, { name: main, backup: all.has(`${main}.bak`) ? `${main}.bak` : undefined, ...key })
+    const left = other === undefined ? undefined : isRead ? other.name : main
+    if (left !== undefined && all.has(left)) copies.push(left)
   }
-  return { keys, notUnderstood }
+  return { keys: [...keys.values()], copies, notUnderstood }
 }
 
 /**
@@ -60,15 +81,19 @@ function sessionAt(folders, path, asked = 'auto') {
   const layout = asked === 'auto' ? (candidates[0] ?? 'flat') : asked
   const isOpen = asked === 'auto' && candidates.length > 1
   const keys = { flat: flat.keys, 'keys-folder': nested.keys, 'keys-file': [] }[layout]
-  const taken = keys.length + (layout === 'keys-file' && keysFile ? 1 : 0)
-  const creds = own.find((name) => fileOf(name) === CREDS)
+  const [creds, ...credsCopies] = [CREDS, ...CREDS_COPIES].map((file) => own.find((name) => fileOf(name) === file)).filter((name) => name !== undefined)
+  const isRead = new Set([...own, ...below])
+  const copies = [...credsCopies, ...(layout === 'flat' ? flat.copies : layout === 'keys-folder' ? nested.copies : [])]
+  const taken = keys.filter(({ name }) => isRead.has(name)).length + copies.length + (layout === 'keys-file' && keysFile ? 1 : 0)
   const notUnderstood = flat.notUnderstood + nested.notUnderstood
   return {
     path,
     parts: path === '' ? [] : path.split('/'),
     layout,
     creds,
+    credsCopies,
     keys,
+    copies,
     keysFile: layout === 'keys-file' ? keysFile : undefined,
     notUnderstood,
     otherFiles: own.length + below.length - taken - (creds ? 1 : 0) - notUnderstood,
@@ -78,20 +103,21 @@ function sessionAt(folders, path, asked = 'auto') {
 
 /**
  * All sessions among `names`; those of the folders in `linked` cannot be read.
- * @returns {{sessions: object[], ours: number, passedOver: number}} `ours`: objects of this package; `passedOver`: what belongs to
- *   no session
+ * @returns {{sessions: object[], ours: number, passedOver: number, withoutCreds: number}} `ours`: objects of this package;
+ *   `passedOver`: what belongs to no session; `withoutCreds`: folders with keys and no credentials
  */
 function findSessions(names, layout = 'auto', linked = []) {
   const theirs = names.filter((name) => !OURS.test(name))
   const folders = byFolder(theirs)
-  const isRoot = (folder) => (folders.get(folder) ?? []).some((name) => fileOf(name) === CREDS)
+  const isRoot = (folder) => (folders.get(folder) ?? []).some((name) => [CREDS, ...CREDS_COPIES].includes(fileOf(name)))
   const isKeysOf = (folder) => fileOf(folder) === KEYS_FOLDER && folder !== KEYS_FOLDER ? isRoot(folderOf(folder)) : folder === KEYS_FOLDER && isRoot('')
-  const roots = [...folders.keys()].filter((folder) => isRoot(folder) && !isKeysOf(folder)).sort()
+  const roots = [...folders.keys()].filter((folder) => isRoot(folder) && !isKeysOf(folder) && !linked.includes(folder)).sort()
   const sessions = roots.map((path) => sessionAt(folders, path, layout))
   for (const path of linked) sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is no regular file, and links are not followed` })
   const belonging = new Set(roots.flatMap((path) => [path, inside(path, KEYS_FOLDER)]))
   const passedOver = theirs.filter((name) => !belonging.has(folderOf(name))).length
-  return { sessions, ours: names.length - theirs.length, passedOver }
+  const withoutCreds = [...folders].filter(([folder, inIt]) => !belonging.has(folder) && keyFiles(inIt).keys.length > 0).length
+  return { sessions, ours: names.length - theirs.length, passedOver, withoutCreds }
 }
 
 const refuse = (message) => {

@@ -28,8 +28,12 @@ const isJson = (text) => {
 /** The initialisation vector and the rest, of a file that is not JSON; null if it is nothing of that kind. */
 function sealed(bytes) {
   if (isUtf8(bytes)) {
-    const [, iv, rest] = bytes.toString('latin1').match(/^\s*([0-9a-f]{32}):((?:[0-9a-f]{32})+)\s*$/i) ?? []
-    return iv === undefined ? null : [Buffer.from(iv, 'hex'), Buffer.from(rest, 'hex')]
+    // By hand: a regular expression runs out of stack where it repeats a group millions of times.
+    const text = bytes.toString('latin1').trim()
+    if (text[32] !== ':') return null
+    const parts = [text.slice(0, 32), text.slice(33)].map((hex) => [hex, Buffer.from(hex, 'hex')])
+    const isHex = parts.every(([hex, decoded]) => decoded.length * 2 === hex.length)
+    return isHex && parts[1][1].length > 0 && parts[1][1].length % 16 === 0 ? parts.map(([, decoded]) => decoded) : null
   }
   return bytes.length >= 32 && bytes.length % 16 === 0 ? [bytes.subarray(0, 16), bytes.subarray(16)] : null
 }
@@ -98,15 +102,25 @@ async function readSession(source, found, keys) {
 
   let trusted = keys
   let creds = null
-  const raw = found.creds === undefined ? null : await content(found.creds)
-  if (raw !== null) {
-    const { text, key } = textOf(raw, keys, CREDS)
-    creds = parseValue(text, CREDS)
-    checkCreds(creds)
-    encrypted = key !== null
-    // What the credentials were encrypted with is the key; what it does not open is damaged.
-    if (key !== null) trusted = [key]
+  let failure = null
+  for (const name of found.creds === undefined ? [] : [found.creds, ...found.credsCopies]) {
+    const raw = await content(name)
+    if (raw === null) continue
+    try {
+      const { text, key } = textOf(raw, keys, CREDS)
+      const value = parseValue(text, CREDS)
+      checkCreds(value)
+      creds = value
+      encrypted = key !== null
+      // What the credentials were encrypted with is the key; what it does not open is damaged.
+      if (key !== null) trusted = [key]
+      break
+    } catch (error) {
+      if (error.code !== 'LOCAL_CORRUPT') throw error
+      failure ??= error
+    }
   }
+  if (creds === null && failure !== null) throw failure
 
   function valueOf(read, type) {
     try {
@@ -114,24 +128,29 @@ async function readSession(source, found, keys) {
       encrypted ||= key !== null
       return parseValue(text, `a "${type}" file`)
     } catch (error) {
-      if (error.code === 'KEY_UNAVAILABLE' && (trusted.length === 0 || raw === null)) throw error
+      if (error.code === 'KEY_UNAVAILABLE' && (trusted.length === 0 || creds === null)) throw error
       throw corrupt(`a "${type}" file`)
     }
   }
 
   const entries = []
   const damaged = []
-  await each(found.keys.entries(), async ([i, { name, type, id }]) => {
-    const read = await content(name)
-    if (read === null) return
-    try {
-      const value = valueOf(read, type)
-      // Baileys takes a falsy value for none.
-      if (value) entries[i] = { type, id, value, name }
-    } catch (error) {
-      if (error.code !== 'LOCAL_CORRUPT') throw error
-      damaged.push({ name, type })
+  await each(found.keys.entries(), async ([i, { name, backup, type, id }]) => {
+    const bad = []
+    for (const at of backup === undefined ? [name] : [name, backup]) {
+      const read = await content(at)
+      if (read === null) continue
+      try {
+        const value = valueOf(read, type)
+        // Baileys takes a falsy value for none.
+        if (value) entries[i] = { type, id, value, name: at }
+        return
+      } catch (error) {
+        if (error.code !== 'LOCAL_CORRUPT') throw error
+        bad.push({ name: at, type })
+      }
     }
+    damaged.push(...bad)
   })
   if (found.keysFile !== undefined) {
     const read = await content(found.keysFile)

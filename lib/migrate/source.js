@@ -24,7 +24,8 @@ const failed = (what, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `the so
 function folderSource(root) {
   const pathOf = (name) => join(root, ...name.split('/'))
 
-  async function visit(folder, found) {
+  /** A folder below that may not be looked into, such as lost+found, is named and passed over. */
+  async function visit(folder, found, isTop = false) {
     let items
     try {
       items = await fs.readdir(join(root, folder), { withFileTypes: true })
@@ -33,6 +34,7 @@ function folderSource(root) {
         throw new HybridAuthError('INVALID_OPTION', '`from` is not a folder that exists')
       }
       if (error.code === 'ENOENT') return
+      if (!isTop && ['EACCES', 'EPERM'].includes(error.code)) return void found.unreadable.push(folder)
       throw failed('listed', error)
     }
     for (const item of items) {
@@ -89,10 +91,10 @@ function folderSource(root) {
     root,
     /** What a session that lies in the source itself is called. */
     label: basename(root),
-    /** All that lies below `folder`, or in the whole source; `linked`: folders whose credentials are a link or no file. */
+    /** All that lies below `folder`, or in the whole source; `linked`: folders whose credentials are a link or no file; `unreadable`: folders that may not be listed. */
     async list(folder = '') {
-      const found = { names: [], odd: 0, linked: [] }
-      await visit(folder, found)
+      const found = { names: [], odd: 0, linked: [], unreadable: [] }
+      await visit(folder, found, true)
       found.names.sort()
       return found
     },
@@ -109,7 +111,7 @@ function bucketSource(spec) {
   return {
     kind: 'bucket',
     label: spec.prefix.split('/').at(-1),
-    list: async (folder = '') => ({ names: JSON.parse(settle(await binding.foreignNames(store, folder))), odd: 0, linked: [] }),
+    list: async (folder = '') => ({ names: JSON.parse(settle(await binding.foreignNames(store, folder))), odd: 0, linked: [], unreadable: [] }),
     async read(name) {
       const outcome = await binding.foreignRead(store, name)
       settle(outcome)
