@@ -176,6 +176,7 @@ describe('alerts', () => {
   const happenings = {
     HybridAuthBackupOverdue: [['sessions_by_backup', { state: 'overdue' }, 1]],
     HybridAuthLag: [['lag_seconds', {}, 61]],
+    HybridAuthBaseRefused: [['base_refused_sessions', {}, 1]],
     HybridAuthStoreRefuses: [['request_failures_total', { kind: 'denied' }, 1]],
     HybridAuthLeaseLost: [['sessions', { life: 'lease-lost' }, 1]],
     HybridAuthSlowDisk: [
