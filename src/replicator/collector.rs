@@ -3,6 +3,7 @@
 //! Only what two kept bases dominate is removed, and only by who looks like the owner in the same survey (I9). A store that fails
 //! or keeps silent delays nothing but this: uploads, checks of ownership and news of an outage soon go on beside it.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::id::Claim;
+use crate::name::{DataName, Span};
 use crate::owner::{Owner, Standing};
 use crate::plan::{Dominated, Survey, dominated};
 
@@ -22,12 +24,31 @@ struct Asked {
     waiting: Vec<oneshot::Sender<()>>,
 }
 
+/// What the owner knows of its own objects.
+struct Known {
+    /// What is stored and needed.
+    chain: Chain,
+    /// Bases that were current once.
+    former: BTreeSet<DataName>,
+}
+
+impl Known {
+    /// Whether `name` may be superfluous. A base at the LSN of the current one or above it that was never current has just been
+    /// stored, and is about to be.
+    fn is_old(&self, name: &DataName) -> bool {
+        let current = self.chain.base().name;
+        name.claim != current.claim
+            || !matches!(name.span, Span::Base(_))
+            || name.span.last() < current.span.last()
+            || self.former.contains(name)
+    }
+}
+
 /// Removes what one tenant no longer needs.
 pub struct Collector {
     owner: Arc<Owner>,
     parent: Option<Claim>,
-    /// What the owner knows to be stored.
-    chain: Mutex<Chain>,
+    known: Mutex<Known>,
     /// Objects of it that a listing lacked, and another one after that.
     lost: AtomicUsize,
     asked: Mutex<Asked>,
@@ -41,7 +62,7 @@ impl Collector {
         Collector {
             owner,
             parent,
-            chain: Mutex::new(chain),
+            known: Mutex::new(Known { chain, former: BTreeSet::new() }),
             lost: AtomicUsize::new(0),
             asked: Mutex::default(),
             wake: Notify::new(),
@@ -50,7 +71,11 @@ impl Collector {
 
     /// This is stored by now.
     pub fn expect(&self, chain: &Chain) {
-        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain.clone();
+        let mut known = self.known();
+        let former = std::mem::replace(&mut known.chain, chain.clone()).base().name;
+        if former != chain.base().name {
+            known.former.insert(former);
+        }
     }
 
     /// Whether objects were missing.
@@ -107,7 +132,7 @@ impl Collector {
     /// all that is left.
     async fn collect(&self) {
         let tenancy = &self.owner.tenancy;
-        let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let chain = self.known().chain.clone();
         let Some(mut survey) = self.survey().await else { return };
         if chain.lost(&survey) > 0 {
             let Some(again) = self.survey().await else { return };
@@ -118,14 +143,25 @@ impl Collector {
             self.lost.store(lost, Ordering::Relaxed);
             return;
         }
-        let current = Some(chain.base().name);
-        let Dominated { data, parts, marks } = dominated(&survey, &self.owner.claim, self.parent, current);
-        let data = data.iter().map(|name| name.object(&tenancy.name));
-        let data = data.chain(parts.iter().map(|part| part.object(&tenancy.name))).collect();
+        let (data, marks) = {
+            // As of now: another base may have become the current one since the listing was asked for.
+            let mut known = self.known();
+            known.former.retain(|name| survey.data.contains(name));
+            let current = Some(known.chain.base().name);
+            let Dominated { data, parts, marks } =
+                dominated(&survey, &self.owner.claim, self.parent, current);
+            let data = data.iter().filter(|name| known.is_old(name)).map(|name| name.object(&tenancy.name));
+            let parts = parts.iter().filter(|part| known.is_old(&part.of));
+            (data.chain(parts.map(|part| part.object(&tenancy.name))).collect(), marks)
+        };
         if tenancy.remote.delete(data).await.is_ok() {
             let marks = marks.iter().map(|mark| mark.object(&tenancy.name)).collect();
             let _ = tenancy.remote.delete(marks).await;
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
