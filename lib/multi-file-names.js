@@ -61,12 +61,13 @@ const unavailable = (what, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `$
 /** `why` says what it looks like, where that is known. */
 const damaged = (what, why = '') => new HybridAuthError('LOCAL_CORRUPT', `${what} is damaged${why && ` (${why})`}: neither imported nor replaced`)
 
-/** The files of a folder, without following links; `null` when there is no such folder. */
-async function list(folder) {
+/** The files of a folder, without following links; `null` when there is no such folder. A file in its place is `belowFile`, or an error. */
+async function list(folder, { belowFile } = {}) {
   try {
     return await fs.readdir(folder, { withFileTypes: true })
   } catch (error) {
     if (error.code === 'ENOENT') return null
+    if (error.code === 'ENOTDIR' && belowFile !== undefined) return belowFile
     if (error.code === 'ENOTDIR') throw new HybridAuthError('INVALID_OPTION', 'the multi-file folder is not a directory')
     throw unavailable('the multi-file folder cannot be read', error)
   }

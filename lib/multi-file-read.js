@@ -130,7 +130,8 @@ async function findMultiFile(folder) {
  * @returns {Promise<null | {copies: string[], keys: number}>} null for a folder that is no session
  */
 async function findRemains(folder) {
-  const names = ((await list(folder)) ?? []).map(({ name }) => name)
+  // Below a file there is nothing; that no session can be made there is for whoever makes it to say.
+  const names = ((await list(folder, { belowFile: null })) ?? []).map(({ name }) => name)
   if (names.includes(CREDS)) return null
   const copies = [`${CREDS}${BACKUP}`, `${CREDS}${TEMPORARY}`].filter((name) => names.includes(name))
   const keys = names.filter((name) => parseName(mainOf(name), familiesWith()) !== null).length

@@ -322,7 +322,10 @@ function documented() {
 test('every_variable_that_is_read_is_documented_and_none_is_read_but_from_what_is_given', (t) => {
   const asked = new Set()
   const files = home(t, '', '')
-  const look = (env) => new Proxy({ ...files, ...env }, { get: (object, name) => (asked.add(name), object[name]) })
+  const look = (env) => new Proxy({ ...files, ...env }, {
+    get: (object, name) => (asked.add(name), object[name]),
+    getOwnPropertyDescriptor: (object, name) => (asked.add(name), Reflect.getOwnPropertyDescriptor(object, name))
+  })
   const identity = { AWS_WEB_IDENTITY_TOKEN_FILE: 'x', AWS_ROLE_ARN: 'x' }
   const urls = ['s3://b', 's3://b?endpoint=https://x.r2.cloudflarestorage.com', 's3://b?instanceMetadata=true', 'gs://b', 'gs://b?instanceMetadata=true']
   const services = ['s3', 'gcs', 'r2', 'supabase'].map((name) => [undefined, { SESSION_BACKUP_STORE: name, STORAGE_BUCKET: 'b' }])
