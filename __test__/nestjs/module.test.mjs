@@ -198,7 +198,8 @@ test('variables_are_read_when_the_application_starts_and_not_before_and_only_tho
   const { imported, started, ofSession, refusal } = await child.said()
   assert.deepEqual(imported, [])
   assert.ok(ofSession.includes('SUPABASE_URL'), String(ofSession))
-  assert.deepEqual(started.filter((name) => !ofSession.includes(name)), [])
+  // The loader of the addon has variables of its own.
+  assert.deepEqual(started.filter((name) => !ofSession.includes(name) && !name.startsWith('NAPI_RS_')), [])
   assert.match(refusal, /SUPABASE_URL is given, and SUPABASE_SERVICE_KEY/)
 })
 
