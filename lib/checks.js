@@ -35,7 +35,7 @@ function refuseHalf(set, missing, remedy = '') {
   refuse(`${are(set)} given, and ${are(missing)} not${remedy}`)
 }
 
-/** Whether a place is an option, and no variable: only those hold numbers as text. */
+/** True for an option, false for a variable: only variables hold numbers as text. */
 const isOption = (from) => from.startsWith('`')
 
 const numberIn = ({ value, from }) => (typeof value === 'string' && /^\d+$/.test(value) && !isOption(from) ? Number(value) : value)
@@ -65,7 +65,7 @@ function limit({ value, from }, fallback, { most = 3_600_000, isWhole = true } =
 /** A limit as the core and timers take it. */
 const wholeLimit = (ms) => Math.min(Math.ceil(ms), NO_LIMIT)
 
-/** How much is done at once. */
+/** The number of things that are done at once. */
 function atOnce(concurrency, fallback) {
   if (concurrency === Infinity) return concurrency
   return integer({ value: concurrency, from: '`concurrency`' }, fallback, 1, 1024, '')
@@ -74,7 +74,7 @@ function atOnce(concurrency, fallback) {
 /** The own fields of an object, on one that has no others: what anything else put on `Object.prototype` is nobody's option. */
 const ownFields = (object) => Object.assign(Object.create(null), object)
 
-/** What a call is given beside its subject: an object with some of these fields, or nothing. */
+/** The arguments of a call beside its subject: an object with some of these fields, or nothing. */
 function fieldsOf(given, call, ...names) {
   if (given === undefined) return ownFields({})
   const isObject = given !== null && typeof given === 'object' && !Array.isArray(given)

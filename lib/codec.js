@@ -124,8 +124,10 @@ function keepMessageKeys(structure) {
 /** Containers within containers that a reviver, which calls itself for each, surely gets through wherever the text is read. */
 const MAX_READABLE_DEPTH = 1024
 
-/** Whether what `text` says can only be written, and would end the stack of whoever reads it. */
+/** True for text that can only be written, and would end the stack of whoever reads it. */
 function isTooDeep(text) {
+  // Each level takes two characters at the least: most values need no look.
+  if (text.length <= 2 * MAX_READABLE_DEPTH) return false
   let depth = 0
   for (let i = 0; i < text.length; i++) {
     switch (text.charCodeAt(i)) {

@@ -32,7 +32,7 @@ function sourceOf({ value, from }) {
   return { source: isOption(from) ? 'option' : 'variable', from: from.replaceAll('`', '') }
 }
 
-/** What is wrong with a setting. */
+/** The fault of a setting, in words. */
 const refusal = (error) => unreadable('a setting', error).message
 
 /** The waits that follow from the check interval where none is given. */

@@ -9,8 +9,9 @@
 
 const { join, resolve } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
-const { findMultiFile, findRemains, readMultiFile, setAside } = require('./multi-file.js')
+const { setAside } = require('./multi-file.js')
 const { ASIDE, isListed, list } = require('./multi-file-names.js')
+const { findMultiFile, findRemains, holdsSession, readMultiFile } = require('./multi-file-read.js')
 
 /** A tenant id that is a plain file name: `useMultiFileAuthState(join(directory, tenantId))` used it as its folder. */
 const isPlainName = (id) => id !== '.' && id !== '..' && !/[/\\\0]/.test(id) && Buffer.byteLength(id) <= 255
@@ -22,14 +23,19 @@ const CREDS_ONLY =
 const KEYS_IN_A_FILE =
   'the keys of this session lie in a keys.json, which an open does not read: take it over by `migrate({ from, directory, … })`, which does'
 
+/** The folders in which a session of this tenant may lie: its own, and the one that bears its unescaped id. */
+function foldersOf({ directory, tenantId, folder }) {
+  const unescaped = join(directory, tenantId)
+  return isPlainName(tenantId) && unescaped !== folder ? [folder, unescaped] : [folder]
+}
+
 /**
  * Finds what could be imported for a tenant: in its own folder, in the folder that bears its unescaped id, or in `importFrom`.
  * @returns {Promise<null | {seed: Buffer, creds: object, leftOut: string | null, isWhole: boolean,
  *   finish(how?: object): Promise<{moved: number}>} | {refusal: HybridAuthError}>}
  */
 async function prepareImport({ directory, tenantId, folder, batch, importFrom }) {
-  const candidates = [folder]
-  if (isPlainName(tenantId) && join(directory, tenantId) !== folder) candidates.push(join(directory, tenantId))
+  const candidates = foldersOf({ directory, tenantId, folder })
   let inPlace = null
   for (const source of candidates) {
     inPlace ??= await readSource(source, batch)
@@ -41,7 +47,7 @@ async function prepareImport({ directory, tenantId, folder, batch, importFrom })
   throw new HybridAuthError('INVALID_OPTION', 'a multi-file session lies in the folder of this tenant and another one in `importFrom`: move one of the two away')
 }
 
-/** What one folder has to import; null for nothing. */
+/** The session that one folder has to import; null for none. */
 async function readSource(source, batch) {
   const isWhole = await findMultiFile(source)
   const remains = isWhole ? null : await findRemains(source)
@@ -55,7 +61,7 @@ async function readSource(source, batch) {
     if (isWhole || error.code !== 'LOCAL_CORRUPT') throw error
     return { refusal: error }
   }
-  if (found === null) return remains === null ? null : { refusal: await unreadable(source, remains) }
+  if (found === null) return remains === null ? null : { refusal: await withoutCreds(source, remains) }
   if (found.keysFile && found.entries.length === 0) return { refusal: new HybridAuthError('INVALID_OPTION', KEYS_IN_A_FILE) }
   return {
     seed: encodeSeed(batch, found),
@@ -66,8 +72,8 @@ async function readSource(source, batch) {
   }
 }
 
-/** Keys without credentials. */
-async function unreadable(source, { keys }) {
+/** The refusal of keys without credentials. */
+async function withoutCreds(source, { keys }) {
   const isAside = ((await list(source)) ?? []).some(({ name }) => name.startsWith(ASIDE))
   const where = isAside ? 'its creds.json lies in a folder multi-file-originals-… in it: move all files of one of these back' : 'put its creds.json back, or its backup as creds.json.bak'
   return new HybridAuthError(
@@ -151,13 +157,13 @@ async function looksMissed({ directory, tenantId, folder }) {
   return null
 }
 
-/** What cannot be looked at is not plainly a session. */
+/** True for a folder that plainly holds a session: one that cannot be looked at does not. */
 async function isSession(path) {
   try {
-    return (await findMultiFile(path)) || ((await findRemains(path))?.copies.length ?? 0) > 0
+    return await holdsSession(path)
   } catch (error) {
     return error.code === 'LOCAL_CORRUPT'
   }
 }
 
-module.exports = { prepareImport, settleLeftovers, looksMissed, encodeSeed, isPlainName }
+module.exports = { prepareImport, settleLeftovers, looksMissed, encodeSeed, foldersOf }

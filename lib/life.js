@@ -5,11 +5,12 @@
 // Invariants: `status()` never throws because a session has ended; what is used after a `delete()` says DELETED, after a `close()`
 // CLOSED.
 
-const { HybridAuthError, rethrow, settle } = require('./errors.js')
+const { HybridAuthError, settle } = require('./errors.js')
+const { call } = require('./keys.js')
 
 const ENDED = ['closed', 'deleted']
 
-/** What is known once everything that was resolved is restorable. */
+/** The status once everything that was resolved is restorable. */
 const stored = (status) =>
   status.store === 'none' || status.life === 'fenced'
     ? status
@@ -42,7 +43,7 @@ function createLife(ask) {
   const life = {
     status: () => ({ ...(last ?? ask()) }),
 
-    /** Whether the end has come. */
+    /** True once the end has come. */
     isOver: () => ENDED.includes(last?.life),
 
     /** Does `work`, which gives the handle back; the session is `ending` meanwhile, and `end` afterwards. One at a time. */
@@ -61,17 +62,13 @@ function createLife(ask) {
     /** Calls the core, and rethrows what it throws as our own error. */
     call(native, ...args) {
       try {
-        return native(...args)
+        return call(native, ...args)
       } catch (error) {
-        try {
-          return rethrow(error)
-        } catch (ours) {
-          return refuse(ours)
-        }
+        return refuse(error)
       }
     },
 
-    /** The value of what the core answers in its own time. */
+    /** The value of an answer that the core took its time for. */
     settle(outcome) {
       try {
         return settle(outcome)

@@ -27,7 +27,16 @@ const FAMILIES = [
 
 const CREDS = 'creds.json'
 const ASIDE = 'multi-file-originals-'
+/** Files that are read or written at once. */
 const PARALLEL = 8
+/** Newer versions of Baileys write `x.tmp`, rename `x` to `x.bak`, and `x.tmp` to `x`; their readers fall back to `x.bak`. */
+const BACKUP = '.bak'
+const TEMPORARY = '.tmp'
+/** Copies of the credentials, in the order in which they are read where the file is missing or damaged. */
+const CREDS_COPIES = [`${CREDS}${BACKUP}`, `${CREDS}${TEMPORARY}`]
+/** Places of keys that others than Baileys chose. */
+const KEYS_FOLDER = 'keys'
+const KEYS_FILE = 'keys.json'
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0 // Windows has neither the flag nor unprivileged links
 const MAX_NAME = 255
 
@@ -53,6 +62,9 @@ function parseName(name, families) {
   return { type, id: idIn(type, name.slice(type.length + 1, -'.json'.length)) }
 }
 
+/** The name of the file that this one is a copy of, or its own. */
+const mainOf = (name) => (name.endsWith(BACKUP) || name.endsWith(TEMPORARY) ? name.slice(0, -4) : name)
+
 const familiesWith = (more = []) => [...new Set([...FAMILIES, ...more])].sort((a, b) => b.length - a.length)
 
 // ------------------------------------------------------------------------------------------------------------ errors
@@ -73,27 +85,6 @@ async function list(folder, { belowFile } = {}) {
   }
 }
 
-/** Runs `task` on every item, a few at a time; the first failure ends it. */
-async function each(items, task) {
-  const iterator = items[Symbol.asyncIterator]?.() ?? items[Symbol.iterator]()
-  let failed = false
-  const worker = async () => {
-    while (!failed) {
-      const { value, done } = await iterator.next()
-      if (done) return
-      try {
-        await task(value)
-      } catch (error) {
-        failed = true
-        throw error
-      }
-    }
-  }
-  const results = await Promise.allSettled(Array.from({ length: PARALLEL }, worker))
-  const rejected = results.find((result) => result.status === 'rejected')
-  if (rejected) throw rejected.reason
-}
-
 /**
  * Whether the folder above lists this one under exactly its name. On a disk that ignores case `shop-a` opens the folder `Shop-A`
  * too, and on one that ignores Unicode forms another spelling of the same letters: they are other tenants.
@@ -106,4 +97,25 @@ async function isListed(folder, readdir = fs.readdir) {
   }
 }
 
-module.exports = { CREDS, ASIDE, FAMILIES, NO_FOLLOW, MAX_NAME, fileName, idIn, parseName, familiesWith, unavailable, damaged, list, isListed, each }
+module.exports = {
+  ASIDE,
+  BACKUP,
+  CREDS,
+  CREDS_COPIES,
+  FAMILIES,
+  KEYS_FILE,
+  KEYS_FOLDER,
+  MAX_NAME,
+  NO_FOLLOW,
+  PARALLEL,
+  TEMPORARY,
+  damaged,
+  familiesWith,
+  fileName,
+  idIn,
+  isListed,
+  list,
+  mainOf,
+  parseName,
+  unavailable
+}

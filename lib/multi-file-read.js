@@ -12,13 +12,11 @@ const { constants } = require('node:fs')
 const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
-const { CREDS, NO_FOLLOW, damaged, each, familiesWith, fileName, list, parseName, unavailable } = require('./multi-file-names.js')
-
-/** Newer versions of Baileys write `x.tmp`, rename `x` to `x.bak`, and `x.tmp` to `x`; their readers fall back to `x.bak`. */
-const BACKUP = '.bak'
-const TEMPORARY = '.tmp'
-const KEYS_FOLDER = 'keys'
-const KEYS_FILE = 'keys.json'
+const {
+  BACKUP, CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, NO_FOLLOW, PARALLEL, TEMPORARY, damaged, familiesWith, fileName, list, mainOf, parseName,
+  unavailable
+} = require('./multi-file-names.js')
+const { each } = require('./pool.js')
 
 /**
  * Every way in which Baileys ever wrote bytes: base64 or an array under type 'Buffer' (6.x and 7.x, old 6.x), the same under
@@ -124,6 +122,16 @@ async function findMultiFile(folder) {
   throw new HybridAuthError('LOCAL_CORRUPT', `${CREDS} is not a regular file`)
 }
 
+/** True if `folder` holds credentials of a multi-file session, or a copy of them. Nothing is listed: there may be thousands of tenants. */
+async function holdsSession(folder) {
+  if (await findMultiFile(folder)) return true
+  for (const name of CREDS_COPIES) {
+    const info = await fs.lstat(join(folder, name)).catch(() => null)
+    if (info !== null) return true
+  }
+  return false
+}
+
 /**
  * What is left in a folder without creds.json that plainly was a session: names of its credentials in another place, and how many
  * files of keys.
@@ -133,13 +141,10 @@ async function findRemains(folder) {
   // Below a file there is nothing; that no session can be made there is for whoever makes it to say.
   const names = ((await list(folder, { belowFile: null })) ?? []).map(({ name }) => name)
   if (names.includes(CREDS)) return null
-  const copies = [`${CREDS}${BACKUP}`, `${CREDS}${TEMPORARY}`].filter((name) => names.includes(name))
+  const copies = CREDS_COPIES.filter((name) => names.includes(name))
   const keys = names.filter((name) => parseName(mainOf(name), familiesWith()) !== null).length
   return copies.length + keys === 0 ? null : { copies, keys }
 }
-
-/** The name of the file that this one is a copy of, or its own. */
-const mainOf = (name) => (name.endsWith(BACKUP) || name.endsWith(TEMPORARY) ? name.slice(0, -4) : name)
 
 function checkCreds(creds) {
   const pairs = [creds?.noiseKey, creds?.signedIdentityKey]
@@ -200,7 +205,7 @@ function keyFiles(items, families, report) {
 /** A key file that is there in two spellings, or beside its backup, is one. */
 async function readKeys(folder, keys, report, onDamagedKey) {
   const entries = []
-  await each(keys.entries(), async ([i, { type, id, name }]) => {
+  await each(keys.entries(), PARALLEL, async ([i, { type, id, name }]) => {
     try {
       const found = await readWithBackup(folder, name, `a "${type}" file`)
       if (found?.value) entries[i] = { type, id, value: found.value }
@@ -241,4 +246,4 @@ async function readMultiFile(folder, { onDamagedKey = 'error', families } = {}) 
   return report
 }
 
-module.exports = { findMultiFile, findRemains, readMultiFile, parseValue, checkCreds, mainOf, KEYS_FOLDER, BACKUP, TEMPORARY }
+module.exports = { findMultiFile, findRemains, holdsSession, readMultiFile, parseValue, checkCreds }

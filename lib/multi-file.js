@@ -9,8 +9,9 @@ const { constants } = require('node:fs')
 const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
-const { ASIDE, CREDS, FAMILIES, MAX_NAME, each, familiesWith, fileName, idIn, list, parseName, unavailable } = require('./multi-file-names.js')
-const { KEYS_FOLDER, checkCreds, findMultiFile, findRemains, mainOf, parseValue, readMultiFile } = require('./multi-file-read.js')
+const { ASIDE, CREDS, FAMILIES, KEYS_FOLDER, MAX_NAME, PARALLEL, familiesWith, fileName, list, mainOf, parseName, unavailable } = require('./multi-file-names.js')
+const { findMultiFile } = require('./multi-file-read.js')
+const { each } = require('./pool.js')
 
 // -------------------------------------------------------------------------------------------------------- moving away
 
@@ -147,7 +148,7 @@ async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrit
 
   try {
     await prepare(folder, overwrite)
-    await each(entries, writeKey)
+    await each(entries, PARALLEL, writeKey)
     if (!identity) throw new HybridAuthError('INVALID_OPTION', 'there are no creds to export')
     const temporary = join(folder, `${CREDS}.tmp`)
     await fs.rm(temporary, { force: true })
@@ -163,4 +164,4 @@ async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrit
   return report
 }
 
-module.exports = { findMultiFile, findRemains, readMultiFile, setAside, writeMultiFile, idIn, parseName, parseValue, checkCreds, familiesWith, mainOf, each, fileName, CREDS, FAMILIES }
+module.exports = { setAside, writeMultiFile }

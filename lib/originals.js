@@ -8,25 +8,29 @@
 const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
-const { isPlainName } = require('./import.js')
+const { foldersOf } = require('./import.js')
+const { ASIDE, isListed } = require('./multi-file-names.js')
 
-const ASIDE = /^multi-file-originals-\d+$/
 const OURS = /^(lock|claims|\d{20}\.\w+)$/
+
+const isAside = (name) => name.startsWith(ASIDE) && /^\d+$/.test(name.slice(ASIDE.length))
 
 const list = (folder) => fs.readdir(folder).catch(() => [])
 
 /** Removes what was set aside in the tenant's own folder, and in the one that bears its unescaped id. */
-async function removeOriginals({ directory, tenantId, folder }) {
-  const other = join(directory, tenantId)
-  // Only under exactly its name: on some disks `a` is found as `A` too.
-  const isOther = isPlainName(tenantId) && other !== folder && (await list(directory)).includes(tenantId)
-  const places = isOther && !(await list(other)).some((name) => OURS.test(name)) ? [folder, other] : [folder]
+async function removeOriginals(tenant) {
+  const places = []
+  for (const place of foldersOf(tenant)) {
+    // Another folder only under exactly its name, and only if it is no tenant's own.
+    const isOurs = place === tenant.folder || ((await isListed(place)) && !(await list(place)).some((name) => OURS.test(name)))
+    if (isOurs) places.push(place)
+  }
   try {
     for (const place of places) {
       const names = await list(place)
-      for (const name of names.filter((name) => ASIDE.test(name))) await fs.rm(join(place, name), { recursive: true, force: true })
+      for (const name of names.filter((name) => isAside(name))) await fs.rm(join(place, name), { recursive: true, force: true })
       // Nothing is lost with a folder that is not empty: it stays.
-      if (names.some((name) => ASIDE.test(name))) await fs.rmdir(place).catch(() => {})
+      if (names.some((name) => isAside(name))) await fs.rmdir(place).catch(() => {})
     }
   } catch (error) {
     throw new HybridAuthError('LOCAL_UNAVAILABLE', `the session was deleted, but not the files that it was imported from (multi-file-originals): ${error.code}; remove them`)

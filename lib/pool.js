@@ -8,29 +8,31 @@ const { HybridAuthError } = require('./errors.js')
 const { attempt } = require('./outside.js')
 
 /**
- * `work(item)` for each item, `workers` at once; what it answers is told to `onProgress`. If either fails nothing further is begun,
- * what is under way is waited for, and the first failure is thrown.
+ * `work(item)` for each item of an iterable or an async one, `workers` at once; what it answers is told to `onProgress`. If either fails
+ * nothing further is begun, what is under way is waited for, and the first failure is thrown.
  */
 async function each(items, workers, work, onProgress) {
-  const list = [...items]
-  const waiting = list.values()
+  const isAsync = items[Symbol.asyncIterator] !== undefined
+  const list = isAsync ? null : [...items]
+  const waiting = isAsync ? items[Symbol.asyncIterator]() : list.values()
   let failure = null
   const fail = (error) => {
     failure ??= error
   }
   const unheard = (error) => fail(new HybridAuthError('INVALID_OPTION', '`onProgress` threw, and what it was told of was stopped', error))
   const labour = async () => {
-    for (const item of waiting) {
-      if (failure !== null) return
+    while (failure === null) {
       try {
-        const news = await work(item)
+        const { value, done } = await waiting.next()
+        if (done) return
+        const news = await work(value)
         if (onProgress !== undefined) attempt(() => onProgress(news), unheard)
       } catch (error) {
         fail(error)
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(workers, list.length) }, labour))
+  await Promise.all(Array.from({ length: Math.min(workers, list?.length ?? workers) }, labour))
   if (failure !== null) throw failure
 }
 

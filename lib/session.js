@@ -74,8 +74,8 @@ async function openSession(tenantId, options = {}, inner = {}) {
   const hear = (text) => {
     if (text === '') return catchUp()
     const told = JSON.parse(text)
-    // What the open itself found is for listeners that are added right after it.
     if (told.event === 'fenced') life?.fenced()
+    // What the open itself found is for listeners that are added right after it.
     if (early === null) news.tell(told)
     else early.push(told)
   }

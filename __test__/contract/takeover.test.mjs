@@ -96,7 +96,7 @@ test('import_from_is_refused_where_it_holds_no_session_or_another_one_than_the_t
   for (const importFrom of ['', 7, null, 'a\0b']) assert.equal((await rejection(at.openLocal('x', { baileys, importFrom }))).code, 'INVALID_OPTION')
 })
 
-/** What a program that writes through `.tmp` and `.bak` may leave of a file, from the file as it was. */
+/** States in which a program that writes through `.tmp` and `.bak` may leave a file, from the file as it was. */
 const LEFT = {
   renamed_to_bak: (file) => renameSync(file, `${file}.bak`),
   renamed_to_bak_with_the_next_one_torn: (file) => {

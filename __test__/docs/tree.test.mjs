@@ -8,7 +8,7 @@ import { all, files, read, root } from './repository.mjs'
 
 /** Put together here, so that this file does not hold what it looks for. */
 const TRACES = [
-  ['a home or work directory of some machine', new RegExp(['/root/', '/home/[a-z]', '/Users/[A-Za-z]', '/work/', 'C:\\\\+Users'].join('|'))],
+  ['a home or work directory of some machine', new RegExp([...['root/', 'home/[a-z]', 'Users/[A-Za-z]', 'work/'].map((path) => `/${path}`), ['C:', '+Users'].join('\\\\')].join('|'))],
   ['the address of a package registry', new RegExp(['registry\\.(npmjs|yarnpkg|npmmirror)', 'npm\\.pkg\\.github', 'artifactory', '"resolved": "(?!\\.\\./)'].join('|'))]
 ]
 

@@ -9,7 +9,8 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { useMultiFileAuthState } from 'baileys'
 import { rejection, scene, still } from '../support/sessions.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { fragileBucket } from '../support/stores/outages.mjs'
+import { sceneWith, storeScene } from '../support/stores/scene.mjs'
 
 const uses = {
   get: ({ state }) => state.keys.get('session', ['a']),
@@ -54,10 +55,13 @@ for (const mode of ['openLocal', 'openReplicated']) {
 }
 
 test('a close that leaves something behind is a close, and the status says what was wrong', async (t) => {
-  const at = scene(t)
-  const session = await at.openReplicated('tenant', { ...still, flushIntervalMs: 3_600_000 })
+  const { bucket, breakAll } = await fragileBucket(t)
+  const at = sceneWith(t, bucket, { ...still, flushIntervalMs: 3_600_000 })
+  const session = await at.openReplicated('tenant')
+  const heal = await breakAll()
   await session.saveCreds()
   const error = await rejection(session.close({ timeoutMs: 0 }))
+  await heal()
   assert.equal(error.code, 'REMOTE_UNAVAILABLE')
   const { life, lastError, dirtyKeys } = session.status()
   assert.deepEqual([life, lastError.code, dirtyKeys], ['closed', 'REMOTE_UNAVAILABLE', 1])

@@ -16,7 +16,8 @@ const require = createRequire(import.meta.url)
 const { createCodec } = require('../../lib/codec.js')
 const { createBatch } = require('../../lib/batch.js')
 const { bufferJsonV7 } = require('../../lib/baileys.js')
-const { findMultiFile, readMultiFile, setAside, writeMultiFile } = require('../../lib/multi-file.js')
+const { setAside, writeMultiFile } = require('../../lib/multi-file.js')
+const { findMultiFile, readMultiFile } = require('../../lib/multi-file-read.js')
 
 const posix = process.platform !== 'win32'
 

@@ -8,7 +8,7 @@
 
 const { ownFields } = require('../checks.js')
 const { HybridAuthError } = require('../errors.js')
-const { CREDS } = require('../multi-file.js')
+const { CREDS } = require('../multi-file-names.js')
 const { call } = require('../keys.js')
 const { each } = require('../pool.js')
 const { checkMigrate, openEnds } = require('./options.js')

@@ -7,10 +7,8 @@
 // dashes.
 
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, fileName, mainOf, parseName, familiesWith } = require('../multi-file.js')
+const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, familiesWith, fileName, mainOf, parseName } = require('../multi-file-names.js')
 
-const KEYS_FOLDER = 'keys'
-const KEYS_FILE = 'keys.json'
 const LAYOUTS = ['flat', 'keys-folder', 'keys-file']
 
 /** What this package stores itself. */
@@ -32,9 +30,6 @@ function byFolder(names) {
   }
   return folders
 }
-
-/** Where newer versions of Baileys keep credentials whose file is missing or damaged, in the order in which they are read. */
-const CREDS_COPIES = [`${CREDS}.bak`, `${CREDS}.tmp`]
 
 /**
  * The key files among `names`, each with its backup, and how many .json files are none. Of two spellings of one key the one that

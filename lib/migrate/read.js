@@ -9,7 +9,9 @@
 const { isUtf8 } = require('node:buffer')
 const { createDecipheriv, createHash } = require('node:crypto')
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, checkCreds, each, familiesWith, idIn, parseName, parseValue } = require('../multi-file.js')
+const { CREDS, PARALLEL, familiesWith, idIn, parseName } = require('../multi-file-names.js')
+const { checkCreds, parseValue } = require('../multi-file-read.js')
+const { each } = require('../pool.js')
 
 const families = familiesWith()
 
@@ -135,7 +137,7 @@ async function readSession(source, found, keys) {
 
   const entries = []
   const damaged = []
-  await each(found.keys.entries(), async ([i, { name, backup, type, id }]) => {
+  await each(found.keys.entries(), PARALLEL, async ([i, { name, backup, type, id }]) => {
     const bad = []
     for (const at of backup === undefined ? [name] : [name, backup]) {
       const read = await content(at)

@@ -10,7 +10,7 @@ const { constants } = require('node:fs')
 const fs = require('node:fs/promises')
 const { basename, dirname, join, relative, resolve, sep } = require('node:path')
 const { HybridAuthError, settle } = require('../errors.js')
-const { CREDS } = require('../multi-file.js')
+const { CREDS } = require('../multi-file-names.js')
 const { loadBinding } = require('../native.js')
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
