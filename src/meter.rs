@@ -173,7 +173,7 @@ pub struct Meters {
     pub sync_failures: Count,
     /// Batches that could not be written to a local log.
     pub append_failures: Count,
-    /// Damage of the local disk that sessions went on from.
+    /// Damage that sessions went on from, of the local disk or of the store.
     pub repairs: Count,
     /// Objects that a store refused to take once more although they were there: its key may not replace objects.
     pub refused_repeats: Count,

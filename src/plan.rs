@@ -14,7 +14,7 @@ use crate::id::{Claim, Lsn};
 use crate::name::{ClaimName, DataName, Mark, PartName, Span};
 
 pub use chains::{chain, chains};
-pub use deletion::{Dominated, dominated};
+pub use deletion::{Dominated, OwnBases, dominated};
 
 /// What is said about one claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

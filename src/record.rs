@@ -11,6 +11,8 @@ pub const CREDS_KEY: &[u8] = &[0];
 
 /// Longest key: ids come from the network, and somebody may send a very long one.
 pub const MAX_KEY_LEN: usize = 4096;
+/// Bytes of an entry beside its key and its value: their two lengths.
+pub const LENGTHS: usize = 6;
 
 /// Longest batch, and longest whole state, that is accepted.
 pub const MAX_BATCH_LEN: usize = 512 << 20;
@@ -128,6 +130,16 @@ pub fn push(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
             out.extend_from_slice(value);
         }
     }
+}
+
+/// A batch of changes to keys of the type `session`.
+#[cfg(test)]
+pub fn session_batch(changes: &[(&str, Option<&[u8]>)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (id, value) in changes {
+        push(&mut out, &key("session", id), *value);
+    }
+    out
 }
 
 /// The key of `id` of type `kind`, as JavaScript writes it for a well-formed id.

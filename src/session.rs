@@ -193,7 +193,7 @@ impl Session {
         }
         let why = "everything is stored, but the release is not, for the time of the close was over; the next open on another machine waits, and is not clean";
         let error = Error::new(Code::RemoteUnavailable, why);
-        health.last_error = Some(error.clone());
+        (health.last_error, health.let_go) = (Some(error.clone()), true);
         drop(health);
         (remote.events)(Event::Failed(error));
     }

@@ -11,7 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashSet, HashTable, hash_table};
 use std::hash::BuildHasher;
 
 use crate::error::Result;
-use crate::record::{self, Entries, Entry};
+use crate::record::{self, Entries, Entry, LENGTHS};
 
 /// The bytes of one record entry that has a value.
 pub type Cell = Arc<[u8]>;
@@ -209,7 +209,7 @@ impl State {
 
     /// Bytes of their entries; computed as well.
     pub fn dirty_bytes(&self) -> usize {
-        self.unstored().map(|key| self.cell(key).map_or(key.len() + 6, |cell| cell.len())).sum()
+        self.unstored().map(|key| self.cell(key).map_or(key.len() + LENGTHS, |cell| cell.len())).sum()
     }
 }
 
@@ -238,15 +238,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{CREDS_KEY, key, push};
-
-    fn batch(changes: &[(&str, Option<&[u8]>)]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (id, value) in changes {
-            push(&mut out, &key("session", id), *value);
-        }
-        out
-    }
+    use crate::record::{CREDS_KEY, key, push, session_batch as batch};
 
     fn set(state: &mut State, changes: &[(&str, Option<&[u8]>)]) -> bool {
         let batch = batch(changes);

@@ -6,13 +6,10 @@
 use hashbrown::HashMap;
 
 use crate::error::{Code, Error, Result};
-use crate::record::{Entries, Entry};
+use crate::record::{Entries, Entry, LENGTHS};
 use crate::state::State;
 
 use super::Journal;
-
-/// Bytes of an entry beside its key and its value: the two lengths.
-const LENGTHS: usize = 6;
 
 /// Refuses `changes` that would let `state` grow beyond `room`.
 pub fn check(state: &State, changes: &[u8], room: usize) -> Result<()> {
@@ -80,15 +77,7 @@ mod tests {
     use super::*;
     use crate::host::RealHost;
     use crate::journal::Log;
-    use crate::record::{key, push};
-
-    fn batch(changes: &[(&str, Option<&[u8]>)]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (id, value) in changes {
-            push(&mut out, &key("session", id), *value);
-        }
-        out
-    }
+    use crate::record::session_batch as batch;
 
     #[tokio::test]
     async fn a_state_that_could_not_be_opened_again_is_refused_and_changes_nothing() {

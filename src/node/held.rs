@@ -77,7 +77,7 @@ pub async fn hear_out(sink: Option<Sink>) {
 }
 
 async fn give_back(handle: Handle) {
-    // Its listener went with its thread; what could not be stored is in the log, and a failure is counted.
+    // Its listener went with its thread, so that nobody is left to tell; a log has what could not be stored, and the next open says it.
     let _ = engine().registry.close(engine().registry.take(handle), TIMEOUT).await;
 }
 

@@ -2,11 +2,47 @@
 //!
 //! A base against damage stays beside the newest, and the highest claim and the highest tombstone stay for ever (I2, I9).
 
+use std::collections::BTreeSet;
+
 use super::Survey;
 use crate::id::Claim;
-#[cfg(test)]
-use crate::id::Lsn;
 use crate::name::{ClaimName, DataName, Mark, PartName, Span};
+
+/// The bases of an owner, as it stored them: of several of one LSN their names do not tell which is the newest.
+#[derive(Debug)]
+pub struct OwnBases {
+    current: DataName,
+    former: BTreeSet<DataName>,
+}
+
+impl OwnBases {
+    /// The first one.
+    pub fn of(current: DataName) -> OwnBases {
+        OwnBases { current, former: BTreeSet::new() }
+    }
+
+    /// Another one, or the same, is the current one from now on.
+    pub fn continue_with(&mut self, current: DataName) {
+        let former = std::mem::replace(&mut self.current, current);
+        if former != current {
+            self.former.insert(former);
+        }
+    }
+
+    /// Keeps those in mind that `survey` shows.
+    pub fn retain(&mut self, survey: &Survey) {
+        self.former.retain(|name| survey.data.contains(name));
+    }
+
+    /// True for a base that was just stored and is about to be the current one: it was never current, and nothing newer is.
+    fn is_next(&self, name: &DataName) -> bool {
+        name.claim == self.current.claim
+            && matches!(name.span, Span::Base(_))
+            && name.span.last() >= self.current.span.last()
+            && *name != self.current
+            && !self.former.contains(name)
+    }
+}
 
 /// What may be deleted.
 #[derive(Debug, Default)]
@@ -19,17 +55,16 @@ pub struct Dominated {
     pub marks: Vec<ClaimName>,
 }
 
-/// What may be deleted by `me`, which is live and whose base is `current`: all that two kept bases dominate. The kept ones are my
-/// newest and my second newest; before I have a second, the base of `parent`, my predecessor, with its segments and marks. Of
-/// several of one LSN, which names cannot tell apart, `current` is the newest.
+/// What may be deleted by `me`, which is live and has `bases`: all that two kept bases dominate. The kept ones are my newest and my
+/// second newest; before I have a second, the base of `parent`, my predecessor, with its segments and marks.
 ///
 /// Safe without time (I9): a reader that may still act claims above me and lists the data after its claim. Either it sees
 /// my base and needs nothing older, or it misses an object, lists again, and then sees it.
-pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>, current: Option<DataName>) -> Dominated {
+pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>, bases: &OwnBases) -> Dominated {
     let own = survey.data.iter().filter(|name| name.claim == *me);
-    let mut bases: Vec<DataName> = own.filter(|name| matches!(name.span, Span::Base(_))).copied().collect();
-    bases.sort_unstable_by_key(|name| (name.span.last(), Some(*name) == current));
-    let (newest, second) = (bases.pop(), bases.pop());
+    let mut stored: Vec<DataName> = own.filter(|name| matches!(name.span, Span::Base(_))).copied().collect();
+    stored.sort_unstable_by_key(|name| (name.span.last(), *name == bases.current));
+    let (newest, second) = (stored.pop(), stored.pop());
     let kept = if second.is_some() { None } else { parent };
     let lower = |claim: &Claim| claim < me && Some(*claim) != kept;
     let goes = |name: &DataName| {
@@ -37,7 +72,7 @@ pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>, current: Op
             Span::Base(lsn) => lsn <= second.span.last() && ![Some(second), newest].contains(&Some(*name)),
             Span::Segment(_, last) => last <= second.span.last(),
         });
-        newest.is_some() && (lower(&name.claim) || (name.claim == *me && older))
+        newest.is_some() && (lower(&name.claim) || (name.claim == *me && older && !bases.is_next(name)))
     };
     let floor = survey.claims.floor();
     let marks = survey.claims.0.iter().filter(|(claim, _)| newest.is_some() && lower(claim)).flat_map(
@@ -62,9 +97,4 @@ pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>, current: Op
 }
 
 #[cfg(test)]
-pub(super) fn base_lsn(name: &DataName) -> Option<Lsn> {
-    match name.span {
-        Span::Base(lsn) => Some(lsn),
-        Span::Segment(..) => None,
-    }
-}
+mod tests;

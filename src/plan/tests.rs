@@ -1,28 +1,34 @@
-//! The table of origins row by row, and chains and deletions against naive judges over every small listing.
+//! The table of origins row by row, and chains against naive judges over every small listing.
 
-use super::deletion::base_lsn;
 use super::*;
 use crate::id::{OwnerId, ShortDigest};
 
-fn claim(epoch: u64) -> Claim {
+pub(super) fn claim(epoch: u64) -> Claim {
     Claim { epoch, owner: OwnerId([7; 16]) }
 }
 
-fn marked(epoch: u64, marks: &[Mark]) -> Vec<ClaimName> {
+pub(super) fn marked(epoch: u64, marks: &[Mark]) -> Vec<ClaimName> {
     let all = [Mark::Claimed].into_iter().chain(marks.iter().copied());
     all.map(|mark| ClaimName { claim: claim(epoch), mark }).collect()
 }
 
-fn base(epoch: u64, lsn: Lsn) -> DataName {
+pub(super) fn base(epoch: u64, lsn: Lsn) -> DataName {
     DataName { claim: claim(epoch), span: Span::Base(lsn), digest: ShortDigest([0; 8]) }
 }
 
-fn segment(epoch: u64, first: Lsn, last: Lsn) -> DataName {
+pub(super) fn segment(epoch: u64, first: Lsn, last: Lsn) -> DataName {
     DataName { claim: claim(epoch), span: Span::Segment(first, last), digest: ShortDigest([0; 8]) }
 }
 
-fn survey(claims: &[Vec<ClaimName>], data: &[DataName]) -> Survey {
+pub(super) fn survey(claims: &[Vec<ClaimName>], data: &[DataName]) -> Survey {
     Survey { claims: claims.iter().flatten().copied().collect(), data: data.to_vec(), parts: Vec::new() }
+}
+
+pub(super) fn base_lsn(name: &DataName) -> Option<Lsn> {
+    match name.span {
+        Span::Base(lsn) => Some(lsn),
+        Span::Segment(..) => None,
+    }
 }
 
 const ME: u64 = 9;
@@ -195,7 +201,7 @@ fn a_tombstone_above_me_is_not_mine_to_judge() {
 }
 
 /// Every set of up to five objects out of a small universe.
-fn small_listings() -> impl Iterator<Item = Vec<DataName>> {
+pub(super) fn small_listings() -> impl Iterator<Item = Vec<DataName>> {
     let universe = [
         base(1, 0),
         segment(1, 1, 1),
@@ -213,7 +219,7 @@ fn small_listings() -> impl Iterator<Item = Vec<DataName>> {
 }
 
 /// How far `claim` can be rebuilt, told naively: from its last base, as long as the next segment is there.
-fn naive_reach(data: &[DataName], claim: Claim) -> Option<Lsn> {
+pub(super) fn naive_reach(data: &[DataName], claim: Claim) -> Option<Lsn> {
     let own = || data.iter().filter(|name| name.claim == claim);
     let mut reached = own().filter_map(base_lsn).max()?;
     while let Some(next) =
@@ -252,69 +258,6 @@ fn every_other_chain_ends_where_the_first_one_does() {
             all.iter().flatten().filter_map(|chain| chain.last().map(|name| name.span.last())).collect();
         assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{data:?}: {ends:?}");
     }
-}
-
-#[test]
-fn deletions_never_shorten_what_can_be_rebuilt_and_keep_two_bases() {
-    let claims = [marked(1, &[Mark::Live, Mark::Released]), marked(2, &[Mark::Live])];
-    for data in small_listings() {
-        for parent in [None, Some(claim(1))] {
-            let survey = survey(&claims, &data);
-            let Dominated { data: gone, marks, .. } = dominated(&survey, &claim(2), parent, None);
-            let kept: Vec<DataName> = data.iter().filter(|name| !gone.contains(name)).copied().collect();
-            let own_bases = |data: &[DataName]| {
-                data.iter().filter(|name| name.claim == claim(2)).filter_map(base_lsn).count()
-            };
-            assert_eq!(naive_reach(&kept, claim(2)), naive_reach(&data, claim(2)), "{data:?}");
-            assert_eq!(own_bases(&kept), own_bases(&data).min(2), "{data:?}");
-            // The older of the two is kept for when the newer does not read: it must still lead as far as it did.
-            let led = |data: &[DataName]| {
-                chains(data, claim(2)).into_iter().take(2).map(|chain| chain.ok()).collect::<Vec<_>>()
-            };
-            assert_eq!(led(&kept), led(&data), "{data:?}");
-            if own_bases(&data) == 0 {
-                assert!(
-                    gone.is_empty() && marks.is_empty(),
-                    "I9: nothing is dominated before there is a base of mine"
-                );
-            }
-            if own_bases(&data) == 1 && parent.is_some() {
-                assert!(gone.is_empty(), "the predecessor's history is the second base: {gone:?}");
-            }
-            assert!(marks.iter().all(|mark| mark.claim < claim(2)), "I2");
-        }
-    }
-}
-
-#[test]
-fn of_bases_of_one_lsn_the_current_one_and_one_more_are_kept_however_many_there_are() {
-    let at = |lsn, digest| DataName { digest: ShortDigest([digest; 8]), ..base(2, lsn) };
-    let bases: Vec<DataName> = (0..10).map(|digest| at(7, digest)).collect();
-    let claims = [marked(1, &[Mark::Live]), marked(2, &[Mark::Live])];
-    for current in &bases {
-        let part = |of: DataName| PartName { of, size: 8192, before: 0 };
-        let survey = Survey {
-            // One of a base that is on its way, one of one that never arrived, and one of each that is there.
-            parts: [at(8, 1), at(6, 1)].iter().chain(&bases).copied().map(part).collect(),
-            ..survey(&claims, &bases)
-        };
-        let gone = dominated(&survey, &claim(2), Some(claim(1)), Some(*current));
-        assert_eq!(gone.data.len(), 8);
-        assert!(!gone.data.contains(current), "the base that the next ones continue");
-        let lost: Vec<DataName> = gone.parts.iter().map(|part| part.of).collect();
-        assert_eq!(lost.len(), 9);
-        assert!(lost.iter().all(|of| gone.data.contains(of) || *of == at(6, 1)), "{lost:?}");
-    }
-}
-
-#[test]
-fn the_highest_tombstone_outlives_every_collection() {
-    let claims =
-        [marked(1, &[Mark::Deleted]), marked(3, &[Mark::Deleted, Mark::Live]), marked(5, &[Mark::Live])];
-    let survey = survey(&claims, &[base(5, 1), base(5, 2)]);
-    let marks = dominated(&survey, &claim(5), None, None).marks;
-    assert!(marks.contains(&ClaimName { claim: claim(1), mark: Mark::Deleted }));
-    assert!(!marks.contains(&ClaimName { claim: claim(3), mark: Mark::Deleted }), "I2");
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub enum Fate {
     Done,
     /// It fails and has no effect.
     FailBefore,
+    /// It is refused with this meaning, and has no effect.
+    Refuse(Meaning),
     /// It takes effect, and the answer is lost.
     FailAfter,
     /// The answer is lost, and the effect comes this much later, whatever became of the sender.
@@ -96,6 +98,7 @@ impl Memory {
         let lost = |meaning, detail: &str| Err(Failure::new(meaning, detail));
         match fate {
             Fate::FailBefore => return lost(Meaning::Transient, "refused by the script"),
+            Fate::Refuse(meaning) => return lost(meaning, "refused by the script"),
             Fate::Late(later) => {
                 self.later(kind, name, later, effect);
                 return lost(Meaning::Ambiguous, "the answer was lost");

@@ -57,8 +57,8 @@ impl Limit {
 }
 
 impl Remote {
-    /// Stores an object, in parts if it is too large for the store.
-    pub(super) async fn put_any(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+    /// Stores an object, once, in parts if it is too large for the store.
+    pub async fn put_once(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
         let mut size = self.limit.parts(bytes.len());
         loop {
             let (sent, answer) = match size {

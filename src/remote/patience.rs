@@ -107,11 +107,6 @@ impl Remote {
         self.patiently("storing an object", || self.put_once(name, bytes.clone())).await
     }
 
-    /// Stores an object, once, in parts if it is too large for the store.
-    pub async fn put_once(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
-        self.put_any(name, bytes).await
-    }
-
     /// Sends an object, once. A key that may not store again is refused where an earlier try took effect and its answer was lost:
     /// what is there to the byte is stored.
     pub(super) async fn put_one(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {

@@ -3,10 +3,12 @@
 //! An acknowledgement says that an object was stored, not that it is still there. Whatever is missing, memory has all of it: a new
 //! base makes it good, and nothing is acknowledged over a hole that is known.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
 use crate::event::{Event, Level};
+use crate::host::Host;
 use crate::meter::METERS;
 use crate::name::Mark;
 use crate::object::Link;
@@ -28,9 +30,9 @@ pub struct Audits {
 }
 
 impl Audits {
-    /// None before long.
-    pub fn from(now: Duration) -> Audits {
-        Audits { at: now + RARELY, pause: Duration::ZERO, left: 0 }
+    /// None before long, and not at the moment at which a whole fleet that was opened together has its own.
+    pub fn rarely(host: &Arc<dyn Host>) -> Audits {
+        Audits { at: host.now() + spread(host, RARELY), pause: Duration::ZERO, left: 0 }
     }
 
     /// When the next one is.
@@ -55,10 +57,9 @@ impl Replicator {
     pub(super) async fn audit(&mut self) {
         self.collect().await;
         let Audits { pause, left, .. } = self.audits;
-        let (now, rarely) = (self.now(), spread(self.owner.tenancy.host(), RARELY));
         self.audits = match left.checked_sub(1) {
-            Some(left) => Audits { at: now + pause * 2, pause: pause * 2, left },
-            None => Audits { at: now + rarely, ..Audits::from(now) },
+            Some(left) => Audits { at: self.now() + pause * 2, pause: pause * 2, left },
+            None => Audits::rarely(self.owner.tenancy.host()),
         };
     }
 

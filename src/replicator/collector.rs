@@ -3,7 +3,6 @@
 //! Only what two kept bases dominate is removed, and only by who looks like the owner in the same survey (I9). A store that fails
 //! or keeps silent delays nothing but this: uploads, checks of ownership and news of an outage soon go on beside it.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::id::Claim;
-use crate::name::{DataName, Span};
 use crate::owner::{Owner, Standing};
-use crate::plan::{Dominated, Survey, dominated};
+use crate::plan::{Dominated, OwnBases, Survey, dominated};
 
 use super::chain::Chain;
 
@@ -28,20 +26,7 @@ struct Asked {
 struct Known {
     /// What is stored and needed.
     chain: Chain,
-    /// Bases that were current once.
-    former: BTreeSet<DataName>,
-}
-
-impl Known {
-    /// Whether `name` may be superfluous. A base at the LSN of the current one or above it that was never current has just been
-    /// stored, and is about to be.
-    fn is_old(&self, name: &DataName) -> bool {
-        let current = self.chain.base().name;
-        name.claim != current.claim
-            || !matches!(name.span, Span::Base(_))
-            || name.span.last() < current.span.last()
-            || self.former.contains(name)
-    }
+    bases: OwnBases,
 }
 
 /// Removes what one tenant no longer needs.
@@ -59,10 +44,11 @@ impl Collector {
     /// A collector for the objects of `owner`, which has stored `chain`, and of those before it; `parent` is the claim that it
     /// continues.
     pub fn new(owner: Arc<Owner>, parent: Option<Claim>, chain: Chain) -> Collector {
+        let bases = OwnBases::of(chain.base().name);
         Collector {
             owner,
             parent,
-            known: Mutex::new(Known { chain, former: BTreeSet::new() }),
+            known: Mutex::new(Known { chain, bases }),
             lost: AtomicUsize::new(0),
             asked: Mutex::default(),
             wake: Notify::new(),
@@ -72,10 +58,8 @@ impl Collector {
     /// This is stored by now.
     pub fn expect(&self, chain: &Chain) {
         let mut known = self.known();
-        let former = std::mem::replace(&mut known.chain, chain.clone()).base().name;
-        if former != chain.base().name {
-            known.former.insert(former);
-        }
+        known.chain = chain.clone();
+        known.bases.continue_with(chain.base().name);
     }
 
     /// Whether objects were missing.
@@ -143,17 +127,14 @@ impl Collector {
             self.lost.store(lost, Ordering::Relaxed);
             return;
         }
-        let (data, marks) = {
+        let Dominated { data, parts, marks } = {
             // As of now: another base may have become the current one since the listing was asked for.
             let mut known = self.known();
-            known.former.retain(|name| survey.data.contains(name));
-            let current = Some(known.chain.base().name);
-            let Dominated { data, parts, marks } =
-                dominated(&survey, &self.owner.claim, self.parent, current);
-            let data = data.iter().filter(|name| known.is_old(name)).map(|name| name.object(&tenancy.name));
-            let parts = parts.iter().filter(|part| known.is_old(&part.of));
-            (data.chain(parts.map(|part| part.object(&tenancy.name))).collect(), marks)
+            known.bases.retain(&survey);
+            dominated(&survey, &self.owner.claim, self.parent, &known.bases)
         };
+        let data = data.iter().map(|name| name.object(&tenancy.name));
+        let data = data.chain(parts.iter().map(|part| part.object(&tenancy.name))).collect();
         if tenancy.remote.delete(data).await.is_ok() {
             let marks = marks.iter().map(|mark| mark.object(&tenancy.name)).collect();
             let _ = tenancy.remote.delete(marks).await;

@@ -167,7 +167,7 @@ impl Replicator {
             last_backup_ms: start.stored_ms,
             ..Health::default()
         };
-        let audits = Audits::from(owner.tenancy.host().now());
+        let audits = Audits::rarely(owner.tenancy.host());
         let refresh_at = owner.tenancy.host().now() + spread(owner.tenancy.host(), pace.refresh);
         let collector = Arc::new(Collector::new(Arc::clone(&owner), start.parent, Chain::of(start.base)));
         let lookout =

@@ -1,7 +1,7 @@
 //! Stores that keep silent, refuse some things, or remove what is old: a running session goes on and says what it must.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use super::host::SimHost;
 use super::run;
 
 /// How long a request takes that is never answered.
-const FOR_EVER: Duration = Duration::from_secs(100_000);
+pub(super) const FOR_EVER: Duration = Duration::from_secs(100_000);
 
 pub(super) type Told = Arc<Mutex<Vec<(Instant, Event)>>>;
 
@@ -140,44 +140,26 @@ fn a_store_that_keeps_silent_is_told_of_within_an_interval_and_does_not_hold_up_
     });
 }
 
-/// A store that takes no base but the first, and perhaps no segment.
-struct Picky {
-    memory: Memory,
-    bases: Mutex<usize>,
-    segments: bool,
-}
-
-#[async_trait]
-impl Store for Picky {
-    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
-        if name.ends_with(".base") {
-            let mut bases = hold(&self.bases);
-            *bases += 1;
-            if *bases > 1 {
-                return Err(Failure::new(Meaning::Impossible, "too large"));
-            }
-        }
-        if name.ends_with(".seg") && !self.segments {
-            return Err(Failure::new(Meaning::Impossible, "too large"));
-        }
-        self.memory.put(name, bytes).await
-    }
-    async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
-        self.memory.get(name).await
-    }
-    async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
-        self.memory.list(folder, prefix).await
-    }
-    async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {
-        self.memory.delete(names).await
-    }
+/// `memory` behind a store that refuses for good to store under the names that `refuses` says.
+pub(super) fn refusing(
+    memory: &Memory,
+    refuses: impl Fn(&str) -> bool + Send + Sync + 'static,
+) -> Arc<Memory> {
+    let script = move |request, name: &str| {
+        let refused = request == Request::Put && refuses(name);
+        (Duration::ZERO, if refused { Fate::Refuse(Meaning::Impossible) } else { Fate::Done })
+    };
+    Arc::new(memory.through(Arc::new(script), 1000))
 }
 
 #[test]
 fn a_base_that_the_store_can_never_take_is_told_of_and_segments_go_on() {
     run(async {
         let memory = Memory::default();
-        let store = Arc::new(Picky { memory: memory.clone(), bases: Mutex::new(0), segments: true });
+        let bases = AtomicUsize::new(0);
+        let store = refusing(&memory, move |name| {
+            name.ends_with(".base") && bases.fetch_add(1, Ordering::Relaxed) > 0
+        });
         let (session, told) = session_on(store, FOR_EVER).await.expect("opens");
         for id in 0..600 {
             set(&session, id);
@@ -255,7 +237,10 @@ fn whoever_flushes_after_a_long_outage_does_not_wait_for_the_longest_pause() {
 fn whoever_cannot_store_its_changes_learns_of_a_newer_owner_all_the_same() {
     run(async {
         let memory = Memory::default();
-        let store = Arc::new(Picky { memory: memory.clone(), bases: Mutex::new(0), segments: false });
+        let bases = AtomicUsize::new(0);
+        let store = refusing(&memory, move |name| {
+            name.ends_with(".seg") || (name.ends_with(".base") && bases.fetch_add(1, Ordering::Relaxed) > 0)
+        });
         let (older, told) = session_on(store, FOR_EVER).await.expect("opens");
         set(&older, 1);
         sleep(CHECK * 4).await;
@@ -270,7 +255,10 @@ fn whoever_cannot_store_its_changes_learns_of_a_newer_owner_all_the_same() {
 fn what_waits_when_the_state_is_stored_anew_is_not_held_up_by_a_store_that_does_not_take_it() {
     run(async {
         let memory = Memory::default();
-        let store = Arc::new(Picky { memory: memory.clone(), bases: Mutex::new(0), segments: true });
+        let bases = AtomicUsize::new(0);
+        let store = refusing(&memory, move |name| {
+            name.ends_with(".base") && bases.fetch_add(1, Ordering::Relaxed) > 0
+        });
         let (older, _) = session_on(store, FOR_EVER).await.expect("opens");
         set(&older, 1);
         older.flush(Duration::from_secs(5)).await.expect("is stored");
@@ -331,59 +319,5 @@ fn nobody_begins_anew_in_a_store_that_is_being_filled_again() {
         assert!(!hold(&told).iter().any(|(_, event)| matches!(event, Event::Fenced)));
         let (newer, _) = session_on(Arc::new(memory), FOR_EVER).await.expect("takes over");
         assert_eq!(newer.journal().lsn(), 2);
-    });
-}
-
-#[test]
-fn a_close_whose_time_is_over_before_its_release_is_stored_says_so_once_and_the_next_open_waits() {
-    run(async {
-        let memory = Memory::default();
-        let script = |request, name: &str| {
-            let slow = request == Request::Put && name.ends_with(".released");
-            (if slow { FOR_EVER } else { Duration::ZERO }, Fate::Done)
-        };
-        let store = Arc::new(memory.through(Arc::new(script), 1000));
-        let (session, told) = session_with(store, Cluster::settings_for_tests()).await.expect("opens");
-        set(&session, 1);
-        session.close(CHECK * 4).await.expect("all is stored");
-        let failed: Vec<String> = hold(&told)
-            .iter()
-            .filter_map(|(_, event)| match event {
-                Event::Failed(error) => Some(error.message.clone()),
-                _ => None,
-            })
-            .collect();
-        assert!(matches!(&failed[..], [only] if only.contains("the release is not")), "{failed:?}");
-        let began = Instant::now();
-        let (heir, _) = session_with(Arc::new(memory), Cluster::settings_for_tests()).await.expect("opens");
-        assert_eq!((heir.journal().lsn(), heir.origin().clean), (1, false));
-        assert!(began.elapsed() > CHECK * 2, "it waited for one that might run");
-        heir.close(CHECK * 4).await.expect("closes");
-    });
-}
-
-#[test]
-fn a_write_without_a_log_that_is_refused_says_whether_it_may_be_stored_all_the_same() {
-    run(async {
-        let memory = Memory::default();
-        let deaf = Arc::new(AtomicBool::new(false));
-        let cloud = Settings { cloud: true, takeover: true, ..Cluster::settings_for_tests() };
-        let store = takes_no_data_while(&memory, &deaf);
-        let (session, _) = session_with(store, cloud.clone()).await.expect("opens");
-        deaf.store(true, Ordering::Relaxed);
-        set(&session, 1);
-        let settled = async { session.settle(1, FOR_EVER).await.expect_err("it is refused") };
-        let opened = async {
-            sleep(CHECK).await;
-            session_with(Arc::new(memory.clone()), cloud.clone()).await.expect("takes over")
-        };
-        let (sent, (newer, _)) = futures::join!(settled, opened);
-        assert_eq!(sent.code, Code::Fenced);
-        assert!(sent.message.contains("may be stored all the same"), "{sent}");
-        let mut batch = Vec::new();
-        push(&mut batch, &key("session", "late"), Some(&[3]));
-        let late = session.journal().append(&batch, false).expect_err("it is refused at once");
-        assert!(late.message.contains("nothing of this write was stored"), "{late}");
-        newer.close(CHECK * 4).await.expect("closes");
     });
 }

@@ -4,11 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-
 use super::super::cluster::{CHECK, Cluster, hold};
-use super::super::outages::{Told, session_with};
+use super::super::outages::{Told, refusing, session_with};
 use super::super::run;
 use crate::error::Code;
 use crate::event::Event;
@@ -16,7 +13,6 @@ use crate::host::sleep;
 use crate::open::Settings;
 use crate::record::{key, push};
 use crate::remote::memory::Memory;
-use crate::remote::{Failure, Meaning, Store};
 use crate::replicator::Pace;
 use crate::session::Session;
 
@@ -39,6 +35,11 @@ fn set(session: &Session, id: usize, len: usize) {
     session.journal().append(&batch, false).expect("a live session takes it");
 }
 
+/// Sets eight values that together are larger than `LIMIT`.
+fn set_eight(session: &Session, first: usize) {
+    (first..first + 8).for_each(|id| set(session, id, 20_000));
+}
+
 fn is_degraded((_, event): &(tokio::time::Instant, Event)) -> bool {
     matches!(event, Event::Degraded(_) | Event::Failed(_))
 }
@@ -48,6 +49,10 @@ fn names(memory: &Memory, ending: &str) -> Vec<String> {
     memory.objects().keys().filter(|name| name.ends_with(ending)).cloned().collect()
 }
 
+fn limited() -> Memory {
+    Memory::default().limited(Arc::new(AtomicUsize::new(LIMIT)))
+}
+
 async fn opened(memory: &Memory) -> (Session, Told) {
     session_with(Arc::new(memory.clone()), settings()).await.expect("opens")
 }
@@ -55,16 +60,14 @@ async fn opened(memory: &Memory) -> (Session, Told) {
 #[test]
 fn a_session_that_is_larger_than_the_store_takes_is_stored_in_parts_and_opens_everywhere() {
     run(async {
-        let memory = Memory::default().limited(Arc::new(AtomicUsize::new(LIMIT)));
+        let memory = limited();
         let (session, told) = opened(&memory).await;
         for id in 0..8 {
             set(&session, id, 20_000);
             session.flush(LONG).await.expect("small segments are stored");
         }
         // A batch that is too large by itself, as after an import or a long outage.
-        for id in 8..16 {
-            set(&session, id, 20_000);
-        }
+        set_eight(&session, 8);
         session.flush(LONG).await.expect("a large segment is stored");
         session.renew(LONG).await.expect("a large base is stored");
         session.close(LONG).await.expect("closes");
@@ -87,11 +90,9 @@ fn a_session_that_is_larger_than_the_store_takes_is_stored_in_parts_and_opens_ev
 #[test]
 fn a_base_with_a_part_that_was_lost_is_damaged_and_the_one_before_it_restores() {
     run(async {
-        let memory = Memory::default().limited(Arc::new(AtomicUsize::new(LIMIT)));
+        let memory = limited();
         let (session, _) = opened(&memory).await;
-        for id in 0..8 {
-            set(&session, id, 20_000);
-        }
+        set_eight(&session, 0);
         session.flush(LONG).await.expect("is stored");
         session.renew(LONG).await.expect("is stored");
         set(&session, 1, 30);
@@ -106,29 +107,10 @@ fn a_base_with_a_part_that_was_lost_is_damaged_and_the_one_before_it_restores() 
     });
 }
 
-/// A store that takes no base while the switch is on, whatever its size.
-struct NoBases {
-    memory: Memory,
-    on: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl Store for NoBases {
-    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
-        if self.on.load(Ordering::Relaxed) && name.contains(".base") {
-            return Err(Failure::new(Meaning::Impossible, "never"));
-        }
-        self.memory.put(name, bytes).await
-    }
-    async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
-        self.memory.get(name).await
-    }
-    async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
-        self.memory.list(folder, prefix).await
-    }
-    async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {
-        self.memory.delete(names).await
-    }
+/// `memory` behind a store that takes no base while the switch is on, whatever its size.
+fn no_bases(memory: &Memory, on: &Arc<AtomicBool>) -> Arc<Memory> {
+    let on = Arc::clone(on);
+    refusing(memory, move |name| on.load(Ordering::Relaxed) && name.contains(".base"))
 }
 
 fn base_refused(session: &Session) -> serde_json::Value {
@@ -141,7 +123,7 @@ fn a_base_that_is_refused_at_a_refresh_or_a_rekey_stops_no_segment_and_stays_in_
     const OLD: Duration = Duration::from_secs(60);
     run(async {
         let (memory, on) = (Memory::default(), Arc::new(AtomicBool::new(false)));
-        let store = Arc::new(NoBases { memory: memory.clone(), on: Arc::clone(&on) });
+        let store = no_bases(&memory, &on);
         let pace = Pace { refresh: OLD, ..Cluster::settings_for_tests().pace };
         let (session, told) = session_with(store, Settings { pace, ..settings() }).await.expect("opens");
         set(&session, 0, 100);
@@ -172,7 +154,7 @@ fn a_base_that_is_refused_at_a_refresh_or_a_rekey_stops_no_segment_and_stays_in_
 fn a_base_that_was_refused_is_tried_again_and_that_it_is_there_is_told() {
     run(async {
         let (memory, on) = (Memory::default(), Arc::new(AtomicBool::new(false)));
-        let store = Arc::new(NoBases { memory: memory.clone(), on: Arc::clone(&on) });
+        let store = no_bases(&memory, &on);
         let (session, told) = session_with(store, settings()).await.expect("opens");
         on.store(true, Ordering::Relaxed);
         for id in 0..300 {
