@@ -178,7 +178,7 @@ test('a_logged_out_session_comes_back_by_no_name_and_at_no_start', async (t) => 
   await one.auth.deleteSession('tenant')
   assert.equal(await one.auth.forceBackup('tenant'), false)
   assert.equal(await one.auth.backupToSupabase('tenant'), false)
-  assert.equal((await rejection(saveCreds())).code, 'CLOSED')
+  assert.equal((await rejection(saveCreds())).code, 'DELETED')
   assert.deepEqual(one.auth.list(), ['stays'])
   for (const connect of ['initialize', 'getAuthState', 'restoreFromSupabase']) {
     assert.equal((await rejection(one.auth[connect]('tenant'))).code, 'DELETED', connect)
