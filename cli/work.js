@@ -129,6 +129,9 @@ async function allAtOnce({ output, interrupts }, work, { title, changes = false,
   interrupts.work = { changes, leave: () => bar?.stop(), interrupted }
   try {
     return await work(onProgress)
+  } catch (error) {
+    // The package tells as its own error that the callback threw.
+    throw error.cause instanceof Interrupted ? error.cause : error
   } finally {
     bar?.stop()
     interrupts.work = null

@@ -40,16 +40,21 @@ test('opening_a_hundred_tenants_at_once_costs_at_most_thirteen_requests_each_and
   await inParallel(TENANTS, (name) => fleet.open(name))
   const count = () => countsOf(proxy.trace)
   await opened(proxy, TENANTS.length)
-  const { 'list claims of all': shared, 'list claims': own, ...counts } = count()
+  const { 'list claims of all': shared, 'list claims': own, 'list data': data, ...counts } = count()
   // A claim, a base and its mark; three looks at one's own data; and for the store, once, the probe.
   const probe = { 'put probe': 2, 'list probe': 2, 'get probe': 2, 'delete probe': 1, 'list bucket': 1 }
-  assert.deepEqual(counts, { ...probe, 'put claims': 200, 'put data': 100, 'list data': 300 })
+  assert.deepEqual(counts, { ...probe, 'put claims': 200, 'put data': 100 })
+  // On a busy machine an answer keeps silent for so long that it is asked for a second time, which the tries after failures pay for.
+  assert.ok(data >= 300 && data <= 300 + SAVED, `${data}`)
   // Seven questions about claims each, of which one is for another name that the tenant could have had.
   assert.ok(own + shared <= 700, `${own} and ${shared}`)
   assert.ok(own >= 100 && own + shared <= 300, `${own} and ${shared}: they are not shared`)
   const { puts, gets, lists, deletes } = fleet.traffic()
   // The probe asks twice without credentials, to see whether anybody may read or list; that is no traffic of ours.
-  assert.deepEqual({ puts, gets, lists, deletes }, { puts: 302, gets: 1, lists: 302 + own + shared, deletes: 1 })
+  assert.deepEqual({ puts, gets, deletes }, { puts: 302, gets: 1, deletes: 1 })
+  // What was asked for a second time and answered in that moment has not been sent.
+  const sent = 2 + data + own + shared
+  assert.ok(lists >= sent && lists <= sent + SAVED, `${lists} and ${sent}`)
 })
 
 test('idle_tenants_cost_listings_per_tick_and_not_per_tenant_and_each_of_them_is_confirmed', async (t) => {

@@ -135,13 +135,15 @@ test('a fault in the core is an error, puts the session out of use with typed er
   assert.throws(() => binding.fault(handle), /fault|panic/i)
   const refusals = [
     () => session.state.keys.get('session', ['a']), () => session.state.keys.set({ session: { b: { v: 2 } } }), () => session.saveCreds(),
-    () => session.state.keys.clear(), () => session.flush(), async () => session.status()
+    () => session.state.keys.clear(), () => session.flush()
   ]
   for (const use of refusals) {
     const error = await rejection(use())
     assert.equal(error.code, 'INTERNAL', String(use))
     assert.ok(error instanceof hybrid.HybridAuthError)
   }
+  // Who watches over many sessions learns from the status which of them it is.
+  assert.equal(session.status().life, 'poisoned')
   await bystander.state.keys.set({ session: { b: { v: 2 } } })
   assert.deepEqual((await bystander.state.keys.get('session', ['b'])).b, { v: 2 })
 })

@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import * as rclone from '../support/stores/rclone.mjs'
 import { S3Client } from '../support/stores/s3-client.mjs'
@@ -89,6 +89,11 @@ for (const { name, store, settings, honoursConditions } of SERVERS.filter(({ sto
     const bucket = await client.makeBucket()
     const names = byBytes([...PLENTY, ...ODD, 'empty', 'big'])
     const bytes = (name) => (name === 'empty' ? Buffer.alloc(0) : name === 'big' ? Buffer.alloc(16 << 20, 'big') : Buffer.from(`content of ${name}`))
+    // rclone keeps prefixes as folders, and answers 500 where two uploads make one of them at once. The package tries again.
+    for (const folder of new Set(names.map(dirname))) {
+      const first = names.find((name) => dirname(name) === folder)
+      await bucket.put(first, bytes(first))
+    }
     await inParallel(names, (name) => bucket.put(name, bytes(name)))
     assert.deepEqual(await bucket.list(), names)
     const pages = []
