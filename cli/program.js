@@ -25,7 +25,7 @@ const OUTPUT_OPTIONS = [
 ]
 
 const GENERAL = `
-Variables name the store, the directory and the keys as they do for the package: see "Configuration" in the README, and
+Variables name the store, the directory and the keys as they do for the package: see docs/configuration.md, and
 \`${NAME} config\`. No option takes a secret: use variables, --env-file or --key-file.
 
 Exit codes: 0 done, 1 something is wrong, 2 usage, 3 store unreachable, 4 refused (key, right, another owner), 130 interrupted.

@@ -13,8 +13,8 @@ export type HybridAuthIndicatorResult<Key extends string = string> = Record<
  *
  *     this.health.check([() => this.sessions.isHealthy('sessions')])
  *
- * It is for monitoring and for readiness. A platform that restarts what is `down` should ask for something else: sessions go on
- * while a store is away, and a restart on a disk that goes with it loses what only that disk has.
+ * It is for monitoring and alerts, not for a readiness or liveness probe: sessions keep running while a store is unavailable, and a
+ * restart on a new disk loses what only the old disk has.
  */
 export declare class HybridAuthHealthIndicator {
   /** @param indicators the `HealthIndicatorService` of Terminus 11 and later */

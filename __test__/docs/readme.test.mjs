@@ -1,16 +1,22 @@
-// The README's JavaScript runs as it stands, but for where it keeps its files.
+// The README: how long it is, and that its JavaScript and that of the quickstart run as they stand, but for where they keep their
+// files and which server they talk to.
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { all, read, root, section } from './repository.mjs'
+import { atEnd } from '../support/endings.mjs'
+import { KEY, until } from '../support/sessions.mjs'
+import { whatsAppFor } from '../support/whatsapp/service.mjs'
+import { all, read, root } from './repository.mjs'
 
-const blocks = [...section(read('README.md'), '## Ten lines').matchAll(/^```(?:js|ts)\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
+const readme = read('README.md')
+const blocks = [...read('docs/quickstart.md').matchAll(/^```(?:js|ts)\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
 
 /** Exactly one place is what the example says it is, or the example has changed and this test has to follow. */
 function replaceOnce(text, what, by) {
@@ -41,5 +47,123 @@ test('the ten-line example runs, and its session is then in the bucket and comes
 test('the example that needs a socket is what Baileys is called with', () => {
   assert.match(blocks[0], /makeWASocket\(\{ auth: state \}\)/)
   assert.match(blocks[0], /'creds\.update', saveCreds/)
-  assert.equal(all(read('README.md'), /(useHybridAuthState\('tenant-42'\))/g).length, 1)
+  assert.equal(all(read('docs/quickstart.md'), /(useHybridAuthState\('tenant-42'\))/g).length, 1)
+})
+
+test('the README is read in a few minutes: 10 kB, and its first sentence has 35 words at most', () => {
+  assert.ok(Buffer.byteLength(readme) <= 10_240, `${Buffer.byteLength(readme)} bytes`)
+  const [, first] = readme.split('\n\n')
+  assert.ok(first.split(/\s+/).length <= 35 && first.split(/\.(?:\s|$)/).filter(Boolean).length === 1, first)
+})
+
+const index = JSON.stringify(pathToFileURL(join(root, 'index.js')).href)
+const [, diff] = readme.match(/^```diff\n([\s\S]*?)^```$/m)
+const side = (sign) => all(diff, new RegExp(`^\\${sign}(?!import makeWASocket)(.*)$`, 'gm'))
+
+test('the lines of the difference take a session over, at the first start and at every later one', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hybrid-auth-readme-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const run = (name, lines) => {
+    const body = lines.filter((line) => !line.startsWith('import'))
+    const imports = `import { useMultiFileAuthState } from ${JSON.stringify(import.meta.resolve('baileys'))}\nimport { useHybridAuthState } from ${index}`
+    writeFileSync(join(folder, name), `${imports}\n${body.join('\n')}\nawait saveCreds()\nconsole.log(state.creds.noiseKey.public.toString('hex'))`)
+    return execFileSync(process.execPath, [join(folder, name)], { cwd: folder, encoding: 'utf8' }).trim()
+  }
+  assert.equal(side('-').length + side('+').length, 3, 'beside the import of makeWASocket')
+  const identity = run('before.mjs', side('-'))
+  assert.match(identity, /^[0-9a-f]{64}$/)
+  assert.deepEqual([run('after.mjs', side('+')), run('after.mjs', side('+'))], [identity, identity])
+})
+
+/** Stands where the README imports Baileys: the same sockets, which talk to the double of WhatsApp's server. */
+const baileysAt = ({ url, rootKey }) => {
+  const from = (name) => JSON.stringify(new URL(`../support/${name}`, import.meta.url).href)
+  return `
+    import * as baileys from ${JSON.stringify(import.meta.resolve('baileys'))}
+    import { trust } from ${from('whatsapp/certificates.mjs')}
+    import { deriveKeysAtOnce } from ${from('whatsapp/prompt-keys.mjs')}
+    import { quietLibsignal, silentLogger } from ${from('world/baileys.mjs')}
+    quietLibsignal()
+    deriveKeysAtOnce()
+    trust(baileys, Buffer.from('${rootKey.toString('hex')}', 'hex'))
+    const how = { waWebSocketUrl: '${url}', logger: silentLogger, shouldSyncHistoryMessage: () => false }
+    export default (config) => baileys.makeWASocket({ ...how, ...config })
+    export const { DisconnectReason } = baileys
+  `
+}
+
+test('the connection handler pairs, reconnects, restores on an empty disk, steps back and logs out, with real sockets', async (t) => {
+  const whatsapp = await whatsAppFor(t)
+  const work = mkdtempSync(join(tmpdir(), 'hybrid-auth-readme-'))
+  t.after(() => rmSync(work, { recursive: true, force: true }))
+  const [handler, ...more] = [...readme.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
+  assert.deepEqual(more, [])
+  writeFileSync(join(work, 'baileys.mjs'), baileysAt(whatsapp))
+  let script = replaceOnce(handler, "from 'baileys'", "from './baileys.mjs'")
+  script = replaceOnce(script, "'baileys-hybrid-auth'", index)
+  script = replaceOnce(script, 'setTimeout(connect, 5000)', 'setTimeout(connect, 50)')
+  writeFileSync(join(work, 'bot.mjs'), script)
+
+  const envOf = (disk) => ({
+    ...process.env,
+    WHATSAPP_SESSION_PATH: join(work, disk),
+    SESSION_BACKUP_STORE: `${pathToFileURL(join(work, 'bucket')).href}?create=true`,
+    SESSION_ENCRYPTION_KEY: KEY
+  })
+  const start = (disk, ...args) => {
+    const child = spawn(process.execPath, [join(work, 'bot.mjs'), ...args], { cwd: root, env: envOf(disk), stdio: ['ignore', 'pipe', 'pipe'] })
+    const bot = { child, said: '', ended: once(child, 'close') }
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (bot.said += text))
+    atEnd(t, () => {
+      child.kill('SIGKILL')
+      return bot.ended
+    })
+    return bot
+  }
+  const seen = (bot, isTrue, what) => until(() => isTrue() || bot.child.exitCode !== null, `${what}; it said ${bot.said}`)
+  const pair = async (bot) => {
+    await seen(bot, () => bot.said.includes('scan this code: '), 'the code')
+    const [, qr] = bot.said.match(/scan this code: (\S+)/) ?? assert.fail(bot.said)
+    const { jid } = await whatsapp.scan(qr, { phone: '4915550000001' })
+    await online(bot, jid)
+    return jid
+  }
+  const online = (bot, jid) => seen(bot, () => whatsapp.isOnline(jid), 'the connection')
+
+  // Without `--pair` nothing is made in place of what is missing.
+  const missing = start('disk')
+  assert.deepEqual(await missing.ended, [1, null], missing.said)
+  assert.match(missing.said, /NOT_FOUND/)
+
+  const first = start('disk', '--pair')
+  const jid = await pair(first)
+  await whatsapp.restart()
+  await until(() => !whatsapp.isOnline(jid), 'the end of the connection')
+  await online(first, jid)
+  first.child.kill('SIGTERM')
+  assert.deepEqual(await first.ended, [0, null], first.said)
+
+  // What a process does after its session ended is its own affair: Baileys has timers that keep it for minutes.
+  const marks = (suffix) => readdirSync(join(work, 'bucket'), { recursive: true }).map(String).filter((name) => name.endsWith(suffix))
+  const released = new Set(marks('.released'))
+  const elsewhere = start('another-disk')
+  await online(elsewhere, jid)
+  await whatsapp.replace(jid)
+  await seen(elsewhere, () => !whatsapp.isOnline(jid), 'the end of its connection')
+  await seen(elsewhere, () => marks('.released').some((name) => !released.has(name)), 'the release')
+  elsewhere.child.kill('SIGTERM')
+  assert.deepEqual(await elsewhere.ended, [0, null], elsewhere.said)
+
+  const last = start('another-disk')
+  await online(last, jid)
+  await whatsapp.logout(jid)
+  await seen(last, () => marks('.base').length === 0, 'the end of the session')
+  last.child.kill('SIGTERM')
+  assert.deepEqual(await last.ended, [0, null], last.said)
+  for (const bot of [first, elsewhere, last]) assert.doesNotMatch(bot.said.replace(/scan this code.*/g, ''), /\S/)
+  const deleted = start('another-disk')
+  assert.deepEqual(await deleted.ended, [1, null])
+  assert.match(deleted.said, /DELETED/)
+  const again = start('another-disk', '--pair')
+  assert.notEqual(await pair(again), jid)
 })

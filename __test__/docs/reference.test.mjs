@@ -1,4 +1,4 @@
-// Options, variables, error codes and events are the same in the code, in the types and in the README.
+// Options, variables, error codes and events are the same in the code, in the types and in the documents.
 //
 // Invariant: nothing can be added to one of them, or taken from it, without the others.
 
@@ -10,7 +10,6 @@ import { all, firstColumn, read, section } from './repository.mjs'
 
 const require = createRequire(import.meta.url)
 const types = declarations()
-const readme = read('README.md')
 const source = read('lib/options.js')
 const between = (text, from, to) => text.slice(text.indexOf(from), text.indexOf(to, text.indexOf(from)))
 
@@ -18,9 +17,10 @@ const variables = Object.fromEntries(
   [...between(source, 'const VARIABLES = {', '\n}').matchAll(/^ {2}(\w+): \[(.*)\]/gm)].map(([, name, list]) => [name, all(list, /'(\w+)'/g)])
 )
 const known = [...Object.keys(variables), ...all(between(source, 'const KNOWN', '])'), /^ {2}'(\w+)'/gm)].sort()
-const configuration = section(readme, '## Configuration').split('\n### ')[0]
+const { ownVariable } = require('../../lib/variables.js')
+const configuration = section(read('docs/configuration.md'), '## Options and variables')
 
-test('every option is in the types and in the README, and nothing else is', () => {
+test('every option is in the types and in the table of options, and nothing else is', () => {
   assert.ok(known.length > 15, `${known.length} found`)
   assert.deepEqual(all(between(types, 'export interface HybridAuthOptions', '\n}'), /^ {2}(\w+)\?:/gm), known)
   assert.deepEqual(firstColumn(configuration), known)
@@ -29,22 +29,22 @@ test('every option is in the types and in the README, and nothing else is', () =
 test('every variable is named where its option is', () => {
   for (const [option, names] of Object.entries(variables)) {
     const row = configuration.split('\n').find((line) => line.startsWith(`| \`${option}\` |`))
-    assert.deepEqual(all(row.split('|').at(-2), /`(\w+)`/g), names, option)
+    assert.deepEqual(all(row.split('|').at(-2), /`(\w+)`/g), [ownVariable(option) ?? [], ...names].flat().sort(), option)
     for (const name of names) assert.ok(types.includes(`\`${name}\``), `${name} is not in the declarations`)
   }
 })
 
-test('every error code of the core is in JavaScript, in the types and in the README', () => {
+test('every error code of the core is in JavaScript, in the types and in the runbook', () => {
   const codes = all(read('src/error.rs'), /=> "([A-Z_]+)"/g)
   assert.ok(codes.length >= 15, `${codes.length} found`)
   assert.deepEqual([...require('../../lib/errors.js').codes].sort(), codes)
   assert.deepEqual(all(between(types, 'export type HybridAuthErrorCode', '\n\n'), /\| '([A-Z_]+)'/g), codes)
-  assert.deepEqual(firstColumn(section(readme, '## Errors and what to do')), codes)
+  assert.deepEqual(firstColumn(section(read('docs/runbook.md'), '## Errors and what to do')), codes)
 })
 
-test('every event is in the types and in the README', () => {
+test('every event is in the types and in the documents', () => {
   const events = all(between(read('lib/news.js'), 'const LEVELS', '}'), /(\w+):/g)
   assert.equal(events.length, 7)
   assert.deepEqual(all(between(types, 'export interface SessionEvents', '\n}'), /^ {2}(\w+):/gm), events)
-  assert.deepEqual(firstColumn(section(readme, '### Events')), events)
+  assert.deepEqual(firstColumn(section(read('docs/observability.md'), '## Events')), events)
 })

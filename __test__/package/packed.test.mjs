@@ -11,6 +11,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { packForThisMachine } from '../../scripts/pack.mjs'
 import { ROOT, copyPackage, startProcess, temporaryFolder } from '../support/sessions.mjs'
 
 const addon = readdirSync(ROOT).find((name) => name.endsWith('.node'))
@@ -46,15 +47,12 @@ const brought = [...packagesOf(ROOT)].sort()
 before(() => {
   scene = mkdtempSync(join(tmpdir(), 'hybrid-auth-packed-'))
   process.once('exit', () => rmSync(scene, { recursive: true, force: true }))
-  const native = join(scene, 'native')
-  cpSync(join(ROOT, 'npm', platform), native, { recursive: true })
-  cpSync(join(ROOT, addon), join(native, addon))
   mkdirSync(project())
   writeFileSync(join(project(), 'package.json'), '{"name":"project","private":true}')
   // Those brought along as well, so that nothing is asked of a registry.
-  const folders = [ROOT, native, ...brought.map((name) => join(ROOT, 'node_modules', name))]
+  const folders = brought.map((name) => join(ROOT, 'node_modules', name))
   const packed = folders.map((folder) => join(scene, npm(['pack', '--pack-destination', scene], folder).trim().split('\n').at(-1)))
-  npm(['install', ...packed], project())
+  npm(['install', ...packForThisMachine(scene), ...packed], project())
 })
 
 test('the packed package holds what it needs and nothing of the workshop', () => {

@@ -1,4 +1,4 @@
-// The application in the README's chapter on NestJS: its files are compiled as they stand, started, asked, and ended by a signal.
+// The application of docs/nestjs.md: its files are compiled as they stand, started, asked, and ended by a signal.
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
@@ -6,12 +6,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { firstColumn, read, section } from '../docs/repository.mjs'
+import { firstColumn, read } from '../docs/repository.mjs'
 import { atEnd } from '../support/endings.mjs'
 import { project } from '../support/nest.mjs'
 import { KEY, ROOT, hybrid, temporaryFolder, until } from '../support/sessions.mjs'
 
-const chapter = section(read('README.md'), '## NestJS')
+const chapter = read('docs/nestjs.md')
 const files = Object.fromEntries([...chapter.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, name, text]) => [name, text]))
 
 /** Loaded before the application, which listens where the system has a port for it, and does not say where that is. */
@@ -24,7 +24,7 @@ const tellPort = `
   }
 `
 
-test('the_application_of_the_readme_compiles_answers_and_leaves_its_session_in_the_store', async (t) => {
+test('the_application_of_the_document_compiles_answers_and_leaves_its_session_in_the_store', async (t) => {
   assert.deepEqual(Object.keys(files).sort(), ['app.module.ts', 'health.controller.ts', 'main.ts', 'whatsapp.service.ts'])
   const folder = join(project(11).folder, 'readme')
   mkdirSync(folder)
@@ -69,7 +69,7 @@ test('the_application_of_the_readme_compiles_answers_and_leaves_its_session_in_t
   await session.close()
 })
 
-test('the_readme_names_every_option_of_the_module_and_every_method_it_takes_over', () => {
+test('the_document_names_every_option_of_the_module_and_every_method_it_takes_over', () => {
   const types = read('nestjs/index.d.ts')
   const between = (from, to) => types.slice(types.indexOf(from), types.indexOf(to, types.indexOf(from)))
   const own = `${between('export interface HybridAuthModuleOptions', '\n}')}${between('export interface HybridAuthRootOptions', '\n}')}`
