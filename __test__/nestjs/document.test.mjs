@@ -1,9 +1,10 @@
-// The application of docs/nestjs.md: its files are compiled as they stand, started, asked, and ended by a signal.
+// The application of docs/nestjs.md: its files are compiled as they stand, in the templates that `nest new` makes, started, asked, and
+// ended by a signal.
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { firstColumn, read } from '../docs/repository.mjs'
@@ -24,50 +25,124 @@ const tellPort = `
   }
 `
 
-test('the_application_of_the_document_compiles_answers_and_leaves_its_session_in_the_store', async (t) => {
-  assert.deepEqual(Object.keys(files).sort(), ['app.module.ts', 'health.controller.ts', 'main.ts', 'whatsapp.service.ts'])
-  const folder = join(project(11).folder, 'readme')
-  mkdirSync(folder)
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
-  const decorators = { experimentalDecorators: true, emitDecoratorMetadata: true }
-  const compilerOptions = { strict: true, target: 'es2022', module: 'commonjs', moduleResolution: 'node10', ...decorators }
-  const types = { skipLibCheck: true, typeRoots: [join(ROOT, 'node_modules', '@types')], types: ['node'] }
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...compilerOptions, ...types }, files: Object.keys(files) }))
-  const compiled = spawnSync(process.execPath, [join(ROOT, 'node_modules', 'typescript-5', 'bin', 'tsc'), '-p', folder], { encoding: 'utf8' })
-  assert.equal(compiled.status, 0, compiled.stdout)
-
-  const work = temporaryFolder(t, 'readme')
-  writeFileSync(join(work, 'tell-port.cjs'), tellPort)
-  const env = {
-    ...process.env,
-    NO_COLOR: '1',
-    PORT: '0',
-    WHATSAPP_SESSION_PATH: join(work, 'disk'),
-    SESSION_BACKUP_STORE: `${pathToFileURL(join(work, 'bucket')).href}?create=true`,
-    SESSION_ENCRYPTION_KEY: KEY
+/**
+ * What `nest new` writes (@nestjs/schematics 11.1.0, and 12.0.6 with ES modules): the whole `compilerOptions` of its tsconfig.json, strict,
+ * but for `types`, which name the test runner of the template, and `baseUrl`, which is its own folder and nothing here is found by.
+ */
+const COMMON = {
+  module: 'nodenext',
+  moduleResolution: 'nodenext',
+  resolvePackageJsonExports: true,
+  esModuleInterop: true,
+  isolatedModules: true,
+  declaration: true,
+  removeComments: true,
+  emitDecoratorMetadata: true,
+  experimentalDecorators: true,
+  allowSyntheticDefaultImports: true,
+  target: 'ES2023',
+  sourceMap: true,
+  outDir: './dist',
+  incremental: true,
+  skipLibCheck: true
+}
+const TEMPLATES = [
+  {
+    name: 'nest 11, CommonJS',
+    major: 11,
+    manifest: {},
+    compilers: ['typescript-5'],
+    compilerOptions: {
+      ...COMMON,
+      strictNullChecks: true,
+      forceConsistentCasingInFileNames: true,
+      noImplicitAny: true,
+      strictBindCallApply: true,
+      noFallthroughCasesInSwitch: true
+    }
+  },
+  {
+    name: 'nest 12, ES modules',
+    major: 12,
+    manifest: { type: 'module' },
+    compilers: ['typescript-5', 'typescript'],
+    compilerOptions: { ...COMMON, rootDir: './src', strict: true, strictPropertyInitialization: false }
+  },
+  {
+    name: 'nest 12, CommonJS',
+    major: 12,
+    manifest: {},
+    compilers: ['typescript'],
+    compilerOptions: { ...COMMON, rootDir: './src', strict: true, strictPropertyInitialization: false }
   }
-  const child = spawn(process.execPath, ['--require', join(work, 'tell-port.cjs'), join(folder, 'main.js')], { cwd: dirname(folder), env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))
-  const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal })))
-  atEnd(t, () => {
-    child.kill('SIGKILL')
-    return ended
-  })
-  await until(() => said.includes('UPDATE sessions SET last_backup_at') || child.exitCode !== null, 'the backup')
-  const [, port] = said.match(/the port is (\d+)\./) ?? assert.fail(said)
-  const get = async (path) => (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })).json()
-  assert.equal((await get('/health')).info.sessions.status, 'up')
-  assert.equal((await get('/health/sessions')).backed_up, 1)
-  child.kill('SIGTERM')
-  assert.deepEqual(await ended, { code: null, signal: 'SIGTERM' }, said)
-  assert.match(said, /shut down \(SIGTERM\): 1 session closed, complete in the store/)
+]
 
-  const options = { directory: join(work, 'another-disk'), store: `${pathToFileURL(join(work, 'bucket')).href}?create=true`, encryptionKeys: KEY, onMissing: 'error' }
-  const session = await hybrid.useHybridAuthState('tenant-42', options)
-  assert.deepEqual(session.status().restored, { source: 'remote', clean: true })
-  await session.close()
-})
+/** The application in a folder of the project, laid out as `nest new` does; compiled by each compiler in turn. */
+function build({ name, major, manifest, compilers, compilerOptions }) {
+  const folder = join(project(major).folder, name.replace(/\W+/g, '-'))
+  mkdirSync(join(folder, 'src'), { recursive: true })
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, 'src', file), text)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'application', private: true, ...manifest }))
+  const types = { typeRoots: [join(ROOT, 'node_modules', '@types')], types: ['node'] }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...compilerOptions, ...types }, include: ['src'] }))
+  for (const compiler of compilers) {
+    rmSync(join(folder, 'dist'), { recursive: true, force: true })
+    rmSync(join(folder, 'tsconfig.tsbuildinfo'), { force: true })
+    const compiled = spawnSync(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], { encoding: 'utf8' })
+    assert.equal(compiled.status, 0, `${compiler}: ${compiled.stdout}${compiled.stderr}`)
+  }
+  return { folder, main: join(folder, 'dist', 'main.js') }
+}
+
+for (const template of TEMPLATES) {
+  test(`the application of the document compiles, answers and leaves its session in the store: ${template.name}`, async (t) => {
+    assert.deepEqual(Object.keys(files).sort(), ['app.module.ts', 'health.controller.ts', 'main.ts', 'whatsapp.service.ts'])
+    const { folder, main } = build(template)
+    const work = temporaryFolder(t, 'document')
+    writeFileSync(join(work, 'tell-port.cjs'), tellPort)
+    const env = {
+      ...process.env,
+      NO_COLOR: '1',
+      PORT: '0',
+      WHATSAPP_SESSION_PATH: join(work, 'disk'),
+      SESSION_BACKUP_STORE: `${pathToFileURL(join(work, 'bucket')).href}?create=true`,
+      SESSION_ENCRYPTION_KEY: KEY
+    }
+    const start = (...args) => {
+      const child = spawn(process.execPath, ['--require', join(work, 'tell-port.cjs'), main, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+      const application = { child, said: '', ended: new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal }))) }
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (application.said += text))
+      atEnd(t, () => {
+        child.kill('SIGKILL')
+        return application.ended
+      })
+      return application
+    }
+
+    // A session that is not there is an error, and no new identity.
+    const unpaired = start()
+    await until(() => /NOT_FOUND|no session/.test(unpaired.said) || unpaired.child.exitCode !== null, 'the refusal')
+    assert.match(unpaired.said, /NOT_FOUND/)
+    unpaired.child.kill('SIGKILL')
+    await unpaired.ended
+
+    const application = start('--pair')
+    await until(() => application.said.includes('tenant-42: in the bucket at') || application.child.exitCode !== null, 'the backup')
+    const [, port] = application.said.match(/the port is (\d+)\./) ?? assert.fail(application.said)
+    const get = async (path) => (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })).json()
+    assert.equal((await get('/health')).info.sessions.status, 'up')
+    assert.equal((await get('/health/sessions')).backed_up, 1)
+    application.child.kill('SIGTERM')
+    assert.deepEqual(await application.ended, { code: null, signal: 'SIGTERM' }, application.said)
+    assert.match(application.said, /shut down \(SIGTERM\): 1 session closed, complete in the store/)
+
+    const store = `${pathToFileURL(join(work, 'bucket')).href}?create=true`
+    const options = { directory: join(work, 'another-disk'), store, encryptionKeys: KEY, onMissing: 'error' }
+    const session = await hybrid.useHybridAuthState('tenant-42', options)
+    assert.deepEqual(session.status().restored, { source: 'remote', clean: true })
+    await session.close()
+  })
+}
 
 test('the_document_names_every_option_of_the_module_and_every_method_it_takes_over', () => {
   const types = read('nestjs/index.d.ts')
