@@ -27,7 +27,7 @@ export type { HybridAuthOptions, ConfigDescription, ConfigSetting } from './type
 export type { HybridAuthStore, S3Store, SupabaseStore, GcsStore, DirectoryStore, MemoryStore } from './types/store.js'
 
 // An open session.
-export type { HybridAuthState, HybridKeyStore, SessionStatus, SessionEvents, ExportReport } from './types/session.js'
+export type { HybridAuthState, HybridKeyStore, SessionStatus, OpeningStatus, SessionEvents, SessionEvent, ExportReport } from './types/session.js'
 
 // What a fleet does to many tenants at once, and its figures.
 export type { RestoreAllOptions, ExportAllOptions } from './types/fleet.js'

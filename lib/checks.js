@@ -107,6 +107,13 @@ function spoken({ value, from }) {
   return WORDS.get(value.trim().toLowerCase()) ?? refuse(`${from} must be one of: ${[...WORDS.keys()].join(', ')}`)
 }
 
+/** What a caller gives a thing up by. */
+function abortSignal({ value, from }) {
+  const isSignal = typeof value?.addEventListener === 'function' && typeof value.aborted === 'boolean'
+  if (value !== undefined && !isSignal) refuse(`${from} must be an AbortSignal`)
+  return value
+}
+
 /** Text on one line, without the blanks around it that copying leaves behind. */
 function line({ value, from }) {
   const text = typeof value === 'string' ? value.trim() : ''
@@ -220,6 +227,7 @@ module.exports = {
   ownFields,
   isSignal,
   isOption,
+  abortSignal,
   choice,
   flag,
   spoken,

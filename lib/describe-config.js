@@ -50,7 +50,10 @@ const SHOWN = {
 }
 
 /** Options that are objects or functions: only whether they are given is told. */
-const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger']
+const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 'signal']
+
+/** Those of them that are no part of Baileys. */
+const OF_SETTINGS = ['logger', 'onEvent', 'signal']
 
 function tableOf({ settings, problems, warnings }) {
   const text = (value) => (value === null ? '-' : Array.isArray(value) ? value.join(', ') || '-' : String(value))
@@ -113,7 +116,7 @@ function describeConfig(options = {}, variables = process.env) {
   const { problem } = attempt(() => authorities() !== null && settings.caCertificate()(authorities()))
   found.caCertificate = { ...found.caCertificate, ...details.get('ca'), ...(problem && { problem }) }
   for (const name of OBJECTS) {
-    const { problem } = attempt(() => (name === 'logger' ? settings.logger() : givenOf({ [name]: given[name] })))
+    const { problem } = attempt(() => (OF_SETTINGS.includes(name) ? settings[name]() : givenOf({ [name]: given[name] })))
     const place = sourceOf({ value: given[name], from: `\`${name}\`` })
     found[name] = { value: place.source === 'default' ? null : 'given', ...(problem && { problem }), ...place }
   }

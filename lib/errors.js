@@ -21,6 +21,7 @@ const codes = Object.freeze([
   'DELETED', // the session was logged out and deleted: pair again
   'IO_POISONED', // a local write failed half-way: open again
   'CLOSED', // the handle is used after its end
+  'ABORTED', // the caller gave this open up
   'INTERNAL' // a defect of this package, caught before it could harm
 ])
 

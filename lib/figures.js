@@ -7,13 +7,16 @@
 
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
-const { FAULTY, describe, summarize } = require('./status.js')
+const { underWay } = require('./opening.js')
+const { FAULTY, OPENING, describe, summarize } = require('./status.js')
 
-/** @returns `{ meters, traffic, sessions: [{ tenantId, status }], summary }` */
+/** @returns `{ meters, traffic, sessions: [{ tenantId, status }], opening, summary }`, `opening` being the opens under way in this thread */
 function readFigures() {
   const { meters, traffic, sessions: told } = JSON.parse(call(loadBinding().figures))
   const sessions = told.map(([tenantId, status]) => ({ tenantId, status: describe(status ?? FAULTY) }))
-  return { meters, traffic, sessions, summary: summarize(sessions.map(({ status }) => status)) }
+  const opening = underWay()
+  const summary = summarize([...sessions.map(({ status }) => status), ...opening.map(() => OPENING)])
+  return { meters, traffic, sessions, opening, summary }
 }
 
 module.exports = { readFigures }

@@ -9,12 +9,14 @@ const { atOnce, fieldsOf } = require('./checks.js')
 const { HybridAuthError, settle, unreadable, withTypedErrors } = require('./errors.js')
 const { exportTree } = require('./export-tree.js')
 const { call } = require('./keys.js')
+const { localTenants } = require('./local-tenants.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
-const { each } = require('./pool.js')
+const { abandoned, linked } = require('./opening.js')
+const { each, within } = require('./pool.js')
 const { collectInto, metricsText } = require('./prometheus.js')
 const { limitOf, openSession } = require('./session.js')
-const { summarize } = require('./status.js')
+const { OPENING, summarize } = require('./status.js')
 const { prune, rekey } = require('./tools/change.js')
 const { doctor } = require('./tools/doctor.js')
 const { inspect, survey } = require('./tools/look.js')
@@ -25,6 +27,36 @@ const CONCURRENCY = 16
 
 /** Lives of a session that is none of this fleet any more, or only just. */
 const LEAVING = ['closing', 'closed', 'deleted']
+
+/** The sessions of a tenant that were opened here and not closed. The newest one is kept; older ones are while somebody holds them. */
+class Opens {
+  newest = null
+  #older = []
+
+  add(session) {
+    if (this.newest !== null) this.#older = [...this.#older, new WeakRef(this.newest)].filter((ref) => ref.deref() !== undefined)
+    this.newest = session
+  }
+
+  remove(session) {
+    const left = this.all().filter((other) => other !== session)
+    this.newest = left.pop() ?? null
+    this.#older = left.map((other) => new WeakRef(other))
+  }
+
+  all() {
+    const older = this.#older.map((ref) => ref.deref()).filter((session) => session !== undefined)
+    return this.newest === null ? older : [...older, this.newest]
+  }
+}
+
+/** How long a shutdown waits for what was being opened, where nothing else is said. */
+const OPENS_END_WITHIN = 10_000
+
+const shutDown = () => new HybridAuthError('CLOSED', 'this fleet was shut down before the session was open')
+
+const stillOpening = () =>
+  new HybridAuthError('REMOTE_UNAVAILABLE', 'this session was still being opened: it is closed as soon as it can be, if the process lives so long')
 
 /** Options, and those that go before them. */
 function together(...options) {
@@ -37,9 +69,12 @@ function together(...options) {
 
 class HybridAuth {
   #options
-  /** tenant id -> sessions opened here and not closed */
+  /** tenant id -> `Opens` */
   #sessions = new Map()
   #ended
+  /** opens under way */
+  #opening = new Set()
+  #shutdowns = 0
 
   /** `ended(tenantId)`, for those that keep books of their own: no session of it is open here any more. */
   constructor(options = {}, { ended = () => {} } = {}) {
@@ -48,15 +83,46 @@ class HybridAuth {
   }
 
   async open(tenantId, overrides = {}) {
-    return this.#keep(tenantId, await openSession(tenantId, together(this.#options, overrides)))
+    return this.#begin(tenantId, together(this.#options, overrides))
+  }
+
+  async #begin(tenantId, options, inner) {
+    const { signal, abort, release } = linked(options.signal)
+    const opening = { tenantId, abort, isOver: false, over: null }
+    const began = (over) => {
+      this.#opening.add(opening)
+      opening.over = over.then(() => {
+        opening.isOver = true
+        this.#opening.delete(opening)
+      })
+    }
+    let session
+    const onEvent = options.onEvent && this.#once(tenantId, options.onEvent, () => session)
+    try {
+      session = await openSession(tenantId, { ...options, onEvent, signal }, inner, began)
+    } finally {
+      release()
+    }
+    if (!signal.aborted) return this.#keep(tenantId, session)
+    await session.close().catch(() => {})
+    throw abandoned(signal)
+  }
+
+  /** Of several sessions of a tenant the newest one tells. */
+  #once(tenantId, onEvent, session) {
+    return (news) => {
+      const newest = this.#sessions.get(tenantId)?.newest ?? session()
+      return session() === undefined || session() === newest ? onEvent(news) : undefined
+    }
   }
 
   #keep(tenantId, session) {
-    const opens = this.#sessions.get(tenantId) ?? new Set()
-    this.#sessions.set(tenantId, opens.add(session))
+    const opens = this.#sessions.get(tenantId) ?? new Opens()
+    this.#sessions.set(tenantId, opens)
+    opens.add(session)
     const forget = () => {
-      opens.delete(session)
-      if (opens.size > 0 || this.#sessions.get(tenantId) !== opens) return
+      opens.remove(session)
+      if (opens.newest !== null || this.#sessions.get(tenantId) !== opens) return
       this.#sessions.delete(tenantId)
       this.#ended(tenantId)
     }
@@ -76,7 +142,7 @@ class HybridAuth {
 
   /** The session of a tenant that was opened here last, or undefined. */
   get(tenantId) {
-    return [...(this.#sessions.get(tenantId) ?? [])].at(-1)
+    return this.#sessions.get(tenantId)?.newest ?? undefined
   }
 
   /** Tenants that are open here. */
@@ -84,10 +150,16 @@ class HybridAuth {
     return [...this.#sessions.keys()]
   }
 
+  /** Tenants that are being opened here. */
+  opening() {
+    return [...new Set([...this.#opening].map(({ tenantId }) => tenantId))]
+  }
+
   /** tenant id -> status. One that is being closed at the moment has none. */
   status() {
-    const all = this.list().map((tenantId) => [tenantId, this.get(tenantId).status()])
-    return Object.fromEntries(all.filter(([, { life }]) => !LEAVING.includes(life)))
+    const open = this.list().map((tenantId) => [tenantId, this.get(tenantId).status()])
+    const opening = this.opening().map((tenantId) => [tenantId, OPENING])
+    return Object.fromEntries([...opening, ...open.filter(([, { life }]) => !LEAVING.includes(life))])
   }
 
   /** The statuses as one. */
@@ -112,11 +184,13 @@ class HybridAuth {
     return JSON.stringify(store)
   }
 
-  /** Ids of the tenants that have a session in the store, in order. */
+  /** Ids of the tenants that have a session in the store or, without one, in the directory; in order. */
   async tenants() {
-    const { tenants, hidden } = JSON.parse(settle(await loadBinding().tenants(this.#store())))
+    const { native, directory } = resolveOptions('any', this.#options)
+    const isLocal = native.store === null
+    const { tenants, hidden } = isLocal ? await localTenants(directory) : JSON.parse(settle(await loadBinding().tenants(this.#store())))
     if (hidden > 0) {
-      const reason = `the store does not tell the ids of ${hidden} tenants, which are hidden or too long`
+      const reason = `the ${isLocal ? 'directory' : 'store'} does not tell the ids of ${hidden} tenants, which are hidden or too long`
       throw new HybridAuthError('INVALID_OPTION', `${reason}; keep a list of them and pass it as \`tenantIds\``)
     }
     return tenants
@@ -135,14 +209,18 @@ class HybridAuth {
 
   /** Opens every tenant of the store, or those named, a few at a time. */
   async restoreAll(how) {
-    const { tenantIds, concurrency, onProgress } = fieldsOf(how, '`restoreAll`', 'tenantIds', 'concurrency', 'onProgress')
+    const { tenantIds, concurrency, onProgress, ifFree, signal } = fieldsOf(how, '`restoreAll`', 'tenantIds', 'concurrency', 'onProgress', 'ifFree', 'signal')
     const workers = atOnce(concurrency, CONCURRENCY)
     const all = [...(tenantIds ?? (await this.tenants()))]
     const sessions = []
     const opened = []
     const failed = []
+    const shutdowns = this.#shutdowns
     const openOne = async (tenantId) => {
-      const error = await this.open(tenantId, { onMissing: 'error' }).then((session) => void sessions.push(session), (error) => error)
+      const error =
+        shutdowns === this.#shutdowns
+          ? await this.open(tenantId, { onMissing: 'error', ...(ifFree && { ifFree }), ...(signal && { signal }) }).then((session) => void sessions.push(session), (error) => error)
+          : shutDown()
       if (error === undefined) opened.push(tenantId)
       else failed.push({ tenantId, error })
       return { tenantId, error: error ?? null, done: opened.length + failed.length, total: all.length }
@@ -159,7 +237,7 @@ class HybridAuth {
   async delete(tenantId) {
     const session = this.get(tenantId) ?? (await this.open(tenantId))
     await session.delete()
-    await Promise.all([...(this.#sessions.get(tenantId) ?? [])].map((other) => other.close()))
+    await Promise.all((this.#sessions.get(tenantId)?.all() ?? []).map((other) => other.close()))
   }
 
   /** Does something with the open session of a tenant, or with one that is opened for it and closed again. */
@@ -181,7 +259,7 @@ class HybridAuth {
       resolve: (tenantId) => resolveOptions(tenantId, this.#options),
       list: () => this.list(),
       get: (tenantId) => this.get(tenantId),
-      openInner: async (tenantId, overrides, inner) => this.#keep(tenantId, await openSession(tenantId, { ...this.#options, ...overrides }, inner))
+      openInner: (tenantId, overrides, inner) => this.#begin(tenantId, together(this.#options, overrides), inner)
     }
   }
 
@@ -238,10 +316,16 @@ class HybridAuth {
   /** Closes everything, in parallel. What did not reach the store in time is named, and is in the local logs where there are any. */
   async shutdown(how) {
     const timeoutMs = limitOf(how, '`shutdown`', undefined)
-    const open = [...this.#sessions].flatMap(([tenantId, sessions]) => [...sessions].map((session) => ({ tenantId, session })))
+    this.#shutdowns += 1
+    const pending = [...this.#opening]
+    for (const { abort } of pending) abort(shutDown())
+    const open = [...this.#sessions].flatMap(([tenantId, sessions]) => sessions.all().map((session) => ({ tenantId, session })))
     const results = await Promise.allSettled(open.map(({ session }) => session.close({ timeoutMs })))
     const failed = results.flatMap((result, i) => (result.status === 'rejected' ? [{ tenantId: open[i].tenantId, error: result.reason }] : []))
-    return { closed: open.length - failed.length, failed }
+    const closed = open.length - failed.length
+    await within(Promise.all(pending.map(({ over }) => over)), timeoutMs ?? OPENS_END_WITHIN)
+    for (const { tenantId } of pending.filter(({ isOver }) => !isOver)) failed.push({ tenantId, error: stillOpening() })
+    return { closed, failed }
   }
 }
 

@@ -22,6 +22,13 @@ const FAMILIES = [
     rows: ({ summary }) => by('life', summary.byLife)
   },
   {
+    name: 'opening_seconds',
+    type: 'gauge',
+    aggregator: 'max',
+    help: 'How long the oldest open under way has been taking; 0 where there is none',
+    rows: ({ opening }) => one(Math.max(0, ...opening.map(({ forMs }) => forMs)) / 1000)
+  },
+  {
     name: 'sessions_by_backup',
     type: 'gauge',
     help: 'Sessions owned here: never in a store, waiting for it for more than 10 minutes, or neither',

@@ -3,16 +3,39 @@
 // What a session tells: to its listeners, and to the logger.
 //
 // Invariants: each of them is told, whatever another one throws; an `error` that nobody listens to is logged and never thrown; no
-// line of a log holds a key or a contact.
+// line of a log holds a key or a contact. What the core holds of it does not keep it: listeners usually hold the session, and it could
+// never be collected.
 
 const { EventEmitter } = require('node:events')
 const { HybridAuthError } = require('./errors.js')
 const { attempt, guarded, tellFailure, textOf } = require('./outside.js')
 
 /** Event -> the level at which it is logged. */
-const LEVELS = { backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', repaired: 'warn', error: 'error' }
+const LEVELS = { opening: 'info', waiting: 'info', opened: 'info', backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', repaired: 'warn', error: 'error' }
 
-const EVENTS = Object.keys(LEVELS)
+/** Told before there is a session that anybody could listen to. */
+const BEFORE = ['opening', 'waiting']
+const EVENTS = Object.keys(LEVELS).filter((event) => !BEFORE.includes(event))
+
+const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`
+
+/** Where a session came from, for people. */
+const FROM = {
+  fresh: 'new: there was none, and a phone has to be paired',
+  imported: 'taken over from a folder of useMultiFileAuthState',
+  local: 'from the local log',
+  remote: 'restored from the store'
+}
+
+/** Event -> what its line in the log says, where its name says too little. */
+const WORDS = {
+  opening: () => 'session opening',
+  waiting: ({ epoch, atMostMs }) => `session waiting for its former owner (epoch ${epoch}), which has not released it, at most ${seconds(atMostMs)}`,
+  opened: ({ source, clean, shared, tookMs }) =>
+    shared
+      ? `session opened once more in this process, in ${seconds(tookMs)}`
+      : `session opened in ${seconds(tookMs)}, ${FROM[source]}${clean ? '' : '; its last owner did not end properly, so that the last moments may be missing'}`
+}
 
 /** The logger of one session: a child, as pino has them, says in each line what it is about. Any other is taken as it is. */
 function sessionLogger(logger, tenantId) {
@@ -31,9 +54,26 @@ function checkListener(event, listener) {
   if (typeof listener !== 'function') throw new HybridAuthError('INVALID_OPTION', `the listener of "${event}" must be a function`)
 }
 
-function createNews(logger) {
+/** `onEvent`: told of everything, from the first moment on. */
+function createNews({ logger, tenantId, onEvent }) {
   const emitter = new EventEmitter()
-  return {
+  /** What the open itself found is for listeners that are added right after it. */
+  let early = []
+  const news = {
+    /** Who hears it first, whoever listens. */
+    first: () => {},
+    /** Takes what the core tells. With nothing, it asks whether everything was told that it told before. */
+    hear(text) {
+      if (text === '') return news.catchUp()
+      const told = JSON.parse(text)
+      if (early === null || BEFORE.includes(told.event)) news.tell(told)
+      else early.push(told)
+    },
+    catchUp() {
+      const told = early ?? []
+      early = null
+      told.forEach(news.tell)
+    },
     on(event, listener) {
       checkListener(event, listener)
       emitter.on(event, listener)
@@ -42,17 +82,29 @@ function createNews(logger) {
       checkListener(event, listener)
       emitter.off(event, listener)
     },
-    tell(news) {
-      const { event, ...details } = news
+    tell(told) {
+      const { event, ...details } = told
       // A line of the core for the log alone.
-      if (event === 'note') return void logger?.[news.level]({ event }, news.message)
-      logger?.[LEVELS[event]](news, `session ${event}`)
+      if (event === 'note') return void logger?.[told.level]({ event }, told.message)
+      news.first(told)
+      logger?.[LEVELS[event]](told, WORDS[event]?.(told) ?? `session ${event}`)
       const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
+      if (onEvent !== undefined) {
+        const whole = details.code === undefined ? { event, tenantId, ...details } : { event, tenantId, error: cause }
+        attempt(() => onEvent(whole), (error) => tellFailure(logger, '`onEvent`', error))
+      }
       for (const listener of emitter.listeners(event)) {
         attempt(() => listener(cause), (error) => tellFailure(logger, `the listener of "${event}"`, error))
       }
     }
   }
+  return news
 }
 
-module.exports = { createNews, sessionLogger }
+/** What the core is given to call. */
+function hearing(news) {
+  const ref = new WeakRef(news)
+  return (text) => ref.deref()?.hear(text)
+}
+
+module.exports = { createNews, hearing, sessionLogger }

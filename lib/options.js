@@ -8,7 +8,7 @@
 // leaving that out loses nothing. Secrets never appear in a message.
 
 const { resolve } = require('node:path')
-const { certificates, choice, first, flag, integer, limit, ownFields, quoted, refuse, spoken, variable, wholeLimit } = require('./checks.js')
+const { abortSignal, certificates, choice, first, flag, integer, limit, ownFields, quoted, refuse, spoken, variable, wholeLimit } = require('./checks.js')
 const { unreadable } = require('./errors.js')
 const { guarded } = require('./outside.js')
 const { enabled, findStore, unusedBuckets } = require('./services.js')
@@ -51,7 +51,10 @@ const KNOWN = new Set([
   'initAuthCreds',
   'BufferJSON',
   'baileys',
-  'logger'
+  'logger',
+  'onEvent',
+  'signal',
+  'ifFree'
 ])
 
 /** Options that are true or false. */
@@ -233,6 +236,13 @@ function settingsOf(given) {
       if (logger !== undefined && typeof logger?.warn !== 'function') refuse('`logger` must have the methods of a pino logger')
       return logger
     }),
+    onEvent: once(() => {
+      const { onEvent } = options
+      if (onEvent !== undefined && typeof onEvent !== 'function') refuse('`onEvent` must be a function')
+      return onEvent
+    }),
+    signal: once(() => abortSignal({ value: options.signal, from: '`signal`' })),
+    ifFree: yesOrNo('ifFree'),
     allowPublicBucket: yesOrNo('allowPublicBucket'),
     maxConcurrentRequests: once(() => integer(look('maxConcurrentRequests'), 64, 1, 1024, '')),
     caCertificate: http,
@@ -337,6 +347,9 @@ function complete(tenantId, options, env) {
     closeTimeoutMs: wholeLimit(found.closeTimeoutMs),
     flushTimeoutMs: wholeLimit(found.flushTimeoutMs),
     logger,
+    onEvent: found.onEvent,
+    signal: found.signal,
+    ifFree: found.ifFree,
     native
   }
 }

@@ -4,6 +4,7 @@
 //
 // Invariant: when it ends, by an answer or by an error, nothing of it is under way any more.
 
+const { wholeLimit } = require('./checks.js')
 const { HybridAuthError } = require('./errors.js')
 const { attempt } = require('./outside.js')
 
@@ -36,4 +37,11 @@ async function each(items, workers, work, onProgress) {
   if (failure !== null) throw failure
 }
 
-module.exports = { each }
+/** Resolves with `work`, or after `ms`. */
+function within(work, ms) {
+  let timer
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, wholeLimit(ms))))
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
+}
+
+module.exports = { each, within }

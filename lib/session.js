@@ -11,12 +11,14 @@ const { resolveBaileys } = require('./baileys.js')
 const { fieldsOf, isSignal, limit, wholeLimit } = require('./checks.js')
 const { createCodec } = require('./codec.js')
 const { HybridAuthError, rethrow, settle, withTypedErrors } = require('./errors.js')
+const { claimIfFree } = require('./free.js')
 const { looksMissed, prepareImport, settleLeftovers } = require('./import.js')
 const { ask, call: callCore, createKeys } = require('./keys.js')
 const { createLife } = require('./life.js')
 const { writeMultiFile } = require('./multi-file.js')
 const { loadBinding } = require('./native.js')
-const { createNews, sessionLogger } = require('./news.js')
+const { createNews, hearing, sessionLogger } = require('./news.js')
+const { begin } = require('./opening.js')
 const { createOwnCreds } = require('./own-creds.js')
 const { resolveOptions } = require('./options.js')
 const { removeOriginals } = require('./originals.js')
@@ -45,6 +47,18 @@ async function serially(folder, work) {
   }
 }
 
+/** Opens that nobody can reach any more give their handle back, so that who opens anew for each socket needs not close. */
+const unreachable = new FinalizationRegistry((giveBack) => giveBack())
+
+/** Must not hold what it is registered for. */
+function giverBack({ binding, handle, logger, timeoutMs }) {
+  return async () => {
+    logger?.debug({}, 'session closed: nobody holds it any more')
+    const { code, message } = await binding.close(handle, timeoutMs)
+    if (code) logger?.warn({ code, message }, 'session closed with a remainder')
+  }
+}
+
 /** What a change of the credentials must not wait for: who we are, and what the phone knows us by. */
 const identityOf = (creds) =>
   JSON.stringify([creds.registered, creds.me?.id, creds.me?.lid, creds.registrationId, creds.advSecretKey, creds.myAppStateKeyId])
@@ -61,44 +75,45 @@ function readCreds(binding, handle, batch) {
   return ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => batch.decodeAnswer(['creds'], null, buffer, length).creds)
 }
 
-/** `inner` is what the core is told beside the options. */
-async function openSession(tenantId, options = {}, inner = {}) {
+/**
+ * `inner` is what the core is told beside the options; `began(over)` is called with a promise for the moment at which nothing of this
+ * open is under way any more but, at best, a session.
+ */
+async function openSession(tenantId, options = {}, inner = {}, began = () => {}) {
   const resolved = resolveOptions(tenantId, options)
+  const { session, over } = begin(tenantId, resolved.signal, (entry, check) => openResolved({ tenantId, options, resolved, inner, entry, check }))
+  began(over)
+  return session
+}
+
+async function openResolved({ tenantId, options, resolved, inner, entry, check }) {
   const baileys = await resolveBaileys(options)
   const binding = loadBinding()
   const batch = createBatch(createCodec(baileys.BufferJSON))
   const folder = callCore(binding.folder, resolved.directory, tenantId)
   const logger = sessionLogger(resolved.logger, tenantId)
-  const news = createNews(logger)
-  /** With nothing, the core asks whether everything was told that it told before. */
-  const hear = (text) => {
-    if (text === '') return catchUp()
-    const told = JSON.parse(text)
-    if (told.event === 'fenced') life?.fenced()
-    // What the open itself found is for listeners that are added right after it.
-    if (early === null) news.tell(told)
-    else early.push(told)
+  const news = createNews({ logger, tenantId, onEvent: resolved.onEvent })
+  news.first = ({ event, ...details }) => {
+    if (event === 'waiting') entry.waiting = details
   }
-  let early = []
-  let life = null
-  const catchUp = () => {
-    const told = early ?? []
-    early = null
-    told.forEach(news.tell)
-  }
+  const began = performance.now()
+  news.tell({ event: 'opening' })
 
   return serially(folder, async () => {
+    check()
+    if (resolved.ifFree) inner = { ...inner, ...(await claimIfFree({ tenantId, resolved, folder })) }
     const place = { directory: resolved.directory, tenantId, folder }
     const prepared = await prepareImport({ ...place, batch, importFrom: resolved.importFrom })
     const found = prepared?.seed ? prepared : null
     const refusal = prepared?.refusal ?? (prepared === null && resolved.mayMiss ? await looksMissed(place) : null)
     // What would be refused is looked for first, without making anything.
     const json = JSON.stringify({ ...resolved.native, ...(refusal && { create: false }), ...inner })
-    const opened = await binding.open(json, resolved.keys, found?.seed ?? null, hear)
+    const opened = await binding.open(json, resolved.keys, found?.seed ?? null, hearing(news))
     if (refusal !== null && opened.code === 'NOT_FOUND') throw refusal
-    setImmediate(catchUp).unref()
+    setImmediate(news.catchUp).unref()
     const { handle, restored, shared } = JSON.parse(settle(opened))
     try {
+      check()
       const stored = readCreds(binding, handle, batch)
       if (found !== null) {
         const imported = restored.source === 'imported' && !shared
@@ -108,7 +123,10 @@ async function openSession(tenantId, options = {}, inner = {}) {
         setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
       }
       const creds = stored ?? newCreds(baileys)
-      life = createLife(() => statusOf(binding, handle, resolved))
+      const life = createLife(statusOf.bind(null, binding, handle, resolved))
+      news.first = ({ event }) => event === 'fenced' && life.fenced()
+      const told = { event: 'opened', ...restored, shared, tookMs: Math.round(performance.now() - began) }
+      setImmediate(() => news.tell(told)).unref()
       const places = resolved.cloud ? null : { directory: resolved.directory, tenantId, folder }
       return createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, life, places, isNew: stored === null })
     } catch (error) {
@@ -142,6 +160,10 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
   const look = (use) => ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => use(buffer.subarray(0, length)))
   const own = createOwnCreds(look, batch, creds)
   const capture = { creds: () => call(own.toSave), done: own.saved }
+
+  // All that is given out holds it: a part is enough to hold the session.
+  const held = {}
+  unreachable.register(held, giverBack({ binding, handle, logger, timeoutMs: closeTimeoutMs }), held)
   const reviveAppStateSyncKey = baileys.appStateSyncKeyFromObject
 
   /** What was appended is done, or waits for the disk or the store. */
@@ -182,6 +204,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
 
   async function end(how) {
     const timeoutMs = limitOf(how, '`close`', closeTimeoutMs)
+    unreachable.unregister(held)
     await life.end(async () => settle(await binding.close(handle, timeoutMs)), 'closing', 'closed')
   }
 
@@ -195,6 +218,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
   async function destroy() {
     const work = async () => settle(await binding.destroy(handle))
     await life.end(work, undefined, 'deleted')
+    unreachable.unregister(held)
     if (places !== null) await removeOriginals(places).catch(({ code, message }) => news.tell({ event: 'error', code, message }))
   }
 
@@ -248,7 +272,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
     delete: destroy,
     exportMultiFile,
     pruneKeys: async (options) => pruneKeys(pruned, () => [creds, readCreds(binding, handle, batch)], options),
-    status: life.status,
+    status: () => life.status(),
     on,
     off
   }

@@ -8,7 +8,7 @@
 /** What an operator is told to look at: a backup that is older than this. */
 const OVERDUE_AFTER_MS = 10 * 60_000
 
-const LIVES = ['live', 'fenced', 'lease-lost', 'closing', 'closed', 'deleted', 'poisoned']
+const LIVES = ['opening', 'live', 'fenced', 'lease-lost', 'closing', 'closed', 'deleted', 'poisoned']
 
 /** What a session that a fault put out of use tells: nothing but that. */
 const FAULTY = { life: 'poisoned', lsn: 0, syncedLsn: 0, keys: 0, bytes: 0, maxBytes: 0, dirtyKeys: 0, dirtyBytes: 0, logBytes: 0, lagMs: 0, restored: null, remote: null }
@@ -55,14 +55,18 @@ function backupState(status, overdueAfterMs = OVERDUE_AFTER_MS) {
 const countBy = (names, list) => Object.fromEntries(names.map((name) => [name, list.filter((one) => one === name).length]))
 const sum = (list) => list.reduce((sum, one) => sum + one, 0)
 
-/** Many statuses as one. What a newer owner has, or nobody, is behind no more: it does not count for lag and dirt. */
-function summarize(statuses) {
+/** A session that is being opened: nothing is known of it yet. */
+const OPENING = Object.freeze(describe({ ...FAULTY, mode: null, life: 'opening' }))
+
+/** Many statuses as one, those that are being opened counted by their life alone. What a newer owner has, or nobody, is behind no more: it does not count for lag and dirt. */
+function summarize(all) {
+  const statuses = all.filter(({ life }) => life !== 'opening')
   const ours = statuses.filter(({ life }) => !['fenced', 'closed', 'deleted'].includes(life))
   const degraded = ours.filter(({ store }) => store === 'degraded').length
   const hasStore = statuses.some(({ store }) => store !== 'none')
   return {
     sessions: statuses.length,
-    byLife: countBy(LIVES, statuses.map(({ life }) => life)),
+    byLife: countBy(LIVES, all.map(({ life }) => life)),
     byBackup: countBy(['never', 'overdue', 'ok'], ours.map((status) => backupState(status))),
     maxLagMs: Math.max(0, ...ours.map(({ lagMs }) => lagMs ?? 0)),
     dirtyKeys: sum(ours.map(({ dirtyKeys }) => dirtyKeys)),
@@ -72,4 +76,4 @@ function summarize(statuses) {
   }
 }
 
-module.exports = { FAULTY, OVERDUE_AFTER_MS, backupState, describe, summarize }
+module.exports = { FAULTY, OPENING, OVERDUE_AFTER_MS, backupState, describe, summarize }

@@ -9,10 +9,10 @@
 const PREFIX = 'BAILEYS_HYBRID_AUTH_'
 
 /** Decided for one open. */
-const ONE_TIME = new Set(['importFrom', 'fresh', 'takeover', 'seedFromDisk'])
+const ONE_TIME = new Set(['importFrom', 'fresh', 'takeover', 'seedFromDisk', 'ifFree'])
 
 /** What no text can hold. */
-const NO_TEXT = new Set(['initAuthCreds', 'BufferJSON', 'baileys', 'logger'])
+const NO_TEXT = new Set(['initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 'signal'])
 
 const nameOf = (option) => PREFIX + option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 

@@ -6,7 +6,7 @@
 // being answered may write, then ownership is released. Invariant: both together ask no more time than there is, and no
 // session is called stored that is not.
 
-const { wholeLimit } = require('../lib/checks.js')
+const { within } = require('../lib/pool.js')
 
 /** Share of the time for storing; the rest is for releasing. */
 const STORING = 0.75
@@ -15,12 +15,6 @@ const STORING = 0.75
 const PER_LINE = 50
 
 const count = (n) => `${n} ${n === 1 ? 'session' : 'sessions'}`
-
-const within = (work, ms) => {
-  let timer
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, wholeLimit(ms))))
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
-}
 
 /** Writes that a blank machine would not restore. */
 const behind = (status) => (status === undefined ? 0 : status.lsn - (status.remoteDurableLsn ?? status.lsn))
@@ -81,7 +75,7 @@ class Farewell {
   async release(signal) {
     this.#sessions.stop()
     await this.#timed(within(this.#sessions.opened(), this.#leftMs))
-    const before = this.#sessions.status()
+    const before = Object.fromEntries(this.#sessions.look().map(({ tenantId, status }) => [tenantId, status]))
     const { failed } = await this.#timed(this.#sessions.shutdown({ timeoutMs: this.#leftMs }))
     await within(Promise.all(this.#turns.map((turns) => turns.settled())), this.#leftMs)
     this.#tell({ failed, before, why: signal === undefined ? '' : ` (${signal})` })

@@ -12,6 +12,7 @@ import type {
   HybridAuthState,
   MetricsOptions,
   MetricsRegistry,
+  OpeningStatus,
   PruneKeysOptions,
   PruneKeysReport,
   RestoreAllOptions,
@@ -164,8 +165,10 @@ export declare class HybridAuthService {
   get(tenantId: string): HybridAuthState | undefined
   /** Tenants that are open here. */
   list(): string[]
-  /** The status of every open tenant, by tenant id. */
-  status(): Record<string, SessionStatus>
+  /** Tenants that are being opened here. */
+  opening(): string[]
+  /** The status of every open tenant, and of those that are being opened, by tenant id. */
+  status(): Record<string, SessionStatus | OpeningStatus>
   /** The statuses as one. */
   summary(): FleetSummary
   /** The metrics of this process as Prometheus reads them. Rejects with `INVALID_OPTION` where `prom-client` is not installed. */

@@ -53,6 +53,10 @@ class HybridAuthService {
     return this.#sessions.list()
   }
 
+  opening() {
+    return this.#sessions.opening()
+  }
+
   status() {
     return this.#sessions.status()
   }

@@ -10,6 +10,7 @@
 
 const { HybridAuthError } = require('../lib/errors.js')
 const { HybridAuth, LEAVING } = require('../lib/fleet.js')
+const { OPENING } = require('../lib/status.js')
 const { tenantLogger } = require('./logger.js')
 
 /** Undefined for a session that is just being closed. */
@@ -96,7 +97,8 @@ class Sessions extends HybridAuth {
   }
 
   status() {
-    return Object.fromEntries(this.look().map(({ tenantId, status }) => [tenantId, status]))
+    const opening = this.opening().map((tenantId) => [tenantId, OPENING])
+    return Object.fromEntries([...opening, ...this.look().map(({ tenantId, status }) => [tenantId, status])])
   }
 
   /** The session of a tenant, if it is of use. */

@@ -1,6 +1,7 @@
 //! What a session tells its user while it runs. Told once, in order, and never with a secret or a tenant id.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::id::Lsn;
@@ -8,6 +9,13 @@ use crate::id::Lsn;
 /// Something worth telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// An open waits for a predecessor that did not release. Told again when the wait grows longer.
+    Waiting {
+        /// The epoch of the predecessor.
+        epoch: u64,
+        /// The longest that is left to wait.
+        at_most: Duration,
+    },
     /// All changes up to `lsn` are restorable from the store; `bytes` were sent for it.
     Backup {
         /// The acknowledged LSN.

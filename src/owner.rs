@@ -76,16 +76,17 @@ impl Owner {
     }
 
     /// Waits until the predecessor has handed over, or cannot be alive any more. `dead` are claims that this disk made in
-    /// former lives: whoever holds its lock knows that they ended.
+    /// former lives: whoever holds its lock knows that they ended. `waiting` is told for whom, and how long at most.
     pub async fn await_predecessor(
         &self,
         dead: &[Claim],
         interval: Duration,
         budget: Option<Duration>,
+        waiting: impl Fn(&Claim, Duration),
     ) -> Result<()> {
         let host = self.tenancy.host().clone();
         let start = host.now();
-        let (mut deadline, mut leaving) = (None, None);
+        let (mut deadline, mut leaving, mut told) = (None, None, None);
         loop {
             let claims = self.tenancy.claims().await?;
             if claims.highest() != Some(self.claim) {
@@ -114,6 +115,10 @@ impl Owner {
             }
             if now >= until {
                 return Ok(());
+            }
+            if told != Some(until) {
+                told = Some(until);
+                waiting(&predecessor, until - now);
             }
             let pause = (interval / 10).clamp(Duration::from_millis(20), Duration::from_secs(1));
             sleep(pause.min(until - now)).await;

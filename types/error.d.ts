@@ -32,6 +32,8 @@ export type HybridAuthErrorCode =
   | 'IO_POISONED'
   /** The session was closed: a mistake in the caller. */
   | 'CLOSED'
+  /** The open was given up by its `signal`: nothing was opened. */
+  | 'ABORTED'
   /** A fault of this package was caught: open the session again and report it. */
   | 'INTERNAL'
 

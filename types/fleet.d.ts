@@ -4,7 +4,7 @@ import type { HybridAuthError } from './error.js'
 import type { FleetSummary, MetricsOptions, MetricsRegistry, StoreTraffic } from './metrics.js'
 import type { HybridAuthOptions } from './options.js'
 import type { PruneEntry, PruneKeysOptions, PruneKeysReport, PruneOptions } from './prune.js'
-import type { ExportReport, HybridAuthState, SessionStatus } from './session.js'
+import type { ExportReport, HybridAuthState, OpeningStatus, SessionStatus } from './session.js'
 import type { DoctorCheck, DrillReport, InspectReport, RekeyReport, TenantStanding, VerifyReport } from './tools.js'
 
 /** The fleet: the same options for many tenants. */
@@ -16,8 +16,10 @@ export class HybridAuth {
   get(tenantId: string): HybridAuthState | undefined
   /** Tenants that are open here. */
   list(): string[]
-  /** The status of every open tenant, by tenant id. */
-  status(): Record<string, SessionStatus>
+  /** Tenants that are being opened here. */
+  opening(): string[]
+  /** The status of every open tenant, and of those that are being opened, by tenant id. */
+  status(): Record<string, SessionStatus | OpeningStatus>
   /** The statuses as one. */
   summary(): FleetSummary
   /**
@@ -31,8 +33,8 @@ export class HybridAuth {
    */
   collectInto<R extends MetricsRegistry>(registry: R, options?: MetricsOptions): R
   /**
-   * Ids of the tenants that have a session in the store, deleted ones left out, in the order of their names there. Rejects with
-   * `INVALID_OPTION` where there is no store, or where it does not tell all ids (`hideTenantIds`, ids that are too long for a name).
+   * Ids of the tenants that have a session in the store, deleted ones left out, in the order of their names there; without a store, of
+   * those that have a log in `directory`. Rejects with `INVALID_OPTION` where not all ids are told (`hideTenantIds`, ids that are too long for a name).
    */
   tenants(): Promise<string[]>
   /**
@@ -99,7 +101,10 @@ export class HybridAuth {
   ): Promise<{ exported: Array<ExportReport & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
   /** `pruneKeys` of a tenant's session, which is opened for it if need be. Rejects with `NOT_FOUND` where there is none. */
   pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
-  /** Closes everything. What did not reach the store in time is named; it is in the local logs where there are any. */
+  /**
+   * Closes everything, and gives up what is being opened: those opens reject with `CLOSED`, and a `restoreAll` under way stops. What did
+   * not reach the store in time is named; it is in the local logs where there are any. Opens that come later are as good as before.
+   */
   shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
 }
 
@@ -107,6 +112,10 @@ export class HybridAuth {
 export interface RestoreAllOptions {
   /** Which tenants. @default all that the store has */
   tenantIds?: Iterable<string>
+  /** Open only those that nobody runs. @default false */
+  ifFree?: boolean
+  /** Stops it: what is open stays open, the rest fails with `ABORTED`. */
+  signal?: AbortSignal
   /** How many are opened at once: 1 to 1024, or `Infinity`. @default 16 */
   concurrency?: number
   /** Told after each one; `error` is `null` for one that is open. If it throws, the rest is not opened and what was is closed again. */

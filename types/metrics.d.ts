@@ -5,7 +5,8 @@ import type { SessionStatus } from './session.js'
 /** Many statuses as one. Sessions that a newer owner has, and those that ended, count for nothing but `sessions` and `byLife`. */
 export interface FleetSummary {
   sessions: number
-  byLife: Record<SessionStatus['life'], number>
+  /** `opening` is no part of `sessions`. */
+  byLife: Record<SessionStatus['life'] | 'opening', number>
   /** `never`: nothing of it is in a store. `overdue`: something has been waiting for it for more than 10 minutes. */
   byBackup: { never: number; overdue: number; ok: number }
   /** Age of the oldest write that a blank machine would not restore; 0 where there is none. */

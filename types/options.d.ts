@@ -1,13 +1,14 @@
 // How sessions are kept: the options of every open, and what they come to with the variables around them.
 
+import type { SessionEvent } from './session.js'
 import type { HybridAuthStore } from './store.js'
 
 /**
  * How sessions are kept. Every option has a safe default; durations are in milliseconds.
  *
  * Each has a variable of its own as well, `BAILEYS_HYBRID_AUTH_` and its name in capitals (`flushIntervalMs`:
- * `BAILEYS_HYBRID_AUTH_FLUSH_INTERVAL_MS`), which goes before those named below. None have `fresh`, `importFrom`, `takeover` and `seedFromDisk`,
- * which are decided for one open, and `initAuthCreds`, `BufferJSON`, `baileys` and `logger`, which are no texts. A variable that
+ * `BAILEYS_HYBRID_AUTH_FLUSH_INTERVAL_MS`), which goes before those named below. None have `fresh`, `importFrom`, `takeover`, `seedFromDisk` and `ifFree`,
+ * which are decided for one open, and `initAuthCreds`, `BufferJSON`, `baileys`, `logger`, `onEvent` and `signal`, which are no texts. A variable that
  * begins so and is none of these is refused.
  */
 export interface HybridAuthOptions {
@@ -113,6 +114,18 @@ export interface HybridAuthOptions {
   BufferJSON?: { replacer: (key: any, value: any) => any; reviver: (key: any, value: any) => any }
   /** The Baileys namespace to take all of this from, where several are installed. */
   baileys?: any
+  /**
+   * Called with all that happens, from `opening` on; what it throws is logged. Of several sessions of a tenant in one `HybridAuth` the
+   * newest one tells. @default none
+   */
+  onEvent?: (event: SessionEvent) => void
+  /** Gives the open up: it rejects with `ABORTED` at once, and what it gets all the same is closed again. @default none */
+  signal?: AbortSignal
+  /**
+   * Open only what nobody runs: rejects with `OWNED_ELSEWHERE` where the session was not released, unless its owner was on this disk and
+   * has ended, or is this process. @default false
+   */
+  ifFree?: boolean
   /**
    * Told what happens, in the shape of a pino logger: the details, `event` among them, and a message. One that has `child` is asked
    * for a child with `class: 'hybrid-auth'` and `tenantId`, which then stand in every line of this session. @default silent

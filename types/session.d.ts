@@ -5,8 +5,9 @@ import type { HybridAuthOptions } from './options.js'
 import type { PruneKeysOptions, PruneKeysReport } from './prune.js'
 
 /**
- * Opens a tenant's session. Opening it again in this process shares the same keys, with a `creds` object of its own. A folder
- * of `useMultiFileAuthState` found in its place is taken over, and the originals are set aside.
+ * Opens a tenant's session: once, and not for each socket (docs/guides/connection.md has a whole handler, with `loggedOut`,
+ * `restartRequired` and `connectionReplaced`). Opening it again in this process shares the same keys, with a `creds` object of its own;
+ * an open of which nobody holds any part is closed once it is collected. A folder of `useMultiFileAuthState` found in its place is taken over, and the originals are set aside.
  *
  * Resolves when this instance owns the session and its keys are in memory. Rejects with `HybridAuthError`; never with a new
  * identity in place of one that could not be read, and with `INVALID_OPTION` in place of a new one where a session of
@@ -32,7 +33,8 @@ export interface HybridAuthState {
    */
   flush(options?: { timeoutMs?: number }): Promise<void>
   /**
-   * Stores the rest, releases ownership and unlocks; while the tenant is open elsewhere in this process it only flushes. Rejects
+   * Stores the rest, releases ownership and unlocks; while the tenant is open elsewhere in this process, and an older open that nobody holds any more
+   * is so until it is collected, it only flushes. Rejects
    * with `REMOTE_UNAVAILABLE` when the store could not be reached in time: the session is closed all the same, and the local log
    * keeps the rest for the next open here (in `cloud` mode it is lost). If all is stored and only the release is not, it resolves, and an
    * `error` event says that the next open on another machine waits. Rejects with `FENCED` when a newer instance owns the session
@@ -130,8 +132,17 @@ export interface SessionStatus {
   uploads: { segments: number; bases: number; bytes: number } | null
 }
 
+/** A session that is being opened, in the statuses of a fleet: nothing is known of it yet. */
+export interface OpeningStatus extends Omit<SessionStatus, 'life' | 'mode' | 'restored'> {
+  life: 'opening'
+  mode: null
+  restored: null
+}
+
 /** What a session tells, and with what. */
 export interface SessionEvents {
+  /** Told right after the open: where the session came from, and how long that took. `shared`: it was open in this process already. */
+  opened: (news: { source: 'fresh' | 'imported' | 'local' | 'remote'; clean: boolean; shared: boolean; tookMs: number }) => void
   /** Everything up to `lsn` is restorable from the store. */
   backup: (news: { lsn: number; bytes: number }) => void
   /** The session came from the store. Told once, right after the open. */
@@ -147,6 +158,16 @@ export interface SessionEvents {
   /** Something needs a person. Logged, and never thrown, when nobody listens. */
   error: (error: HybridAuthError) => void
 }
+
+/** What `onEvent` is told. */
+export type SessionEvent = { tenantId: string } & (
+  | { event: 'opening' }
+  /** For the former owner, which has not released the session. `epoch` is which owner it is, counted over the life of the session. */
+  | { event: 'waiting'; epoch: number; atMostMs: number }
+  | { [E in keyof SessionEvents]: { event: E } & NewsOf<Parameters<SessionEvents[E]>> }[keyof SessionEvents]
+)
+
+type NewsOf<P extends unknown[]> = P extends [HybridAuthError] ? { error: HybridAuthError } : P extends [infer News] ? News : {}
 
 /** What an export did. Ids that a multi-file folder cannot hold, or cannot tell apart, are counted. */
 export interface ExportReport {

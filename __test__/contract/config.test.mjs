@@ -67,7 +67,7 @@ const beside = (name) => ({
 })
 
 test('every option that a text can hold has a variable of its own, which goes after the option and before the default', () => {
-  const without = ['fresh', 'importFrom', 'takeover', 'seedFromDisk', 'initAuthCreds', 'BufferJSON', 'baileys', 'logger']
+  const without = ['fresh', 'importFrom', 'takeover', 'seedFromDisk', 'ifFree', 'initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 'signal']
   assert.deepEqual([...TEXTS, 'caCertificate', ...without].sort(), [...KNOWN].sort())
   for (const [name, [one, other, wrong]] of Object.entries(VALUES)) {
     const variable = ownVariable(name)
@@ -93,7 +93,7 @@ test('what a variable says reaches the core', () => {
     handoverTimeoutMs: 7, takeover: false, strictLease: true, create: false, hideTenantIds: true, acceptUnencrypted: true, fresh: false, seedFromDisk: false, leaveStore: false
   })
   assert.equal(keys.toString('hex'), OTHER_KEY + KEY)
-  assert.deepEqual(rest, { directory: '/b', cloud: false, awaitSync: true, closeTimeoutMs: 1, flushTimeoutMs: 1, importFrom: undefined, mayMiss: false, logger: undefined })
+  assert.deepEqual(rest, { directory: '/b', cloud: false, awaitSync: true, closeTimeoutMs: 1, flushTimeoutMs: 1, importFrom: undefined, mayMiss: false, logger: undefined, onEvent: undefined, signal: undefined, ifFree: false })
 })
 
 test('only a mode that is said cuts a session from its store: an option or a variable, but not a store that is missing', () => {
@@ -125,7 +125,7 @@ test('a variable that begins like ours and is none is refused, with the nearest 
     assert.ok(message.includes(`${name} is not known`) && message.endsWith(`nearest that is known is ${meant}`), message)
     assert.doesNotThrow(() => resolved({}, { [name]: '' }))
   }
-  for (const option of ['fresh', 'importFrom', 'takeover', 'seedFromDisk']) {
+  for (const option of ['fresh', 'importFrom', 'takeover', 'seedFromDisk', 'ifFree']) {
     assert.match(refusal(option, () => resolved({}, { [`BAILEYS_HYBRID_AUTH_${option.replace(/[A-Z]/g, '_$&').toUpperCase()}`]: 'true' })), new RegExp(`\`${option}\` is decided for one open`))
   }
   assert.match(refusal('logger', () => resolved({}, { BAILEYS_HYBRID_AUTH_LOGGER: 'pino' })), /`logger` can only be given as an option/)

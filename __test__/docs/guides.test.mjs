@@ -53,7 +53,7 @@ const CHECKS = {
 }
 
 test('every block of every guide is of a language that is checked, and passes', () => {
-  assert.deepEqual(NAMES.sort(), ['gcs.md', 'platforms.md', 'r2.md', 's3.md', 'security.md', 'supabase.md'])
+  assert.deepEqual(NAMES.sort(), ['connection.md', 'gcs.md', 'platforms.md', 'r2.md', 's3.md', 'security.md', 'supabase.md'])
   assert.ok(blocks.length >= 20, `${blocks.length} blocks`)
   for (const { name, language, text } of blocks) {
     assert.ok(Object.hasOwn(CHECKS, language), `${name}: ${language}`)

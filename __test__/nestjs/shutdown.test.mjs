@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cheapBaileys } from '../support/cheap-baileys.mjs'
 import { MAJORS, injectable, linesOf, nest, own, project, startApplication } from '../support/nest.mjs'
-import { rejection, scene, startProcess, unhurried } from '../support/sessions.mjs'
+import { rejection, scene, startProcess, unhurried, until } from '../support/sessions.mjs'
 import { removableBucket } from '../support/stores/outages.mjs'
 
 /** For an application that would wait for hours, did its module not end it in time, and that stores nothing by itself. */
@@ -192,6 +192,7 @@ for (const shutdownTimeoutMs of [60_000, 0]) {
     if (shutdownTimeoutMs > 0) assert.equal(refusal, 'CLOSED', 'it was waited for')
     await started.get(Eager).late
     assert.deepEqual([refusal, auth.list()], ['CLOSED', []])
+    await until(() => auth.opening().length === 0, 'the end of what was under way')
   })
 }
 

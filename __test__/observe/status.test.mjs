@@ -102,7 +102,7 @@ test('the summary of a fleet counts its sessions by life and backup, and tells t
   const { bucket, breakAll } = await fragileBucket(t)
   const at = sceneWith(t, bucket, UNCHECKED)
   const fleet = new hybrid.HybridAuth(at.replicated)
-  const none = { live: 0, fenced: 0, 'lease-lost': 0, closing: 0, closed: 0, deleted: 0, poisoned: 0 }
+  const none = { opening: 0, live: 0, fenced: 0, 'lease-lost': 0, closing: 0, closed: 0, deleted: 0, poisoned: 0 }
   const quiet = { maxLagMs: 0, dirtyKeys: 0, dirtyBytes: 0, degraded: 0 }
   assert.deepEqual(fleet.summary(), { sessions: 0, byLife: none, byBackup: { never: 0, overdue: 0, ok: 0 }, ...quiet, store: 'none' })
   const [a] = [await fleet.open('a'), await fleet.open('b'), await fleet.open('local', { mode: 'local', store: null })]

@@ -71,8 +71,8 @@ export function linesOf() {
   return { lines, logger: { log: say('log'), warn: say('warn'), error: say('error'), debug: say('debug'), verbose: say('verbose'), fatal: say('fatal') } }
 }
 
-/** Lines of this package only. */
-export const own = (lines) => lines.filter(({ context }) => context === 'HybridAuth')
+/** Lines of this package only, without those that each open has. */
+export const own = (lines) => lines.filter(({ context, text }) => context === 'HybridAuth' && !/: session (opening|waiting|opened)/.test(text))
 
 /** Closes an application when the test ends, unless the test did: Nest would run the hooks twice. */
 export function closeAtEnd(t, application) {

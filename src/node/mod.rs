@@ -280,6 +280,9 @@ pub fn fault(handle: Handle) -> Result<(), Thrown> {
 fn event_json(event: &Event) -> String {
     let error = |name: &str, error: &Error| json!({ "event": name, "code": error.code.as_str(), "message": error.message });
     match event {
+        Event::Waiting { epoch, at_most } => {
+            json!({ "event": "waiting", "epoch": epoch, "atMostMs": at_most.as_secs_f64() * 1000.0 })
+        }
         Event::Backup { lsn, bytes } => json!({ "event": "backup", "lsn": lsn, "bytes": bytes }),
         Event::Degraded(cause) => error("degraded", cause),
         Event::Recovered { lsn } => json!({ "event": "recovered", "lsn": lsn }),

@@ -171,7 +171,10 @@ impl Opening {
         let record = |claim| self.home.record(&self.host, claim);
         let owner = Owner::claim(tenancy, &before.claims, settings.pace.check_interval, record).await?;
         if !settings.takeover {
-            owner.await_predecessor(&dead, settings.pace.check_interval, settings.handover).await?;
+            let waiting = |predecessor: &Claim, at_most| {
+                (self.events)(Event::Waiting { epoch: predecessor.epoch, at_most });
+            };
+            owner.await_predecessor(&dead, settings.pace.check_interval, settings.handover, waiting).await?;
         }
         let left = Aside::of(&recovery);
         let (loaded, parent) = self.load(&owner, recovery, seed).await?;

@@ -221,6 +221,7 @@ fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, 
             let writes = book.inherited.iter().copied().chain(own).collect();
             cluster.oracle().acknowledged(number, claim, *lsn, writes);
         }
+        Event::Waiting { .. } => {}
         Event::Fenced => hold(book).fenced = true,
         Event::Degraded(_) => hold(book).told.push("degraded"),
         Event::Recovered { .. } => hold(book).told.push("recovered"),

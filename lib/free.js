@@ -1,0 +1,37 @@
+'use strict'
+
+// Whether nobody runs a session: for who wants to open it only then.
+//
+// Invariant: in doubt somebody does. What was found free is opened only if nobody claimed it meanwhile.
+
+const fs = require('node:fs/promises')
+const { join } = require('node:path')
+const { HybridAuthError, settle } = require('./errors.js')
+const { call } = require('./keys.js')
+const { loadBinding } = require('./native.js')
+
+/** Claims that this folder made: whoever has its lock, as an open does, knows that they have ended. */
+async function claimsOf(folder) {
+  const text = await fs.readFile(join(folder, 'claims'), 'utf8').catch(() => '')
+  return new Set(text.split('\n'))
+}
+
+/** Whether the owner of this epoch is a session of this process: opening it again shares it. */
+function isHere(tenantId, epoch) {
+  const { sessions } = JSON.parse(call(loadBinding().figures))
+  return sessions.some(([id, status]) => id === tenantId && status?.remote?.epoch === epoch)
+}
+
+/** What the core is told beside the options of an open that must end nobody's. Rejects with OWNED_ELSEWHERE. */
+async function claimIfFree({ tenantId, resolved: { native, keys }, folder }) {
+  // Without a store the lock of the folder decides.
+  if (native.store === null) return {}
+  const [standing] = JSON.parse(settle(await loadBinding().survey(JSON.stringify(native), keys, [tenantId], [])))
+  if (standing === undefined || !['live', 'released'].includes(standing.owner)) return {}
+  const { owner, claim, epoch } = standing
+  if (owner === 'live' && isHere(tenantId, epoch)) return {}
+  if (owner === 'released' || (!native.cloud && (await claimsOf(folder)).has(claim))) return { expected: claim }
+  throw new HybridAuthError('OWNED_ELSEWHERE', 'this session was not released: somebody runs it, or ended without a word; without `ifFree` it is taken over')
+}
+
+module.exports = { claimIfFree }
