@@ -329,6 +329,13 @@ class HybridAuth {
   }
 }
 
+// Node 20 has it since 20.4.
+if (Symbol.asyncDispose !== undefined) {
+  HybridAuth.prototype[Symbol.asyncDispose] = async function () {
+    await this.shutdown()
+  }
+}
+
 withTypedErrors(HybridAuth.prototype)
 
 /** `exportMultiFile(tenantId, folder, options)` for a tenant that need not be open. */

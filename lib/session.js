@@ -276,6 +276,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
     on,
     off
   }
+  if (Symbol.asyncDispose !== undefined) session[Symbol.asyncDispose] = () => session.close()
   withTypedErrors(session, ['flush', 'delete', 'exportMultiFile', 'pruneKeys', 'status', 'on', 'off'])
   // A listener added right after the open still hears where the session came from.
   if (restored.source === 'remote') setImmediate(() => news.tell({ event: 'restored', ...restored })).unref()

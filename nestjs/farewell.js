@@ -75,7 +75,7 @@ class Farewell {
   async release(signal) {
     this.#sessions.stop()
     await this.#timed(within(this.#sessions.opened(), this.#leftMs))
-    const before = Object.fromEntries(this.#sessions.look().map(({ tenantId, status }) => [tenantId, status]))
+    const before = Object.fromEntries(Object.entries(this.#sessions.status()).filter(([, { life }]) => life !== 'opening'))
     const { failed } = await this.#timed(this.#sessions.shutdown({ timeoutMs: this.#leftMs }))
     await within(Promise.all(this.#turns.map((turns) => turns.settled())), this.#leftMs)
     this.#tell({ failed, before, why: signal === undefined ? '' : ` (${signal})` })

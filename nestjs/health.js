@@ -34,7 +34,7 @@ function sessionHealth(sessions, how = {}) {
 }
 
 /** `sessions`: `{ tenantId, status, degradedForMs }`, the last being 0 where the store answers. */
-function fleetHealth(sessions, { tenantIds = false, ...how } = {}) {
+function fleetHealth(sessions, { tenantIds = false, ...how } = {}, opening = []) {
   const degradedForMs = span(how.degradedForMs, 'degradedForMs')
   const which = (isMeant) => sessions.filter(isMeant).map(({ tenantId }) => tenantId)
   const poisoned = which(({ status }) => status.life === 'poisoned')
@@ -45,6 +45,7 @@ function fleetHealth(sessions, { tenantIds = false, ...how } = {}) {
   return {
     healthy: poisoned.length === 0 && waits.every((wait) => wait <= degradedForMs),
     sessions: sessions.length,
+    opening: opening.length,
     poisoned: poisoned.length,
     degraded: degraded.length,
     degradedForMs: Math.max(0, ...waits),

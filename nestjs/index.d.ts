@@ -41,15 +41,21 @@ export interface HybridAuthModuleOptions extends Omit<HybridAuthOptions, 'logger
    */
   shutdownTimeoutMs?: number
   /**
-   * Sessions to open before the application answers requests: those named, or all that the store has. One that cannot be opened
-   * is logged and stops nothing; a store that cannot be asked for `'all'` stops the start. @default false
+   * Sessions to open when the application starts: those named, or all that the store or, without one, the directory has. Never keeps it
+   * from starting: they are waited for as long as `bootstrapTimeoutMs` allows, and go on in the background. What could not be opened for
+   * a reason that may pass is tried again there, after 5 seconds at first and after 5 minutes at the longest; all of it is logged.
+   * @default false
    */
   openOnBootstrap?: 'all' | ReadonlyArray<string> | false
+  /** How long the start waits for `openOnBootstrap`; 0 for not at all, `Infinity` for as long as it takes. @default 20000 */
+  bootstrapTimeoutMs?: number
   /**
    * Told after an upload was confirmed, for instance to write `lastBackupAt` into a table. Never twice at once for a tenant; what
    * comes meanwhile is told in one call. What it throws is logged.
    */
   onBackup?: (info: BackupInfo) => void | Promise<void>
+  /** Told all that happens to every tenant; of several sessions of one the newest tells. What it throws is logged. */
+  onEvent?: HybridAuthOptions['onEvent']
   /** A newer instance took a session over: close the socket, do not reconnect here. What it throws is logged. */
   onFenced?: (info: { tenantId: string }) => void | Promise<void>
   /**
@@ -66,6 +72,8 @@ export interface HybridAuthModuleOptions extends Omit<HybridAuthOptions, 'logger
 
 /** What `forRoot` takes. */
 export interface HybridAuthRootOptions extends HybridAuthModuleOptions {
+  /** What the fleet is injected by, `@InjectHybridAuth(name)`, where an application has several. @default none: by its class */
+  name?: string
   /** Whether modules can inject the service without importing this one. @default false */
   isGlobal?: boolean
 }
@@ -77,6 +85,8 @@ export interface HybridAuthOptionsFactory {
 
 /** What `forRootAsync` takes: one of the three `use…`. */
 export interface HybridAuthAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+  /** What the fleet is injected by, `@InjectHybridAuth(name)`, where an application has several. @default none: by its class */
+  name?: string
   /** Whether modules can inject the service without importing this one. @default false */
   isGlobal?: boolean
   /** What the factory is called with. */
@@ -90,7 +100,8 @@ export interface HybridAuthAsyncOptions extends Pick<ModuleMetadata, 'imports'> 
 }
 
 /**
- * Provides and exports `HybridAuthService`, `HYBRID_AUTH` and `HYBRID_AUTH_OPTIONS`.
+ * Provides and exports `HybridAuthService`, `HYBRID_AUTH` and `HYBRID_AUTH_OPTIONS`; with a `name` `HYBRID_AUTH:name` and
+ * `HYBRID_AUTH_OPTIONS:name` instead. An application in which a module sees two of the same name does not start.
  *
  * Sessions are stored and released in the shutdown hooks of Nest, which it runs on a signal only after
  * `app.enableShutdownHooks()`. Without that call nothing is lost either that the disk keeps, but the next instance waits for this
@@ -134,6 +145,8 @@ export interface FleetHealth {
   /** No session is poisoned, and no store has failed for longer than `degradedForMs`. */
   healthy: boolean
   sessions: number
+  /** Tenants that are being opened. */
+  opening: number
   /** Sessions that a half-failed disk write put out of use: open them again. */
   poisoned: number
   /** Sessions whose store fails. */
@@ -229,6 +242,8 @@ export declare class HybridAuthService {
   /** Figures for a health check; what `HybridAuthHealthIndicator` shows. */
   health(options?: FleetHealthOptions): FleetHealth
 
+  /** `shutdown()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
   /** For Nest. */
   onApplicationBootstrap(): Promise<void>
   /** For Nest. */
@@ -241,10 +256,14 @@ export declare class HybridAuthService {
 export declare const HYBRID_AUTH: 'HYBRID_AUTH'
 /** Injects the options of the module as they were given, keys included. */
 export declare const HYBRID_AUTH_OPTIONS: 'HYBRID_AUTH_OPTIONS'
-/** `@Inject(HYBRID_AUTH)` */
-export declare function InjectHybridAuth(): PropertyDecorator & ParameterDecorator
-/** `@Inject(HYBRID_AUTH_OPTIONS)` */
-export declare function InjectHybridAuthOptions(): PropertyDecorator & ParameterDecorator
+/** What the fleet of this name is injected by; `HYBRID_AUTH` without one. */
+export declare function getHybridAuthToken(name?: string): string
+/** What its options are injected by; `HYBRID_AUTH_OPTIONS` without a name. */
+export declare function getHybridAuthOptionsToken(name?: string): string
+/** `@Inject(getHybridAuthToken(name))` */
+export declare function InjectHybridAuth(name?: string): PropertyDecorator & ParameterDecorator
+/** `@Inject(getHybridAuthOptionsToken(name))` */
+export declare function InjectHybridAuthOptions(name?: string): PropertyDecorator & ParameterDecorator
 
 /**
  * Nest's logger in the shape that the options of this package take. `debug` lines, one for each upload, only if asked for.

@@ -6,7 +6,9 @@ const { HybridAuthError } = require('../lib/errors.js')
 const { nestLogger } = require('./logger.js')
 const { HybridAuthModule } = require('./module.js')
 const { HybridAuthService } = require('./service.js')
-const { HYBRID_AUTH, HYBRID_AUTH_OPTIONS, InjectHybridAuth, InjectHybridAuthOptions } = require('./tokens.js')
+const tokens = require('./tokens.js')
+
+const { HYBRID_AUTH, HYBRID_AUTH_OPTIONS, InjectHybridAuth, InjectHybridAuthOptions, getHybridAuthToken, getHybridAuthOptionsToken } = tokens
 
 module.exports = {
   HybridAuthModule,
@@ -16,5 +18,7 @@ module.exports = {
   HYBRID_AUTH_OPTIONS,
   InjectHybridAuth,
   InjectHybridAuthOptions,
+  getHybridAuthToken,
+  getHybridAuthOptionsToken,
   nestLogger
 }

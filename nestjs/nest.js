@@ -28,6 +28,14 @@ const common = () =>
     install: '@nestjs/common @nestjs/core'
   })
 
+/** Loaded when a module is made: whoever has one has it. */
+const core = () =>
+  peer('@nestjs/core', {
+    load: () => require('@nestjs/core'),
+    subpath: 'baileys-hybrid-auth/nestjs',
+    install: '@nestjs/common @nestjs/core'
+  })
+
 const terminus = () =>
   peer('@nestjs/terminus', {
     load: () => require('@nestjs/terminus'),
@@ -35,4 +43,4 @@ const terminus = () =>
     install: '@nestjs/terminus'
   })
 
-module.exports = { peer, common, terminus }
+module.exports = { peer, common, core, terminus }

@@ -50,11 +50,14 @@ function readOptions(given) {
   if (given === undefined || given === null || typeof given !== 'object') {
     refuse('HybridAuthModule was given no options: the factory must answer an object')
   }
-  if ('isGlobal' in given) refuse('`isGlobal` stands beside `useFactory`, `useClass` or `useExisting`: it cannot be told later')
-  const { shutdownTimeoutMs, openOnBootstrap = false, onBackup, onFenced, metrics, logger, ...fleet } = given
+  for (const name of ['isGlobal', 'name']) {
+    if (name in given) refuse(`\`${name}\` stands beside \`useFactory\`, \`useClass\` or \`useExisting\`: it cannot be told later`)
+  }
+  const { shutdownTimeoutMs, openOnBootstrap = false, bootstrapTimeoutMs, onBackup, onFenced, metrics, logger, ...fleet } = given
   const own = {
     shutdownTimeoutMs: limit({ value: shutdownTimeoutMs, from: '`shutdownTimeoutMs`' }, 8000),
     openOnBootstrap: bootstrapList(openOnBootstrap),
+    bootstrapTimeoutMs: limit({ value: bootstrapTimeoutMs, from: '`bootstrapTimeoutMs`' }, 20_000),
     onBackup: callback('onBackup', onBackup),
     onFenced: callback('onFenced', onFenced),
     metrics: metricsOf(metrics),
@@ -66,8 +69,8 @@ function readOptions(given) {
     own.logger.warn(details, message)
   }
   const { native } = resolveOptions('any', { ...fleet, logger: { warn } })
-  if (own.openOnBootstrap === 'all' && native.store === null) {
-    refuse("`openOnBootstrap: 'all'` opens what the store has, and there is no `store`; name the tenants instead")
+  if (own.openOnBootstrap === 'all' && native.store !== null && native.hideTenantIds) {
+    refuse("`openOnBootstrap: 'all'` opens what the store names, and `hideTenantIds` keeps it from that; name the tenants instead")
   }
   return { fleet, said, ...own }
 }

@@ -3,12 +3,14 @@
 // The service an application injects: the fleet, under its own names and under those of the systems it replaces.
 //
 // Invariants: a session that a newer instance took over is not taken back by code that merely reconnects; what is told of a
-// backup is what the store confirmed. Nothing is installed on `process`, and no timer runs.
+// backup is what the store confirmed. Nothing is installed on `process`, and no timer runs but that
+// which opens anew what could not be opened at the start.
 
 const { Inject, Injectable } = require('./nest.js').common()
 const { fieldsOf } = require('../lib/checks.js')
 const { HybridAuthError } = require('../lib/errors.js')
 const { textOf } = require('../lib/outside.js')
+const { Bootstrap } = require('./bootstrap.js')
 const { Farewell } = require('./farewell.js')
 const { fleetHealth, sessionHealth } = require('./health.js')
 const { readOptions } = require('./options.js')
@@ -20,12 +22,12 @@ class HybridAuthService {
   #sessions
   #farewell
   #logger
-  #openOnBootstrap
+  #bootstrap
   #shutdownTimeoutMs
   #deprecated = new Set()
 
   constructor(options) {
-    const { fleet, said, logger, shutdownTimeoutMs, openOnBootstrap, onBackup, onFenced, metrics } = readOptions(options)
+    const { fleet, said, logger, shutdownTimeoutMs, openOnBootstrap, bootstrapTimeoutMs, onBackup, onFenced, metrics } = readOptions(options)
     const failed = (name) => (error, { tenantId }) => logger.error({ tenantId, message: textOf(error) }, `${name} failed`)
     const merge = (waiting, newer) => ({ ...newer, bytes: waiting.bytes + newer.bytes })
     const backups = new Turns(onBackup, { failed: failed('onBackup'), merge })
@@ -34,7 +36,7 @@ class HybridAuthService {
     this.#sessions = new Sessions(fleet, { logger, said, news })
     this.#farewell = new Farewell({ sessions: this.#sessions, turns: [backups, fences], logger, timeoutMs: shutdownTimeoutMs })
     this.#logger = logger
-    this.#openOnBootstrap = openOnBootstrap
+    this.#bootstrap = openOnBootstrap === false ? null : new Bootstrap({ sessions: this.#sessions, logger, which: openOnBootstrap, timeoutMs: bootstrapTimeoutMs })
     this.#shutdownTimeoutMs = shutdownTimeoutMs
     if (metrics !== undefined) this.collectInto(metrics.registry, { tenantLabel: metrics.tenantLabel })
   }
@@ -179,24 +181,22 @@ class HybridAuthService {
   }
 
   health(options) {
-    return fleetHealth(this.#sessions.look(), options)
+    return fleetHealth(this.#sessions.look(), options, this.#sessions.opening())
   }
 
   // ---- the life of the application
 
   async onApplicationBootstrap() {
-    if (this.#openOnBootstrap === false) return
-    const tenantIds = this.#openOnBootstrap === 'all' ? undefined : this.#openOnBootstrap
-    const { opened, failed } = await this.restoreAll({ tenantIds })
-    for (const { tenantId, error } of failed) this.#logger.error({ tenantId, code: error.code, message: error.message }, 'not opened at the start')
-    this.#logger.info({}, `opened ${opened.length} of ${opened.length + failed.length} sessions at the start`)
+    await this.#bootstrap?.run()
   }
 
   async beforeApplicationShutdown() {
+    this.#bootstrap?.stop()
     await this.#farewell.store()
   }
 
   async onApplicationShutdown(signal) {
+    this.#bootstrap?.stop()
     await this.#farewell.release(signal)
   }
 
@@ -204,6 +204,12 @@ class HybridAuthService {
     if (this.#deprecated.has(name)) return
     this.#deprecated.add(name)
     this.#logger.warn({}, `${name}() does nothing and can go: every change is stored as it happens`)
+  }
+}
+
+if (Symbol.asyncDispose !== undefined) {
+  HybridAuthService.prototype[Symbol.asyncDispose] = async function () {
+    await this.shutdown()
   }
 }
 

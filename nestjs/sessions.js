@@ -38,6 +38,7 @@ function lend(session) {
       return lent
     }
   }
+  if (Symbol.asyncDispose !== undefined) lent[Symbol.asyncDispose] = () => lent.close()
   loan.lent = lent
   return loan
 }

@@ -1,6 +1,6 @@
 'use strict'
 
-// The names under which things are injected, and decorators for them.
+// The names under which things are injected, and decorators for them. A fleet that has a name has it in its tokens.
 
 const { Inject } = require('./nest.js').common()
 
@@ -10,7 +10,12 @@ const HYBRID_AUTH_OPTIONS = 'HYBRID_AUTH_OPTIONS'
 /** The service, for who would rather inject by a token than by its class. */
 const HYBRID_AUTH = 'HYBRID_AUTH'
 
-const InjectHybridAuth = () => Inject(HYBRID_AUTH)
-const InjectHybridAuthOptions = () => Inject(HYBRID_AUTH_OPTIONS)
+const named = (token, name) => (name === undefined ? token : `${token}:${name}`)
 
-module.exports = { HYBRID_AUTH, HYBRID_AUTH_OPTIONS, InjectHybridAuth, InjectHybridAuthOptions }
+const getHybridAuthToken = (name) => named(HYBRID_AUTH, name)
+const getHybridAuthOptionsToken = (name) => named(HYBRID_AUTH_OPTIONS, name)
+
+const InjectHybridAuth = (name) => Inject(getHybridAuthToken(name))
+const InjectHybridAuthOptions = (name) => Inject(getHybridAuthOptionsToken(name))
+
+module.exports = { HYBRID_AUTH, HYBRID_AUTH_OPTIONS, InjectHybridAuth, InjectHybridAuthOptions, getHybridAuthToken, getHybridAuthOptionsToken }

@@ -1,5 +1,7 @@
 // The fleet: the same options for many tenants, and what is done to all of them.
 
+/// <reference lib="esnext.disposable" />
+
 import type { HybridAuthError } from './error.js'
 import type { FleetSummary, MetricsOptions, MetricsRegistry, StoreTraffic } from './metrics.js'
 import type { HybridAuthOptions } from './options.js'
@@ -106,6 +108,8 @@ export class HybridAuth {
    * not reach the store in time is named; it is in the local logs where there are any. Opens that come later are as good as before.
    */
   shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
+  /** `shutdown()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** How a fleet is restored. */

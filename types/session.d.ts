@@ -1,5 +1,7 @@
 // A session: opening it, what Baileys is given of it, how it fares and what it tells.
 
+/// <reference lib="esnext.disposable" />
+
 import type { HybridAuthError, HybridAuthErrorCode } from './error.js'
 import type { HybridAuthOptions } from './options.js'
 import type { PruneKeysOptions, PruneKeysReport } from './prune.js'
@@ -64,6 +66,8 @@ export interface HybridAuthState {
    */
   on<E extends keyof SessionEvents>(event: E, listener: SessionEvents[E]): this
   off<E extends keyof SessionEvents>(event: E, listener: SessionEvents[E]): this
+  /** `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** What Baileys asks of a key store, and more. Own enumerable functions without `this`: spread them, take them off. */

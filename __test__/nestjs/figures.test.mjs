@@ -58,7 +58,7 @@ test('figures_are_summed_over_sessions_and_the_oldest_backup_is_one_that_is_know
   const { total, backed_up: backedUp, needs_backup: needs, oldest_backup: oldest } = sessionHealth(rows, { overdueAfterMs: 2000 })
   assert.deepEqual({ total, backedUp, needs, oldest }, { total: 4, backedUp: 2, needs: 2, oldest: new Date(5) })
   assert.deepEqual(sessionHealth([]), { total: 0, backed_up: 0, needs_backup: 0, oldest_backup: null, sessions: [] })
-  assert.deepEqual(fleetHealth([]), { healthy: true, sessions: 0, poisoned: 0, degraded: 0, degradedForMs: 0, fenced: 0, baseRefused: 0, maxLagMs: 0 })
+  assert.deepEqual(fleetHealth([]), { healthy: true, sessions: 0, opening: 0, poisoned: 0, degraded: 0, degradedForMs: 0, fenced: 0, baseRefused: 0, maxLagMs: 0 })
 })
 
 test('a_service_reports_what_its_sessions_are', async (t) => {

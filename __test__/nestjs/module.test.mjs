@@ -126,6 +126,44 @@ for (const major of MAJORS) {
     await worksOn(of(Feature), one)
   })
 
+  test(`nest ${major}: fleets_with_names_stand_beside_each_other_and_one_that_would_hide_another_is_refused`, async (t) => {
+    const [main, eu, us] = [scene(t), scene(t), scene(t)]
+    class Feature {
+      constructor(...injected) { this.injected = injected }
+    }
+    common.Injectable()(Feature)
+    const tokens = [HybridAuthService, hybridAuth.getHybridAuthToken('eu'), hybridAuth.getHybridAuthToken('us')]
+    common.Inject(HybridAuthService)(Feature, undefined, 0)
+    hybridAuth.InjectHybridAuth('eu')(Feature, undefined, 1)
+    hybridAuth.InjectHybridAuth('us')(Feature, undefined, 2)
+    hybridAuth.InjectHybridAuthOptions('us')(Feature, undefined, 3)
+    const imports = [
+      HybridAuthModule.forRoot(optionsOf(main)),
+      HybridAuthModule.forRoot({ ...optionsOf(eu), name: 'eu', isGlobal: true }),
+      HybridAuthModule.forRootAsync({ name: 'us', useFactory: () => optionsOf(us) })
+    ]
+    const application = await start(t, { imports, providers: [Feature] })
+    const { injected } = application.get(Feature)
+    assert.deepEqual(injected.slice(0, 3), tokens.map((token) => application.get(token, { strict: false })))
+    assert.equal(new Set(injected).size, 4)
+    for (const [i, at] of [main, eu, us].entries()) await worksOn(injected[i], at)
+    assert.equal(injected[3].directory, us.directory)
+
+    const other = scene(t)
+    const twice = [
+      [HybridAuthModule.forRoot(optionsOf(main)), HybridAuthModule.forRoot(optionsOf(other))],
+      [HybridAuthModule.forRoot({ ...optionsOf(main), isGlobal: true }), { module: class FarModule {}, imports: [HybridAuthModule.forRoot(optionsOf(other))] }],
+      [HybridAuthModule.forRoot({ ...optionsOf(main), name: 'eu' }), HybridAuthModule.forRootAsync({ name: 'eu', useFactory: () => optionsOf(other) })],
+      [HybridAuthModule.forRoot(optionsOf(main)), { module: class Again {}, imports: [HybridAuthModule.forRoot(optionsOf(other))], exports: [HybridAuthModule] }]
+    ]
+    for (const imports of twice) {
+      const error = await rejection(start(t, { imports }))
+      assert.deepEqual([error.name, error.code], ['HybridAuthError', 'INVALID_OPTION'], error.message)
+      assert.match(error.message, /sees two HybridAuthModule .* `name` of its own/)
+    }
+    for (const name of ['', 7, null, 'a b']) assert.throws(() => HybridAuthModule.forRoot({ ...optionsOf(main), name }), { code: 'INVALID_OPTION' })
+  })
+
   test(`nest ${major}: options_are_never_turned_into_text`, async (t) => {
     const at = scene(t)
     const told = []
@@ -138,6 +176,8 @@ for (const major of MAJORS) {
   const wrong = {
     shutdownTimeoutMs: [-1, '8s', 1.5, null],
     openOnBootstrap: [true, 'some', [''], [7], {}],
+    bootstrapTimeoutMs: [-1, '8s', NaN, null],
+    onEvent: ['x', {}],
     onBackup: ['save', {}],
     onFenced: [true],
     logger: [true, {}, 'pino'],
@@ -184,11 +224,11 @@ test('what_cannot_be_options_or_a_way_to_them_is_refused', async (t) => {
   }
 })
 
-test('opening_all_at_the_start_needs_a_store_to_ask', async (t) => {
+test('opening_all_at_the_start_needs_names_that_are_told', async (t) => {
   const at = scene(t)
-  const options = { ...at.local, logger: false, openOnBootstrap: 'all' }
+  const options = { ...at.replicated, logger: false, openOnBootstrap: 'all', hideTenantIds: true }
   const error = await rejection(startApplication(t, { common, core }, { imports: [HybridAuthModule.forRoot(options)] }))
-  assert.match(error.message, /openOnBootstrap.*`store`/)
+  assert.match(error.message, /openOnBootstrap.*`hideTenantIds`/)
 })
 
 test('variables_are_read_when_the_application_starts_and_not_before_and_only_those_of_a_session', async (t) => {

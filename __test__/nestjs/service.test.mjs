@@ -356,6 +356,62 @@ test('sessions_are_opened_before_the_application_answers_and_one_that_cannot_be_
   await some.application.close()
 
   bucket.takeAway()
-  const error = await rejection(serviceOn(t, at, { openOnBootstrap: 'all' }))
-  assert.equal(error.code, 'REMOTE_UNAVAILABLE')
+  const later = await serviceOn(t, at, { openOnBootstrap: 'all', flushTimeoutMs: 1 })
+  assert.deepEqual(later.auth.list(), [])
+  assert.match(later.told().join('\n'), /error: the sessions to open at the start are not known \(REMOTE_UNAVAILABLE\)/)
+  bucket.bringBack()
+  await until(() => later.auth.list().length === 2, 'another try')
+})
+
+test('an_application_starts_without_the_sessions_that_take_their_time_and_opens_them_behind_its_back', async (t) => {
+  const at = scene(t)
+  const dead = startProcess(t, ownForEver, { options: at.replicated })
+  await dead.said()
+  await dead.kill()
+  const { auth, told } = await serviceOn(t, at, { openOnBootstrap: ['tenant'], bootstrapTimeoutMs: 10, handoverTimeoutMs: 3000 })
+  assert.deepEqual([auth.list(), auth.opening(), auth.status().tenant.life, auth.health().opening], [[], ['tenant'], 'opening', 1])
+  assert.ok(told().some((line) => line.startsWith('warn: the application starts after 0 s with 0 sessions open')), told().join('\n'))
+  await until(() => auth.list().length === 1, 'the session')
+  await until(() => told().includes('log: opened 1 of 1 sessions at the start'), 'the word of it')
+  assert.equal(auth.health().opening, 0)
+})
+
+async function ownForEver({ hybrid, args, say }) {
+  const session = await hybrid.useHybridAuthState('tenant', args.options)
+  await session.saveCreds()
+  await session.flush()
+  await say('owned')
+  setInterval(() => {}, 1000)
+}
+
+test('on_event_is_told_everything_and_what_it_throws_stops_nothing', async (t) => {
+  const at = scene(t)
+  const heard = []
+  const { auth, told } = await serviceOn(t, at, {
+    onEvent(news) {
+      heard.push(news)
+      throw new Error('on purpose')
+    }
+  })
+  const one = await auth.initialize('tenant')
+  const two = await auth.initialize('tenant')
+  await two.saveCreds()
+  await two.flush()
+  await until(() => heard.some(({ event }) => event === 'backup'), 'a backup')
+  assert.deepEqual(heard.map(({ event, tenantId }) => `${event} ${tenantId}`).filter((text) => text.startsWith('backup')), ['backup tenant'])
+  assert.deepEqual([...new Set(heard.map(({ event }) => event))].sort(), ['backup', 'opened', 'opening'])
+  assert.ok(told().some((line) => line.includes('`onEvent` threw: on purpose')), told().join('\n'))
+  assert.equal(one.status().life, 'live')
+})
+
+test('a_session_and_a_service_are_closed_where_their_scope_ends', async (t) => {
+  if (Symbol.asyncDispose === undefined) return
+  const at = scene(t)
+  const { auth } = await serviceOn(t, at)
+  const session = await auth.initialize('tenant')
+  await session[Symbol.asyncDispose]()
+  assert.deepEqual([session.status().life, auth.list()], ['closed', []])
+  await auth.initialize('tenant')
+  await auth[Symbol.asyncDispose]()
+  assert.deepEqual(auth.list(), [])
 })
