@@ -157,13 +157,16 @@ async function findBaileys() {
   return (await searched()).found
 }
 
-/** What the options hold of Baileys, checked. */
+const isPromise = (value) => typeof value?.then === 'function'
+
+const NO_NAMESPACE = "baileys must be the namespace of a Baileys package: `baileys: await import('your-fork')`"
+
+/** What the options hold of Baileys, checked; a namespace that is promised is not there yet. */
 function givenOf(all) {
   const options = ownFields(all)
-  const given = options.baileys === undefined ? {} : describe(options.baileys)
-  if (options.baileys !== undefined && !given.initAuthCreds) {
-    throw new HybridAuthError('INVALID_OPTION', 'baileys must be the namespace of a Baileys package')
-  }
+  const isThere = options.baileys !== undefined && !isPromise(options.baileys)
+  const given = isThere ? describe(options.baileys) : {}
+  if (isThere && !given.initAuthCreds) throw new HybridAuthError('INVALID_OPTION', NO_NAMESPACE)
   if (options.BufferJSON !== undefined && !isBufferJson(options.BufferJSON)) {
     throw new HybridAuthError('INVALID_OPTION', 'BufferJSON must have a replacer and a reviver')
   }
@@ -173,13 +176,24 @@ function givenOf(all) {
   return { given, init: options.initAuthCreds ?? given.initAuthCreds, bufferJson: options.BufferJSON ?? given.BufferJSON }
 }
 
+/** The options, with the namespace in place of the promise of one. */
+async function withNamespace(options) {
+  const { baileys } = ownFields(options)
+  if (!isPromise(baileys)) return options
+  try {
+    return { ...options, baileys: await baileys }
+  } catch (error) {
+    throw new HybridAuthError('INVALID_OPTION', `\`baileys\` cannot be imported: ${error?.message ?? error}`, error)
+  }
+}
+
 /**
  * What a session needs of Baileys: `options.initAuthCreds` and `options.BufferJSON` first, then the namespace
- * `options.baileys`, then the installed package, then what can be done without one.
+ * `options.baileys` (or the promise of one), then the installed package, then what can be done without one.
  * Never fails for want of Baileys: `initAuthCreds` then throws INVALID_OPTION when a fresh session needs it.
  */
 async function resolveBaileys(options = {}) {
-  const { given, init, bufferJson } = givenOf(options)
+  const { given, init, bufferJson } = givenOf(await withNamespace(options))
   const complete = init && bufferJson && given.appStateSyncKeyFromObject
   const { found, failure } = complete ? {} : await searched()
   return {
@@ -190,8 +204,8 @@ async function resolveBaileys(options = {}) {
 }
 
 function refuse(failure) {
-  const reason = failure ? 'Baileys was found but cannot be used' : `neither ${NAMES.join(' nor ')} is installed`
-  throw new HybridAuthError('INVALID_OPTION', `a new session needs initAuthCreds, and ${reason}: pass the option`, failure)
+  const reason = failure ? `Baileys was found but cannot be loaded (${String(failure?.message ?? failure).split('\n')[0]})` : `neither ${NAMES.join(' nor ')} is installed`
+  throw new HybridAuthError('INVALID_OPTION', `a new session needs Baileys, and ${reason}: pass \`baileys: await import('your-fork')\``, failure)
 }
 
 module.exports = { findBaileys, givenOf, resolveBaileys, bufferJsonV6, bufferJsonV7, locate }

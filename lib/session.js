@@ -67,6 +67,7 @@ function newCreds({ initAuthCreds }) {
   try {
     return initAuthCreds()
   } catch (error) {
+    if (error instanceof HybridAuthError) throw error
     throw new HybridAuthError('INVALID_OPTION', `\`initAuthCreds\` threw: ${textOf(error)}`, error)
   }
 }

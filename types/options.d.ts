@@ -112,7 +112,7 @@ export interface HybridAuthOptions {
   initAuthCreds?: () => any
   /** Encodes and revives unusual values. @default the one of the installed Baileys */
   BufferJSON?: { replacer: (key: any, value: any) => any; reviver: (key: any, value: any) => any }
-  /** The Baileys namespace to take all of this from, where several are installed. */
+  /** The Baileys namespace to take all of this from, or the promise of it: for a fork, or where several are installed. */
   baileys?: any
   /**
    * Called with all that happens, from `opening` on; what it throws is logged. Of several sessions of a tenant in one `HybridAuth` the

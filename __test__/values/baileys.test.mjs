@@ -71,10 +71,10 @@ test('without any Baileys a saved session can be read, and only a fresh one is r
      return { found, code, message, bytes: Buffer.isBuffer(key.keyData) && key.keyData.length, same: r.BufferJSON === b.bufferJsonV7 }`
   )
   assert.deepEqual({ ...answer, message: '' }, { found: null, code: 'INVALID_OPTION', message: '', bytes: 3, same: true })
-  assert.match(answer.message, /initAuthCreds/)
+  assert.match(answer.message, /neither baileys nor @whiskeysockets\/baileys is installed: pass `baileys: await import\('your-fork'\)`/)
   const broken = { 'package.json': '{"main":"main.js"}', 'main.js': 'throw new Error("no")' }
   const message = await elsewhere(t, { baileys: broken }, 'try { (await b.resolveBaileys()).initAuthCreds() } catch (error) { return error.message + error.cause.message }')
-  assert.match(message, /cannot be used.*no$/)
+  assert.match(message, /cannot be loaded \(no\): pass `baileys: .*no$/)
 })
 
 test('it is not imported when our modules are loaded', () => {
@@ -105,6 +105,15 @@ test('the installed copy is the one that the application imports, and is looked 
   const { initAuthCreds } = await import('baileys')
   assert.equal((await findBaileys()).initAuthCreds, initAuthCreds)
   assert.equal(await findBaileys(), await findBaileys())
+})
+
+test('a namespace that is still being imported is waited for, and one that cannot be imported is named', async () => {
+  const resolved = await resolveBaileys({ baileys: import('baileys-v6') })
+  assert.equal(resolved.initAuthCreds, (await import('baileys-v6')).default.initAuthCreds ?? (await import('baileys-v6')).initAuthCreds)
+  const rejected = { code: 'INVALID_OPTION', message: /`baileys` cannot be imported: .*no-such-fork/ }
+  await assert.rejects(resolveBaileys({ baileys: import('no-such-fork') }), rejected)
+  const none = { code: 'INVALID_OPTION', message: /^baileys must be the namespace of a Baileys package: `baileys: await import/ }
+  for (const wrong of ['baileys', {}, () => {}, Promise.resolve({}), Promise.resolve('baileys')]) await assert.rejects(resolveBaileys({ baileys: wrong }), none)
 })
 
 test('options come before what is installed', async () => {
