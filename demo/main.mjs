@@ -90,7 +90,7 @@ async function comparison(world, subject) {
 async function main() {
   const began = performance.now()
   const firstDisk = join(root, 'disk-of-machine-1')
-  console.log('A WhatsApp session that cannot be lost, and what it is put through to show it.')
+  console.log('A WhatsApp session loses its process, then its disk, then its owner, and no message.')
   console.log(`(Baileys ${options.line}, about ${MESSAGES} messages, seed ${SEED}; no network, real cryptography.)`)
 
   act('A phone links a new device')

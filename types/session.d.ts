@@ -28,12 +28,12 @@ export interface HybridAuthState {
    * and no counter backwards. Resolves and rejects like `keys.set`. As a listener of `creds.update` nobody
    * waits for it: a failure is then an `error` event and no unhandled rejection, unless the session had ended before.
    */
-  saveCreds(): Promise<void>
+  saveCreds: () => Promise<void>
   /**
    * Resolves when every write resolved before is restorable from the store; without one, when it survives a power cut. `timeoutMs` is 0
    * to 3600000, or `Infinity` for no limit, here and wherever it is an option; anything else is `INVALID_OPTION`, and nothing happens.
    */
-  flush(options?: { timeoutMs?: number }): Promise<void>
+  flush: (options?: { timeoutMs?: number }) => Promise<void>
   /**
    * Stores the rest, releases ownership and unlocks; while the tenant is open elsewhere in this process, and an older open that nobody holds any more
    * is so until it is collected, it only flushes. Rejects
@@ -42,13 +42,13 @@ export interface HybridAuthState {
    * `error` event says that the next open on another machine waits. Rejects with `FENCED` when a newer instance owns the session
    * and the last writes did not reach it. Never an unhandled rejection.
    */
-  close(options?: { timeoutMs?: number }): Promise<void>
+  close: (options?: { timeoutMs?: number }) => Promise<void>
   /**
    * Logs out for good: tombstone, then everything in the store and here, the originals of an import (`multi-file-originals-*`) too (in `cloud` mode nothing here: a folder that another mode
    * left stays, and the tombstone keeps it from coming back through a store). Call it on `DisconnectReason.loggedOut` and on nothing
    * else. Rejects with `FENCED` when a newer instance owns the session, and with `REMOTE_UNAVAILABLE`: then call it again.
    */
-  delete(): Promise<void>
+  delete: () => Promise<void>
   /** Writes a folder that `useMultiFileAuthState` opens with the same contents. */
   exportMultiFile(folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
   /**
