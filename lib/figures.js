@@ -5,18 +5,19 @@
 // Invariant: a session is here once, however often its tenant is opened; what was counted never goes back while the process
 // lives.
 
+const { freshCounts } = require('./fresh.js')
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
 const { underWay } = require('./opening.js')
 const { FAULTY, OPENING, describe, summarize } = require('./status.js')
 
-/** @returns `{ meters, traffic, sessions: [{ tenantId, status }], opening, summary }`, `opening` being the opens under way in this thread */
+/** @returns `{ fresh, meters, traffic, sessions: [{ tenantId, status }], opening, summary }`, `fresh` and `opening` being those of this thread */
 function readFigures() {
   const { meters, traffic, sessions: told } = JSON.parse(call(loadBinding().figures))
   const sessions = told.map(([tenantId, status]) => ({ tenantId, status: describe(status ?? FAULTY) }))
   const opening = underWay()
   const summary = summarize([...sessions.map(({ status }) => status), ...opening.map(() => OPENING)])
-  return { meters, traffic, sessions, opening, summary }
+  return { fresh: freshCounts(), meters, traffic, sessions, opening, summary }
 }
 
 module.exports = { readFigures }

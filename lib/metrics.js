@@ -145,6 +145,13 @@ const FAMILIES = [
     rows: ({ meters }) => by('source', meters.opens).map(([labels, opens]) => [labels, seconds(opens)])
   },
   {
+    name: 'fresh_sessions_total',
+    type: 'counter',
+    help: 'Sessions that began with a new WhatsApp identity, by how that came about',
+    labels: ['reason'],
+    rows: ({ fresh }) => by('reason', fresh)
+  },
+  {
     name: 'open_failures_total',
     type: 'counter',
     help: 'Sessions that could not be opened, by error code',

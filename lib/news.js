@@ -11,7 +11,7 @@ const { HybridAuthError } = require('./errors.js')
 const { attempt, guarded, tellFailure, textOf } = require('./outside.js')
 
 /** Event -> the level at which it is logged. */
-const LEVELS = { opening: 'info', waiting: 'info', opened: 'info', backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', repaired: 'warn', error: 'error' }
+const LEVELS = { opening: 'info', waiting: 'info', opened: 'info', backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', fresh: 'warn', repaired: 'warn', error: 'error' }
 
 /** Told before there is a session that anybody could listen to. */
 const BEFORE = ['opening', 'waiting']
@@ -57,6 +57,27 @@ function checkListener(event, listener) {
 /** `onEvent`: told of everything, from the first moment on. */
 function createNews({ logger, tenantId, onEvent }) {
   const emitter = new EventEmitter()
+
+  function log(told) {
+    // A line of the core is for the log alone.
+    if (told.event === 'note') return void logger?.[told.level]({ event: 'note' }, told.message)
+    const { level = LEVELS[told.event], ...line } = told
+    logger?.[level](line, WORDS[told.event]?.(told) ?? `session ${told.event}`)
+  }
+
+  function emit({ event, level: _, ...details }) {
+    if (event === 'note') return
+    news.first({ event, ...details })
+    const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
+    if (onEvent !== undefined) {
+      const whole = details.code === undefined ? { event, tenantId, ...details } : { event, tenantId, error: cause }
+      attempt(() => onEvent(whole), (error) => tellFailure(logger, '`onEvent`', error))
+    }
+    for (const listener of emitter.listeners(event)) {
+      attempt(() => listener(cause), (error) => tellFailure(logger, `the listener of "${event}"`, error))
+    }
+  }
+
   /** What the open itself found is for listeners that are added right after it. */
   let early = []
   const news = {
@@ -82,20 +103,14 @@ function createNews({ logger, tenantId, onEvent }) {
       checkListener(event, listener)
       emitter.off(event, listener)
     },
+    /** Logs at once, and tells listeners that are added right after the open as well. */
+    tellSoon(told) {
+      log(told)
+      setImmediate(() => emit(told)).unref()
+    },
     tell(told) {
-      const { event, ...details } = told
-      // A line of the core for the log alone.
-      if (event === 'note') return void logger?.[told.level]({ event }, told.message)
-      news.first(told)
-      logger?.[LEVELS[event]](told, WORDS[event]?.(told) ?? `session ${event}`)
-      const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
-      if (onEvent !== undefined) {
-        const whole = details.code === undefined ? { event, tenantId, ...details } : { event, tenantId, error: cause }
-        attempt(() => onEvent(whole), (error) => tellFailure(logger, '`onEvent`', error))
-      }
-      for (const listener of emitter.listeners(event)) {
-        attempt(() => listener(cause), (error) => tellFailure(logger, `the listener of "${event}"`, error))
-      }
+      log(told)
+      emit(told)
     }
   }
   return news

@@ -12,6 +12,7 @@ const { fieldsOf, isSignal, limit, wholeLimit } = require('./checks.js')
 const { createCodec } = require('./codec.js')
 const { HybridAuthError, rethrow, settle, withTypedErrors } = require('./errors.js')
 const { claimIfFree } = require('./free.js')
+const { freshSession } = require('./fresh.js')
 const { looksMissed, prepareImport, settleLeftovers } = require('./import.js')
 const { ask, call: callCore, createKeys } = require('./keys.js')
 const { createLife } = require('./life.js')
@@ -24,6 +25,7 @@ const { resolveOptions } = require('./options.js')
 const { removeOriginals } = require('./originals.js')
 const { textOf } = require('./outside.js')
 const { pruneKeys } = require('./prune-keys.js')
+const removals = require('./removed.js')
 const { FAULTY, describe } = require('./status.js')
 const { turn } = require('./turn.js')
 
@@ -77,6 +79,18 @@ function readCreds(binding, handle, batch) {
 }
 
 /**
+ * Where there is no store, a session ends with its folder, as one of `useMultiFileAuthState` does: one that is open here still is
+ * deleted, so that it does not write itself again. True where it was, and is to be opened anew.
+ */
+async function endsWithFolder(binding, opened, { native, directory }) {
+  if (opened.code || native.store !== null || !native.create) return false
+  const { handle, shared } = JSON.parse(opened.value)
+  if (!shared || !(await removals.isThere(directory))) return false
+  settle(await binding.destroy(handle))
+  return true
+}
+
+/**
  * `inner` is what the core is told beside the options; `began(over)` is called with a promise for the moment at which nothing of this
  * open is under way any more but, at best, a session.
  */
@@ -88,6 +102,8 @@ async function openSession(tenantId, options = {}, inner = {}, began = () => {})
 }
 
 async function openResolved({ tenantId, options, resolved, inner, entry, check }) {
+  // The tools of a fleet look at a session, and make no identity.
+  const isTool = Object.keys(inner).length > 0
   const baileys = await resolveBaileys(options)
   const binding = loadBinding()
   const batch = createBatch(createCodec(baileys.BufferJSON))
@@ -109,7 +125,10 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
     const refusal = prepared?.refusal ?? (prepared === null && resolved.mayMiss ? await looksMissed(place) : null)
     // What would be refused is looked for first, without making anything.
     const json = JSON.stringify({ ...resolved.native, ...(refusal && { create: false }), ...inner })
-    const opened = await binding.open(json, resolved.keys, found?.seed ?? null, hearing(news))
+    const open = () => binding.open(json, resolved.keys, found?.seed ?? null, hearing(news))
+    const wasRemoved = !resolved.cloud && (await removals.wasRemoved(folder))
+    let opened = await open()
+    if (wasRemoved && (await endsWithFolder(binding, opened, resolved))) opened = await open()
     if (refusal !== null && opened.code === 'NOT_FOUND') throw refusal
     setImmediate(news.catchUp).unref()
     const { handle, restored, shared } = JSON.parse(settle(opened))
@@ -124,6 +143,11 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
         setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
       }
       const creds = stored ?? newCreds(baileys)
+      if (stored === null && !shared && !isTool) {
+        const { keys } = JSON.parse(callCore(binding.status, handle))
+        news.tellSoon(freshSession({ resolved, restored, removed: wasRemoved, keys }))
+      } else if (wasRemoved) news.tellSoon(removals.COMES_BACK)
+      if (!resolved.cloud) removals.remember(folder)
       const life = createLife(statusOf.bind(null, binding, handle, resolved))
       news.first = ({ event }) => event === 'fenced' && life.fenced()
       const told = { event: 'opened', ...restored, shared, tookMs: Math.round(performance.now() - began) }
@@ -220,6 +244,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
     const work = async () => settle(await binding.destroy(handle))
     await life.end(work, undefined, 'deleted')
     unreachable.unregister(held)
+    if (places !== null) removals.forget(places.folder)
     if (places !== null) await removeOriginals(places).catch(({ code, message }) => news.tell({ event: 'error', code, message }))
   }
 

@@ -157,6 +157,12 @@ export interface SessionEvents {
   recovered: (news: { lsn: number }) => void
   /** A newer instance owns the session: close the socket, do not reconnect here. */
   fenced: () => void
+  /**
+   * The session begins with a new WhatsApp identity, told once, right after the open. `missing`: there was none in any place, which the
+   * message names; `asked`: by `fresh: true`; `removed`: its folder was removed, and there is no store; `no-credentials`: it holds keys and
+   * no credentials.
+   */
+  fresh: (news: { reason: 'missing' | 'asked' | 'removed' | 'no-credentials'; message: string }) => void
   /** Something of the local disk or of the store was damaged, lost or set aside, and the session goes on. */
   repaired: (news: { message: string }) => void
   /** Something needs a person. Logged, and never thrown, when nobody listens. */

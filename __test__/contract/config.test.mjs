@@ -226,7 +226,7 @@ async function openAndHear({ hybrid, args, say }) {
   const heard = []
   await (await hybrid.useHybridAuthState('silent', { directory: args.directory, ...args.options })).close()
   for (const tenant of ['one', 'two', 'three']) {
-    const logger = { warn: (details, message) => heard.push(message) }
+    const logger = { warn: ({ event }, message) => event === 'fresh' || heard.push(message) }
     const session = await hybrid.useHybridAuthState(tenant, { directory: args.directory, logger, ...args.options })
     await session.close()
   }

@@ -123,12 +123,13 @@ describe('alerts', () => {
   test('none speaks over a fleet that is well, also while its sessions come and go', async (t) => {
     const at = await storeScene(t, PATIENT)
     const scrapes = await recorded(async () => {
-      for (const tenant of ['a', 'b', 'a']) {
-        const session = await at.openReplicated(tenant)
+      // New accounts are paired in so many words.
+      for (const [tenant, options] of [['a', { fresh: true }], ['b', { fresh: true }], ['a', {}]]) {
+        const session = await at.openReplicated(tenant, options)
         await session.saveCreds()
         await session.close()
       }
-      const open = await at.openReplicated('c')
+      const open = await at.openReplicated('c', { fresh: true })
       await open.saveCreds()
       await open.flush()
     })
@@ -153,7 +154,7 @@ describe('alerts', () => {
 
   test('a session that is in no store speaks as never backed up', async (t) => {
     const at = await storeScene(t, PATIENT)
-    assert.deepEqual(heard(await recorded(() => at.openLocal('tenant'))), ['HybridAuthNeverBackedUp'])
+    assert.deepEqual(heard(await recorded(() => at.openLocal('tenant', { fresh: true }))), ['HybridAuthNeverBackedUp'])
   })
 
   test('a takeover speaks as a fence, and a key that does not fit as a restore that failed', async (t) => {
@@ -170,6 +171,13 @@ describe('alerts', () => {
     const failed = await recorded(() => rejection(at.open('tenant', { ...at.elsewhere(), encryptionKeys: [OTHER_KEY] })))
     assert.deepEqual(evaluate(expressionOf('HybridAuthRestoreFailed'), failed), [{ labels: { code: 'KEY_UNAVAILABLE' }, value: 1 }])
     assert.deepEqual(heard(await recorded(() => rejection(at.openReplicated('nobody', { onMissing: 'error' })))), [], 'nobody is no failure')
+  })
+
+  test('a new identity that nobody asked for speaks with how it came about', async (t) => {
+    const at = await storeScene(t, PATIENT)
+    const scrapes = await recorded(() => at.openReplicated('tenant'))
+    assert.deepEqual(heard(scrapes), ['HybridAuthFreshSession'])
+    assert.deepEqual(evaluate(expressionOf('HybridAuthFreshSession'), scrapes), [{ labels: { reason: 'missing' }, value: 1 }])
   })
 
   // What takes ten minutes or a broken disk to happen, put into a scrape that is real but for that.
@@ -199,7 +207,7 @@ describe('alerts', () => {
   }
 
   test('every alert was heard in one of these tests', () => {
-    const real = ['HybridAuthBackupFailing', 'HybridAuthNeverBackedUp', 'HybridAuthFencedUnexpectedly', 'HybridAuthRestoreFailed', 'HybridAuthLocalDisk']
+    const real = ['HybridAuthBackupFailing', 'HybridAuthFreshSession', 'HybridAuthNeverBackedUp', 'HybridAuthFencedUnexpectedly', 'HybridAuthRestoreFailed', 'HybridAuthLocalDisk']
     assert.deepEqual([...real, ...Object.keys(happenings)].sort(), rules.map(({ alert }) => alert).sort())
   })
 })

@@ -46,7 +46,7 @@ test('each event is a line of pino with its event, class and tenant as fields, a
   await newer.close()
 
   const about = { class: 'hybrid-auth', tenantId: 'tenant' }
-  const levelOf = { opening: 30, waiting: 30, opened: 30, backup: 20, degraded: 40, recovered: 30, fenced: 40, restored: 30 }
+  const levelOf = { opening: 30, waiting: 30, opened: 30, backup: 20, degraded: 40, recovered: 30, fenced: 40, fresh: 40, restored: 30 }
   const events = new Set()
   for (const { level, msg, ...line } of [...lines, ...elsewhere.lines]) {
     assert.deepEqual({ class: line.class, tenantId: line.tenantId }, about)
@@ -56,6 +56,7 @@ test('each event is a line of pino with its event, class and tenant as fields, a
   }
   assert.deepEqual([...events].sort(), Object.keys(levelOf).sort())
   const first = lines.find(({ event }) => event === 'backup')
+  assert.equal(lines.find(({ event }) => event === 'fresh').reason, 'missing')
   assert.deepEqual(first, { level: 20, ...about, event: 'backup', lsn: 1, bytes: first.bytes, msg: 'session backup' })
   const trouble = lines.find(({ event }) => event === 'degraded')
   assert.ok(/^REMOTE_/.test(trouble.code) && trouble.message.length > 0)
@@ -70,8 +71,9 @@ test('a logger without child is told the same without the fields of a child', as
   const backup = told(session, 'backup')
   await session.saveCreds()
   const { lsn, bytes } = await backup
-  const [opening, opened, ...rest] = said
+  const [opening, fresh, opened, ...rest] = said
   assert.deepEqual(opening, ['info', { event: 'opening' }, 'session opening'])
+  assert.deepEqual([fresh[0], fresh[1].reason], ['warn', 'missing'])
   const { tookMs } = opened[1]
   assert.deepEqual(opened.slice(0, 2), ['info', { event: 'opened', source: 'fresh', clean: true, shared: false, tookMs }])
   assert.deepEqual(rest, [['debug', { event: 'backup', lsn, bytes }, 'session backup']])

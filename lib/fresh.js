@@ -1,0 +1,48 @@
+'use strict'
+
+// A session that is opened with a new WhatsApp identity: told always, because an unexpected one is the worst that can happen.
+//
+// Invariant: no new identity without a line at level `warn`, an event and a count; each says how it came about.
+
+const { HybridAuthError } = require('./errors.js')
+
+/** Reason -> how often, since this thread began. */
+const counts = { missing: 0, asked: 0, removed: 0, 'no-credentials': 0 }
+
+const BESIDE = 'no session of `useMultiFileAuthState` in its place, in `directory` itself or where the tenant id may name a folder'
+
+/** Where a session was looked for in vain. */
+function placesOf({ cloud, mayMiss, native }) {
+  if (cloud) return ['nothing in the store']
+  const places = native.store === null ? ['nothing in the local log; no store is in use'] : ['nothing in the store', 'nothing in the local log']
+  return mayMiss ? [...places, BESIDE] : places
+}
+
+const WORDS = {
+  missing: (resolved) => `there was no session: ${placesOf(resolved).join(', ')}`,
+  asked: () => '`fresh: true` asked for it',
+  removed: () => 'its folder was removed while this process had it open or after, and no store is in use that could have it',
+  'no-credentials': () => 'what was opened holds keys and no credentials: `saveCreds` was never called, or failed each time'
+}
+
+function reasonOf({ restored, removed, asked, keys }) {
+  if (restored.source !== 'fresh' && keys > 0) return 'no-credentials'
+  if (asked) return 'asked'
+  return removed ? 'removed' : 'missing'
+}
+
+/**
+ * What to tell of an open that found no credentials. `keys` is how many keys it found.
+ * @throws NOT_FOUND where no new identity may be made
+ */
+function freshSession({ resolved, restored, removed, keys }) {
+  if (!resolved.native.create) {
+    const found = keys === 0 ? 'nothing was ever stored in it' : `it holds ${keys} ${keys === 1 ? 'key' : 'keys'} and no credentials: call \`saveCreds\` on each \`creds.update\``
+    throw new HybridAuthError('NOT_FOUND', `this session was never paired: ${found}; no new identity was made`)
+  }
+  const reason = reasonOf({ restored, removed, asked: resolved.native.fresh, keys })
+  counts[reason]++
+  return { event: 'fresh', reason, message: `a new WhatsApp identity, which has to be paired: ${WORDS[reason](resolved)}` }
+}
+
+module.exports = { freshCounts: () => ({ ...counts }), freshSession }
