@@ -10,7 +10,7 @@
 const { join, resolve } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 const { setAside } = require('./multi-file.js')
-const { ASIDE, isListed, list } = require('./multi-file-names.js')
+const { ASIDE, holdKeys, isListed, list } = require('./multi-file-names.js')
 const { findMultiFile, findRemains, holdsSession, readMultiFile } = require('./multi-file-read.js')
 
 /** A tenant id that is a plain file name: `useMultiFileAuthState(join(directory, tenantId))` used it as its folder. */
@@ -62,7 +62,7 @@ async function readSource(source, batch) {
     return { refusal: error }
   }
   if (found === null) return remains === null ? null : { refusal: await withoutCreds(source, remains) }
-  if (found.keysFile && found.entries.length === 0) return { refusal: new HybridAuthError('INVALID_OPTION', KEYS_IN_A_FILE) }
+  if (found.keysFile && !holdKeys(found.entries)) return { refusal: new HybridAuthError('INVALID_OPTION', KEYS_IN_A_FILE) }
   return {
     seed: encodeSeed(batch, found),
     creds: found.creds,
@@ -97,10 +97,10 @@ async function nothingIn(source) {
  */
 function leftOut({ creds, entries, damaged, notUnderstood }) {
   const parts = Object.entries(damaged).map(([type, count]) => `${count} damaged "${type}"`)
-  if (notUnderstood > 0) parts.push(`${notUnderstood} of no known kind`)
+  if (notUnderstood > 0) parts.push(`${notUnderstood} that are no keys`)
   if (parts.length > 0) return `the import left out some files, which are kept: ${parts.join(', ')}`
   const isPaired = creds.me !== undefined && creds.me !== null
-  return isPaired && entries.length === 0 ? CREDS_ONLY : null
+  return isPaired && !holdKeys(entries) ? CREDS_ONLY : null
 }
 
 /** The whole session as one batch, so that it is there or not there. */

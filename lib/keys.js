@@ -8,6 +8,7 @@
 
 const { walk } = require('./batch.js')
 const { rethrow, unreadable } = require('./errors.js')
+const { createWholeFiles } = require('./whole-files.js')
 const { turn } = require('./turn.js')
 
 const INITIAL = 64 * 1024
@@ -67,13 +68,17 @@ function takesCreds(data) {
  * @param {(lsn: number) => Promise<void>} session.settled resolves when a write may resolve
  */
 function createKeys({ binding, call, handle, batch, capture, reviveAppStateSyncKey, settled }) {
+  const whole = createWholeFiles((type) => call(binding.entries, handle, type))
   const reviver = (type) => (type === 'app-state-sync-key' ? reviveAppStateSyncKey : undefined)
 
-  const get = async (type, ids) => {
+  const find = (type, ids) => {
     const request = batch.encodeKeys(type, ids)
-    const found = ask(binding, handle, request, (buffer, length) =>
-      batch.decodeAnswer(ids, request.possible, buffer, length, reviver(type)), call
-    )
+    return ask(binding, handle, request, (buffer, length) => batch.decodeAnswer(ids, request.possible, buffer, length, reviver(type)), call)
+  }
+
+  const get = async (type, ids) => {
+    const found = find(type, ids)
+    if (whole.isAny()) whole.fill(type, ids, found, (names) => find(whole.type, names))
     const others = turn()
     if (others !== undefined) await others
     return found
@@ -81,7 +86,7 @@ function createKeys({ binding, call, handle, batch, capture, reviveAppStateSyncK
 
   const set = async (data) => {
     const creds = takesCreds(data) ? capture.creds() : undefined
-    const { buffer, length, count, urgent } = batch.encodeSet(data, creds)
+    const { buffer, length, count, urgent } = batch.encodeSet(whole.isAny() ? whole.replaced(data) : data, creds)
     if (count === 0) return
     const lsn = call(binding.append, handle, buffer, length, urgent)
     if (creds) capture.done(creds)
@@ -94,10 +99,15 @@ function createKeys({ binding, call, handle, batch, capture, reviveAppStateSyncK
     const revive = reviver(type)
     const entries = call(binding.entries, handle, String(type))
     for (const { id, value } of batch.readEntries(entries)) yield [id, revive ? revive(value) : value]
+    for (const { id, name } of whole.of(type)) {
+      const value = find(whole.type, [name])[name]
+      if (value !== null) yield [id, value]
+    }
   }
 
   async function* listIds(type) {
     for (const { id } of walk(call(binding.entries, handle, String(type)))) yield id
+    for (const { id } of whole.of(type)) yield id
   }
 
   return { get, set, clear, list, listIds }

@@ -2,7 +2,7 @@
 
 // The names of the files of `useMultiFileAuthState`, and how its folders are listed.
 //
-// Invariants: a name is taken apart at a known family and nowhere else; a folder counts only under exactly the name that the
+// Invariants: a name is taken apart at a known family and nowhere else, and what may be of another one is kept under its whole name; a folder counts only under exactly the name that the
 // folder above it lists. Messages name a family, never an id or a path, and carry no cause: file names hold phone numbers, and the
 // message of a SyntaxError quotes key material.
 
@@ -24,6 +24,11 @@ const FAMILIES = [
   'session',
   'tctoken'
 ]
+
+/** The type under which a file of a family that is not known is kept: its id is the name of the file. */
+const WHOLE = 'multi-file'
+/** A file of an unknown family that is larger is somebody else's. */
+const MOST_WHOLE = 1024 * 1024
 
 const CREDS = 'creds.json'
 const ASIDE = 'multi-file-originals-'
@@ -54,13 +59,29 @@ function idIn(type, text) {
   return text
 }
 
-/** {type, id} of a file name, or null. */
+/** An id of no known family begins so, but names of families that are longer than a known one go on so: `tctoken-sender-ts-1@lid`. */
+const MORE_OF_A_TYPE = /^[a-z][a-z0-9]*-[a-z0-9]/
+
+/** {type, id} of the name of a file of a known family, or null. */
 function parseName(name, families) {
   if (!name.endsWith('.json')) return null
   const type = families.find((family) => name.startsWith(`${family}-`))
   if (type === undefined) return null
-  return { type, id: idIn(type, name.slice(type.length + 1, -'.json'.length)) }
+  const text = name.slice(type.length + 1, -'.json'.length)
+  return MORE_OF_A_TYPE.test(text) ? null : { type, id: idIn(type, text) }
 }
+
+/** Whether this can be the name of a file of a key, `<type>-<id>.json`, of whatever type. */
+const isWholeName = (name) => /^[a-z][a-z0-9]*-[^/\0]+\.json$/.test(name)
+
+/** The same for every file of a key: one of an unknown family is kept whole, and found by its name. */
+const parseKey = (name, families) => parseName(name, families) ?? (isWholeName(name) ? { type: WHOLE, id: name } : null)
+
+/** Whether there are keys of Baileys among these; what is kept whole may be of an application. */
+const holdKeys = (keys) => keys.some(({ type }) => type !== WHOLE)
+
+/** The name of the file of a key, whatever it is kept as. */
+const nameOfKey = (type, id) => (type === WHOLE && isWholeName(id) ? id : fileName(type, id))
 
 /** The name of the file that this one is a copy of, or its own. */
 const mainOf = (name) => (name.endsWith(BACKUP) || name.endsWith(TEMPORARY) ? name.slice(0, -4) : name)
@@ -106,16 +127,21 @@ module.exports = {
   KEYS_FILE,
   KEYS_FOLDER,
   MAX_NAME,
+  MOST_WHOLE,
   NO_FOLLOW,
   PARALLEL,
   TEMPORARY,
+  WHOLE,
   damaged,
   familiesWith,
   fileName,
+  holdKeys,
   idIn,
   isListed,
   list,
   mainOf,
+  nameOfKey,
+  parseKey,
   parseName,
   unavailable
 }

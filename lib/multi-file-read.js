@@ -13,8 +13,8 @@ const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 const {
-  BACKUP, CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, NO_FOLLOW, PARALLEL, TEMPORARY, damaged, familiesWith, fileName, list, mainOf, parseName,
-  unavailable
+  BACKUP, CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, MOST_WHOLE, NO_FOLLOW, PARALLEL, TEMPORARY, WHOLE, damaged, familiesWith, fileName, holdKeys,
+  list, mainOf, parseKey, parseName, unavailable
 } = require('./multi-file-names.js')
 const { each } = require('./pool.js')
 
@@ -189,7 +189,7 @@ function keyFiles(items, families, report) {
       if (item.name !== CREDS) report.otherFiles++
       continue
     }
-    const key = item.isFile() ? parseName(name, families) : null
+    const key = item.isFile() ? parseKey(name, families) : null
     if (key === null) {
       if (item.isFile() && item.name.endsWith('.json')) report.notUnderstood++
       else report.otherFiles++
@@ -202,14 +202,22 @@ function keyFiles(items, families, report) {
   return [...keys.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) // a folder has no order of its own, and a report should not depend on it
 }
 
+const isTooLarge = async (path) => ((await fs.lstat(path).catch(() => null))?.size ?? 0) > MOST_WHOLE
+
 /** A key file that is there in two spellings, or beside its backup, is one. */
 async function readKeys(folder, keys, report, onDamagedKey) {
   const entries = []
   await each(keys.entries(), PARALLEL, async ([i, { type, id, name }]) => {
     try {
+      if (type === WHOLE && (await isTooLarge(join(folder, name)))) {
+        report.notUnderstood++
+        return
+      }
       const found = await readWithBackup(folder, name, `a "${type}" file`)
       if (found?.value) entries[i] = { type, id, value: found.value }
     } catch (error) {
+      // Of no known family, it may as well be no key.
+      if (type === WHOLE && error.code === 'LOCAL_CORRUPT') return void report.notUnderstood++
       if (onDamagedKey !== 'skip' || error.code !== 'LOCAL_CORRUPT') throw error
       report.damaged[type] = (report.damaged[type] ?? 0) + 1
     }
@@ -225,8 +233,8 @@ async function readKeys(folder, keys, report, onDamagedKey) {
  * @param {{onDamagedKey?: 'error' | 'skip', families?: string[]}} [options] `families`: types beyond the ten of Baileys
  * @returns {Promise<null | {creds: object, credsFile: string, entries: {type: string, id: string, value: any}[],
  *   damaged: Record<string, number>, notUnderstood: number, otherFiles: number, keysFile: boolean}>}
- *   `credsFile`: where the credentials were; `damaged`: keys left out per family ('skip' only); `notUnderstood`: .json files of an
- *   unknown family; `otherFiles`: whatever else lies there (sub-folders, links, other names); `keysFile`: whether the keys lie in a
+ *   `credsFile`: where the credentials were; `damaged`: keys left out per family ('skip' only); `notUnderstood`: .json files that
+ *   are no keys; `otherFiles`: whatever else lies there (sub-folders, links, other names); `keysFile`: whether the keys lie in a
  *   keys.json, which is not read here. LOCAL_CORRUPT: a damaged file.
  */
 async function readMultiFile(folder, { onDamagedKey = 'error', families } = {}) {
@@ -237,13 +245,13 @@ async function readMultiFile(folder, { onDamagedKey = 'error', families } = {}) 
   const items = (await list(folder)) ?? []
   const flat = keyFiles(items, known, report)
   report.entries = await readKeys(folder, flat, report, onDamagedKey)
-  if (flat.length > 0) return report
+  if (holdKeys(flat)) return report
   report.keysFile = items.some((item) => item.isFile() && item.name === KEYS_FILE)
   const below = items.some((item) => item.isDirectory() && item.name === KEYS_FOLDER) ? ((await list(join(folder, KEYS_FOLDER))) ?? []) : []
   const nested = keyFiles(below, known, report)
-  report.entries = await readKeys(join(folder, KEYS_FOLDER), nested, report, onDamagedKey)
+  report.entries.push(...(await readKeys(join(folder, KEYS_FOLDER), nested, report, onDamagedKey)))
   if (nested.length > 0) report.otherFiles--
   return report
 }
 
-module.exports = { findMultiFile, findRemains, holdsSession, readMultiFile, parseValue, checkCreds }
+module.exports = { findMultiFile, findRemains, holdsSession, readMultiFile, isTooLarge, diagnose, parseValue, checkCreds }

@@ -9,8 +9,10 @@ const { constants } = require('node:fs')
 const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
-const { ASIDE, CREDS, FAMILIES, KEYS_FOLDER, MAX_NAME, PARALLEL, familiesWith, fileName, list, mainOf, parseName, unavailable } = require('./multi-file-names.js')
-const { findMultiFile } = require('./multi-file-read.js')
+const {
+  ASIDE, CREDS, FAMILIES, KEYS_FOLDER, MAX_NAME, PARALLEL, WHOLE, familiesWith, list, mainOf, nameOfKey, parseKey, parseName, unavailable
+} = require('./multi-file-names.js')
+const { findMultiFile, isTooLarge } = require('./multi-file-read.js')
 const { each } = require('./pool.js')
 
 // -------------------------------------------------------------------------------------------------------- moving away
@@ -33,8 +35,12 @@ async function syncFolder(folder) {
 async function setAside(folder, { families, wholly = false } = {}) {
   const items = (await list(folder)) ?? []
   const known = familiesWith(families)
-  const isOriginal = ({ name }) => mainOf(name) === CREDS || parseName(mainOf(name), known) !== null
-  const files = items.filter((item) => item.isFile() && isOriginal(item)).map(({ name }) => name)
+  const isOriginal = ({ name }) => mainOf(name) === CREDS || parseKey(mainOf(name), known) !== null
+  const files = []
+  for (const item of items.filter((item) => item.isFile() && isOriginal(item))) {
+    const isWhole = parseKey(mainOf(item.name), known)?.type === WHOLE
+    if (!isWhole || !(await isTooLarge(join(folder, item.name)))) files.push(item.name)
+  }
   const nested = items.some((item) => item.isDirectory() && item.name === KEYS_FOLDER) ? ((await list(join(folder, KEYS_FOLDER))) ?? []) : []
   const names = nested.some(isOriginal) ? [...files, KEYS_FOLDER] : files
   const earlier = items
@@ -123,7 +129,7 @@ async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrit
   async function writeKey({ type, id, value }) {
     if (type === null) identity ??= value
     if (type === null || !value) return
-    const name = fileName(type, id)
+    const name = nameOfKey(type, id)
     if (impossible(name)) report.impossible++
     else if (taken.has(name)) report.collisions++
     else {

@@ -303,7 +303,7 @@ test('what is no session is counted and left alone: links, other files, original
   const report = await hybrid.migrate(options)
   assert.deepEqual(report.sessions.map(({ path }) => path), ['tenant'])
   assert.deepEqual(report.sessions[0].leftOut, { damaged: {}, notUnderstood: 1, otherFiles: 0 })
-  assert.match(report.sessions[0].warnings.join(), /1 \.json files are of no known kind/)
+  assert.match(report.sessions[0].warnings.join(), /1 \.json files are no keys/)
   assert.equal(report.passedOver, 4)
 })
 

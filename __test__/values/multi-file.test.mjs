@@ -234,11 +234,12 @@ test('files that hold a falsy value are absent, as they are for Baileys', async 
   assert.deepEqual((await readMultiFile(folder)).entries, [{ type: 'session', id: 'd', value: [] }])
 })
 
-test('unknown files are counted, and unknown families can be named', async (t) => {
+test('a file of an unknown family is kept under its name, what is none is counted, and unknown families can be named', async (t) => {
   const folder = await folderOf(t, { 'new-family-1.json': '{"a":1}', 'other.json': '{}', 'notes.txt': '', 'session-1.0.json.bak': '{}' })
   await fs.mkdir(join(folder, 'sub'))
   const read = await readMultiFile(folder)
-  assert.deepEqual([read.entries.length, read.notUnderstood, read.otherFiles], [1, 2, 2])
+  assert.deepEqual(read.entries[0], { type: 'multi-file', id: 'new-family-1.json', value: { a: 1 } })
+  assert.deepEqual([read.entries.length, read.notUnderstood, read.otherFiles], [2, 1, 2])
   const more = await readMultiFile(folder, { families: ['new-family'] })
   assert.deepEqual([more.entries[0], more.notUnderstood], [{ type: 'new-family', id: '1', value: { a: 1 } }, 1])
 })

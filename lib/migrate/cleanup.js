@@ -49,7 +49,7 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
     }
   }
   // What could not be read was not migrated.
-  const kept = new Set(read.damaged.map(({ name }) => name))
+  const kept = new Set([...read.damaged, ...read.left].map(({ name }) => name))
   const going = files.filter((name) => !kept.has(name))
   if (!confirm) return { status: 'removable', files: going.length }
   // Copies of the credentials before them: what reads them would otherwise find a session once more.

@@ -8,7 +8,7 @@
 
 const { ownFields } = require('../checks.js')
 const { HybridAuthError } = require('../errors.js')
-const { CREDS } = require('../multi-file-names.js')
+const { CREDS, holdKeys } = require('../multi-file-names.js')
 const { call } = require('../keys.js')
 const { each } = require('../pool.js')
 const { checkMigrate, openEnds } = require('./options.js')
@@ -54,13 +54,13 @@ function counted(items) {
 }
 
 /** What a person should look at although it stops nothing. */
-function warningsOf({ creds, entries }, { notUnderstood }) {
+function warningsOf({ creds, entries }, notUnderstood) {
   const warnings = []
   const isPaired = creds.me !== undefined && creds.me !== null
-  if (isPaired && creds.nextPreKeyId > 1 && entries.length > 0 && !entries.some(({ type }) => type === 'pre-key')) {
+  if (isPaired && creds.nextPreKeyId > 1 && holdKeys(entries) && !entries.some(({ type }) => type === 'pre-key')) {
     warnings.push('no pre-key is there although some were made: the copy may be incomplete')
   }
-  if (notUnderstood > 0) warnings.push(`${notUnderstood} .json files are of no known kind and were left out`)
+  if (notUnderstood > 0) warnings.push(`${notUnderstood} .json files are no keys and were left out`)
   return warnings
 }
 
@@ -99,20 +99,21 @@ async function migrateOne(found, { source, target, keys }, { allowCredsOnly, all
     return unreadable(error)
   }
   if (session.creds === null) return refused('failed', 'LOCAL_UNAVAILABLE', 'the session disappeared while it was read: the old system still runs')
+  const notUnderstood = found.notUnderstood + session.left.length
   const answer = {
     encrypted: session.encrypted,
     keys: counted(session.entries),
     files: session.files,
     bytes: session.bytes,
-    leftOut: { damaged: counted(session.damaged), notUnderstood: found.notUnderstood, otherFiles: found.otherFiles },
-    warnings: warningsOf(session, found),
+    leftOut: { damaged: counted(session.damaged), notUnderstood, otherFiles: found.otherFiles },
+    warnings: warningsOf(session, notUnderstood),
     digest: session.digest,
     identity: identityOf(session.creds)
   }
   if (session.damaged.length > 0 && !allowDamagedKeys) {
     return { ...answer, ...refused('damaged', 'LOCAL_CORRUPT', 'key files are damaged: mend or remove them, or leave them out by `allowDamagedKeys`') }
   }
-  if (session.entries.length === 0 && !allowCredsOnly) return { ...answer, ...refused('credsOnly', 'INVALID_OPTION', CREDS_ONLY) }
+  if (!holdKeys(session.entries) && !allowCredsOnly) return { ...answer, ...refused('credsOnly', 'INVALID_OPTION', CREDS_ONLY) }
   return { ...answer, ...(await settleTarget(found, session, { source, target, keys }, dryRun)) }
 }
 

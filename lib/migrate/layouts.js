@@ -7,7 +7,7 @@
 // dashes.
 
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, familiesWith, fileName, mainOf, parseName } = require('../multi-file-names.js')
+const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, WHOLE, familiesWith, fileName, holdKeys, mainOf, parseKey } = require('../multi-file-names.js')
 
 const LAYOUTS = ['flat', 'keys-folder', 'keys-file']
 
@@ -43,7 +43,7 @@ function keyFiles(names) {
   const all = new Set(names)
   for (const name of names) {
     const main = mainOf(name)
-    const key = parseName(fileOf(main), familyNames)
+    const key = parseKey(fileOf(main), familyNames)
     if (key === null) {
       if (name.endsWith('.json') && ![CREDS, KEYS_FILE].includes(fileOf(name))) notUnderstood++
       continue
@@ -71,11 +71,13 @@ function sessionAt(folders, path, asked = 'auto') {
   const flat = keyFiles(own)
   const nested = keyFiles(below)
   const keysFile = own.find((name) => fileOf(name) === KEYS_FILE)
-  const there = { flat: flat.keys.length > 0, 'keys-folder': nested.keys.length > 0, 'keys-file': keysFile !== undefined }
+  const there = { flat: holdKeys(flat.keys), 'keys-folder': holdKeys(nested.keys), 'keys-file': keysFile !== undefined }
   const candidates = LAYOUTS.filter((layout) => there[layout])
   const layout = asked === 'auto' ? (candidates[0] ?? 'flat') : asked
   const isOpen = asked === 'auto' && candidates.length > 1
-  const keys = { flat: flat.keys, 'keys-folder': nested.keys, 'keys-file': [] }[layout]
+  // What is kept whole lies where creds.json does, whatever became of the keys.
+  const whole = flat.keys.filter(({ type }) => type === WHOLE)
+  const keys = { flat: flat.keys, 'keys-folder': [...nested.keys, ...whole], 'keys-file': whole }[layout]
   const [creds, ...credsCopies] = [CREDS, ...CREDS_COPIES].map((file) => own.find((name) => fileOf(name) === file)).filter((name) => name !== undefined)
   const isRead = new Set([...own, ...below])
   const copies = [...credsCopies, ...(layout === 'flat' ? flat.copies : layout === 'keys-folder' ? nested.copies : [])]
@@ -111,7 +113,7 @@ function findSessions(names, layout = 'auto', linked = []) {
   for (const path of linked) sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is no regular file, and links are not followed` })
   const belonging = new Set(roots.flatMap((path) => [path, inside(path, KEYS_FOLDER)]))
   const passedOver = theirs.filter((name) => !belonging.has(folderOf(name))).length
-  const withoutCreds = [...folders].filter(([folder, inIt]) => !belonging.has(folder) && keyFiles(inIt).keys.length > 0).length
+  const withoutCreds = [...folders].filter(([folder, inIt]) => !belonging.has(folder) && holdKeys(keyFiles(inIt).keys)).length
   return { sessions, ours: names.length - theirs.length, passedOver, withoutCreds }
 }
 

@@ -9,13 +9,13 @@
 const { isUtf8 } = require('node:buffer')
 const { createDecipheriv, createHash } = require('node:crypto')
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, PARALLEL, familiesWith, idIn, parseName } = require('../multi-file-names.js')
-const { checkCreds, parseValue } = require('../multi-file-read.js')
+const { CREDS, MOST_WHOLE, PARALLEL, WHOLE, familiesWith, holdKeys, idIn, parseKey } = require('../multi-file-names.js')
+const { checkCreds, diagnose, parseValue } = require('../multi-file-read.js')
 const { each } = require('../pool.js')
 
 const families = familiesWith()
 
-const corrupt = (what) => new HybridAuthError('LOCAL_CORRUPT', `${what} is damaged`)
+const corrupt = (what, why = '') => new HybridAuthError('LOCAL_CORRUPT', `${what} is damaged${why && ` (${why})`}`)
 const locked = (what, why) => new HybridAuthError('KEY_UNAVAILABLE', `${what} looks encrypted and ${why}`)
 
 const isJson = (text) => {
@@ -54,7 +54,7 @@ function textOf(bytes, keys, what) {
   const plain = isUtf8(bytes) ? bytes.toString('utf8') : null
   if (plain !== null && isJson(plain)) return { text: plain, key: null }
   const parts = sealed(bytes)
-  if (parts === null) throw corrupt(what)
+  if (parts === null) throw corrupt(what, diagnose(bytes))
   if (keys.length === 0) throw locked(what, 'there is no `sourceKey` to decrypt it with')
   for (const key of keys) {
     const opened = unseal(parts, key)
@@ -72,12 +72,12 @@ const isType = (name) => families.includes(name) || (/^[a-z][a-z0-9]*(-[a-z0-9]+
 function* recordsOf(value) {
   if (!isObject(value)) throw corrupt('keys.json')
   const names = Object.keys(value)
-  const flat = names.map((name) => (families.includes(name) ? null : parseName(`${name}.json`, families)))
-  if (flat.every((key) => key !== null)) {
+  const flat = names.map((name) => (families.includes(name) ? null : parseKey(`${name}.json`, families)))
+  if (names.length === 0 || (flat.every((key) => key !== null) && holdKeys(flat))) {
     for (const [i, name] of names.entries()) yield { ...flat[i], value: value[name] }
     return
   }
-  const isNested = names.every((name, i) => flat[i] === null && isType(name) && isObject(value[name])) && names.some((name) => families.includes(name))
+  const isNested = names.every((name, i) => (flat[i]?.type ?? WHOLE) === WHOLE && isType(name) && isObject(value[name])) && names.some((name) => families.includes(name))
   if (!isNested) throw new HybridAuthError('INVALID_OPTION', 'keys.json is neither {type: {id: value}} nor {"type-id": value}')
   for (const type of names) for (const id of Object.keys(value[type])) yield { type, id: idIn(type, id), value: value[type][id] }
 }
@@ -86,8 +86,8 @@ function* recordsOf(value) {
  * Reads a session that `findSessions` found.
  * @param {{read(name: string): Promise<Buffer | null>}} source
  * @param {Buffer[]} keys that may have encrypted it
- * @returns {Promise<{creds: object | null, entries: {type, id, value, name}[], damaged: {name, type}[], digest: string, files: number,
- *   bytes: number, encrypted: boolean}>} `creds` is null for a folder without them
+ * @returns {Promise<{creds: object | null, entries: {type, id, value, name}[], damaged: {name, type}[], left: {name}[], digest: string, files: number,
+ *   bytes: number, encrypted: boolean}>} `creds` is null for a folder without them; `left` are files of no known family that are no keys
  */
 async function readSession(source, found, keys) {
   const hashes = new Map()
@@ -137,22 +137,26 @@ async function readSession(source, found, keys) {
 
   const entries = []
   const damaged = []
+  const left = []
   await each(found.keys.entries(), PARALLEL, async ([i, { name, backup, type, id }]) => {
     const bad = []
     for (const at of backup === undefined ? [name] : [name, backup]) {
       const read = await content(at)
       if (read === null) continue
       try {
+        if (type === WHOLE && read.length > MOST_WHOLE) throw corrupt('a file of no known family')
         const value = valueOf(read, type)
         // Baileys takes a falsy value for none.
         if (value) entries[i] = { type, id, value, name: at }
         return
       } catch (error) {
-        if (error.code !== 'LOCAL_CORRUPT') throw error
+        if (error.code !== 'LOCAL_CORRUPT' && type !== WHOLE) throw error
         bad.push({ name: at, type })
       }
     }
-    damaged.push(...bad)
+    // Of no known family, it may as well be no key.
+    if (type === WHOLE) left.push(...bad)
+    else damaged.push(...bad)
   })
   if (found.keysFile !== undefined) {
     const read = await content(found.keysFile)
@@ -163,7 +167,7 @@ async function readSession(source, found, keys) {
 
   const digest = createHash('sha256')
   for (const [name, hash] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1))) digest.update(`${Buffer.byteLength(name)}:`).update(name).update(hash)
-  return { creds, entries: unique(entries.filter(Boolean)), damaged, digest: digest.digest('hex'), files: hashes.size, bytes, encrypted }
+  return { creds, entries: unique(entries.filter(Boolean)), damaged, left, digest: digest.digest('hex'), files: hashes.size, bytes, encrypted }
 }
 
 /** Two files can mean one key where the names were made in different ways. */
