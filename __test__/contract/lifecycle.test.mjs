@@ -51,7 +51,7 @@ test('where no Baileys is installed a new session names what to pass, and a stor
   const child = startProcess(t, openWithoutBaileys, { directory }, { packageFolder, cwd: packageFolder })
   const [refused, stored] = [await child.said(), await child.said()]
   assert.equal(refused.code, 'INVALID_OPTION')
-  assert.match(refused.message, /initAuthCreds/)
+  assert.match(refused.message, /pass `baileys: await import/)
   assert.match(refused.message, /baileys/)
   assert.deepEqual(stored, { name: 'given', bytes: 'AQID', keyData: 'BwcH' })
 })
