@@ -18,8 +18,15 @@ use super::cluster::{CHECK, Cluster, Weather};
 use super::machine::{Machine, Opening};
 use super::run;
 
-const CLOUD: Opening =
-    Opening { takeover: false, fresh: false, impatient: false, strict: false, cloud: true };
+const CLOUD: Opening = Opening {
+    takeover: false,
+    fresh: false,
+    impatient: false,
+    strict: false,
+    cloud: true,
+    pace: None,
+    neighbours: 0,
+};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A store whose requests take up to this long.

@@ -1,9 +1,9 @@
 //! A cluster: one store behind a network that can be made bad, and what all machines share.
 //!
-//! Every request that takes effect is shown to the oracle at that instant, also when its answer is lost.
+//! How requests get there is up to `network`, and how bad that is to `weather`.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::name::TenantName;
 use crate::open::{Settings, Site};
 use crate::plan::Allowed;
-use crate::remote::memory::{Fate, Memory};
+use crate::remote::memory::Memory;
 use crate::remote::{Remote, Store};
 use crate::replicator::Pace;
 use crate::seal::Ring;
@@ -23,35 +23,35 @@ use super::host::Rng;
 use super::keys::Keys;
 use super::machine::Opening;
 use super::oracle::Oracle;
+use super::weather::Sky;
+pub use super::weather::Weather;
 
-pub const TENANT: &str = "tenant";
+/// The first is the one that stories are about; the others share its processes.
+pub const TENANTS: [&str; 3] = ["tenant", "second", "third"];
+pub const TENANT: &str = TENANTS[0];
 pub const CHECK: Duration = Duration::from_millis(500);
-
-/// How bad the network is, in percent of requests.
-#[derive(Clone, Copy, Default)]
-pub struct Weather {
-    pub fails: u64,
-    pub lost: u64,
-    pub late: u64,
-    pub twice: u64,
-    /// Longest time a request takes, in milliseconds.
-    pub slow: u64,
-}
 
 /// The store, the oracle, and what all processes share.
 pub struct Cluster {
     pub store: Memory,
-    pub oracle: Arc<Mutex<Oracle>>,
-    pub outage: Arc<AtomicBool>,
+    /// One for each tenant.
+    pub oracles: [Arc<Mutex<Oracle>>; TENANTS.len()],
+    pub outage: AtomicBool,
     /// Whether a story damages the store on purpose.
     pub tampered: AtomicBool,
+    /// Whether a disk was full at any time.
+    pub full: AtomicBool,
     pub keys: Mutex<Keys>,
     /// A digest of every request, when it was made and what befell it.
-    digest: Arc<AtomicU64>,
-    weather: Arc<Mutex<Weather>>,
+    pub(super) digest: AtomicU64,
+    pub(super) sky: Sky,
+    /// Uploads of data under way, and listings so far.
+    pub(super) uploads: AtomicU64,
+    pub(super) questions: AtomicU64,
     pub(super) start: Instant,
     pub(super) seeds: Mutex<Rng>,
-    page: usize,
+    pub(super) page: usize,
+    pub(super) next_machine: AtomicUsize,
     pub(super) next_write: AtomicU64,
     pub(super) next_process: AtomicU64,
 }
@@ -61,30 +61,43 @@ pub fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// `digest` with `bytes` added to it (FNV-1a).
-fn fold(digest: u64, bytes: &[u8]) -> u64 {
+pub fn fold(digest: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(digest, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl Cluster {
     pub fn new(seed: u64, page: usize, weather: Weather) -> Arc<Cluster> {
-        Arc::new(Cluster {
+        let cluster = Arc::new(Cluster {
             store: Memory::default(),
-            oracle: Arc::new(Mutex::new(Oracle::new(TenantName::visible(TENANT).expect("a good id")))),
-            outage: Arc::default(),
+            oracles: TENANTS.map(|tenant| {
+                Arc::new(Mutex::new(Oracle::new(TenantName::visible(tenant).expect("a good id"))))
+            }),
+            outage: AtomicBool::new(false),
             tampered: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             keys: Mutex::default(),
-            digest: Arc::default(),
-            weather: Arc::new(Mutex::new(weather)),
+            digest: AtomicU64::new(0),
+            sky: Sky::default(),
+            uploads: AtomicU64::new(0),
+            questions: AtomicU64::new(0),
             start: Instant::now(),
             seeds: Mutex::new(Rng::new(seed)),
             page,
+            next_machine: AtomicUsize::new(0),
             next_write: AtomicU64::new(1),
             next_process: AtomicU64::new(1),
-        })
+        });
+        cluster.sky.set(weather);
+        cluster
     }
 
     pub fn oracle(&self) -> MutexGuard<'_, Oracle> {
-        hold(&self.oracle)
+        self.oracle_of(0)
+    }
+
+    /// What knows everything about one tenant.
+    pub fn oracle_of(&self, tenant: usize) -> MutexGuard<'_, Oracle> {
+        hold(&self.oracles[tenant])
     }
 
     /// A digest of every request so far: the same seed gives the same.
@@ -94,51 +107,14 @@ impl Cluster {
 
     /// The network is like this from now on.
     pub fn set_weather(&self, weather: Weather) {
-        *hold(&self.weather) = weather;
+        self.sky.set(weather);
     }
 
     /// The network is good from now on.
     pub fn heal(&self) {
         self.outage.store(false, Ordering::Relaxed);
+        self.sky.clear();
         self.set_weather(Weather::default());
-    }
-
-    /// The store as process `number` reaches it.
-    pub(super) fn network(self: &Arc<Self>, number: u64) -> Memory {
-        let rng = Mutex::new(Rng::new(hold(&self.seeds).next()));
-        let (weather, outage) = (Arc::clone(&self.weather), Arc::clone(&self.outage));
-        let oracle = Arc::clone(&self.oracle);
-        let witnessed = self.store.witnessed(Arc::new(move |request, name, objects| {
-            hold(&oracle).saw(number, request, name, objects)
-        }));
-        let (digest, start) = (Arc::clone(&self.digest), self.start);
-        let script = move |request, name: &str| {
-            let weather = *hold(&weather);
-            let mut rng = hold(&rng);
-            let time = Duration::from_millis(rng.below(weather.slow + 1));
-            let later = Duration::from_millis(rng.below(5_000));
-            let roll = rng.below(100);
-            let mut edge = 0;
-            let mut within = |share: u64| {
-                edge += share;
-                roll < edge
-            };
-            let fate = if outage.load(Ordering::Relaxed) || within(weather.fails) {
-                Fate::FailBefore
-            } else if within(weather.lost) {
-                Fate::FailAfter
-            } else if within(weather.late) {
-                Fate::Late(later)
-            } else if within(weather.twice) {
-                Fate::Twice(later)
-            } else {
-                Fate::Done
-            };
-            let told = format!("{number} {request:?} {name} {:?} {time:?} {fate:?}", start.elapsed());
-            digest.store(fold(digest.load(Ordering::Relaxed), told.as_bytes()), Ordering::Relaxed);
-            (time, fate)
-        };
-        witnessed.through(Arc::new(script), self.page)
     }
 
     pub(super) fn settings(&self, host: &Arc<dyn Host>, store: Arc<dyn Store>, how: Opening) -> Settings {
@@ -151,6 +127,7 @@ impl Cluster {
             handover: how.impatient.then_some(Duration::ZERO),
             takeover: how.takeover,
             strict_lease: how.strict,
+            pace: how.pace.unwrap_or(Cluster::settings_for_tests().pace),
             allowed: Allowed { fresh: how.fresh, ..Allowed::default() },
             expected: None,
             ..Cluster::settings_for_tests()

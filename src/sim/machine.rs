@@ -2,29 +2,31 @@
 //!
 //! The oracle is shown each open and each promise when it was made; what a dead process had in memory is gone.
 
+mod judge;
+
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::disk::memory::MemoryDisk;
 use crate::error::Code;
-use crate::event::Event;
 use crate::host::Host;
-use crate::id::Claim;
-use crate::open::open;
-use crate::record::{Entries, Entry};
+use crate::open::{Settings, open};
 use crate::remote::Store;
-use crate::remote::memory::Memory;
+use crate::replicator::Pace;
 use crate::session::Session;
 
-use super::cluster::{Cluster, hold};
+use super::cluster::{Cluster, TENANTS, hold};
 use super::host::SimHost;
 use super::keys::Number;
-use super::oracle::{Found, Writes};
-use super::process::{Book, Door, Process};
+use super::network::Network;
+use super::process::{Door, Process};
+use super::sometimes::{Moment, saw};
 use super::turnstile::Turnstile;
+use judge::{Left, judge, told};
 
 /// Options of one open.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Opening {
     pub takeover: bool,
     pub fresh: bool,
@@ -32,14 +34,19 @@ pub struct Opening {
     pub strict: bool,
     /// Keeps no log: its disk is read-only.
     pub cloud: bool,
+    /// How fast things go; `None`: as all do.
+    pub pace: Option<Pace>,
+    /// How many other tenants the process opens as well, over the same connections.
+    pub neighbours: usize,
 }
 
 /// A disk, and the processes that come and go on it.
 pub struct Machine {
     cluster: Arc<Cluster>,
+    number: usize,
     disk: MemoryDisk,
-    /// The last claim that was live here.
-    before: Arc<Mutex<Option<Claim>>>,
+    /// What each tenant left on it.
+    left: [Left; TENANTS.len()],
     /// The oldest key that a log on its disk may need.
     logged: Arc<Mutex<Number>>,
     pub process: Option<Process>,
@@ -49,8 +56,9 @@ impl Machine {
     pub fn new(cluster: &Arc<Cluster>) -> Machine {
         Machine {
             cluster: Arc::clone(cluster),
+            number: cluster.next_machine.fetch_add(1, Ordering::Relaxed),
             disk: MemoryDisk::default(),
-            before: Arc::default(),
+            left: Default::default(),
             logged: Arc::new(Mutex::new(Number::MAX)),
             process: None,
         }
@@ -78,7 +86,9 @@ impl Machine {
             process.host.rethrow();
             process.host.kill();
             hold(&self.cluster.keys).end(process.number);
-            *hold(&process.door) = Door::Opening;
+            for room in process.rooms() {
+                *hold(&room.door) = Door::Opening;
+            }
         }
         self.disk.kill();
         self.disk = self.disk.restart();
@@ -88,14 +98,15 @@ impl Machine {
     pub fn lose_power(&mut self, keeps: impl Fn(usize) -> bool) {
         self.kill();
         self.disk = self.disk.power_cut(keeps);
-        *hold(&self.before) = None;
+        self.left.iter().for_each(Left::cut);
+        saw(Moment::CutByPower);
     }
 
     /// The machine is replaced by a blank one.
     pub fn wipe(&mut self) {
         self.kill();
         self.disk = MemoryDisk::default();
-        *hold(&self.before) = None;
+        self.left = Default::default();
         *hold(&self.logged) = Number::MAX;
     }
 
@@ -111,40 +122,68 @@ impl Machine {
         gate.expect("the process was given its store")
     }
 
-    fn start_through<S: Store + 'static>(&mut self, how: Opening, reach: impl FnOnce(Memory) -> Arc<S>) {
+    fn start_through<S: Store + 'static>(&mut self, how: Opening, reach: impl FnOnce(Network) -> Arc<S>) {
         let cluster = Arc::clone(&self.cluster);
         let number = cluster.next_process.fetch_add(1, Ordering::Relaxed);
         let host = SimHost::new(hold(&cluster.seeds).next(), cluster.start);
         let key = hold(&cluster.keys).start(number);
+        let dyn_host: Arc<dyn Host> = host.clone();
+        let settings = cluster.settings(&dyn_host, reach(Network::new(&cluster, number, self.number)), how);
+        self.disk.set_read_only(how.cloud);
+        let left = *hold(&self.logged);
+        if !how.cloud {
+            *hold(&self.logged) = left.min(key);
+        }
+        let mut rooms = (0..=how.neighbours).map(|tenant| {
+            let settings = Settings {
+                tenant: TENANTS[tenant].into(),
+                folder: PathBuf::from(format!("/sessions/{}", TENANTS[tenant])),
+                ..settings.clone()
+            };
+            self.open(Arc::clone(&host), (number, key, left), tenant, settings)
+        });
+        let first = rooms.next();
+        let neighbours = rooms.collect();
+        self.process = first.map(|first| Process { neighbours, ..first });
+    }
+
+    /// Opens the session of one tenant in a process.
+    fn open(
+        &self,
+        host: Arc<SimHost>,
+        (number, key, left): (u64, Number, Number),
+        tenant: usize,
+        settings: Settings,
+    ) -> Process {
+        let cluster = Arc::clone(&self.cluster);
+        let left_here = self.left[tenant].clone();
         let process = Process {
             cluster: Arc::clone(&cluster),
             host: Arc::clone(&host),
+            tenant,
             door: Arc::new(Mutex::new(Door::Opening)),
             book: Arc::default(),
+            synced: Arc::clone(&left_here.synced),
             number,
             key,
             stopped: false,
+            neighbours: Vec::new(),
         };
-        let dyn_host: Arc<dyn Host> = host.clone();
-        let settings = cluster.settings(&dyn_host, reach(cluster.network(number)), how);
         let (door, book) = (Arc::clone(&process.door), Arc::clone(&process.book));
         let events = {
             let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
-            Arc::new(move |event| told(&cluster, number, &door, &book, &event))
+            Arc::new(move |event| told(&cluster, tenant, number, &door, &book, &event))
         };
-        self.disk.set_read_only(how.cloud);
-        let (disk, before, logged) = (self.disk.clone(), Arc::clone(&self.before), Arc::clone(&self.logged));
-        let left = *hold(&logged);
-        if !how.cloud {
-            *hold(&logged) = left.min(key);
-        }
+        let (disk, logged) = (self.disk.clone(), Arc::clone(&self.logged));
+        let dyn_host: Arc<dyn Host> = host.clone();
         host.spawn(Box::pin(async move {
-            let began = cluster.oracle().clock();
+            let cloud = settings.cloud;
+            let began = cluster.oracle_of(tenant).clock();
             match open(dyn_host, Arc::new(disk), settings, None, events).await {
                 Ok(session) => {
                     let session = Arc::new(session);
-                    judge(&cluster, number, &session, &book, &before, began);
-                    if !how.cloud {
+                    judge(&cluster.oracles[tenant], number, &session, &book, &left_here, began);
+                    if !cloud {
                         *hold(&logged) = key;
                     }
                     *hold(&door) = Door::Open(session);
@@ -154,94 +193,14 @@ impl Machine {
                     // A disk that a story damaged may hold more than the store, and then a person has to look.
                     let damaged =
                         error.code == Code::LocalCorrupt && cluster.tampered.load(Ordering::Relaxed);
-                    if !damaged {
-                        cluster.oracle().refused(&error, how.cloud, lacks_keys);
+                    let full = error.code == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
+                    if !damaged && !full {
+                        cluster.oracle_of(tenant).refused(&error, cloud, lacks_keys);
                     }
                     *hold(&door) = Door::Refused(error);
                 }
             }
         }));
-        self.process = Some(process);
-    }
-}
-
-/// Shows the oracle what an open found.
-fn judge(
-    cluster: &Cluster,
-    number: u64,
-    session: &Session,
-    book: &Mutex<Book>,
-    before: &Mutex<Option<Claim>>,
-    began: u64,
-) {
-    let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
-    // Other keys belong to single stories and are judged there.
-    let known = |entry: &Entry<'_>| [&b"write"[..], b"last", b"hot"].contains(&entry.kind());
-    let state: Vec<u8> = Entries::new(&state)
-        .filter_map(Result::ok)
-        .filter(known)
-        .flat_map(|entry| entry.bytes)
-        .copied()
-        .collect();
-    let writes: Writes = Entries::new(&state)
-        .filter_map(Result::ok)
-        .filter(|entry| entry.kind() == b"write")
-        .filter_map(|entry| Some(u64::from_le_bytes(entry.value?.get(1..9)?.try_into().ok()?)))
-        .collect();
-    let claim = session.claim().expect("a session with a store has a claim");
-    let origin = session.origin();
-    let cloud = session.mode() == "cloud";
-    cluster.oracle().opened(&Found {
-        process: number,
-        claim,
-        lsn: session.journal().lsn(),
-        source: origin.source,
-        clean: origin.clean,
-        state: &state,
-        writes: &writes,
-        before: hold(before).filter(|_| !cloud),
-        began,
-    });
-    if !cloud {
-        *hold(before) = Some(claim);
-    }
-    hold(book).inherited = writes;
-}
-
-fn told(cluster: &Cluster, number: u64, door: &Mutex<Door>, book: &Mutex<Book>, event: &Event) {
-    match event {
-        Event::Backup { lsn, .. } => {
-            let claim = match &*hold(door) {
-                Door::Open(session) => session.claim().expect("a session with a store has a claim"),
-                // Killed, and not yet aware of it.
-                Door::Opening | Door::Refused(_) => return,
-            };
-            let book = hold(book);
-            let own = book.own.iter().filter(|(at, _)| at <= lsn).map(|(_, write)| *write);
-            let writes = book.inherited.iter().copied().chain(own).collect();
-            cluster.oracle().acknowledged(number, claim, *lsn, writes);
-        }
-        Event::Waiting { .. } => {}
-        Event::Fenced => hold(book).fenced = true,
-        Event::Degraded(_) => hold(book).told.push("degraded"),
-        Event::Recovered { .. } => hold(book).told.push("recovered"),
-        Event::Repaired(what) => {
-            hold(book).told.push("repaired");
-            assert!(
-                !what.contains("the store had lost") || cluster.tampered.load(Ordering::Relaxed),
-                "nobody tampered with the store, and yet: {what}"
-            );
-        }
-        Event::Note(..) => {}
-        Event::Failed(error) => {
-            hold(book).told.push("failed");
-            // A release that an outage kept back is told, and is no loss: all is stored, and only a successor waits.
-            let unreleased =
-                error.code == Code::RemoteUnavailable && error.message.contains("the release is not");
-            assert!(
-                unreleased || cluster.tampered.load(Ordering::Relaxed),
-                "a session failed, and nobody tampered with anything: {error:?}"
-            );
-        }
+        process
     }
 }

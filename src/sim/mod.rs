@@ -1,30 +1,37 @@
 //! Simulation of whole clusters: the real engine over a store and disks in memory, on one thread, under a steered clock.
 //!
 //! - `host`: a machine whose tasks can be stopped and killed, and whose randomness is seeded;
-//! - `cluster`: the store behind a network, and what all machines share;
+//! - `cluster`: the store, and what all machines share; `network`: the way there; `weather`: how bad that is;
 //! - `machine`: a disk, on which processes open the session and die;
 //! - `process`: what one does with it: writes, flushes, closes, deletes, seals anew;
 //! - `keys`: which keys processes are started with, and what must open with the newest alone;
 //! - `turnstile`: holds requests until they are let through;
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
+//! - `schedule`: what happens in one schedule, drawn from a seed, played, and shrunk if it fails;
+//! - `campaign`: many schedules over all cores, and what came of them; `sometimes`: what must have happened in them;
 //! - `schedules`: thousands of seeded random schedules with faults;
 //! - `interleavings`: the claim, with every order of the requests of two owners;
 //! - `scenarios`: single stories, told once; `clouds`: those of sessions that keep no log, `outages` and `removals`: those of stores
 //!   that fail, keep silent or refuse.
 
+mod campaign;
 mod clouds;
 mod cluster;
 mod host;
 mod interleavings;
 mod keys;
 mod machine;
+mod network;
 mod oracle;
 mod outages;
 mod process;
 mod removals;
 mod scenarios;
+mod schedule;
 mod schedules;
+mod sometimes;
 mod turnstile;
+mod weather;
 
 use std::future::Future;
 

@@ -13,6 +13,8 @@ use crate::name::{ClaimName, DataName, Mark, Span, TenantName};
 use crate::remote::memory::Request;
 use crate::state::State;
 
+use super::sometimes::{Moment, saw, saw_refusal};
+
 /// A set of writes, by number.
 pub type Writes = BTreeSet<u64>;
 
@@ -47,6 +49,8 @@ pub struct Oracle {
     /// Tombstones, and when they were stored.
     tombstones: BTreeMap<Claim, u64>,
     trace: Trace,
+    /// Owners that said that they were leaving.
+    leaving: BTreeSet<Claim>,
     /// Opens that succeeded: who, when they began, and what they found.
     opens: Vec<(Claim, u64, Writes)>,
 }
@@ -78,6 +82,7 @@ impl Oracle {
             kept: Vec::new(),
             tombstones: BTreeMap::new(),
             trace: Trace::default(),
+            leaving: BTreeSet::new(),
             opens: Vec::new(),
         }
     }
@@ -112,6 +117,7 @@ impl Oracle {
                 "{other:?} lacks write {number}, which resolved under {claim:?}"
             );
         }
+        saw(Moment::KeptWrite);
         self.kept.push((claim, number));
     }
 
@@ -124,6 +130,13 @@ impl Oracle {
 
     /// A request took effect.
     pub fn saw(&mut self, process: u64, request: Request, name: &str, objects: &BTreeMap<String, Bytes>) {
+        // A listing of the whole folder of claims is everybody's.
+        let own =
+            [format!("v1/claims/{}", self.tenant.claims_prefix()), format!("{}/", self.tenant.data_folder())];
+        let is_shared = request == Request::List && name == "v1/claims/";
+        if !is_shared && !own.iter().any(|own| name.starts_with(own)) {
+            return;
+        }
         self.trace.clock += 1;
         let clock = self.trace.clock;
         let claims = objects
@@ -134,6 +147,7 @@ impl Oracle {
         match request {
             Request::Put => {
                 self.sequential(name);
+                self.watch_for(name, &claims);
                 self.trace.stored.entry(name.to_owned()).or_insert(clock);
             }
             Request::List if name.starts_with("v1/claims/") => {
@@ -150,6 +164,17 @@ impl Oracle {
         (self.trace.highest, self.trace.floor) = (highest, floor);
         if request == Request::Delete {
             self.still_restorable(objects);
+        }
+    }
+
+    /// Counts what is rare and matters.
+    fn watch_for(&mut self, name: &str, claims: &[ClaimName]) {
+        let mark = name.strip_prefix("v1/claims/").and_then(|name| ClaimName::parse(&self.tenant, name));
+        let Some(ClaimName { claim, mark }) = mark else { return };
+        if mark == Mark::Leaving && self.leaving.insert(claim) {
+            saw(Moment::Leaving);
+        } else if mark == Mark::Deleted && claims.iter().any(|it| it.claim > claim && it.mark == Mark::Live) {
+            saw(Moment::TombstoneOverLive);
         }
     }
 
@@ -275,6 +300,10 @@ impl Oracle {
         if let (Some(before), "local") = (found.before, found.source) {
             let theirs = self.resolved.get(&before).cloned().unwrap_or_default();
             assert!(theirs.is_subset(writes), "a local restart of {before:?} lost resolved writes");
+            let stored = self.acknowledged.iter().map(|promise| promise.lsn).max();
+            if stored.is_some_and(|stored| stored < found.lsn) {
+                saw(Moment::UnsentTail);
+            }
         }
         if found.clean && found.source == "remote" {
             let bases = self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
@@ -285,7 +314,16 @@ impl Oracle {
                 theirs.is_subset(writes),
                 "I20: {claim:?} calls itself clean and lacks writes of {parent:?}"
             );
+            saw(if self.leaving.contains(&parent) {
+                Moment::CleanAfterLeaving
+            } else {
+                Moment::CleanHandover
+            });
         }
+        if !found.clean && found.source == "remote" {
+            saw(Moment::UncleanHandover);
+        }
+        saw(Moment::Opened);
         self.opens.push((claim, found.began, writes.clone()));
     }
 
@@ -293,6 +331,7 @@ impl Oracle {
     /// needs one that was dropped.
     pub fn refused(&self, claimless: &Error, cloud: bool, lacks_keys: bool) {
         let buried = !self.tombstones.is_empty();
+        saw_refusal(claimless.code);
         let fine = match claimless.code {
             Code::OwnedElsewhere | Code::RemoteUnavailable => true,
             Code::Deleted => buried,

@@ -17,6 +17,7 @@ use super::cluster::{Cluster, hold};
 use super::host::{Rng, SimHost};
 use super::keys::Number;
 use super::oracle::Writes;
+use super::sometimes::{Moment, saw};
 
 /// What became of an open.
 pub(super) enum Door {
@@ -37,10 +38,15 @@ pub struct Process {
     pub host: Arc<SimHost>,
     pub(super) door: Arc<Mutex<Door>>,
     pub(super) book: Arc<Mutex<Book>>,
+    /// Writes that are known to be synced to the disk.
+    pub(super) synced: Arc<Mutex<Writes>>,
     pub(super) number: u64,
     /// The key that it seals with.
     pub(super) key: Number,
     pub stopped: bool,
+    pub(super) tenant: usize,
+    /// Sessions of other tenants in the same process.
+    pub(super) neighbours: Vec<Process>,
 }
 
 /// What a process knows of its own history.
@@ -55,6 +61,11 @@ pub(super) struct Book {
 }
 
 impl Process {
+    /// It, and the sessions of other tenants beside it.
+    pub fn rooms(&self) -> impl Iterator<Item = &Process> {
+        std::iter::once(self).chain(&self.neighbours)
+    }
+
     /// The session, if it is open.
     pub fn session(&self) -> Option<Arc<Session>> {
         match &*hold(&self.door) {
@@ -99,15 +110,25 @@ impl Process {
                 assert!(!book.fenced, "I16: a fenced session accepted a write");
                 book.own.push((lsn, number));
                 let claim = session.claim().expect("a session with a store has a claim");
-                self.cluster.oracle().wrote(claim, number, batch);
+                self.cluster.oracle_of(self.tenant).wrote(claim, number, batch);
                 if session.mode() == "cloud" {
                     self.see_resolved(session, claim, lsn, number);
                 }
                 true
             }
             Err(error) => {
+                if error.code == Code::LeaseLost {
+                    saw(Moment::LeaseLost);
+                }
+                let full = error.code == Code::LocalUnavailable && self.cluster.full.load(Ordering::Relaxed);
+                if full {
+                    saw(Moment::SpaceRanOut);
+                }
                 assert!(
-                    matches!(error.code, Code::Fenced | Code::Closed | Code::Deleted | Code::LeaseLost),
+                    full || matches!(
+                        error.code,
+                        Code::Fenced | Code::Closed | Code::Deleted | Code::LeaseLost
+                    ),
                     "{error:?}"
                 );
                 false
@@ -115,12 +136,28 @@ impl Process {
         }
     }
 
+    /// Writes, and waits until that is synced.
+    pub fn write_durably(&self, rng: &mut Rng) -> bool {
+        if !self.write(rng) {
+            return false;
+        }
+        let last = hold(&self.book).own.last().copied();
+        let Some((lsn, number)) = last else { return false };
+        let synced = Arc::clone(&self.synced);
+        self.background(move |session: Arc<Session>| async move {
+            if session.mode() == "hybrid" && session.settle(lsn, WRITE_TIMEOUT).await.is_ok() {
+                hold(&synced).insert(number);
+            }
+        });
+        true
+    }
+
     /// Tells the oracle when a write of a session without a log resolves, as `set` does.
     fn see_resolved(&self, session: Arc<Session>, claim: Claim, lsn: Lsn, number: u64) {
-        let cluster = Arc::clone(&self.cluster);
+        let (cluster, tenant) = (Arc::clone(&self.cluster), self.tenant);
         self.host.spawn(Box::pin(async move {
             match session.settle(lsn, WRITE_TIMEOUT).await {
-                Ok(()) => cluster.oracle().kept(claim, number),
+                Ok(()) => cluster.oracle_of(tenant).kept(claim, number),
                 Err(error) => assert!(
                     matches!(
                         error.code,
@@ -141,6 +178,7 @@ impl Process {
         let (cluster, key) = (Arc::clone(&self.cluster), self.key);
         self.background(move |session: Arc<Session>| async move {
             if session.flush(RENEW_TIMEOUT).await.is_ok() && session.renew(RENEW_TIMEOUT).await.is_ok() {
+                saw(Moment::SealedAnew);
                 let claim = session.claim().expect("a session with a store has a claim");
                 cluster.sealed_anew(claim, key, session.journal().progress().stored);
             }

@@ -1,0 +1,144 @@
+//! What an open found and what a session tells, as the oracle is shown it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::error::Code;
+use crate::event::Event;
+use crate::id::Claim;
+use crate::record::{Entries, Entry};
+use crate::session::Session;
+
+use super::super::cluster::{Cluster, hold};
+use super::super::oracle::{Found, Oracle, Writes};
+use super::super::process::{Book, Door};
+use super::super::sometimes::{Moment, saw};
+
+/// What one tenant's sessions that lived and ended on a disk leave there.
+#[derive(Clone, Default)]
+pub struct Left {
+    /// The last claim that was live here.
+    before: Arc<Mutex<Option<Claim>>>,
+    /// Whether the power was cut since: what was not synced may be gone.
+    cut: Arc<AtomicBool>,
+    /// Writes of the last claim which are known to be synced.
+    pub synced: Arc<Mutex<Writes>>,
+}
+
+impl Left {
+    /// The power was cut.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Shows the oracle what an open found.
+pub fn judge(
+    oracle: &Mutex<Oracle>,
+    number: u64,
+    session: &Session,
+    book: &Mutex<Book>,
+    Left { before, cut, synced }: &Left,
+    began: u64,
+) {
+    let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
+    // Other keys belong to single stories and are judged there.
+    let known = |entry: &Entry<'_>| [&b"write"[..], b"last", b"hot"].contains(&entry.kind());
+    let state: Vec<u8> = Entries::new(&state)
+        .filter_map(Result::ok)
+        .filter(known)
+        .flat_map(|entry| entry.bytes)
+        .copied()
+        .collect();
+    let writes: Writes = Entries::new(&state)
+        .filter_map(Result::ok)
+        .filter(|entry| entry.kind() == b"write")
+        .filter_map(|entry| Some(u64::from_le_bytes(entry.value?.get(1..9)?.try_into().ok()?)))
+        .collect();
+    let claim = session.claim().expect("a session with a store has a claim");
+    let origin = session.origin();
+    let cloud = session.mode() == "cloud";
+    hold(oracle).opened(&Found {
+        process: number,
+        claim,
+        lsn: session.journal().lsn(),
+        source: origin.source,
+        clean: origin.clean,
+        state: &state,
+        writes: &writes,
+        // What a power cut took is lawfully gone, if the session says so.
+        before: hold(before).filter(|_| !cloud && (origin.clean || !cut.load(Ordering::Relaxed))),
+        began,
+    });
+    if !cloud {
+        let mut synced = hold(synced);
+        assert!(origin.source != "local" || synced.is_subset(&writes), "{claim:?} lost what was synced");
+        synced.clear();
+        cut.store(false, Ordering::Relaxed);
+        *hold(before) = Some(claim);
+    }
+    hold(book).inherited = writes;
+}
+
+/// What a session tells is noted, and what it promises is held against what the store did.
+pub fn told(
+    cluster: &Cluster,
+    tenant: usize,
+    number: u64,
+    door: &Mutex<Door>,
+    book: &Mutex<Book>,
+    event: &Event,
+) {
+    match event {
+        Event::Backup { lsn, .. } => {
+            let claim = match &*hold(door) {
+                Door::Open(session) => session.claim().expect("a session with a store has a claim"),
+                // Killed, and not yet aware of it.
+                Door::Opening | Door::Refused(_) => return,
+            };
+            let book = hold(book);
+            let own = book.own.iter().filter(|(at, _)| at <= lsn).map(|(_, write)| *write);
+            let writes = book.inherited.iter().copied().chain(own).collect();
+            cluster.oracle_of(tenant).acknowledged(number, claim, *lsn, writes);
+        }
+        Event::Fenced => {
+            hold(book).fenced = true;
+            if let Door::Open(session) = &*hold(door)
+                && session.journal().progress().stored < session.journal().lsn()
+            {
+                saw(Moment::FencedWithUnsent);
+            }
+        }
+        Event::Degraded(_) => {
+            saw(Moment::Degraded);
+            hold(book).told.push("degraded");
+        }
+        Event::Recovered { .. } => {
+            saw(Moment::Recovered);
+            hold(book).told.push("recovered");
+        }
+        Event::Repaired(what) => {
+            saw(Moment::Repaired);
+            hold(book).told.push("repaired");
+            assert!(
+                !what.contains("the store had lost") || cluster.tampered.load(Ordering::Relaxed),
+                "nobody tampered with the store, and yet: {what}"
+            );
+        }
+        Event::Note(..) | Event::Waiting { .. } => {}
+        Event::Failed(error) => {
+            hold(book).told.push("failed");
+            // A release that an outage kept back is told, and is no loss: all is stored, and only a successor waits.
+            let unreleased =
+                error.code == Code::RemoteUnavailable && error.message.contains("the release is not");
+            if unreleased {
+                saw(Moment::ReleaseLost);
+            }
+            let full = error.code == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
+            assert!(
+                unreleased || full || cluster.tampered.load(Ordering::Relaxed),
+                "a session failed, and nobody tampered with anything: {error:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The way from one process to the store: bytes take time, removals may be done in part, and every request is counted.
+//!
+//! What befalls a request is decided in `weather`; the oracle sees it at the instant at which it takes effect, also when its
+//! answer is lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::host::sleep;
+use crate::remote::memory::{Fate, Memory, Request};
+use crate::remote::{Failure, Meaning, Store};
+
+use super::cluster::{Cluster, fold, hold};
+use super::host::Rng;
+use super::sometimes::{Moment, saw};
+
+/// The store as one process reaches it.
+pub struct Network {
+    memory: Memory,
+    cluster: Arc<Cluster>,
+    machine: usize,
+    rng: Mutex<Rng>,
+    /// Questions under way, by their names, with the number of each.
+    asked: Mutex<BTreeMap<String, Vec<u64>>>,
+    /// What it knows to be stored.
+    stored: Mutex<BTreeSet<String>>,
+}
+
+impl Network {
+    /// The store as process `number` on `machine` reaches it.
+    pub(super) fn new(cluster: &Arc<Cluster>, number: u64, machine: usize) -> Network {
+        let (rng, own) = {
+            let mut seeds = hold(&cluster.seeds);
+            (Rng::new(seeds.next()), Rng::new(seeds.next()))
+        };
+        let oracles = cluster.oracles.clone();
+        let witnessed = cluster.store.witnessed(Arc::new(move |request, name, objects| {
+            for oracle in &oracles {
+                hold(oracle).saw(number, request, name, objects);
+            }
+        }));
+        let (rng, shared) = (Mutex::new(rng), Arc::downgrade(cluster));
+        let script = move |request, name: &str| {
+            let Some(cluster) = shared.upgrade() else { return (Duration::ZERO, Fate::Done) };
+            let (time, mut fate) = cluster.sky.over(machine, request, name).befalls(&mut hold(&rng));
+            if cluster.outage.load(Ordering::Relaxed) {
+                fate = Fate::FailBefore;
+            }
+            let told = format!("{number} {request:?} {name} {:?} {time:?} {fate:?}", cluster.start.elapsed());
+            cluster.digest.store(fold(cluster.digest(), told.as_bytes()), Ordering::Relaxed);
+            (time, fate)
+        };
+        let memory = witnessed.through(Arc::new(script), cluster.page);
+        let cluster = Arc::clone(cluster);
+        Network {
+            memory,
+            cluster,
+            machine,
+            rng: Mutex::new(own),
+            asked: Mutex::default(),
+            stored: Mutex::default(),
+        }
+    }
+
+    async fn transfer(&self, request: Request, name: &str, bytes: usize) {
+        let time = self.cluster.sky.over(self.machine, request, name).transfer(bytes);
+        if !time.is_zero() {
+            sleep(time).await;
+        }
+    }
+}
+
+/// An upload under way, as long as somebody waits for it.
+struct Upload<'a>(&'a Cluster);
+
+impl Drop for Upload<'_> {
+    fn drop(&mut self) {
+        self.0.uploads.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether `name` is a claim itself, without a mark.
+fn is_claim(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or_default();
+    name.starts_with("v1/claims/")
+        && ![".live", ".leaving", ".released", ".deleted"].iter().any(|mark| file.ends_with(mark))
+}
+
+#[async_trait]
+impl Store for Network {
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        let is_data = name.contains("/data/");
+        if is_data {
+            self.cluster.uploads.fetch_add(1, Ordering::Relaxed);
+        } else if is_claim(name) && self.cluster.uploads.load(Ordering::Relaxed) > 0 {
+            saw(Moment::ClaimDuringUpload);
+        }
+        let _upload = is_data.then(|| Upload(&self.cluster));
+        self.transfer(Request::Put, name, bytes.len()).await;
+        self.memory.put(name, bytes).await?;
+        // What is known to be stored is stored once more only so that it does not grow old.
+        if !hold(&self.stored).insert(name.to_owned()) {
+            saw(Moment::StoredAnew);
+        }
+        Ok(())
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
+        let answer = self.memory.get(name).await?;
+        if let Some(bytes) = &answer {
+            self.transfer(Request::Get, name, bytes.len()).await;
+        }
+        Ok(answer)
+    }
+
+    async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure> {
+        let name = format!("{folder}/{prefix}");
+        let number = self.cluster.questions.fetch_add(1, Ordering::Relaxed);
+        hold(&self.asked).entry(name.clone()).or_default().push(number);
+        let answer = self.memory.list(folder, prefix).await;
+        let mut asked = hold(&self.asked);
+        if let Some(under_way) = asked.get_mut(&name) {
+            // One whose asker gave it up stays: it was earlier, and has no answer yet.
+            if answer.is_ok() && under_way.iter().any(|other| *other < number) {
+                saw(Moment::LaterQuestionFirst);
+            }
+            under_way.retain(|other| *other > number || (answer.is_err() && *other != number));
+        }
+        if prefix.is_empty() {
+            saw(Moment::SharedListing);
+        }
+        answer
+    }
+
+    async fn delete(&self, mut names: Vec<String>) -> Result<(), Failure> {
+        let label = names.first().cloned().unwrap_or_default();
+        let partial = self.cluster.sky.over(self.machine, Request::Delete, &label).partial;
+        let done = {
+            let mut rng = hold(&self.rng);
+            (rng.chance(partial) && names.len() > 1).then(|| rng.below(names.len() as u64))
+        };
+        let Some(done) = done else { return self.memory.delete(names).await };
+        saw(Moment::PartialRemoval);
+        names.truncate(usize::try_from(done).unwrap_or(0));
+        if !names.is_empty() {
+            self.memory.delete(names).await?;
+        }
+        Err(Failure::new(Meaning::Transient, "only a part was removed"))
+    }
+}

@@ -1,0 +1,130 @@
+//! A schedule: who does what and when, and what befalls the world meanwhile, all of it drawn from a seed before anything runs.
+//!
+//! Each step has a seed of its own for what it decides when its turn comes, so that any step can be left out and the others stay
+//! what they are: that is how `shrink` makes a failing schedule small enough to be read.
+
+mod acts;
+mod play;
+mod shrink;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::replicator::Pace;
+
+use super::cluster::{CHECK, Cluster};
+use super::host::Rng;
+use super::weather::{Storm, Weather};
+
+pub use play::{Failure, Outcome, play};
+pub use shrink::shrink;
+
+/// What is special about a schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kind {
+    /// How many of its processes keep no log, in percent.
+    pub clouds: u64,
+    /// Whether its sessions are encrypted, and keys turned over.
+    pub keys: bool,
+    /// Whether storms pass, disks fail, and each process has a pace of its own.
+    pub rough: bool,
+}
+
+/// Something that befalls the world before a step.
+#[derive(Clone, Copy)]
+pub enum Shift {
+    /// The store goes away for all, or comes back.
+    Outage,
+    /// A new key is put first.
+    Rotation,
+    Storm(Storm),
+}
+
+impl fmt::Display for Shift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shift::Outage => f.write_str("the store goes away, or comes back"),
+            Shift::Rotation => f.write_str("a new key is put first"),
+            Shift::Storm(storm) => storm.fmt(f),
+        }
+    }
+}
+
+/// What one machine does.
+#[derive(Clone)]
+pub struct Step {
+    pub number: usize,
+    pub machine: usize,
+    /// Decides what it is, given how the machine stands then.
+    pub seed: u64,
+    pub shift: Option<Shift>,
+    /// The time until the next step.
+    pub pause: Duration,
+}
+
+/// All of it.
+#[derive(Clone)]
+pub struct Schedule {
+    pub seed: u64,
+    pub kind: Kind,
+    pub page: usize,
+    pub weather: Weather,
+    pub machines: usize,
+    pub steps: Vec<Step>,
+}
+
+fn small(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn weather(rng: &mut Rng) -> Weather {
+    match rng.below(4) {
+        0 => Weather::default(),
+        1 => Weather { slow: 300, ..Weather::default() },
+        _ => Weather {
+            fails: rng.below(20),
+            lost: rng.below(15),
+            late: rng.below(10),
+            twice: rng.below(10),
+            partial: rng.below(30),
+            slow: rng.below(400),
+            ..Weather::default()
+        },
+    }
+}
+
+/// How fast a process does things: each as somebody configured it.
+pub fn pace(rng: &mut Rng) -> Pace {
+    let usual = Cluster::settings_for_tests().pace;
+    let pick = |rng: &mut Rng, of: &[u64]| Duration::from_millis(of[small(rng.below(of.len() as u64))]);
+    Pace {
+        flush_interval: pick(rng, &[20, 200, 1_000]),
+        check_interval: if rng.chance(50) { CHECK } else { pick(rng, &[200, 1_000, 2_500]) },
+        refresh: if rng.chance(60) { usual.refresh } else { pick(rng, &[3_000, 10_000]) },
+        ..usual
+    }
+}
+
+impl Schedule {
+    /// The schedule of `seed`.
+    pub fn draw(seed: u64, kind: Kind) -> Schedule {
+        let mut rng = Rng::new(seed);
+        let weather = weather(&mut rng);
+        let page = if rng.chance(50) { 1 + small(rng.below(3)) } else { 1000 };
+        let machines = 2 + rng.below(3);
+        let steps = (0..60 + small(rng.below(90))).map(|number| {
+            let machine = small(rng.below(machines));
+            let shift = match rng.below(100) {
+                0..3 => Some(Shift::Outage),
+                3..9 if kind.keys => Some(Shift::Rotation),
+                9..17 if kind.rough => Some(Shift::Storm(Storm::draw(&mut rng, machines))),
+                _ => None,
+            };
+            let longest = if rng.chance(10) { 4_000 } else { 400 };
+            let pause = Duration::from_millis(rng.below(longest));
+            Step { number, machine, seed: rng.next(), shift, pause }
+        });
+        let steps = steps.collect();
+        Schedule { seed, kind, page, weather, machines: small(machines), steps }
+    }
+}

@@ -1,0 +1,159 @@
+//! What a machine does at a step, given how it stands: starts, writes, flushes, stops, dies, closes, deletes.
+//!
+//! Each answers in words what it did, for the list of steps that a failure prints.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::session::Session;
+
+use super::super::host::Rng;
+use super::super::machine::{Machine, Opening};
+use super::super::process::Process;
+use super::super::sometimes::{Moment, saw};
+use super::{Kind, pace, small};
+
+/// One random step of one machine.
+pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
+    let Some(process) = &mut machine.process else {
+        let how = Opening {
+            fresh: rng.chance(50),
+            takeover: rng.chance(20),
+            impatient: rng.chance(20),
+            strict: rng.chance(10),
+            cloud: kind.clouds > 0 && rng.chance(kind.clouds),
+            pace: kind.rough.then(|| pace(rng)),
+            neighbours: if kind.rough && !kind.keys { [0, 0, 1, 2][small(rng.below(4))] } else { 0 },
+        };
+        machine.start(how);
+        saw(Moment::Started);
+        return format!("starts: {how:?}");
+    };
+    if process.stopped {
+        if rng.chance(30) {
+            process.stopped = false;
+            process.host.resume();
+            return "goes on".into();
+        }
+        if rng.chance(20) {
+            machine.kill();
+            return "dies while it is stopped".into();
+        }
+        return "stays stopped".into();
+    }
+    if let Some(code) = process.refused() {
+        machine.kill();
+        return format!("ends: it was refused with {code:?}");
+    }
+    if process.session().is_none() {
+        return match rng.below(20) {
+            0 => die(machine, "while it opens"),
+            1 => stop(machine),
+            _ => "is opening".into(),
+        };
+    }
+    if kind.keys && rng.chance(15) {
+        process.seal_anew();
+        return "seals the session anew".into();
+    }
+    let count = process.neighbours.len();
+    if count > 0 && rng.chance(60) {
+        let neighbour = small(rng.below(count as u64));
+        return format!("tenant {} {}", neighbour + 1, beside(&process.neighbours[neighbour], rng));
+    }
+    match rng.below(100) {
+        0..66 => {
+            if kind.rough && rng.chance(20) {
+                return format!("writes, and waits for the disk: {}", process.write_durably(rng));
+            }
+            let taken = (0..=rng.below(3)).filter(|_| process.write(rng)).count();
+            format!("writes {taken} times")
+        }
+        66..76 => {
+            process.background(|session: Arc<Session>| async move {
+                let _ = session.flush(Duration::from_secs(5)).await;
+            });
+            "flushes".into()
+        }
+        76..81 => stop(machine),
+        81..86 if kind.rough && rng.chance(40) => {
+            let (share, seed) = ([0, 50, 100][small(rng.below(3))], rng.next());
+            machine.lose_power(|change| Rng::new(seed ^ change as u64).chance(share));
+            format!("loses power; of what was not synced, {share} % is kept")
+        }
+        81..86 => die(machine, "while it is open"),
+        86..89 => {
+            machine.wipe();
+            saw(Moment::Wiped);
+            "is replaced by a blank one".into()
+        }
+        89..94 => {
+            process.background(|session: Arc<Session>| async move {
+                let _ = session.close(Duration::from_secs(8)).await;
+            });
+            "closes".into()
+        }
+        94..95 => {
+            process.background(|session: Arc<Session>| async move {
+                let _ = session.delete().await;
+            });
+            "deletes".into()
+        }
+        95..98 if kind.rough => {
+            let room = rng.chance(50).then(|| small(rng.below(2_000)));
+            process.cluster.full.store(true, Ordering::Relaxed);
+            machine.disk().set_space(room);
+            format!("has room for {room:?} bytes")
+        }
+        _ if !process.is_live() => die(machine, "after its end"),
+        _ => "does nothing".into(),
+    }
+}
+
+/// What the session of another tenant in the process does.
+fn beside(neighbour: &Process, rng: &mut Rng) -> &'static str {
+    if neighbour.session().is_none() {
+        return "is not open";
+    }
+    match rng.below(100) {
+        0..80 => {
+            neighbour.write(rng);
+            "writes"
+        }
+        80..92 => {
+            neighbour.background(|session: Arc<Session>| async move {
+                let _ = session.flush(Duration::from_secs(5)).await;
+            });
+            "flushes"
+        }
+        92..97 => {
+            neighbour.background(|session: Arc<Session>| async move {
+                let _ = session.close(Duration::from_secs(8)).await;
+            });
+            "closes"
+        }
+        97..98 => {
+            neighbour.background(|session: Arc<Session>| async move {
+                let _ = session.delete().await;
+            });
+            "deletes"
+        }
+        _ => "does nothing",
+    }
+}
+
+fn die(machine: &mut Machine, when: &str) -> String {
+    machine.kill();
+    saw(Moment::Killed);
+    format!("dies {when}")
+}
+
+fn stop(machine: &mut Machine) -> String {
+    if let Some(process) = &mut machine.process {
+        process.stopped = true;
+        process.host.stop();
+    }
+    saw(Moment::Stopped);
+    "is stopped".into()
+}

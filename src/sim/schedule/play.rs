@@ -1,0 +1,174 @@
+//! Plays a schedule to its end: the steps, then a good network for all, and at last a blank machine that must have every promise.
+//!
+//! A panic anywhere on the thread is a failure, also one in a task that nobody waits for.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use crate::error::Code;
+use crate::host::sleep;
+
+use super::super::cluster::{Cluster, TENANTS, hold};
+use super::super::host::Rng;
+use super::super::machine::{Machine, Opening};
+use super::super::process::Process;
+use super::super::run;
+use super::acts::act;
+use super::{Kind, Schedule, Shift};
+
+/// What came of a schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub opens: usize,
+    pub promises: usize,
+    /// Writes that resolved as stored.
+    pub kept: usize,
+    /// Sessions that were sealed anew so that older keys could go.
+    pub complete: usize,
+    /// A digest of all requests.
+    pub digest: u64,
+}
+
+/// Why it failed, and what was done until then.
+#[derive(Debug)]
+pub struct Failure {
+    pub why: String,
+    pub steps: Vec<String>,
+}
+
+impl Failure {
+    /// What failures of one kind have in common: the words before the first number or name.
+    pub fn sort(&self) -> &str {
+        let text = self.why.split_once(": ").map_or(self.why.as_str(), |(_, text)| text);
+        text.split(|c: char| c.is_ascii_digit() || "{\"[(".contains(c)).next().unwrap_or_default()
+    }
+}
+
+thread_local! {
+    /// Panics of a schedule under way; `None` when there is none, and panics are printed.
+    static PANICS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+    static STEPS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// From now on panics of schedules are kept, not printed.
+fn keep_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = take_hook();
+        set_hook(Box::new(move |panic| {
+            let text = panic.payload().downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.payload().downcast_ref::<&str>().copied()).unwrap_or("a panic");
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let kept = PANICS.with_borrow_mut(|panics| {
+                panics.as_mut().map(|panics| panics.push(format!("{place}: {text}"))).is_some()
+            });
+            if !kept {
+                others(panic);
+            }
+        }));
+    });
+}
+
+/// Plays `schedule`.
+pub fn play(schedule: &Schedule) -> Result<Outcome, Failure> {
+    keep_panics();
+    PANICS.set(Some(Vec::new()));
+    STEPS.take();
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(story(schedule))));
+    let panics = PANICS.take().unwrap_or_default();
+    match (panics.into_iter().next(), outcome) {
+        (None, Ok(outcome)) => Ok(outcome),
+        (why, _) => Err(Failure { why: why.unwrap_or_else(|| "a panic".into()), steps: STEPS.take() }),
+    }
+}
+
+fn note(step: String) {
+    STEPS.with_borrow_mut(|steps| steps.push(step));
+}
+
+/// Waits until the process is open or refused, as long as any handover may take.
+async fn until_answered(process: &Process) {
+    for _ in 0..600 {
+        process.host.rethrow();
+        if process.rooms().all(|room| room.session().is_some() || room.refused().is_some()) {
+            return;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn story(schedule: &Schedule) -> Outcome {
+    let kind = schedule.kind;
+    let cluster = Cluster::new(schedule.seed, schedule.page, schedule.weather);
+    if kind.keys {
+        hold(&cluster.keys).rotate();
+    }
+    let mut machines: Vec<Machine> = (0..schedule.machines).map(|_| Machine::new(&cluster)).collect();
+    for step in &schedule.steps {
+        // What a step decides does not depend on the steps before it.
+        let mut rng = Rng::new(step.seed);
+        *hold(&cluster.seeds) = Rng::new(rng.next());
+        if let Some(shift) = &step.shift {
+            note(format!("{:4}  {shift}", step.number));
+            match shift {
+                Shift::Outage => _ = cluster.outage.fetch_xor(true, Ordering::Relaxed),
+                Shift::Rotation => hold(&cluster.keys).rotate(),
+                Shift::Storm(storm) => cluster.sky.begin(*storm),
+            }
+        }
+        let did = act(&mut machines[step.machine], &mut rng, kind);
+        note(format!("{:4}  machine {} {did}; {:?}", step.number, step.machine, step.pause));
+        sleep(step.pause).await;
+        cluster.restore_what_was_sealed_anew().await;
+    }
+    end(&cluster, machines, kind).await;
+    let [opens, promises, kept] = cluster.oracle().counts();
+    let complete = hold(&cluster.keys).complete;
+    Outcome { opens, promises, kept, complete, digest: cluster.digest() }
+}
+
+/// The network heals, and everybody who can finds out where they stand.
+async fn end(cluster: &Arc<Cluster>, mut machines: Vec<Machine>, kind: Kind) {
+    note("      the network heals, and everybody has time to look".into());
+    cluster.heal();
+    machines.iter().for_each(|machine| machine.disk().set_space(None));
+    for process in machines.iter_mut().filter_map(|machine| machine.process.as_mut()) {
+        process.stopped = false;
+        process.host.resume();
+    }
+    sleep(Duration::from_secs(120)).await;
+    for tenant in 0..TENANTS.len() {
+        let processes = machines.iter().filter_map(|machine| machine.process.as_ref());
+        let sessions = processes.flat_map(Process::rooms).filter(|room| room.tenant == tenant);
+        let live = sessions.filter(|session| session.is_live()).count();
+        assert!(live <= 1, "{live} owners after everybody had time to look");
+    }
+    machines.iter_mut().for_each(Machine::kill);
+    note("      all die, and a blank machine opens the session".into());
+    // A blank machine has every promise, or is told that the session was deleted.
+    let mut last = Machine::new(cluster);
+    let neighbours = if kind.rough && !kind.keys { TENANTS.len() - 1 } else { 0 };
+    last.start(Opening { neighbours, ..Opening::default() });
+    until_answered(last.process()).await;
+    let process = last.process();
+    for room in process.rooms() {
+        let is_buried = room.refused() == Some(Code::Deleted);
+        assert!(room.is_live() || is_buried, "a blank machine did not open: {:?}", room.refused());
+    }
+    if kind.keys && process.is_live() {
+        // Nobody interferes any more: the newest key is then the only one that is needed.
+        process.seal_anew();
+        sleep(Duration::from_secs(30)).await;
+        process.host.rethrow();
+        cluster.restore_what_was_sealed_anew().await;
+        assert!(hold(&cluster.keys).is_single(), "sealing anew left something that needs an older key");
+        last.wipe();
+        last.start(Opening { takeover: true, ..Opening::default() });
+        sleep(Duration::from_secs(10)).await;
+        last.session();
+    }
+    last.kill();
+}

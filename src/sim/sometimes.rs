@@ -1,0 +1,78 @@
+//! What has to happen now and then if schedules are to prove anything, counted wherever it happens.
+//!
+//! A schedule runs on one thread: counts are that thread's, until they are taken.
+
+use std::cell::RefCell;
+
+use crate::error::Code;
+
+macro_rules! moments {
+    ($($(#[$($about:tt)*])* $name:ident = $text:literal,)*) => {
+        /// Something worth happening.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Moment { $($(#[$($about)*])* $name,)* }
+
+        /// All of them, with what they are called.
+        pub const MOMENTS: &[(Moment, &str)] = &[$((Moment::$name, $text),)*];
+    };
+}
+
+moments! {
+    Started = "a process was started",
+    Opened = "a session was opened",
+    ClaimDuringUpload = "a claim was made while an upload was under way",
+    LaterQuestionFirst = "a later question was answered before an earlier one",
+    SharedListing = "one listing for the whole folder of claims",
+    PartialRemoval = "a removal was done in part",
+    Leaving = "an owner said that it was leaving",
+    CleanAfterLeaving = "a successor was clean after its predecessor had said that it was leaving",
+    CleanHandover = "a handover was clean",
+    UncleanHandover = "a successor went on without all that its predecessor had",
+    FencedWithUnsent = "an owner was fenced with writes that were not stored",
+    UnsentTail = "a restart on its own disk had more than the store",
+    Degraded = "a session was told that the store fails",
+    Recovered = "a session was told that the store answers again",
+    Repaired = "a log was repaired or set aside",
+    ReleaseLost = "a release did not reach the store",
+    TombstoneOverLive = "a tombstone came while another owner was live",
+    StoredAnew = "what had not changed was stored again",
+    SealedAnew = "a session was sealed anew",
+    RefusedOwned = "an open was refused: owned elsewhere",
+    RefusedAway = "an open was refused: the store is away",
+    RefusedDeleted = "an open was refused: deleted",
+    RefusedCloud = "an open without a log was refused: a log has more",
+    CutByPower = "the power was cut",
+    SpaceRanOut = "a disk was full",
+    LeaseLost = "a lease was lost",
+    Killed = "a process was killed",
+    Stopped = "a process was stopped",
+    Wiped = "a machine was replaced",
+    KeptWrite = "a write resolved because the store has it",
+}
+
+pub type Counts = Vec<u64>;
+
+thread_local! {
+    static SEEN: RefCell<Counts> = RefCell::new(vec![0; MOMENTS.len()]);
+}
+
+/// It happened.
+pub fn saw(moment: Moment) {
+    SEEN.with_borrow_mut(|seen| seen[moment as usize] += 1);
+}
+
+/// An open was refused.
+pub fn saw_refusal(code: Code) {
+    match code {
+        Code::OwnedElsewhere => saw(Moment::RefusedOwned),
+        Code::RemoteUnavailable => saw(Moment::RefusedAway),
+        Code::Deleted => saw(Moment::RefusedDeleted),
+        Code::InvalidOption => saw(Moment::RefusedCloud),
+        _ => {}
+    }
+}
+
+/// What this thread saw since the last time.
+pub fn take() -> Counts {
+    SEEN.with_borrow_mut(|seen| std::mem::replace(seen, vec![0; MOMENTS.len()]))
+}
