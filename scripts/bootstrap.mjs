@@ -162,19 +162,27 @@ async function build(force) {
   say(`built in ${seconds(started)}.`)
 }
 
-/** Makes everything ready, or says what is missing and ends the process. */
-export async function bootstrap({ force = false } = {}) {
+/** Does `work`, or says what is missing and ends the process. */
+async function orMissing(work) {
   try {
     if (!atLeast(process.versions.node, [20, 0])) {
       throw new Missing(`Node ${process.versions.node} is too old: install Node 20 or later and run this again.`)
     }
-    await install()
-    await build(force)
+    await work()
   } catch (error) {
     if (!(error instanceof Missing)) throw error
     console.error(`[setup] ${error.message}`)
     process.exit(1)
   }
 }
+
+/** Makes everything ready, or says what is missing and ends the process. */
+export const bootstrap = ({ force = false } = {}) => orMissing(async () => {
+  await install()
+  await build(force)
+})
+
+/** Looks for what Rust alone needs, or says what is missing and ends the process. */
+export const needRust = () => orMissing(checkTools)
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await bootstrap({ force: process.argv.includes('--build') })

@@ -3,6 +3,7 @@
 //! One that fails is shrunk, and printed with its seed and the command that repeats it. A report can be written to a file, for each
 //! range of seeds by itself, so that a long campaign can be interrupted and resumed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,22 +26,29 @@ pub struct Total {
     /// Of all digests, whatever the order.
     pub digest: u64,
     pub moments: Counts,
+    /// How many there were of each kind.
+    pub kinds: BTreeMap<String, u64>,
 }
 
 impl Total {
-    fn add(&mut self, seed: u64, outcome: Outcome) {
+    fn add(&mut self, schedule: &Schedule, outcome: Outcome) {
         self.schedules += 1;
+        *self.kinds.entry(schedule.kind.to_string()).or_default() += 1;
         self.opens += outcome.opens;
         self.promises += outcome.promises;
         self.kept += outcome.kept;
         self.complete += outcome.complete;
-        self.digest ^= fold(outcome.digest, &seed.to_le_bytes());
+        self.digest ^= fold(outcome.digest, &schedule.seed.to_le_bytes());
     }
 
     fn join(self, other: Total) -> Total {
         let mut moments = if self.moments.is_empty() { vec![0; MOMENTS.len()] } else { self.moments };
         for (sum, more) in moments.iter_mut().zip(&other.moments) {
             *sum += more;
+        }
+        let mut kinds = self.kinds;
+        for (kind, count) in other.kinds {
+            *kinds.entry(kind).or_default() += count;
         }
         Total {
             schedules: self.schedules + other.schedules,
@@ -50,6 +58,7 @@ impl Total {
             complete: self.complete + other.complete,
             digest: self.digest ^ other.digest,
             moments,
+            kinds,
         }
     }
 
@@ -67,12 +76,13 @@ impl Total {
 
     /// What a campaign of many ranges keeps of this one.
     fn note(&self, seeds: &Range<u64>) -> String {
-        let named = MOMENTS.iter().zip(&self.moments).map(|((_, name), count)| ((*name).to_owned(), *count));
-        let moments: std::collections::BTreeMap<String, u64> = named.collect();
+        let moments: Vec<_> =
+            MOMENTS.iter().zip(&self.moments).map(|((_, name), count)| (name, count)).collect();
+        let kinds: Vec<_> = self.kinds.iter().collect();
         serde_json::json!({
             "first": seeds.start, "schedules": self.schedules, "opens": self.opens, "promises": self.promises,
             "kept": self.kept, "complete": self.complete, "digest": format!("{:016x}", self.digest),
-            "moments": moments,
+            "kinds": kinds, "moments": moments,
         })
         .to_string()
     }
@@ -124,7 +134,8 @@ pub fn seeds(count: u64) -> Range<u64> {
 
 /// Plays the schedules of `seeds`, each of the kind that its seed makes it, for the test named `test`.
 pub fn campaign(seeds: Range<u64>, kind: fn(u64) -> Kind, test: &str) -> Total {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = number("SIM_THREADS").and_then(|threads| threads.try_into().ok()).unwrap_or_else(cores);
     let failed = AtomicBool::new(false);
     let work = |worker: usize| {
         let mut total = Total::default();
@@ -135,7 +146,7 @@ pub fn campaign(seeds: Range<u64>, kind: fn(u64) -> Kind, test: &str) -> Total {
             }
             let schedule = Schedule::draw(seed, kind(seed));
             match play(&schedule) {
-                Ok(outcome) => total.add(seed, outcome),
+                Ok(outcome) => total.add(&schedule, outcome),
                 Err(failure) => {
                     failed.store(true, Ordering::Relaxed);
                     return Err(told(&schedule, failure, test));

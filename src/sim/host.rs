@@ -50,6 +50,8 @@ enum Mode {
 struct Gate {
     mode: Mode,
     waiting: Vec<Waker>,
+    /// How often all who waited were woken.
+    round: u64,
     /// The first panic of a task: the simulation must not swallow it.
     panic: Option<Box<dyn Any + Send>>,
 }
@@ -67,7 +69,7 @@ fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
 
 impl SimHost {
     pub fn new(seed: u64, start: Instant) -> Arc<SimHost> {
-        let gate = Gate { mode: Mode::Running, waiting: Vec::new(), panic: None };
+        let gate = Gate { mode: Mode::Running, waiting: Vec::new(), round: 0, panic: None };
         Arc::new(SimHost { gate: Arc::new(Mutex::new(gate)), rng: Mutex::new(Rng::new(seed)), start })
     }
 
@@ -77,6 +79,7 @@ impl SimHost {
             if gate.mode != Mode::Dead {
                 gate.mode = mode;
             }
+            gate.round += 1;
             std::mem::take(&mut gate.waiting)
         };
         wakers.into_iter().for_each(Waker::wake);
@@ -123,7 +126,7 @@ impl Host for SimHost {
     }
 
     fn spawn(&self, task: Task) {
-        tokio::spawn(Gated { task: Some(task), gate: Arc::clone(&self.gate) });
+        tokio::spawn(Gated { task: Some(task), gate: Arc::clone(&self.gate), waits: None });
     }
 
     fn offload(&self, _: Lane, job: Job) {
@@ -135,6 +138,8 @@ impl Host for SimHost {
 struct Gated {
     task: Option<Task>,
     gate: Arc<Mutex<Gate>>,
+    /// The round for which it left its waker at the gate.
+    waits: Option<u64>,
 }
 
 impl Future for Gated {
@@ -142,21 +147,19 @@ impl Future for Gated {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         {
-            let mut gate = lock(&self.gate);
-            match gate.mode {
-                Mode::Running => {}
-                Mode::Dead => {
-                    drop(gate);
-                    self.task = None;
-                    return Poll::Ready(());
-                }
-                Mode::Stopped => {
-                    gate.waiting.push(context.waker().clone());
-                    return Poll::Pending;
-                }
+            let shared = Arc::clone(&self.gate);
+            let mut gate = lock(&shared);
+            if gate.mode == Mode::Dead {
+                self.task = None;
+                return Poll::Ready(());
             }
             // Whatever the task waits for, a kill must reach it.
-            gate.waiting.push(context.waker().clone());
+            if self.waits.replace(gate.round) != Some(gate.round) {
+                gate.waiting.push(context.waker().clone());
+            }
+            if gate.mode == Mode::Stopped {
+                return Poll::Pending;
+            }
         }
         let Some(task) = self.task.as_mut() else { return Poll::Ready(()) };
         match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context))) {

@@ -3,17 +3,17 @@
 //! It shares no code with the engine's decisions. A write has a number that only grows; the histories it accepts are sets of
 //! writes, and the state of a history is what replaying its writes in order gives.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod requests;
 
-use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Code, Error};
 use crate::id::{Claim, Lsn};
-use crate::name::{ClaimName, DataName, Mark, Span, TenantName};
-use crate::remote::memory::Request;
+use crate::name::{DataName, Span, TenantName};
 use crate::state::State;
 
 use super::sometimes::{Moment, saw, saw_refusal};
+use requests::Trace;
 
 /// A set of writes, by number.
 pub type Writes = BTreeSet<u64>;
@@ -25,21 +25,11 @@ struct Acknowledged {
     writes: Writes,
 }
 
-/// What the store did, in order, as far as a promise may rest on it.
-#[derive(Default)]
-struct Trace {
-    clock: u64,
-    /// When each object was first stored.
-    stored: BTreeMap<String, u64>,
-    /// When each process last listed claims, and the highest that was there then.
-    listed: BTreeMap<u64, Vec<(u64, Option<Claim>)>>,
-    highest: Option<Claim>,
-    floor: Option<Claim>,
-}
-
 /// Knows everything.
 pub struct Oracle {
     tenant: TenantName,
+    /// How names of its claims begin, and those of its data.
+    own: [String; 2],
     batches: BTreeMap<u64, Vec<u8>>,
     /// Writes that an owner resolved, by claim.
     resolved: BTreeMap<Claim, Writes>,
@@ -75,6 +65,7 @@ pub struct Found<'a> {
 impl Oracle {
     pub fn new(tenant: TenantName) -> Oracle {
         Oracle {
+            own: [format!("v1/claims/{}", tenant.claims_prefix()), format!("{}/", tenant.data_folder())],
             tenant,
             batches: BTreeMap::new(),
             resolved: BTreeMap::new(),
@@ -126,100 +117,6 @@ impl Oracle {
         let entries: Vec<u8> =
             writes.iter().flat_map(|number| self.batches[number].iter().copied()).collect();
         State::replay(&entries).expect("batches are well formed").snapshot().encode()
-    }
-
-    /// A request took effect.
-    pub fn saw(&mut self, process: u64, request: Request, name: &str, objects: &BTreeMap<String, Bytes>) {
-        // A listing of the whole folder of claims is everybody's.
-        let own =
-            [format!("v1/claims/{}", self.tenant.claims_prefix()), format!("{}/", self.tenant.data_folder())];
-        let is_shared = request == Request::List && name == "v1/claims/";
-        if !is_shared && !own.iter().any(|own| name.starts_with(own)) {
-            return;
-        }
-        self.trace.clock += 1;
-        let clock = self.trace.clock;
-        let claims = objects
-            .keys()
-            .filter_map(|name| ClaimName::parse(&self.tenant, name.strip_prefix("v1/claims/")?));
-        let claims: Vec<ClaimName> = claims.collect();
-        let highest = claims.iter().map(|name| name.claim).max();
-        match request {
-            Request::Put => {
-                self.sequential(name);
-                self.watch_for(name, &claims);
-                self.trace.stored.entry(name.to_owned()).or_insert(clock);
-            }
-            Request::List if name.starts_with("v1/claims/") => {
-                self.trace.listed.entry(process).or_default().push((clock, highest))
-            }
-            Request::List | Request::Get | Request::Delete => {}
-        }
-        for name in claims.iter().filter(|name| name.mark == Mark::Deleted) {
-            self.tombstones.entry(name.claim).or_insert(clock);
-        }
-        let floor = claims.iter().filter(|name| name.mark == Mark::Deleted).map(|name| name.claim).max();
-        assert!(highest >= self.trace.highest, "I2: the highest claim {:?} was deleted", self.trace.highest);
-        assert!(floor >= self.trace.floor, "I2: the highest tombstone {:?} was deleted", self.trace.floor);
-        (self.trace.highest, self.trace.floor) = (highest, floor);
-        if request == Request::Delete {
-            self.still_restorable(objects);
-        }
-    }
-
-    /// Counts what is rare and matters.
-    fn watch_for(&mut self, name: &str, claims: &[ClaimName]) {
-        let mark = name.strip_prefix("v1/claims/").and_then(|name| ClaimName::parse(&self.tenant, name));
-        let Some(ClaimName { claim, mark }) = mark else { return };
-        if mark == Mark::Leaving && self.leaving.insert(claim) {
-            saw(Moment::Leaving);
-        } else if mark == Mark::Deleted && claims.iter().any(|it| it.claim > claim && it.mark == Mark::Live) {
-            saw(Moment::TombstoneOverLive);
-        }
-    }
-
-    /// I5: a segment is stored only when what it continues was.
-    fn sequential(&self, name: &str) {
-        let Some(new) = name.rsplit('/').next().and_then(DataName::parse) else { return };
-        let Span::Segment(first, _) = new.span else { return };
-        let mut stored =
-            self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
-        let continues = stored.any(|old| old.claim == new.claim && old.span.last() + 1 == first);
-        assert!(continues, "I5: {name} was stored before what it continues");
-    }
-
-    /// I9: after a deletion, the newest claim that ever had a base still has one with everything after it, unless a tombstone covers it.
-    fn still_restorable(&self, objects: &BTreeMap<String, Bytes>) {
-        let names = |objects: &mut dyn Iterator<Item = &String>| -> Vec<DataName> {
-            objects
-                .filter_map(|name| {
-                    DataName::parse(name.strip_prefix(&format!("{}/", self.tenant.data_folder()))?)
-                })
-                .collect()
-        };
-        let ever = names(&mut self.trace.stored.keys());
-        let there = names(&mut objects.keys());
-        let buried = |claim: &Claim| self.trace.floor.is_some_and(|floor| *claim <= floor);
-        let Some(newest) =
-            ever.iter().filter(|name| matches!(name.span, Span::Base(_))).map(|name| name.claim).max()
-        else {
-            return;
-        };
-        if buried(&newest) {
-            return;
-        }
-        let reach = |data: &[DataName]| -> Option<Lsn> {
-            let own = || data.iter().filter(|name| name.claim == newest);
-            let mut reached =
-                own().filter(|name| matches!(name.span, Span::Base(_))).map(|name| name.span.last()).max()?;
-            while let Some(next) =
-                own().find(|name| matches!(name.span, Span::Segment(first, _) if first == reached + 1))
-            {
-                reached = next.span.last();
-            }
-            Some(reached)
-        };
-        assert_eq!(reach(&there), reach(&ever), "I9: a deletion took something that nothing kept dominates");
     }
 
     /// `process` was told that everything up to `lsn` is restorable.

@@ -30,6 +30,22 @@ pub struct Kind {
     pub rough: bool,
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.rough {
+            "storms, disks that fail, several tenants, paces that differ"
+        } else {
+            "a network that fails now and then"
+        })?;
+        match self.clouds {
+            0 => {}
+            100 => f.write_str("; no process keeps a log")?,
+            _ => f.write_str("; some processes keep no log")?,
+        }
+        f.write_str(if self.keys { "; keys are turned over" } else { "" })
+    }
+}
+
 /// Something that befalls the world before a step.
 #[derive(Clone, Copy)]
 pub enum Shift {

@@ -13,6 +13,7 @@ const SCHEDULES: u64 = 8_000;
 const CLOUD_SCHEDULES: u64 = 5_000;
 const KEY_SCHEDULES: u64 = 300;
 const ROUGH_SCHEDULES: u64 = 1_000;
+const KINDS: u64 = 200;
 
 #[test]
 fn seeded_schedules_keep_every_invariant() {
@@ -25,7 +26,7 @@ fn seeded_schedules_keep_every_invariant() {
 fn seeded_schedules_of_machines_without_disks_lose_no_write_that_resolved() {
     // In every third one nobody keeps a log; in the others machines change from start to start.
     let kind = |seed: u64| Kind { clouds: if seed.is_multiple_of(3) { 100 } else { 50 }, ..Kind::default() };
-    let total = campaign(seeds(CLOUD_SCHEDULES), kind, "seeded_schedules_of");
+    let total = campaign(seeds(CLOUD_SCHEDULES), kind, "seeded_schedules_of_machines");
     assert!(total.kept as u64 > total.schedules, "schedules in which no write resolves prove nothing");
 }
 
@@ -50,6 +51,18 @@ fn seeded_schedules_in_rough_weather_keep_every_invariant() {
     let total = campaign(seeds(ROUGH_SCHEDULES), rough, "seeded_schedules_in");
     // A logout that races with a takeover is too rare for so few.
     total.assert_seen(|moment| moment != Moment::TombstoneOverLive);
+}
+
+/// What `npm run simulate` plays: all kinds by turns.
+#[test]
+fn seeded_schedules_of_every_kind_keep_every_invariant() {
+    let kind = |seed: u64| match seed % 4 {
+        0 | 1 => rough(seed / 4),
+        2 => Kind { clouds: [0, 50, 0, 100][usize::try_from(seed / 4 % 4).unwrap_or(0)], ..Kind::default() },
+        _ => Kind { clouds: if seed.is_multiple_of(3) { 40 } else { 0 }, keys: seed % 20 == 3, rough: false },
+    };
+    let total = campaign(seeds(KINDS), kind, "seeded_schedules_of_every_kind");
+    assert!(total.promises as u64 > total.schedules, "schedules in which nothing is promised prove nothing");
 }
 
 #[test]
