@@ -63,6 +63,9 @@ export declare function foreignRemove(store: string, names: Array<string>): Prom
  */
 export declare function get(handle: Handle, keys: Uint8Array, keysLength: number, count: number, out: Buffer): number
 
+/** The keys of one type in order, each with the length of its entry and without its value. */
+export declare function index(handle: Handle, kind: string): Buffer
+
 /** How a tenant stands, in the store and here: `options` and `keys` as for `open`. Resolves to JSON. */
 export declare function inspect(options: string, keys: Buffer): Promise<Outcome>
 

@@ -850,6 +850,7 @@ module.exports.foreignNames = nativeBinding.foreignNames
 module.exports.foreignRead = nativeBinding.foreignRead
 module.exports.foreignRemove = nativeBinding.foreignRemove
 module.exports.get = nativeBinding.get
+module.exports.index = nativeBinding.index
 module.exports.inspect = nativeBinding.inspect
 module.exports.keyring = nativeBinding.keyring
 module.exports.open = nativeBinding.open

@@ -219,4 +219,13 @@ function* walk(buffer, length = buffer.length) {
   }
 }
 
-module.exports = { createBatch, decodeKey, walk, MAX_KEY }
+/** Each key of an index with the bytes of its whole entry. */
+function* walkIndex(buffer) {
+  for (let at = 0; at < buffer.length; ) {
+    const to = at + 2 + buffer.readUInt16LE(at)
+    yield { ...decodeKey(buffer, at + 2, to), bytes: buffer.readUInt32LE(to) }
+    at = to + 4
+  }
+}
+
+module.exports = { createBatch, decodeKey, walk, walkIndex, MAX_KEY }

@@ -6,7 +6,7 @@
 // encoded before it returns to the caller, and what `get` answers is a fresh copy: nothing is shared with the store. A `set`
 // that holds new pre-keys carries the credentials of that moment, because `nextPreKeyId` and the pre-keys must never part.
 
-const { walk } = require('./batch.js')
+const { walkIndex } = require('./batch.js')
 const { rethrow, unreadable } = require('./errors.js')
 const { createWholeFiles } = require('./whole-files.js')
 const { turn } = require('./turn.js')
@@ -68,7 +68,7 @@ function takesCreds(data) {
  * @param {(lsn: number) => Promise<void>} session.settled resolves when a write may resolve
  */
 function createKeys({ binding, call, handle, batch, capture, reviveAppStateSyncKey, settled }) {
-  const whole = createWholeFiles((type) => call(binding.entries, handle, type))
+  const whole = createWholeFiles((type) => call(binding.index, handle, type))
   const reviver = (type) => (type === 'app-state-sync-key' ? reviveAppStateSyncKey : undefined)
 
   const find = (type, ids) => {
@@ -106,7 +106,7 @@ function createKeys({ binding, call, handle, batch, capture, reviveAppStateSyncK
   }
 
   async function* listIds(type) {
-    for (const { id } of walk(call(binding.entries, handle, String(type)))) yield id
+    for (const { id } of walkIndex(call(binding.index, handle, String(type)))) yield id
     for (const { id } of whole.of(type)) yield id
   }
 

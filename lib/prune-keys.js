@@ -7,9 +7,9 @@
 // the last `preKeyWindow` ids, none that the caller names, and never the highest one there is, whose absence makes Baileys
 // upload again at each connection. For sessions: an open one is never removed, nor the closed ones used last, nor one that was
 // closed or used within the given days. Everything else that grows (device lists, who has a sender key, LIDs, tokens) is left
-// alone: nothing in it says what may go. What goes, goes in one batch, so that a crash leaves all of it or none. Looking for it
-// lets other work come between; what was found is then read again, decided and written in one synchronous step, so that no
-// message does.
+// alone: nothing in it says what may go. It goes in small steps, between which other work has its turn: what one of them reads it
+// decides and writes before anything else can run, so that no message comes between. A crash leaves what the steps before it left,
+// which is as sound.
 
 const { setImmediate: turn } = require('node:timers/promises')
 const { integer, quoted, refuse } = require('./checks.js')
@@ -19,10 +19,12 @@ const UPLOAD = 812
 const DAY = 86_400_000
 /** The server keeps what could not be delivered for thirty days. */
 const LEAST_DAYS = 30
-/** Bytes of entries that one batch may touch, all in one step; what is beyond waits for the next call. */
-const LIMIT = 4 * 1024 * 1024
-/** Bytes of entries to look at before other work has its turn. */
-const SLICE = 512 * 1024
+/** How long a step may take before other work has its turn. What it found is then still to be written: half as long again. */
+const STEP_MS = 4
+/** Bytes of session records that one step looks at, however fast. */
+const STEP_BYTES = 128 * 1024
+/** Pre-keys that one step removes. */
+const PRE_KEYS = 1000
 
 const DEFAULTS = { dryRun: true, preKeyWindow: 2 * UPLOAD, keepPreKeyIds: [], closedSessionsOlderThanDays: 90, closedSessionsKept: 5 }
 
@@ -30,14 +32,16 @@ const isId = (value) => Number.isSafeInteger(value) && value > 0
 
 function checkOptions(options) {
   if (options === null || typeof options !== 'object') refuse('pruneKeys takes an object of options')
-  for (const name of Object.keys(options)) if (!Object.hasOwn(DEFAULTS, name)) refuse(`${quoted(name)} is not an option of pruneKeys`)
-  const { dryRun, preKeyWindow, keepPreKeyIds, closedSessionsOlderThanDays: days, closedSessionsKept } = { ...DEFAULTS, ...defined(options) }
+  for (const name of Object.keys(options)) if (!Object.hasOwn(DEFAULTS, name) && name !== 'onProgress') refuse(`${quoted(name)} is not an option of pruneKeys`)
+  const { dryRun, preKeyWindow, keepPreKeyIds, closedSessionsOlderThanDays: days, closedSessionsKept, onProgress } = { ...DEFAULTS, ...defined(options) }
   if (typeof dryRun !== 'boolean') refuse('`dryRun` must be true or false')
+  if (onProgress !== undefined && typeof onProgress !== 'function') refuse('`onProgress` must be a function')
   const ids = typeof keepPreKeyIds?.[Symbol.iterator] === 'function' && typeof keepPreKeyIds !== 'string' ? [...keepPreKeyIds] : null
   if (ids === null || !ids.every(isId)) refuse('`keepPreKeyIds` must be a list of ids, whole numbers from 1')
   const numbers = (value, name, least, most, what) => integer({ value, from: `\`${name}\`` }, undefined, least, most, what)
   return {
     dryRun,
+    onProgress,
     window: preKeyWindow === null ? null : numbers(preKeyWindow, 'preKeyWindow', UPLOAD, 2 ** 24, ' of ids'),
     kept: new Set(ids),
     days: days === null ? null : numbers(days, 'closedSessionsOlderThanDays', LEAST_DAYS, 36_500, ' of days'),
@@ -86,79 +90,116 @@ const closedIn = (record) => Object.values(record?._sessions ?? {}).filter((sess
 /** The record without those sessions, in the same order: it decides which one libsignal takes. */
 const recordWithout = (record, dead) => ({ ...record, _sessions: Object.fromEntries(Object.entries(record._sessions).filter(([key]) => !dead.includes(key))) })
 
+/** How long a step has taken, and the turn of other work after it. */
+function pacer() {
+  let began = performance.now()
+  return {
+    isOver: () => performance.now() - began >= STEP_MS,
+    async pause() {
+      await turn()
+      began = performance.now()
+    }
+  }
+}
+
+/** The items of a list, some at a time, with a turn for other work between. */
+async function* paced(items, pace) {
+  for (const item of items) {
+    if (pace.isOver()) await pace.pause()
+    yield item
+  }
+}
+
+/** The index of a type, taken apart some at a time: `[id, bytes]` of each entry as of the call. */
+async function indexOf(core, type, pace) {
+  const index = []
+  for await (const entry of paced(core.index(type), pace)) index.push(entry)
+  return index
+}
+
 /**
- * What goes, and what it is worth.
- * @param core `{ sizes(type), entries(type), sizeOf(type, id, value) }`: `[id, bytes]` and `[id, value, bytes]` of each entry
- * @returns `{ data, report }`, `data` as `keys.set` takes it
+ * Pre-keys that may go, step by step. What is there is looked at once: those that come later have higher ids, and bounds only grow; a
+ * lower one, after a new pairing, counts at once.
  */
-function plan(core, credentials, { window, kept, days, closedKept }, now, limit = LIMIT) {
-  // Ids come from the network: none may be looked up on an ordinary object.
-  const data = { 'pre-key': Object.create(null), session: Object.create(null) }
-  const preKeys = { removed: 0, kept: 0, bytes: 0 }
-  const closedSessions = { removed: 0, kept: 0, bytes: 0, records: 0 }
-  let [touched, complete] = [0, true]
-  /** Whether an entry still fits into the batch. */
-  const fits = (bytes) => {
-    if (touched + bytes > limit) complete = false
-    else touched += bytes
-    return complete
-  }
-
-  if (window !== null) {
-    const sizes = new Map(core.sizes('pre-key'))
-    const spent = spentPreKeys([...sizes.keys()], boundOf(credentials, window), kept)
-    for (const id of spent) {
-      if (!fits(sizes.get(id))) break
-      data['pre-key'][id] = null
-      preKeys.removed++
-      preKeys.bytes += sizes.get(id)
+async function prunePreKeys({ core, credentials, options: { window, kept }, pace, write }, index, told) {
+  const sizes = new Map(index)
+  const spent = spentPreKeys([...sizes.keys()], boundOf(credentials(), window), kept)
+  const report = { removed: 0, kept: sizes.size, bytes: 0 }
+  for (let at = 0; at < spent.length; ) {
+    const bound = boundOf(credentials(), window)
+    const data = Object.create(null)
+    const before = at
+    for (; at < spent.length && at - before < PRE_KEYS && (at === before || !pace.isOver()); at++) {
+      const id = spent[at]
+      if (Number(id) >= bound) continue
+      data[id] = null
+      report.removed++
+      report.bytes += sizes.get(id)
     }
-    preKeys.kept = sizes.size - preKeys.removed
+    write('pre-key', data)
+    told(at - before)
+    await pace.pause()
   }
-  if (days !== null) {
-    for (const [id, record, bytes] of core.entries('session')) {
-      const dead = deadSessions(record, { before: now - days * DAY, closedKept })
-      closedSessions.kept += closedIn(record)
-      if (dead === null || dead.length === 0 || !fits(bytes)) continue
-      data.session[id] = recordWithout(record, dead)
-      closedSessions.removed += dead.length
-      closedSessions.kept -= dead.length
-      closedSessions.records++
-      closedSessions.bytes += bytes - core.sizeOf('session', id, data.session[id])
-    }
-  }
-  return { data, report: { complete, preKeys, closedSessions } }
+  report.kept -= report.removed
+  return report
 }
 
-/** Ids of the records that have sessions to lose, and how many closed ones there are in all. */
-async function look(core, { days, closedKept }, now) {
-  const ids = []
-  let [closed, seen] = [0, 0]
-  for (const [id, record, bytes] of core.entries('session')) {
-    closed += closedIn(record)
-    if (deadSessions(record, { before: now - days * DAY, closedKept })?.length > 0) ids.push(id)
-    seen += bytes
-    if (seen < SLICE) continue
-    seen = 0
-    await turn()
+/** Closed sessions that may go, step by step: what is read in one is decided and written in it, so that no message comes between. */
+async function pruneSessions({ core, options: { days, closedKept }, now, pace, write }, index, told) {
+  const report = { removed: 0, kept: 0, bytes: 0, records: 0 }
+  for (let at = 0; at < index.length; ) {
+    const data = Object.create(null)
+    let touched = 0
+    let count = 0
+    do {
+      const [id, bytes] = index[at++]
+      touched += bytes
+      count++
+      const found = core.read('session', id)
+      if (found === null) continue
+      const dead = deadSessions(found.value, { before: now - days * DAY, closedKept }) ?? []
+      report.kept += closedIn(found.value) - dead.length
+      if (dead.length === 0) continue
+      data[id] = recordWithout(found.value, dead)
+      report.removed += dead.length
+      report.records++
+      report.bytes += found.bytes - core.sizeOf('session', id, data[id])
+    } while (at < index.length && touched < STEP_BYTES && !pace.isOver())
+    write('session', data)
+    told(count)
+    await pace.pause()
   }
-  return { ids, closed }
+  return report
 }
 
 /**
- * @param core as for `plan`, with `entries(type)` as of the call and `some(type, ids)` the same of some as they are when each is
- *   reached; and `append(data)`, which answers a number and is durable when `settled(number)` resolves
+ * @param core `index(type)`: `[id, bytes]` of each entry as of the call; `read(type, id)`: `{ value, bytes }` of one as it is, or null;
+ *   `sizeOf(type, id, value)`; and `append(data)`, which answers a number and is durable when `settled(number)` resolves
  * @param credentials answers those in memory and those that are stored
  */
 async function pruneKeys(core, credentials, options = {}) {
   const checked = checkOptions(options)
-  const now = Date.now()
-  const found = checked.days === null ? { ids: [], closed: 0 } : await look(core, checked, now)
-  const { data, report } = plan({ ...core, entries: (type) => core.some(type, found.ids) }, credentials(), checked, now)
-  report.closedSessions.kept = found.closed - report.closedSessions.removed
-  const isEmpty = report.preKeys.removed === 0 && report.closedSessions.removed === 0
-  if (!checked.dryRun && !isEmpty) await core.settled(core.append(data))
-  return { dryRun: checked.dryRun, ...report }
+  const pace = pacer()
+  let last = null
+  const write = (type, data) => {
+    if (!checked.dryRun && Object.keys(data).length > 0) last = core.append({ [type]: data })
+  }
+  // Refused before anything goes.
+  if (checked.window !== null) boundOf(credentials(), checked.window)
+  const preKeyIndex = checked.window === null ? [] : await indexOf(core, 'pre-key', pace)
+  const sessionIndex = checked.days === null ? [] : await indexOf(core, 'session', pace)
+  const total = preKeyIndex.length + sessionIndex.length
+  let done = 0
+  const told = (count) => {
+    done += count
+    checked.onProgress?.({ done, total })
+  }
+  const work = { core, credentials, options: checked, now: Date.now(), pace, write }
+  const preKeys = checked.window === null ? { removed: 0, kept: 0, bytes: 0 } : await prunePreKeys(work, preKeyIndex, told)
+  told(preKeyIndex.length - done)
+  const closedSessions = await pruneSessions(work, sessionIndex, told)
+  if (last !== null) await core.settled(last)
+  return { dryRun: checked.dryRun, preKeys, closedSessions }
 }
 
-module.exports = { pruneKeys, plan, spentPreKeys, boundOf, deadSessions }
+module.exports = { pruneKeys, spentPreKeys, boundOf, deadSessions }

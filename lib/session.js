@@ -6,7 +6,7 @@
 // installed on `process`, and nothing keeps it alive but a promise somebody waits for. A session that could not be opened
 // completely is closed again: no ownership is left behind.
 
-const { createBatch, walk } = require('./batch.js')
+const { createBatch, walkIndex } = require('./batch.js')
 const { resolveBaileys } = require('./baileys.js')
 const { fieldsOf, isSignal, limit, wholeLimit } = require('./checks.js')
 const { createCodec } = require('./codec.js')
@@ -23,6 +23,7 @@ const { begin } = require('./opening.js')
 const { createOwnCreds } = require('./own-creds.js')
 const { resolveOptions } = require('./options.js')
 const { removeOriginals } = require('./originals.js')
+const { explained } = require('./open-refusals.js')
 const { textOf } = require('./outside.js')
 const { pruneKeys } = require('./prune-keys.js')
 const removals = require('./removed.js')
@@ -131,7 +132,7 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
     if (wasRemoved && (await endsWithFolder(binding, opened, resolved))) opened = await open()
     if (refusal !== null && opened.code === 'NOT_FOUND') throw refusal
     setImmediate(news.catchUp).unref()
-    const { handle, restored, shared } = JSON.parse(settle(opened))
+    const { handle, restored, shared } = JSON.parse(settle(await explained(opened, resolved.native.store)))
     try {
       check()
       const stored = readCreds(binding, handle, batch)
@@ -261,24 +262,19 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
   async function exportMultiFile(folder, { overwrite = false } = {}) {
     if (typeof folder !== 'string' || folder === '') throw new HybridAuthError('INVALID_OPTION', 'exportMultiFile takes the path of a folder')
     const entries = batch.readEntries(call(binding.entries, handle, null))
-    return writeMultiFile(folder, { entries }, { BufferJSON: baileys.BufferJSON, overwrite })
+    return writeMultiFile(folder, { entries }, { BufferJSON: baileys.BufferJSON, overwrite, directory: places?.directory ?? null })
   }
 
   /** What pruning looks at and writes to; see `lib/prune-keys.js`. */
   const pruned = {
-    sizes: (type) => Array.from(walk(call(binding.entries, handle, type)), ({ id, bytes }) => [id, bytes]),
-    *entries(type) {
-      const buffer = call(binding.entries, handle, type)
-      const sizes = walk(buffer)
-      for (const { id, value } of batch.readEntries(buffer)) yield [id, value, sizes.next().value.bytes]
+    *index(type) {
+      for (const { id, bytes } of walkIndex(call(binding.index, handle, type))) yield [id, bytes]
     },
-    *some(type, ids) {
-      for (const id of ids) {
-        const request = batch.encodeKeys(type, [id])
-        const found = ask(binding, handle, request, (buffer, length) => [batch.decodeAnswer([id], request.possible, buffer, length)[id], length], call)
-        // The request has the key with its length, and the answer the value with its own.
-        if (found[0] !== null) yield [id, found[0], request.length + found[1]]
-      }
+    read(type, id) {
+      const request = batch.encodeKeys(type, [id])
+      const [value, length] = ask(binding, handle, request, (buffer, length) => [batch.decodeAnswer([id], request.possible, buffer, length)[id], length], call)
+      // The request has the key with its length, and the answer the value with its own.
+      return value === null ? null : { value, bytes: request.length + length }
     },
     sizeOf: (type, id, value) => batch.encodeSet({ [type]: { [id]: value } }).length,
     append(data) {

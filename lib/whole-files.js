@@ -5,14 +5,14 @@
 // Invariant: as with files, a key is found by `<type>-<id>.json`, whichever way that is cut; what was set since goes before it, and what
 // was deleted does not come back. A session without such keys pays one comparison for them.
 
-const { walk } = require('./batch.js')
+const { walkIndex } = require('./batch.js')
 const { unreadable } = require('./errors.js')
 const { FAMILIES, WHOLE, fileName, idIn } = require('./multi-file-names.js')
 
-/** @param entries answers the encoded entries of a type */
-function createWholeFiles(entries) {
+/** @param index answers the encoded index of a type */
+function createWholeFiles(index) {
   /** Names that may be there: others come with no write, and one that is gone is looked for in vain. */
-  const names = new Set(Array.from(walk(entries(WHOLE)), ({ id }) => id))
+  const names = new Set(Array.from(walkIndex(index(WHOLE)), ({ id }) => id))
 
   /** The keys of `data`, with the deletion of what they replace. */
   function replaced(data) {

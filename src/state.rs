@@ -172,6 +172,20 @@ impl State {
         snapshot.encode()
     }
 
+    /// The keys of one type in order, each behind its length and before the length of its whole entry: values are not copied.
+    pub fn index_of(&self, kind: &[u8]) -> Vec<u8> {
+        let cells = self.cells.iter().map(|cell| (key_of(cell), cell.len()));
+        let mut keys: Vec<(&[u8], usize)> = cells.filter(|(key, _)| record::kind(key) == kind).collect();
+        keys.sort_unstable();
+        let mut out = Vec::with_capacity(keys.iter().map(|(key, _)| key.len() + 6).sum());
+        for (key, len) in keys {
+            out.extend_from_slice(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_le_bytes());
+            out.extend_from_slice(key);
+            out.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
+        }
+        out
+    }
+
     /// A batch that deletes every key but the credentials.
     pub fn deletions(&self) -> Vec<u8> {
         let mut keys: Vec<&[u8]> = self.cells.iter().map(|cell| key_of(cell)).collect();

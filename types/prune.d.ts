@@ -21,13 +21,13 @@ export interface PruneKeysOptions {
   closedSessionsOlderThanDays?: number | null
   /** How many closed sessions with each device of a contact stay however old; 1 to 40, which is what Baileys keeps. @default 5 */
   closedSessionsKept?: number
+  /** Told after each step how many pre-keys and records of sessions were looked at, of how many. */
+  onProgress?: (progress: { done: number; total: number }) => void
 }
 
 /** What went, or would go. */
 export interface PruneKeysReport {
   dryRun: boolean
-  /** Whether that is all. What is beyond 4 MiB of entries waits for another call. */
-  complete: boolean
   /** `bytes` as in `SessionStatus`. */
   preKeys: { removed: number; kept: number; bytes: number }
   /** `records` is how many contacts' devices lose some. */

@@ -52,9 +52,9 @@ export interface HybridAuthState {
   /** Writes a folder that `useMultiFileAuthState` opens with the same contents. */
   exportMultiFile(folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
   /**
-   * Removes keys that nobody can be waiting for any more; only tells what would go unless `dryRun` is `false`. Reads every session
-   * record, some at a time, and holds up other work while it decides, for some 0.1 s at the most. All that goes is one write, which
-   * resolves and rejects like `keys.set`. Rejects with `INVALID_OPTION`, also where the credentials do not say which pre-keys the
+   * Removes keys that nobody can be waiting for any more; only tells what would go, all of it, unless `dryRun` is `false`. Reads every
+   * session record in steps of some milliseconds, between which other work has its turn; what goes in a step is one write. Resolves
+   * when the last one does, as `keys.set` would. Rejects with `INVALID_OPTION`, also where the credentials do not say which pre-keys the
    * server may still hand out; nothing is removed then.
    */
   pruneKeys(options?: PruneKeysOptions): Promise<PruneKeysReport>

@@ -89,20 +89,6 @@ async function prune(context) {
   return failed.length === 0 ? EXIT.done : exitOfAll(failed.map(({ error }) => error))
 }
 
-const add = (one, other) => Object.fromEntries(Object.keys(one).map((name) => [name, name === 'kept' ? other[name] : one[name] + other[name]]))
-
-/** All that may go of a tenant: a call removes a limited amount. */
-async function pruneAllKeys(fleet, tenantId, options) {
-  let { preKeys, closedSessions, complete } = await fleet.pruneKeys(tenantId, options)
-  while (!complete && !options.dryRun) {
-    const more = await fleet.pruneKeys(tenantId, options)
-    preKeys = add(preKeys, more.preKeys)
-    closedSessions = add(closedSessions, more.closedSessions)
-    complete = more.complete
-  }
-  return { preKeys, closedSessions, complete }
-}
-
 async function pruneKeys(context, named) {
   const { asked, output, fleet } = context
   const tenants = await tenantsAskedFor(fleet, named, asked)
@@ -114,7 +100,7 @@ async function pruneKeys(context, named) {
   }
   const work = async (tenantId) => {
     await mustBeReleased(fleet, tenantId, asked)
-    return pruneAllKeys(fleet, tenantId, options)
+    return fleet.pruneKeys(tenantId, options)
   }
   const results = await forEach(context, tenants, work, { title: 'prune keys', changes: true, concurrency: 4, done: 'Pruned' })
   const code = tell(output, results, {
@@ -126,11 +112,11 @@ async function pruneKeys(context, named) {
       { title: 'KEPT', right: true, of: ({ closedSessions }) => count(closedSessions.kept) },
       { title: 'SIZE', right: true, of: ({ preKeys, closedSessions }) => size(preKeys.bytes + closedSessions.bytes) }
     ],
-    fields: (value) => value,
+    fields: ({ preKeys, closedSessions }) => ({ preKeys, closedSessions }),
     summary: counted(options.dryRun ? 'looked at' : 'pruned'),
     document: { applied: !options.dryRun }
   })
-  if (options.dryRun) output.note('Nothing was removed: this was a dry run. Say --apply to remove them.')
+  if (options.dryRun) output.note('Nothing was removed: this was a dry run. --apply removes exactly these.')
   return code
 }
 

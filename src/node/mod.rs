@@ -164,6 +164,14 @@ pub fn entries(handle: Handle, kind: Option<String>) -> Result<Buffer, Thrown> {
     Ok(bytes.into())
 }
 
+/// The keys of one type in order, each with the length of its entry and without its value.
+#[napi(catch_unwind)]
+pub fn index(handle: Handle, kind: String) -> Result<Buffer, Thrown> {
+    let session = engine().registry.session(handle)?;
+    let bytes = session.journal().read(|state| state.index_of(kind.as_bytes()))?;
+    Ok(bytes.into())
+}
+
 /// Resolves when the batch `lsn` survives a power cut of this machine: synced, or acknowledged by the store where there is no log.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn synced(env: &Env, handle: Handle, lsn: f64, timeout_ms: u32) -> napi::Result<Object<'_>> {

@@ -102,3 +102,26 @@ export function makeCertificates(names, { expired = false } = {}) {
   })
   return { ca, cert, key: server.privateKey.export({ type: 'pkcs8', format: 'pem' }) }
 }
+
+/**
+ * A certificate that a server signed for itself, as `openssl req -x509` makes it: `{ cert, key }`. `isAuthority` says whether it is one
+ * of an authority too, as it is by default there; without `names` it has no alternative names.
+ */
+export function selfSigned(names, { isAuthority = true, expired = false } = {}) {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const now = Date.now()
+  const cert = certificate({
+    subject: 'localhost',
+    issuer: 'localhost',
+    issuerKey: privateKey,
+    publicKey,
+    from: now - (expired ? 2 * DAY : DAY),
+    until: now + (expired ? -DAY : DAY),
+    extensions: [
+      extension(SUBJECT_KEY, octets(keyIdOf(publicKey))),
+      extension(BASIC_CONSTRAINTS, isAuthority ? sequence(boolean(true)) : sequence(), true),
+      ...(names.length === 0 ? [] : [extension(ALTERNATIVE_NAMES, sequence(...names.map(alternative)))])
+    ]
+  })
+  return { cert, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) }
+}

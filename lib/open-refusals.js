@@ -1,0 +1,76 @@
+'use strict'
+
+// Refusals of an open in words that say what to mend: which rule a certificate breaks, and which limit of the system was met.
+//
+// Invariants: the code of a refusal stays as it is; nothing is asked of anybody but the store's own address, and what cannot be found
+// out within seconds is left unsaid.
+
+const { isIP } = require('node:net')
+const tls = require('node:tls')
+
+const WITHIN_MS = 3000
+
+const day = (text) => new Date(text).toISOString().slice(0, 10)
+
+/** The rule that a certificate breaks, with its remedy; null for one that breaks none which is known here. */
+function brokenRule(certificate, host, now = Date.now()) {
+  const name = isIP(host) ? `IP:${host}` : `DNS:${host}`
+  if (Date.parse(certificate.validTo) < now) return `it expired on ${day(certificate.validTo)}: renew it`
+  if (Date.parse(certificate.validFrom) > now) return `it is valid from ${day(certificate.validFrom)} on only: set the clock of this machine, or make it anew`
+  if (certificate.subjectAltName === undefined) {
+    return `it has no subjectAltName, and the common name does not count: make it anew, with \`-addext subjectAltName=${name}\``
+  }
+  const isFor = isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)
+  if (isFor === undefined) return `it is made for other names than that of the store's address: make it anew, with \`-addext subjectAltName=${name}\`, or use a name that it has`
+  if (certificate.ca) {
+    return (
+      'it is that of an authority (CA:TRUE), as `openssl req -x509` makes it, and may not be that of a server as well: make it anew, with ' +
+      '`-addext basicConstraints=critical,CA:FALSE`, and pass it as `caCertificate`; or sign one for the server with it'
+    )
+  }
+  return null
+}
+
+/** The certificate that a server shows, and whether Node trusts it; null where none is to be had. */
+function shown({ host, port, ca }) {
+  return new Promise((resolve) => {
+    const end = (answer) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    const socket = tls.connect({ host, port, ...(!isIP(host) && { servername: host }), ...(ca && { ca }), rejectUnauthorized: false }, () =>
+      end({ certificate: socket.getPeerX509Certificate() ?? null, isTrusted: socket.authorized })
+    )
+    socket.setTimeout(WITHIN_MS, () => end(null))
+    socket.on('error', () => end(null))
+  })
+}
+
+/** Why the certificate of this store is not trusted, in words; null where that cannot be told. */
+async function whyUntrusted({ endpoint, url, bucket, virtualHosted, ca } = {}) {
+  const text = String(endpoint ?? url)
+  if (!URL.canParse(text) || !text.startsWith('https:')) return null
+  const address = new URL(text)
+  const host = (virtualHosted ? `${bucket}.` : '') + address.hostname.replace(/^\[|\]$/g, '')
+  const found = await shown({ host, port: Number(address.port || 443), ca })
+  if (!found?.certificate) return null
+  const why = brokenRule(found.certificate, host)
+  if (why !== null || found.isTrusted) return why
+  return 'it is signed by an unknown authority: pass the certificate of that authority as `caCertificate`'
+}
+
+const UNTRUSTED = /the store's certificate is not trusted/
+const TOO_MANY_FILES = /too many open files|os error 24\b|EMFILE|ENFILE/i
+
+/** What an open answered, the refusal in better words where there are some. `store` is what the core was told of it. */
+async function explained(opened, store) {
+  const { code, message } = opened
+  if (!code || typeof message !== 'string') return opened
+  if (TOO_MANY_FILES.test(message)) {
+    return { ...opened, message: `${message}; this process has as many files open as it may, two for each session: raise the limit (\`ulimit -n\`, LimitNOFILE of systemd, ulimits of Docker)` }
+  }
+  const why = UNTRUSTED.test(message) ? await whyUntrusted(store ?? undefined) : null
+  return why === null ? opened : { ...opened, message: `the store's certificate is not trusted: ${why}` }
+}
+
+module.exports = { brokenRule, explained }
