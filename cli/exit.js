@@ -33,6 +33,7 @@ const CODES = {
   DELETED: [wrong, 'It was logged out: the account has to be paired again.'],
   IO_POISONED: [refused, 'The disk failed in mid-work: check it, then try again.'],
   CLOSED: [wrong, 'Try again.'],
+  ABORTED: [wrong, 'It was given up; nothing was changed.'],
   INTERNAL: [wrong, 'This is a fault of the package: please report it, with what --debug prints.']
 }
 

@@ -11,6 +11,7 @@ const { exportTree } = require('./export-tree.js')
 const { call } = require('./keys.js')
 const { localTenants } = require('./local-tenants.js')
 const { loadBinding } = require('./native.js')
+const { guarded } = require('./outside.js')
 const { resolveOptions } = require('./options.js')
 const { abandoned, linked } = require('./opening.js')
 const { each, within } = require('./pool.js')
@@ -186,14 +187,21 @@ class HybridAuth {
 
   /** Ids of the tenants that have a session in the store or, without one, in the directory; in order. */
   async tenants() {
-    const { native, directory } = resolveOptions('any', this.#options)
+    return (await this.#known()).tenants
+  }
+
+  /** The tenants whose ids are told, and how many others there are: one id that is too long for a name stops nobody else. */
+  async #known() {
+    const { native, directory, logger } = resolveOptions('any', this.#options)
     const isLocal = native.store === null
     const { tenants, hidden } = isLocal ? await localTenants(directory) : JSON.parse(settle(await loadBinding().tenants(this.#store())))
     if (hidden > 0) {
-      const reason = `the ${isLocal ? 'directory' : 'store'} does not tell the ids of ${hidden} tenants, which are hidden or too long`
-      throw new HybridAuthError('INVALID_OPTION', `${reason}; keep a list of them and pass it as \`tenantIds\``)
+      const count = hidden === 1 ? 'the id of 1 tenant, which is' : `the ids of ${hidden} tenants, which are`
+      const message = `the ${isLocal ? 'directory' : 'store'} does not tell ${count} hidden or too long; keep a list of them and pass it as \`tenantIds\``
+      if (tenants.length === 0 || native.hideTenantIds) throw new HybridAuthError('INVALID_OPTION', message)
+      guarded(logger)?.warn({ unnamed: hidden }, message)
     }
-    return tenants
+    return { tenants, unnamed: hidden }
   }
 
   /** Checks all that the store holds of a tenant, without claiming or writing anything. */
@@ -211,7 +219,8 @@ class HybridAuth {
   async restoreAll(how) {
     const { tenantIds, concurrency, onProgress, ifFree, signal } = fieldsOf(how, '`restoreAll`', 'tenantIds', 'concurrency', 'onProgress', 'ifFree', 'signal')
     const workers = atOnce(concurrency, CONCURRENCY)
-    const all = [...(tenantIds ?? (await this.tenants()))]
+    const { tenants, unnamed } = tenantIds === undefined ? await this.#known() : { tenants: tenantIds, unnamed: 0 }
+    const all = [...tenants]
     const sessions = []
     const opened = []
     const failed = []
@@ -231,7 +240,7 @@ class HybridAuth {
       await Promise.allSettled(sessions.map((session) => session.close()))
       throw error
     }
-    return { opened, failed }
+    return { opened, failed, unnamed }
   }
 
   async delete(tenantId) {
@@ -300,8 +309,9 @@ class HybridAuth {
 
   /** Writes every tenant of the store, or those named, as a tree of multi-file folders. */
   async exportAll(folder, { tenantIds, ...how } = {}) {
-    const all = [...(tenantIds ?? (await this.tenants()))]
-    return exportTree(folder, all, (tenantId, place, options) => this.exportMultiFile(tenantId, place, options), how)
+    const { tenants, unnamed } = tenantIds === undefined ? await this.#known() : { tenants: tenantIds, unnamed: 0 }
+    const write = (tenantId, place, options) => this.exportMultiFile(tenantId, place, options)
+    return { ...(await exportTree(folder, [...tenants], write, how)), unnamed }
   }
 
   exportMultiFile(tenantId, folder, options) {

@@ -12,6 +12,7 @@ const { HybridAuthError } = require('./errors.js')
 const { setAside } = require('./multi-file.js')
 const { ASIDE, holdKeys, isListed, list } = require('./multi-file-names.js')
 const { findMultiFile, findRemains, holdsSession, readMultiFile } = require('./multi-file-read.js')
+const { isSingleFile, readSingleFile, setFileAside } = require('./single-file.js')
 
 /** A tenant id that is a plain file name: `useMultiFileAuthState(join(directory, tenantId))` used it as its folder. */
 const isPlainName = (id) => id !== '.' && id !== '..' && !/[/\\\0]/.test(id) && Buffer.byteLength(id) <= 255
@@ -41,10 +42,17 @@ async function prepareImport({ directory, tenantId, folder, batch, importFrom })
     inPlace ??= await readSource(source, batch)
   }
   if (importFrom === undefined || candidates.includes(importFrom)) return inPlace
-  const named = (await readSource(importFrom, batch)) ?? { refusal: await nothingIn(importFrom) }
+  const named = (await readFileSource(importFrom, batch)) ?? (await readSource(importFrom, batch)) ?? { refusal: await nothingIn(importFrom) }
   if (inPlace === null || inPlace.refusal) return named
   if (named.refusal) return inPlace
   throw new HybridAuthError('INVALID_OPTION', 'a multi-file session lies in the folder of this tenant and another one in `importFrom`: move one of the two away')
+}
+
+/** The session in the one file of old versions of Baileys; null where there is no file. */
+async function readFileSource(source, batch) {
+  if (!(await isSingleFile(source))) return null
+  const found = await readSingleFile(source)
+  return { seed: encodeSeed(batch, found), creds: found.creds, leftOut: leftOut(found), isWhole: true, finish: () => setFileAside(source) }
 }
 
 /** The session that one folder has to import; null for none. */

@@ -32,6 +32,8 @@ const MOST_WHOLE = 1024 * 1024
 
 const CREDS = 'creds.json'
 const ASIDE = 'multi-file-originals-'
+/** What lies in the folder of a session of this package. */
+const OURS = /^(lock|claims|\d{20}\.\w+)$/
 /** Files that are read or written at once. */
 const PARALLEL = 8
 /** Newer versions of Baileys write `x.tmp`, rename `x` to `x.bak`, and `x.tmp` to `x`; their readers fall back to `x.bak`. */
@@ -129,6 +131,7 @@ module.exports = {
   MAX_NAME,
   MOST_WHOLE,
   NO_FOLLOW,
+  OURS,
   PARALLEL,
   TEMPORARY,
   WHOLE,

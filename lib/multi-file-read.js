@@ -254,4 +254,4 @@ async function readMultiFile(folder, { onDamagedKey = 'error', families } = {}) 
   return report
 }
 
-module.exports = { findMultiFile, findRemains, holdsSession, readMultiFile, isTooLarge, diagnose, parseValue, checkCreds }
+module.exports = { findMultiFile, findRemains, holdsSession, readMultiFile, isTooLarge, diagnose, parseValue, readValue, checkCreds }

@@ -7,10 +7,10 @@
 
 const { constants } = require('node:fs')
 const fs = require('node:fs/promises')
-const { join } = require('node:path')
+const { basename, dirname, isAbsolute, join, relative, resolve, sep } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 const {
-  ASIDE, CREDS, FAMILIES, KEYS_FOLDER, MAX_NAME, PARALLEL, WHOLE, familiesWith, list, mainOf, nameOfKey, parseKey, parseName, unavailable
+  ASIDE, CREDS, FAMILIES, KEYS_FOLDER, MAX_NAME, OURS, PARALLEL, WHOLE, familiesWith, list, mainOf, nameOfKey, parseKey, parseName, unavailable
 } = require('./multi-file-names.js')
 const { findMultiFile, isTooLarge } = require('./multi-file-read.js')
 const { each } = require('./pool.js')
@@ -91,9 +91,30 @@ const impossible = (name) =>
   Buffer.byteLength(name) > MAX_NAME ||
   (process.platform === 'win32' && /[<>"|?*\\\u0001-\u001f]/.test(name))
 
+/** The path without links, as far as it exists. */
+async function realOf(path) {
+  try {
+    return await fs.realpath(path)
+  } catch {
+    return dirname(path) === path ? path : join(await realOf(dirname(path)), basename(path))
+  }
+}
+
+/** Refuses a folder among those of sessions: an open would take the export over, and the account would run twice. */
+async function refuseAmongSessions(folder, directory) {
+  const [at, above] = await Promise.all([realOf(resolve(folder)), realOf(resolve(directory))])
+  const way = relative(above, at)
+  if (way === '' || !(way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way))) {
+    throw new HybridAuthError('INVALID_OPTION', 'the folder lies in `directory`, where an open would take it over: export to one outside of it')
+  }
+}
+
 /** An empty or new folder of mode 0700 to write to; creds.json leaves an old one first. */
 async function prepare(folder, overwrite) {
   const items = await list(folder)
+  if ((items ?? []).some(({ name }) => OURS.test(name))) {
+    throw new HybridAuthError('INVALID_OPTION', 'the folder is that of a session of this package: export to another one')
+  }
   const known = familiesWith()
   const old = (items ?? []).map((item) => item.name).filter((name) => name !== CREDS && parseName(name, known))
   const session = (items ?? []).some((item) => item.name === CREDS)
@@ -116,11 +137,12 @@ async function prepare(folder, overwrite) {
  * @param {string} folder refused with INVALID_OPTION when it holds a session, unless `overwrite`
  * @param {{creds?: object, entries: Iterable | AsyncIterable}} session entries are {type, id, value}; creds may also come
  *   among them, as type null; a null value is left out
- * @param {{BufferJSON: {replacer: Function}, overwrite?: boolean}} options
+ * @param {{BufferJSON: {replacer: Function}, overwrite?: boolean, directory?: string | null}} options `directory`: where sessions lie, if
+ *   they lie on this machine
  * @returns {Promise<{written: number, collisions: number, impossible: number}>} `collisions`: distinct ids that share a file
  *   name (the first one wins); `impossible`: ids that no file name can hold. Baileys' own folder could not keep them either.
  */
-async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrite = false }) {
+async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrite = false, directory = null }) {
   const report = { written: 0, collisions: 0, impossible: 0 }
   const text = (value) => JSON.stringify(value, BufferJSON.replacer)
   const taken = new Set()
@@ -153,6 +175,7 @@ async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrit
   }
 
   try {
+    if (directory !== null) await refuseAmongSessions(folder, directory)
     await prepare(folder, overwrite)
     await each(entries, PARALLEL, writeKey)
     if (!identity) throw new HybridAuthError('INVALID_OPTION', 'there are no creds to export')

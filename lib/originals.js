@@ -9,9 +9,7 @@ const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 const { foldersOf } = require('./import.js')
-const { ASIDE, isListed } = require('./multi-file-names.js')
-
-const OURS = /^(lock|claims|\d{20}\.\w+)$/
+const { ASIDE, OURS, isListed } = require('./multi-file-names.js')
 
 const isAside = (name) => name.startsWith(ASIDE) && /^\d+$/.test(name.slice(ASIDE.length))
 

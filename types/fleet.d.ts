@@ -36,14 +36,15 @@ export class HybridAuth {
   collectInto<R extends MetricsRegistry>(registry: R, options?: MetricsOptions): R
   /**
    * Ids of the tenants that have a session in the store, deleted ones left out, in the order of their names there; without a store, of
-   * those that have a log in `directory`. Rejects with `INVALID_OPTION` where not all ids are told (`hideTenantIds`, ids that are too long for a name).
+   * those that have a log in `directory`. Rejects with `INVALID_OPTION` where ids are not told (`hideTenantIds`). One that is too long for a
+   * name is left out, and the logger is warned: keep a list of those, and pass it where `tenantIds` is an option.
    */
   tenants(): Promise<string[]>
   /**
    * Opens every tenant of the store, or those in `tenantIds`, `concurrency` at a time: for a machine that starts. Resolves when
-   * each was opened or failed; one that fails does not stop the others.
+   * each was opened or failed; one that fails does not stop the others. `unnamed` is how many there are whose ids are too long to be told.
    */
-  restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
+  restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
   /**
    * Downloads and checks all that a blank machine would restore of a tenant, and what is kept against damage. Claims and writes
    * nothing, so that it may run anywhere and at any time. Rejects with `NOT_FOUND`, `DELETED`, `KEY_UNAVAILABLE`, with
@@ -100,7 +101,7 @@ export class HybridAuth {
   exportAll(
     folder: string,
     options?: ExportAllOptions
-  ): Promise<{ exported: Array<ExportReport & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
+  ): Promise<{ exported: Array<ExportReport & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
   /** `pruneKeys` of a tenant's session, which is opened for it if need be. Rejects with `NOT_FOUND` where there is none. */
   pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
   /**

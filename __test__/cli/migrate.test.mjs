@@ -16,9 +16,9 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     assert.equal(code, 0, stdout + stderr)
     assert.match(stdout, /^tenant-7 +migrated +\. +flat +2 /m)
     assert.deepEqual(contentsOf(folder), before)
-    const named = await runJson(t, ['import', folder, '--tenant', 'anna'], at)
+    const named = await runJson(t, ['import', folder, '--tenant-id', 'anna'], at)
     assert.deepEqual(named.json.tenants.map(({ tenantId, status }) => [tenantId, status]), [['anna', 'migrated']])
-    assert.equal((await runJson(t, ['import', folder, '--tenant', 'anna'], at)).json.tenants[0].status, 'already')
+    assert.equal((await runJson(t, ['import', folder, '--tenant-id', 'anna'], at)).json.tenants[0].status, 'already')
     assert.deepEqual((await runJson(t, ['verify'], at)).json.tenants.map(({ tenantId, ok }) => [tenantId, ok]), [['anna', true], ['tenant-7', true]])
   })
 }
@@ -62,7 +62,7 @@ test('migrate says what it cannot do before anything is written', async (t) => {
   const unnamed = await run(t, ['migrate', tree], at)
   assert.equal(unnamed.code, 2)
   assert.match(unnamed.stderr, /`--tenant-id '\{1\}-\{2\}'`/, 'in words of the command line')
-  const deep = await runJson(t, ['import', tree, '--tenant', 'x'], at)
+  const deep = await runJson(t, ['import', tree, '--tenant-id', 'x'], at)
   assert.deepEqual([deep.code, deep.json.error.code], [2, 'USAGE'])
   for (const args of [['--apply'], ['--layout', 'odd'], ['--cleanup', join(at.folder, 'none.json')]]) {
     const { code, json } = await runJson(t, ['migrate', tree, ...args], at)

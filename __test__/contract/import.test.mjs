@@ -6,8 +6,8 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { lines } from '../support/baileys-lines.mjs'
 import { contentsOf, hybrid, rejection, scene, told } from '../support/sessions.mjs'
 import { appStateSyncKey, otherFamilies, pairedCreds } from '../values/real.mjs'
@@ -186,4 +186,82 @@ test('an export goes to an empty folder, or over an old session when told so', a
   assert.equal(report.written, 1)
   assert.equal((await rejection(hybrid.exportMultiFile('nobody', join(at.root, 'third'), { ...at.local, baileys }))).code, 'NOT_FOUND')
   assert.equal(existsSync(join(at.root, 'third')), false)
+})
+
+test('the single file of old versions is taken over by importFrom, once, and put away', async (t) => {
+  const baileys = await v7.load()
+  for (const mode of ['local', 'replicated']) {
+    const at = scene(t)
+    const creds = pairedCreds(baileys)
+    const file = join(at.root, 'auth_info.json')
+    const keys = {
+      preKeys: { 1: { private: Buffer.from('p'), public: Buffer.from('q') } },
+      sessions: { '1001.0': { version: 'v1', _sessions: {} } },
+      senderKeys: { 'g@g.us::1001::0': Buffer.from('[]') },
+      appStateSyncKeys: { 'AA/+': appStateSyncKey(baileys) },
+      appStateVersions: { regular: { version: 3, hash: Buffer.from('h'), indexValueMap: {} } },
+      senderKeyMemory: { 'g@g.us': { '1001@s.whatsapp.net': true } },
+      strange: { 1: 2 }
+    }
+    writeFileSync(file, JSON.stringify({ creds, keys }, baileys.BufferJSON.replacer, 2))
+    const session = await at.open('tenant', { ...at[mode], baileys, importFrom: file })
+    assert.equal(session.status().restored.source, 'imported')
+    assert.match((await told(session, 'error')).message, /left out.*1 that are no keys/)
+    assert.deepEqual(session.state.creds.noiseKey, creds.noiseKey)
+    assert.equal(session.status().keys, 7)
+    assert.deepEqual((await session.state.keys.get('pre-key', ['1']))['1'].private, Buffer.from('p'))
+    assert.equal((await session.state.keys.get('app-state-sync-version', ['regular'])).regular.version, 3)
+    assert.deepEqual((await session.state.keys.get('app-state-sync-key', ['AA/+']))['AA/+'].keyData, appStateSyncKey(baileys).keyData)
+    assert.ok(!existsSync(file) && existsSync(`${file}.imported-1`))
+    await session.close()
+    const again = await at.open('tenant', { ...at[mode], baileys, importFrom: file })
+    assert.deepEqual([again.status().restored.source, again.state.creds.me], ['local', session.state.creds.me])
+  }
+})
+
+test('a file that is no single-file session is refused with what it is, and stays', async (t) => {
+  const baileys = await v7.load()
+  const at = scene(t)
+  const good = JSON.stringify({ creds: pairedCreds(baileys), keys: {} }, baileys.BufferJSON.replacer)
+  const wrong = {
+    empty: ['', 'LOCAL_CORRUPT', /empty/],
+    mark: [`\ufeff${good}`, 'LOCAL_CORRUPT', /byte order mark/],
+    utf16: [Buffer.from(good, 'utf16le'), 'LOCAL_CORRUPT', /UTF-16/],
+    cut: [good.slice(0, -20), 'LOCAL_CORRUPT', /cut off/],
+    base64: [Buffer.from(good).toString('base64'), 'LOCAL_CORRUPT', /base64/],
+    strange: ['{"a":1}', 'INVALID_OPTION', /useSingleFileAuthState/],
+    creds: ['{"creds":{"me":{}},"keys":{}}', 'LOCAL_CORRUPT', /no credentials of Baileys/]
+  }
+  for (const [name, [content, code, words]] of Object.entries(wrong)) {
+    const file = join(at.root, name)
+    writeFileSync(file, content)
+    const error = await rejection(at.openLocal('tenant', { baileys, importFrom: file }))
+    assert.deepEqual([error.code, words.test(error.message)], [code, true], error.message)
+    assert.ok(existsSync(file))
+  }
+})
+
+test('an export among the sessions, or into the folder of one, is refused, and makes nothing', async (t) => {
+  const baileys = await v7.load()
+  const at = scene(t)
+  for (const mode of ['local', 'replicated']) {
+    const session = await at.open(mode, { ...at[mode], baileys })
+    await session.saveCreds()
+    await session.flush()
+    symlinkSync(at.directory, join(at.root, `link-${mode}`))
+    const places = ['', mode, 'another', 'another/below'].map((name) => join(at.directory, name))
+    for (const folder of [...places, join(at.root, `link-${mode}`, 'another'), relative(process.cwd(), places[2])]) {
+      const before = contentsOf(at.directory)
+      for (const work of [() => session.exportMultiFile(folder, { overwrite: true }), ...(mode === 'local' ? [] : [() => new hybrid.HybridAuth({ ...at.replicated, baileys }).extract(mode, folder)])]) {
+        const { code, message } = await rejection(work())
+        assert.deepEqual([code, /`directory`/.test(message)], ['INVALID_OPTION', true], message)
+      }
+      assert.deepEqual(contentsOf(at.directory), before)
+    }
+    const elsewhere = await at.open('tenant', { ...at.elsewhere(), baileys })
+    const theirs = join(at.root, `machine-${mode === 'local' ? 2 : 3}`, 'tenant')
+    assert.match((await rejection(session.exportMultiFile(theirs))).message, /session of this package/)
+    await elsewhere.close()
+    assert.equal((await session.exportMultiFile(`${at.directory}-beside-${mode}`)).collisions, 0)
+  }
 })

@@ -3,6 +3,7 @@
 // Invariant guarded: a verification claims nothing and writes nothing, and what it answers is what a blank machine then finds.
 
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { hybrid, OTHER_KEY, rejection } from '../support/sessions.mjs'
 import { storeScene } from '../support/stores/scene.mjs'
@@ -104,4 +105,25 @@ test('a_fleet_knows_the_tenants_of_its_store_and_restores_them_all', async (t) =
   await hidden.open('secret')
   assert.equal((await rejection(hidden.tenants())).code, 'INVALID_OPTION', 'hidden ids cannot be listed')
   await hidden.shutdown()
+})
+
+test('one tenant whose id is too long to be told stops no other, and is counted', async (t) => {
+  const at = await storeScene(t)
+  const long = 'x'.repeat(300)
+  const writing = fleetOf(at)
+  for (const id of ['a', long, 'b']) await (await writing.open(id)).saveCreds()
+  await writing.shutdown()
+  const warnings = []
+  const logger = { debug() {}, info() {}, error() {}, warn: ({ unnamed }, message) => unnamed && warnings.push([unnamed, message]) }
+  const fleet = fleetOf(at, { logger })
+  assert.deepEqual((await fleet.tenants()).sort(), ['a', 'b'])
+  assert.equal(warnings[0][0], 1)
+  assert.ok(/1 tenant.*`tenantIds`/.test(warnings[0][1]) && !warnings[0][1].includes('xxx'), warnings[0][1])
+  const { opened, failed, unnamed } = await fleet.restoreAll()
+  assert.deepEqual([opened.sort(), failed, unnamed], [['a', 'b'], [], 1])
+  const exported = await fleet.exportAll(join(at.root, 'exported'))
+  assert.deepEqual([exported.exported.length, exported.failed, exported.unnamed], [2, [], 1])
+  const named = await fleet.restoreAll({ tenantIds: [long] })
+  assert.deepEqual([named.opened, named.unnamed], [[long], 0])
+  await fleet.shutdown()
 })

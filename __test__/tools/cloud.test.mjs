@@ -230,7 +230,7 @@ test('what_opens_a_session_of_a_live_owner_takes_all_that_was_acknowledged_to_it
       return counterOf(fleet, tenant)
     },
     restoreAll: async (fleet, tenant) => {
-      assert.deepEqual(await fleet.restoreAll({ tenantIds: [tenant] }), { opened: [tenant], failed: [] })
+      assert.deepEqual(await fleet.restoreAll({ tenantIds: [tenant] }), { opened: [tenant], failed: [], unnamed: 0 })
       await fleet.shutdown()
       return counterOf(fleet, tenant)
     }

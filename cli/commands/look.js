@@ -21,7 +21,8 @@ async function status({ asked, output, fleet }, named) {
   const shown = found.filter(({ owner }) => named.length > 0 || asked.deleted === true || owner !== 'deleted')
   const missing = shown.filter(({ owner }) => owner === 'none').length
   const totals = Object.fromEntries(Object.keys(OWNERS).map((owner) => [owner, found.filter((tenant) => tenant.owner === owner).length]))
-  const document = { ok: missing === 0, total: shown.length, totals, tenants: shown.map(({ isOpen, ...tenant }) => tenant) }
+  const omitted = found.length - shown.length
+  const document = { ok: missing === 0, total: found.length, totals, omitted, tenants: shown.map(({ isOpen, ...tenant }) => tenant) }
   output.result(document, () => {
     if (shown.length === 0) return output.line('There are no sessions.')
     output.table(shown, [

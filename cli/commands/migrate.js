@@ -115,7 +115,7 @@ function writeReport(file, report) {
 
 async function importFolder(context, folder) {
   const { asked, output } = context
-  const tenantId = asked.tenant ?? basename(resolve(folder))
+  const tenantId = asked.tenantId ?? basename(resolve(folder))
   const { migrate } = require('../../index.js')
   const options = {
     ...sourceOf(context, folder),

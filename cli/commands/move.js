@@ -121,10 +121,10 @@ module.exports = {
       description:
         'Makes a session of a folder of useMultiFileAuthState, in the store and in the directory of this machine, and compares the two by ' +
         'value. A tenant that has a session is left alone. Stop the old system first; the folder is not changed.',
-      options: [['--tenant <id>', 'the tenant of the session; the name of the folder if this is left out'], ...LENIENT],
+      options: [['--tenant-id <id>', 'the tenant of the session; the name of the folder if this is left out'], ...LENIENT],
       examples: [
         ['import ./auth/tenant-7', 'the tenant is tenant-7'],
-        ['import ./baileys_auth_info --tenant tenant-8', 'a folder with another name']
+        ['import ./baileys_auth_info --tenant-id tenant-8', 'a folder with another name']
       ],
       action: importFolder
     })

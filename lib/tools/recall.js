@@ -23,12 +23,12 @@ function checkFolder(folder, who) {
 /** Writes what a blank machine would restore as a folder of `useMultiFileAuthState`. */
 async function extract({ options, resolve }, tenantId, folder, { overwrite = false } = {}) {
   const target = checkFolder(folder, 'extract')
-  const { native, keys } = resolve(tenantId)
+  const { native, keys, directory, cloud } = resolve(tenantId)
   const { BufferJSON } = await resolveBaileys(options)
   const outcome = await loadBinding().recall(JSON.stringify(native), keys)
   const report = JSON.parse(settle(outcome))
   const entries = createBatch(createCodec(BufferJSON)).readEntries(outcome.bytes)
-  return { ...report, ...(await writeMultiFile(target, { entries }, { BufferJSON, overwrite })) }
+  return { ...report, ...(await writeMultiFile(target, { entries }, { BufferJSON, overwrite, directory: cloud ? null : directory })) }
 }
 
 /** Reads every value as Baileys would get it; the problems that this shows. */

@@ -1,0 +1,66 @@
+'use strict'
+
+// Reading the file of Baileys' old `useSingleFileAuthState`: `{ creds, keys: { preKeys: { id: value }, … } }`.
+//
+// Invariant: as for folders: damage is no absence, and what cannot be taken is counted.
+
+const fs = require('node:fs/promises')
+const { HybridAuthError } = require('./errors.js')
+const { unavailable } = require('./multi-file-names.js')
+const { checkCreds, readValue } = require('./multi-file-read.js')
+
+/** What its families are called, and what they were called since. */
+const FAMILIES = {
+  __proto__: null,
+  preKeys: 'pre-key',
+  sessions: 'session',
+  senderKeys: 'sender-key',
+  appStateSyncKeys: 'app-state-sync-key',
+  appStateVersions: 'app-state-sync-version',
+  senderKeyMemory: 'sender-key-memory'
+}
+
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
+
+/** True for a regular file, which no folder of `useMultiFileAuthState` is. */
+async function isSingleFile(path) {
+  const info = await fs.lstat(path).catch(() => null)
+  return info?.isFile() === true
+}
+
+/** The session in the file, in the shape of `readMultiFile`. */
+async function readSingleFile(path) {
+  const what = 'the file of `importFrom`'
+  const value = await readValue(path, what)
+  if (!isObject(value) || !isObject(value.creds) || (value.keys !== undefined && !isObject(value.keys))) {
+    throw new HybridAuthError('INVALID_OPTION', `${what} is not one of \`useSingleFileAuthState\`, which is \`{ creds, keys }\`; for a session in a folder give the folder`)
+  }
+  checkCreds(value.creds)
+  const report = { creds: value.creds, credsFile: '', entries: [], damaged: {}, notUnderstood: 0, otherFiles: 0, keysFile: false }
+  for (const [name, records] of Object.entries(value.keys ?? {})) {
+    const type = FAMILIES[name]
+    if (type === undefined || !isObject(records)) {
+      report.notUnderstood++
+      continue
+    }
+    for (const [id, record] of Object.entries(records)) if (record) report.entries.push({ type, id, value: record })
+  }
+  return report
+}
+
+/** Puts the file away under a name beside its own, which no open reads. */
+async function setFileAside(path) {
+  try {
+    for (let n = 1; ; n++) {
+      const aside = `${path}.imported-${n}`
+      if ((await fs.lstat(aside).catch(() => null)) !== null) continue
+      await fs.rename(path, aside)
+      return { moved: 1 }
+    }
+  } catch (error) {
+    if (error.code === 'ENOENT') return { moved: 0 }
+    throw unavailable('the imported file cannot be renamed', error)
+  }
+}
+
+module.exports = { isSingleFile, readSingleFile, setFileAside }
