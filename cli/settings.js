@@ -27,7 +27,8 @@ const camelCase = (flags) => flags.match(/--([\w-]+)/)[1].replace(/-(\w)/g, (_, 
 
 function read(file, option) {
   try {
-    return readFileSync(file, 'utf8')
+    // A byte order mark is no part of the first name.
+    return readFileSync(file, 'utf8').replace(/^\ufeff/, '')
   } catch (error) {
     throw new UsageError(`the file of ${option} cannot be read (${error.code})`, 'Name a file that is there and that you may read.')
   }
@@ -45,10 +46,19 @@ function parseVariables(text) {
   return found
 }
 
-/** Puts the variables of a file beside those that are set. */
+const isSet = (env, name) => env[name] !== undefined && env[name] !== ''
+
+/**
+ * Puts the variables of a file beside those that are set. What the environment says of a setting stands, by whichever of its names; a
+ * variable that is set to nothing says nothing.
+ */
 function loadVariables(file, env) {
+  const { namesOf } = require('../lib/options.js')
   const text = read(file, '--env-file')
-  for (const [name, value] of Object.entries((util.parseEnv ?? parseVariables)(text))) env[name] ??= value
+  const before = { ...env }
+  for (const [name, value] of Object.entries((util.parseEnv ?? parseVariables)(text))) {
+    if (!namesOf(name).some((other) => isSet(before, other))) env[name] = value
+  }
 }
 
 /** The keys in a file, as the package takes them; it checks them. They are never printed from then on. */
@@ -80,4 +90,4 @@ function settingsOf(asked, output, env = process.env) {
   return options
 }
 
-module.exports = { SESSION_OPTIONS, readKeys, settingsOf, parseVariables }
+module.exports = { SESSION_OPTIONS, loadVariables, readKeys, settingsOf, parseVariables }

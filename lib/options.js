@@ -60,6 +60,12 @@ const KNOWN = new Set([
 /** Options that are true or false. */
 const FLAGS = new Set(['hideTenantIds', 'fresh', 'takeover', 'seedFromDisk', 'acceptUnencrypted', 'allowPublicBucket'])
 
+/** All variables of the setting that this one is of; itself where it is of none. */
+function namesOf(variable) {
+  const settings = Object.entries(VARIABLES).map(([option, names]) => [ownVariable(option), ...names])
+  return settings.find((names) => names.includes(variable)) ?? [variable]
+}
+
 /** The value of `name` and where it came from, for messages. */
 function lookUp(options, env, name) {
   const own = { value: Object.hasOwn(options, name) ? options[name] : undefined, from: `\`${name}\`` }
@@ -192,7 +198,13 @@ function settingsOf(given) {
   const { options, env } = context
   const look = (name) => lookUp(options, env, name)
   const asked = once(() => choice(look('mode'), undefined, ['local', 'hybrid', 'cloud'], '; which store it is stands in `store` or SESSION_BACKUP_STORE'))
-  const described = once(() => findStore(options.store, env, asked()))
+  const described = once(() => {
+    const own = variable(env, ownVariable('store'))
+    if (options.store === undefined && own.value !== undefined && enabled(env) === false) {
+      context.warn(`${own.from} is not used: SESSION_BACKUP_ENABLED forbids a store; remove one of the two`)
+    }
+    return findStore(options.store, env, asked())
+  })
   const mode = once(() => {
     // A store that makes no sense is a mistake in local mode too.
     const found = asked() ?? (described() === null ? 'local' : 'hybrid')
@@ -354,4 +366,4 @@ function complete(tenantId, options, env) {
   }
 }
 
-module.exports = { resolveOptions, resolveSource, settingsOf, wrongNames, lookUp, KNOWN }
+module.exports = { resolveOptions, resolveSource, settingsOf, wrongNames, lookUp, namesOf, KNOWN }

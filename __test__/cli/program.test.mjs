@@ -16,7 +16,7 @@ const { build } = require('../../cli/program.js')
 const { EXIT, CODES } = require('../../cli/exit.js')
 const { codes } = require('../../lib/errors.js')
 const { SECRET_VARIABLES } = require('../../cli/mask.js')
-const { SESSION_OPTIONS, parseVariables } = require('../../cli/settings.js')
+const { SESSION_OPTIONS, loadVariables, parseVariables } = require('../../cli/settings.js')
 
 const commands = build(() => {}).commands.filter((command) => command.name() !== 'help')
 /** Words that a command must be given, for runs in which it is never reached what they mean. */
@@ -243,4 +243,25 @@ test('the package itself loads nothing of the command line', async (t) => {
   const loaded = (await child.said()).map((file) => relative(ROOT, file))
   assert.ok(loaded.includes(join('lib', 'fleet.js')))
   assert.deepEqual(loaded.filter((file) => !/^(index\.js$|lib[\\/])/.test(file)), [])
+})
+
+test('a file of variables adds to the environment, and never stands above it', (t) => {
+  const folder = temporaryFolder(t)
+  const cases = [
+    // What the environment says, the file, and what then counts of the file.
+    [{}, 'SESSION_BACKUP_STORE=file:///two\n', { SESSION_BACKUP_STORE: 'file:///two' }],
+    [{ SESSION_BACKUP_STORE: 'file:///one' }, 'SESSION_BACKUP_STORE=file:///two\n', {}],
+    [{ SESSION_BACKUP_STORE: 'file:///one' }, 'BAILEYS_HYBRID_AUTH_STORE=file:///two\n', {}],
+    [{ BAILEYS_HYBRID_AUTH_STORE: 'file:///one' }, 'SESSION_BACKUP_STORE=file:///two\n', {}],
+    [{ SESSION_STORAGE_PATH: '/one' }, 'WHATSAPP_SESSION_PATH=/two\nSESSION_BACKUP_STORE=file:///two\n', { SESSION_BACKUP_STORE: 'file:///two' }],
+    [{ BAILEYS_HYBRID_AUTH_STORE: '' }, 'BAILEYS_HYBRID_AUTH_STORE=file:///two\n', { BAILEYS_HYBRID_AUTH_STORE: 'file:///two' }],
+    [{ BAILEYS_HYBRID_AUTH_STORE: '' }, 'SESSION_BACKUP_STORE=file:///two\n', { SESSION_BACKUP_STORE: 'file:///two' }],
+    [{}, '\ufeffSESSION_BACKUP_STORE=file:///two\r\nOTHER=1\r\n', { SESSION_BACKUP_STORE: 'file:///two', OTHER: '1' }],
+    [{ OTHER: '0' }, 'OTHER=1\n', {}]
+  ]
+  for (const [i, [before, text, added]] of cases.entries()) {
+    const env = { ...before }
+    loadVariables(privateFile(folder, `env-${i}`, text), env)
+    assert.deepEqual(env, { ...before, ...added }, JSON.stringify([before, text]))
+  }
 })

@@ -233,6 +233,18 @@ async function openAndHear({ hybrid, args, say }) {
   await say(heard)
 }
 
+test('a store that is named and forbidden is said to be unused, and only then', () => {
+  const own = { BAILEYS_HYBRID_AUTH_STORE: 's3://bucket' }
+  for (const [env, options, count] of [
+    [{ ...own, SESSION_BACKUP_ENABLED: 'false' }, {}, 1], [{ ...own, SESSION_BACKUP_ENABLED: 'false' }, { store: null }, 0],
+    [{ SESSION_BACKUP_STORE: 's3://bucket', SESSION_BACKUP_ENABLED: 'false' }, {}, 0], [{ SESSION_BACKUP_ENABLED: 'false' }, {}, 0]
+  ]) {
+    const { warnings, settings } = described(options, env)
+    const said = warnings.filter((text) => /BAILEYS_HYBRID_AUTH_STORE is not used: SESSION_BACKUP_ENABLED/.test(text))
+    assert.deepEqual([said.length, settings.mode.value], [count, 'local'], JSON.stringify([env, options]))
+  }
+})
+
 test('what is described is what an open does, for every pair of wrong settings and for right ones', () => {
   const wrong = [
     ...Object.entries(VALUES).filter(([, [, , text]]) => text !== undefined).map(([name, [, , text]]) => [{}, { [ownVariable(name)]: text }]),
