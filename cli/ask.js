@@ -11,7 +11,7 @@ const { Interrupted, UsageError } = require('./exit.js')
 async function confirm(output, question, word, { yes }) {
   if (yes) return
   if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) {
-    throw new UsageError('this asks for a confirmation, and there is no terminal to ask on', 'Say --yes to go on without being asked.')
+    throw new UsageError('this needs a confirmation, and there is no terminal', 'Use --yes to continue without one.')
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const ended = new AbortController()

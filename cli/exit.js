@@ -18,23 +18,23 @@ const { wrong, usage, unreachable, refused } = EXIT
 
 /** Error code -> exit code and what to do. */
 const CODES = {
-  INVALID_OPTION: [usage, 'Correct the option or the variable; `baileys-hybrid-auth config` shows what is in effect.'],
+  INVALID_OPTION: [usage, 'Correct the option or the variable; `baileys-hybrid-auth config` shows the configuration in effect.'],
   ALREADY_OPEN: [refused, 'A process of this machine has the session open: stop it, or use another --directory.'],
-  OWNED_ELSEWHERE: [refused, 'Stop the instance that has it first; or say --takeover, and it is taken from that instance.'],
-  FENCED: [refused, 'Another instance took the session over meanwhile: find out which one should have it.'],
-  LEASE_LOST: [refused, 'Try again when the store answers.'],
-  REMOTE_UNAVAILABLE: [unreachable, 'Check address and network, then try again; nothing was decided.'],
-  REMOTE_REFUSED: [refused, 'Mend what the message names: key, right, bucket or limit.'],
+  OWNED_ELSEWHERE: [refused, 'Stop that instance first, or use --takeover to take the session from it.'],
+  FENCED: [refused, 'Another instance took over the session meanwhile: decide which one should own it.'],
+  LEASE_LOST: [refused, 'Try again when the store is available.'],
+  REMOTE_UNAVAILABLE: [unreachable, 'Check address and network, then try again; nothing was changed.'],
+  REMOTE_REFUSED: [refused, 'Fix what the message names: key, right, bucket or limit.'],
   REMOTE_CORRUPT: [wrong, 'See "The bucket is lost or damaged" in docs/runbook.md.'],
   LOCAL_CORRUPT: [wrong, 'See "The local log is damaged" in docs/runbook.md.'],
   LOCAL_UNAVAILABLE: [refused, 'Make room on the disk, or set its permissions, then try again.'],
-  KEY_UNAVAILABLE: [refused, 'Add the key that it was stored with to SESSION_ENCRYPTION_KEY or to the --key-file.'],
+  KEY_UNAVAILABLE: [refused, 'Add the key it was stored with to SESSION_ENCRYPTION_KEY or to the --key-file.'],
   NOT_FOUND: [wrong, 'Compare with `baileys-hybrid-auth list`, and the store with `baileys-hybrid-auth config`.'],
-  DELETED: [wrong, 'It was logged out: the account has to be paired again.'],
+  DELETED: [wrong, 'It was logged out: pair the account again.'],
   IO_POISONED: [refused, 'The disk failed in mid-work: check it, then try again.'],
   CLOSED: [wrong, 'Try again.'],
-  ABORTED: [wrong, 'It was given up; nothing was changed.'],
-  INTERNAL: [wrong, 'This is a fault of the package: please report it, with what --debug prints.']
+  ABORTED: [wrong, 'Cancelled; nothing was changed.'],
+  INTERNAL: [wrong, 'This is a defect of the package: please report it with the output of --debug.']
 }
 
 /** A mistake on the command line, said in words of the command line. */

@@ -19,7 +19,7 @@ const NAME = 'baileys-hybrid-auth'
 
 const OUTPUT_OPTIONS = [
   ['--json', 'print one JSON document on stdout'],
-  ['-q, --quiet', 'no progress, notes and warnings'],
+  ['-q, --quiet', 'no progress, notes or warnings'],
   ['--no-color', 'no colours; NO_COLOR does the same'],
   ['--debug', 'show where an error came from']
 ]
@@ -67,7 +67,7 @@ function build(act) {
   // What was wrong is told once, and in one form: by `run`.
   const silent = { writeOut: print.out, writeErr: print.err, outputError: () => {} }
   program
-    .description('Looks after the WhatsApp sessions of baileys-hybrid-auth: in their store, and on this machine.')
+    .description('Maintains the WhatsApp sessions of baileys-hybrid-auth, in their store and on this machine.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help; every command has examples in its own')
     .usage('<command> [options]')
@@ -127,7 +127,7 @@ class Context {
   get fleet() {
     const { HybridAuth } = require('../index.js')
     if (this.resolved.native.store === null && !this.asked.local) {
-      throw new UsageError('no store is configured', 'Say --store <url>, or set SESSION_BACKUP_STORE and its kin; `config` shows what is in effect.')
+      throw new UsageError('no store is configured', 'Use --store <url>, or set SESSION_BACKUP_STORE; `config` shows the configuration in effect.')
     }
     return new HybridAuth(this.#given)
   }

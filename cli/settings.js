@@ -13,14 +13,14 @@ const { secretsOf } = require('./mask.js')
 /** Options that every command takes which looks at sessions: flags, what they say, and what they are for the package. */
 const SESSION_OPTIONS = [
   ['--store <url>', 'the store: s3://bucket, supabase://bucket, gs://bucket or file:///path', 'store'],
-  ['--directory <folder>', 'where the local logs lie, one folder per tenant', 'directory'],
-  ['-e, --env-file <file>', 'read variables from this file, beside those that are set'],
-  ['--key-file <file>', 'read the encryption keys from this file, one a line, the one that seals first'],
-  ['--encryption <on|off>', '`off` for a store whose sessions are not encrypted', 'encryption'],
-  ['--accept-unencrypted', 'read objects that were stored without encryption', 'acceptUnencrypted'],
-  ['--hide-tenant-ids', 'the names in the store do not show tenant ids', 'hideTenantIds'],
-  ['--allow-public-bucket', 'take a bucket that everybody can read', 'allowPublicBucket'],
-  ['--ca-certificate <file>', 'trust these authorities as well (PEM)', 'caCertificate']
+  ['--directory <folder>', 'the local logs, one folder per tenant', 'directory'],
+  ['-e, --env-file <file>', 'read variables from this file; the environment overrides it'],
+  ['--key-file <file>', 'read the encryption keys from this file, one per line, the sealing key first'],
+  ['--encryption <on|off>', '`off` for a store with unencrypted sessions', 'encryption'],
+  ['--accept-unencrypted', 'read unencrypted objects', 'acceptUnencrypted'],
+  ['--hide-tenant-ids', 'hide tenant ids in object names', 'hideTenantIds'],
+  ['--allow-public-bucket', 'accept a public bucket', 'allowPublicBucket'],
+  ['--ca-certificate <file>', 'also trust these authorities (PEM)', 'caCertificate']
 ]
 
 const camelCase = (flags) => flags.match(/--([\w-]+)/)[1].replace(/-(\w)/g, (_, letter) => letter.toUpperCase())
@@ -30,7 +30,7 @@ function read(file, option) {
     // A byte order mark is no part of the first name.
     return readFileSync(file, 'utf8').replace(/^\ufeff/, '')
   } catch (error) {
-    throw new UsageError(`the file of ${option} cannot be read (${error.code})`, 'Name a file that is there and that you may read.')
+    throw new UsageError(`the file of ${option} cannot be read (${error.code})`, 'Choose an existing file that you may read.')
   }
 }
 

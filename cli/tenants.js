@@ -12,13 +12,13 @@ const unique = (names) => [...new Set(names)]
 
 /** The tenants that were named, each once; all of the store when none was, or all were asked for. */
 async function tenantsOf(fleet, named, { all }) {
-  if (all && named.length > 0) throw new UsageError('tenants are named, and --all is said as well', 'Say one of the two.')
+  if (all && named.length > 0) throw new UsageError('both tenants and --all are given', 'Use one of the two.')
   return named.length > 0 ? unique(named) : fleet.tenants()
 }
 
 /** The same where all have to be asked for: for what changes something. */
 async function tenantsAskedFor(fleet, named, { all }) {
-  if (!all && named.length === 0) throw new UsageError('no tenant is named', 'Name tenants, or say --all.')
+  if (!all && named.length === 0) throw new UsageError('no tenant is given', 'Name tenants, or use --all.')
   return tenantsOf(fleet, named, { all })
 }
 
@@ -29,7 +29,7 @@ async function mustBeReleased(fleet, tenantId, { takeover, local }) {
   // What else is wrong is for the open to find out.
   if (owner !== 'live') return
   const { HybridAuthError } = require('../index.js')
-  throw new HybridAuthError('OWNED_ELSEWHERE', 'an instance has this session and has not released it: it runs, or it ended without closing')
+  throw new HybridAuthError('OWNED_ELSEWHERE', 'an instance has not released this session: it is running, or it ended without closing')
 }
 
 /** What a document says of a failure. */

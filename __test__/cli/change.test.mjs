@@ -13,11 +13,11 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     const at = await makeSite(t)
     for (const tenant of ['anna', 'ben', 'carl']) await at.tenant(tenant)
     const one = terminal(t, ['delete', 'anna'], at)
-    await one.printed(/Type anna to go on:/)
+    await one.printed(/Type anna to continue:/)
     one.type('anna\r')
     const ended = await one.ended
     assert.equal(ended.code, 0, ended.stdout)
-    assert.match(plain(ended.stdout), /must be paired again[^]*anna +deleted/)
+    assert.match(plain(ended.stdout), /must then be paired again[^]*anna +deleted/)
     assert.deepEqual(await tenantsOf(t, at), ['ben', 'carl'])
     const gone = await runJson(t, ['verify', 'anna'], at)
     assert.deepEqual([gone.code, gone.json.tenants[0].error.code], [1, 'DELETED'])
@@ -33,7 +33,7 @@ test('delete changes nothing when the answer is another, when the question is in
   await at.tenant('anna')
   for (const [typed, code, said] of [['yes\r', 2, /not confirmed/], ['\u0003', 130, /INTERRUPTED.*Nothing was changed/], ['\u0004', 130, /INTERRUPTED/]]) {
     const asked = terminal(t, ['delete', 'anna'], at)
-    await asked.printed(/Type anna to go on:/)
+    await asked.printed(/Type anna to continue:/)
     asked.type(typed)
     const ended = await asked.ended
     assert.equal(ended.code, code, ended.stdout)
@@ -95,7 +95,7 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     assert.equal(session.status().life, 'fenced')
     const all = await run(t, ['rekey', '--all', '--key-file', keys], at)
     assert.equal(all.code, 0, all.stdout)
-    assert.match(all.stdout, /3 tenants sealed anew\. Needed no more: [0-9a-f]{16}\.\n$/)
+    assert.match(all.stdout, /3 tenants sealed anew\. No longer needed: [0-9a-f]{16}\.\n$/)
     const sealed = await run(t, ['verify'], at)
     assert.equal(sealed.code, 4, 'the older key alone opens nothing')
     const only = privateFile(at.folder, 'only', OTHER_KEY)

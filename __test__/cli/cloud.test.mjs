@@ -63,7 +63,7 @@ test('every command answers where variables say cloud, and none that looks ends 
   await expect(['restore', '--all', '--to', copy], 0, /3 tenants written\./)
   assert.deepEqual(JSON.parse(readFileSync(join(copy, 'anna', 'session-a.0.json'))), { tenant: 'anna' })
   for (const args of [['restore', 'anna'], ['restore', '--all'], ['restore', 'live', '--takeover']]) {
-    await expect(args, 2, /^error USAGE: the mode is cloud, which keeps nothing on a machine: .* `verify` and `drill` check them, and --to writes folders\.$/m)
+    await expect(args, 2, /^error USAGE: mode cloud keeps nothing on a machine: .* `verify` and `drill` check them, and --to writes folders\.$/m)
   }
   const source = await multiFile(join(at.folder, 'from', 'mia'))
   for (const args of [['import', source], ['migrate', join(at.folder, 'from')], ['migrate', join(at.folder, 'from'), '--dry-run']]) {

@@ -63,7 +63,7 @@ async function runLine(t, at, line) {
   if (!asks(line)) return shell(t, `set -o pipefail; ${line.replace('npx baileys-hybrid-auth', '$CLI')}`, at)
   const [, ...args] = line.replace('npx ', '').split(' ')
   const asked = terminal(t, args, at)
-  await asked.printed(/to go on:/)
+  await asked.printed(/to continue:/)
   asked.type('tenant-42\r')
   return asked.ended
 }

@@ -86,7 +86,7 @@ test('a session that is on this machine alone is looked at and exported with --l
   await session.close()
   const { code, json } = await runJson(t, ['inspect', 'anna', '--local'], at)
   assert.deepEqual([code, json.ok, json.store, json.local.open], [0, true, null, 'nobody'])
-  assert.match((await run(t, ['inspect', 'anna', '--local'], at)).stdout, /^ON THIS MACHINE\nopen +by nobody\n/)
+  assert.match((await run(t, ['inspect', 'anna', '--local'], at)).stdout, /^ON THIS MACHINE\nopen +by no process\n/)
   const folder = join(at.folder, 'exported')
   const exported = await run(t, ['export', 'anna', folder, '--local'], at)
   assert.equal(exported.code, 0, exported.stderr)

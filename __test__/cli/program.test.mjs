@@ -92,7 +92,7 @@ test('without a store, and with half of one, every command says what to set', as
   for (const name of asking.filter((name) => !needsNoStore.includes(name))) {
     const none = await runJson(t, calling(name), { cwd })
     assert.deepEqual([none.code, none.json.error.code], [2, 'USAGE'], name)
-    assert.match(none.stderr, /no store is configured\. Say --store <url>, or set SESSION_BACKUP_STORE/, name)
+    assert.match(none.stderr, /no store is configured\. Use --store <url>, or set SESSION_BACKUP_STORE;/, name)
     const half = await runJson(t, calling(name), { cwd, env: { SUPABASE_URL: 'https://x.example' } })
     assert.deepEqual([half.code, half.json.error.code], [2, 'INVALID_OPTION'], name)
     assert.match(half.stderr, /SUPABASE_SERVICE_KEY/, name)

@@ -18,7 +18,7 @@ async function remove(context, named) {
   const isOne = tenants.length === 1
   const what = isOne ? `the session of ${printable(tenants[0])}` : `the sessions of ${tenants.length} tenants (${tenants.map(printable).join(', ')})`
   const word = isOne ? printable(tenants[0]) : String(tenants.length)
-  const question = `This deletes ${what} for good, in the store and here; to use the account again it must be paired again.\nType ${word} to go on:`
+  const question = `This deletes ${what} for good, in the store and here; the account must then be paired again.\nType ${word} to continue:`
   await confirm(output, question, word, asked)
   const destroy = async (tenantId) => {
     await mustBeReleased(fleet, tenantId, asked)
@@ -85,7 +85,7 @@ async function prune(context) {
     const kept = total('active') + total('open') + total('unnamed')
     output.line(`${plural(sessions.length, 'session')} as old as that: ${deleted}, ${count(kept)} kept, ${count(failed.length)} failed.`)
   })
-  if (!applied) output.note('Nothing was deleted: this was a dry run. Say --apply to delete them.')
+  if (!applied) output.note('Nothing was deleted: this was a dry run. Use --apply to delete them.')
   return failed.length === 0 ? EXIT.done : exitOfAll(failed.map(({ error }) => error))
 }
 
@@ -141,11 +141,11 @@ async function rekey(context, named) {
     columns: [{ title: 'READ WITH', of: ({ needed }) => needed.join(', ') }],
     fields: (value) => value,
     // All that is in the store was stored anew: what is left is a log that no session in this mode touches.
-    details: ({ complete }) => (complete || !resolved.cloud ? [] : ['another mode left a log of it on this machine: move its folder away, and the older key is needed no more']),
+    details: ({ complete }) => (complete || !resolved.cloud ? [] : ['another mode left a log of it on this machine: move its folder away, and the older key is no longer needed']),
     summary: (good, bad) => {
       const said = counted('sealed anew')(good, bad)
-      if (unneeded === null) return `${said} With --all it is known which keys are needed no more.`
-      return unneeded.length === 0 ? `${said} Every key given is needed.` : `${said} Needed no more: ${unneeded.join(', ')}.`
+      if (unneeded === null) return `${said} Use --all to learn which keys are no longer needed.`
+      return unneeded.length === 0 ? `${said} Every key given is needed.` : `${said} No longer needed: ${unneeded.join(', ')}.`
     },
     document: { unneeded }
   })
@@ -155,29 +155,29 @@ module.exports = {
   heading: 'Change:',
   commands(define) {
     define('delete <tenants...>', {
-      summary: 'log sessions out for good; asks',
+      summary: 'log sessions out for good, after a confirmation',
       description:
         'Deletes the sessions of these tenants for good, in the store and on this machine, and leaves a tombstone, so that no forgotten ' +
         'disk brings them back. The accounts have to be paired again.',
       options: [
         ['-y, --yes', 'do not ask'],
-        ['--takeover', 'delete sessions too that another instance has not released']
+        ['--takeover', 'also delete sessions that another instance has not released']
       ],
       examples: [
-        ['delete tenant-42', 'asks for the tenant id to be typed'],
+        ['delete tenant-42', 'asks you to type the tenant id'],
         ['delete tenant-42 tenant-43 --yes', 'for scripts']
       ],
       action: remove
     })
     define('prune', {
-      summary: 'delete sessions that were not stored for long; a dry run unless --apply',
+      summary: 'delete long unused sessions; a dry run without --apply',
       description:
         'Finds sessions whose newest object is older than this, and with --apply deletes them for good, as `delete` does. A session that ' +
-        'an instance has not released may run, and is kept unless it was silent for longer than any that runs.',
+        'an instance has not released may be running; it is kept, unless it has been silent for longer than any running one.',
       options: [
         new Option('--older-than <age>', 'such as 30d, 8w or 12h').argParser(days).makeOptionMandatory(),
-        ['--inactive-only', 'keep those that may run; this is so anyway'],
-        ['--no-inactive-only', 'delete those too that may run'],
+        ['--inactive-only', 'keep sessions that may be running (default)'],
+        ['--no-inactive-only', 'also delete sessions that may be running'],
         ['--apply', 'delete them']
       ],
       examples: [
@@ -187,30 +187,30 @@ module.exports = {
       action: prune
     })
     define('prune-keys [tenants...]', {
-      summary: 'remove keys that nobody can be waiting for; a dry run unless --apply',
+      summary: 'remove keys that nobody can need any more; a dry run without --apply',
       description:
-        'Removes pre-keys that the server cannot hand out any more, and sessions with contacts that were closed long ago: Baileys keeps both for ' +
-        'ever. Opens and closes the sessions of these tenants for it. Without --apply it tells what would go.',
+        'Removes pre-keys that the server cannot hand out any more, and long closed sessions with contacts; Baileys keeps both ' +
+        'forever. Opens and closes the sessions of these tenants. Without --apply, prints what would be removed.',
       options: [
-        ['--all', 'all tenants of the store'],
-        new Option('--pre-key-window <ids>', 'how many of the last pre-key ids stay; 1624 if this is left out, 812 at least').argParser(whole),
-        new Option('--closed-older-than <age>', 'how long a closed session with a contact is kept; 90d if this is left out, 30d at least').argParser(days),
-        new Option('--closed-kept <count>', 'how many closed sessions of a contact stay however old; 5 if this is left out').argParser(whole),
+        ['--all', 'all tenants in the store'],
+        new Option('--pre-key-window <ids>', 'how many of the last pre-key ids to keep; default 1624, at least 812').argParser(whole),
+        new Option('--closed-older-than <age>', 'how long to keep a closed session with a contact; default 90d, at least 30d').argParser(days),
+        new Option('--closed-kept <count>', 'how many closed sessions to keep per contact, whatever their age; default 5').argParser(whole),
         ['--apply', 'remove them'],
-        ['--takeover', 'open sessions too that another instance has not released']
+        ['--takeover', 'also open sessions that another instance has not released']
       ],
       examples: [
-        ['prune-keys --all', 'what would go'],
-        ['prune-keys tenant-42 --apply', 'let it go']
+        ['prune-keys --all', 'what would be removed'],
+        ['prune-keys tenant-42 --apply', 'remove it']
       ],
       action: pruneKeys
     })
     define('rekey [tenants...]', {
       summary: 'seal sessions with the first key, so that older keys can go',
       description:
-        'Stores these sessions anew under the first encryption key, and says which older keys are needed no more. Put the new key first and ' +
-        'keep the old ones until then. A session that an instance has not released is left to it: it does the same when it is opened twice.',
-      options: [['--all', 'all tenants of the store'], ['--takeover', 'take sessions too that another instance has not released']],
+        'Stores these sessions again under the first encryption key, and lists the older keys that are no longer needed. Put the new key first and ' +
+        'keep the old ones until then. A session that an instance has not released is left to that instance, whose next opens do the same.',
+      options: [['--all', 'all tenants in the store'], ['--takeover', 'also take sessions that another instance has not released']],
       examples: [
         ['rekey --all --key-file keys.txt', 'keys.txt: the new key in the first line, the old one in the second'],
         ['rekey tenant-42', 'one of them']

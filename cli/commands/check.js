@@ -59,7 +59,7 @@ async function drill(context, named) {
   })
 }
 
-const ALL = ['--all', 'all tenants of the store; so it is when none is named']
+const ALL = ['--all', 'all tenants in the store (default)']
 
 const PAINT = { ok: 'green', warning: 'yellow', failed: 'red', unknown: 'dim' }
 
@@ -85,22 +85,22 @@ module.exports = {
   heading: 'Check:',
   commands(define) {
     define('verify [tenants...]', {
-      summary: 'check all that a blank machine would restore; writes nothing',
+      summary: 'check everything that a new machine would restore; writes nothing',
       description:
-        'Downloads and checks everything that a blank machine would restore of these tenants, or of all, and what is kept against ' +
-        'damage. Claims and writes nothing, so that it may run anywhere and at any time.',
+        'Downloads and checks everything that a new machine would restore of these tenants, or of all, and the older states kept against ' +
+        'damage. Claims and writes nothing, so it can run anywhere and at any time.',
       options: [ALL],
       examples: [
-        ['verify', 'all tenants of the store'],
+        ['verify', 'all tenants in the store'],
         ['verify tenant-42 tenant-43', 'two of them'],
-        ['verify --json --quiet > verified.json', 'a document for a program; the exit code says whether all is sound']
+        ['verify --json --quiet > verified.json', 'JSON for a program; the exit code tells whether everything is sound']
       ],
       action: verify
     })
     define('drill [tenants...]', {
-      summary: 'restore into a scratch folder, and compare; claims nothing',
+      summary: 'restore into a scratch folder and compare; claims nothing',
       description:
-        'Restores these tenants, or all, into a scratch folder as a blank machine would, reads everything back, and compares it with the ' +
+        'Restores these tenants, or all, into a scratch folder as a new machine would, reads everything back, and compares it with the ' +
         "store and, where it is at hand, with what the owner has. Claims nothing and leaves nothing behind. It is the proof that a backup works.",
       options: [ALL],
       examples: [
@@ -110,10 +110,10 @@ module.exports = {
       action: drill
     })
     define('doctor', {
-      summary: 'look for what is wrong with the store and with how it is used',
+      summary: 'look for problems of the store and of its use',
       description:
-        'Tries the store out: rights, whether strangers can read it, the clock, whether a LIST shows what was PUT, latency, rules of the bucket ' +
-        'that would remove live objects, versions, what it costs. Writes one scratch object and removes it again; no session is touched.',
+        'Tests the store: rights, public access, clock, consistency of LIST, latency, lifecycle rules ' +
+        'that would remove live objects, versions, cost. Writes one scratch object and removes it again; touches no session.',
       examples: [
         ['doctor', 'before going to production'],
         ['doctor --json', 'for a program']

@@ -64,7 +64,7 @@ function storePairs(store) {
   ]
 }
 
-const PLACES = { here: 'by this process', elsewhere: 'by another process of this machine', nobody: 'by nobody' }
+const PLACES = { here: 'by this process', elsewhere: 'by another process of this machine', nobody: 'by no process' }
 
 const localPairs = (local) => [
   ['open', PLACES[local.open]],
@@ -121,11 +121,11 @@ module.exports = {
   heading: 'Look:',
   commands(define) {
     define('status [tenants...]', {
-      summary: 'who owns each session, and when it was stored last',
+      summary: 'the owner of each session, and its last backup',
       description:
-        'Tells of all tenants of the store, or of these: whether an instance has the session (in use: it runs, or it ended without ' +
-        'closing) or it is free, when it was stored last, and its last write. Needs only listings.',
-      options: [['--deleted', 'deleted ones too']],
+        'Prints for these tenants, or all in the store: in use (an instance is running, or ended without closing) or free, the last ' +
+        'backup, and the last write. Needs only listings.',
+      options: [['--deleted', 'include deleted ones']],
       examples: [
         ['status', 'all tenants'],
         ['status tenant-42 --json', 'one of them, for a program']
@@ -133,23 +133,23 @@ module.exports = {
       action: status
     })
     define('list', {
-      summary: 'print the tenants of the store, one a line',
-      description: 'Prints the ids of the tenants that have a session in the store, one a line. Deleted ones are left out.',
+      summary: 'print the tenants in the store, one per line',
+      description: 'Prints the ids of the tenants with a session in the store, one per line, without deleted ones.',
       examples: [
         ['list', 'all tenants'],
-        ['list | wc -l', 'how many there are']
+        ['list | wc -l', 'count them']
       ],
       action: list
     })
     define('inspect <tenant>', {
-      summary: 'all about one session, in the store and on this machine',
+      summary: 'everything about one session, in the store and on this machine',
       description:
-        'Tells what the store and this machine have of a session: owner, times, objects, keys by type, damage, and the ids of the ' +
-        'encryption keys that are needed to read it. Downloads it; claims and writes nothing.',
-      options: [['--local', 'only this machine: do not ask a store']],
+        'Prints what the store and this machine have of a session: owner, times, objects, keys by type, damage, and the ids of the ' +
+        'encryption keys required to read it. Downloads it; claims and writes nothing.',
+      options: [['--local', 'this machine only, without a store']],
       examples: [
-        ['inspect tenant-42', 'for a person'],
-        ['inspect tenant-42 --json', 'for a program: `store.keyIds` says which keys it needs']
+        ['inspect tenant-42', 'for an operator'],
+        ['inspect tenant-42 --json', 'for a program: `store.keyIds` are the keys that it needs']
       ],
       action: inspect
     })

@@ -39,8 +39,8 @@ function tellMigrated(output, report, document = {}) {
     summary: () => {
       const parts = Object.entries(report.totals).filter(([, n]) => n > 0).map(([status, n]) => `${count(n)} ${status}`)
       const missing = report.missing.length > 0 ? `, ${count(report.missing.length)} not in the source (${report.missing.join(', ')})` : ''
-      const closed = report.unreadable?.length > 0 ? ` Passed over, because they may not be read: ${report.unreadable.join(', ')}.` : ''
-      const keysOnly = report.withoutCreds > 0 ? ` Passed over, because they have keys and no credentials: ${plural(report.withoutCreds, 'folder')}.` : ''
+      const closed = report.unreadable?.length > 0 ? ` Skipped, because they are not readable: ${report.unreadable.join(', ')}.` : ''
+      const keysOnly = report.withoutCreds > 0 ? ` Skipped, because they have keys and no credentials: ${plural(report.withoutCreds, 'folder')}.` : ''
       return `${plural(report.sessions.length, 'session')}: ${parts.join(', ') || 'none'}${missing}.${closed}${keysOnly}`
     },
     document
@@ -62,7 +62,7 @@ async function cleanUp(context, from) {
     const parsed = JSON.parse(readFileSync(asked.cleanup, 'utf8'))
     report = parsed.report ?? parsed
   } catch {
-    throw new UsageError('the file of --cleanup is no report of a migration', 'Name the file that `migrate --report <file>` wrote.')
+    throw new UsageError('the file of --cleanup is not the report of a migration', 'Name the file that `migrate --report <file>` wrote.')
   }
   const options = { ...sourceOf(context, from), report, confirm: asked.apply === true, allowMovedOn: asked.allowMovedOn === true }
   const how = { title: 'clean up', changes: asked.apply === true, done: 'Looked at' }
@@ -79,7 +79,7 @@ async function cleanUp(context, from) {
     summary: (good, bad) => `${plural(good, 'source')} ${asked.apply ? 'removed' : 'can be removed'}${bad > 0 ? `, ${count(bad)} kept` : ''}.`,
     document: { applied: asked.apply === true, totals: cleaned.totals }
   })
-  if (!asked.apply) output.note('Nothing was removed: this was a dry run. Say --apply to remove them.')
+  if (!asked.apply) output.note('Nothing was removed: this was a dry run. Use --apply to remove them.')
   return code
 }
 
@@ -125,16 +125,16 @@ async function importFolder(context, folder) {
     allowDamagedKeys: asked.allowDamagedKeys === true
   }
   const report = await allAtOnce(context, (onProgress) => migrate({ ...options, onProgress }), { title: 'import', changes: true, done: 'Imported' })
-  if (report.sessions.length === 0) throw new UsageError('the folder itself holds no session, only folders in it do', 'Name one of them, or use `migrate` for all.')
+  if (report.sessions.length === 0) throw new UsageError('the folder itself contains no session, only its subfolders do', 'Choose one of them, or use `migrate` for all.')
   return tellMigrated(output, report)
 }
 
 const LAYOUTS = ['auto', 'flat', 'keys-folder', 'keys-file']
 
 const LENIENT = [
-  ['--source-key-file <file>', 'the key that AES-256-CBC encrypted the source with, 64 hex digits in a file'],
-  ['--allow-creds-only', 'take credentials that have no keys at all: such a session connects, and cannot decrypt'],
-  ['--allow-damaged-keys', 'leave out key files that cannot be read']
+  ['--source-key-file <file>', 'a file with the key of a source encrypted with AES-256-CBC, 64 hex digits'],
+  ['--allow-creds-only', 'accept credentials without any keys: such a session connects, but cannot decrypt'],
+  ['--allow-damaged-keys', 'skip unreadable key files']
 ]
 
 module.exports = { migrateAll, importFolder, LAYOUTS, LENIENT }

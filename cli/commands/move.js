@@ -12,11 +12,11 @@ const { counted, mustBeReleased, tell, tenantsAskedFor } = require('../tenants.j
 const { allAtOnce, forEach, forOne } = require('../work.js')
 const { LAYOUTS, LENIENT, importFolder, migrateAll } = require('./migrate.js')
 
-const TAKEOVER = ['--takeover', 'take sessions too that another instance has not released; it is fenced then']
+const TAKEOVER = ['--takeover', 'also take sessions that another instance has not released; it is then fenced']
 
 const SOURCES = { remote: 'the store', local: 'this machine', imported: 'a multi-file folder', fresh: 'nothing' }
 
-const NO_DISK = 'the mode is cloud, which keeps nothing on a machine: there is nothing to bring here'
+const NO_DISK = 'mode cloud keeps nothing on a machine: there is nothing to restore here'
 
 /** Folders of what the store has, beside whoever owns it. */
 async function extract(context, tenants, folder) {
@@ -42,8 +42,8 @@ async function extract(context, tenants, folder) {
 async function restore(context, named) {
   const { asked, output, fleet, resolved } = context
   if (asked.overwrite && asked.to === undefined) throw new UsageError('--overwrite belongs to --to')
-  if (asked.takeover && asked.to !== undefined) throw new UsageError('--to takes no session over, so that --takeover means nothing beside it')
-  if (asked.to === undefined && resolved.cloud) throw new UsageError(NO_DISK, 'Open them as they are; `verify` and `drill` check them, and --to writes folders.')
+  if (asked.takeover && asked.to !== undefined) throw new UsageError('--takeover has no effect with --to, which takes over no session')
+  if (asked.to === undefined && resolved.cloud) throw new UsageError(NO_DISK, 'Open them directly; `verify` and `drill` check them, and --to writes folders.')
   const tenants = await tenantsAskedFor(fleet, named, asked)
   if (asked.to !== undefined) return extract(context, tenants, asked.to)
   const openAndClose = async (tenantId) => {
@@ -66,7 +66,7 @@ async function restore(context, named) {
       { title: 'LSN', right: true, of: ({ lsn }) => String(lsn) }
     ],
     fields: (value) => value,
-    details: ({ clean }) => (clean ? [] : ['its last owner did not end properly: its last moments may be missing']),
+    details: ({ clean }) => (clean ? [] : ['its last owner did not close properly: its last moments may be missing']),
     summary: counted('restored')
   })
 }
@@ -89,39 +89,39 @@ module.exports = {
   heading: 'Move:',
   commands(define) {
     define('restore [tenants...]', {
-      summary: 'bring sessions from the store to this machine',
+      summary: 'restore sessions from the store to this machine',
       description:
-        'Opens and closes the sessions of these tenants, so that the directory of this machine holds them, checked, and they are ' +
-        'free for whoever opens them next. A session that another instance has not released is left to it. With --to, folders of ' +
-        'useMultiFileAuthState are written instead, and nothing is claimed; in cloud mode it can only be used so.',
+        'Opens and closes the sessions of these tenants: afterwards the directory of this machine contains them, checked and ' +
+        'released. A session that another instance has not released is left to that instance. With --to, writes folders of ' +
+        'useMultiFileAuthState instead and claims nothing; cloud mode requires --to.',
       options: [
-        ['--all', 'all tenants of the store'],
+        ['--all', 'all tenants in the store'],
         TAKEOVER,
-        ['--to <folder>', 'write a multi-file folder for each tenant below this one, and claim nothing'],
-        ['--overwrite', 'with --to: also into folders that have files already']
+        ['--to <folder>', 'write one multi-file folder per tenant below this one, and claim nothing'],
+        ['--overwrite', 'with --to: also write into folders with files']
       ],
       examples: [
         ['restore --all --directory ./sessions', 'before a service starts on a new machine'],
         ['restore tenant-42 --takeover', 'from a machine that is gone'],
-        ['restore --all --to ./copy', 'a copy of everything as files, beside running services']
+        ['restore --all --to ./copy', 'a copy of everything as files, while services run']
       ],
       action: restore
     })
     define('export <tenant> <folder>', {
-      summary: 'write a session as a folder of useMultiFileAuthState, and leave it there',
+      summary: 'write a session as a folder of useMultiFileAuthState',
       description:
-        'Writes a session as a folder that useMultiFileAuthState opens, to go back to it. Opens and closes the session for that. From ' +
-        'then on use one of the two: both at once spoil the encryption keys of the account.',
-      options: [['--overwrite', 'write into a folder that has files already'], ['--local', 'of a session that is on this machine alone, without a store'], TAKEOVER],
+        'Writes a session as a folder for useMultiFileAuthState, to go back to it. Opens and closes the session. From ' +
+        'then on use only one of the two: both at once spoil the encryption keys of the account.',
+      options: [['--overwrite', 'write into a folder with files'], ['--local', 'export a session of this machine, without a store'], TAKEOVER],
       examples: [['export tenant-42 ./exported/tenant-42', 'go back to useMultiFileAuthState']],
       action: exportFolder
     })
     define('import <folder>', {
-      summary: 'take over one folder of useMultiFileAuthState; the folder is left as it is',
+      summary: 'take over one folder of useMultiFileAuthState, unchanged',
       description:
-        'Makes a session of a folder of useMultiFileAuthState, in the store and in the directory of this machine, and compares the two by ' +
-        'value. A tenant that has a session is left alone. Stop the old system first; the folder is not changed.',
-      options: [['--tenant-id <id>', 'the tenant of the session; the name of the folder if this is left out'], ...LENIENT],
+        'Creates a session from a folder of useMultiFileAuthState, in the store and in the directory of this machine, and compares the two by ' +
+        'value. Existing sessions are left alone. Stop the old system first; the folder is not changed.',
+      options: [['--tenant-id <id>', 'the tenant of the session; default: the name of the folder'], ...LENIENT],
       examples: [
         ['import ./auth/tenant-7', 'the tenant is tenant-7'],
         ['import ./baileys_auth_info --tenant-id tenant-8', 'a folder with another name']
@@ -131,22 +131,22 @@ module.exports = {
     define('migrate <from>', {
       summary: 'take over a tree of folders, or the bucket of another system',
       description:
-        'Makes sessions of all that lies below a folder or in a bucket, each read whole, stored in one batch, read back and compared by ' +
-        'value. What is there already is left alone: run it again after an interruption. The source is not changed, until --cleanup removes ' +
-        'what is proved to be here.',
+        'Creates sessions from everything below a folder or in a bucket; each is read whole, stored in one batch, read back and compared by ' +
+        'value. Existing sessions are left alone: run it again after an interruption. The source is not changed, until --cleanup removes ' +
+        'sessions that are proved to be here.',
       options: [
-        ['--tenant-id <template>', 'what tenants are called: {1} is the first folder below the source, {2} the second, {-1} the last'],
-        new Option('--layout <how>', 'how keys lie beside a creds.json').choices(LAYOUTS),
+        ['--tenant-id <template>', 'template of tenant ids: {1} is the first folder below the source, {2} the second, {-1} the last'],
+        new Option('--layout <how>', 'the layout of keys beside a creds.json').choices(LAYOUTS),
         ['--only <tenants...>', 'only these tenants'],
         ...LENIENT,
-        ['--dry-run', 'read and compare, and write nothing'],
-        ['--report <file>', 'write what was done to this file, for --cleanup'],
-        ['--cleanup <report>', 'instead: remove the sources that this report calls migrated and that are here now; a dry run'],
+        ['--dry-run', 'read and compare without writing'],
+        ['--report <file>', 'write a report to this file, for --cleanup'],
+        ['--cleanup <report>', 'instead: remove the sources that this report lists as migrated and that are here now; a dry run'],
         ['--apply', 'with --cleanup: remove them'],
-        ['--allow-moved-on', 'with --cleanup: also where the session has gone on since']
+        ['--allow-moved-on', 'with --cleanup: also if the session has changed since']
       ],
       examples: [
-        ["migrate ./auth_sessions --tenant-id '{1}-{2}' --dry-run", 'what a tree of folders, user and session, would become'],
+        ["migrate ./auth_sessions --tenant-id '{1}-{2}' --dry-run", 'preview of a tree of folders, user and session'],
         ["migrate ./auth_sessions --tenant-id '{1}-{2}' --report migrated.json", 'take it over'],
         ['migrate supabase://old-bucket --report migrated.json', 'the bucket of another system'],
         ['migrate ./auth_sessions --cleanup migrated.json --apply', 'days later: remove what was migrated']

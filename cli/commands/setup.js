@@ -14,8 +14,8 @@ function writeSecret(file, text) {
   try {
     opened = openSync(file, 'wx', 0o600)
   } catch (error) {
-    if (error.code === 'EEXIST') throw new UsageError('the file of --out is there already, and is not overwritten', 'Name another file.')
-    throw new UsageError(`the file of --out cannot be written (${error.code})`, 'Name a file in a folder that is there.')
+    if (error.code === 'EEXIST') throw new UsageError('the file of --out exists and is not overwritten', 'Name another file.')
+    throw new UsageError(`the file of --out cannot be written (${error.code})`, 'Choose a file in an existing folder.')
   }
   try {
     writeSync(opened, text)
@@ -26,7 +26,7 @@ function writeSecret(file, text) {
 
 const WHERE = [
   'Put it into SESSION_ENCRYPTION_KEY where the service runs (the secrets of your platform), and keep a copy where backups of',
-  'passwords are kept: without it, nobody can read the sessions in the store. Never into a repository, an image or a log.'
+  'passwords are kept: without it, the sessions in the store are unreadable. Never into a repository, an image or a log.'
 ]
 
 function keygen({ asked, output }) {
@@ -71,9 +71,9 @@ module.exports = {
   heading: 'Set up:',
   commands(define) {
     define('keygen', {
-      summary: 'make an encryption key: 64 hex digits',
-      description: 'Makes an encryption key of 32 random bytes, and prints it as 64 hex digits on stdout. Where to put it is said on stderr.',
-      options: [['--out <file>', 'write it to this new file, which only you can read, and do not print it']],
+      summary: 'create an encryption key: 64 hex digits',
+      description: 'Creates an encryption key of 32 random bytes and prints it as 64 hex digits on stdout. Instructions are on stderr.',
+      options: [['--out <file>', 'write it to this new file, readable only by you, instead of printing it']],
       examples: [
         ['keygen', 'print a key'],
         ['keygen --out session.key', 'keep it in a file, for --key-file']
@@ -82,13 +82,13 @@ module.exports = {
       action: keygen
     })
     define('config', {
-      summary: 'print what is in effect, where it comes from, and what is wrong with it',
+      summary: 'print the effective configuration, the source of each value, and any problems',
       description:
-        'Prints every setting, its value and where it comes from, as an open would take it, and what is wrong. Secrets are masked: ' +
-        'encryption keys are shown by their ids, as errors name them. Nothing is opened or sent.',
+        'Prints the effective configuration, the source of each value, and any problems. Secrets are masked: ' +
+        'encryption keys appear as their ids, as in errors. Opens and sends nothing.',
       examples: [
-        ['config', 'what variables and defaults come to'],
-        ['config --env-file .env --json', 'the same with a file of variables, for a program']
+        ['config', 'the result of variables and defaults'],
+        ['config --env-file .env --json', 'the same with a file of variables, as JSON']
       ],
       action: config
     })
