@@ -2,11 +2,12 @@
 //!
 //! Those here are of owners that follow one another, and of a store that loses what it had; `disks` are of what is local, `rot`
 //! of logs that were damaged, `limits` of stores that take no large objects, `losses` of stores that lose some, `slow_puts` of
-//! uploads that take longer than a handover, `closes` of ends that are cut short, and `costs` of what goes over the wire.
+//! uploads that take longer than a handover, `closes` of ends that are cut short, `guards` of what is rare, and `costs` of what goes over the wire.
 
 mod closes;
 mod costs;
 mod disks;
+mod guards;
 mod limits;
 mod losses;
 mod rot;

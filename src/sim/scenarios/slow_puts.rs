@@ -21,7 +21,7 @@ use crate::session::Session;
 const LONG: Duration = Duration::from_secs(600);
 
 /// A session whose uploads of data take `time` once the switch is on, while everything else is answered at once.
-async fn slow(memory: &Memory, time: Duration, pace: Pace) -> (Session, Told, Arc<AtomicBool>) {
+pub(super) async fn slow(memory: &Memory, time: Duration, pace: Pace) -> (Session, Told, Arc<AtomicBool>) {
     let on = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&on);
     let script = move |request, name: &str| {

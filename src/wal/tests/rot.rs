@@ -181,3 +181,17 @@ fn an_open_removes_only_logs_that_it_has_read() {
     let kept = [1, wal.sequence(), newer.sequence()].map(|number| format!("{number:020}.log"));
     assert_eq!(names(&disk), [kept.to_vec(), vec!["lock".to_owned()]].concat());
 }
+
+#[test]
+fn an_open_sets_only_logs_aside_that_it_has_read() {
+    let ring = sealed();
+    let disk = disk_with(&[(3, &left(&ring, true))]);
+    let folder = lock(&disk).expect("free");
+    folder.recover(&ring, tag()).expect("whole");
+    let wal = create(&folder, &ring, claim(2), FRAMES, &History::of(FRAMES).state(FRAMES)).expect("room");
+    let newer = create(&folder, &ring, claim(2), FRAMES, &History::of(FRAMES).state(FRAMES)).expect("room");
+    folder.set_aside_but(wal.sequence(), true).expect("sets aside");
+    let kept = [wal.sequence(), newer.sequence()].map(|number| format!("{number:020}.log"));
+    let aside = vec![format!("{:020}.quarantine", 3)];
+    assert_eq!(names(&disk), [aside, kept.to_vec(), vec!["lock".to_owned()]].concat());
+}
