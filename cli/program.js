@@ -153,7 +153,8 @@ async function run(argv) {
       program.outputHelp({ error: true })
       return { code: EXIT.usage, leaves: false }
     }
-    await program.parseAsync(argv, { from: 'user' })
+    // Commander knows one short name of an option.
+    await program.parseAsync(argv[0] === '-v' ? ['-V'] : argv, { from: 'user' })
     return { code, leaves: false }
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return { code: EXIT.done, leaves: false }

@@ -86,7 +86,7 @@ async function withoutCreds(source, { keys }) {
   const where = isAside ? 'its creds.json lies in a folder multi-file-originals-… in it: move all files of one of these back' : 'put its creds.json back, or its backup as creds.json.bak'
   return new HybridAuthError(
     'LOCAL_CORRUPT',
-    `the folder of this tenant holds ${keys} files of keys and no creds.json: a session was there, and no new one was made in its place; ${where}, or move the files away`
+    `the folder of this tenant holds ${keys} ${keys === 1 ? 'file' : 'files'} of keys and no creds.json: a session was there, and no new one was made in its place; ${where}, or move the files away`
   )
 }
 

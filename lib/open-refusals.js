@@ -5,6 +5,7 @@
 // Invariants: the code of a refusal stays as it is; nothing is asked of anybody but the store's own address, and what cannot be found
 // out within seconds is left unsaid.
 
+const { closeSync, openSync } = require('node:fs')
 const { isIP } = require('node:net')
 const tls = require('node:tls')
 
@@ -60,14 +61,26 @@ async function whyUntrusted({ endpoint, url, bucket, virtualHosted, ca } = {}) {
 }
 
 const UNTRUSTED = /the store's certificate is not trusted/
-const TOO_MANY_FILES = /too many open files|os error 24\b|EMFILE|ENFILE/i
+
+/** Whether there is no room for as many files as an open takes. */
+function isOutOfFiles() {
+  const files = []
+  try {
+    while (files.length < 8) files.push(openSync(__filename, 'r'))
+    return false
+  } catch (error) {
+    return ['EMFILE', 'ENFILE'].includes(error.code)
+  } finally {
+    for (const file of files) closeSync(file)
+  }
+}
 
 /** What an open answered, the refusal in better words where there are some. `store` is what the core was told of it. */
 async function explained(opened, store) {
   const { code, message } = opened
   if (!code || typeof message !== 'string') return opened
-  if (TOO_MANY_FILES.test(message)) {
-    return { ...opened, message: `${message}; this process has as many files open as it may, two for each session: raise the limit (\`ulimit -n\`, LimitNOFILE of systemd, ulimits of Docker)` }
+  if (code === 'LOCAL_UNAVAILABLE' && isOutOfFiles()) {
+    return { ...opened, message: `too many open files: this process has as many files open as it may, two for each session: raise the limit (\`ulimit -n\`, LimitNOFILE of systemd, ulimits of Docker)` }
   }
   const why = UNTRUSTED.test(message) ? await whyUntrusted(store ?? undefined) : null
   return why === null ? opened : { ...opened, message: `the store's certificate is not trusted: ${why}` }

@@ -39,7 +39,7 @@ test('no option takes a secret, because arguments can be read by others', () => 
 
 test('the program tells its version and its commands, and without a command it is a mistake', async (t) => {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-  assert.deepEqual(await run(t, ['--version']).then(({ code, stdout }) => [code, stdout]), [0, `${version}\n`])
+  for (const flag of ['--version', '-V', '-v']) assert.deepEqual(await run(t, [flag]).then(({ code, stdout }) => [code, stdout]), [0, `${version}\n`])
   const help = await run(t, ['--help'])
   for (const command of commands) assert.match(help.stdout, new RegExp(`^  ${command.name()} `, 'm'))
   const none = await run(t, [])

@@ -4,9 +4,10 @@
 // What concerns the store is in `__test__/engine/lifecycle.test.mjs`.
 
 import test from 'node:test'
+import { execFileSync } from 'node:child_process'
 import assert from 'node:assert/strict'
 import { lines } from '../support/baileys-lines.mjs'
-import { copyPackage, hybrid, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
+import { ROOT, copyPackage, hybrid, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
 
 test('creds is one object from open to close, and saveCreds stores what it is at the call', async (t) => {
   const at = scene(t)
@@ -119,3 +120,17 @@ test('the status of a fleet leaves out a session that is being closed, and tells
   assert.deepEqual(fleet.list(), ['staying'])
   await fleet.shutdown()
 })
+
+// Windows has no such limit.
+if (process.platform !== 'win32') {
+  test('where no more files can be opened the refusal names the limit', (t) => {
+    const program = `
+      const { useHybridAuthState } = require('./index.js')
+      const own = { initAuthCreds: () => ({}), BufferJSON: { replacer: (_, value) => value, reviver: (_, value) => value } }
+      const open = (n) => useHybridAuthState('t' + n, { ...own, directory: process.argv[1], mode: 'local', localDurability: 'os' })
+      ;(async () => { for (let n = 0; n < 500; n++) await open(n) })().catch(({ code, message }) => console.log(code, message)).finally(() => process.exit())
+    `
+    const said = execFileSync('sh', ['-c', 'ulimit -n 80; exec "$0" -e "$1" "$2"', process.execPath, program, temporaryFolder(t)], { cwd: ROOT, encoding: 'utf8' })
+    assert.match(said, /^LOCAL_UNAVAILABLE too many open files.*two for each session.*ulimit -n/)
+  })
+}
