@@ -244,7 +244,8 @@ class HybridAuth {
   }
 
   async delete(tenantId) {
-    const session = this.get(tenantId) ?? (await this.open(tenantId))
+    // Keys without credentials are none to go on with, and are deleted all the same.
+    const session = this.get(tenantId) ?? this.#keep(tenantId, await openSession(tenantId, this.#options, { withoutCreds: true }))
     await session.delete()
     await Promise.all((this.#sessions.get(tenantId)?.all() ?? []).map((other) => other.close()))
   }

@@ -178,7 +178,7 @@ async function writeMultiFile(folder, { creds, entries }, { BufferJSON, overwrit
     if (directory !== null) await refuseAmongSessions(folder, directory)
     await prepare(folder, overwrite)
     await each(entries, PARALLEL, writeKey)
-    if (!identity) throw new HybridAuthError('INVALID_OPTION', 'there are no creds to export')
+    if (!identity) throw new HybridAuthError('NOT_FOUND', 'there are no credentials to export')
     const temporary = join(folder, `${CREDS}.tmp`)
     await fs.rm(temporary, { force: true })
     await create(temporary, text(identity))

@@ -24,7 +24,7 @@ export type HybridAuthErrorCode =
   | 'LOCAL_UNAVAILABLE'
   /** The encryption key needed is not among `encryptionKeys`. */
   | 'KEY_UNAVAILABLE'
-  /** There is no session anywhere, and `onMissing: 'error'` forbids making one. */
+  /** There is no session anywhere, or one that has keys and no credentials, and `onMissing: 'error'` forbids making one. */
   | 'NOT_FOUND'
   /** The session was deleted: pair again with `fresh: true`. */
   | 'DELETED'

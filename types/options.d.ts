@@ -78,7 +78,10 @@ export interface HybridAuthOptions {
   closeTimeoutMs?: number
   /** How long `flush()` waits and, in `cloud` mode, each write; `Infinity` for no limit. @default 30000 */
   flushTimeoutMs?: number
-  /** What to do when a session exists neither here nor in the store. `error` is recommended in production. @default 'create' */
+  /**
+   * What to do when a session exists neither here nor in the store, or has keys and no credentials. `error` is recommended in
+   * production. @default 'create'
+   */
   onMissing?: 'create' | 'error'
   /** Whether writes go on when ownership cannot be checked because the store is down. @default 'continue' */
   onLeaseLost?: 'continue' | 'stop'

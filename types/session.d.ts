@@ -120,7 +120,10 @@ export interface SessionStatus {
   logBytes: number
   /** Which owner this is, counted over the life of the session; `null` without a store. */
   epoch: number | null
-  /** `clean: false` says that the last owner did not end properly: its last moments may be missing. */
+  /**
+   * `clean: false` says that the last owner did not end properly: its last moments may be missing. `fresh`: a new identity, also where
+   * there are keys whose credentials were never saved.
+   */
   restored: { source: 'fresh' | 'imported' | 'local' | 'remote'; clean: boolean }
   store: 'none' | 'ok' | 'degraded'
   /** After `fenced`: whether the newer owner is known to have everything accepted here. */

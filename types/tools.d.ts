@@ -20,7 +20,7 @@ export interface VerifyReport {
   objects: number
   /** In how many ways it can be restored; with two, damage to an object is survived. */
   ways: number
-  /** What is wrong with other ways, one message each. */
+  /** What is wrong with other ways, one message each; and that there are keys without credentials, if so. */
   damage: string[]
 }
 
@@ -70,7 +70,7 @@ export interface InspectReport {
       digest: string
       ways: number
     } | null
-    /** Objects that are damaged, one message each; a restore may survive it. */
+    /** Objects that are damaged, one message each; a restore may survive it. And that there are keys without credentials, if so. */
     damage: string[]
     /** Why it cannot be restored: `REMOTE_CORRUPT`, `KEY_UNAVAILABLE`. */
     error: HybridAuthError | null

@@ -22,9 +22,9 @@ const TYPES = ['session', 'sender-key', 'lid-mapping']
 const [HEADER, FRAME_HEAD, LENGTH_AT] = [116, 37, 4]
 const TYPED = ['LOCAL_CORRUPT', 'KEY_UNAVAILABLE']
 
-/** Batch `n`: two or three types at once, now and then a deletion, every fifth the credentials. */
+/** Batch `n`: two or three types at once, now and then a deletion; the first and every fifth the credentials. */
 function batch(n) {
-  if (n % 5 === 0) return { creds: { generation: n } }
+  if (n === 1 || n % 5 === 0) return { creds: { generation: n } }
   const data = { session: { [n % 7]: { n, ratchet: Buffer.alloc(n % 9, n) } }, 'lid-mapping': { a: `value ${n}` } }
   if (n % 3 === 0) data['sender-key'] = { [n % 2]: { n } }
   if (n % 4 === 0) data.session[(n + 3) % 7] = null
@@ -54,7 +54,7 @@ async function leftBehind(t, options, { stored = BATCHES } = {}) {
   const folder = scratch(t, { quick: true })
   const machine = await Machine.start(t, join(folder, 'disk'))
   const store = options.mode === 'local' ? {} : { store: `${pathToFileURL(join(folder, 'bucket')).href}?create=true`, flushIntervalMs: 3_600_000 }
-  await machine.call('open', TENANT, { ...options, ...store })
+  await machine.call('open', TENANT, { ...options, ...store, isPaired: false })
   for (let n = 1; n <= BATCHES; n++) {
     const { data, creds } = batch(n)
     await (creds ? machine.call('saveCreds', creds) : machine.call('set', data))

@@ -230,7 +230,7 @@ test('a_directory_is_open_in_one_process_only_and_free_again_when_that_is_killed
     assert.equal(await second.outcome('open', TENANT, shared), 'ALREADY_OPEN', 'a stopped process holds it as well')
     await first.kill()
     const { lsn, restored } = await second.call('open', TENANT, shared)
-    assert.deepEqual([lsn, restored], [2, { source: 'local', clean: true }])
+    assert.deepEqual([lsn, restored], [3, { source: 'local', clean: true }])
     assert.equal(await writesSeen(second, 'first'), 2)
     await second.call('close')
   }

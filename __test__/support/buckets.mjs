@@ -95,6 +95,7 @@ export async function storyIn(place, keys, tenant = TENANT) {
 /** A bucket with two bases and more than `MAX_SEGMENTS` segments. */
 export async function longStoryIn(place, keys) {
   const session = await openIn(place, keys)
+  await session.saveCreds()
   for (let n = 1; n <= MAX_SEGMENTS + 8; n++) await write(session, n)
   assert.equal(session.status().uploads.bases, 2)
   const long = await snapshot(place, session)

@@ -47,12 +47,15 @@ async function runTraffic(label, pauseMs) {
 
 const commands = {
   ready: () => null,
-  async open(tenant, options) {
+  async open(tenant, { isPaired = true, ...options }) {
     const place = options.mode === 'cloud' ? {} : { directory }
     const usual = { ...place, baileys: cheapBaileys, encryption: 'off', ownershipCheckIntervalMs: 100, flushIntervalMs: 20, closeTimeoutMs: 60_000 }
     session = await hybrid.useHybridAuthState(tenant, { ...usual, ...options })
     watch(session)
-    return session.status()
+    const status = session.status()
+    // As Baileys does: keys without credentials are no session.
+    if (isPaired && status.restored.source === 'fresh') await session.saveCreds()
+    return status
   },
   set: (data) => session.state.keys.set(data),
   async setMany(batches) {

@@ -30,7 +30,7 @@ async function neededKeys(fleet, tenantId) {
 
 /** Opens a tenant that nobody runs, and closes it: all of it is then written anew. */
 async function passOver(fleet, tenantId, takeover, native) {
-  const session = await fleet.openInner(tenantId, { onMissing: 'error', takeover }, native)
+  const session = await fleet.openInner(tenantId, { onMissing: 'error', takeover }, { ...native, withoutCreds: true })
   await session.close()
 }
 
@@ -89,7 +89,7 @@ function mayRun({ owner, storedAt }, refreshIntervalMs, now) {
 
 /** Deletes a tenant, if its highest claim is still `claim`. */
 async function remove(fleet, { tenantId, claim }) {
-  const session = await fleet.openInner(tenantId, { onMissing: 'error', takeover: true }, { expected: claim })
+  const session = await fleet.openInner(tenantId, { onMissing: 'error', takeover: true }, { expected: claim, withoutCreds: true })
   try {
     await session.delete()
   } catch (error) {

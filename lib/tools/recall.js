@@ -33,13 +33,17 @@ async function extract({ options, resolve }, tenantId, folder, { overwrite = fal
 
 /** Reads every value as Baileys would get it; the problems that this shows. */
 function decode(batch, bytes) {
-  let hasCreds = false
+  let [hasKeys, hasCreds] = [false, false]
   try {
-    for (const { type, value } of batch.readEntries(bytes)) hasCreds ||= type === null && value !== null
+    for (const { type, value } of batch.readEntries(bytes)) {
+      hasKeys = true
+      hasCreds ||= type === null && value !== null
+    }
   } catch (error) {
     return [error.message]
   }
-  return hasCreds ? [] : ['there are no credentials in it']
+  // The rule of `src/open/identity.rs`: nothing at all is a session that was not paired yet.
+  return hasCreds || !hasKeys ? [] : ['there are no credentials in it']
 }
 
 /** Restores a tenant into a folder, and compares. */

@@ -41,6 +41,9 @@ struct Options {
     /// To have no store was asked for, and is not for want of a variable.
     #[serde(default)]
     leave_store: bool,
+    /// Keys without credentials are a session, for whoever ends it or seals it anew.
+    #[serde(default)]
+    without_creds: bool,
     /// The claim to go on after, for whoever must not end anybody else.
     #[serde(default)]
     expected: Option<String>,
@@ -83,6 +86,7 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         create: options.create,
         hide_tenant: options.hide_tenant_ids,
         accept_plain: options.accept_unencrypted,
+        without_creds: options.without_creds,
         allowed: Allowed {
             fresh: options.fresh,
             seed_from_disk: options.seed_from_disk,

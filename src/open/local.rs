@@ -41,7 +41,7 @@ impl Opening {
                 return Err(log_is_damaged(damage.good, damage.reason));
             }
         };
-        let Loaded { state, lsn, origin, .. } = loaded;
+        let Loaded { state, lsn, origin, .. } = self.identified(loaded)?;
         let log = self.start_log(claim, lsn, &state, left).await?;
         let journal = Arc::new(Journal::local(Arc::clone(&self.host), state, lsn, log));
         Ok(Session::local(self.host, journal, self.events, origin))

@@ -5,6 +5,7 @@
 //! verified in memory and then switched: there is no half-restored state.
 
 mod home;
+mod identity;
 mod local;
 mod rehearsal;
 mod salvage;
@@ -35,6 +36,7 @@ use crate::wal::Recovery;
 use crate::watch::Watch;
 
 use home::{Aside, Home};
+pub use identity::{NO_CREDENTIALS, lacks_credentials, no_identity};
 use salvage::local_of;
 pub use verify::{Report, report, verify, whole};
 
@@ -77,6 +79,8 @@ pub struct Settings {
     pub hide_tenant: bool,
     /// Read unencrypted objects although keys are configured.
     pub accept_plain: bool,
+    /// Take keys without credentials for a session: for whoever deletes it or seals it anew.
+    pub without_creds: bool,
     /// What else is allowed.
     pub allowed: Allowed,
     /// Go on only if this is still the highest claim: what somebody else began since is not to be ended.
@@ -290,7 +294,7 @@ impl Opening {
         if found.quarantine {
             self.set_aside(recovery, survey, found.parent, loaded.lsn).await?;
         }
-        Ok(Some((loaded, found.parent)))
+        Ok(Some((self.identified(loaded)?, found.parent)))
     }
 
     /// A session that exists nowhere: what was imported, or nothing.

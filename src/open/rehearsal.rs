@@ -45,7 +45,8 @@ impl Opening {
             // Somebody may be running now: only a restore that was verified from end to end justifies ending it.
             (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
                 match load(tenancy, survey, parent).await {
-                    Ok(outcome) => Ok(matches!(outcome, Outcome::Restored(_))),
+                    Ok(Outcome::Restored(restored)) => self.require_identity(&restored.state).map(|()| true),
+                    Ok(Outcome::Stale) => Ok(false),
                     Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => Ok(true),
                     Err(error) => Err(error),
                 }

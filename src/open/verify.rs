@@ -9,8 +9,9 @@ use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Digest, Lsn, OwnerId, hex};
 use crate::plan::{Allowed, Local, Source, origin};
 use crate::restore::{Audit, audit};
+use crate::state::State;
 
-use super::{SURVEYS, Settings, Site, restless};
+use super::{NO_CREDENTIALS, SURVEYS, Settings, Site, lacks_credentials, restless};
 
 /// What a blank machine would restore.
 #[derive(Debug, Clone, Serialize)]
@@ -85,6 +86,12 @@ pub fn report(parent: Claim, audit: &Audit) -> Report {
         digest: hex(&Digest::of(&state.snapshot().encode()).0),
         objects,
         ways,
-        damage: damage.iter().map(Error::to_string).collect(),
+        damage: told(damage, state),
     }
+}
+
+/// What is wrong with a session: with its objects, and with what they restore to.
+pub fn told(damage: &[Error], state: &State) -> Vec<String> {
+    let lacking = lacks_credentials(state).then(|| NO_CREDENTIALS.to_owned());
+    damage.iter().map(Error::to_string).chain(lacking).collect()
 }

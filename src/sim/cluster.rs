@@ -154,6 +154,8 @@ impl Cluster {
             create: true,
             hide_tenant: false,
             accept_plain: false,
+            // Stories write keys alone.
+            without_creds: true,
             allowed: Allowed::default(),
             expected: None,
         }

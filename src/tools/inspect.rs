@@ -10,11 +10,12 @@ use crate::error::{Code, Error, Result};
 use crate::host::blocking;
 use crate::id::{Claim, Digest, Lsn, hex};
 use crate::name::{ClaimName, Mark, Span};
-use crate::open::{Settings, Site};
+use crate::open::{NO_CREDENTIALS, Settings, Site, lacks_credentials, no_identity};
 use crate::record::{Entries, kind};
 use crate::registry::{Registry, Request};
 use crate::remote::StoreSpec;
 use crate::restore::{Audit, Holdings, audit_of};
+use crate::state::State;
 use crate::tenancy::Tenancy;
 use crate::wal::{Look, Recovery, look};
 
@@ -65,6 +66,9 @@ pub struct Contents {
     clean: bool,
     digest: String,
     ways: usize,
+    /// Told as damage.
+    #[serde(skip)]
+    lacks_credentials: bool,
 }
 
 /// What the store holds of a tenant.
@@ -182,6 +186,7 @@ async fn contents(
         clean: restored.clean,
         digest: hex(&Digest::of(&entries).0),
         ways,
+        lacks_credentials: lacks_credentials(&restored.state),
     })))
 }
 
@@ -219,6 +224,9 @@ async fn describe(
     }
     let mut made: Vec<u64> = holdings.objects().map(|(_, object)| object.meta.wall_ms).collect();
     let mut damage: Vec<String> = holdings.damage().map(Error::to_string).collect();
+    if contents.as_ref().is_some_and(|contents| contents.lacks_credentials) {
+        damage.push(NO_CREDENTIALS.to_owned());
+    }
     let mut key_ids: Vec<_> = holdings.objects().filter_map(|(_, object)| object.key_id()).collect();
     let mut said = Vec::new();
     if let Some(claim) = highest {
@@ -265,7 +273,10 @@ async fn here(registry: &Registry, settings: &Settings, store: Option<&StoreSpec
     let Some(Look { bytes, key_ids, recovery, is_locked }) = found else { return Ok(None) };
     let (claim, lsn, problem): (Option<Claim>, Option<Lsn>, Option<Problem>) = match recovery {
         Ok(Recovery::None) => (None, None, None),
-        Ok(Recovery::Log(log)) => (Some(log.claim), Some(log.lsn), None),
+        Ok(Recovery::Log(log)) => {
+            let lacking = lacks_credentials(&State::replay(&log.entries)?);
+            (Some(log.claim), Some(log.lsn), lacking.then(|| no_identity().into()))
+        }
         Ok(Recovery::Damaged(damage)) => {
             let message = format!("damaged after LSN {} ({}); see the runbook", damage.good, damage.reason);
             (damage.claim, Some(damage.good), Some(Error::new(Code::LocalCorrupt, message).into()))

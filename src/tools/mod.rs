@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, hex};
 use crate::name::{CLAIMS, ClaimName, TenantName};
-use crate::open::{Settings, report, whole};
+use crate::open::{Settings, lacks_credentials, no_identity, report, whole};
 use crate::plan::{Claims, Survey};
 use crate::registry::{Registry, Request, store_of};
 use crate::remote::{Examination, Remote, StoreSpec};
@@ -95,6 +95,9 @@ fn hexes(ids: impl IntoIterator<Item = KeyId>) -> Vec<String> {
 pub async fn recall(registry: &Registry, request: Request) -> Result<(String, Vec<u8>)> {
     let site = registry.site(store_of(&request)?)?;
     let (parent, audit) = whole(&request.settings, site).await?;
+    if lacks_credentials(&audit.restored.state) {
+        return Err(no_identity());
+    }
     Ok((json(&report(parent, &audit))?, audit.restored.state.snapshot().encode()))
 }
 

@@ -1,0 +1,51 @@
+//! Keys without credentials: a session that lost its identity, and none that anybody can go on with (I17).
+//!
+//! Baileys would make new credentials beside the old keys, and the number would have to be linked again. It is said by one rule
+//! wherever a session is opened or looked at; a state with nothing in it is a session that was not paired yet, and lost nothing.
+
+use crate::error::{Code, Error, Result};
+use crate::record::CREDS_KEY;
+use crate::session::Origin;
+use crate::state::State;
+
+use super::{Loaded, Opening};
+
+/// The damage, in the words of all tools.
+pub const NO_CREDENTIALS: &str = "there are no credentials in it";
+
+/// Whether `state` has keys, and no credentials that they belong to.
+pub fn lacks_credentials(state: &State) -> bool {
+    state.len() > 0 && state.get(CREDS_KEY).is_none()
+}
+
+/// The error of whoever needs an identity.
+pub fn no_identity() -> Error {
+    Error::new(
+        Code::NotFound,
+        "this session has keys and no credentials, so that there is no identity to go on with: was `saveCreds` called at each `creds.update`?",
+    )
+}
+
+impl Opening {
+    /// Refuses a state without an identity where none may be made.
+    pub(super) fn require_identity(&self, state: &State) -> Result<()> {
+        let settings = &self.settings;
+        if !settings.create && !settings.without_creds && lacks_credentials(state) {
+            return Err(no_identity());
+        }
+        Ok(())
+    }
+
+    /// What was loaded, if there is an identity in it or one may be made; that one is made is told.
+    pub(super) fn identified(&self, loaded: Loaded) -> Result<Loaded> {
+        self.require_identity(&loaded.state)?;
+        if self.settings.without_creds || !lacks_credentials(&loaded.state) {
+            return Ok(loaded);
+        }
+        self.tell_repaired(
+            "the session has keys and no credentials: a new identity is made, and the number must be linked again".to_owned(),
+        );
+        let origin = Origin { clean: loaded.origin.clean, ..Origin::fresh() };
+        Ok(Loaded { origin, ..loaded })
+    }
+}
