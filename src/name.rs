@@ -77,6 +77,11 @@ impl TenantName {
         TenantName(format!("_t{tag}"))
     }
 
+    /// The tag in a hidden name.
+    pub fn tag(&self) -> Option<TenantTag> {
+        unhex(self.0.strip_prefix("_t")?).map(TenantTag)
+    }
+
     /// The tenant id behind a name found in the claims folder; `None` where it was hidden, or too long to be kept.
     pub fn reveal(listed: &str) -> Option<String> {
         let (name, _) = listed.split_once('.')?;
@@ -146,7 +151,8 @@ pub enum Mark {
 }
 
 impl Mark {
-    fn suffix(self) -> &'static str {
+    /// How the name ends.
+    pub fn suffix(self) -> &'static str {
         match self {
             Mark::Claimed => "",
             Mark::Live => ".live",

@@ -92,10 +92,7 @@ impl Owner {
             if claims.highest() != Some(self.claim) {
                 return Err(lost());
             }
-            let Some(predecessor) = claims.predecessor(&self.claim).filter(|claim| !dead.contains(claim))
-            else {
-                return Ok(());
-            };
+            let Some(predecessor) = self.still_owing(&claims, dead).await? else { return Ok(()) };
             let patience = match (deadline, budget) {
                 (Some(patience), _) | (None, Some(patience)) => patience,
                 // It looks once per interval; twice that and a margin later it knows, or it is not running.
@@ -125,6 +122,16 @@ impl Owner {
         }
     }
 
+    /// The predecessor that may still hand something over. One that released has not, if that is true.
+    async fn still_owing(&self, claims: &Claims, dead: &[Claim]) -> Result<Option<Claim>> {
+        let is_alive = |claim: &Claim| !dead.contains(claim);
+        if let Some(claim) = claims.released_before(&self.claim).filter(is_alive) {
+            let released = ClaimName { claim, mark: Mark::Released };
+            return Ok((!self.tenancy.is_said(released).await?).then_some(claim));
+        }
+        Ok(claims.predecessor(&self.claim).filter(is_alive))
+    }
+
     async fn interval_of(&self, claim: &Claim) -> Result<Duration> {
         let name = ClaimName { claim: *claim, mark: Mark::Claimed };
         let body = match self.tenancy.mark(&name).await {
@@ -150,13 +157,13 @@ impl Owner {
 
     /// Where this owner stands, by a LIST that starts after this call; asked once.
     pub async fn check(&self) -> Result<Standing, Failure> {
-        Ok(self.standing(&self.tenancy.watch.claims(&self.tenancy.name).await?))
+        Ok(self.standing(&self.tenancy.look(self.interval / 2).await?))
     }
 
     /// Where this owner stands, by a LIST that started at `tick` or later, and that others may have asked for; asked once. It may
     /// wait as long as `patience` for those who ask for the same.
     pub async fn check_since(&self, tick: Duration, patience: Duration) -> Result<Standing, Failure> {
-        Ok(self.standing(&self.tenancy.watch.claims_since(&self.tenancy.name, tick, patience).await?))
+        Ok(self.standing(&self.tenancy.look_since(tick, patience, self.interval / 2).await?))
     }
 
     /// Where this owner stands among `claims`.
@@ -240,6 +247,7 @@ impl Owner {
                     Mark::Deleted => (Kind::Deleted, &[][..]),
                 };
                 let sealed = self.seal(kind, (end.lsn, end.lsn), end, body)?;
+                self.tenancy.known.trust(ClaimName { claim: self.claim, mark });
                 said.entry(mark).or_insert(sealed.bytes).clone()
             }
         };

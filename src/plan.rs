@@ -1,98 +1,20 @@
-//! Decisions: who owns, where a session comes from, what to load and, in `deletion`, what may go.
+//! Decisions: who owns (in `claims`), where a session comes from, what to load and, in `deletion`, what may go.
 //!
 //! Pure functions from listings to answers, without time, chance or I/O. They carry I2 (the highest claim stays), I9 (only
 //! what a kept base dominates is deleted), I10 (nothing at or below a tombstone comes back) and I17 (never silently fresh,
 //! never silently old).
 
 mod chains;
+mod claims;
 mod deletion;
-
-use std::collections::BTreeMap;
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Lsn};
-use crate::name::{ClaimName, DataName, Mark, PartName, Span};
+use crate::name::{DataName, PartName, Span};
 
 pub use chains::{chain, chains};
+pub use claims::Claims;
 pub use deletion::{Dominated, OwnBases, dominated};
-
-/// What is said about one claim.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Marks {
-    /// It was made, and says by whom.
-    pub claimed: bool,
-    /// It has, or had, a base.
-    pub live: bool,
-    /// It accepts nothing more, and is still storing.
-    pub leaving: bool,
-    /// It ended cleanly.
-    pub released: bool,
-    /// The session was deleted under it.
-    pub deleted: bool,
-}
-
-/// The claims of one tenant, as one listing showed them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Claims(BTreeMap<Claim, Marks>);
-
-impl FromIterator<ClaimName> for Claims {
-    fn from_iter<T: IntoIterator<Item = ClaimName>>(names: T) -> Self {
-        let mut claims = BTreeMap::<Claim, Marks>::new();
-        for ClaimName { claim, mark } in names {
-            let marks = claims.entry(claim).or_default();
-            match mark {
-                Mark::Claimed => marks.claimed = true,
-                Mark::Live => marks.live = true,
-                Mark::Leaving => marks.leaving = true,
-                Mark::Released => marks.released = true,
-                Mark::Deleted => marks.deleted = true,
-            }
-        }
-        Claims(claims)
-    }
-}
-
-impl Claims {
-    /// The highest claim: the owner, or whoever is about to be.
-    pub fn highest(&self) -> Option<Claim> {
-        self.0.keys().next_back().copied()
-    }
-
-    /// The epoch that a new claim takes.
-    pub fn next_epoch(&self) -> u64 {
-        self.highest().map_or(1, |claim| claim.epoch.saturating_add(1))
-    }
-
-    /// The highest tombstone: nothing at or below it may come back.
-    pub fn floor(&self) -> Option<Claim> {
-        self.highest_that(|marks| marks.deleted)
-    }
-
-    /// The newest claim that has, or had, a base.
-    pub fn newest_live(&self) -> Option<Claim> {
-        self.highest_that(|marks| marks.live)
-    }
-
-    fn highest_that(&self, is: impl Fn(&Marks) -> bool) -> Option<Claim> {
-        self.0.iter().rev().find(|(_, marks)| is(marks)).map(|(claim, _)| *claim)
-    }
-
-    /// What is said about `claim`.
-    pub fn marks(&self, claim: &Claim) -> Marks {
-        self.0.get(claim).copied().unwrap_or_default()
-    }
-
-    /// The last owner before `me` that went live and may still be alive: it has not released.
-    pub fn predecessor(&self, me: &Claim) -> Option<Claim> {
-        let (claim, marks) = self.0.range(..me).rev().find(|(_, marks)| marks.live || marks.deleted)?;
-        (!marks.released && !marks.deleted).then_some(*claim)
-    }
-
-    fn highest_live(&self, below: &Claim, above: Option<Claim>) -> Option<Claim> {
-        let live = self.0.range(..below).rev().find(|(_, marks)| marks.live).map(|(claim, _)| *claim);
-        live.filter(|claim| above.is_none_or(|floor| *claim > floor))
-    }
-}
 
 /// All that a listing of the store said about a tenant: claims first, data afterwards. The order matters: a base is
 /// stored before its claim is marked live, so whoever sees the mark and then lists the data sees the base.

@@ -243,8 +243,8 @@ pub fn opening_bases(data: &[DataName], claim: Claim) -> impl Iterator<Item = &D
 /// Holds the end of the chain against what its owner said when it released.
 async fn finish(tenancy: &Tenancy, survey: &Survey, state: State, end: Link) -> Result<Outcome> {
     let mut clean = false;
-    if survey.claims.marks(&end.claim).released {
-        let name = ClaimName { claim: end.claim, mark: Mark::Released };
+    let name = ClaimName { claim: end.claim, mark: Mark::Released };
+    if survey.claims.marks(&end.claim).released && tenancy.is_said(name).await? {
         let Some(object) = tenancy.mark(&name).await? else { return Ok(Outcome::Stale) };
         tenancy.open(&object)?;
         let said = object.meta.previous;

@@ -1,6 +1,11 @@
 //! One tenant in one store: listing what is there, and reading objects that are what their names say (I15).
 
+mod proof;
+
 use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
 use crate::host::{Host, Lane, blocking_in};
@@ -8,9 +13,12 @@ use crate::id::{Claim, TenantTag};
 use crate::name::{ClaimName, DataName, Mark, Span, TenantName};
 use crate::object::{Kind, Object};
 use crate::plan::{Claims, Survey};
-use crate::remote::Remote;
+use crate::remote::{Failure, Remote};
 use crate::seal::Ring;
 use crate::watch::Watch;
+
+pub use proof::Known;
+use proof::Manner;
 
 /// What has so many bytes takes so long to seal or to open that it must not hold up a worker of the runtime.
 pub const LARGE: usize = 64 << 10;
@@ -30,7 +38,12 @@ pub struct Tenancy {
     pub tag: TenantTag,
     /// Whether objects that are not encrypted are read although keys are configured.
     pub accept_plain: bool,
+    /// What is known of names.
+    pub known: Arc<Known>,
 }
+
+/// How often a listing that names what is gone is read again.
+const LOOKS: usize = 3;
 
 impl Tenancy {
     /// The machine.
@@ -40,14 +53,61 @@ impl Tenancy {
 
     /// The claims, from a LIST that starts after this call; tried again while that may help.
     pub async fn claims(&self) -> Result<Claims> {
-        self.remote.patiently("listing claims", || self.watch.claims(&self.name)).await
+        let mut listed = Claims::default();
+        for _ in 0..LOOKS {
+            listed = self.remote.patiently("listing claims", || self.watch.claims(&self.name)).await?;
+            if let Some(claims) = self.proven(listed.clone(), Manner::Patient).await? {
+                return Ok(claims);
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The claims, from a LIST that starts after this call; asked once. What stands behind a new name may take `limit` to be read.
+    pub async fn look(&self, limit: Duration) -> Result<Claims, Failure> {
+        let mut listed = Claims::default();
+        for _ in 0..LOOKS {
+            listed = self.watch.claims(&self.name).await?;
+            if let Ok(Some(claims)) = self.proven(listed.clone(), Manner::Within(limit)).await {
+                return Ok(claims);
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The same from a LIST that started at `tick` or later, and that others may have asked for. It may wait as long as `patience` for
+    /// those who ask for the same.
+    pub async fn look_since(
+        &self,
+        tick: Duration,
+        patience: Duration,
+        limit: Duration,
+    ) -> Result<Claims, Failure> {
+        let listed = self.watch.claims_since(&self.name, tick, patience).await?;
+        match self.proven(listed, Manner::Within(limit)).await {
+            Ok(Some(claims)) => Ok(claims),
+            _ => self.look(limit).await,
+        }
     }
 
     /// The claims, and then the data: in this order (see [`Survey`]).
     pub async fn survey(&self) -> Result<Survey> {
         let claims = self.claims().await?;
         let names = self.remote.list(&self.name.data_folder(), "").await?;
-        Ok(Survey::of(claims, names.iter().map(String::as_str)))
+        let mut survey = Survey::of(claims, names.iter().map(String::as_str));
+        self.proven_history(&mut survey).await?;
+        Ok(survey)
+    }
+
+    /// Takes out of a survey that was listed otherwise what nobody with a key made.
+    pub async fn vet(&self, survey: &mut Survey) -> Result<()> {
+        if let Some(claims) = self.proven(survey.claims.clone(), Manner::Patient).await? {
+            survey.claims = claims;
+        }
+        match self.proven_history(survey).await {
+            Err(error) if error.code == Code::KeyUnavailable => Ok(()),
+            vetted => vetted,
+        }
     }
 
     /// A data object; `None` when it is gone.
@@ -67,6 +127,24 @@ impl Tenancy {
 
     /// What is said about a claim; `None` when it is gone.
     pub async fn mark(&self, name: &ClaimName) -> Result<Option<Object>> {
+        if let Some(object) = self.known.read_before(name) {
+            return Ok(Some(object));
+        }
+        let bytes = self.remote.get(&name.object(&self.name)).await?;
+        self.read_mark(name, bytes)
+    }
+
+    /// The same, asked once.
+    async fn mark_once(&self, name: &ClaimName) -> Result<Option<Object>> {
+        if let Some(object) = self.known.read_before(name) {
+            return Ok(Some(object));
+        }
+        let bytes = self.remote.get_once(&name.object(&self.name)).await;
+        self.read_mark(name, bytes.map_err(|failure| failure.error("reading an object"))?)
+    }
+
+    fn read_mark(&self, name: &ClaimName, bytes: Option<Bytes>) -> Result<Option<Object>> {
+        let Some(bytes) = bytes else { return Ok(None) };
         let kind = match name.mark {
             Mark::Claimed => Kind::Claim,
             Mark::Live => Kind::Live,
@@ -74,7 +152,9 @@ impl Tenancy {
             Mark::Released => Kind::Released,
             Mark::Deleted => Kind::Deleted,
         };
-        self.read(&name.object(&self.name), kind, &name.claim).await
+        let object = self.checked(Object::read(bytes), &name.object(&self.name), kind, &name.claim)?;
+        self.known.keep(*name, &object);
+        Ok(Some(object))
     }
 
     /// The body of an object.
@@ -108,12 +188,17 @@ impl Tenancy {
         } else {
             blocking_in(self.host(), Lane::Compute, move || Object::read(bytes)).await
         };
+        Ok(Some(self.checked(read, path, kind, claim)?))
+    }
+
+    /// An object that is what its name says.
+    fn checked(&self, read: Result<Object>, path: &str, kind: Kind, claim: &Claim) -> Result<Object> {
         let object =
             read.map_err(|error| Error::new(error.code, format!("{}: {error}", plain_name(path))))?;
         if (object.meta.kind, object.meta.tag, object.meta.claim) != (kind, self.tag, *claim) {
             return Err(corrupt(&plain_name(path), "it belongs to another place"));
         }
-        Ok(Some(object))
+        Ok(object)
     }
 }
 

@@ -70,7 +70,10 @@ export interface InspectReport {
       digest: string
       ways: number
     } | null
-    /** Objects that are damaged, one message each; a restore may survive it. And that there are keys without credentials, if so. */
+    /**
+     * Objects that are damaged, one message each; a restore may survive it. And what nobody with a key made, and that there are keys
+     * without credentials, if so.
+     */
     damage: string[]
     /** Why it cannot be restored: `REMOTE_CORRUPT`, `KEY_UNAVAILABLE`. */
     error: HybridAuthError | null
@@ -104,6 +107,8 @@ export interface TenantStanding {
   storedAt: Date | null
   /** Whether it is open in this fleet. */
   isOpen: boolean
+  /** Names in the store that nobody with a key made, one message each: they are ignored, and should be removed. */
+  forged: string[]
 }
 
 /** What came of a drill. */
@@ -135,7 +140,8 @@ export interface DrillReport {
 export interface DoctorCheck {
   /**
    * `store` (without one), or `reachable`, `write`, `list`, `read`, `delete`, `list-after-put`, `private`, `clock`, `latency`,
-   * `encryption`, `lifecycle`, `versioning`, `tenant-ids`, `idle-tenants`, `cost`.
+   * `encryption`, `lifecycle`, `versioning`, `tenant-ids`, `names`,
+   * `idle-tenants`, `cost`.
    */
   name: string
   /** `unknown`: it could not be looked at. Never `ok` for what was not seen. */

@@ -35,7 +35,7 @@ test('every_server_that_is_well_is_told_so', async (t) => {
   for (const store of [seaweedfs, rclone, gcs, supabase]) {
     const { bucket, options } = await placeAt(t, store)
     const checks = await diagnose(options)
-    const well = [...RIGHTS, 'clock', 'latency', 'encryption', 'tenant-ids', 'idle-tenants', 'cost']
+    const well = [...RIGHTS, 'clock', 'latency', 'encryption', 'tenant-ids', 'names', 'idle-tenants', 'cost']
     assert.deepEqual(outcomes(checks, well), all(well, 'ok'), store.kind)
     assert.deepEqual(await bucket.list(), [], `${store.kind}: nothing is left behind`)
     for (const { message } of Object.values(checks)) assert.ok(!message.includes(KEY) && !message.includes(bucket.name), message)
@@ -128,7 +128,7 @@ test('each_right_that_is_missing_is_named', async (t) => {
   const { bucket, options } = await placeAt(t, gcs)
   const denied = {
     'storage.objects.create': { write: 'failed', read: 'unknown', delete: 'unknown', 'list-after-put': 'unknown', latency: 'unknown', list: 'ok' },
-    'storage.objects.list': { list: 'failed', 'list-after-put': 'unknown', write: 'ok', 'tenant-ids': 'unknown', 'idle-tenants': 'unknown', latency: 'unknown' },
+    'storage.objects.list': { list: 'failed', 'list-after-put': 'unknown', write: 'ok', 'tenant-ids': 'unknown', names: 'unknown', 'idle-tenants': 'unknown', latency: 'unknown' },
     'storage.objects.get': { read: 'failed', write: 'ok', list: 'ok', 'list-after-put': 'ok', delete: 'ok', latency: 'unknown' },
     // To store again is to remove, in terms of rights.
     'storage.objects.delete': { delete: 'failed', write: 'failed', read: 'ok', list: 'ok' }

@@ -130,6 +130,15 @@ function tenantIds(tenants, { hideTenantIds }) {
   return check(name, 'ok', `${seen}, their contents never`)
 }
 
+function names(tenants, keys) {
+  const name = 'names'
+  if (keys.length === 0) return check(name, 'unknown', 'who made a name in the store cannot be told without `encryptionKeys`: whoever can write to it can end and begin sessions')
+  const forged = tenants.flatMap((tenant) => tenant.forged)
+  if (forged.length === 0) return check(name, 'ok', 'what decides in the names of the store was made by somebody with a key')
+  const of = counted(tenants.filter((tenant) => tenant.forged.length > 0).length, 'tenant')
+  return check(name, 'failed', `${counted(forged.length, 'object')} of ${of} that nobody with a key of this store made: somebody else can write to it; they are ignored, \`inspect\` names them, and they should be removed`, { forged })
+}
+
 function idleTenants(tenants, life, native) {
   const name = 'idle-tenants'
   const rules = life.rules ?? []
@@ -163,19 +172,19 @@ function cost(native, tenants) {
 }
 
 /** What the checks that look at tenants say, or why they cannot. */
-async function ofTenants(fleet, native, life) {
+async function ofTenants(fleet, native, keys, life) {
   let tenants
   try {
     tenants = await standings(fleet)
   } catch ({ message }) {
     const unknown = (name) => check(name, 'unknown', `the tenants of the store cannot be listed: ${message}`)
-    return [unknown('tenant-ids'), unknown('idle-tenants'), cost(native, null)]
+    return [unknown('tenant-ids'), unknown('names'), unknown('idle-tenants'), cost(native, null)]
   }
-  return [tenantIds(tenants, native), idleTenants(tenants, life, native), cost(native, tenants)]
+  return [tenantIds(tenants, native), names(tenants, keys), idleTenants(tenants, life, native), cost(native, tenants)]
 }
 
 const NEEDS_A_STORE = [
-  'write', 'list', 'read', 'delete', 'list-after-put', 'private', 'clock', 'latency', 'lifecycle', 'versioning', 'tenant-ids', 'idle-tenants'
+  'write', 'list', 'read', 'delete', 'list-after-put', 'private', 'clock', 'latency', 'lifecycle', 'versioning', 'tenant-ids', 'names', 'idle-tenants'
 ]
 
 function notReached(problem, native, keys) {
@@ -204,7 +213,7 @@ async function doctor(fleet) {
     encryption(native, keys),
     life,
     versioning(found, native),
-    ...(await ofTenants(fleet, native, life))
+    ...(await ofTenants(fleet, native, keys, life))
   ]
 }
 

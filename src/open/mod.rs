@@ -102,6 +102,7 @@ impl Settings {
             name,
             tag: self.tag(),
             accept_plain: self.accept_plain,
+            known: Arc::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! front of it must not make one.
 
 use crate::error::{Code, Result};
+use crate::event::Event;
 use crate::id::{Claim, OwnerId};
 use crate::name::{ClaimName, Mark};
 use crate::names;
@@ -20,6 +21,9 @@ impl Opening {
         let mut last = None;
         for _ in 0..SURVEYS {
             let survey = tenancy.survey().await?;
+            for error in tenancy.known.take_news() {
+                (self.events)(Event::Failed(error));
+            }
             // Whatever claim comes of it, it is above all of these.
             let me = Claim { epoch: survey.claims.next_epoch(), owner: OwnerId([u8::MAX; 16]) };
             match self.could(tenancy, &survey, &me, local, seeded).await {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::id::{OwnerId, ShortDigest};
+use crate::name::{ClaimName, Mark};
 
 pub(super) fn claim(epoch: u64) -> Claim {
     Claim { epoch, owner: OwnerId([7; 16]) }

@@ -47,6 +47,9 @@ impl Lookout {
     /// A check that began at `since` is done.
     pub fn checked(&self, since: Duration) {
         self.checked.fetch_max(nanos(since), Ordering::Relaxed);
+        for error in self.owner.tenancy.known.take_news() {
+            (self.events)(Event::Failed(error));
+        }
     }
 
     /// Heeds a listing that failed: where the store asks to be left alone, it gets no other one before that time.

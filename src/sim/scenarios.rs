@@ -7,6 +7,7 @@
 mod closes;
 mod costs;
 mod disks;
+mod forged;
 mod guards;
 mod limits;
 mod losses;

@@ -134,7 +134,7 @@ async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
     let tenancy = settings.tenancy(site, settings.name()?);
     let mut last = None;
     for _ in 0..SURVEYS {
-        let listing = list(&tenancy.remote, &tenancy.name).await?;
+        let listing = list(&tenancy).await?;
         let holdings = Holdings::read(&tenancy, listing.survey.data.iter().copied()).await?;
         let (contents, problem) = match contents(&tenancy, &listing, &holdings).await {
             Ok(Some(contents)) => (contents, None),
@@ -212,7 +212,7 @@ async fn describe(
     contents: Option<Contents>,
     problem: Option<Error>,
 ) -> Result<Stored> {
-    let Listing { survey, stored_ms, marks } = listing;
+    let Listing { survey, stored_ms, marks, forged } = listing;
     let highest = survey.claims.highest();
     let owner = Ownership::of(&survey.claims);
     let (mut bases, mut segments) = (Amount::default(), Amount::default());
@@ -224,6 +224,7 @@ async fn describe(
     }
     let mut made: Vec<u64> = holdings.objects().map(|(_, object)| object.meta.wall_ms).collect();
     let mut damage: Vec<String> = holdings.damage().map(Error::to_string).collect();
+    damage.extend(forged.iter().cloned());
     if contents.as_ref().is_some_and(|contents| contents.lacks_credentials) {
         damage.push(NO_CREDENTIALS.to_owned());
     }

@@ -13,12 +13,13 @@ use serde::Serialize;
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, hex};
-use crate::name::{CLAIMS, ClaimName, TenantName};
+use crate::name::{CLAIMS, ClaimName};
 use crate::open::{Settings, lacks_credentials, no_identity, report, whole};
 use crate::plan::{Claims, Survey};
 use crate::registry::{Registry, Request, store_of};
-use crate::remote::{Examination, Remote, StoreSpec};
+use crate::remote::{Examination, StoreSpec};
 use crate::seal::KeyId;
+use crate::tenancy::Tenancy;
 
 pub use drill::drill;
 pub use inspect::inspect;
@@ -60,19 +61,24 @@ struct Listing {
     /// When the newest object was stored, by the store's clock.
     stored_ms: Option<u64>,
     marks: usize,
+    /// What nobody with a key made, and means nothing.
+    forged: Vec<String>,
 }
 
-/// Lists all that a tenant has: claims, then data, as every survey does.
-async fn list(remote: &Remote, name: &TenantName) -> Result<Listing> {
+/// Lists all that a tenant has: claims, then data, as every survey does, and leaves out what nobody with a key made.
+async fn list(tenancy: &Tenancy) -> Result<Listing> {
+    let (remote, name) = (&tenancy.remote, &tenancy.name);
     let marks = remote.details(CLAIMS, &name.claims_prefix()).await?;
     let data = remote.details(&name.data_folder(), "").await?;
     let claims: Vec<ClaimName> =
         marks.iter().filter_map(|listed| ClaimName::parse(name, &listed.name)).collect();
-    Ok(Listing {
-        stored_ms: marks.iter().chain(&data).filter_map(|listed| listed.modified_ms).max(),
-        marks: claims.len(),
-        survey: Survey::of(claims.into_iter().collect(), data.iter().map(|listed| listed.name.as_str())),
-    })
+    let (stored_ms, marks) =
+        (marks.iter().chain(&data).filter_map(|listed| listed.modified_ms).max(), claims.len());
+    let mut survey =
+        Survey::of(claims.into_iter().collect(), data.iter().map(|listed| listed.name.as_str()));
+    tenancy.vet(&mut survey).await?;
+    let forged = tenancy.known.take_news().iter().map(Error::to_string).collect();
+    Ok(Listing { survey, stored_ms, marks, forged })
 }
 
 /// The last LSN of the newest history that has a base, and whose it is.

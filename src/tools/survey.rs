@@ -1,6 +1,7 @@
 //! All tenants of a store, by listings alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -10,6 +11,8 @@ use crate::error::Result;
 use crate::name::{CLAIMS, TenantName};
 use crate::open::Settings;
 use crate::registry::{Registry, Request, store_of};
+use crate::seal::visible_tag;
+use crate::tenancy::Tenancy;
 
 /// Tenants whose data is listed at once.
 const PARALLEL: usize = 16;
@@ -30,6 +33,8 @@ pub struct Standing {
     lsn: Option<u64>,
     /// When its newest object was stored, by the store's clock.
     stored_at: Option<u64>,
+    /// What nobody with a key made, and means nothing.
+    forged: Vec<String>,
 }
 
 /// Surveys the tenants of a store, or those called `tenants`. Hidden names are told apart by the ids in `known`.
@@ -64,22 +69,34 @@ pub async fn survey(
             found.into_iter().map(|name| (reveal(&name), name)).map(|(id, name)| (name, id)).collect()
         }
     };
-    let remote = &site.remote;
-    let look = |(name, tenant_id): (TenantName, Option<String>)| async move {
-        let listing = list(remote, &name).await?;
-        let claims = &listing.survey.claims;
-        let highest = claims.highest();
-        let owner = Ownership::of(claims);
-        let lsn = reach(&listing.survey).map(|(_, lsn)| lsn).filter(|_| owner != Ownership::Deleted);
-        Ok(Standing {
-            tenant_id,
-            name: name.as_str().to_owned(),
-            owner,
-            epoch: highest.map(|claim| claim.epoch),
-            claim: highest.map(|claim| claim.to_string()),
-            lsn,
-            stored_at: listing.stored_ms,
-        })
+    let tenancy_of = |name: &TenantName, id: Option<&str>| {
+        let tag = name.tag().or_else(|| id.map(visible_tag));
+        let tenancy = settings.tenancy(site.clone(), name.clone());
+        match tag {
+            Some(tag) => Tenancy { tag, ..tenancy },
+            // Whose it is nobody can tell: it is taken for what its names say.
+            None => Tenancy { ring: Arc::default(), ..tenancy },
+        }
+    };
+    let look = |(name, tenant_id): (TenantName, Option<String>)| {
+        let tenancy = tenancy_of(&name, tenant_id.as_deref());
+        async move {
+            let listing = list(&tenancy).await?;
+            let claims = &listing.survey.claims;
+            let highest = claims.highest();
+            let owner = Ownership::of(claims);
+            let lsn = reach(&listing.survey).map(|(_, lsn)| lsn).filter(|_| owner != Ownership::Deleted);
+            Ok(Standing {
+                tenant_id,
+                name: name.as_str().to_owned(),
+                owner,
+                epoch: highest.map(|claim| claim.epoch),
+                claim: highest.map(|claim| claim.to_string()),
+                lsn,
+                stored_at: listing.stored_ms,
+                forged: listing.forged,
+            })
+        }
     };
     stream::iter(asked).map(look).buffered(PARALLEL).try_collect().await
 }
