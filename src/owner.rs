@@ -255,7 +255,7 @@ impl Owner {
     }
 
     /// Removes a claim that lost before it went live. It is garbage, so nobody minds if this fails.
-    async fn withdraw(&self) {
+    pub async fn withdraw(&self) {
         let _ = self.tenancy.remote.delete(vec![self.mark_name(Mark::Claimed)]).await;
     }
 

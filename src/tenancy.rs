@@ -99,11 +99,14 @@ impl Tenancy {
         Ok(survey)
     }
 
+    /// `claims` that were listed otherwise, without what nobody with a key made.
+    pub async fn vetted(&self, claims: Claims) -> Result<Claims> {
+        Ok(self.proven(claims.clone(), Manner::Patient).await?.unwrap_or(claims))
+    }
+
     /// Takes out of a survey that was listed otherwise what nobody with a key made.
     pub async fn vet(&self, survey: &mut Survey) -> Result<()> {
-        if let Some(claims) = self.proven(survey.claims.clone(), Manner::Patient).await? {
-            survey.claims = claims;
-        }
+        survey.claims = self.vetted(survey.claims.clone()).await?;
         match self.proven_history(survey).await {
             Err(error) if error.code == Code::KeyUnavailable => Ok(()),
             vetted => vetted,

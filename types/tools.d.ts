@@ -109,6 +109,8 @@ export interface TenantStanding {
   isOpen: boolean
   /** Names in the store that nobody with a key made, one message each: they are ignored, and should be removed. */
   forged: string[]
+  /** Other names under which this tenant is in the store too, in a survey of all: each may have an owner of its own. */
+  alsoNamed: string[]
 }
 
 /** What came of a drill. */

@@ -72,7 +72,11 @@ async function twice(fleet, tenantId, takeover) {
       )
     }
     if (owner === 'deleted') throw new HybridAuthError('DELETED', 'this session was logged out or deleted: there is nothing to seal anew')
-    if (owner === 'none') throw new HybridAuthError('NOT_FOUND', 'the store holds no session of this tenant')
+    if (owner === 'none') {
+      // It may be there under another name, or need another key for it.
+      const { store } = await inspect(fleet, tenantId)
+      throw store.error ?? new HybridAuthError('NOT_FOUND', 'the store holds no session of this tenant')
+    }
     await passOver(fleet, tenantId, takeover, { expected: claim })
   }
 }
@@ -112,7 +116,7 @@ async function prune(fleet, { olderThanDays, inactiveOnly = true, dryRun = true,
   const old = all.filter(({ owner, storedAt }) => {
     return (owner === 'live' || owner === 'released') && storedAt !== null && now - storedAt.getTime() > olderThanDays * DAY
   })
-  const report = old.map(({ claim, epoch, lsn, isOpen, forged, ...standing }) => ({ ...standing, ageDays: (now - standing.storedAt.getTime()) / DAY, outcome: null, error: null }))
+  const report = old.map(({ claim, epoch, lsn, isOpen, forged, alsoNamed, ...standing }) => ({ ...standing, ageDays: (now - standing.storedAt.getTime()) / DAY, outcome: null, error: null }))
   const work = async ([at, standing]) => {
     const entry = report[at]
     if (standing.isOpen || fleet.get(standing.tenantId) !== undefined) entry.outcome = 'open'

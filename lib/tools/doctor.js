@@ -133,6 +133,12 @@ function tenantIds(tenants, { hideTenantIds }) {
 function names(tenants, keys) {
   const name = 'names'
   if (keys.length === 0) return check(name, 'unknown', 'who made a name in the store cannot be told without `encryptionKeys`: whoever can write to it can end and begin sessions')
+  const isAlive = ({ owner }) => owner === 'live' || owner === 'released'
+  const alive = new Set(tenants.filter(isAlive).map((tenant) => tenant.name))
+  const doubles = tenants.filter((tenant) => isAlive(tenant) && tenant.alsoNamed.some((other) => alive.has(other)))
+  if (doubles.length > 0) {
+    return check(name, 'failed', `${counted(doubles.length, 'session')} of the same tenants under two kinds of name, with \`hideTenantIds\` and without or under two keys: each may have an owner of its own; keep the one in use and delete the other`, { doubles: doubles.map((tenant) => tenant.name) })
+  }
   const forged = tenants.flatMap((tenant) => tenant.forged)
   if (forged.length === 0) return check(name, 'ok', 'what decides in the names of the store was made by somebody with a key')
   const of = counted(tenants.filter((tenant) => tenant.forged.length > 0).length, 'tenant')

@@ -183,6 +183,13 @@ impl Opening {
         }
         let left = Aside::of(&recovery);
         let (loaded, parent) = self.load(&owner, recovery, seed).await?;
+        if parent.is_none()
+            && let Err(error) = self.require_only_name(&owner.tenancy).await
+        {
+            // Somebody begins it under another name just then: neither goes on, rather than both.
+            owner.withdraw().await;
+            return Err(error);
+        }
         let Loaded { state, lsn, previous, origin } = loaded;
         let owner = Arc::new(owner);
         let (base, sealed) = {

@@ -44,7 +44,17 @@ impl Opening {
         local: Local,
         seeded: bool,
     ) -> Result<bool> {
-        let found = self.home.decide(survey, me, local, &self.settings, true)?;
+        let found = match self.home.decide(survey, me, local, &self.settings, true) {
+            // What vanished is perhaps there, under another name.
+            Err(error) if error.code == Code::RemoteCorrupt && survey.data.is_empty() => {
+                self.require_only_name(tenancy).await?;
+                return Err(error);
+            }
+            found => found?,
+        };
+        if found.parent.is_none() {
+            self.require_only_name(tenancy).await?;
+        }
         match (found.source, found.parent) {
             // Somebody may be running now: only a restore that was verified from end to end justifies ending it.
             (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
@@ -76,10 +86,17 @@ impl Opening {
                 } else if !self.settings.create {
                     return Err(missing());
                 }
-                names::check(tenancy, &self.settings.tenant, self.settings.hide_tenant).await?;
+                if self.settings.hide_tenant {
+                    names::leave_mark(tenancy).await?;
+                }
                 Ok(true)
             }
             _ => Ok(true),
         }
+    }
+
+    /// Checks that this session is not in the store under another name.
+    pub(super) async fn require_only_name(&self, tenancy: &Tenancy) -> Result<()> {
+        names::require_only(tenancy, &self.settings.tenant, self.settings.hide_tenant).await
     }
 }

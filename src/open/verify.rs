@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Digest, Lsn, OwnerId, hex};
+use crate::names;
 use crate::plan::{Allowed, Local, Source, origin};
 use crate::restore::{Audit, audit};
 use crate::state::State;
@@ -59,6 +60,7 @@ pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
             Err(error) => return Err(error),
         };
         let (Source::Remote(_), Some(parent)) = (found.source, found.parent) else {
+            names::require_only(&tenancy, &settings.tenant, settings.hide_tenant).await?;
             return Err(Error::new(Code::NotFound, "the store holds no session of this tenant"));
         };
         match audit(&tenancy, &survey, parent).await {

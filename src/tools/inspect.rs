@@ -10,6 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::host::blocking;
 use crate::id::{Claim, Digest, Lsn, hex};
 use crate::name::{ClaimName, Mark, Span};
+use crate::names;
 use crate::open::{NO_CREDENTIALS, Settings, Site, lacks_credentials, no_identity};
 use crate::record::{Entries, kind};
 use crate::registry::{Registry, Request};
@@ -137,6 +138,10 @@ async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
         let listing = list(&tenancy).await?;
         let holdings = Holdings::read(&tenancy, listing.survey.data.iter().copied()).await?;
         let (contents, problem) = match contents(&tenancy, &listing, &holdings).await {
+            // It may be there under another name.
+            Ok(Some(None)) if Ownership::of(&listing.survey.claims) == Ownership::None => {
+                (None, names::require_only(&tenancy, &settings.tenant, settings.hide_tenant).await.err())
+            }
             Ok(Some(contents)) => (contents, None),
             // An object of the listing is gone: list again.
             Ok(None) => continue,

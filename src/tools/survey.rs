@@ -1,6 +1,6 @@
 //! All tenants of a store, by listings alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -35,6 +35,8 @@ pub struct Standing {
     stored_at: Option<u64>,
     /// What nobody with a key made, and means nothing.
     forged: Vec<String>,
+    /// Other names under which this tenant is in the store as well: each of them may have an owner of its own.
+    also_named: Vec<String>,
 }
 
 /// Surveys the tenants of a store, or those called `tenants`. Hidden names are told apart by the ids in `known`.
@@ -69,6 +71,14 @@ pub async fn survey(
             found.into_iter().map(|name| (reveal(&name), name)).map(|(id, name)| (name, id)).collect()
         }
     };
+    // A tenant that is asked for by its id is looked for under the name that it has here; of all of them the names are known.
+    let found: BTreeSet<TenantName> = asked.iter().map(|(name, _)| name.clone()).collect();
+    let others = |name: &TenantName, id: Option<&str>| -> Vec<TenantName> {
+        let Some(id) = id else { return Vec::new() };
+        let hidden = settings.ring.hidden_tags(id).into_iter().map(TenantName::hidden);
+        let all = hidden.chain(TenantName::visible(id).ok());
+        all.filter(|other| other != name && found.contains(other)).collect()
+    };
     let tenancy_of = |name: &TenantName, id: Option<&str>| {
         let tag = name.tag().or_else(|| id.map(visible_tag));
         let tenancy = settings.tenancy(site.clone(), name.clone());
@@ -80,6 +90,8 @@ pub async fn survey(
     };
     let look = |(name, tenant_id): (TenantName, Option<String>)| {
         let tenancy = tenancy_of(&name, tenant_id.as_deref());
+        let others: Vec<String> =
+            others(&name, tenant_id.as_deref()).iter().map(|other| other.as_str().to_owned()).collect();
         async move {
             let listing = list(&tenancy).await?;
             let claims = &listing.survey.claims;
@@ -95,6 +107,7 @@ pub async fn survey(
                 lsn,
                 stored_at: listing.stored_ms,
                 forged: listing.forged,
+                also_named: others,
             })
         }
     };
