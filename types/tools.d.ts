@@ -168,8 +168,12 @@ export interface RekeyReport {
    */
   needed: string[]
   /**
-   * The ids of those among `encryptionKeys` that neither the store nor the disk of this machine needs any more for this tenant. A log on
-   * the disk of another machine is not seen, and may need them still.
+   * The ids of those among `encryptionKeys` that neither the store nor the disk of this machine needs any more for this tenant.
    */
   unneeded: string[]
+  /**
+   * What was not looked at. `other-disks`: logs on the disks of other machines. One that has nothing beyond what the store has is set aside
+   * where its key is gone; one that may have more is `KEY_UNAVAILABLE` there, with the file and the id of the key.
+   */
+  unseen: Array<'other-disks'>
 }

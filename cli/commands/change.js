@@ -145,7 +145,7 @@ async function rekey(context, named) {
     summary: (good, bad) => {
       const said = counted('sealed anew')(good, bad)
       if (unneeded === null) return `${said} Use --all to learn which keys are no longer needed.`
-      return unneeded.length === 0 ? `${said} Every key given is needed.` : `${said} No longer needed: ${unneeded.join(', ')}.`
+      return unneeded.length === 0 ? `${said} Every key given is needed.` : `${said} No longer needed by the store and this machine: ${unneeded.join(', ')}. Logs on the disks of other machines are not seen.`
     },
     document: { unneeded }
   })

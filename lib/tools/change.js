@@ -52,7 +52,7 @@ async function rekey(fleet, tenantId, { takeover = false } = {}) {
   const names = native.hideTenantIds ? older.slice(-1) : []
   const needed = [...new Set([...sealed, ...names])]
   const unneeded = older.filter((id) => !needed.includes(id))
-  return { complete: sealed.every((id) => id === primary), primary: primary ?? null, needed, unneeded }
+  return { complete: sealed.every((id) => id === primary), primary: primary ?? null, needed, unneeded, unseen: ['other-disks'] }
 }
 
 /** A session that is open here stores a second state of its own: what its predecessor left is then removed. */

@@ -15,7 +15,7 @@ use crate::journal::Log;
 use crate::plan::{Local, Origin, Survey, only_on_disk, origin, origin_in_store};
 use crate::seal::visible_tag;
 use crate::state::State;
-use crate::wal::{Folder, Lineage, Recovery, Wal, is_locked, peek};
+use crate::wal::{Folder, Lineage, Recovery, Wal, is_locked, locked, peek};
 
 use super::Settings;
 
@@ -67,11 +67,18 @@ impl Home {
         let look = || {
             let (disk, path, ring) = (Arc::clone(&disk), path.clone(), Arc::clone(&ring));
             blocking(host, move || {
+                // What it says in the clear may be enough.
+                let read = |recovery: Result<Recovery>| match recovery {
+                    Err(error) if error.code == Code::KeyUnavailable => {
+                        locked(disk.as_ref(), &path, &ring, tag)?.map(Recovery::Locked).ok_or(error)
+                    }
+                    recovery => recovery,
+                };
                 if cloud {
-                    return Ok::<_, Error>((Home::Nowhere, peek(disk.as_ref(), &path, &ring, tag)?));
+                    return Ok::<_, Error>((Home::Nowhere, read(peek(disk.as_ref(), &path, &ring, tag))?));
                 }
-                let folder = Folder::lock(disk, &path)?;
-                let recovery = folder.recover(&ring, tag)?;
+                let folder = Folder::lock(Arc::clone(&disk), &path)?;
+                let recovery = read(folder.recover(&ring, tag))?;
                 Ok((Home::Folder(Arc::new(folder)), recovery))
             })
         };

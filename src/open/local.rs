@@ -37,6 +37,7 @@ impl Opening {
                 // The claim stays: should this log meet a store again, it is known whose history it continues.
                 (Loaded { state, lsn: log.lsn, previous: Link::default(), origin }, log.claim)
             }
+            Recovery::Locked(log) => return Err(log.error),
             Recovery::Damaged(damage) => {
                 return Err(log_is_damaged(damage.good, damage.reason));
             }

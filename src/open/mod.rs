@@ -37,7 +37,7 @@ use crate::watch::Watch;
 
 use home::{Aside, Home};
 pub use identity::{NO_CREDENTIALS, lacks_credentials, no_identity};
-use salvage::local_of;
+use salvage::{explained, local_of};
 pub use verify::{Report, report, verify, whole};
 
 /// How often a listing that changed while it was read is read again.
@@ -168,7 +168,8 @@ impl Opening {
         let tenancy = settings.tenancy(site, name);
         tenancy.remote.require_fit().await?;
         let local = local_of(&recovery);
-        let before = self.rehearse(&tenancy, local, seed.is_some()).await?;
+        let before = self.rehearse(&tenancy, local, seed.is_some()).await;
+        let before = before.map_err(|error| explained(&recovery, error))?;
         if settings.expected.is_some_and(|expected| before.claims.highest() != Some(expected)) {
             return Err(lost());
         }
@@ -261,7 +262,7 @@ impl Opening {
                 Ok(None) => {}
                 // What looks like a loss may be a listing that a collection went through: look again before saying so.
                 Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
-                Err(error) => return Err(error),
+                Err(error) => return Err(explained(&recovery, error)),
             }
         }
         Err(last.unwrap_or_else(restless))

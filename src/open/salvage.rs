@@ -3,7 +3,7 @@
 //! A state at an LSN and batches that follow it without a gap, each under its seal, are the history itself (I17). Whatever is
 //! set aside and may hold batches that no store has is kept until a person removes it.
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::event::Event;
 use crate::id::{Claim, Lsn};
 use crate::journal::Log;
@@ -29,7 +29,12 @@ impl Opening {
     ) -> Result<()> {
         let is_stored = is_stored(recovery, survey, parent, lsn);
         self.home.quarantine(&self.host, is_stored).await?;
-        if !is_stored {
+        if matches!(recovery, Recovery::Locked(_)) {
+            self.tell_repaired(
+                "the local log needs a key that is not configured; the store has at least as much, as far as can be told, and the log is kept as `*.unsent`"
+                    .to_owned(),
+            );
+        } else if !is_stored {
             self.tell_repaired(
                 "the local log is not part of the history that goes on, and may hold writes that no store has: it is kept as `*.unsent`"
                     .to_owned(),
@@ -96,12 +101,25 @@ pub fn local_of(recovery: &Recovery) -> Local {
     match recovery {
         Recovery::None => Local::None,
         Recovery::Log(log) => Local::Log { claim: log.claim, lsn: log.lsn },
+        Recovery::Locked(log) => {
+            Local::Damaged { claim: Some(log.claim), good: 0, newest: log.newest, suffix: None }
+        }
         Recovery::Damaged(damage) => Local::Damaged {
             claim: damage.claim,
             good: damage.good,
             newest: damage.newest.or(damage.is_bare.then_some(0)),
             suffix: damage.suffix.as_ref().map(Suffix::first),
         },
+    }
+}
+
+/// Why an open failed, where the log could not be opened for want of a key.
+pub fn explained(recovery: &Recovery, error: Error) -> Error {
+    match recovery {
+        Recovery::Locked(log) if matches!(error.code, Code::LocalCorrupt | Code::KeyUnavailable) => {
+            log.error.clone()
+        }
+        _ => error,
     }
 }
 
@@ -118,6 +136,8 @@ fn suffix_of(recovery: &Recovery, claim: Claim) -> Option<&Suffix> {
 fn is_stored(recovery: &Recovery, survey: &Survey, parent: Option<Claim>, lsn: Lsn) -> bool {
     let (claim, newest) = match recovery {
         Recovery::None => return true,
+        // Nobody could look into it.
+        Recovery::Locked(_) => return false,
         // The session was closed, and says that the store had all of it.
         Recovery::Log(log) if log.closed.is_some_and(|stored| stored >= log.lsn) => return true,
         Recovery::Log(log) => (Some(log.claim), Some(log.lsn.saturating_add(log.unsynced_lost))),

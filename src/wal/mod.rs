@@ -15,6 +15,7 @@
 mod behind;
 mod folder;
 mod frame;
+mod locked;
 mod names;
 mod peek;
 mod recover;
@@ -25,6 +26,7 @@ mod writer;
 
 pub use behind::Suffix;
 pub use folder::Folder;
+pub use locked::{Locked, locked};
 pub use peek::{Look, is_locked, look, peek, state_at};
 pub use recover::{Past, Recovery};
 pub use tail::sync;

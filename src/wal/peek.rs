@@ -73,10 +73,10 @@ pub fn state_at(
 }
 
 /// Files by their numbers.
-type Numbered = Vec<(u64, Vec<u8>)>;
+pub(super) type Numbered = Vec<(u64, Vec<u8>)>;
 
 /// The logs in a directory that somebody else may be writing to, by number; `None` if there is no directory.
-fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> {
+pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> {
     let failed = |error: io::Error| unavailable("reading the local log", &error);
     let mut attempts = 0;
     'again: loop {

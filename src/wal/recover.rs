@@ -17,6 +17,7 @@ use crate::seal::Ring;
 
 use super::behind::{Behind, Suffix};
 use super::frame::{Codec, FRAME_LEN, HEADER_LEN, Header, Heading, Kind};
+use super::locked::Locked;
 
 /// What the disk had.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub enum Recovery {
     Log(Recovered),
     /// A log that is damaged, and no other one that has what it had.
     Damaged(Damaged),
+    /// A log that needs a key which is not configured.
+    Locked(Locked),
 }
 
 /// A log that reads.

@@ -106,6 +106,7 @@ impl Life<'_> {
                 log.lsn
             }
             Recovery::Damaged(damaged) => panic!("damaged by failures alone: {damaged:?}"),
+            Recovery::Locked(locked) => panic!("no key is missing: {locked:?}"),
         };
         let mut wal = create(&folder, self.ring, claim, lsn, &self.history.state(lsn))?;
         CLAIMS.with_borrow_mut(|claims| claims.insert(wal.sequence(), claim));

@@ -44,7 +44,7 @@ fn every_truncation_keeps_exactly_the_whole_frames_before_it() {
                     assert_eq!((log.torn, log.unsynced_lost), (!starts.contains(&len), 0), "at {len}");
                     history.check(&log, 0, &format!("cut at {len}"));
                 }
-                Recovery::None => panic!("the log at {len} was overlooked"),
+                Recovery::None | Recovery::Locked(_) => panic!("the log at {len} was overlooked"),
             }
         }
     }
@@ -91,7 +91,7 @@ fn every_flipped_bit_gives_a_true_prefix_or_is_called_damage() {
                         assert_eq!((hit, log.lsn), (FRAMES, FRAMES - 1), "{context}");
                         assert!(log.torn && !log.is_clean() && log.unread, "{context}");
                     }
-                    Recovery::None => panic!("{context}: overlooked"),
+                    Recovery::None | Recovery::Locked(_) => panic!("{context}: overlooked"),
                 }
             }
         }
@@ -190,7 +190,7 @@ fn a_hole_before_what_somebody_was_told_is_safe_is_damage() {
             match recover(&disk, &ring).expect("damage is an answer") {
                 Recovery::Damaged(damaged) => assert!(hole <= 6 && damaged.good == hole - 1, "{hole}"),
                 Recovery::Log(log) => assert!(hole > 6 && log.lsn == hole - 1, "{hole}: {log:?}"),
-                Recovery::None => panic!("overlooked"),
+                Recovery::None | Recovery::Locked(_) => panic!("overlooked"),
             }
         }
     }

@@ -86,7 +86,7 @@ fn rot_is_never_taken_for_a_power_cut_nor_a_lost_end_for_a_clean_one() {
                                 assert_eq!(log.is_clean(), killed, "{context}");
                                 assert_eq!(log.unread, damage != Damage::Lost, "{context}");
                             }
-                            Recovery::None => panic!("{context}: overlooked"),
+                            Recovery::None | Recovery::Locked(_) => panic!("{context}: overlooked"),
                         }
                     }
                 }
