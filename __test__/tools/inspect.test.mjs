@@ -106,7 +106,8 @@ test('damage_to_any_object_is_told_and_what_a_restore_makes_of_it', async (t) =>
   const mark = (await at.bucket.list()).filter((name) => name.startsWith('v1/claims/') && name.endsWith('.released')).at(-1)
   await at.bucket.put(mark, 'x')
   const { store } = await fleetOf(at).inspect('tenant')
-  assert.deepEqual([store.owner, store.endedAt, store.error.code], ['released', null, 'REMOTE_CORRUPT'])
+  assert.deepEqual([store.owner, store.endedAt, store.error, store.contents.clean], ['live', null, null, false], 'nobody is known to have ended')
+  assert.equal(store.damage.length, 1)
   assert.deepEqual({ ...whole.store.contents, ways: 0 }.digest.length, 64)
 })
 

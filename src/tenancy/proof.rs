@@ -271,14 +271,18 @@ impl Tenancy {
     }
 
     fn judge(&self, object: &Object, name: Option<ClaimName>) -> Proof {
-        let Some(key) = object.key_id() else {
-            return if self.accept_plain { Proof::Ours } else { Proof::Plain };
-        };
-        if !self.ring.ids().contains(&key) {
-            // All that is said about a claim is sealed with one key.
-            let claimed = name.map(|name| ClaimName { mark: Mark::Claimed, ..name });
-            let known = claimed.and_then(|claimed| self.known.book().proofs.get(&claimed).copied());
-            return if known == Some(Proof::Ours) { Proof::Forged } else { Proof::Foreign(key) };
+        // All that is said about a claim is sealed with one key.
+        let claimed = name.map(|name| ClaimName { mark: Mark::Claimed, ..name });
+        let known = claimed.and_then(|claimed| self.known.book().proofs.get(&claimed).copied());
+        let is_ours = known == Some(Proof::Ours);
+        match object.key_id() {
+            None if self.accept_plain => return Proof::Ours,
+            None if is_ours => return Proof::Forged,
+            None => return Proof::Plain,
+            Some(key) if !self.ring.ids().contains(&key) => {
+                return if is_ours { Proof::Forged } else { Proof::Foreign(key) };
+            }
+            Some(_) => {}
         }
         match object.body(&self.ring) {
             Ok(_) => Proof::Ours,

@@ -283,6 +283,7 @@ async fn here(registry: &Registry, settings: &Settings, store: Option<&StoreSpec
             let lacking = lacks_credentials(&State::replay(&log.entries)?);
             (Some(log.claim), Some(log.lsn), lacking.then(|| no_identity().into()))
         }
+        Ok(Recovery::Locked(log)) => (Some(log.claim), log.newest, Some(log.error.into())),
         Ok(Recovery::Damaged(damage)) => {
             let message = format!("damaged after LSN {} ({}); see the runbook", damage.good, damage.reason);
             (damage.claim, Some(damage.good), Some(Error::new(Code::LocalCorrupt, message).into()))

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, hex};
-use crate::name::{CLAIMS, ClaimName};
+use crate::name::{CLAIMS, ClaimName, Mark};
 use crate::open::{Settings, lacks_credentials, no_identity, report, whole};
 use crate::plan::{Claims, Survey};
 use crate::registry::{Registry, Request, store_of};
@@ -74,9 +74,15 @@ async fn list(tenancy: &Tenancy) -> Result<Listing> {
         marks.iter().filter_map(|listed| ClaimName::parse(name, &listed.name)).collect();
     let (stored_ms, marks) =
         (marks.iter().chain(&data).filter_map(|listed| listed.modified_ms).max(), claims.len());
-    let mut survey =
-        Survey::of(claims.into_iter().collect(), data.iter().map(|listed| listed.name.as_str()));
+    let mut survey = Survey::of(claims.into_iter().collect(), data.iter().map(|listed| listed.name.as_str()));
     tenancy.vet(&mut survey).await?;
+    // Whoever is said to have ended is taken for ended by those who delete and seal anew.
+    if let Some(claim) = survey.claims.highest().filter(|claim| survey.claims.marks(claim).released) {
+        let released = ClaimName { claim, mark: Mark::Released };
+        if !tenancy.is_said(released).await? {
+            survey.claims.unsay(released);
+        }
+    }
     let forged = tenancy.known.take_news().iter().map(Error::to_string).collect();
     Ok(Listing { survey, stored_ms, marks, forged })
 }

@@ -1,4 +1,4 @@
-//! All tenants of a store, by listings alone.
+//! All tenants of a store, by listings, and by the marks that say who owns each and who ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
