@@ -63,7 +63,7 @@ export class HybridAuth {
   inspect(tenantId: string): Promise<InspectReport>
   /**
    * What the listings of the store say of all tenants, or of those in `tenantIds`, deleted ones included: one LIST for each thousand
-   * names, and two for each tenant. Nothing is read.
+   * names, and two for each tenant. No data is read; where keys are configured, the marks are that say who owns a tenant and that it ended.
    */
   survey(options?: { tenantIds?: Iterable<string> }): Promise<TenantStanding[]>
   /**

@@ -2,8 +2,8 @@
 //!
 //! Whoever can write to a bucket can make any name. Where keys are configured, the names that decide something (the highest claim,
 //! the highest tombstone, a claim whose base is missing, whose history goes on) are read and opened, each once. What nobody
-//! with a key made is told, never removed, and decides nothing (I21). What names a key that is not configured is a peer's that
-//! rotated first, as far as anybody here can know.
+//! with a key made is told, never removed, and decides nothing (I21). What names a key that is not configured, or is not
+//! encrypted, is a peer's that rotated first, or did not yet, as far as anybody here can know.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -110,32 +110,23 @@ impl Tenancy {
         if self.ring.is_empty() {
             return Ok(Some(claims));
         }
-        let mut plain = Vec::new();
-        let mut sealed = false;
         for claim in claims.descending().collect::<Vec<_>>() {
             match self.proof_of(&claims, claim, manner).await? {
-                Proof::Ours | Proof::Foreign(_) | Proof::Unknown => {
-                    sealed = true;
-                    break;
-                }
-                Proof::Plain => plain.push(claim),
+                // A peer for which encryption is not switched on yet may be quicker than one for which it is.
+                Proof::Ours | Proof::Foreign(_) | Proof::Plain | Proof::Unknown => break,
                 Proof::Forged => claims.forget(claim),
                 Proof::Gone => return Ok(None),
-            }
-        }
-        // Where nothing is sealed, a session that was never encrypted is still one.
-        if sealed {
-            for claim in plain {
-                claims.names(claim).for_each(|name| self.known.note(name, Proof::Forged));
-                claims.forget(claim);
             }
         }
         while let Some(claim) = claims.floor() {
             let name = ClaimName { claim, mark: Mark::Deleted };
             match self.proof(name, manner).await? {
                 Proof::Ours => break,
-                Proof::Plain if !sealed => break,
-                Proof::Foreign(_) if !self.is_made_with_ours(&claims, claim, manner).await? => break,
+                Proof::Plain | Proof::Foreign(_)
+                    if !self.is_made_with_ours(&claims, claim, manner).await? =>
+                {
+                    break;
+                }
                 Proof::Plain | Proof::Foreign(_) => {
                     self.known.note(name, Proof::Forged);
                     claims.unsay(name);
@@ -160,14 +151,18 @@ impl Tenancy {
         // A logout removes the data. A tombstone beside data that nobody here can read is a peer's or a forger's: a person has to look.
         if let Some(claim) =
             survey.claims.floor().filter(|floor| newest(survey).is_some_and(|base| base <= *floor))
-            && let Proof::Foreign(key) =
-                self.proof(ClaimName { claim, mark: Mark::Deleted }, Manner::Patient).await?
         {
-            let message = format!(
-                "a tombstone of this session needs encryption key {}, which is not among those configured",
-                hex(&key)
-            );
-            return Err(Error::new(Code::KeyUnavailable, message));
+            let needs = match self.proof(ClaimName { claim, mark: Mark::Deleted }, Manner::Patient).await? {
+                Proof::Foreign(key) => {
+                    format!("encryption key {}, which is not among those configured", hex(&key))
+                }
+                Proof::Plain => "`acceptUnencrypted: true`: it is not encrypted".to_owned(),
+                _ => String::new(),
+            };
+            if !needs.is_empty() {
+                let message = format!("a tombstone of this session needs {needs}");
+                return Err(Error::new(Code::KeyUnavailable, message));
+            }
         }
         while let Some(claim) = newest(survey) {
             let proof = self.proof_of(&survey.claims, claim, Manner::Patient).await?;
@@ -225,8 +220,8 @@ impl Tenancy {
             match self.proof(name, manner).await? {
                 Proof::Gone => {}
                 Proof::Forged => worst = Proof::Forged,
-                // An epoch that nobody could have come to, and a key that nobody here has.
-                Proof::Foreign(_) if self.leaps(claims, claim) => {
+                // An epoch that nobody could have come to, and nothing here that proves it.
+                Proof::Foreign(_) | Proof::Plain if self.leaps(claims, claim) => {
                     self.known.note(name, Proof::Forged);
                     worst = Proof::Forged;
                 }

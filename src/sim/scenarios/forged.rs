@@ -165,7 +165,7 @@ fn what_is_said_falsely_of_an_owner_costs_its_successor_nothing_that_was_stored(
                 };
                 forge(&cluster, ClaimName { claim: of, mark }, fake);
                 // For all that anybody here can know, that is a peer that rotated first, and whose base is missing.
-                if fake == Fake::OwnKey && mark == Mark::Live {
+                if matches!(fake, Fake::OwnKey | Fake::Plain) && mark == Mark::Live {
                     return;
                 }
                 // Its own mark would be stored over the false one.
