@@ -22,12 +22,16 @@ async function tenantsAskedFor(fleet, named, { all }) {
   return tenantsOf(fleet, named, { all })
 }
 
-/** Rejects with OWNED_ELSEWHERE for a session that an instance has not released, unless the user takes it. */
-async function mustBeReleased(fleet, tenantId, { takeover, local }) {
-  if (takeover || local) return
-  const [{ owner }] = await fleet.survey({ tenantIds: [tenantId] })
+/**
+ * A fleet to open a tenant with, unless an instance has not released it and the user does not take it: rejects with
+ * OWNED_ELSEWHERE then. Whoever comes back after this look is not fenced: what the fleet opens is left alone in that case.
+ */
+async function released(fleet, tenantId, { takeover, local }) {
+  if (takeover || local) return fleet
+  const { judging, listed } = require('../lib/fleet.js')
+  const [{ owner, claim }] = await listed(fleet, [tenantId])
   // What else is wrong is for the open to find out.
-  if (owner !== 'live') return
+  if (owner !== 'live') return claim === null ? fleet : judging(fleet, claim)
   const { HybridAuthError } = require('../index.js')
   throw new HybridAuthError('OWNED_ELSEWHERE', 'an instance has not released this session: it is running, or it ended without closing')
 }
@@ -86,4 +90,4 @@ function sentence(error) {
 /** `summary` of `tell`: "3 tenants restored.", "2 of 3 tenants restored, 1 failed." */
 const counted = (verb) => (good, bad) => (bad === 0 ? `${plural(good, 'tenant')} ${verb}.` : `${good} of ${plural(good + bad, 'tenant')} ${verb}, ${bad} failed.`)
 
-module.exports = { tenantsOf, tenantsAskedFor, mustBeReleased, tell, counted, failureOf }
+module.exports = { tenantsOf, tenantsAskedFor, released, tell, counted, failureOf }

@@ -20,7 +20,7 @@ const { limitOf, openSession } = require('./session.js')
 const { OPENING, summarize } = require('./status.js')
 const { prune, rekey } = require('./tools/change.js')
 const { doctor } = require('./tools/doctor.js')
-const { inspect, survey } = require('./tools/look.js')
+const { inspect, standings, survey } = require('./tools/look.js')
 const { drill, extract } = require('./tools/recall.js')
 
 /** How many sessions are opened at once: enough to hide the round trips, too few to hold up what runs already. */
@@ -68,6 +68,11 @@ function together(...options) {
   }
 }
 
+/** `judging(fleet, claim)`: the same fleet for a tool that judged a claim. What it opens goes on right after that one, or is left alone. */
+let judging
+/** `listed(fleet, tenantIds)`: what the listings of its store say, with the text of each highest claim. */
+let listed
+
 class HybridAuth {
   #options
   /** tenant id -> `Opens` */
@@ -76,15 +81,25 @@ class HybridAuth {
   /** opens under way */
   #opening = new Set()
   #shutdowns = 0
+  #inner
 
-  /** `ended(tenantId)`, for those that keep books of their own: no session of it is open here any more. */
-  constructor(options = {}, { ended = () => {} } = {}) {
+  /**
+   * `ended(tenantId)`, for those that keep books of their own: no session of it is open here any more. `inner` is what the core is
+   * told of each open beside its options.
+   */
+  constructor(options = {}, { ended = () => {}, inner = {} } = {}) {
     this.#options = together(options)
     this.#ended = ended
+    this.#inner = inner
+  }
+
+  static {
+    judging = (fleet, expected) => new HybridAuth(fleet.#options, { inner: { expected } })
+    listed = (fleet, tenantIds) => standings(fleet.#tools(), tenantIds)
   }
 
   async open(tenantId, overrides = {}) {
-    return this.#begin(tenantId, together(this.#options, overrides))
+    return this.#begin(tenantId, together(this.#options, overrides), this.#inner)
   }
 
   async #begin(tenantId, options, inner) {
@@ -355,4 +370,4 @@ async function exportMultiFile(tenantId, folder, { overwrite, ...options } = {})
   return new HybridAuth(options).exportMultiFile(tenantId, folder, { overwrite })
 }
 
-module.exports = { HybridAuth, LEAVING, exportMultiFile }
+module.exports = { HybridAuth, LEAVING, exportMultiFile, judging, listed }

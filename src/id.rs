@@ -38,6 +38,31 @@ pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct OwnerId(pub [u8; 16]);
 
+impl OwnerId {
+    /// The id of somebody who opens a session to use it, of random bytes. It never begins with two zero bytes.
+    pub fn of_user(random: [u8; 16]) -> OwnerId {
+        match random {
+            [0, 0, rest @ ..] => {
+                let mut bytes = [1; 16];
+                for (to, from) in bytes.iter_mut().skip(2).zip(rest) {
+                    *to = from;
+                }
+                OwnerId(bytes)
+            }
+            other => OwnerId(other),
+        }
+    }
+
+    /// The id of a tool, which goes on after a claim that it judged: below that of every user in the same epoch.
+    pub fn of_tool(random: [u8; 14]) -> OwnerId {
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().skip(2).zip(random) {
+            *to = from;
+        }
+        OwnerId(bytes)
+    }
+}
+
 impl fmt::Display for OwnerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex(&self.0))
@@ -62,6 +87,11 @@ pub struct Claim {
 impl Claim {
     /// Length of the text form: 20 decimal digits, a dash, 32 hex digits.
     pub const TEXT_LEN: usize = 53;
+
+    /// The claim of a tool that judged `self`. Whoever came back since has a higher one.
+    pub fn judged_by(&self, random: [u8; 14]) -> Claim {
+        Claim { epoch: self.epoch.saturating_add(1), owner: OwnerId::of_tool(random) }
+    }
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Claim> {
@@ -158,6 +188,22 @@ mod tests {
         for (claim, text) in claims.iter().zip(&texts) {
             assert_eq!(Claim::parse(text), Some(*claim));
         }
+    }
+
+    #[test]
+    fn a_tool_is_below_every_user_who_comes_after_the_claim_that_it_judged() {
+        let judged = Claim { epoch: 7, owner: OwnerId::of_user([0xff; 16]) };
+        let tool = judged.judged_by([0xff; 14]);
+        assert!(judged < tool);
+        let mut least = [0; 16];
+        for last in 0..=u8::MAX {
+            least[15] = last;
+            let user = OwnerId::of_user(least);
+            assert_ne!(user.0[..2], [0, 0]);
+            assert_eq!(user.0[15], last, "what is random stays");
+            assert!(tool < Claim { epoch: 8, owner: user });
+        }
+        assert_eq!(OwnerId::of_user([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]).0[1], 1);
     }
 
     #[test]

@@ -49,12 +49,22 @@ pub fn lost() -> Error {
     )
 }
 
+/// The error of a tool that found the session in use again.
+pub fn came_back() -> Error {
+    Error::new(
+        Code::OwnedElsewhere,
+        "somebody opened this session after it was looked at: it is left alone, and nothing was changed",
+    )
+}
+
 impl Owner {
-    /// Claims the tenant, above all that a listing showed `before`. `record` makes the claim known to this disk before the
-    /// store hears of it. `interval` is how often this owner will look for a higher claim; successors wait by it.
+    /// Claims the tenant, above all that a listing showed `before`; or, as a tool, right after the claim that it `judged`, and
+    /// only if nobody came back since. `record` makes the claim known to this disk before the store hears of it. `interval` is
+    /// how often this owner will look for a higher claim; successors wait by it.
     pub async fn claim<F>(
         tenancy: Tenancy,
         before: &Claims,
+        judged: Option<Claim>,
         interval: Duration,
         record: impl FnOnce(Claim) -> F,
     ) -> Result<Owner>
@@ -62,17 +72,30 @@ impl Owner {
         F: Future<Output = Result<()>>,
     {
         let host = tenancy.host().clone();
-        let claim = Claim { epoch: before.next_epoch(), owner: OwnerId(random(host.as_ref())) };
+        let claim = match judged {
+            Some(judged) => judged.judged_by(random(host.as_ref())),
+            None => Claim { epoch: before.next_epoch(), owner: OwnerId::of_user(random(host.as_ref())) },
+        };
         record(claim).await?;
         let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
         let owner = Owner { tenancy, claim, interval, sealer, said: Mutex::default() };
         owner.say(Mark::Claimed, Link::default()).await?;
-        // Early exit only: whoever goes on here against a higher claim is stopped at confirm.
-        if !owner.confirm().await? {
-            owner.withdraw().await;
-            return Err(lost());
+        // For those who open, an early exit: whoever goes on here against a higher claim is stopped at confirm. For a tool it is the
+        // moment that decides: who claims from now on sees this claim, and is above it.
+        let claims = owner.tenancy.claims().await;
+        let alone = claims.as_ref().is_ok_and(|claims| {
+            claims.highest() == Some(claim)
+                && judged.is_none_or(|judged| claims.below(&claim) == Some(judged))
+        });
+        match claims {
+            _ if alone => Ok(owner),
+            Err(error) if judged.is_none() => Err(error),
+            claims => {
+                owner.withdraw().await;
+                claims?;
+                Err(if judged.is_some() { came_back() } else { lost() })
+            }
         }
-        Ok(owner)
     }
 
     /// Waits until the predecessor has handed over, or cannot be alive any more. `dead` are claims that this disk made in

@@ -1,8 +1,7 @@
 //! Decisions: who owns (in `claims`), where a session comes from, what to load and, in `deletion`, what may go.
 //!
-//! Pure functions from listings to answers, without time, chance or I/O. They carry I2 (the highest claim stays), I9 (only
-//! what a kept base dominates is deleted), I10 (nothing at or below a tombstone comes back) and I17 (never silently fresh,
-//! never silently old).
+//! Pure functions from listings to answers, without time, chance or I/O. They carry I2 (the highest claim stays), I9 (only what a
+//! kept base dominates is deleted), I10 (nothing at or below a tombstone comes back) and I17 (never silently fresh or old).
 
 mod chains;
 mod claims;

@@ -9,7 +9,7 @@ const { InvalidArgumentError, Option } = require('commander')
 const { confirm } = require('../ask.js')
 const { EXIT, exitOfAll, explain } = require('../exit.js')
 const { age, count, plural, printable, size } = require('../output.js')
-const { counted, failureOf, mustBeReleased, tell, tenantsAskedFor } = require('../tenants.js')
+const { counted, failureOf, released, tell, tenantsAskedFor } = require('../tenants.js')
 const { forEach } = require('../work.js')
 
 async function remove(context, named) {
@@ -21,8 +21,8 @@ async function remove(context, named) {
   const question = `This deletes ${what} for good, in the store and here; the account must then be paired again.\nType ${word} to continue:`
   await confirm(output, question, word, asked)
   const destroy = async (tenantId) => {
-    await mustBeReleased(fleet, tenantId, asked)
-    await fleet.delete(tenantId)
+    const judged = await released(fleet, tenantId, asked)
+    await judged.delete(tenantId)
   }
   const results = await forEach(context, tenants, destroy, { title: 'delete', changes: true, concurrency: 4, done: 'Deleted' })
   return tell(output, results, { word: 'deleted', columns: [], fields: () => ({}), summary: counted('deleted') })
@@ -99,8 +99,8 @@ async function pruneKeys(context, named) {
     closedSessionsKept: asked.closedKept
   }
   const work = async (tenantId) => {
-    await mustBeReleased(fleet, tenantId, asked)
-    return fleet.pruneKeys(tenantId, options)
+    const judged = await released(fleet, tenantId, asked)
+    return judged.pruneKeys(tenantId, options)
   }
   const results = await forEach(context, tenants, work, { title: 'prune keys', changes: true, concurrency: 4, done: 'Pruned' })
   const code = tell(output, results, {

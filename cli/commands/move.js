@@ -8,7 +8,7 @@ const { join, resolve } = require('node:path')
 const { Option } = require('commander')
 const { UsageError } = require('../exit.js')
 const { count, plural, size } = require('../output.js')
-const { counted, mustBeReleased, tell, tenantsAskedFor } = require('../tenants.js')
+const { counted, released, tell, tenantsAskedFor } = require('../tenants.js')
 const { allAtOnce, forEach, forOne } = require('../work.js')
 const { LAYOUTS, LENIENT, importFolder, migrateAll } = require('./migrate.js')
 
@@ -47,8 +47,8 @@ async function restore(context, named) {
   const tenants = await tenantsAskedFor(fleet, named, asked)
   if (asked.to !== undefined) return extract(context, tenants, asked.to)
   const openAndClose = async (tenantId) => {
-    await mustBeReleased(fleet, tenantId, asked)
-    const session = await fleet.open(tenantId)
+    const judged = await released(fleet, tenantId, asked)
+    const session = await judged.open(tenantId)
     try {
       const { restored, keys, bytes, lsn, epoch } = session.status()
       return { ...restored, keys, bytes, lsn, epoch }
@@ -74,8 +74,8 @@ async function restore(context, named) {
 async function exportFolder(context, tenantId, folder) {
   const { asked, output, fleet } = context
   const write = async () => {
-    await mustBeReleased(fleet, tenantId, asked)
-    return fleet.exportMultiFile(tenantId, folder, { overwrite: asked.overwrite === true })
+    const judged = await released(fleet, tenantId, asked)
+    return judged.exportMultiFile(tenantId, folder, { overwrite: asked.overwrite === true })
   }
   const report = await forOne(context, tenantId, write, { changes: true, done: 'Exported' })
   output.result({ ok: true, tenantId, folder: resolve(folder), ...report }, () => {

@@ -2,9 +2,9 @@
 
 // Sealing anew and clearing away: the two tools that change what a store holds.
 //
-// Invariants: a session that is seen to run somewhere is never ended by either, unless the caller asks for it; each goes on only if
-// the claim that it decided by is still the highest before its own is stored. One that is opened just then may be ended, and ages
-// are by this machine's clock: see the limits in docs/protocol.md. Whatever else is in doubt is taken for running.
+// Invariants: a session that is seen to run somewhere is never ended by either, unless the caller asks for it; each goes on right
+// after the claim that it decided by, or leaves the session alone. Ages are by this machine's clock: see the limits in
+// docs/protocol.md. Whatever else is in doubt is taken for running.
 
 const { HybridAuthError, settle } = require('../errors.js')
 const { call } = require('../keys.js')
@@ -134,6 +134,6 @@ async function prune(fleet, { olderThanDays, inactiveOnly = true, dryRun = true,
 }
 
 /** Somebody began to run it meanwhile, or has its folder: that is no failure. */
-const failed = (error) => ({ outcome: ['OWNED_ELSEWHERE', 'ALREADY_OPEN'].includes(error.code) ? 'active' : 'failed', error })
+const failed = (error) => ({ outcome: ['OWNED_ELSEWHERE', 'ALREADY_OPEN', 'FENCED'].includes(error.code) ? 'active' : 'failed', error })
 
 module.exports = { mayRun, prune, rekey }

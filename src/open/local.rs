@@ -28,7 +28,7 @@ impl Opening {
         let left = Aside::of(&recovery);
         let (loaded, claim) = match recovery {
             Recovery::None => {
-                let claim = Claim { epoch: 0, owner: OwnerId(random(self.host.as_ref())) };
+                let claim = Claim { epoch: 0, owner: OwnerId::of_user(random(self.host.as_ref())) };
                 (self.fresh(seed)?, claim)
             }
             Recovery::Log(log) => {

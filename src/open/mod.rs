@@ -23,7 +23,7 @@ use crate::id::{Claim, Lsn, TenantTag};
 use crate::journal::Journal;
 use crate::name::TenantName;
 use crate::object::Link;
-use crate::owner::{Owner, lost, patience};
+use crate::owner::{Owner, came_back, lost, patience};
 use crate::plan::{Allowed, Local, Source, Survey, deleted};
 use crate::remote::Remote;
 use crate::replicator::{Pace, Piece, Replicator, Start};
@@ -83,7 +83,7 @@ pub struct Settings {
     pub without_creds: bool,
     /// What else is allowed.
     pub allowed: Allowed,
-    /// Go on only if this is still the highest claim: what somebody else began since is not to be ended.
+    /// Go on only right after this claim, as a tool that judged it: what somebody else began since is not to be ended.
     pub expected: Option<Claim>,
 }
 
@@ -171,11 +171,13 @@ impl Opening {
         let before = self.rehearse(&tenancy, local, seed.is_some()).await;
         let before = before.map_err(|error| explained(&recovery, error))?;
         if settings.expected.is_some_and(|expected| before.claims.highest() != Some(expected)) {
-            return Err(lost());
+            return Err(came_back());
         }
         let dead = self.home.dead();
         let record = |claim| self.home.record(&self.host, claim);
-        let owner = Owner::claim(tenancy, &before.claims, settings.pace.check_interval, record).await?;
+        let pace = settings.pace;
+        let owner =
+            Owner::claim(tenancy, &before.claims, settings.expected, pace.check_interval, record).await?;
         if !settings.takeover {
             let waiting = |predecessor: &Claim, at_most| {
                 (self.events)(Event::Waiting { epoch: predecessor.epoch, at_most });

@@ -47,6 +47,11 @@ impl Claims {
         self.0.keys().next_back().copied()
     }
 
+    /// The next claim below `claim`, live or not.
+    pub fn below(&self, claim: &Claim) -> Option<Claim> {
+        self.0.range(..claim).next_back().map(|(claim, _)| *claim)
+    }
+
     /// The epoch that a new claim takes.
     pub fn next_epoch(&self) -> u64 {
         self.highest().map_or(1, |claim| claim.epoch.saturating_add(1))

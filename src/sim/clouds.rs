@@ -26,6 +26,7 @@ const CLOUD: Opening = Opening {
     cloud: true,
     pace: None,
     neighbours: 0,
+    judged: None,
 };
 const PATIENCE: Duration = Duration::from_secs(5);
 

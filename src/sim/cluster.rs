@@ -129,7 +129,7 @@ impl Cluster {
             strict_lease: how.strict,
             pace: how.pace.unwrap_or(Cluster::settings_for_tests().pace),
             allowed: Allowed { fresh: how.fresh, ..Allowed::default() },
-            expected: None,
+            expected: how.judged,
             ..Cluster::settings_for_tests()
         }
     }

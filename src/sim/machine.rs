@@ -38,6 +38,8 @@ pub struct Opening {
     pub pace: Option<Pace>,
     /// How many other tenants the process opens as well, over the same connections.
     pub neighbours: usize,
+    /// Opens as a tool that judged this claim.
+    pub judged: Option<Claim>,
 }
 
 /// A disk, and the processes that come and go on it.

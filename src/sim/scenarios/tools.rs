@@ -1,0 +1,126 @@
+//! Tools that claim, and users who come back meanwhile: a tool withdraws, and never ends what it did not judge.
+//!
+//! A tool judged the last claim by a listing. Every request of it may be late by any number of requests of the user, and the other
+//! way round.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::cluster::{Cluster, Weather};
+use super::super::host::Rng;
+use super::super::machine::{Machine, Opening};
+use super::super::run;
+use super::super::turnstile::Turnstile;
+use super::opened;
+use crate::error::Code;
+use crate::host::sleep;
+use crate::id::Claim;
+use crate::journal::Life;
+use crate::session::Session;
+
+/// More requests than an open and one shipped write make here.
+const REQUESTS: usize = 16;
+/// More than all of them.
+const ALL: usize = 10_000;
+
+/// A session that was written and released, and its claim, which is what a tool judges.
+async fn left(seed: u64) -> (Arc<Cluster>, Claim) {
+    let cluster = Cluster::new(seed, 1000, Weather::default());
+    let mut machine = opened(&cluster, Opening::default()).await;
+    let session = machine.session();
+    assert!(machine.process().write(&mut Rng::new(seed)));
+    session.close(Duration::from_secs(5)).await.expect("is released");
+    let claim = session.claim().expect("it has a store");
+    machine.kill();
+    (cluster, claim)
+}
+
+/// Lets one request through after another, until nothing more happens by itself.
+async fn admit(gate: &Turnstile, machine: &Machine, count: usize) {
+    for _ in 0..count {
+        gate.admit(1);
+        sleep(Duration::from_micros(50)).await;
+        machine.process().write(&mut Rng::new(2));
+    }
+    // Pauses that have nothing to do with requests pass.
+    sleep(Duration::from_millis(30)).await;
+}
+
+/// Closes a session, as `rekey` does.
+async fn close(session: Arc<Session>) {
+    // Whether it handed over or was in nobody's way.
+    let _ = session.close(Duration::from_secs(5)).await;
+}
+
+#[test]
+fn whoever_comes_back_is_never_ended_by_a_tool_that_judged_what_was_before() {
+    let (mut withdrew, mut went_on) = (0, 0);
+    for (first, second) in (0..REQUESTS).flat_map(|first| (0..REQUESTS).map(move |second| (first, second))) {
+        for seed in [11, 12] {
+            run(async {
+                let (cluster, judged) = left(seed).await;
+                let (mut tool, mut user) = (Machine::new(&cluster), Machine::new(&cluster));
+                let tools =
+                    tool.start_gated(Opening { takeover: true, judged: Some(judged), ..Opening::default() });
+                let users = user.start_gated(Opening::default());
+                for _ in 0..first {
+                    tools.admit(1);
+                    sleep(Duration::from_micros(50)).await;
+                }
+                admit(&users, &user, second).await;
+                let was_live = user.process().is_live();
+                tools.admit(ALL);
+                sleep(Duration::from_millis(100)).await;
+                if tool.process().session().is_some() {
+                    went_on += 1;
+                    tool.process().background(close);
+                } else {
+                    withdrew += 1;
+                    assert_eq!(tool.process().refused(), Some(Code::OwnedElsewhere));
+                }
+                users.admit(ALL);
+                sleep(Duration::from_secs(4)).await;
+                let context = format!("the tool at {first}, the user at {second}, live then: {was_live}");
+                assert!(user.process().is_live(), "{context}: {:?}", user.process().refused());
+                assert!(user.process().write(&mut Rng::new(3)), "{context}");
+                user.session().flush(Duration::from_secs(5)).await.expect("is stored");
+                user.process().host.rethrow();
+                tool.kill();
+                user.kill();
+                let mut last = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
+                assert_eq!(last.session().journal().life(), Life::Live, "{context}");
+                last.kill();
+            });
+        }
+    }
+    assert!(withdrew > 0 && went_on > 0, "{withdrew} withdrew, {went_on} went on");
+}
+
+#[test]
+fn of_two_tools_that_judged_the_same_claim_one_at_most_goes_on() {
+    let mut both_withdrew = 0;
+    for (first, second) in (0..REQUESTS).flat_map(|first| (0..REQUESTS).map(move |second| (first, second))) {
+        for seed in [13, 14] {
+            run(async {
+                let (cluster, judged) = left(seed).await;
+                let how = Opening { takeover: true, judged: Some(judged), ..Opening::default() };
+                let (mut one, mut other) = (Machine::new(&cluster), Machine::new(&cluster));
+                let gates = [one.start_gated(how), other.start_gated(how)];
+                admit(&gates[0], &one, first).await;
+                admit(&gates[1], &other, second).await;
+                gates.iter().for_each(|gate| gate.admit(ALL));
+                sleep(Duration::from_secs(4)).await;
+                let went_on = [&one, &other].map(|tool| usize::from(tool.process().session().is_some()));
+                let context = format!("one at {first}, the other at {second}");
+                assert!(went_on != [1, 1], "{context}: both went on");
+                both_withdrew += usize::from(went_on == [0, 0]);
+                one.kill();
+                other.kill();
+                let mut user = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
+                assert!(user.process().is_live(), "{context}: {:?}", user.process().refused());
+                user.kill();
+            });
+        }
+    }
+    assert!(both_withdrew > 0, "they never met");
+}
