@@ -258,11 +258,22 @@ class HybridAuth {
     return { opened, failed, unnamed }
   }
 
+  /** Logs a tenant out for good. One that never was leaves nothing behind, not even a tombstone. */
   async delete(tenantId) {
     // Keys without credentials are none to go on with, and are deleted all the same.
-    const session = this.get(tenantId) ?? this.#keep(tenantId, await openSession(tenantId, this.#options, { withoutCreds: true }))
-    await session.delete()
+    const session = this.get(tenantId) ?? (await this.#existing(tenantId))
+    await session?.delete()
     await Promise.all((this.#sessions.get(tenantId)?.all() ?? []).map((other) => other.close()))
+  }
+
+  /** The session of a tenant, opened; null where there is none. */
+  async #existing(tenantId) {
+    try {
+      return await this.#begin(tenantId, together(this.#options, { onMissing: 'error' }), { ...this.#inner, withoutCreds: true })
+    } catch (error) {
+      if (error.code === 'NOT_FOUND') return null
+      throw error
+    }
   }
 
   /** Does something with the open session of a tenant, or with one that is opened for it and closed again. */

@@ -35,6 +35,8 @@ pub struct Owner {
     pub tenancy: Tenancy,
     /// The claim.
     pub claim: Claim,
+    /// The claim that it judged, if it is a tool.
+    judged: Option<Claim>,
     interval: Duration,
     sealer: Mutex<Sealer>,
     /// What was said about this claim. Said again it is the same bytes: a name has one content only (I1).
@@ -78,7 +80,7 @@ impl Owner {
         };
         record(claim).await?;
         let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
-        let owner = Owner { tenancy, claim, interval, sealer, said: Mutex::default() };
+        let owner = Owner { tenancy, claim, judged, interval, sealer, said: Mutex::default() };
         owner.say(Mark::Claimed, Link::default()).await?;
         // For those who open, an early exit: whoever goes on here against a higher claim is stopped at confirm. For a tool it is the
         // moment that decides: who claims from now on sees this claim, and is above it.
@@ -100,6 +102,7 @@ impl Owner {
 
     /// Waits until the predecessor has handed over, or cannot be alive any more. `dead` are claims that this disk made in
     /// former lives: whoever holds its lock knows that they ended. `waiting` is told for whom, and how long at most.
+    /// A tool withdraws if the predecessor hands over: it was running.
     pub async fn await_predecessor(
         &self,
         dead: &[Claim],
@@ -115,7 +118,16 @@ impl Owner {
             if claims.highest() != Some(self.claim) {
                 return Err(lost());
             }
-            let Some(predecessor) = self.still_owing(&claims, dead).await? else { return Ok(()) };
+            let predecessor = self.still_owing(&claims, dead).await?;
+            let answered = predecessor.is_none_or(|claim| claims.marks(&claim).leaving);
+            if answered && self.judged.is_some() && deadline.is_some() {
+                self.withdraw().await;
+                return Err(Error::new(
+                    Code::OwnedElsewhere,
+                    "the owner of this session handed it over: it was running, and it is left alone",
+                ));
+            }
+            let Some(predecessor) = predecessor else { return Ok(()) };
             let patience = match (deadline, budget) {
                 (Some(patience), _) | (None, Some(patience)) => patience,
                 // It looks once per interval; twice that and a margin later it knows, or it is not running.

@@ -53,7 +53,7 @@ export class HybridAuth {
   verify(tenantId: string): Promise<VerifyReport>
   /** Requests and bytes between this process and the store so far, of all its tenants; `null` before the first. */
   traffic(): StoreTraffic | null
-  /** Deletes a tenant's session, opening it first if need be. */
+  /** Deletes a tenant's session, opening it first if need be. Where there is none it leaves nothing, not even a tombstone. */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
   /**
@@ -91,7 +91,8 @@ export class HybridAuth {
   rekey(tenantId: string, options?: { takeover?: boolean }): Promise<RekeyReport>
   /**
    * Deletes tenants whose newest object is old, as `delete` does, or says which those are. Resolves to those that are old enough, each
-   * with what came of it; one that fails does not stop the others. Never deletes what is open here, or what was opened meanwhile.
+   * with what came of it; one that fails does not stop the others. Never deletes what is open here, or what was
+   * opened meanwhile. Rejects with `REMOTE_REFUSED` where the store does not tell ages.
    */
   prune(options: PruneOptions): Promise<PruneEntry[]>
   /**

@@ -36,11 +36,15 @@ export interface PruneKeysReport {
 
 /** Which tenants to prune. */
 export interface PruneOptions {
-  /** How long the newest object of a tenant must have been in the store: its time there, held against this machine's clock. */
+  /**
+   * How long the newest object of a tenant must have been in the store, by the store's own clock. Where that does not tell, or
+   * contradicts itself, nothing is pruned: `REMOTE_REFUSED`.
+   */
   olderThanDays: number
   /**
    * Leave alone what may run somewhere: whatever was not released, unless nothing of it was stored for twice `refreshIntervalMs` of
    * this fleet, and 14 days at least. A session that runs stores what has not changed again within `refreshIntervalMs` of its own.
+   * One that hands over when it is taken was running all the same, and is left as it is.
    * `false` ends and deletes those as well, unless they are open in this process or, but for those in `cloud` mode, of which nothing
    * tells, in another one of this machine.
    * @default true

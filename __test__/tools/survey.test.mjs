@@ -1,14 +1,14 @@
 // All tenants of a store by listings, and the pruning of those that nobody needs any more.
 //
 // Invariants guarded: a survey reads no object; pruning deletes nothing without being told to, nothing that is open here and
-// nothing that may run elsewhere; what changes between the look and the deed is left alone.
+// nothing that may run elsewhere, by the store's clock alone; what changes between the look and the deed is left alone.
 
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, utimesSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hybrid, OTHER_KEY, rejection, scene, startProcess } from '../support/sessions.mjs'
+import { contentsOf, hybrid, OTHER_KEY, rejection, scene, startProcess } from '../support/sessions.mjs'
 import { storeScene } from '../support/stores/scene.mjs'
 
 const load = createRequire(import.meta.url)
@@ -176,13 +176,73 @@ test('one_that_cannot_be_pruned_does_not_stop_the_others', async (t) => {
   assert.deepEqual(named.map(({ outcome }) => outcome), ['deleted'])
 })
 
-test('where_the_store_tells_no_times_nothing_is_old', async (t) => {
+test('where_the_store_tells_no_times_nothing_is_pruned', async (t) => {
   const at = scene(t)
   const options = { ...at.replicated, store: 'memory://survey' }
   await written(at, 'tenant', options)
   const fleet = new hybrid.HybridAuth(options)
   assert.deepEqual((await fleet.survey()).map(({ owner, lsn, storedAt }) => [owner, lsn, storedAt]), [['released', 1, null]])
-  assert.deepEqual(await fleet.prune({ olderThanDays: 1e-9, inactiveOnly: false }), [])
+  assert.equal((await rejection(fleet.prune({ olderThanDays: 1e-9, inactiveOnly: false, dryRun: false }))).code, 'REMOTE_REFUSED')
+  assert.deepEqual((await fleet.survey()).map(({ owner }) => owner), ['released'])
+})
+
+test('ages_are_by_the_clock_of_the_store_and_not_by_that_of_the_process', async (t) => {
+  const at = scene(t)
+  const running = await written(at, 'running', at.elsewhere(), { release: false })
+  await written(at, 'old')
+  age(at, 40, 'old')
+  const { now } = Date
+  const runAt = async (days, how) => {
+    Date.now = () => now() + days * DAY
+    try {
+      return await fleetOf(at).prune({ olderThanDays: 30, inactiveOnly: false, ...how })
+    } finally {
+      Date.now = now
+    }
+  }
+  for (const days of [60, -60]) {
+    const report = await runAt(days, { dryRun: true })
+    assert.deepEqual(outcomes(report), { old: 'would-delete' }, `${days} days off`)
+    assert.ok(Math.abs(report[0].ageDays - 40) < 0.1)
+  }
+  assert.deepEqual(outcomes(await runAt(60, { dryRun: false })), { old: 'deleted' })
+  await running.saveCreds()
+  await running.flush()
+  assert.equal(running.status().life, 'live')
+})
+
+test('a_store_that_lies_in_the_future_is_not_pruned', async (t) => {
+  const at = scene(t)
+  for (const id of ['old', 'ahead']) await written(at, id)
+  age(at, 40, 'old')
+  age(at, -1, 'ahead')
+  const before = contentsOf(at.bucket)
+  for (const dryRun of [true, false]) assert.equal((await rejection(fleetOf(at).prune({ olderThanDays: 30, dryRun }))).code, 'REMOTE_REFUSED')
+  assert.deepEqual(contentsOf(at.bucket), before, 'nothing was touched')
+})
+
+test('whoever_hands_over_while_it_is_judged_is_not_deleted', async (t) => {
+  const at = scene(t)
+  const silent = await written(at, 'silent', at.elsewhere(), { release: false })
+  const expected = JSON.stringify(await silent.state.keys.get('session', ['a']))
+  // By the times in the store it ended long ago.
+  age(at, 40)
+  assert.deepEqual(outcomes(await fleetOf(at).prune({ olderThanDays: 30, dryRun: false })), { silent: 'active' })
+  const again = await at.open('silent', { ...at.elsewhere(), onMissing: 'error' })
+  assert.equal(JSON.stringify(await again.state.keys.get('session', ['a'])), expected)
+})
+
+test('to_delete_a_tenant_that_never_was_leaves_nothing', async (t) => {
+  const at = scene(t)
+  await written(at, 'other', at.replicated)
+  const before = [contentsOf(at.bucket), contentsOf(at.directory)]
+  for (const options of [at.replicated, at.local, { ...at.replicated, mode: 'cloud' }]) {
+    const fleet = new hybrid.HybridAuth(options)
+    await fleet.delete('nobody')
+    assert.deepEqual(fleet.list(), [])
+  }
+  assert.deepEqual([contentsOf(at.bucket), contentsOf(at.directory)], before)
+  assert.ok(!existsSync(join(at.directory, 'nobody')), 'not even a folder')
 })
 
 test('what_is_asked_of_pruning_must_make_sense', async (t) => {

@@ -3,19 +3,21 @@
 // Sealing anew and clearing away: the two tools that change what a store holds.
 //
 // Invariants: a session that is seen to run somewhere is never ended by either, unless the caller asks for it; each goes on right
-// after the claim that it decided by, or leaves the session alone. Ages are by this machine's clock: see the limits in
-// docs/protocol.md. Whatever else is in doubt is taken for running.
+// after the claim that it decided by, or leaves the session alone. Ages are by the store's clock alone. Whatever is in doubt is taken
+// for running.
 
 const { HybridAuthError, settle } = require('../errors.js')
 const { call } = require('../keys.js')
 const { loadBinding } = require('../native.js')
-const { inspect, standings } = require('./look.js')
+const { clock, inspect, standings } = require('./look.js')
 
 const DAY = 86_400_000
 /** Tenants that are deleted at once. */
 const AT_ONCE = 8
 /** A session that runs stores what has not changed again, this often where nothing else is configured. */
 const USUAL_REFRESH = 7 * DAY
+/** A clock that goes wrong by less than this makes nobody old. */
+const MARGIN = 60_000
 
 async function standingOf(fleet, tenantId) {
   const [standing] = await standings(fleet, [tenantId])
@@ -91,9 +93,26 @@ function mayRun({ owner, storedAt }, refreshIntervalMs, now) {
   return now - storedAt.getTime() < 2 * Math.max(refreshIntervalMs, USUAL_REFRESH)
 }
 
-/** Deletes a tenant, if its highest claim is still `claim`. */
-async function remove(fleet, { tenantId, claim }) {
-  const session = await fleet.openInner(tenantId, { onMissing: 'error', takeover: true }, { expected: claim, withoutCreds: true })
+/**
+ * The tenants of the store, and its time before they were listed. Rejects where that does not tell how old something is: nothing is
+ * pruned by a clock that jumps, or that something in the store is ahead of.
+ */
+async function aged(fleet, tenantIds) {
+  const [before, began] = [await clock(fleet), performance.now()]
+  const all = await standings(fleet, tenantIds)
+  const [after, took] = [await clock(fleet), performance.now() - began]
+  const doubt = (what) => new HybridAuthError('REMOTE_REFUSED', `${what}: how old something is cannot be told, and nothing was pruned; set the clock of the store, and wait until it has passed the newest object`)
+  if (Math.abs(after - before - took) > MARGIN) throw doubt('the clock of the store jumps')
+  if (all.some(({ storedAt }) => storedAt !== null && storedAt.getTime() > after + MARGIN)) throw doubt('something in the store was stored later than now, by its own clock')
+  return { all, now: Math.min(before, after) }
+}
+
+/**
+ * Deletes a tenant, if its highest claim is still `claim`. Where it is not to be ended, one that did not release is waited for, as by
+ * any successor: if it hands over it was running, and is left alone.
+ */
+async function remove(fleet, { tenantId, claim }, takeover) {
+  const session = await fleet.openInner(tenantId, { onMissing: 'error', takeover }, { expected: claim, withoutCreds: true })
   try {
     await session.delete()
   } catch (error) {
@@ -111,8 +130,7 @@ async function prune(fleet, { olderThanDays, inactiveOnly = true, dryRun = true,
     if (typeof value !== 'boolean') throw new HybridAuthError('INVALID_OPTION', `\`${name}\` must be true or false`)
   }
   const { refreshIntervalMs } = fleet.resolve('any').native
-  const all = await standings(fleet, tenantIds)
-  const now = Date.now()
+  const { all, now } = await aged(fleet, tenantIds)
   const old = all.filter(({ owner, storedAt }) => {
     return (owner === 'live' || owner === 'released') && storedAt !== null && now - storedAt.getTime() > olderThanDays * DAY
   })
@@ -123,7 +141,7 @@ async function prune(fleet, { olderThanDays, inactiveOnly = true, dryRun = true,
     else if (inactiveOnly && mayRun(standing, refreshIntervalMs, now)) entry.outcome = 'active'
     else if (standing.tenantId === null) entry.outcome = 'unnamed'
     else if (dryRun) entry.outcome = 'would-delete'
-    else await remove(fleet, standing).then(() => (entry.outcome = 'deleted'), (error) => Object.assign(entry, failed(error)))
+    else await remove(fleet, standing, !inactiveOnly).then(() => (entry.outcome = 'deleted'), (error) => Object.assign(entry, failed(error)))
   }
   const waiting = old.entries()
   const worker = async () => {

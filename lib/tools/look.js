@@ -2,7 +2,7 @@
 
 // Looking: how one tenant stands, and what a store says of all of them.
 //
-// Invariant: nothing is claimed, written or locked; what cannot be read is told as an error beside what can.
+// Invariant: nothing is claimed, locked or written, but for the scratch object by which a store tells the time; what cannot be read is told as an error beside what can.
 
 const { HybridAuthError, settle } = require('../errors.js')
 const { loadBinding } = require('../native.js')
@@ -33,9 +33,15 @@ async function standings({ resolve, list }, tenantIds) {
   return found.map((standing) => ({ ...standing, storedAt: dateOf(standing.storedAt), isOpen: open.has(standing.tenantId) }))
 }
 
+/** The time by the store's own clock, in milliseconds since 1970. Rejects with `REMOTE_REFUSED` where that says nothing of ages. */
+async function clock({ resolve }) {
+  const { native, keys } = resolve('any')
+  return JSON.parse(settle(await loadBinding().clock(JSON.stringify(native), keys)))
+}
+
 /** What the listings of a store say of its tenants. */
 async function survey(fleet, { tenantIds } = {}) {
   return (await standings(fleet, tenantIds)).map(({ claim, ...standing }) => standing)
 }
 
-module.exports = { inspect, standings, survey }
+module.exports = { clock, inspect, standings, survey }

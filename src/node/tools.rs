@@ -46,6 +46,15 @@ pub fn survey(
     })
 }
 
+/// The time by the clock of the store, in milliseconds since 1970. Resolves to JSON.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn clock(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
+    let ring = Ring::new(&keys);
+    promise(env, async move {
+        tools::json(&tools::clock(&engine().registry, request(&options, ring)?).await?)
+    })
+}
+
 /// All that a blank machine would restore, verified. Resolves to JSON as of `verify`, and the entries as bytes.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn recall(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {

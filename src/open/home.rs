@@ -95,6 +95,13 @@ impl Home {
         answer
     }
 
+    /// Leaves no trace of an open that found nothing, anywhere.
+    pub async fn leave(&self, host: &Arc<dyn Host>) {
+        if let Home::Folder(folder) = self.clone() {
+            blocking(host, move || folder.leave()).await;
+        }
+    }
+
     /// Claims that were made from here in former lives: all of them are dead.
     pub fn dead(&self) -> Vec<Claim> {
         match self {

@@ -141,11 +141,16 @@ pub async fn open(
 ) -> Result<Session> {
     let name = settings.name()?;
     let (home, recovery) = Home::find(&host, Arc::clone(&disk), &settings).await?;
+    let (place, machine) = (home.clone(), Arc::clone(&host));
     let opening = Opening { host, disk, settings, home, events };
-    match opening.settings.site.clone() {
+    let opened = match opening.settings.site.clone() {
         None => opening.local(recovery, seed).await,
         Some(site) => opening.replicated(site, name, recovery, seed).await,
+    };
+    if matches!(&opened, Err(error) if error.code == Code::NotFound) {
+        place.leave(&machine).await;
     }
+    opened
 }
 
 struct Opening {

@@ -28,6 +28,24 @@ impl Remote {
     }
 }
 
+impl Remote {
+    /// The time by the clock that ages in this store are told by: when a scratch object was stored, as a listing says. Fails if
+    /// listings tell no times, or one that is far from this machine's: what is old is not known then.
+    pub async fn clock(&self) -> Result<u64> {
+        self.require_fit().await?;
+        let nonce: [u8; 16] = random(self.host().as_ref());
+        let file = hex(&nonce);
+        let name = format!("{FOLDER}/{file}");
+        self.put(&name, Bytes::copy_from_slice(&nonce)).await?;
+        let listed = self.details(FOLDER, &file).await;
+        self.delete(vec![name]).await?;
+        let told = listed?.into_iter().find(|listed| listed.name == file).and_then(|it| it.modified_ms);
+        let told = told.ok_or_else(|| unfit("the store does not tell when its objects were stored, so that nothing in it can be called old"))?;
+        let ahead = i64::try_from(i128::from(told) - i128::from(self.host().wall_ms())).unwrap_or(i64::MAX);
+        skewed(ahead).map_or(Ok(told), |clocks| Err(unfit(&clocks)))
+    }
+}
+
 /// Writes, lists, reads and removes a scratch object, and stores it again: a right of its own, which only a repeated request and
 /// the refresh need, when it is too late to find out.
 async fn probe(remote: &Remote, allow_public: bool) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What an operator asks: how a tenant stands, what a store holds, whether a restore works.
 //!
-//! Nothing here claims or writes anything, save scratch files that a drill was told to write. Whoever owns a session is not
+//! Nothing here claims or writes anything, save scratch files that a drill was told to write and a scratch object that tells the time. Whoever owns a session is not
 //! disturbed, and each answer is as of a moment during the call.
 
 mod drill;
@@ -119,6 +119,11 @@ pub async fn renew(registry: &Registry, request: Request, timeout: Duration) -> 
         Some((session, _)) => session.renew(timeout).await,
         None => Err(Error::new(Code::Closed, "this session was closed; open it again")),
     }
+}
+
+/// The time by the clock of the store, for whoever asks how old something in it is.
+pub async fn clock(registry: &Registry, request: Request) -> Result<u64> {
+    registry.site(store_of(&request)?)?.remote.clock().await
 }
 
 /// Tries a store out.

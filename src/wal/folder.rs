@@ -292,6 +292,17 @@ impl Folder {
         Ok(())
     }
 
+    /// Removes the directory if there is nothing in it but the lock, and lets go: nobody finds a trace of an open that found nothing.
+    pub fn leave(&self) {
+        let mut held = self.held();
+        let is_unused = self.disk.list(&self.path).is_ok_and(|names| names.iter().all(|name| name == LOCK));
+        if held.is_some() && is_unused {
+            let _ = self.remove_if_there(LOCK);
+            let _ = self.disk.remove_dir(&self.path);
+        }
+        *held = None;
+    }
+
     /// A file under a temporary name, with a sequence number that nothing here had before.
     pub(super) fn start_file(&self) -> Result<(u64, Arc<dyn LogFile>)> {
         self.change("starting a log", |held| {
