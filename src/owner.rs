@@ -185,11 +185,6 @@ impl Owner {
         }
     }
 
-    /// Whether the claim is the highest, by a LIST that starts after this call.
-    pub async fn confirm(&self) -> Result<bool> {
-        Ok(self.tenancy.claims().await?.highest() == Some(self.claim))
-    }
-
     /// Where this owner stands, by a LIST that starts after this call; asked once.
     pub async fn check(&self) -> Result<Standing, Failure> {
         Ok(self.standing(&self.tenancy.look(self.interval / 2).await?))

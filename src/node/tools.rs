@@ -50,9 +50,10 @@ pub fn survey(
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn clock(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
     let ring = Ring::new(&keys);
-    promise(env, async move {
-        tools::json(&tools::clock(&engine().registry, request(&options, ring)?).await?)
-    })
+    promise(
+        env,
+        async move { tools::json(&tools::clock(&engine().registry, request(&options, ring)?).await?) },
+    )
 }
 
 /// All that a blank machine would restore, verified. Resolves to JSON as of `verify`, and the entries as bytes.

@@ -26,7 +26,7 @@ mod writer;
 
 pub use behind::Suffix;
 pub use folder::Folder;
-pub use locked::{Locked, locked};
+pub use locked::locked;
 pub use peek::{Look, is_locked, look, peek, state_at};
 pub use recover::{Past, Recovery};
 pub use tail::sync;
