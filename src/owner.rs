@@ -4,7 +4,7 @@
 //! never taken back: whoever sees a higher one than its own has lost, for good.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,8 @@ pub enum Standing {
     Owner,
     /// There is a higher claim.
     Fenced(Claim),
+    /// A tombstone covers this claim, or what it goes on from.
+    Deleted,
     /// Its claim is not there at all, and no higher one either: the store was emptied.
     Forgotten,
 }
@@ -35,6 +37,8 @@ pub struct Owner {
     pub tenancy: Tenancy,
     /// The claim.
     pub claim: Claim,
+    /// The claim that it goes on from, once that is known.
+    parent: OnceLock<Claim>,
     /// The claim that it judged, if it is a tool.
     judged: Option<Claim>,
     interval: Duration,
@@ -80,7 +84,8 @@ impl Owner {
         };
         record(claim).await?;
         let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
-        let owner = Owner { tenancy, claim, judged, interval, sealer, said: Mutex::default() };
+        let parent = OnceLock::new();
+        let owner = Owner { tenancy, claim, parent, judged, interval, sealer, said: Mutex::default() };
         owner.say(Mark::Claimed, Link::default()).await?;
         // For those who open, an early exit: whoever goes on here against a higher claim is stopped at confirm. For a tool it is the
         // moment that decides: who claims from now on sees this claim, and is above it.
@@ -196,8 +201,23 @@ impl Owner {
         Ok(self.standing(&self.tenancy.look_since(tick, patience, self.interval / 2).await?))
     }
 
+    /// Goes on from `parent`: a tombstone over that covers this claim as well.
+    pub fn descend(&self, parent: Claim) {
+        // It is said once.
+        let _ = self.parent.set(parent);
+    }
+
+    /// Another claim, above all that a listing showed, by which the same one deletes what is there.
+    pub async fn above(&self, claims: &Claims) -> Result<Owner> {
+        Owner::claim(self.tenancy.clone(), claims, None, self.interval, |_| async { Ok(()) }).await
+    }
+
     /// Where this owner stands among `claims`.
     pub fn standing(&self, claims: &Claims) -> Standing {
+        let covered = self.parent.get().unwrap_or(&self.claim);
+        if claims.floor().is_some_and(|floor| floor >= *covered) {
+            return Standing::Deleted;
+        }
         match claims.highest() {
             Some(highest) if highest == self.claim => Standing::Owner,
             Some(highest) if highest > self.claim => Standing::Fenced(highest),

@@ -40,6 +40,9 @@ pub enum Outcome {
 
 /// Loads the last state of `parent`.
 pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Outcome> {
+    if is_buried(tenancy, survey, parent).await? {
+        return Err(deleted());
+    }
     let mut first_error = None;
     for candidate in candidates(survey, parent) {
         let fetch = |name: DataName| async move { tenancy.data(&name).await };
@@ -198,6 +201,23 @@ async fn walk<F: Future<Output = Result<Option<Object>>>>(
         state = tenancy.with_body(object, absorb).await?;
     }
     Ok(Some((state, Link { claim: parent, ..head })))
+}
+
+/// Whether the history of `claim` goes on from one that a tombstone covers, as far as its oldest base tells.
+pub async fn is_buried(tenancy: &Tenancy, survey: &Survey, claim: Claim) -> Result<bool> {
+    let floor = survey.claims.floor();
+    if floor.is_none() {
+        return Ok(false);
+    }
+    for name in opening_bases(&survey.data, claim) {
+        match tenancy.data(name).await {
+            Ok(Some(base)) if descends_from_buried(&base, floor) => return Ok(true),
+            // What is damaged is for the restore to judge.
+            Err(error) if error.code != Code::RemoteCorrupt => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a base was restored from a history that a tombstone covers: its owner had read the store just before the tombstone

@@ -3,9 +3,11 @@
 //! What was resolved is in the log or in the store, or its loss is told by whoever closes (I11); a tombstone comes before anything
 //! is removed (I10).
 
+mod deletion;
 mod status;
 mod waiting;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,10 +16,9 @@ use tokio::sync::watch;
 
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
-use crate::host::{Host, blocking};
+use crate::host::Host;
 use crate::journal::{Journal, Life};
-use crate::name::{CLAIMS, ClaimName, Mark};
-use crate::owner::{Owner, Standing};
+use crate::owner::Owner;
 use crate::replicator::{Health, Replicator};
 
 pub use status::Status;
@@ -67,6 +68,8 @@ struct Replicated {
     owner: Arc<Owner>,
     events: EventSink,
     health: Arc<Mutex<Health>>,
+    /// Whether a tombstone was on its way to the store: what that takes is finished, if it is asked for again.
+    burying: AtomicBool,
 }
 
 impl Session {
@@ -99,7 +102,8 @@ impl Session {
             replicator.run().await;
             let _ = done.send(true);
         }));
-        Session { host, journal, origin, remote: Some(Replicated { owner, events, health }), idle }
+        let remote = Replicated { owner, events, health, burying: AtomicBool::new(false) };
+        Session { host, journal, origin, remote: Some(remote), idle }
     }
 
     /// Where it lives: on the disk (`local`), in the store (`cloud`), or in both.
@@ -202,51 +206,6 @@ impl Session {
     fn handed_over(&self) -> bool {
         let health = self.remote.as_ref().map(|remote| &remote.health);
         health.is_some_and(|health| health.lock().unwrap_or_else(PoisonError::into_inner).handed_over)
-    }
-
-    /// Logs the session out: nothing of it comes back, from any disk or store. The tombstone is first, so that a crash in
-    /// between leaves garbage and no resurrection.
-    pub async fn delete(&self) -> Result<()> {
-        if let Some(Replicated { owner, .. }) = &self.remote {
-            let claims = owner.tenancy.claims().await?;
-            if let Standing::Fenced(_) = owner.standing(&claims) {
-                self.journal.end(Life::Fenced);
-                return Life::Fenced.refusal();
-            }
-            self.journal.end(Life::Deleted);
-            self.ended().await;
-            owner.bury().await?;
-            self.erase(owner).await?;
-        } else {
-            self.journal.end(Life::Deleted);
-            self.ended().await;
-        }
-        if let Some(folder) = self.journal.folder().cloned() {
-            let log = Arc::clone(&folder);
-            blocking(&self.host, move || log.remove_all()).await?;
-            folder.unlock();
-        }
-        Ok(())
-    }
-
-    /// Removes what the tombstone of `owner` covers: all data of this tenant and all marks but the newest.
-    async fn erase(&self, owner: &Owner) -> Result<()> {
-        let tenancy = &owner.tenancy;
-        let covered = |claim| claim <= owner.claim;
-        let survey = tenancy.survey().await?;
-        let data = survey
-            .data
-            .iter()
-            .filter(|name| covered(name.claim))
-            .map(|name| name.object(&tenancy.name))
-            .collect();
-        tenancy.remote.delete(data).await?;
-        let names = tenancy.remote.list(CLAIMS, &tenancy.name.claims_prefix()).await?;
-        let marks = names.iter().filter_map(|name| ClaimName::parse(&tenancy.name, name));
-        let gone = marks.filter(|name| {
-            name.claim < owner.claim || (name.claim == owner.claim && name.mark == Mark::Live)
-        });
-        tenancy.remote.delete(gone.map(|name| name.object(&tenancy.name)).collect()).await
     }
 
     async fn ended(&self) {

@@ -23,11 +23,11 @@ use crate::id::{Claim, Lsn, TenantTag};
 use crate::journal::Journal;
 use crate::name::TenantName;
 use crate::object::Link;
-use crate::owner::{Owner, came_back, lost, patience};
+use crate::owner::{Owner, Standing, came_back, lost, patience};
 use crate::plan::{Allowed, Local, Source, Survey, deleted};
 use crate::remote::Remote;
 use crate::replicator::{Pace, Piece, Replicator, Start};
-use crate::restore::{Outcome, load};
+use crate::restore::{Outcome, is_buried, load};
 use crate::seal::{Ring, visible_tag};
 use crate::session::{Origin, Session};
 use crate::state::State;
@@ -199,6 +199,9 @@ impl Opening {
             return Err(error);
         }
         let Loaded { state, lsn, previous, origin } = loaded;
+        if let Some(from) = parent.or(Some(previous.claim).filter(|claim| claim.epoch > 0)) {
+            owner.descend(from);
+        }
         let owner = Arc::new(owner);
         let (base, sealed) = {
             let (owner, snapshot) = (Arc::clone(&owner), state.snapshot());
@@ -212,15 +215,18 @@ impl Opening {
         owner.mark_live().await?;
         let started = self.host.now();
         let claims = owner.tenancy.claims().await?;
-        if claims.highest() != Some(owner.claim) {
+        let standing = owner.standing(&claims);
+        if standing == Standing::Deleted && claims.highest() == Some(owner.claim) {
+            // The session was deleted after it was read here (I10): what was stored of it since goes the same way.
+            owner.bury().await?;
+        }
+        if standing == Standing::Deleted {
+            return Err(deleted());
+        }
+        if standing != Standing::Owner {
             // Nobody was served under this claim: successors need not wait for it.
             let _ = owner.release(head).await;
             return Err(lost());
-        }
-        if parent.is_some() && claims.floor() >= parent {
-            // The session was deleted after it was read here (I10): what was stored of it since goes the same way.
-            owner.bury().await?;
-            return Err(deleted());
         }
         let log = match self.start_log(owner.claim, lsn, &state, left).await {
             Ok(log) => log,
@@ -284,7 +290,17 @@ impl Opening {
         seed: &mut Option<Vec<u8>>,
     ) -> Result<Option<(Loaded, Option<Claim>)>> {
         let found = self.home.decide(survey, &owner.claim, local, &self.settings, false)?;
+        // To start anew is what was asked for where all that there is came from a history that was buried.
+        let mut parent = match found.parent {
+            Some(parent) if is_buried(&owner.tenancy, survey, parent).await? => None,
+            parent => parent,
+        };
+        let buried = parent != found.parent;
+        if buried && !self.settings.allowed.fresh {
+            return Err(deleted());
+        }
         let loaded = match (found.source, recovery) {
+            _ if buried => self.fresh(seed.take())?,
             (Source::Local, Recovery::Log(log)) => {
                 let previous =
                     Link { claim: found.parent.unwrap_or(log.claim), lsn: log.lsn, ..Link::default() };
@@ -292,14 +308,14 @@ impl Opening {
                 Loaded { state: State::replay(&log.entries)?, lsn: log.lsn, previous, origin }
             }
             (Source::Remote(chain), _) => {
-                let parent = found.parent.unwrap_or_default();
+                let from = found.parent.unwrap_or_default();
                 let note = format!("restoring from {} objects of the store", chain.len());
                 (self.events)(Event::Note(Level::Debug, note));
-                match load(&owner.tenancy, survey, parent).await {
+                match load(&owner.tenancy, survey, from).await {
                     Ok(Outcome::Stale) => return Ok(None),
-                    Ok(Outcome::Restored(restored)) => self.salvaged(*restored, parent, local, recovery)?,
-                    // It came from a history that was buried: to start anew is what was asked for.
+                    Ok(Outcome::Restored(restored)) => self.salvaged(*restored, from, local, recovery)?,
                     Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => {
+                        parent = None;
                         self.fresh(seed.take())?
                     }
                     Err(error) => return Err(error),
@@ -307,10 +323,10 @@ impl Opening {
             }
             (Source::Fresh | Source::Local, _) => self.fresh(seed.take())?,
         };
-        if found.quarantine {
-            self.set_aside(recovery, survey, found.parent, loaded.lsn).await?;
+        if found.quarantine || (parent != found.parent && local != Local::None) {
+            self.set_aside(recovery, survey, parent, loaded.lsn).await?;
         }
-        Ok(Some((self.identified(loaded)?, found.parent)))
+        Ok(Some((self.identified(loaded)?, parent)))
     }
 
     /// A session that exists nowhere: what was imported, or nothing.

@@ -36,6 +36,8 @@ pub struct Collector {
     known: Mutex<Known>,
     /// Objects of it that a listing lacked, and another one after that.
     lost: AtomicUsize,
+    /// The base that it opened with: it alone tells whose history this one goes on from.
+    opening: DataName,
     asked: Mutex<Asked>,
     wake: Notify,
 }
@@ -48,6 +50,7 @@ impl Collector {
         Collector {
             owner,
             parent,
+            opening: chain.base().name,
             known: Mutex::new(Known { chain, bases }),
             lost: AtomicUsize::new(0),
             asked: Mutex::default(),
@@ -133,6 +136,13 @@ impl Collector {
             known.bases.retain(&survey);
             dominated(&survey, &self.owner.claim, self.parent, &known.bases)
         };
+        // A tombstone below this claim counts as long as that base is there, or until it was seen here (I10).
+        if data.contains(&self.opening) {
+            let Ok(claims) = tenancy.claims().await else { return };
+            if self.owner.standing(&claims) != Standing::Owner {
+                return;
+            }
+        }
         let data = data.iter().map(|name| name.object(&tenancy.name));
         let data = data.chain(parts.iter().map(|part| part.object(&tenancy.name))).collect();
         if tenancy.remote.delete(data).await.is_ok() {

@@ -26,6 +26,7 @@ pub struct Lookout {
     /// Time until which the store wants no listing, in nanoseconds.
     quiet: AtomicU64,
     told: AtomicBool,
+    buried: AtomicBool,
 }
 
 impl Lookout {
@@ -35,6 +36,7 @@ impl Lookout {
             checked: AtomicU64::new(0),
             quiet: AtomicU64::new(0),
             told: AtomicBool::new(false),
+            buried: AtomicBool::new(false),
             owner,
             journal,
             events,
@@ -81,7 +83,22 @@ impl Lookout {
 
     /// A newer owner was seen: nothing is accepted from now on, and the application is told once.
     pub fn fence(&self) {
-        if self.journal.end(Life::Fenced) == Life::Fenced && !self.told.swap(true, Ordering::Relaxed) {
+        self.end(Life::Fenced);
+    }
+
+    /// A tombstone was seen: the same, and nothing that was accepted is worth storing.
+    pub fn bury(&self) {
+        self.buried.store(true, Ordering::Relaxed);
+        self.end(Life::Deleted);
+    }
+
+    /// Whether a tombstone was seen.
+    pub fn is_buried(&self) -> bool {
+        self.buried.load(Ordering::Relaxed)
+    }
+
+    fn end(&self, life: Life) {
+        if self.journal.end(life) == life && !self.told.swap(true, Ordering::Relaxed) {
             (self.events)(Event::Fenced);
         }
     }
@@ -89,7 +106,7 @@ impl Lookout {
     /// Works until it is dropped.
     pub async fn run(&self) -> Infallible {
         loop {
-            if self.journal.progress().life == Life::Fenced {
+            if matches!(self.journal.progress().life, Life::Fenced | Life::Deleted) {
                 return pending().await;
             }
             // Work that is not held up has checked by then.
@@ -107,6 +124,7 @@ impl Lookout {
                     self.journal.confirm(now);
                 }
                 Ok(Standing::Fenced(_)) => self.fence(),
+                Ok(Standing::Deleted) => self.bury(),
                 // Whoever ships tells of it and makes it good.
                 Ok(Standing::Forgotten) => sleep(self.interval / 4).await,
                 Err(failure) => {

@@ -240,6 +240,9 @@ impl Replicator {
                 Step::Stop => Flow::Stop,
             };
             if flow == Flow::Stop {
+                if self.lookout.is_buried() {
+                    self.bury().await;
+                }
                 return if self.is_fenced() { self.hand_over().await } else { Ok(()) };
             }
             self.maintain().await;

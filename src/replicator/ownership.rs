@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
-use crate::event::Event;
+use crate::event::{Event, Level};
 use crate::host::sleep;
 use crate::id::{Claim, Lsn};
 use crate::journal::Life;
@@ -74,6 +74,10 @@ impl Replicator {
                     self.lookout.fence();
                     return Ok(Flow::Stop);
                 }
+                Ok((_, Standing::Deleted)) => {
+                    self.lookout.bury();
+                    return Ok(Flow::Stop);
+                }
                 Ok((_, Standing::Forgotten)) => {
                     if self.refill().await? == Flow::Stop {
                         return Ok(Flow::Stop);
@@ -93,6 +97,16 @@ impl Replicator {
                     }
                 }
             }
+        }
+    }
+
+    /// The session was deleted by a tombstone below this claim, which gets one of its own: what was stored here goes the same way,
+    /// however old the base becomes by which a successor could tell (I10).
+    pub(super) async fn bury(&self) {
+        let buried = timeout(patience(self.pace.check_interval), self.owner.bury()).await;
+        if !matches!(buried, Ok(Ok(()))) {
+            let note = "this session was deleted, and the store could not be told so here as well";
+            (self.events)(Event::Note(Level::Warn, note.to_owned()));
         }
     }
 

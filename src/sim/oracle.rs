@@ -161,14 +161,9 @@ impl Oracle {
         // A tombstone that was there before the open began counts; one that came meanwhile may.
         let buried =
             |other: Claim| self.tombstones.keys().any(|tombstone| other <= *tombstone && *tombstone < claim);
-        for (tombstone, at) in self.tombstones.range(..claim).filter(|(_, at)| **at <= found.began) {
-            // A logout may race with a takeover: the successor that was quicker keeps what it had restored, and its own
-            // socket is told to log out.
-            let carried = self.opens.iter().filter(|(other, began, _)| other > tombstone && began < at);
-            let carried: Writes = carried.flat_map(|(_, _, writes)| writes).copied().collect();
+        for (tombstone, _) in self.tombstones.range(..claim).filter(|(_, at)| **at <= found.began) {
             for (other, theirs) in self.resolved.range(..=*tombstone) {
-                let back: Vec<&u64> =
-                    theirs.intersection(writes).filter(|write| !carried.contains(write)).collect();
+                let back: Vec<&u64> = theirs.intersection(writes).collect();
                 assert!(back.is_empty(), "I10: {claim:?} brought back {back:?}, deleted under {other:?}");
             }
         }

@@ -24,6 +24,11 @@ impl Turnstile {
         self.permits.add_permits(count);
     }
 
+    /// Lets none through from now on, until others are admitted.
+    pub fn hold(&self) {
+        self.permits.forget_permits(usize::MAX);
+    }
+
     async fn pass(&self) {
         if let Ok(permit) = self.permits.acquire().await {
             permit.forget();

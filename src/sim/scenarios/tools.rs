@@ -3,10 +3,10 @@
 //! A tool judged the last claim by a listing. Every request of it may be late by any number of requests of the user, and the other
 //! way round.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::super::cluster::{Cluster, Weather};
+use super::super::cluster::{Cluster, Weather, hold};
 use super::super::host::Rng;
 use super::super::machine::{Machine, Opening};
 use super::super::run;
@@ -94,6 +94,97 @@ fn whoever_comes_back_is_never_ended_by_a_tool_that_judged_what_was_before() {
         }
     }
     assert!(withdrew > 0 && went_on > 0, "{withdrew} withdrew, {went_on} went on");
+}
+
+#[test]
+fn a_tool_deletes_for_good_or_leaves_the_session_to_whoever_came_back() {
+    let (mut deleted, mut left_alone) = (0, 0);
+    for (first, second) in
+        (0..REQUESTS + 4).flat_map(|first| (0..REQUESTS).map(move |second| (first, second)))
+    {
+        for takeover in [true, false] {
+            run(async {
+                let (cluster, judged) = left(15).await;
+                let (mut tool, mut user) = (Machine::new(&cluster), Machine::new(&cluster));
+                let tools =
+                    tool.start_gated(Opening { takeover: true, judged: Some(judged), ..Opening::default() });
+                let users = user.start_gated(Opening { takeover, ..Opening::default() });
+                let answer = Arc::new(Mutex::new(None));
+                let mut asked = false;
+                let mut ask = |tool: &Machine| {
+                    if tool.process().session().is_some() && !std::mem::replace(&mut asked, true) {
+                        let answer = Arc::clone(&answer);
+                        tool.process().background(move |session: Arc<Session>| async move {
+                            let told = session.delete().await.map_err(|error| error.code);
+                            *hold(&answer) = Some(told);
+                        });
+                    }
+                };
+                for _ in 0..first {
+                    tools.admit(1);
+                    sleep(Duration::from_micros(50)).await;
+                    ask(&tool);
+                }
+                admit(&users, &user, second).await;
+                users.admit(ALL);
+                sleep(Duration::from_millis(300)).await;
+                user.process().write(&mut Rng::new(4));
+                tools.admit(ALL);
+                for _ in 0..10 {
+                    sleep(Duration::from_millis(400)).await;
+                    ask(&tool);
+                }
+                let context = format!("the tool at {first}, the user at {second}, takeover: {takeover}");
+                let told = hold(&answer).take();
+                tool.process().host.rethrow();
+                user.process().host.rethrow();
+                let is_live = user.process().is_live();
+                tool.kill();
+                user.kill();
+                let mut last = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
+                if told == Some(Ok(())) {
+                    deleted += 1;
+                    assert!(!is_live, "{context}: the user goes on");
+                    assert_eq!(last.process().refused(), Some(Code::Deleted), "{context}");
+                } else {
+                    left_alone += 1;
+                    assert!(matches!(told, None | Some(Err(Code::Fenced))), "{context}: {told:?}");
+                    assert!(is_live && last.process().is_live(), "{context}: {:?}", last.process().refused());
+                }
+                last.kill();
+            });
+        }
+    }
+    assert!(deleted > 0 && left_alone > 0, "{deleted} deleted, {left_alone} left alone");
+}
+
+#[test]
+fn an_owner_that_hands_over_to_a_tool_was_running_and_is_not_deleted() {
+    for runs in [true, false] {
+        run(async {
+            let cluster = Cluster::new(16, 1000, Weather::default());
+            let mut owner = opened(&cluster, Opening::default()).await;
+            assert!(owner.process().write(&mut Rng::new(5)));
+            let session = owner.session();
+            session.flush(Duration::from_secs(5)).await.expect("is stored");
+            let judged = session.claim();
+            if !runs {
+                owner.kill();
+            }
+            let mut tool = Machine::new(&cluster);
+            tool.start(Opening { judged, ..Opening::default() });
+            sleep(Duration::from_secs(4)).await;
+            assert_eq!(tool.process().session().is_some(), !runs);
+            assert_eq!(tool.process().refused(), runs.then_some(Code::OwnedElsewhere));
+            tool.kill();
+            if runs {
+                owner.kill();
+            }
+            let mut last = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
+            assert!(last.process().is_live(), "{:?}", last.process().refused());
+            last.kill();
+        });
+    }
 }
 
 #[test]
