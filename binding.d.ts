@@ -18,6 +18,9 @@ export declare function append(handle: Handle, batch: Uint8Array, length: number
 /** Deletes every key but the credentials, as one batch. Gives the LSN. */
 export declare function clear(handle: Handle): number
 
+/** The time by the clock of the store, in milliseconds since 1970. Resolves to JSON. */
+export declare function clock(options: string, keys: Buffer): Promise<Outcome>
+
 /**
  * Gives the open back: its handle is of no use any more when this returns. The last one stores the rest, releases ownership
  * and unlocks before the promise resolves.

@@ -837,6 +837,7 @@ module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __n
 module.exports = nativeBinding
 module.exports.append = nativeBinding.append
 module.exports.clear = nativeBinding.clear
+module.exports.clock = nativeBinding.clock
 module.exports.close = nativeBinding.close
 module.exports.destroy = nativeBinding.destroy
 module.exports.drill = nativeBinding.drill

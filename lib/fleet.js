@@ -271,7 +271,8 @@ class HybridAuth {
     try {
       return await this.#begin(tenantId, together(this.#options, { onMissing: 'error' }), { ...this.#inner, withoutCreds: true })
     } catch (error) {
-      if (error.code === 'NOT_FOUND') return null
+      // Who asked to hear of sessions that are missing hears of it here too.
+      if (error.code === 'NOT_FOUND' && this.#options.onMissing !== 'error') return null
       throw error
     }
   }

@@ -25,8 +25,8 @@ const WORDS = {
   'no-credentials': () => 'what was opened holds keys and no credentials: `saveCreds` was never called, or failed each time'
 }
 
-function reasonOf({ restored, removed, asked, keys }) {
-  if (restored.source !== 'fresh' && keys > 0) return 'no-credentials'
+function reasonOf({ removed, asked, keys }) {
+  if (keys > 0) return 'no-credentials'
   if (asked) return 'asked'
   return removed ? 'removed' : 'missing'
 }
@@ -35,12 +35,12 @@ function reasonOf({ restored, removed, asked, keys }) {
  * What to tell of an open that found no credentials. `keys` is how many keys it found.
  * @throws NOT_FOUND where no new identity may be made
  */
-function freshSession({ resolved, restored, removed, keys }) {
+function freshSession({ resolved, removed, keys }) {
   if (!resolved.native.create) {
-    const found = keys === 0 ? 'nothing was ever stored in it' : `it holds ${keys} ${keys === 1 ? 'key' : 'keys'} and no credentials: call \`saveCreds\` on each \`creds.update\``
-    throw new HybridAuthError('NOT_FOUND', `this session was never paired: ${found}; no new identity was made`)
+    // One with keys is refused by the core.
+    throw new HybridAuthError('NOT_FOUND', 'this session was never paired: nothing was ever stored in it; no new identity was made')
   }
-  const reason = reasonOf({ restored, removed, asked: resolved.native.fresh, keys })
+  const reason = reasonOf({ removed, asked: resolved.native.fresh, keys })
   counts[reason]++
   return { event: 'fresh', reason, message: `a new WhatsApp identity, which has to be paired: ${WORDS[reason](resolved)}` }
 }

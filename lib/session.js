@@ -75,8 +75,8 @@ function newCreds({ initAuthCreds }) {
   }
 }
 
-function readCreds(binding, handle, batch) {
-  return ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => batch.decodeAnswer(['creds'], null, buffer, length).creds)
+function readCreds(binding, handle, batch, through) {
+  return ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => batch.decodeAnswer(['creds'], null, buffer, length).creds, through)
 }
 
 /**
@@ -146,7 +146,7 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
       const creds = stored ?? newCreds(baileys)
       if (stored === null && !shared && !isTool) {
         const { keys } = JSON.parse(callCore(binding.status, handle))
-        news.tellSoon(freshSession({ resolved, restored, removed: wasRemoved, keys }))
+        news.tellSoon(freshSession({ resolved, removed: wasRemoved, keys }))
       } else if (wasRemoved) news.tellSoon(removals.COMES_BACK)
       if (!resolved.cloud) removals.remember(folder)
       const life = createLife(statusOf.bind(null, binding, handle, resolved))
@@ -293,7 +293,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
     close,
     delete: destroy,
     exportMultiFile,
-    pruneKeys: async (options) => pruneKeys(pruned, () => [creds, readCreds(binding, handle, batch)], options),
+    pruneKeys: async (options) => pruneKeys(pruned, () => [creds, readCreds(binding, handle, batch, call)], options),
     status: () => life.status(),
     on,
     off

@@ -74,6 +74,7 @@ struct MasterKey {
 #[derive(Default)]
 pub struct Ring {
     keys: Vec<MasterKey>,
+    accepts_plain: bool,
 }
 
 impl std::fmt::Debug for Ring {
@@ -100,7 +101,17 @@ impl Ring {
                 MasterKey { id, key: Zeroizing::new(*key) }
             })
             .collect();
-        Ok(Ring { keys })
+        Ok(Ring { keys, accepts_plain: false })
+    }
+
+    /// The same keys, beside which bytes that are not encrypted are taken too, or are not.
+    pub fn accepting_plain(self, accepts_plain: bool) -> Ring {
+        Ring { accepts_plain, ..self }
+    }
+
+    /// Whether bytes that are not encrypted are taken: without keys, or because the user said so.
+    pub fn takes_plain(&self) -> bool {
+        self.keys.is_empty() || self.accepts_plain
     }
 
     /// Whether there are no keys, so that nothing is encrypted.

@@ -36,8 +36,6 @@ pub struct Tenancy {
     pub name: TenantName,
     /// The tenant in headers.
     pub tag: TenantTag,
-    /// Whether objects that are not encrypted are read although keys are configured.
-    pub accept_plain: bool,
     /// What is known of names.
     pub known: Arc<Known>,
 }
@@ -162,7 +160,7 @@ impl Tenancy {
 
     /// The body of an object.
     pub fn open(&self, object: &Object) -> Result<Vec<u8>> {
-        if object.is_plain() && !self.ring.is_empty() && !self.accept_plain {
+        if object.is_plain() && !self.ring.takes_plain() {
             return Err(Error::new(
                 Code::KeyUnavailable,
                 "the store holds this session unencrypted although keys are configured; pass `acceptUnencrypted: true` once to take it over",

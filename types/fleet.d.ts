@@ -53,7 +53,10 @@ export class HybridAuth {
   verify(tenantId: string): Promise<VerifyReport>
   /** Requests and bytes between this process and the store so far, of all its tenants; `null` before the first. */
   traffic(): StoreTraffic | null
-  /** Deletes a tenant's session, opening it first if need be. Where there is none it leaves nothing, not even a tombstone. */
+  /**
+   * Deletes a tenant's session, opening it first if need be. Where there is none it leaves nothing, not even a tombstone, and rejects with
+   * `NOT_FOUND` if the fleet has `onMissing: 'error'`.
+   */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
   /**

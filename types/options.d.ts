@@ -100,7 +100,7 @@ export interface HybridAuthOptions {
   takeover?: boolean
   /** Trust the local log although the store has lost this session's history. Refused in `cloud` mode. @default false */
   seedFromDisk?: boolean
-  /** Read objects that were stored unencrypted although keys are configured; for switching encryption on. @default false */
+  /** Take a local log and objects that are not encrypted although keys are configured; for switching encryption on. @default false */
   acceptUnencrypted?: boolean
   /** Take a bucket that everybody can read; its contents are still sealed, unless `encryption` is off. @default false */
   allowPublicBucket?: boolean

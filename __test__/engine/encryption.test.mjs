@@ -107,6 +107,50 @@ test('encryption can be switched on for a session that was stored in the clear, 
   await holds(sealed)
 })
 
+test('a local log that is not encrypted is taken where keys are configured only when told so, once', async (t) => {
+  const at = await storeScene(t)
+  const session = await at.openLocal('tenant')
+  await session.saveCreds()
+  await session.close()
+  const before = contentsOf(at.directory)
+  const keyed = { encryptionKeys: KEY }
+  const refused = await rejection(at.openLocal('tenant', keyed))
+  assert.equal(refused.code, 'KEY_UNAVAILABLE')
+  assert.match(refused.message, /the local log is not encrypted although keys are configured; pass `acceptUnencrypted: true` once/)
+  assert.deepEqual(contentsOf(at.directory), before)
+  for (const options of [{ ...keyed, acceptUnencrypted: true }, keyed]) {
+    const taken = await at.openLocal('tenant', { ...options, onMissing: 'error' })
+    assert.equal(taken.state.creds.registrationId, session.state.creds.registrationId)
+    await taken.close()
+  }
+})
+
+test('a history without encryption that somebody lays above an encrypted one is not taken, whatever is accepted', async (t) => {
+  const [at, elsewhere] = [await storeScene(t), await storeScene(t)]
+  await store(at, { encryptionKeys: KEY })
+  // More opens than the session had: its claims are higher.
+  for (let epoch = 0; epoch < 4; epoch++) {
+    const forger = await elsewhere.openReplicated('tenant', { encryption: 'off', encryptionKeys: undefined })
+    forger.state.creds.me = { id: '49111:1@s.whatsapp.net', name: 'Forger' }
+    await forger.saveCreds()
+    await (epoch < 3 ? forger.close() : forger.flush())
+  }
+  for (const name of await elsewhere.bucket.list()) {
+    // What the forger's former claims left may be swept just then.
+    const bytes = await elsewhere.bucket.get(name)
+    if (bytes !== null) await at.bucket.put(name, bytes)
+  }
+  const errors = []
+  const onEvent = ({ event, error }) => event === 'error' && errors.push(error.message)
+  const taken = await at.open('tenant', { ...at.elsewhere(), encryptionKeys: KEY, acceptUnencrypted: true, takeover: true, onMissing: 'error', onEvent })
+  await holds(taken)
+  await taken.state.keys.set({ 'device-list': { 1: ['2'] } })
+  await taken.flush()
+  assert.ok(errors.some((message) => /nobody who has a key of this session made it/.test(message)), String(errors))
+  await taken.close()
+  await holds(await at.open('tenant', { ...at.elsewhere(), encryptionKeys: KEY, onMissing: 'error' }))
+})
+
 test('neither the bucket nor the directory shows contents, contacts or keys', async (t) => {
   const at = await storeScene(t)
   const { state } = await store(at, { encryptionKeys: KEY })

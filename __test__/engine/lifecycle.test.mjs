@@ -41,8 +41,8 @@ test('an initAuthCreds that throws leaves nothing open behind', async (t) => {
 
 test('closing one of two opens leaves the other working, and closing twice is no mistake', async (t) => {
   const at = await storeScene(t)
-  for (const options of [at.local, at.replicated]) {
-    const [first, second] = [await at.open('tenant', options), await at.open('tenant', options)]
+  for (const [tenant, options] of [['local', at.local], ['replicated', at.replicated]]) {
+    const [first, second] = [await at.open(tenant, options), await at.open(tenant, options)]
     await first.saveCreds()
     await first.close()
     await first.close()

@@ -171,7 +171,7 @@ test('restoreAll opens what the directory has where there is no store', async (t
   assert.deepEqual(await new HybridAuth({ ...at.local, directory: `${at.root}/nothing` }).tenants(), [])
   await (await fleet.open('long'.repeat(40))).saveCreds()
   await fleet.shutdown()
-  assert.equal((await rejection(fleet.tenants())).code, 'INVALID_OPTION')
+  assert.deepEqual(await fleet.tenants(), left, 'a folder does not tell an id that is too long for its name, and stops no other')
 })
 
 test('ifFree opens what nobody runs, and ends nobody', async (t) => {

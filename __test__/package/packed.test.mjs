@@ -153,9 +153,9 @@ export async function run(): Promise<SessionStatus> {
   const fleet = new HybridAuth(options)
   const { closed }: { closed: number } = await fleet.shutdown()
   const { written } = await exportMultiFile('tenant', './folder', { ...options, overwrite: true })
-  const { preKeys, complete }: PruneKeysReport = await fleet.pruneKeys('tenant', { dryRun: false, keepPreKeyIds: new Set([1]), preKeyWindow: null })
+  const { preKeys, closedSessions }: PruneKeysReport = await fleet.pruneKeys('tenant', { dryRun: false, keepPreKeyIds: new Set([1]), preKeyWindow: null })
   const config: ConfigDescription = describeConfig(options, { HOME: '/nowhere' })
-  console.log(closed + written + preKeys.removed, complete, String(config), config.settings['store']?.from, config.problems.length)
+  console.log(closed + written + preKeys.removed, closedSessions.removed, String(config), config.settings['store']?.from, config.problems.length)
   await useHybridAuthState({ sessionId: 'tenant', ...options })
   return status()
 }

@@ -73,7 +73,7 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         tenant: options.tenant_id,
         cloud: options.cloud,
         site: None,
-        ring: Arc::new(ring),
+        ring: Arc::new(ring.accepting_plain(options.accept_unencrypted)),
         pace: Pace {
             flush_interval: millis(options.flush_interval_ms),
             debounce: DEBOUNCE.min(millis(options.flush_interval_ms)),
@@ -85,7 +85,6 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         strict_lease: options.strict_lease,
         create: options.create,
         hide_tenant: options.hide_tenant_ids,
-        accept_plain: options.accept_unencrypted,
         without_creds: options.without_creds,
         allowed: Allowed {
             fresh: options.fresh,

@@ -1,14 +1,15 @@
-//! Keys without credentials: a session that lost its identity, and none that anybody can go on with (I17).
+//! Sessions without an identity yet, and keys without credentials: a session that lost its identity, and none that anybody can go on with (I17).
 //!
 //! Baileys would make new credentials beside the old keys, and the number would have to be linked again. It is said by one rule
 //! wherever a session is opened or looked at; a state with nothing in it is a session that was not paired yet, and lost nothing.
 
 use crate::error::{Code, Error, Result};
+use crate::object::Link;
 use crate::record::CREDS_KEY;
 use crate::session::Origin;
 use crate::state::State;
 
-use super::{Loaded, Opening};
+use super::{Loaded, Opening, missing};
 
 /// The damage, in the words of all tools.
 pub const NO_CREDENTIALS: &str = "there are no credentials in it";
@@ -27,6 +28,19 @@ pub fn no_identity() -> Error {
 }
 
 impl Opening {
+    /// A session that exists nowhere: what was imported, or nothing.
+    pub(super) fn fresh(&self, seed: Option<Vec<u8>>) -> Result<Loaded> {
+        let (state, lsn, origin) = match seed {
+            Some(entries) => {
+                self.home.takes_in()?;
+                (State::replay(&entries)?, 1, Origin::imported())
+            }
+            None if self.settings.create => (State::default(), 0, Origin::fresh()),
+            None => return Err(missing()),
+        };
+        Ok(Loaded { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
+    }
+
     /// Refuses a state without an identity where none may be made.
     pub(super) fn require_identity(&self, state: &State) -> Result<()> {
         let settings = &self.settings;

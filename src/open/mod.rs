@@ -77,8 +77,6 @@ pub struct Settings {
     pub create: bool,
     /// Names in the store show the tag instead of the tenant id.
     pub hide_tenant: bool,
-    /// Read unencrypted objects although keys are configured.
-    pub accept_plain: bool,
     /// Take keys without credentials for a session: for whoever deletes it or seals it anew.
     pub without_creds: bool,
     /// What else is allowed.
@@ -101,7 +99,6 @@ impl Settings {
             ring: Arc::clone(&self.ring),
             name,
             tag: self.tag(),
-            accept_plain: self.accept_plain,
             known: Arc::default(),
         }
     }
@@ -327,19 +324,6 @@ impl Opening {
             self.set_aside(recovery, survey, parent, loaded.lsn).await?;
         }
         Ok(Some((self.identified(loaded)?, parent)))
-    }
-
-    /// A session that exists nowhere: what was imported, or nothing.
-    fn fresh(&self, seed: Option<Vec<u8>>) -> Result<Loaded> {
-        let (state, lsn, origin) = match seed {
-            Some(entries) => {
-                self.home.takes_in()?;
-                (State::replay(&entries)?, 1, Origin::imported())
-            }
-            None if self.settings.create => (State::default(), 0, Origin::fresh()),
-            None => return Err(missing()),
-        };
-        Ok(Loaded { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
     }
 }
 

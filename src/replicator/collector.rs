@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::id::Claim;
+use crate::name::DataName;
 use crate::owner::{Owner, Standing};
 use crate::plan::{Dominated, OwnBases, Survey, dominated};
 

@@ -153,7 +153,6 @@ impl Cluster {
             strict_lease: false,
             create: true,
             hide_tenant: false,
-            accept_plain: false,
             // Stories write keys alone.
             without_creds: true,
             allowed: Allowed::default(),

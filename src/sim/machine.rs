@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use crate::disk::memory::MemoryDisk;
 use crate::error::Code;
 use crate::host::Host;
+use crate::id::Claim;
 use crate::open::{Settings, open};
 use crate::remote::Store;
 use crate::replicator::Pace;

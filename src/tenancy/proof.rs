@@ -5,7 +5,7 @@
 //! with a key made is told, never removed, and decides nothing (I21). What names a key that is not configured, or is not
 //! encrypted, is a peer's that rotated first, or did not yet, as far as anybody here can know.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, hex};
-use crate::name::{ClaimName, Mark, Span};
+use crate::name::{ClaimName, DataName, Mark, Span};
 use crate::object::Object;
 use crate::plan::{Claims, Survey};
 use crate::seal::KeyId;
@@ -49,6 +49,8 @@ struct Book {
     proofs: BTreeMap<ClaimName, Proof>,
     /// Marks that were read: each has one content only (I1).
     read: BTreeMap<ClaimName, Object>,
+    /// Claims whose history is not encrypted, and lies above one that is.
+    bare: BTreeSet<Claim>,
     /// What nobody was told of yet.
     news: VecDeque<Error>,
 }
@@ -75,6 +77,14 @@ impl Known {
     /// What was found to be forged since the last call.
     pub fn take_news(&self) -> Vec<Error> {
         self.book().news.drain(..).collect()
+    }
+
+    /// The history of `claim` is not encrypted, and lies above one that is. Told once.
+    fn lay_bare(&self, claim: Claim) {
+        let mut book = self.book();
+        if book.bare.insert(claim) {
+            book.news.push_back(forged(&ClaimName { claim, mark: Mark::Claimed }));
+        }
     }
 
     fn note(&self, name: ClaimName, proof: Proof) {
@@ -164,22 +174,31 @@ impl Tenancy {
                 return Err(Error::new(Code::KeyUnavailable, message));
             }
         }
+        let mut laid = false;
         while let Some(claim) = newest(survey) {
             let proof = self.proof_of(&survey.claims, claim, Manner::Patient).await?;
             let is_unproven = matches!(proof, Proof::Forged | Proof::Gone);
-            if !is_unproven || !self.is_forged_data(survey, claim).await? {
+            if is_unproven && self.is_forged_data(survey, claim).await? {
+                self.known.note(ClaimName { claim, mark: Mark::Claimed }, Proof::Forged);
+                survey.claims.forget(claim);
+            } else if self.is_plain_above_sealed(survey, claim).await? {
+                // Its claim stays: whoever claims next is above it.
+                self.known.lay_bare(claim);
+                survey.claims.unsay(ClaimName { claim, mark: Mark::Live });
+                laid = true;
+            } else {
                 // Whoever claims next must be above all that has data.
                 survey.claims.admit(claim);
                 break;
             }
-            self.known.note(ClaimName { claim, mark: Mark::Claimed }, Proof::Forged);
             survey.data.retain(|name| name.claim != claim);
-            survey.claims.forget(claim);
         }
         // A claim that is live says that its base is missing, if it is.
         while let Some(claim) = survey.claims.newest_live().filter(|live| newest(survey) < Some(*live)) {
             let name = ClaimName { claim, mark: Mark::Live };
-            if self.proof(name, Manner::Patient).await? != Proof::Forged {
+            let is_false = self.proof(name, Manner::Patient).await? == Proof::Forged
+                || (laid && self.mark(&name).await?.is_some_and(|mark| mark.is_plain()));
+            if !is_false {
                 break;
             }
             survey.claims.unsay(name);
@@ -197,8 +216,7 @@ impl Tenancy {
 
     /// Whether all bases of a claim are forged of which no mark proves anything.
     async fn is_forged_data(&self, survey: &Survey, claim: Claim) -> Result<bool> {
-        let is_base =
-            |name: &&crate::name::DataName| name.claim == claim && matches!(name.span, Span::Base(_));
+        let is_base = |name: &&DataName| name.claim == claim && matches!(name.span, Span::Base(_));
         for name in survey.data.iter().filter(is_base) {
             let proof = match self.data(name).await {
                 Ok(Some(object)) => self.judge(&object, None),
@@ -211,6 +229,37 @@ impl Tenancy {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the history of a claim is not encrypted and one below it is: nobody without a key could have gone on from that.
+    async fn is_plain_above_sealed(&self, survey: &Survey, claim: Claim) -> Result<bool> {
+        if !self.ring.takes_plain() {
+            return Ok(false);
+        }
+        let floor = survey.claims.floor();
+        let bases = || survey.data.iter().filter(|name| matches!(name.span, Span::Base(_)));
+        for name in bases().filter(|name| name.claim == claim) {
+            if self.seal_of(name).await? != Some(Proof::Plain) {
+                return Ok(false);
+            }
+        }
+        for name in bases().filter(|name| name.claim < claim && Some(name.claim) > floor) {
+            if self.seal_of(name).await? == Some(Proof::Ours) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What a base is sealed with, whatever is taken; `None` if it is gone, or proves nothing.
+    async fn seal_of(&self, name: &DataName) -> Result<Option<Proof>> {
+        match self.data(name).await {
+            Ok(Some(object)) if object.is_plain() => Ok(Some(Proof::Plain)),
+            Ok(Some(object)) => Ok(Some(self.judge(&object, None))),
+            Ok(None) => Ok(None),
+            Err(error) if error.code == Code::RemoteCorrupt => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the first mark of a claim proves that proves anything.
@@ -271,7 +320,7 @@ impl Tenancy {
         let known = claimed.and_then(|claimed| self.known.book().proofs.get(&claimed).copied());
         let is_ours = known == Some(Proof::Ours);
         match object.key_id() {
-            None if self.accept_plain => return Proof::Ours,
+            None if self.ring.takes_plain() => return Proof::Ours,
             None if is_ours => return Proof::Forged,
             None => return Proof::Plain,
             Some(key) if !self.ring.ids().contains(&key) => {

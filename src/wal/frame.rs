@@ -153,6 +153,16 @@ impl Header {
                 "the local log belongs to another tenant; give each tenant its own directory back",
             ));
         }
+        if suite == Suite::Plain && !ring.takes_plain() {
+            // Whoever can write to the disk could otherwise replace a session that was encrypted.
+            return Ok(Heading::Locked(
+                header,
+                Error::new(
+                    Code::KeyUnavailable,
+                    "the local log is not encrypted although keys are configured; pass `acceptUnencrypted: true` once to take it over",
+                ),
+            ));
+        }
         Ok(match header.seal(|context| ring.opener(suite, key_id, commitment, context)) {
             Ok(seal) => Heading::Whole(header, Box::new(Codec::new(seal, &header.salt))),
             Err(error) => Heading::Locked(header, Error::new(error.code, format!("the local log {error}"))),

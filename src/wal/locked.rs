@@ -31,10 +31,12 @@ pub fn locked(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Resu
     for (sequence, bytes) in logs_in(disk, path)?.unwrap_or_default() {
         let Heading::Locked(Header { claim, .. }, error) = Header::read(&bytes, ring, tag)? else { continue };
         let newest = Codec::tiled(bytes.get(HEADER_LEN..).unwrap_or_default());
-        let message = format!(
-            "{error} ({}); the store may not have all that is in it: add that key behind the others, and open once",
-            Name::Log(sequence)
-        );
+        let remedy = match Header::key_id(&bytes) {
+            Some(_) => ": add that key behind the others, and open once",
+            None => "",
+        };
+        let message =
+            format!("{error} ({}); the store may not have all that is in it{remedy}", Name::Log(sequence));
         let log = Locked { claim, newest, error: Error::new(error.code, message) };
         found = match found {
             Some(other) if other.claim > claim => Some(other),

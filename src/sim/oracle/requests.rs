@@ -18,6 +18,8 @@ pub struct Trace {
     pub clock: u64,
     /// When each object was first stored.
     pub stored: BTreeMap<String, u64>,
+    /// Which process made each claim.
+    pub made: BTreeMap<Claim, u64>,
     /// When each process last listed claims, and the highest that was there then.
     pub listed: BTreeMap<u64, Vec<(u64, Option<Claim>)>>,
     pub highest: Option<Claim>,
@@ -39,7 +41,11 @@ impl Oracle {
         let names = objects
             .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
             .map(|(name, _)| name.as_str());
-        let claims: Vec<&str> = names.take_while(|name| name.starts_with(prefix)).collect();
+        let names = names.take_while(|name| name.starts_with(prefix));
+        // What no process stored was put there by a story, and means nothing.
+        let is_stored =
+            |seen: &&str| self.trace.stored.contains_key(*seen) || (request == Request::Put && *seen == name);
+        let claims: Vec<&str> = names.filter(is_stored).collect();
         let highest = claims.iter().rev().find_map(|name| self.mark(name)).map(|(claim, _)| claim);
         let buried =
             claims.iter().filter(|name| name.ends_with(".deleted")).filter_map(|name| self.mark(name));
@@ -50,6 +56,9 @@ impl Oracle {
                 self.sequential(name);
                 self.watch_for(name, &claims);
                 self.trace.stored.entry(name.to_owned()).or_insert(clock);
+                if let Some((claim, _)) = self.mark(name) {
+                    self.trace.made.entry(claim).or_insert(process);
+                }
             }
             Request::List if name.starts_with("v1/claims/") => {
                 self.trace.listed.entry(process).or_default().push((clock, highest))
@@ -59,12 +68,22 @@ impl Oracle {
         for claim in buried {
             self.tombstones.entry(claim).or_insert(clock);
         }
-        assert!(highest >= self.trace.highest, "I2: the highest claim {:?} was deleted", self.trace.highest);
+        // Only whoever made a claim takes it back, and only before anything was stored under it.
+        let is_own = |claim: &Claim| self.trace.made.get(claim) == Some(&process);
+        let back = self.trace.highest.filter(|claim| is_own(claim) && !self.has_base(*claim));
+        let kept = highest >= self.trace.highest || (request == Request::Delete && back.is_some());
+        assert!(kept, "I2: the highest claim {:?} was deleted", self.trace.highest);
         assert!(floor >= self.trace.floor, "I2: the highest tombstone {:?} was deleted", self.trace.floor);
         (self.trace.highest, self.trace.floor) = (highest, floor);
         if request == Request::Delete {
             self.still_restorable(objects);
         }
+    }
+
+    /// Whether a base of `claim` was ever stored.
+    fn has_base(&self, claim: Claim) -> bool {
+        let mut names = self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
+        names.any(|name| name.claim == claim && matches!(name.span, Span::Base(_)))
     }
 
     /// The claim in the name of an object, and what it says about it.

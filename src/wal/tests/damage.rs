@@ -224,7 +224,10 @@ fn a_missing_or_wrong_key_is_never_called_damage() {
     assert!(matches!(look(&bytes, &rotated), Ok(Recovery::Log(_))));
     // Enabling encryption must not lose a session that was kept in clear.
     let (_, plain) = only_log(&written(&plain(), &History::of(4), 1, 1));
-    assert!(matches!(look(&plain, &sealed()), Ok(Recovery::Log(_))));
+    let refused = look(&plain, &sealed()).map(|_| ()).map_err(|e| e.code);
+    assert_eq!(refused, Err(Code::KeyUnavailable), "nobody said that it may be in the clear");
+    let told = Arc::new(Ring::new(&[0x42; 32]).expect("a whole key").accepting_plain(true));
+    assert!(matches!(look(&plain, &told), Ok(Recovery::Log(_))));
 }
 
 /// Recomputes the header's checksum over `bytes`.
