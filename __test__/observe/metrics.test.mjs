@@ -73,6 +73,7 @@ test('a tenant that is opened twice is one session, and closing and opening agai
   assert.equal(by('restore_duration_seconds_count', { source: 'fresh' }), 1)
   assert.equal(by('sessions_by_backup', { state: 'ok' }), 1)
   assert.equal(twice.filter(({ labels }) => labels.tenant === TENANT).length, TENANT_FAMILIES.length, 'one of each')
+  await one.saveCreds()
   await one.close()
   assert.equal(grown(before, await scrape())('sessions', { life: 'live' }), 1, 'still open')
   await other.close()
