@@ -399,7 +399,7 @@ test('on_event_is_told_everything_and_what_it_throws_stops_nothing', async (t) =
   await two.flush()
   await until(() => heard.some(({ event }) => event === 'backup'), 'a backup')
   assert.deepEqual(heard.map(({ event, tenantId }) => `${event} ${tenantId}`).filter((text) => text.startsWith('backup')), ['backup tenant'])
-  assert.deepEqual([...new Set(heard.map(({ event }) => event))].sort(), ['backup', 'opened', 'opening'])
+  assert.deepEqual([...new Set(heard.map(({ event }) => event))].sort(), ['backup', 'fresh', 'opened', 'opening'])
   assert.ok(told().some((line) => line.includes('`onEvent` threw: on purpose')), told().join('\n'))
   assert.equal(one.status().life, 'live')
 })
