@@ -68,7 +68,7 @@ export class SessionsService {
 
   /** How the store fares, as far as the open sessions can tell. */
   storeHealth(): 'ok' | 'degraded' | 'none' | 'idle' {
-    const stores = Object.values(this.auth.status()).map(({ store }) => store)
+    const stores = Object.values(this.auth.status()).flatMap((status) => (status.life === 'opening' ? [] : [status.store]))
     if (stores.length === 0) return 'idle'
     if (stores.includes('degraded')) return 'degraded'
     return stores.includes('ok') ? 'ok' : 'none'
@@ -76,9 +76,14 @@ export class SessionsService {
 
   async #views(rows: WhatsappSession[]): Promise<SessionView[]> {
     const statuses = this.auth.status()
+    // Nothing is known yet of one that is being opened.
+    const statusOf = (tenantId: string) => {
+      const status = statuses[tenantId]
+      return status?.life === 'opening' ? undefined : status
+    }
     const { sessions } = await this.auth.getSessionHealth(undefined, { overdueAfterMs: config.overdueAfterMs })
     const health = new Map(sessions.map((session) => [session.tenantId, session]))
-    return rows.map((row) => this.#view(row, statuses[tenantIdOf(row)], health.get(tenantIdOf(row))))
+    return rows.map((row) => this.#view(row, statusOf(tenantIdOf(row)), health.get(tenantIdOf(row))))
   }
 
   #view(row: WhatsappSession, status: SessionStatus | undefined, health: SessionHealth | undefined): SessionView {
