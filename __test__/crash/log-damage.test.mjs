@@ -109,8 +109,10 @@ for (const { name, localDurability, keys } of KINDS) {
       layOut(join(folder, 'disk'), new Map(disk).set(log, damaged))
       const { code, lsn } = await openAndJudge(folder, { mode: 'local', ...keys }, `cut to ${length}`)
       const whole = ends.filter((end) => end <= length).length - 1
-      assert.deepEqual({ code, lsn }, whole < 0 ? { code: 'LOCAL_CORRUPT', lsn: undefined } : { code: undefined, lsn: whole }, `cut to ${length}`)
-      if (code) assert.deepEqual(readFileSync(join(folder, 'disk', log)), damaged, 'a refused log is left alone')
+      // A base without anything in it is a session that was never paired, and none to go on with.
+      const refused = whole < 0 ? 'LOCAL_CORRUPT' : whole === 0 ? 'NOT_FOUND' : undefined
+      assert.deepEqual({ code, lsn }, { code: refused, lsn: refused === undefined ? whole : undefined }, `cut to ${length}`)
+      if (code === 'LOCAL_CORRUPT') assert.deepEqual(readFileSync(join(folder, 'disk', log)), damaged, 'a refused log is left alone')
       tally.add(code ?? 'a prefix')
     })
     t.diagnostic(`${count} lengths: ${tally}`)

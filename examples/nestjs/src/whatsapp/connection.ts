@@ -65,12 +65,12 @@ export class Connection {
   }
 
   /** The service starts, or a connection was lost: the session is there, or something is wrong. Tries until it is told not to. */
-  async resume({ phase = 'connecting', onlyPaired = false }: { phase?: Phase; onlyPaired?: boolean } = {}): Promise<void> {
+  async resume({ phase = 'connecting', onlyPaired = false, wasConnected = true }: { phase?: Phase; onlyPaired?: boolean; wasConnected?: boolean } = {}): Promise<void> {
     const turn = this.#begin(phase)
     try {
       await this.#openSocket(turn, () => this.auth.initialize(this.#tenantId, { onMissing: 'error' }), onlyPaired)
     } catch (error) {
-      if (turn === this.#turn) this.#notOpened(error)
+      if (turn === this.#turn) this.#notOpened(error, wasConnected)
     }
   }
 
@@ -172,9 +172,13 @@ export class Connection {
   }
 
   /** The session could not be opened for a connection that nobody waits for. */
-  #notOpened(error: unknown) {
+  #notOpened(error: unknown, wasConnected: boolean) {
     const code = error instanceof HybridAuthError ? error.code : undefined
     if (code === 'FENCED') return this.#takenOver()
+    if (code === 'NOT_FOUND' && !wasConnected) {
+      this.#note(this.table.ended(this.ref, 'new'))
+      return this.#halt('disconnected', 'never paired: connect it to see a code')
+    }
     if (code === 'CLOSED') return this.#halt('disconnected')
     if (code === 'DELETED') {
       this.#note(this.table.ended(this.ref, 'logged_out'))

@@ -68,7 +68,9 @@ export class ConnectionsService implements OnApplicationBootstrap, OnModuleDestr
     const waiting = (await this.table.all()).filter(({ status }) => status === 'connected')
     const total = waiting.length
     const worker = async () => {
-      for (let row = waiting.shift(); row !== undefined && !this.#isStopping; row = waiting.shift()) await this.#of(row).resume({ onlyPaired: true })
+      for (let row = waiting.shift(); row !== undefined && !this.#isStopping; row = waiting.shift()) {
+        await this.#of(row).resume({ onlyPaired: true, wasConnected: row.lastConnectedAt !== null })
+      }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, worker))
     this.#logger.log(`resumed ${total} ${total === 1 ? 'session' : 'sessions'}`)
