@@ -12,6 +12,7 @@ const { dirname, join } = require('node:path')
 const { pathToFileURL } = require('node:url')
 const { ownFields } = require('./checks.js')
 const { HybridAuthError } = require('./errors.js')
+const { textOf } = require('./outside.js')
 
 const NAMES = ['baileys', '@whiskeysockets/baileys']
 
@@ -161,7 +162,7 @@ const isPromise = (value) => typeof value?.then === 'function'
 
 const NO_NAMESPACE = "baileys must be the namespace of a Baileys package: `baileys: await import('your-fork')`"
 
-/** What the options hold of Baileys, checked; a namespace that is promised is not there yet. */
+/** Parts of Baileys that the options hold, checked; a namespace that is promised is not there yet. */
 function givenOf(all) {
   const options = ownFields(all)
   const isThere = options.baileys !== undefined && !isPromise(options.baileys)
@@ -178,12 +179,12 @@ function givenOf(all) {
 
 /** The options, with the namespace in place of the promise of one. */
 async function withNamespace(options) {
-  const { baileys } = ownFields(options)
-  if (!isPromise(baileys)) return options
+  const own = ownFields(options)
+  if (!isPromise(own.baileys)) return own
   try {
-    return { ...options, baileys: await baileys }
+    return { ...own, baileys: await own.baileys }
   } catch (error) {
-    throw new HybridAuthError('INVALID_OPTION', `\`baileys\` cannot be imported: ${error?.message ?? error}`, error)
+    throw new HybridAuthError('INVALID_OPTION', `\`baileys\` cannot be imported: ${textOf(error)}`, error)
   }
 }
 
@@ -204,7 +205,7 @@ async function resolveBaileys(options = {}) {
 }
 
 function refuse(failure) {
-  const reason = failure ? `Baileys was found but cannot be loaded (${String(failure?.message ?? failure).split('\n')[0]})` : `neither ${NAMES.join(' nor ')} is installed`
+  const reason = failure ? `Baileys was found but cannot be loaded (${textOf(failure).split('\n')[0]})` : `neither ${NAMES.join(' nor ')} is installed`
   throw new HybridAuthError('INVALID_OPTION', `a new session needs Baileys, and ${reason}: pass \`baileys: await import('your-fork')\``, failure)
 }
 

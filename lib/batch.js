@@ -219,7 +219,7 @@ function* walk(buffer, length = buffer.length) {
   }
 }
 
-/** Each key of an index with the bytes of its whole entry. */
+/** Keys of an index, each with the bytes of its whole entry. */
 function* walkIndex(buffer) {
   for (let at = 0; at < buffer.length; ) {
     const to = at + 2 + buffer.readUInt16LE(at)

@@ -107,7 +107,7 @@ function spoken({ value, from }) {
   return WORDS.get(value.trim().toLowerCase()) ?? refuse(`${from} must be one of: ${[...WORDS.keys()].join(', ')}`)
 }
 
-/** What a caller gives a thing up by. */
+/** The signal by which a caller gives a thing up. */
 function abortSignal({ value, from }) {
   const isSignal = typeof value?.addEventListener === 'function' && typeof value.aborted === 'boolean'
   if (value !== undefined && !isSignal) refuse(`${from} must be an AbortSignal`)

@@ -52,7 +52,7 @@ const SHOWN = {
 /** Options that are objects or functions: only whether they are given is told. */
 const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 'signal']
 
-/** Those of them that are no part of Baileys. */
+/** Settings among them; the others are parts of Baileys. */
 const OF_SETTINGS = ['logger', 'onEvent', 'signal']
 
 function tableOf({ settings, problems, warnings }) {

@@ -12,6 +12,7 @@ const { call } = require('./keys.js')
 const { localTenants } = require('./local-tenants.js')
 const { loadBinding } = require('./native.js')
 const { guarded } = require('./outside.js')
+const { Opens } = require('./opens.js')
 const { resolveOptions } = require('./options.js')
 const { abandoned, linked } = require('./opening.js')
 const { each, within } = require('./pool.js')
@@ -29,29 +30,7 @@ const CONCURRENCY = 16
 /** Lives of a session that is none of this fleet any more, or only just. */
 const LEAVING = ['closing', 'closed', 'deleted']
 
-/** The sessions of a tenant that were opened here and not closed. The newest one is kept; older ones are while somebody holds them. */
-class Opens {
-  newest = null
-  #older = []
-
-  add(session) {
-    if (this.newest !== null) this.#older = [...this.#older, new WeakRef(this.newest)].filter((ref) => ref.deref() !== undefined)
-    this.newest = session
-  }
-
-  remove(session) {
-    const left = this.all().filter((other) => other !== session)
-    this.newest = left.pop() ?? null
-    this.#older = left.map((other) => new WeakRef(other))
-  }
-
-  all() {
-    const older = this.#older.map((ref) => ref.deref()).filter((session) => session !== undefined)
-    return this.newest === null ? older : [...older, this.newest]
-  }
-}
-
-/** How long a shutdown waits for what was being opened, where nothing else is said. */
+/** Time that a shutdown waits for opens under way, in milliseconds, where nothing else is said. */
 const OPENS_END_WITHIN = 10_000
 
 const shutDown = () => new HybridAuthError('CLOSED', 'this fleet was shut down before the session was open')
@@ -124,7 +103,7 @@ class HybridAuth {
     throw abandoned(signal)
   }
 
-  /** Of several sessions of a tenant the newest one tells. */
+  /** A listener that hears the newest of several sessions of a tenant, and no other. */
   #once(tenantId, onEvent, session) {
     return (news) => {
       const newest = this.#sessions.get(tenantId)?.newest ?? session()

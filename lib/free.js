@@ -16,13 +16,13 @@ async function claimsOf(folder) {
   return new Set(text.split('\n'))
 }
 
-/** Whether the owner of this epoch is a session of this process: opening it again shares it. */
+/** True if the owner of this epoch is a session of this process: opening it again shares it. */
 function isHere(tenantId, epoch) {
   const { sessions } = JSON.parse(call(loadBinding().figures))
   return sessions.some(([id, status]) => id === tenantId && status?.remote?.epoch === epoch)
 }
 
-/** What the core is told beside the options of an open that must end nobody's. Rejects with OWNED_ELSEWHERE. */
+/** Words to the core, beside the options, for an open that must end no other owner. Rejects with OWNED_ELSEWHERE. */
 async function claimIfFree({ tenantId, resolved: { native, keys }, folder }) {
   // Without a store the lock of the folder decides.
   if (native.store === null) return {}

@@ -11,7 +11,7 @@ const counts = { missing: 0, asked: 0, removed: 0, 'no-credentials': 0 }
 
 const BESIDE = 'no session of `useMultiFileAuthState` in its place, in `directory` itself or where the tenant id may name a folder'
 
-/** Where a session was looked for in vain. */
+/** Places where a session was looked for in vain. */
 function placesOf({ cloud, mayMiss, native }) {
   if (cloud) return ['nothing in the store']
   const places = native.store === null ? ['nothing in the local log; no store is in use'] : ['nothing in the store', 'nothing in the local log']
@@ -32,7 +32,7 @@ function reasonOf({ removed, asked, keys }) {
 }
 
 /**
- * What to tell of an open that found no credentials. `keys` is how many keys it found.
+ * News of an open that found no credentials. `keys` is the number of keys that it found.
  * @throws NOT_FOUND where no new identity may be made
  */
 function freshSession({ resolved, removed, keys }) {

@@ -2,9 +2,9 @@
 
 // The names of the files of `useMultiFileAuthState`, and how its folders are listed.
 //
-// Invariants: a name is taken apart at a known family and nowhere else, and what may be of another one is kept under its whole name; a folder counts only under exactly the name that the
-// folder above it lists. Messages name a family, never an id or a path, and carry no cause: file names hold phone numbers, and the
-// message of a SyntaxError quotes key material.
+// Invariants: a name is taken apart at a known family and nowhere else, and what may be of another one is kept under its whole name; a
+// folder counts only under exactly the name that the folder above it lists. Messages name a family, never an id or a path, and carry
+// no cause: file names hold phone numbers, and the message of a SyntaxError quotes key material.
 
 const { constants } = require('node:fs')
 const fs = require('node:fs/promises')
@@ -32,7 +32,7 @@ const MOST_WHOLE = 1024 * 1024
 
 const CREDS = 'creds.json'
 const ASIDE = 'multi-file-originals-'
-/** What lies in the folder of a session of this package. */
+/** Files in the folder of a session of this package. */
 const OURS = /^(lock|claims|\d{20}\.\w+)$/
 /** Files that are read or written at once. */
 const PARALLEL = 8
@@ -73,13 +73,13 @@ function parseName(name, families) {
   return MORE_OF_A_TYPE.test(text) ? null : { type, id: idIn(type, text) }
 }
 
-/** Whether this can be the name of a file of a key, `<type>-<id>.json`, of whatever type. */
+/** True for what can be the name of a file of a key, `<type>-<id>.json`, of whatever type. */
 const isWholeName = (name) => /^[a-z][a-z0-9]*-[^/\0]+\.json$/.test(name)
 
-/** The same for every file of a key: one of an unknown family is kept whole, and found by its name. */
+/** {type, id} of the file of any key, or null: one of an unknown family is kept whole, and found by its name. */
 const parseKey = (name, families) => parseName(name, families) ?? (isWholeName(name) ? { type: WHOLE, id: name } : null)
 
-/** Whether there are keys of Baileys among these; what is kept whole may be of an application. */
+/** True if there are keys of Baileys among these; what is kept whole may be of an application. */
 const holdKeys = (keys) => keys.some(({ type }) => type !== WHOLE)
 
 /** The name of the file of a key, whatever it is kept as. */

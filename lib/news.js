@@ -19,7 +19,7 @@ const EVENTS = Object.keys(LEVELS).filter((event) => !BEFORE.includes(event))
 
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`
 
-/** Where a session came from, for people. */
+/** Origins of a session, in words for people. */
 const FROM = {
   fresh: 'new: there was none, and a phone has to be paired',
   imported: 'taken over from a folder of useMultiFileAuthState',
@@ -78,10 +78,10 @@ function createNews({ logger, tenantId, onEvent }) {
     }
   }
 
-  /** What the open itself found is for listeners that are added right after it. */
+  /** News that the open itself found: for listeners that are added right after it. */
   let early = []
   const news = {
-    /** Who hears it first, whoever listens. */
+    /** Listener of the session itself, told before all others. */
     first: () => {},
     /** Takes what the core tells. With nothing, it asks whether everything was told that it told before. */
     hear(text) {
@@ -116,7 +116,7 @@ function createNews({ logger, tenantId, onEvent }) {
   return news
 }
 
-/** What the core is given to call. */
+/** Callback for the core. */
 function hearing(news) {
   const ref = new WeakRef(news)
   return (text) => ref.deref()?.hear(text)

@@ -47,7 +47,7 @@ function shown({ host, port, ca }) {
   })
 }
 
-/** Why the certificate of this store is not trusted, in words; null where that cannot be told. */
+/** Reason why the certificate of this store is not trusted, in words; null where that cannot be told. */
 async function whyUntrusted({ endpoint, url, bucket, virtualHosted, ca } = {}) {
   const text = String(endpoint ?? url)
   if (!URL.canParse(text) || !text.startsWith('https:')) return null
@@ -62,7 +62,7 @@ async function whyUntrusted({ endpoint, url, bucket, virtualHosted, ca } = {}) {
 
 const UNTRUSTED = /the store's certificate is not trusted/
 
-/** Whether there is no room for as many files as an open takes. */
+/** True if there is no room for as many files as an open takes. */
 function isOutOfFiles() {
   const files = []
   try {
@@ -75,7 +75,7 @@ function isOutOfFiles() {
   }
 }
 
-/** What an open answered, the refusal in better words where there are some. `store` is what the core was told of it. */
+/** The answer of an open, its refusal in better words where there are some. `store` is its description for the core. */
 async function explained(opened, store) {
   const { code, message } = opened
   if (!code || typeof message !== 'string') return opened

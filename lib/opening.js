@@ -8,7 +8,7 @@
 const { abortSignal } = require('./checks.js')
 const { HybridAuthError } = require('./errors.js')
 
-/** Of this thread. */
+/** Opens under way in this thread. */
 const openings = new Set()
 
 function abandoned({ reason }) {

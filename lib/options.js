@@ -60,17 +60,16 @@ const KNOWN = new Set([
 /** Options that are true or false. */
 const FLAGS = new Set(['hideTenantIds', 'fresh', 'takeover', 'seedFromDisk', 'acceptUnencrypted', 'allowPublicBucket'])
 
-/** All variables of the setting that this one is of; itself where it is of none. */
-function namesOf(variable) {
-  const settings = Object.entries(VARIABLES).map(([option, names]) => [ownVariable(option), ...names])
-  return settings.find((names) => names.includes(variable)) ?? [variable]
-}
+/** Variables that may hold an option, the first one first. */
+const variablesOf = (option) => [ownVariable(option), ...(VARIABLES[option] ?? [])].filter((name) => name !== undefined)
+
+/** Variables of the setting that this one is of; itself where it is of none. */
+const namesOf = (variable) => Object.keys(VARIABLES).map(variablesOf).find((names) => names.includes(variable)) ?? [variable]
 
 /** The value of `name` and where it came from, for messages. */
 function lookUp(options, env, name) {
   const own = { value: Object.hasOwn(options, name) ? options[name] : undefined, from: `\`${name}\`` }
-  const names = [ownVariable(name), ...(VARIABLES[name] ?? [])].filter((name) => name !== undefined)
-  const named = variable(env, ...names)
+  const named = variable(env, ...variablesOf(name))
   if (own.value !== undefined || named.value === undefined) return own
   return FLAGS.has(name) ? { ...named, value: spoken(named) } : named
 }

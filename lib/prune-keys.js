@@ -19,7 +19,7 @@ const UPLOAD = 812
 const DAY = 86_400_000
 /** The server keeps what could not be delivered for thirty days. */
 const LEAST_DAYS = 30
-/** How long a step may take before other work has its turn. What it found is then still to be written: half as long again. */
+/** Time that a step may take before other work has its turn, in milliseconds. Its findings are then still to be written: half as long again. */
 const STEP_MS = 4
 /** Bytes of session records that one step looks at, however fast. */
 const STEP_BYTES = 128 * 1024
@@ -90,7 +90,7 @@ const closedIn = (record) => Object.values(record?._sessions ?? {}).filter((sess
 /** The record without those sessions, in the same order: it decides which one libsignal takes. */
 const recordWithout = (record, dead) => ({ ...record, _sessions: Object.fromEntries(Object.entries(record._sessions).filter(([key]) => !dead.includes(key))) })
 
-/** How long a step has taken, and the turn of other work after it. */
+/** Clock of a step, and the turn of other work after it. */
 function pacer() {
   let began = performance.now()
   return {

@@ -7,7 +7,7 @@
 
 const { access, lstat } = require('node:fs/promises')
 
-/** Of more folders than these, those opened longest ago are forgotten. */
+/** Number of folders above which those opened longest ago are forgotten. */
 const MOST = 10_000
 
 const folders = new Set()
@@ -20,17 +20,17 @@ function remember(folder) {
 
 const forget = (folder) => folders.delete(folder)
 
-/** Whether a folder that was open here is gone. One that cannot be looked at is not. */
+/** True if a folder that was open here is gone. One that cannot be looked at is not. */
 async function wasRemoved(folder) {
   if (!folders.has(folder)) return false
   const error = await lstat(folder).then(() => null, (error) => error)
   return error?.code === 'ENOENT'
 }
 
-/** Whether the directory of all sessions is there: a disk that is gone is no folder that somebody removed. */
+/** True if the directory of all sessions is there: a disk that is gone is no folder that somebody removed. */
 const isThere = (directory) => access(directory).then(() => true, () => false)
 
-/** What is told where the session is there all the same. */
+/** News of a session that is there all the same. */
 const COMES_BACK = {
   event: 'error',
   level: 'warn',

@@ -53,7 +53,7 @@ async function serially(folder, work) {
 /** Opens that nobody can reach any more give their handle back, so that who opens anew for each socket needs not close. */
 const unreachable = new FinalizationRegistry((giveBack) => giveBack())
 
-/** Must not hold what it is registered for. */
+/** Closer of an open that nobody can reach. It must not hold the object that it is registered for. */
 function giverBack({ binding, handle, logger, timeoutMs }) {
   return async () => {
     logger?.debug({}, 'session closed: nobody holds it any more')
@@ -80,7 +80,7 @@ function readCreds(binding, handle, batch, through) {
 }
 
 /**
- * Where there is no store, a session ends with its folder, as one of `useMultiFileAuthState` does: one that is open here still is
+ * Ends a session without a store with its folder, as one of `useMultiFileAuthState` ends: one that is open here still is
  * deleted, so that it does not write itself again. True where it was, and is to be opened anew.
  */
 async function endsWithFolder(binding, opened, { native, directory }) {

@@ -9,7 +9,7 @@ const { HybridAuthError } = require('./errors.js')
 const { unavailable } = require('./multi-file-names.js')
 const { checkCreds, readValue } = require('./multi-file-read.js')
 
-/** What its families are called, and what they were called since. */
+/** Names of its families -> their names since. */
 const FAMILIES = {
   __proto__: null,
   preKeys: 'pre-key',

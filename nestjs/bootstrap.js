@@ -43,7 +43,7 @@ class Bootstrap {
     this.#logger.warn({}, `the application starts after ${seconds} s with ${round.opened} sessions open; the rest is being opened in the background`)
   }
 
-  /** From now on nothing is tried again. */
+  /** Ends the tries. */
   stop() {
     this.#isStopped = true
     clearTimeout(this.#timer)

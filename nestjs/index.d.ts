@@ -47,7 +47,7 @@ export interface HybridAuthModuleOptions extends Omit<HybridAuthOptions, 'logger
    * @default false
    */
   openOnBootstrap?: 'all' | ReadonlyArray<string> | false
-  /** How long the start waits for `openOnBootstrap`; 0 for not at all, `Infinity` for as long as it takes. @default 20000 */
+  /** Time that the start waits for `openOnBootstrap`; 0 for not at all, `Infinity` for as long as it takes. @default 20000 */
   bootstrapTimeoutMs?: number
   /**
    * Told after an upload was confirmed, for instance to write `lastBackupAt` into a table. Never twice at once for a tenant; what
@@ -72,7 +72,7 @@ export interface HybridAuthModuleOptions extends Omit<HybridAuthOptions, 'logger
 
 /** What `forRoot` takes. */
 export interface HybridAuthRootOptions extends HybridAuthModuleOptions {
-  /** What the fleet is injected by, `@InjectHybridAuth(name)`, where an application has several. @default none: by its class */
+  /** Name by which the fleet is injected, `@InjectHybridAuth(name)`, where an application has several. @default none: by its class */
   name?: string
   /** Whether modules can inject the service without importing this one. @default false */
   isGlobal?: boolean
@@ -85,7 +85,7 @@ export interface HybridAuthOptionsFactory {
 
 /** What `forRootAsync` takes: one of the three `use…`. */
 export interface HybridAuthAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
-  /** What the fleet is injected by, `@InjectHybridAuth(name)`, where an application has several. @default none: by its class */
+  /** Name by which the fleet is injected, `@InjectHybridAuth(name)`, where an application has several. @default none: by its class */
   name?: string
   /** Whether modules can inject the service without importing this one. @default false */
   isGlobal?: boolean
@@ -256,9 +256,9 @@ export declare class HybridAuthService {
 export declare const HYBRID_AUTH: 'HYBRID_AUTH'
 /** Injects the options of the module as they were given, keys included. */
 export declare const HYBRID_AUTH_OPTIONS: 'HYBRID_AUTH_OPTIONS'
-/** What the fleet of this name is injected by; `HYBRID_AUTH` without one. */
+/** Token of the fleet of this name; `HYBRID_AUTH` without one. */
 export declare function getHybridAuthToken(name?: string): string
-/** What its options are injected by; `HYBRID_AUTH_OPTIONS` without a name. */
+/** Token of its options; `HYBRID_AUTH_OPTIONS` without a name. */
 export declare function getHybridAuthOptionsToken(name?: string): string
 /** `@Inject(getHybridAuthToken(name))` */
 export declare function InjectHybridAuth(name?: string): PropertyDecorator & ParameterDecorator

@@ -23,7 +23,7 @@ function seenBy(module) {
   return new Set([...own(module), ...exported])
 }
 
-/** Of two services of one name Nest would give the one that comes last, and say nothing. */
+/** Refuses a second service of one name: Nest would give the last one, and say nothing. */
 function refuseHidden(container, name) {
   const [token] = serviceTokens(name)
   for (const module of container.values()) {

@@ -29,7 +29,7 @@ function markUp(line) {
   return escape(text) + (time ? `<tspan class="time">${time}</tspan>` : '')
 }
 
-/** When each line appears, in seconds from the first. */
+/** Times at which lines appear, in seconds from the first. */
 function pace(recorded) {
   let at = 0
   return recorded.map((line, i) => (at += i === 0 ? 0 : Math.min(LONGEST_PAUSE, Math.max(0.05, (line.ms - recorded[i - 1].ms) / 1000))))

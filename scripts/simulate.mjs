@@ -46,7 +46,7 @@ const run = (command, args, env = {}) => new Promise((done, failed) => {
   child.on('close', (status) => done({ ...said, status }))
 })
 
-/** What is played: every file that goes into the core and its simulation. */
+/** Digest of every file that goes into the core and its simulation. */
 function sources() {
   const hash = createHash('sha256')
   const names = readdirSync(join(root, 'src'), { recursive: true }).map(String).filter((name) => name.endsWith('.rs')).sort()

@@ -15,7 +15,7 @@ function seeds(ranges) {
   return joined.map(({ from, to }) => `${grouped(from)} to ${grouped(to - 1)}`).join(', ') || 'none'
 }
 
-/** What all ranges counted under one name. */
+/** Sum of what all ranges counted under one name. */
 function counts(ranges, name) {
   const sums = {}
   for (const range of ranges) {

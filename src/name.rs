@@ -151,7 +151,7 @@ pub enum Mark {
 }
 
 impl Mark {
-    /// How the name ends.
+    /// The end of the name.
     pub fn suffix(self) -> &'static str {
         match self {
             Mark::Claimed => "",

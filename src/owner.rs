@@ -207,7 +207,7 @@ impl Owner {
         let _ = self.parent.set(parent);
     }
 
-    /// Another claim, above all that a listing showed, by which the same one deletes what is there.
+    /// Makes another claim, above all that a listing showed, by which the same one deletes what is there.
     pub async fn above(&self, claims: &Claims) -> Result<Owner> {
         Owner::claim(self.tenancy.clone(), claims, None, self.interval, |_| async { Ok(()) }).await
     }

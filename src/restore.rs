@@ -40,7 +40,7 @@ pub enum Outcome {
 
 /// Loads the last state of `parent`.
 pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Outcome> {
-    if is_buried(tenancy, survey, parent).await? {
+    if goes_on_from_buried(tenancy, survey, parent).await? {
         return Err(deleted());
     }
     let mut first_error = None;
@@ -203,8 +203,8 @@ async fn walk<F: Future<Output = Result<Option<Object>>>>(
     Ok(Some((state, Link { claim: parent, ..head })))
 }
 
-/// Whether the history of `claim` goes on from one that a tombstone covers, as far as its oldest base tells.
-pub async fn is_buried(tenancy: &Tenancy, survey: &Survey, claim: Claim) -> Result<bool> {
+/// True if the history of `claim` goes on from one that a tombstone covers, as far as its oldest base tells.
+pub async fn goes_on_from_buried(tenancy: &Tenancy, survey: &Survey, claim: Claim) -> Result<bool> {
     let floor = survey.claims.floor();
     if floor.is_none() {
         return Ok(false);

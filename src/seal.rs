@@ -109,7 +109,7 @@ impl Ring {
         Ring { accepts_plain, ..self }
     }
 
-    /// Whether bytes that are not encrypted are taken: without keys, or because the user said so.
+    /// True if bytes that are not encrypted are taken: without keys, or because the user said so.
     pub fn takes_plain(&self) -> bool {
         self.keys.is_empty() || self.accepts_plain
     }

@@ -68,7 +68,7 @@ struct Replicated {
     owner: Arc<Owner>,
     events: EventSink,
     health: Arc<Mutex<Health>>,
-    /// Whether a tombstone was on its way to the store: what that takes is finished, if it is asked for again.
+    /// True once a tombstone was on its way to the store: the rest is done when it is asked for again.
     burying: AtomicBool,
 }
 

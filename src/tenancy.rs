@@ -36,11 +36,11 @@ pub struct Tenancy {
     pub name: TenantName,
     /// The tenant in headers.
     pub tag: TenantTag,
-    /// What is known of names.
+    /// Knowledge of names.
     pub known: Arc<Known>,
 }
 
-/// How often a listing that names what is gone is read again.
+/// The number of times that a listing is read which names what is gone.
 const LOOKS: usize = 3;
 
 impl Tenancy {

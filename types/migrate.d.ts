@@ -103,7 +103,7 @@ export interface MigratedSession {
   /** Files that were read, and their bytes. */
   files: number
   bytes: number
-  /** What is not among the keys: damaged files by type, `.json` files that are no keys, and other files. They are never removed. */
+  /** Files that are not among the keys: damaged ones by type, `.json` files that are no keys, and other files. They are never removed. */
   leftOut: { damaged: Record<string, number>; notUnderstood: number; otherFiles: number }
   /** What a person should look at. */
   warnings: string[]

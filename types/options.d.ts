@@ -79,7 +79,7 @@ export interface HybridAuthOptions {
   /** How long `flush()` waits and, in `cloud` mode, each write; `Infinity` for no limit. @default 30000 */
   flushTimeoutMs?: number
   /**
-   * What to do when a session exists neither here nor in the store, or has keys and no credentials. `error` is recommended in
+   * Action when a session exists neither here nor in the store, or has keys and no credentials. `error` is recommended in
    * production. @default 'create'
    */
   onMissing?: 'create' | 'error'

@@ -37,7 +37,7 @@ export interface PruneKeysReport {
 /** Which tenants to prune. */
 export interface PruneOptions {
   /**
-   * How long the newest object of a tenant must have been in the store, by the store's own clock. Where that does not tell, or
+   * Time that the newest object of a tenant must have been in the store, by the store's own clock. Where that does not tell, or
    * contradicts itself, nothing is pruned: `REMOTE_REFUSED`.
    */
   olderThanDays: number

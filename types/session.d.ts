@@ -172,10 +172,10 @@ export interface SessionEvents {
   error: (error: HybridAuthError) => void
 }
 
-/** What `onEvent` is told. */
+/** News for `onEvent`. */
 export type SessionEvent = { tenantId: string } & (
   | { event: 'opening' }
-  /** For the former owner, which has not released the session. `epoch` is which owner it is, counted over the life of the session. */
+  /** Wait for the former owner, which has not released the session. `epoch` counts the owners over the life of the session. */
   | { event: 'waiting'; epoch: number; atMostMs: number }
   | { [E in keyof SessionEvents]: { event: E } & NewsOf<Parameters<SessionEvents[E]>> }[keyof SessionEvents]
 )

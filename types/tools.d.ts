@@ -20,7 +20,7 @@ export interface VerifyReport {
   objects: number
   /** In how many ways it can be restored; with two, damage to an object is survived. */
   ways: number
-  /** What is wrong with other ways, one message each; and that there are keys without credentials, if so. */
+  /** Damage of other ways, one message each; and that there are keys without credentials, if so. */
   damage: string[]
 }
 
@@ -172,7 +172,7 @@ export interface RekeyReport {
    */
   unneeded: string[]
   /**
-   * What was not looked at. `other-disks`: logs on the disks of other machines. One that has nothing beyond what the store has is set aside
+   * Places that were not looked at. `other-disks`: logs on the disks of other machines. One that has nothing beyond what the store has is set aside
    * where its key is gone; one that may have more is `KEY_UNAVAILABLE` there, with the file and the id of the key.
    */
   unseen: Array<'other-disks'>

@@ -27,7 +27,7 @@ async function opened(at, options, event, tenant = 'tenant') {
   return { session, news, lines: lines.filter(({ event }) => ['fresh', 'error'].includes(event)) }
 }
 
-/** What `work` adds to the counts. */
+/** Counts that `work` adds. */
 async function counted(work) {
   const before = freshCounts()
   await work()

@@ -18,7 +18,7 @@ function run(t, script, env = {}) {
   return execFileSync(process.execPath, [join(folder, 'example.mjs')], { cwd: folder, encoding: 'utf8', env: { ...process.env, ...env } })
 }
 
-/** As much of Jest and Vitest as the example uses. */
+/** Parts of Jest and Vitest as the example uses. */
 const RUNNER = `
   import assert from 'node:assert/strict'
   const endings = []

@@ -26,7 +26,7 @@ const tellPort = `
 `
 
 /**
- * What `nest new` writes (@nestjs/schematics 11.1.0, and 12.0.6 with ES modules): the whole `compilerOptions` of its tsconfig.json, strict,
+ * Files of `nest new` (@nestjs/schematics 11.1.0, and 12.0.6 with ES modules): the whole `compilerOptions` of its tsconfig.json, strict,
  * but for `types`, which name the test runner of the template, and `baseUrl`, which is its own folder and nothing here is found by.
  */
 const COMMON = {

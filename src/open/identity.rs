@@ -1,4 +1,5 @@
-//! Sessions without an identity yet, and keys without credentials: a session that lost its identity, and none that anybody can go on with (I17).
+//! Sessions without an identity yet, and keys without credentials: a session that lost its identity, and none that anybody can go
+//! on with (I17).
 //!
 //! Baileys would make new credentials beside the old keys, and the number would have to be linked again. It is said by one rule
 //! wherever a session is opened or looked at; a state with nothing in it is a session that was not paired yet, and lost nothing.
@@ -14,7 +15,7 @@ use super::{Loaded, Opening, missing};
 /// The damage, in the words of all tools.
 pub const NO_CREDENTIALS: &str = "there are no credentials in it";
 
-/// Whether `state` has keys, and no credentials that they belong to.
+/// True if `state` has keys, and no credentials that they belong to.
 pub fn lacks_credentials(state: &State) -> bool {
     state.len() > 0 && state.get(CREDS_KEY).is_none()
 }
@@ -50,7 +51,7 @@ impl Opening {
         Ok(())
     }
 
-    /// What was loaded, if there is an identity in it or one may be made; that one is made is told.
+    /// Gives back `loaded` if there is an identity in it or one may be made; that one is made is told.
     pub(super) fn identified(&self, loaded: Loaded) -> Result<Loaded> {
         self.require_identity(&loaded.state)?;
         if self.settings.without_creds || !lacks_credentials(&loaded.state) {

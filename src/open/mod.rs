@@ -27,7 +27,7 @@ use crate::owner::{Owner, Standing, came_back, lost, patience};
 use crate::plan::{Allowed, Local, Source, Survey, deleted};
 use crate::remote::Remote;
 use crate::replicator::{Pace, Piece, Replicator, Start};
-use crate::restore::{Outcome, is_buried, load};
+use crate::restore::{Outcome, goes_on_from_buried, load};
 use crate::seal::{Ring, visible_tag};
 use crate::session::{Origin, Session};
 use crate::state::State;
@@ -287,22 +287,21 @@ impl Opening {
         seed: &mut Option<Vec<u8>>,
     ) -> Result<Option<(Loaded, Option<Claim>)>> {
         let found = self.home.decide(survey, &owner.claim, local, &self.settings, false)?;
-        // To start anew is what was asked for where all that there is came from a history that was buried.
-        let mut parent = match found.parent {
-            Some(parent) if is_buried(&owner.tenancy, survey, parent).await? => None,
-            parent => parent,
-        };
-        let buried = parent != found.parent;
-        if buried && !self.settings.allowed.fresh {
-            return Err(deleted());
-        }
+        let mut parent = found.parent;
         let loaded = match (found.source, recovery) {
-            _ if buried => self.fresh(seed.take())?,
             (Source::Local, Recovery::Log(log)) => {
-                let previous =
-                    Link { claim: found.parent.unwrap_or(log.claim), lsn: log.lsn, ..Link::default() };
-                let origin = Origin::local(log.is_clean());
-                Loaded { state: State::replay(&log.entries)?, lsn: log.lsn, previous, origin }
+                let from = found.parent.unwrap_or(log.claim);
+                if goes_on_from_buried(&owner.tenancy, survey, from).await? {
+                    if !self.settings.allowed.fresh {
+                        return Err(deleted());
+                    }
+                    parent = None;
+                    self.fresh(seed.take())?
+                } else {
+                    let previous = Link { claim: from, lsn: log.lsn, ..Link::default() };
+                    let origin = Origin::local(log.is_clean());
+                    Loaded { state: State::replay(&log.entries)?, lsn: log.lsn, previous, origin }
+                }
             }
             (Source::Remote(chain), _) => {
                 let from = found.parent.unwrap_or_default();
@@ -311,6 +310,7 @@ impl Opening {
                 match load(&owner.tenancy, survey, from).await {
                     Ok(Outcome::Stale) => return Ok(None),
                     Ok(Outcome::Restored(restored)) => self.salvaged(*restored, from, local, recovery)?,
+                    // To start anew is what was asked for where all that there is came from a history that was buried.
                     Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => {
                         parent = None;
                         self.fresh(seed.take())?

@@ -113,7 +113,7 @@ pub fn local_of(recovery: &Recovery) -> Local {
     }
 }
 
-/// Why an open failed, where the log could not be opened for want of a key.
+/// The error of an open, in the words of the log where that could not be opened for want of a key.
 pub fn explained(recovery: &Recovery, error: Error) -> Error {
     match recovery {
         Recovery::Locked(log) if matches!(error.code, Code::LocalCorrupt | Code::KeyUnavailable) => {

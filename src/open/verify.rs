@@ -92,7 +92,7 @@ pub fn report(parent: Claim, audit: &Audit) -> Report {
     }
 }
 
-/// What is wrong with a session: with its objects, and with what they restore to.
+/// The damage of a session: of its objects, and of what they restore to.
 pub fn told(damage: &[Error], state: &State) -> Vec<String> {
     let lacking = lacks_credentials(state).then(|| NO_CREDENTIALS.to_owned());
     damage.iter().map(Error::to_string).chain(lacking).collect()

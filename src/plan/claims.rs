@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::id::Claim;
 use crate::name::{ClaimName, Mark};
 
-/// What is said about one claim.
+/// Marks of one claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Marks {
     /// It was made: its own object is there.
@@ -71,7 +71,7 @@ impl Claims {
         self.0.iter().rev().find(|(_, marks)| is(marks)).map(|(claim, _)| *claim)
     }
 
-    /// What is said about `claim`.
+    /// The marks of `claim`.
     pub fn marks(&self, claim: &Claim) -> Marks {
         self.0.get(claim).copied().unwrap_or_default()
     }

@@ -92,7 +92,7 @@ impl Lookout {
         self.end(Life::Deleted);
     }
 
-    /// Whether a tombstone was seen.
+    /// True once a tombstone was seen.
     pub fn is_buried(&self) -> bool {
         self.buried.load(Ordering::Relaxed)
     }

@@ -89,7 +89,7 @@ async fn bury(owner: &Owner) -> Result<Claim> {
     Err(lives_on())
 }
 
-/// Whether the session of `claim` is another one, which was made anew after this one was deleted.
+/// True if the session of `claim` is another one, which was made anew after this one was deleted.
 async fn began_anew(tenancy: &Tenancy, claim: Claim) -> Result<bool> {
     let survey = tenancy.survey().await?;
     let Some(name) = opening_bases(&survey.data, claim).next() else { return Ok(false) };

@@ -12,10 +12,10 @@ use super::cluster::fold;
 use super::schedule::{Failure, Kind, Outcome, Schedule, play, shrink};
 use super::sometimes::{Counts, MOMENTS, Moment, take};
 
-/// From so many schedules on, all that should happen now and then must have happened.
+/// The number of schedules from which on all that should happen now and then must have happened.
 const ENOUGH: u64 = 1_000;
 
-/// What came of many schedules.
+/// The outcome of many schedules.
 #[derive(Default)]
 pub struct Total {
     pub schedules: u64,
@@ -23,10 +23,10 @@ pub struct Total {
     pub promises: usize,
     pub kept: usize,
     pub complete: usize,
-    /// Of all digests, whatever the order.
+    /// The sum of all digests, whatever the order.
     pub digest: u64,
     pub moments: Counts,
-    /// How many there were of each kind.
+    /// Numbers of each kind.
     pub kinds: BTreeMap<String, u64>,
 }
 
@@ -62,7 +62,7 @@ impl Total {
         }
     }
 
-    /// In words.
+    /// Says it in words.
     pub fn report(&self) -> String {
         let mut text = format!(
             "{} schedules: {} opens, {} acknowledgements, {} writes resolved as stored, {} times sealed anew; digest {:016x}\n",
@@ -74,7 +74,7 @@ impl Total {
         text
     }
 
-    /// What a campaign of many ranges keeps of this one.
+    /// The record of this range for a campaign of many.
     fn note(&self, seeds: &Range<u64>) -> String {
         let moments: Vec<_> =
             MOMENTS.iter().zip(&self.moments).map(|((_, name), count)| (name, count)).collect();

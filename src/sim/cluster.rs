@@ -34,12 +34,12 @@ pub const CHECK: Duration = Duration::from_millis(500);
 /// The store, the oracle, and what all processes share.
 pub struct Cluster {
     pub store: Memory,
-    /// One for each tenant.
+    /// Oracles, one for each tenant.
     pub oracles: [Arc<Mutex<Oracle>>; TENANTS.len()],
     pub outage: AtomicBool,
     /// Whether a story damages the store on purpose.
     pub tampered: AtomicBool,
-    /// Whether a disk was full at any time.
+    /// True once a disk was full.
     pub full: AtomicBool,
     pub keys: Mutex<Keys>,
     /// A digest of every request, when it was made and what befell it.
@@ -95,7 +95,7 @@ impl Cluster {
         self.oracle_of(0)
     }
 
-    /// What knows everything about one tenant.
+    /// The oracle of one tenant.
     pub fn oracle_of(&self, tenant: usize) -> MutexGuard<'_, Oracle> {
         hold(&self.oracles[tenant])
     }

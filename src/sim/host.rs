@@ -50,7 +50,7 @@ enum Mode {
 struct Gate {
     mode: Mode,
     waiting: Vec<Waker>,
-    /// How often all who waited were woken.
+    /// The number of times that all who waited were woken.
     round: u64,
     /// The first panic of a task: the simulation must not swallow it.
     panic: Option<Box<dyn Any + Send>>,

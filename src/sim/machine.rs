@@ -35,9 +35,9 @@ pub struct Opening {
     pub strict: bool,
     /// Keeps no log: its disk is read-only.
     pub cloud: bool,
-    /// How fast things go; `None`: as all do.
+    /// The pace; `None`: that of all.
     pub pace: Option<Pace>,
-    /// How many other tenants the process opens as well, over the same connections.
+    /// The number of other tenants that the process opens as well, over the same connections.
     pub neighbours: usize,
     /// Opens as a tool that judged this claim.
     pub judged: Option<Claim>,
@@ -48,7 +48,7 @@ pub struct Machine {
     cluster: Arc<Cluster>,
     number: usize,
     disk: MemoryDisk,
-    /// What each tenant left on it.
+    /// Remains of each tenant on it.
     left: [Left; TENANTS.len()],
     /// The oldest key that a log on its disk may need.
     logged: Arc<Mutex<Number>>,

@@ -27,7 +27,7 @@ pub struct Network {
     rng: Mutex<Rng>,
     /// Questions under way, by their names, with the number of each.
     asked: Mutex<BTreeMap<String, Vec<u64>>>,
-    /// What it knows to be stored.
+    /// Names that it knows to be stored.
     stored: Mutex<BTreeSet<String>>,
 }
 
@@ -84,7 +84,7 @@ impl Drop for Upload<'_> {
     }
 }
 
-/// Whether `name` is a claim itself, without a mark.
+/// True if `name` is a claim itself, without a mark.
 fn is_claim(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or_default();
     name.starts_with("v1/claims/")

@@ -28,7 +28,7 @@ struct Acknowledged {
 /// Knows everything.
 pub struct Oracle {
     tenant: TenantName,
-    /// How names of its claims begin, and those of its data.
+    /// Prefixes of the names of its claims and of its data.
     own: [String; 2],
     batches: BTreeMap<u64, Vec<u8>>,
     /// Writes that an owner resolved, by claim.

@@ -61,7 +61,7 @@ pub(super) struct Book {
 }
 
 impl Process {
-    /// It, and the sessions of other tenants beside it.
+    /// The session, and those of other tenants beside it.
     pub fn rooms(&self) -> impl Iterator<Item = &Process> {
         std::iter::once(self).chain(&self.neighbours)
     }

@@ -19,14 +19,14 @@ use super::weather::{Storm, Weather};
 pub use play::{Failure, Outcome, play};
 pub use shrink::shrink;
 
-/// What is special about a schedule.
+/// Peculiarities of a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kind {
-    /// How many of its processes keep no log, in percent.
+    /// The share of its processes that keep no log, in percent.
     pub clouds: u64,
-    /// Whether its sessions are encrypted, and keys turned over.
+    /// Set if its sessions are encrypted, and keys turned over.
     pub keys: bool,
-    /// Whether storms pass, disks fail, and each process has a pace of its own.
+    /// Set if storms pass, disks fail, and each process has a pace of its own.
     pub rough: bool,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for Shift {
     }
 }
 
-/// What one machine does.
+/// Deeds of one machine.
 #[derive(Clone)]
 pub struct Step {
     pub number: usize,
@@ -109,7 +109,7 @@ fn weather(rng: &mut Rng) -> Weather {
     }
 }
 
-/// How fast a process does things: each as somebody configured it.
+/// The pace of a process, as somebody configured it.
 pub fn pace(rng: &mut Rng) -> Pace {
     let usual = Cluster::settings_for_tests().pace;
     let pick = |rng: &mut Rng, of: &[u64]| Duration::from_millis(of[small(rng.below(of.len() as u64))]);

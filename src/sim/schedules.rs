@@ -53,7 +53,7 @@ fn seeded_schedules_in_rough_weather_keep_every_invariant() {
     total.assert_seen(|moment| moment != Moment::TombstoneOverLive);
 }
 
-/// What `npm run simulate` plays: all kinds by turns.
+/// Schedules of `npm run simulate`: all kinds by turns.
 #[test]
 fn seeded_schedules_of_every_kind_keep_every_invariant() {
     let kind = |seed: u64| match seed % 4 {

@@ -1,4 +1,4 @@
-//! What has to happen now and then if schedules are to prove anything, counted wherever it happens.
+//! Events that have to happen now and then if schedules are to prove anything, counted wherever they happen.
 //!
 //! A schedule runs on one thread: counts are that thread's, until they are taken.
 
@@ -56,7 +56,7 @@ thread_local! {
     static SEEN: RefCell<Counts> = RefCell::new(vec![0; MOMENTS.len()]);
 }
 
-/// It happened.
+/// Counts a moment.
 pub fn saw(moment: Moment) {
     SEEN.with_borrow_mut(|seen| seen[moment as usize] += 1);
 }
@@ -72,7 +72,7 @@ pub fn saw_refusal(code: Code) {
     }
 }
 
-/// What this thread saw since the last time.
+/// Takes the counts of this thread since the last time.
 pub fn take() -> Counts {
     SEEN.with_borrow_mut(|seen| std::mem::replace(seen, vec![0; MOMENTS.len()]))
 }

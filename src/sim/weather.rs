@@ -14,10 +14,10 @@ use crate::remote::memory::{Fate, Request};
 use super::cluster::hold;
 use super::host::Rng;
 
-/// How long a request takes that is delivered late, at the most, where the weather says no more.
+/// The time that a request takes that is delivered late, at the most, where the weather says no more.
 const LATER: u64 = 5_000;
 
-/// How bad the network is, in percent of requests.
+/// The state of the network, in percent of requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weather {
     pub fails: u64,
@@ -52,13 +52,13 @@ impl Weather {
         }
     }
 
-    /// How long so many bytes take.
+    /// The time that so many bytes take.
     pub fn transfer(&self, bytes: usize) -> Duration {
         let millis = (bytes as u64 * 1000).checked_div(self.bandwidth).unwrap_or(0);
         Duration::from_millis(millis)
     }
 
-    /// How long a request takes, and what befalls it.
+    /// The time that a request takes, and its fate.
     pub fn befalls(&self, rng: &mut Rng) -> (Duration, Fate) {
         let time = Duration::from_millis(rng.below(self.slow + 1));
         let later = Duration::from_millis(rng.below(LATER + self.later));
@@ -83,7 +83,7 @@ impl Weather {
     }
 }
 
-/// Which names a storm concerns.
+/// The names that a storm concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
     All,
@@ -162,7 +162,7 @@ pub struct Sky {
 }
 
 impl Sky {
-    /// It is like this everywhere from now on.
+    /// Sets the weather everywhere from now on.
     pub fn set(&self, weather: Weather) {
         *hold(&self.general) = weather;
     }
@@ -172,7 +172,7 @@ impl Sky {
         hold(&self.storms).push((storm, Instant::now() + storm.lasts));
     }
 
-    /// All storms end.
+    /// Ends all storms.
     pub fn clear(&self) {
         hold(&self.storms).clear();
     }

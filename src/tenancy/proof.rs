@@ -23,7 +23,7 @@ use super::Tenancy;
 /// An epoch that is so much higher than the one below it was not reached by opening sessions.
 const LEAP: u64 = 1 << 32;
 
-/// What stands behind a name.
+/// The worth of the object behind a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proof {
     /// Somebody with one of these keys made it.
@@ -40,7 +40,7 @@ enum Proof {
     Unknown,
 }
 
-/// What is known of the names of a tenant.
+/// Knowledge of the names of a tenant.
 #[derive(Default)]
 pub struct Known(Mutex<Book>);
 
@@ -51,7 +51,7 @@ struct Book {
     read: BTreeMap<ClaimName, Object>,
     /// Claims whose history is not encrypted, and lies above one that is.
     bare: BTreeSet<Claim>,
-    /// What nobody was told of yet.
+    /// Forgeries that nobody was told of yet.
     news: VecDeque<Error>,
 }
 
@@ -74,7 +74,7 @@ impl Known {
         self.book().read.insert(name, object.clone());
     }
 
-    /// What was found to be forged since the last call.
+    /// Takes what was found to be forged since the last call.
     pub fn take_news(&self) -> Vec<Error> {
         self.book().news.drain(..).collect()
     }
@@ -105,7 +105,7 @@ fn forged(name: &ClaimName) -> Error {
     Error::new(Code::RemoteCorrupt, message)
 }
 
-/// How long the store may take to tell what stands behind a name.
+/// The time that the store may take to tell what stands behind a name.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Manner {
     /// As long as the store is tried at all: without it, nothing is decided.
@@ -206,7 +206,7 @@ impl Tenancy {
         Ok(())
     }
 
-    /// Whether what is said about a claim is true, as far as it can be known.
+    /// True if a mark of a claim is true, as far as it can be known.
     pub async fn is_said(&self, name: ClaimName) -> Result<bool> {
         if self.ring.is_empty() {
             return Ok(true);
@@ -214,7 +214,7 @@ impl Tenancy {
         Ok(self.proof(name, Manner::Patient).await? != Proof::Forged)
     }
 
-    /// Whether all bases of a claim are forged of which no mark proves anything.
+    /// True if all bases are forged of a claim of which no mark proves anything.
     async fn is_forged_data(&self, survey: &Survey, claim: Claim) -> Result<bool> {
         let is_base = |name: &&DataName| name.claim == claim && matches!(name.span, Span::Base(_));
         for name in survey.data.iter().filter(is_base) {
@@ -231,7 +231,7 @@ impl Tenancy {
         Ok(true)
     }
 
-    /// Whether the history of a claim is not encrypted and one below it is: nobody without a key could have gone on from that.
+    /// True if the history of a claim is not encrypted and one below it is: nobody without a key could have gone on from that.
     async fn is_plain_above_sealed(&self, survey: &Survey, claim: Claim) -> Result<bool> {
         if !self.ring.takes_plain() {
             return Ok(false);
@@ -251,7 +251,7 @@ impl Tenancy {
         Ok(false)
     }
 
-    /// What a base is sealed with, whatever is taken; `None` if it is gone, or proves nothing.
+    /// The seal of a base, whatever is taken; `None` if it is gone, or proves nothing.
     async fn seal_of(&self, name: &DataName) -> Result<Option<Proof>> {
         match self.data(name).await {
             Ok(Some(object)) if object.is_plain() => Ok(Some(Proof::Plain)),
@@ -262,7 +262,7 @@ impl Tenancy {
         }
     }
 
-    /// What the first mark of a claim proves that proves anything.
+    /// The proof of the first mark of a claim that proves anything.
     async fn proof_of(&self, claims: &Claims, claim: Claim, manner: Manner) -> Result<Proof> {
         let mut worst = Proof::Gone;
         for name in claims.names(claim) {
@@ -280,7 +280,7 @@ impl Tenancy {
         Ok(worst)
     }
 
-    /// Whether a claim itself was made with one of these keys: all that is said about a claim is sealed with one key.
+    /// True if a claim itself was made with one of these keys: all that is said about a claim is sealed with one key.
     async fn is_made_with_ours(&self, claims: &Claims, claim: Claim, manner: Manner) -> Result<bool> {
         let name = ClaimName { claim, mark: Mark::Claimed };
         Ok(claims.marks(&claim).claimed && self.proof(name, manner).await? == Proof::Ours)

@@ -1,7 +1,7 @@
 //! What an operator asks: how a tenant stands, what a store holds, whether a restore works.
 //!
-//! Nothing here claims or writes anything, save scratch files that a drill was told to write and a scratch object that tells the time. Whoever owns a session is not
-//! disturbed, and each answer is as of a moment during the call.
+//! Nothing here claims or writes anything, save scratch files that a drill was told to write and a scratch object that tells the
+//! time. No owner of a session is disturbed, and each answer is as of a moment during the call.
 
 mod drill;
 mod inspect;
@@ -61,7 +61,7 @@ struct Listing {
     /// When the newest object was stored, by the store's clock.
     stored_ms: Option<u64>,
     marks: usize,
-    /// What nobody with a key made, and means nothing.
+    /// Names that nobody with a key made, and that mean nothing.
     forged: Vec<String>,
 }
 

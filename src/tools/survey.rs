@@ -33,7 +33,7 @@ pub struct Standing {
     lsn: Option<u64>,
     /// When its newest object was stored, by the store's clock.
     stored_at: Option<u64>,
-    /// What nobody with a key made, and means nothing.
+    /// Names that nobody with a key made, and that mean nothing.
     forged: Vec<String>,
     /// Other names under which this tenant is in the store as well: each of them may have an owner of its own.
     also_named: Vec<String>,

@@ -21,7 +21,7 @@ pub struct Locked {
     pub claim: Claim,
     /// The highest LSN that stands in it; `None` if that cannot be told.
     pub newest: Option<Lsn>,
-    /// Which file needs which key.
+    /// The file, and the key that it needs.
     pub error: Error,
 }
 

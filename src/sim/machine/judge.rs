@@ -1,4 +1,4 @@
-//! What an open found and what a session tells, as the oracle is shown it.
+//! Findings of an open and news of a session, as the oracle is shown them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,12 +14,12 @@ use super::super::oracle::{Found, Oracle, Writes};
 use super::super::process::{Book, Door};
 use super::super::sometimes::{Moment, saw};
 
-/// What one tenant's sessions that lived and ended on a disk leave there.
+/// Remains of one tenant's sessions that lived and ended on a disk.
 #[derive(Clone, Default)]
 pub struct Left {
     /// The last claim that was live here.
     before: Arc<Mutex<Option<Claim>>>,
-    /// Whether the power was cut since: what was not synced may be gone.
+    /// True if the power was cut since: what was not synced may be gone.
     cut: Arc<AtomicBool>,
     /// Writes of the last claim which are known to be synced.
     pub synced: Arc<Mutex<Writes>>,
@@ -80,7 +80,7 @@ pub fn judge(
     hold(book).inherited = writes;
 }
 
-/// What a session tells is noted, and what it promises is held against what the store did.
+/// Notes the news of a session, and holds its promises against what the store did.
 pub fn told(
     cluster: &Cluster,
     tenant: usize,

@@ -1,4 +1,4 @@
-//! What the oracle sees of each request when it takes effect, and what must hold at once (I2, I5, I9).
+//! Requests as the oracle sees them when they take effect, and the invariants that must hold at once (I2, I5, I9).
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,15 +12,15 @@ use crate::remote::memory::Request;
 use super::super::sometimes::{Moment, saw};
 use super::Oracle;
 
-/// What the store did, in order, as far as a promise may rest on it.
+/// Deeds of the store, in order, as far as a promise may rest on them.
 #[derive(Default)]
 pub struct Trace {
     pub clock: u64,
-    /// When each object was first stored.
+    /// Times at which objects were first stored.
     pub stored: BTreeMap<String, u64>,
-    /// Which process made each claim.
+    /// Makers of claims: the number of the process.
     pub made: BTreeMap<Claim, u64>,
-    /// When each process last listed claims, and the highest that was there then.
+    /// Listings of claims by each process: the time, and the highest that was there then.
     pub listed: BTreeMap<u64, Vec<(u64, Option<Claim>)>>,
     pub highest: Option<Claim>,
     pub floor: Option<Claim>,
@@ -80,7 +80,7 @@ impl Oracle {
         }
     }
 
-    /// Whether a base of `claim` was ever stored.
+    /// True if a base of `claim` was ever stored.
     fn has_base(&self, claim: Claim) -> bool {
         let mut names = self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
         names.any(|name| name.claim == claim && matches!(name.span, Span::Base(_)))

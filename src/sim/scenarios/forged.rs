@@ -12,18 +12,18 @@ use crate::seal::{Ring, visible_tag};
 use super::super::cluster::{TENANT, hold};
 use super::*;
 
-/// What a forger puts behind a name.
+/// Bytes that a forger puts behind a name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fake {
     Empty,
     Garbage,
-    /// What the owner said about its own claim, under another name.
+    /// A mark of the owner itself, under another name.
     Copy,
     /// An object that is not encrypted.
     Plain,
     /// A whole object, sealed with a key of the forger's own.
     OwnKey,
-    /// One that says it was sealed with the owner's key.
+    /// An object that says it was sealed with the owner's key.
     OwnKeyRenamed,
 }
 
@@ -86,7 +86,7 @@ fn forge(cluster: &Cluster, name: ClaimName, fake: Fake) -> String {
     object
 }
 
-/// Whether what a machine writes is acknowledged.
+/// True if what a machine writes is acknowledged.
 async fn goes_on(machine: &Machine) -> bool {
     write(machine, 3);
     let session = machine.session();

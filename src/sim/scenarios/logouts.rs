@@ -92,7 +92,7 @@ impl Race {
         self.cluster.store.objects().keys().any(|name| name.ends_with(".deleted"))
     }
 
-    /// Why a blank machine does not open what is there; `None` if it does.
+    /// The refusal of a blank machine's open; `None` if it opens.
     async fn open_elsewhere(&self) -> Option<Code> {
         let mut last = opened(&self.cluster, Opening { takeover: true, ..Opening::default() }).await;
         let refused = last.process().refused();

@@ -1,4 +1,4 @@
-//! What a machine does at a step, given how it stands: starts, writes, flushes, stops, dies, closes, deletes.
+//! Acts of a machine at a step, given how it stands: starts, writes, flushes, stops, dies, closes, deletes.
 //!
 //! Each answers in words what it did, for the list of steps that a failure prints.
 
@@ -14,7 +14,7 @@ use super::super::process::Process;
 use super::super::sometimes::{Moment, saw};
 use super::{Kind, pace, small};
 
-/// One random step of one machine.
+/// Takes one random step of one machine.
 pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
     let Some(process) = &mut machine.process else {
         let how = Opening {
@@ -112,7 +112,7 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
     }
 }
 
-/// What the session of another tenant in the process does.
+/// Acts of the session of another tenant in the process.
 fn beside(neighbour: &Process, rng: &mut Rng) -> &'static str {
     if neighbour.session().is_none() {
         return "is not open";

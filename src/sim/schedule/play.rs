@@ -22,7 +22,7 @@ use super::{Schedule, Shift};
 /// Longer than any request is on its way.
 const STRAY: Duration = Duration::from_secs(60);
 
-/// What came of a schedule.
+/// The outcome of a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub opens: usize,
@@ -35,7 +35,7 @@ pub struct Outcome {
     pub digest: u64,
 }
 
-/// Why it failed, and what was done until then.
+/// The reason of a failure, and the steps until then.
 #[derive(Debug)]
 pub struct Failure {
     pub why: String,
@@ -43,7 +43,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What failures of one kind have in common: the words before the first number or name.
+    /// The mark of all failures of one kind: the words before the first number or name.
     pub fn sort(&self) -> &str {
         let text = self.why.split_once(": ").map_or(self.why.as_str(), |(_, text)| text);
         text.split(|c: char| c.is_ascii_digit() || "{\"[(".contains(c)).next().unwrap_or_default()
@@ -56,7 +56,7 @@ thread_local! {
     static STEPS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// From now on panics of schedules are kept, not printed.
+/// Keeps panics of schedules from now on, instead of printing them.
 fn keep_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -103,7 +103,7 @@ async fn until_answered(process: &Process) {
     }
 }
 
-/// How many processes take themselves for the owner of a tenant's session.
+/// The number of processes that take themselves for the owner of a tenant's session.
 fn owners(machines: &[Machine], tenant: usize) -> usize {
     let processes = machines.iter().filter_map(|machine| machine.process.as_ref());
     let sessions = processes.flat_map(Process::rooms).filter(|room| room.tenant == tenant);

@@ -167,15 +167,21 @@ fn a_log_with_the_highest_number_is_neither_written_over_nor_stops_an_open() {
     }
 }
 
-#[test]
-fn an_open_removes_only_logs_that_it_has_read() {
+/// A log that was read, with number 3; the one of the open that read it; and that of a rewrite which goes on.
+fn reopened_twice() -> (MemoryDisk, Arc<Folder>, [Wal; 2]) {
     let ring = sealed();
     let disk = disk_with(&[(3, &left(&ring, true))]);
     let folder = lock(&disk).expect("free");
     folder.recover(&ring, tag()).expect("whole");
-    let wal = create(&folder, &ring, claim(2), FRAMES, &History::of(FRAMES).state(FRAMES)).expect("room");
-    // A rewrite that goes on, and a log that somebody puts there meanwhile.
-    let newer = create(&folder, &ring, claim(2), FRAMES, &History::of(FRAMES).state(FRAMES)).expect("room");
+    let base = History::of(FRAMES).state(FRAMES);
+    let logs = [(); 2].map(|()| create(&folder, &ring, claim(2), FRAMES, &base).expect("room"));
+    (disk, folder, logs)
+}
+
+#[test]
+fn an_open_removes_only_logs_that_it_has_read() {
+    let (disk, folder, [wal, newer]) = reopened_twice();
+    // A log that somebody puts there meanwhile.
     disk.rewrite(&path().join("00000000000000000001.log"), b"unknown".to_vec());
     folder.remove_logs_but(wal.sequence()).expect("removes");
     let kept = [1, wal.sequence(), newer.sequence()].map(|number| format!("{number:020}.log"));
@@ -184,12 +190,7 @@ fn an_open_removes_only_logs_that_it_has_read() {
 
 #[test]
 fn an_open_sets_only_logs_aside_that_it_has_read() {
-    let ring = sealed();
-    let disk = disk_with(&[(3, &left(&ring, true))]);
-    let folder = lock(&disk).expect("free");
-    folder.recover(&ring, tag()).expect("whole");
-    let wal = create(&folder, &ring, claim(2), FRAMES, &History::of(FRAMES).state(FRAMES)).expect("room");
-    let newer = create(&folder, &ring, claim(2), FRAMES, &History::of(FRAMES).state(FRAMES)).expect("room");
+    let (disk, folder, [wal, newer]) = reopened_twice();
     folder.set_aside_but(wal.sequence(), true).expect("sets aside");
     let kept = [wal.sequence(), newer.sequence()].map(|number| format!("{number:020}.log"));
     let aside = vec![format!("{:020}.quarantine", 3)];
