@@ -124,12 +124,17 @@ impl RealHost {
 impl Host for RealHost {
     fn now(&self) -> Duration {
         // `Instant` stops while a laptop or a frozen VM sleeps; a lease must not.
-        #[cfg(target_os = "linux")]
+        #[cfg(any(target_os = "linux", target_vendor = "apple"))]
         {
-            let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+            #[cfg(target_os = "linux")]
+            let clock = rustix::time::ClockId::Boottime;
+            // There it is this one that goes on.
+            #[cfg(target_vendor = "apple")]
+            let clock = rustix::time::ClockId::Monotonic;
+            let time = rustix::time::clock_gettime(clock);
             Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
         }
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
         {
             use std::sync::OnceLock;
             use std::time::Instant;

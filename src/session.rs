@@ -173,15 +173,15 @@ impl Session {
                 ),
             ));
         }
-        if self.remote.is_some() && progress.life == Life::Closed && progress.stored < lsn {
+        let lost = progress.life == Life::LeaseLost;
+        if self.remote.is_some() && (lost || progress.life == Life::Closed) && progress.stored < lsn {
             let where_it_is = if self.journal.keeps_log() {
                 "are only in the local log, and the next open here sends them"
             } else {
                 "did not reach the store and are lost"
             };
-            return Err(
-                self.unreachable(&format!("closed; LSN {} to {lsn} {where_it_is}", progress.stored + 1))
-            );
+            let what = format!("closed; LSN {} to {lsn} {where_it_is}", progress.stored + 1);
+            return Err(if lost { Error::new(Code::LeaseLost, what) } else { self.unreachable(&what) });
         }
         Ok(())
     }

@@ -10,7 +10,10 @@ export type HybridAuthErrorCode =
   | 'OWNED_ELSEWHERE'
   /** A newer instance owns the session: close the socket and do not reconnect here. */
   | 'FENCED'
-  /** Ownership could not be confirmed in time (only with `onLeaseLost: 'stop'`): close the socket, open again. */
+  /**
+   * Ownership could not be confirmed in time (only with `onLeaseLost: 'stop'`), or a copy of this process, as a cloned or resumed machine
+   * has one, writes under the same claim: close the socket, stop the copy, open again.
+   */
   | 'LEASE_LOST'
   /** The store cannot be reached: nothing was decided, try again later. */
   | 'REMOTE_UNAVAILABLE'

@@ -65,6 +65,18 @@ impl Chain {
         lost.count() + usize::from(!marks.claimed) + usize::from(!marks.live)
     }
 
+    /// Segments in `survey` between this base and this end that are neither here nor in `later`, which this chain has become since it
+    /// was listed for: this owner stored none of them.
+    pub fn foreign<'a>(&'a self, later: &'a Chain, survey: &'a Survey) -> impl Iterator<Item = &'a DataName> {
+        let base = self.base.name;
+        let (after, upto) = (base.span.last(), self.newest().name.span.last());
+        let known: BTreeSet<DataName> = self.pieces().chain(later.pieces()).map(|piece| piece.name).collect();
+        survey.data.iter().filter(move |name| {
+            let Span::Segment(first, last) = name.span else { return false };
+            name.claim == base.claim && first <= upto && last > after && !known.contains(*name)
+        })
+    }
+
     /// All of it, in order.
     pub fn pieces(&self) -> impl Iterator<Item = Piece> {
         [self.base].into_iter().chain(self.segments.iter().copied())

@@ -4,7 +4,7 @@
 //! or keeps silent delays nothing but this: uploads, checks of ownership and news of an outage soon go on beside it.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
@@ -37,6 +37,8 @@ pub struct Collector {
     known: Mutex<Known>,
     /// Objects of it that a listing lacked, and another one after that.
     lost: AtomicUsize,
+    /// Somebody else writes under this claim.
+    forked: AtomicBool,
     /// The base that it opened with: it alone tells whose history this one goes on from.
     opening: DataName,
     asked: Mutex<Asked>,
@@ -54,6 +56,7 @@ impl Collector {
             opening: chain.base().name,
             known: Mutex::new(Known { chain, bases }),
             lost: AtomicUsize::new(0),
+            forked: AtomicBool::new(false),
             asked: Mutex::default(),
             wake: Notify::new(),
         }
@@ -74,6 +77,11 @@ impl Collector {
     /// How many were, for somebody who makes it good.
     pub fn take_losses(&self) -> usize {
         self.lost.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether another process writes under this claim: a copy of a running machine does, which no claim can keep out.
+    pub fn is_forked(&self) -> bool {
+        self.forked.load(Ordering::Relaxed)
     }
 
     /// Has what is superfluous by now removed, and then tells those who wait.
@@ -131,6 +139,10 @@ impl Collector {
             self.lost.store(lost, Ordering::Relaxed);
             return;
         }
+        if self.holds_foreign(&chain, &survey).await {
+            self.forked.store(true, Ordering::Relaxed);
+            return;
+        }
         let Dominated { data, parts, marks } = {
             // As of now: another base may have become the current one since the listing was asked for.
             let mut known = self.known();
@@ -150,6 +162,19 @@ impl Collector {
             let marks = marks.iter().map(|mark| mark.object(&tenancy.name)).collect();
             let _ = tenancy.remote.delete(marks).await;
         }
+    }
+
+    /// Whether the store holds a segment of this claim that its owner never stored. A name alone proves nothing: it has to open.
+    async fn holds_foreign(&self, chain: &Chain, survey: &Survey) -> bool {
+        let later = self.known().chain.clone();
+        for name in chain.foreign(&later, survey) {
+            if let Ok(Some(object)) = self.owner.tenancy.data(name).await
+                && self.owner.tenancy.open(&object).is_ok()
+            {
+                return true;
+            }
+        }
+        false
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -119,6 +119,7 @@ enum Step {
     Renew,
     Audit,
     Mend,
+    Yield,
     Leave,
     Stop,
 }
@@ -232,6 +233,7 @@ impl Replicator {
                 Step::Refresh => self.refresh().await?,
                 Step::Renew => self.renew().await?,
                 Step::Mend => self.mend().await?,
+                Step::Yield => self.give_way(),
                 Step::Audit => {
                     self.audit().await;
                     Flow::Go
@@ -271,6 +273,9 @@ impl Replicator {
             }
             if progress.life == Life::Closing {
                 return Ok(Step::Leave);
+            }
+            if self.collector.is_forked() {
+                return Ok(Step::Yield);
             }
             if self.collector.has_losses() {
                 return Ok(Step::Mend);

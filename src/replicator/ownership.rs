@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::event::{Event, Level};
 use crate::host::sleep;
 use crate::id::{Claim, Lsn};
@@ -226,6 +226,17 @@ impl Replicator {
         Ok(found)
     }
 
+    /// A copy of this process writes under the same claim, so that no listing tells the two apart: this one ends, and an open after
+    /// that has a claim of its own, by which the other one is refused.
+    pub(super) fn give_way(&self) -> Flow {
+        let message = "another process writes under the claim of this session, as a copy of a running machine does: close the socket and open again, on one machine only";
+        let error = Error::new(Code::LeaseLost, message);
+        self.note(|health| health.last_error = Some(error.clone()));
+        (self.events)(Event::Failed(error));
+        self.journal.end(Life::LeaseLost);
+        Flow::Stop
+    }
+
     /// The session is being closed: store the rest, and let go.
     pub(super) async fn leave(&mut self) -> Result<Flow> {
         if self.collector.has_losses() && self.mend().await? == Flow::Stop {
@@ -244,6 +255,9 @@ impl Replicator {
         self.settle(self.pace.check_interval).await;
         if self.is_fenced() {
             return Ok(Flow::Stop);
+        }
+        if self.collector.is_forked() {
+            return Ok(self.give_way());
         }
         if let Err(error) = self.owner.release(self.head).await {
             // Everything is stored; only a successor on another machine has to wait a little.

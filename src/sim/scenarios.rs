@@ -2,10 +2,11 @@
 //!
 //! Those here are of owners that follow one another, and of a store that loses what it had; `disks` are of what is local, `rot`
 //! of logs that were damaged, `limits` of stores that take no large objects, `losses` of stores that lose some, `slow_puts` of
-//! uploads that take longer than a handover, `closes` of ends that are cut short, `guards` of what is rare, `tools` of tools that go on where a session was
-//! left, `logouts` of sessions that are deleted while others take them over, and `costs` of what goes over the wire.
+//! uploads that take longer than a handover, `closes` of ends that are cut short, `copies` of processes that are copied as they run,
+//! `guards` of what is rare, `tools` of tools that go on where a session was left, `logouts` of sessions that are deleted while others take them over, and `costs` of what goes over the wire.
 
 mod closes;
+mod copies;
 mod costs;
 mod disks;
 mod forged;
