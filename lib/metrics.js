@@ -17,7 +17,7 @@ const FAMILIES = [
   {
     name: 'sessions',
     type: 'gauge',
-    help: 'Sessions open in this process, by how far they have come in their life',
+    help: 'Open sessions in this process by life, as in status()',
     labels: ['life'],
     rows: ({ summary }) => by('life', summary.byLife)
   },
@@ -25,39 +25,39 @@ const FAMILIES = [
     name: 'opening_seconds',
     type: 'gauge',
     aggregator: 'max',
-    help: 'How long the oldest open under way has been taking; 0 where there is none',
+    help: 'Age of the oldest open in progress; 0 if there is none',
     rows: ({ opening }) => one(Math.max(0, ...opening.map(({ forMs }) => forMs)) / 1000)
   },
   {
     name: 'sessions_by_backup',
     type: 'gauge',
-    help: 'Sessions owned here: never in a store, waiting for it for more than 10 minutes, or neither',
+    help: 'Sessions owned here: never stored, waiting for the store for more than 10 minutes, or neither',
     labels: ['state'],
     rows: ({ summary }) => by('state', summary.byBackup)
   },
   {
     name: 'degraded_sessions',
     type: 'gauge',
-    help: 'Sessions whose store fails at the moment',
+    help: 'Sessions whose store currently fails',
     rows: ({ summary }) => one(summary.degraded)
   },
   {
     name: 'base_refused_sessions',
     type: 'gauge',
-    help: 'Sessions whose whole state the store refuses for good: changes pile up in it, and opens take longer',
+    help: 'Sessions whose full state the store permanently rejects: changes pile up there, and opens take longer',
     rows: ({ sessions }) => one(sessions.filter(({ status }) => status.baseRefused !== null).length)
   },
   {
     name: 'lag_seconds',
     type: 'gauge',
     aggregator: 'max',
-    help: 'Age of the oldest write of any session that a blank machine would not restore',
+    help: 'Age of the oldest write of any session that a new machine could not restore',
     rows: ({ summary }) => one(summary.maxLagMs / 1000)
   },
   {
     name: 'dirty_keys',
     type: 'gauge',
-    help: 'Keys of all sessions that a blank machine would not restore as they are',
+    help: 'Keys of all sessions whose current value a new machine could not restore',
     rows: ({ summary }) => one(summary.dirtyKeys)
   },
   {
@@ -82,7 +82,7 @@ const FAMILIES = [
     name: 'fullest_state_ratio',
     type: 'gauge',
     aggregator: 'max',
-    help: 'The fullest state: its bytes over those that a state can have, beyond which writes are refused',
+    help: 'Size of the largest state, divided by the maximum size; at 1, writes are rejected',
     rows: ({ sessions }) => one(Math.max(0, ...sessions.map(({ status: { bytes, maxBytes } }) => (maxBytes > 0 ? bytes / maxBytes : 0))))
   },
   {
@@ -94,41 +94,41 @@ const FAMILIES = [
   {
     name: 'uploads_total',
     type: 'counter',
-    help: 'Objects that the store took',
+    help: 'Uploaded objects',
     labels: ['kind'],
     rows: ({ meters }) => by('kind', meters.uploads)
   },
   {
     name: 'upload_bytes_total',
     type: 'counter',
-    help: 'Bytes of the objects that the store took',
+    help: 'Bytes of uploaded objects',
     labels: ['kind'],
     rows: ({ meters }) => by('kind', meters.uploaded)
   },
   {
     name: 'unchanged_values_total',
     type: 'counter',
-    help: 'Values that were written and were there already: neither logged nor uploaded',
+    help: 'Written values equal to the stored ones: neither logged nor uploaded',
     rows: ({ meters }) => one(meters.unchanged)
   },
   {
     name: 'requests_total',
     type: 'counter',
-    help: 'Requests to stores, each try counted: one for each page of a listing and each object removed',
+    help: 'Requests to stores, including retries: one for each page of a listing and each removed object',
     labels: ['operation'],
     rows: ({ traffic: { puts, gets, lists, deletes } }) => by('operation', { put: puts, get: gets, list: lists, delete: deletes })
   },
   {
     name: 'request_failures_total',
     type: 'counter',
-    help: 'Requests to stores that failed, each try counted, by what the failure means',
+    help: 'Failed requests to stores, including retries, by kind of failure',
     labels: ['kind'],
     rows: ({ meters }) => by('kind', meters.failures)
   },
   {
     name: 'sent_bytes_total',
     type: 'counter',
-    help: 'Bytes of objects sent to stores, each try counted',
+    help: 'Bytes of objects sent to stores, including retries',
     rows: ({ traffic }) => one(traffic.sent)
   },
   {
@@ -140,64 +140,64 @@ const FAMILIES = [
   {
     name: 'restore_duration_seconds',
     type: 'histogram',
-    help: 'How long opening a session took, waiting for its former owner included, by where the session came from',
+    help: 'Duration of opens, including the wait for the previous owner, by source of the session',
     labels: ['source'],
     rows: ({ meters }) => by('source', meters.opens).map(([labels, opens]) => [labels, seconds(opens)])
   },
   {
     name: 'fresh_sessions_total',
     type: 'counter',
-    help: 'Sessions that began with a new WhatsApp identity, by how that came about',
+    help: 'Sessions that started with a new WhatsApp identity, by reason',
     labels: ['reason'],
     rows: ({ fresh }) => by('reason', fresh)
   },
   {
     name: 'open_failures_total',
     type: 'counter',
-    help: 'Sessions that could not be opened, by error code',
+    help: 'Failed opens by error code',
     labels: ['code'],
     rows: ({ meters }) => by('code', { ...Object.fromEntries(codes.map((code) => [code, 0])), ...meters.openFailures })
   },
   {
     name: 'fences_total',
     type: 'counter',
-    help: 'Sessions that a newer instance took over',
+    help: 'Sessions taken over by a newer instance',
     rows: ({ meters }) => one(meters.fences)
   },
   {
     name: 'fsync_duration_seconds',
     type: 'histogram',
-    help: 'How long syncing a local log to the disk took',
+    help: 'Duration of syncs of a local log to the disk',
     rows: ({ meters }) => one(seconds(meters.syncs))
   },
   {
     name: 'fsync_failures_total',
     type: 'counter',
-    help: 'Syncs of a local log that failed',
+    help: 'Failed syncs of a local log',
     rows: ({ meters }) => one(meters.syncFailures)
   },
   {
     name: 'repairs_total',
     type: 'counter',
-    help: 'Damage that sessions went on from, of the local disk or of the store',
+    help: 'Damage of the local disk or of the store that sessions recovered from',
     rows: ({ meters }) => one(meters.repairs)
   },
   {
     name: 'refused_repeats_total',
     type: 'counter',
-    help: 'Objects that a store refused to take once more although they were there',
+    help: 'Objects that a store refused to accept a second time although they existed',
     rows: ({ meters }) => one(meters.refusedRepeats)
   },
   {
     name: 'store_repairs_total',
     type: 'counter',
-    help: 'States that were stored again because the store had lost objects of a running session',
+    help: 'States stored again because the store had lost objects of a running session',
     rows: ({ meters }) => one(meters.storeRepairs)
   },
   {
     name: 'append_failures_total',
     type: 'counter',
-    help: 'Writes that the local disk refused',
+    help: 'Writes that the local disk rejected',
     rows: ({ meters }) => one(meters.appendFailures)
   }
 ]
@@ -220,12 +220,12 @@ const TENANT_FAMILIES = [
   {
     name: 'session_lag_seconds',
     aggregator: 'max',
-    help: 'Age of the oldest write that a blank machine would not restore',
+    help: 'Age of the oldest write that a new machine could not restore',
     rows: byTenant(({ lagMs }) => (lagMs === null ? null : lagMs / 1000), Math.max)
   },
   {
     name: 'session_dirty_keys',
-    help: 'Keys that a blank machine would not restore as they are',
+    help: 'Keys whose current value a new machine could not restore',
     rows: byTenant(({ dirtyKeys }) => dirtyKeys, add)
   },
   {
@@ -236,7 +236,7 @@ const TENANT_FAMILIES = [
   {
     name: 'session_last_backup_timestamp_seconds',
     aggregator: 'max',
-    help: 'When the store was last known to have everything; nothing where it never was',
+    help: 'Last time the store was known to have everything; absent if it never was',
     rows: byTenant(({ lastBackupAt }) => (lastBackupAt === null ? null : lastBackupAt.getTime() / 1000), Math.max)
   }
 ].map((family) => ({ type: 'gauge', labels: ['tenant'], ...family }))

@@ -13,7 +13,7 @@ const rows = (text) => text.split('\n').filter((line) => line.startsWith('| ')).
 test('every mistake that others make is answered by a test that exists', () => {
   const tests = files().filter((file) => /^(src|__test__)\/.*\.(rs|mjs)$/.test(file) && file !== '__test__/docs/coming-from.test.mjs')
   const source = tests.map(read).join('\n')
-  const mistakes = rows(section(page, '## Mistakes they share, and what is tested here'))
+  const mistakes = rows(section(page, '## Shared mistakes, and the tests against them'))
   assert.ok(mistakes.length >= 15, `${mistakes.length} rows`)
   for (const row of mistakes) {
     const [name] = all(row.at(-1), /`([^`]+)`/g)

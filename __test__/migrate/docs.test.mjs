@@ -96,7 +96,7 @@ test('plain folders: looked at, migrated, removed, and exported again', async (t
 test('a tree by user and session', async (t) => {
   const { run, source } = await place(t)
   for (const path of ['user-1/a', 'user-1/b', 'user-2/a']) putIn(source, path, (await session(t)).files)
-  assert.match(await run(blockOf('## What tenants are called'), inSource(source)), /migrated: 3/)
+  assert.match(await run(blockOf('## Tenant ids'), inSource(source)), /migrated: 3/)
 })
 
 test('in place: the folder that was used before is taken over by opening the tenant', async (t) => {
