@@ -127,6 +127,8 @@ class Context {
   get fleet() {
     const { HybridAuth } = require('../index.js')
     if (this.resolved.native.store === null && !this.asked.local) {
+      const reason = require('../lib/services.js').reasonForNoStore(this.#given)
+      if (reason !== null) throw new UsageError(`${reason}, and this command needs a store`, 'Remove that setting; `config` shows the configuration in effect.')
       throw new UsageError('no store is configured', 'Use --store <url>, or set SESSION_BACKUP_STORE; `config` shows the configuration in effect.')
     }
     return new HybridAuth(this.#given)

@@ -48,16 +48,43 @@ function parseVariables(text) {
 
 const isSet = (env, name) => env[name] !== undefined && env[name] !== ''
 
+/** Variables that choose a store, whatever others there are. */
+const CHOOSING = ['BAILEYS_HYBRID_AUTH_STORE', 'SESSION_BACKUP_STORE', 'SESSION_BACKUP_ENABLED']
+
 /**
- * Puts the variables of a file beside those that are set. What the environment says of a setting stands, by whichever of its names; a
- * variable that is set to nothing says nothing.
+ * Adds the variables of a file to those that are set. The environment overrides the file for each setting, by whichever of its
+ * names; an empty variable is unset. A file that would choose another store than the environment does is refused.
+ * @param isStoreGiven whether the command line names the store
  */
-function loadVariables(file, env) {
-  const { namesOf } = require('../lib/options.js')
+function loadVariables(file, env, isStoreGiven = false) {
+  const { storeIn } = require('../lib/services.js')
+  const { namesOf } = require('../lib/variables.js')
   const text = read(file, '--env-file')
   const before = { ...env }
+  const added = []
   for (const [name, value] of Object.entries((util.parseEnv ?? parseVariables)(text))) {
-    if (!namesOf(name).some((other) => isSet(before, other))) env[name] = value
+    if (namesOf(name).some((other) => isSet(before, other))) continue
+    env[name] = value
+    if (value !== '') added.push(name)
+  }
+  const choice = added.filter((name) => CHOOSING.includes(name))
+  if (isStoreGiven || choice.length === 0) return
+  const ofEnvironment = unlessWrong(() => storeIn(before))
+  if (!ofEnvironment) return
+  const both = unlessWrong(() => storeIn(env))
+  if (both === undefined || both?.place === ofEnvironment.place) return
+  throw new UsageError(
+    `${ofEnvironment.from} of the environment and ${choice.join(', ')} of the --env-file choose different stores`,
+    'Remove one of the two, or use --store <url>.'
+  )
+}
+
+/** What `work` answers; undefined where it throws, which is told when the settings are checked. */
+function unlessWrong(work) {
+  try {
+    return work()
+  } catch {
+    return undefined
   }
 }
 
@@ -77,7 +104,7 @@ function readKeys(file, option, output) {
  * @param asked the options of the command line
  */
 function settingsOf(asked, output, env = process.env) {
-  if (asked.envFile !== undefined) loadVariables(asked.envFile, env)
+  if (asked.envFile !== undefined) loadVariables(asked.envFile, env, asked.store !== undefined)
   output.hide(secretsOf(env))
   const options = {}
   for (const [flags, , name] of SESSION_OPTIONS) {

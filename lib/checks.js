@@ -29,11 +29,13 @@ const quoted = (name) => (/^[a-z][A-Za-z_-]{0,23}\d?$/.test(name) ? `\`${name}\`
 
 const allOf = (names) => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`)
 
-/** For what goes together and of which only a part is there. */
-function refuseHalf(set, missing, remedy = '') {
+/** What goes together and of which only a part is there, in words. */
+function halfOf(set, missing) {
   const are = (names) => `${allOf(names)} ${names.length > 1 ? 'are' : 'is'}`
-  refuse(`${are(set)} given, and ${are(missing)} not${remedy}`)
+  return `${are(set)} given, and ${are(missing)} not`
 }
+
+const refuseHalf = (set, missing, remedy = '') => refuse(halfOf(set, missing) + remedy)
 
 /** True for an option, false for a variable: only variables hold numbers as text. */
 const isOption = (from) => from.startsWith('`')
@@ -218,6 +220,7 @@ module.exports = {
   first,
   quoted,
   allOf,
+  halfOf,
   refuseHalf,
   integer,
   limit,

@@ -10,7 +10,8 @@ const { hkdfSync } = require('node:crypto')
 const { givenOf } = require('./baileys.js')
 const { isOption, ownFields } = require('./checks.js')
 const { unreadable } = require('./errors.js')
-const { lookUp, settingsOf, wrongNames, KNOWN } = require('./options.js')
+const { settingsOf, wrongNames, KNOWN } = require('./options.js')
+const { lookUp } = require('./variables.js')
 
 /** What the core calls a key, in 16 hex digits. */
 const keyId = (key) => Buffer.from(hkdfSync('sha256', key, '', 'bha/v1/key-id', 8)).toString('hex')

@@ -13,21 +13,7 @@ const { unreadable } = require('./errors.js')
 const { guarded } = require('./outside.js')
 const { enabled, findStore, unusedBuckets } = require('./services.js')
 const { authoritiesOf, completeStore, describeStore } = require('./store.js')
-const { ownVariable, wrongVariables } = require('./variables.js')
-
-/**
- * Option -> variables of existing services that may hold it, first one wins, and all of them after the option's own;
- * `lib/services.js` and the kinds of stores know some more.
- */
-const VARIABLES = {
-  __proto__: null,
-  directory: ['WHATSAPP_SESSION_PATH', 'SESSION_STORAGE_PATH'],
-  store: ['SESSION_BACKUP_STORE'],
-  mode: ['SESSION_STORAGE_TYPE'],
-  encryptionKeys: ['SESSION_ENCRYPTION_KEY'],
-  flushIntervalMs: ['SESSION_BACKUP_INTERVAL_MS', 'SESSION_BACKUP_INTERVAL'],
-  caCertificate: ['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS']
-}
+const { VARIABLES, lookUp, ownVariable, wrongVariables } = require('./variables.js')
 
 const KNOWN = new Set([
   ...Object.keys(VARIABLES),
@@ -56,23 +42,6 @@ const KNOWN = new Set([
   'signal',
   'ifFree'
 ])
-
-/** Options that are true or false. */
-const FLAGS = new Set(['hideTenantIds', 'fresh', 'takeover', 'seedFromDisk', 'acceptUnencrypted', 'allowPublicBucket'])
-
-/** Variables that may hold an option, the first one first. */
-const variablesOf = (option) => [ownVariable(option), ...(VARIABLES[option] ?? [])].filter((name) => name !== undefined)
-
-/** Variables of the setting that this one is of; itself where it is of none. */
-const namesOf = (variable) => Object.keys(VARIABLES).map(variablesOf).find((names) => names.includes(variable)) ?? [variable]
-
-/** The value of `name` and where it came from, for messages. */
-function lookUp(options, env, name) {
-  const own = { value: Object.hasOwn(options, name) ? options[name] : undefined, from: `\`${name}\`` }
-  const named = variable(env, ...variablesOf(name))
-  if (own.value !== undefined || named.value === undefined) return own
-  return FLAGS.has(name) ? { ...named, value: spoken(named) } : named
-}
 
 /** Existing services give SESSION_BACKUP_INTERVAL in milliseconds too. Some take 0 for "never", and seconds are a likely slip. */
 function flushInterval(place) {
@@ -197,13 +166,7 @@ function settingsOf(given) {
   const { options, env } = context
   const look = (name) => lookUp(options, env, name)
   const asked = once(() => choice(look('mode'), undefined, ['local', 'hybrid', 'cloud'], '; which store it is stands in `store` or SESSION_BACKUP_STORE'))
-  const described = once(() => {
-    const own = variable(env, ownVariable('store'))
-    if (options.store === undefined && own.value !== undefined && enabled(env) === false) {
-      context.warn(`${own.from} is not used: SESSION_BACKUP_ENABLED forbids a store; remove one of the two`)
-    }
-    return findStore(options.store, env, asked())
-  })
+  const described = once(() => findStore(options.store, env, { value: asked(), from: look('mode').from }, context.warn))
   const mode = once(() => {
     // A store that makes no sense is a mistake in local mode too.
     const found = asked() ?? (described() === null ? 'local' : 'hybrid')
@@ -365,4 +328,4 @@ function complete(tenantId, options, env) {
   }
 }
 
-module.exports = { resolveOptions, resolveSource, settingsOf, wrongNames, lookUp, namesOf, KNOWN }
+module.exports = { resolveOptions, resolveSource, settingsOf, wrongNames, KNOWN }

@@ -2,14 +2,14 @@
 
 // The store that the variables of existing services make, so that they switch without touching their configuration.
 //
-// Invariants: a store is made of variables only when nothing else names one, and only by variables that mean a store. Those
-// of AWS are everywhere, and never do; those called S3_*, and those of Google, are as often for pictures, and do only when
-// a store is asked for. Half of one, and two at once, are refused: a guess would send sessions to a place that nobody looks
-// at, or to none.
+// Invariants: a store is made of variables only when nothing else names one, and only of a full set of them. Those of AWS are
+// everywhere, and never name one; those called S3_*, and those of Google, are as often for pictures, and make one only when a
+// store is asked for. Two full sets are refused, whichever they are, and half of one where there is no full one: a guess would
+// send sessions to a place that nobody looks at, or to none.
 
-const { allOf, first, refuse, refuseHalf, spoken, variable } = require('./checks.js')
+const { allOf, halfOf, isOption, ownFields, refuse, spoken, variable } = require('./checks.js')
 const { describe, describeStore } = require('./store.js')
-const { ownVariable } = require('./variables.js')
+const { lookUp, ownVariable } = require('./variables.js')
 
 /** Service -> field of its store -> the variables that may hold it. */
 const SERVICES = {
@@ -51,32 +51,50 @@ const PUBLIC_KEYS = ['SUPABASE_ANON_KEY', 'SUPABASE_PUBLISHABLE_KEY']
 /** Says nothing about a service by itself. */
 const SHARED = 'STORAGE_BUCKET'
 
+/** Variables with which one of AWS's sources of credentials is there. */
+const OF_AWS = [
+  ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+  ['AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_ROLE_ARN'],
+  ['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'],
+  ['AWS_CONTAINER_CREDENTIALS_FULL_URI'],
+  ['AWS_PROFILE']
+]
+
 const REMEDY = '; to use another store set SESSION_BACKUP_STORE, to use none SESSION_BACKUP_ENABLED=false'
+
+const isSet = ({ value }) => value !== undefined
+
+/** Whether a set of S3 has what signs its requests: keys of its own, or one of the sources of AWS. */
+function hasCredentials({ accessKeyId, secretAccessKey }, env) {
+  if (isSet(accessKeyId) || isSet(secretAccessKey)) return isSet(accessKeyId) && isSet(secretAccessKey)
+  return OF_AWS.some((names) => names.every((name) => isSet(variable(env, name))))
+}
+
+/** Whether a service that is meant only when a store is asked for would be. */
+function wouldBeMeant(service, env) {
+  return isSet(variable(env, ...ONLY_IF_ASKED[service])) && (service !== 'gcs' || isSet(variable(env, SHARED)))
+}
 
 /** What the variables say about a service. */
 function read(service, env) {
   const fields = Object.entries(SERVICES[service]).map(([field, names]) => {
     const place = variable(env, ...names)
-    return [field, place.value === undefined ? { ...place, value: DEFAULTS[service]?.[field], names } : place]
+    return [field, isSet(place) ? place : { ...place, value: DEFAULTS[service]?.[field], names }]
   })
+  const places = Object.fromEntries(fields)
   const set = fields.filter(([, { names }]) => names === undefined).map(([, place]) => place)
-  const missing = fields.filter(([field, { value }]) => value === undefined && !OPTIONAL[service]?.includes(field)).map(([, place]) => place)
+  const missing = fields.filter(([field, place]) => !isSet(place) && !OPTIONAL[service]?.includes(field)).map(([, place]) => place)
   const publicKey = service === 'supabase' ? variable(env, ...PUBLIC_KEYS) : { value: undefined }
-  const isPublic = publicKey.value !== undefined && fields.some(([field, { value }]) => field === 'key' && value === undefined)
+  const isPublic = isSet(publicKey) && !isSet(places.key)
   return {
     service,
-    places: Object.fromEntries(fields),
-    isMeant: isPublic || set.some(({ from }) => from !== SHARED),
-    set: [...set, ...(isPublic ? [publicKey] : [])].map(({ from }) => from),
+    places,
+    isMeant: service in ONLY_IF_ASKED ? wouldBeMeant(service, env) : isPublic || set.some(({ from }) => from !== SHARED),
+    isFull: missing.length === 0 && (service !== 's3' || hasCredentials(places, env)),
+    set: [...set, ...(isPublic ? [publicKey] : []), ...(service === 'gcs' ? [variable(env, ...ONLY_IF_ASKED.gcs)].filter(isSet) : [])].map(({ from }) => from),
     missing: missing.map(({ names }) => names[0] + (names.length > 1 ? ` (or ${names[1]})` : '')),
     hint: isPublic ? `; ${publicKey.from} is a public key and cannot take its place` : ''
   }
-}
-
-/** Whether a service that is meant only when a store is asked for would be. */
-function wouldBeMeant(service, env) {
-  const isNamed = variable(env, ...ONLY_IF_ASKED[service]).value !== undefined
-  return isNamed && (service !== 'gcs' || variable(env, SHARED).value !== undefined)
 }
 
 /** Variables that could make a store, and do not because none is asked for. */
@@ -101,48 +119,86 @@ function storeOf({ service, places, set }) {
   return describe('s3', from, look)
 }
 
+/** The store of a service that is asked for by its name. */
+function storeNamed({ service, from }, env) {
+  const found = read(service, env)
+  const { missing, hint } = found
+  if (missing.length > 0) refuse(`${from} asks for ${service}, which needs ${allOf(missing)}${hint}`)
+  return storeOf(found)
+}
+
 /**
- * The store that variables make; null for none.
- * @param wanted `{ service, from }`: only this service, and it must be there
+ * The store that a full set of variables makes; null for none. A half beside it makes none, and is told.
  * @param isAsked whether a store is asked for, whichever it is
  */
-function storeOfServices(env, wanted, isAsked) {
-  const named = (services) => services.map((service) => read(service, env))
-  const byThemselves = Object.keys(SERVICES).filter((service) => !(service in ONLY_IF_ASKED))
-  let meant = wanted === undefined ? named(byThemselves).filter(({ isMeant }) => isMeant) : named([wanted.service])
-  if (meant.length === 0 && isAsked) meant = named(Object.keys(ONLY_IF_ASKED).filter((service) => wouldBeMeant(service, env)))
-  for (const { set, missing, service, hint } of meant) {
-    if (missing.length === 0) continue
-    if (wanted === undefined) refuseHalf(set, missing, hint + REMEDY)
-    refuse(`${wanted.from} asks for ${service}, which needs ${allOf(missing)}${hint}`)
+function storeOfSets(env, isAsked, warn) {
+  const meant = Object.keys(SERVICES).map((service) => read(service, env)).filter(({ isMeant }) => isMeant)
+  const byThemselves = meant.filter(({ service }) => !(service in ONLY_IF_ASKED))
+  const halves = byThemselves.filter(({ isFull }) => !isFull)
+  const isWanted = isAsked || halves.length < byThemselves.length
+  const full = isWanted ? meant.filter(({ isFull }) => isFull) : []
+  if (full.length > 1) {
+    const services = full.map(({ service }) => service)
+    refuse(
+      `the variables name ${full.length === 2 ? 'two' : full.length} stores, ${allOf(full.map(({ service, set }) => `${service} (${set.join(', ')})`))}: ` +
+        `set SESSION_BACKUP_STORE to ${services.join(' or ')}, or remove the variables of ${full.length === 2 ? 'one' : 'all but one'}`
+    )
   }
-  if (meant.length > 1) {
-    const all = meant.flatMap(({ set }) => set)
-    refuse(`${allOf([...new Set(all)])} name two stores: say which one by SESSION_BACKUP_STORE, ${meant.map(({ service }) => service).join(' or ')}`)
+  if (full.length === 0 && halves.length > 0) {
+    const [{ set, missing, hint }] = halves
+    refuse(halfOf(set, missing) + hint + REMEDY)
   }
-  return meant.length === 0 ? null : storeOf(meant[0])
+  for (const { set, missing, hint } of halves) warn(`${halfOf(set, missing)}${hint}: no store is made of that, ${full[0].service} is used`)
+  const found = full[0] ?? (isAsked ? meant.find(({ isFull }) => !isFull) : undefined)
+  return found === undefined ? null : storeOf(found)
 }
 
 /** Whether the environment allows a store, asks for one (true), or forbids it (false); undefined when it does not say. */
 const enabled = (env) => spoken(variable(env, 'SESSION_BACKUP_ENABLED'))
 
 /**
- * The store that the option or else the environment names, described; null for none. In local mode no store is made of
- * variables, so that it is a way out of everything that is wrong with them.
+ * The store that the option or else the environment names, described; null for none. These are all the rules of variables for
+ * stores, in their order. In local mode no store is made of variables, so that it is a way out of everything that is wrong with
+ * them.
+ * @param mode `{ value, from }`
+ * @param warn is told what is set and has no effect
  */
-function findStore(option, env, mode) {
+function findStore(option, env, mode, warn = () => {}) {
   if (option !== undefined) return describeStore({ value: option, from: '`store`' })
   const isEnabled = enabled(env)
-  if (isEnabled === false) return null
-  const named = variable(env, ownVariable('store'), 'SESSION_BACKUP_STORE')
+  const own = variable(env, ownVariable('store'))
+  const unused = (reason) => isSet(own) && warn(`${own.from} is not used: ${reason}; remove one of the two`)
+  if (isEnabled === false) {
+    unused('SESSION_BACKUP_ENABLED forbids a store')
+    return null
+  }
+  const isLocal = mode.value === 'local'
+  if (isLocal && !isOption(mode.from)) unused(`${mode.from} is local`)
+  const named = variable(env, own.from, 'SESSION_BACKUP_STORE')
   const service = named.value?.trim().toLowerCase()
-  if (named.value !== undefined && !Object.hasOwn(SERVICES, service)) return describeStore(named)
-  const wanted = service === undefined ? undefined : { service, from: named.from }
-  const made = mode === 'local' ? null : storeOfServices(env, wanted, isEnabled === true || mode !== undefined)
-  if (made === null && isEnabled && mode !== 'local') {
+  if (isSet(named) && !Object.hasOwn(SERVICES, service)) return describeStore(named)
+  if (isLocal) return null
+  if (isSet(named)) return storeNamed({ service, from: named.from }, env)
+  const made = storeOfSets(env, isEnabled === true || mode.value !== undefined, warn)
+  if (made === null && isEnabled) {
     refuse('SESSION_BACKUP_ENABLED asks for a store, and none is named: set SESSION_BACKUP_STORE, such as s3://bucket')
   }
   return made
 }
 
-module.exports = { findStore, enabled, unusedBuckets }
+/** The store of these variables by themselves, as `{ from, place }`; null where they name none. */
+function storeIn(env) {
+  const { value, from } = lookUp({}, env, 'mode')
+  const found = findStore(undefined, env, { value, from })
+  return found && { from: found.from, place: JSON.stringify([found.kind, found.place, ...['path', 'name'].map((field) => found.look(field).value)]) }
+}
+
+/** The setting by which there is no store although one may be named, in words; null where there is none of that kind. */
+function reasonForNoStore(given, env = process.env) {
+  const options = ownFields(given)
+  const mode = lookUp(options, env, 'mode')
+  if (mode.value === 'local') return `${mode.from} is local`
+  return options.store === undefined && enabled(env) === false ? 'SESSION_BACKUP_ENABLED forbids a store' : null
+}
+
+module.exports = { findStore, enabled, unusedBuckets, storeIn, reasonForNoStore }

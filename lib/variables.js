@@ -1,10 +1,12 @@
 'use strict'
 
-// The variables that this package has of its own: one for each option, named after it.
+// The variables that hold options: one of its own for each, named after it, and those of existing services.
 //
 // Invariants: a name that begins like ours and is none is refused, with the one it may have been meant for: a misspelt
 // variable would otherwise leave a default in its place unseen. What is decided for one open of one session has no variable,
 // because that would decide it again at every later open of all of them.
+
+const { spoken, variable } = require('./checks.js')
 
 const PREFIX = 'BAILEYS_HYBRID_AUTH_'
 
@@ -18,6 +20,37 @@ const nameOf = (option) => PREFIX + option.replace(/[A-Z]/g, (letter) => `_${let
 
 /** The variable of an option: `flushIntervalMs` is BAILEYS_HYBRID_AUTH_FLUSH_INTERVAL_MS; undefined where there is none. */
 const ownVariable = (option) => (ONE_TIME.has(option) || NO_TEXT.has(option) ? undefined : nameOf(option))
+
+/**
+ * Option -> variables of existing services that may hold it, first one wins, and all of them after the option's own;
+ * `lib/services.js` and the kinds of stores know some more.
+ */
+const VARIABLES = {
+  __proto__: null,
+  directory: ['WHATSAPP_SESSION_PATH', 'SESSION_STORAGE_PATH'],
+  store: ['SESSION_BACKUP_STORE'],
+  mode: ['SESSION_STORAGE_TYPE'],
+  encryptionKeys: ['SESSION_ENCRYPTION_KEY'],
+  flushIntervalMs: ['SESSION_BACKUP_INTERVAL_MS', 'SESSION_BACKUP_INTERVAL'],
+  caCertificate: ['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS']
+}
+
+/** Options that are true or false. */
+const FLAGS = new Set(['hideTenantIds', 'fresh', 'takeover', 'seedFromDisk', 'acceptUnencrypted', 'allowPublicBucket'])
+
+/** Variables that may hold an option, the first one first. */
+const variablesOf = (option) => [ownVariable(option), ...(VARIABLES[option] ?? [])].filter((name) => name !== undefined)
+
+/** Variables of the setting that this one is of; itself where it is of none. */
+const namesOf = (variable) => Object.keys(VARIABLES).map(variablesOf).find((names) => names.includes(variable)) ?? [variable]
+
+/** The value of `name` and where it came from, for messages. */
+function lookUp(options, env, name) {
+  const own = { value: Object.hasOwn(options, name) ? options[name] : undefined, from: `\`${name}\`` }
+  const named = variable(env, ...variablesOf(name))
+  if (own.value !== undefined || named.value === undefined) return own
+  return FLAGS.has(name) ? { ...named, value: spoken(named) } : named
+}
 
 /** How many letters have to change, come or go to make one name of the other. */
 function distance(one, other) {
@@ -48,4 +81,4 @@ function wrongVariables(env, options) {
   })
 }
 
-module.exports = { ownVariable, wrongVariables }
+module.exports = { VARIABLES, lookUp, namesOf, ownVariable, wrongVariables }

@@ -23,10 +23,11 @@ export interface HybridAuthOptions {
    * The bucket, as a URL (`s3://bucket`, `supabase://bucket`, `gs://bucket`, `file:///path` for a directory, `memory://name` for
    * tests) or as an object. `null`: none, whatever the variables say. Without it: the URL in `SESSION_BACKUP_STORE`, or the store
    * that `SUPABASE_URL` and `SUPABASE_SERVICE_KEY`, or `R2_ACCOUNT_ID` or `R2_ENDPOINT` with `R2_ACCESS_KEY_ID`,
-   * `R2_SECRET_ACCESS_KEY` and `R2_BUCKET_NAME` make, unless `SESSION_BACKUP_ENABLED` is `false`; half of one, or both, are
-   * refused. Only if a store is asked for, by `SESSION_BACKUP_STORE=s3` or `gcs`, by `SESSION_BACKUP_ENABLED` or the mode `hybrid`,
-   * `S3_BUCKET` with `S3_ENDPOINT`, `S3_REGION`, `S3_ACCESS_KEY_ID` and `S3_SECRET_ACCESS_KEY` is taken, and `STORAGE_BUCKET` with
-   * `GOOGLE_APPLICATION_CREDENTIALS`. Without any of these sessions are local only, and the logger is warned once.
+   * `R2_SECRET_ACCESS_KEY` and `R2_BUCKET_NAME` make, unless `SESSION_BACKUP_ENABLED` is `false`; half of one is
+   * refused, and so are two complete ones, whichever they are. Only if a store is asked for, by `SESSION_BACKUP_STORE=s3` or
+   * `gcs`, by `SESSION_BACKUP_ENABLED` or the mode `hybrid`, `S3_BUCKET` with `S3_ENDPOINT`, `S3_REGION`, `S3_ACCESS_KEY_ID` and
+   * `S3_SECRET_ACCESS_KEY` is taken, and `STORAGE_BUCKET` with `GOOGLE_APPLICATION_CREDENTIALS`. Without any of these sessions are
+   * local only, and the logger is warned once.
    */
   store?: string | URL | HybridAuthStore | null
   /**

@@ -265,3 +265,36 @@ test('a file of variables adds to the environment, and never stands above it', (
     assert.deepEqual(env, { ...before, ...added }, JSON.stringify([before, text]))
   }
 })
+
+test('a file of variables never chooses another store than the environment does', async (t) => {
+  const at = directorySite(t)
+  await at.tenant('anna')
+  const supabase = { SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: 'sb_secret_x' }
+  const file = (name, text) => privateFile(at.folder, name, text)
+  const of = (text, env) => runJson(t, ['config', '-e', file('env', text)], { env: { SESSION_ENCRYPTION_KEY: KEY, ...env } })
+  for (const chosen of [`SESSION_BACKUP_STORE=${at.url}`, `BAILEYS_HYBRID_AUTH_STORE=${at.url}`, 'SESSION_BACKUP_ENABLED=false']) {
+    const { code, json } = await of(`${chosen}\n`, supabase)
+    assert.deepEqual([code, json.error?.code], [2, 'USAGE'], chosen)
+    for (const word of ['SUPABASE_URL', chosen.split('=')[0], '--env-file']) assert.ok(json.error.message.includes(word), json.error.message)
+  }
+  // The same store, no store yet, and one that the command line names.
+  assert.equal((await of('SESSION_BACKUP_STORE=supabase\n', supabase)).code, 0)
+  assert.equal((await of(`SESSION_BACKUP_STORE=${at.url}\n`, { SUPABASE_URL: supabase.SUPABASE_URL })).json.settings.store.source, 'variable')
+  assert.equal((await runJson(t, ['config', '--store', at.url, '-e', file('env', 'SESSION_BACKUP_STORE=memory://x\n')], { env: { SESSION_ENCRYPTION_KEY: KEY, ...supabase } })).code, 0)
+  // Two sets, one in each place, are two stores.
+  const r2 = 'R2_ACCOUNT_ID=abc\nR2_ACCESS_KEY_ID=i\nR2_SECRET_ACCESS_KEY=s\nR2_BUCKET_NAME=b\n'
+  assert.match((await of(r2, supabase)).json.problems[0], /two stores, supabase .* r2 /)
+})
+
+test('a command that needs a store says which setting keeps it without one', async (t) => {
+  const at = directorySite(t)
+  for (const [args, env, words] of [
+    [[], { SESSION_BACKUP_STORE: at.url, SESSION_BACKUP_ENABLED: 'false' }, 'SESSION_BACKUP_ENABLED forbids a store'],
+    [['--store', at.url], { SESSION_STORAGE_TYPE: 'local' }, 'SESSION_STORAGE_TYPE is local'],
+    [[], {}, 'no store is configured']
+  ]) {
+    const { code, json } = await runJson(t, ['list', ...args], { env: { SESSION_ENCRYPTION_KEY: KEY, ...env } })
+    assert.deepEqual([code, json.error.code], [2, 'USAGE'])
+    assert.ok(json.error.message.startsWith(words), json.error.message)
+  }
+})

@@ -156,7 +156,7 @@ test('stores that are half, double or of the wrong kind are refused by the names
     ]),
     [{ ...url, SUPABASE_KEY: 'some-text' }, 'SUPABASE_KEY', 'sb_secret_', 'service_role'],
     [{ ...url, SUPABASE_SERVICE_KEY: 'k', ...r2 }, 'SUPABASE_URL', 'R2_BUCKET_NAME', 'two stores'],
-    [{ SESSION_BACKUP_ENABLED: 'true', ...s3, ...google }, 'S3_BUCKET', 'STORAGE_BUCKET', 'two stores', 's3 or gcs'],
+    [{ SESSION_BACKUP_ENABLED: 'true', ...s3, ...google }, 'S3_BUCKET', 'STORAGE_BUCKET', 'two stores', 's3 or gcs', 'remove'],
     [{ SESSION_BACKUP_STORE: 's3' }, 'SESSION_BACKUP_STORE', 'S3_BUCKET'],
     [{ SESSION_BACKUP_STORE: 'gcs' }, 'SESSION_BACKUP_STORE', 'STORAGE_BUCKET'],
     [{ SESSION_BACKUP_STORE: 'gcs', STORAGE_BUCKET: 'b' }, 'STORAGE_BUCKET', 'GOOGLE_APPLICATION_CREDENTIALS'],
@@ -206,7 +206,9 @@ test('the variables called S3 and those of Google make a store only where one is
   for (const asked of [...asking, { SESSION_BACKUP_STORE: 'gcs' }]) assert.equal(store({ ...google, ...asked }).kind, 'gcs')
   assert.equal(store(google), null)
   const project = { SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: 'k' }
-  for (const asked of [...asking, {}]) assert.equal(store({ ...s3, ...google, ...project, ...asked }).kind, 'supabase', 'one that means a store goes before those that may')
+  for (const asked of [...asking, {}]) {
+    for (const other of [s3, google]) assert.match(refusal('two stores', () => store({ ...other, ...project, ...asked })), /two stores, supabase .* (s3|gcs) /)
+  }
 })
 
 test('where nothing says whether there is a store, a process is warned once, whatever the number of loggers and tenants', async (t) => {

@@ -229,19 +229,20 @@ test('variables_of_services_make_one_whole_store_or_none_or_are_refused', () => 
       // Variables of AWS are everywhere: they neither make a store, nor change one that others make.
       const all = { ...env, ...AWS, AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL: 'https://elsewhere', ...(wanted && { SESSION_BACKUP_STORE: wanted }) }
       const meant = wanted ? [services[wanted]] : Object.values(services).filter(({ isMeant }) => isMeant)
-      const half = meant.find((service) => service.missing.length > 0)
+      const full = meant.filter((service) => service.missing.length === 0)
+      const half = full.length === 0 && meant[0]
       if (half) {
         refused(all, () => spec(undefined, all), ...half.missing)
         halves++
-      } else if (meant.length === 2) {
+      } else if (full.length === 2) {
         refused(all, () => spec(undefined, all), 'SUPABASE_URL', 'R2_ACCESS_KEY_ID', 'SESSION_BACKUP_STORE')
         doubles++
       } else {
-        assert.deepEqual(spec(undefined, all), meant[0]?.spec ?? null, JSON.stringify(all))
+        assert.deepEqual(spec(undefined, all), full[0]?.spec ?? null, JSON.stringify(all))
         meant.length === 0 ? none++ : made++
         const insisting = { ...all, SESSION_BACKUP_ENABLED: 'true' }
         if (meant.length === 0) refused(insisting, () => spec(undefined, insisting), 'SESSION_BACKUP_ENABLED', 'SESSION_BACKUP_STORE')
-        else assert.deepEqual(spec(undefined, insisting), meant[0].spec)
+        else assert.deepEqual(spec(undefined, insisting), full[0].spec)
       }
       for (const off of ['false', '0', 'no', 'off', ' FALSE ']) assert.equal(spec(undefined, { ...all, SESSION_BACKUP_ENABLED: off }), null)
       assert.equal(spec(undefined, all, { mode: 'local' }), null)

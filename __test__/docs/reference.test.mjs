@@ -13,11 +13,9 @@ const types = declarations()
 const source = read('lib/options.js')
 const between = (text, from, to) => text.slice(text.indexOf(from), text.indexOf(to, text.indexOf(from)))
 
-const variables = Object.fromEntries(
-  [...between(source, 'const VARIABLES = {', '\n}').matchAll(/^ {2}(\w+): \[(.*)\]/gm)].map(([, name, list]) => [name, all(list, /'(\w+)'/g)])
-)
+const { VARIABLES, ownVariable } = require('../../lib/variables.js')
+const variables = { ...VARIABLES }
 const known = [...Object.keys(variables), ...all(between(source, 'const KNOWN', '])'), /^ {2}'(\w+)'/gm)].sort()
-const { ownVariable } = require('../../lib/variables.js')
 const configuration = section(read('docs/configuration.md'), '## Options and variables')
 
 test('every option is in the types and in the table of options, and nothing else is', () => {
