@@ -27,7 +27,7 @@ test('what was measured is what the document says', () => {
   const [, put, list, , sent] = cells('| each at 1 message a minute |')
   assert.deepEqual([whole(put), whole(list), whole(sent)], [MEASURED.puts, MEASURED.lists, MEASURED.sentKB])
   assert.match(document, new RegExp(`^${MEASURED.sessions} sessions in one process`, 'm'))
-  assert.match(document, new RegExp(`A name takes ${MEASURED.nameBytes.s3} bytes in an answer to a LIST here, and ${MEASURED.nameBytes.supabase} in one of Supabase`))
+  assert.match(document, new RegExp(`A name takes ${MEASURED.nameBytes.s3} bytes in an answer to a LIST here, and ${MEASURED.nameBytes.supabase} at Supabase`))
 })
 
 const native = (store) => ({ store, ownershipCheckIntervalMs: 5000, flushIntervalMs: 1000, refreshIntervalMs: 7 * 86_400_000 })

@@ -33,7 +33,7 @@ const ONCE = {
   'open new': 'open, for the first time',
   close: 'close',
   'open again': 'open again, on the same disk',
-  'open blank': 'open on a blank machine'
+  'open blank': 'open on a new machine'
 }
 
 function perMinute(result) {
@@ -70,7 +70,7 @@ const INCLUDED = { classA: 'PUT or LIST', classB: 'GET', storage: 'GB stored', e
 
 function rates() {
   const rows = providers.map(({ name, read, classA, classB, storage, egress, unit, plan, free }) => {
-    const whole = unit === undefined ? '' : ', whole ones'
+    const whole = unit === undefined ? '' : ', in full millions'
     const included = Object.entries(free).map(([what, much]) => `${figure.format(much)} ${INCLUDED[what]}`).join(', ')
     const costs = [classA.toFixed(2) + whole, classB.toFixed(2) + whole, storage, egress]
     return [name, ...costs, plan === undefined ? included : `for ${plan} USD: ${included}`, read]
@@ -87,7 +87,7 @@ function perMonth(result) {
 }
 
 const WAYS = {
-  object: ['each value that changes, as an object of its own', 'seconds'],
+  object: ['each changed value as a separate object', 'seconds'],
   archive10: ['an archive of each folder every 10 minutes', '10 minutes'],
   folder5: ['every file of each folder every 5 minutes, and when the credentials change', '5 minutes'],
   folder1: ['the same every minute', '1 minute']
@@ -103,17 +103,17 @@ function compared(result, phase) {
     const perSecond = number((month.classA + month.classB) / (MINUTES * 60))
     return [name, loss, perSecond, number(month.uploadBytes / GB), ...providers.map((provider) => priceCell(month, provider, result))]
   })
-  return table(['the same messages, USD per month', 'a lost machine loses', 'requests/s', 'GB sent', ...names], rows)
+  return table(['the same messages, USD per month', 'lost with a machine', 'requests/s', 'GB sent', ...names], rows)
 }
 
 function inTheProcess({ tenants, phases, status }) {
   const rows = [
-    ['memory, sessions just made and empty', `${number(phases['open new'].rss / MB)} MB`],
+    ['memory, new and empty sessions', `${number(phases['open new'].rss / MB)} MB`],
     [`memory, sessions in use (${number(status.bytes / MB)} MB of keys and values)`, `${number(phases.idle.rss / MB)} MB`],
     ['CPU, idle', `${number(phases.idle.cpuMs / phases.idle.minutes)} ms a minute`],
-    ['CPU, each at 1 message a minute, making its values included', `${number(phases.all.cpuMs / phases.all.minutes)} ms a minute`]
+    ['CPU, each at 1 message a minute, including the creation of its values', `${number(phases.all.cpuMs / phases.all.minutes)} ms a minute`]
   ]
-  return table([`${tenants} sessions, in the process`, ''], rows)
+  return table([`${tenants} sessions in one process`, ''], rows)
 }
 
 function made({ account, phases, seed, latency, storedBytes, nameBytes }) {
@@ -127,9 +127,9 @@ function made({ account, phases, seed, latency, storedBytes, nameBytes }) {
     ['KB of JSON per message', (recorded.bytesPerMessage / KB).toFixed(1), (jsonBytes / messages / KB).toFixed(1)]
   ]
   const note =
-    `Seed ${seed}, ${latency} ms of latency. ${number(storedBytes / MB)} MB in the bucket after a restart and the work. ` +
-    `A name takes ${number(nameBytes.s3)} bytes in an answer to a LIST here, and ${number(nameBytes.supabase)} in one of Supabase.`
-  return `${table(['the messages', 'recorded', 'made'], rows)}\n\n${note}`
+    `Seed ${seed}, ${latency} ms of latency. ${number(storedBytes / MB)} MB in the bucket after a restart and the load. ` +
+    `A name takes ${number(nameBytes.s3)} bytes in an answer to a LIST here, and ${number(nameBytes.supabase)} at Supabase.`
+  return `${table(['messages', 'recorded', 'generated'], rows)}\n\n${note}`
 }
 
 export const markdown = (result) =>
