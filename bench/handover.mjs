@@ -108,7 +108,7 @@ try {
 if (args.json) {
   console.log(JSON.stringify(rows, null, 2))
 } else {
-  console.log('\n| each upload takes | the newer opened after | both accepted writes for | the older was refused after | resolved | lacking | `close()` |')
+  console.log('\n| duration of each upload | newer one open after | both accept writes for | older one rejected after | resolved | missing | `close()` |')
   console.log('|---|---|---|---|---|---|---|')
   for (const { stallSeconds, openSeconds, bothSeconds, refusedSeconds, resolved, lacking, close } of rows) {
     console.log(`| ${stallSeconds} s | ${openSeconds.toFixed(1)} s | ${bothSeconds.toFixed(1)} s | ${refusedSeconds.toFixed(1)} s | ${resolved} | ${lacking} | ${close} |`)
