@@ -12,7 +12,7 @@ const { HybridAuthError } = require('./errors.js')
 const { setAside } = require('./multi-file.js')
 const { ASIDE, holdKeys, isListed, list } = require('./multi-file-names.js')
 const { findMultiFile, findRemains, holdsSession, readMultiFile } = require('./multi-file-read.js')
-const { isSingleFile, readSingleFile, setFileAside } = require('./single-file.js')
+const { holdsSingleFile, isSingleFile, readSingleFile, setFileAside } = require('./single-file.js')
 
 /** A tenant id that is a plain file name: `useMultiFileAuthState(join(directory, tenantId))` used it as its folder. */
 const isPlainName = (id) => id !== '.' && id !== '..' && !/[/\\\0]/.test(id) && Buffer.byteLength(id) <= 255
@@ -142,27 +142,39 @@ async function settleLeftovers(found, stored, batch, { mayMove }) {
 }
 
 /** Names of folders that the examples of Baileys use: they tell nothing of anybody, and may stand in a message. */
-const OF_EXAMPLES = /^(baileys_)?auth(_info)?(_(multi|baileys))*$|^sessions?$/
+const OF_EXAMPLES = /^((baileys_)?auth(_info)?(_(multi|baileys))*|sessions?)(\.json)?$/
 
 /**
- * A refusal where no session was found and a session of `useMultiFileAuthState` plainly lies where the caller may have meant;
- * null otherwise. It is only looked at: which folder it is, the one that calls must say.
+ * A refusal where no session was found and one of Baileys plainly lies where the caller may have meant: a folder of
+ * `useMultiFileAuthState`, or the file of `useSingleFileAuthState`; null otherwise. It is only looked at: which one it is, the one
+ * that calls must say.
  */
 async function looksMissed({ directory, tenantId, folder }) {
   const byId = tenantId.includes('\0') || Buffer.byteLength(tenantId) > 1024 ? [] : [resolve(directory, tenantId), resolve(tenantId)]
-  const places = [[directory, '`directory` itself', '`directory`'], ...byId.map((path) => [path, 'a folder that the tenant id names', 'that folder'])]
-  for (const [path, where, name] of places) {
+  for (const path of [directory, ...byId]) {
     if (path === folder || !(await isSession(path)) || !(await isListed(path))) continue
-    const shown = OF_EXAMPLES.test(tenantId.replace(/^\.\//, '')) && resolve(tenantId) === path ? `importFrom: './${tenantId.replace(/^\.\//, '')}'` : `importFrom: ${name}`
-    const error = new HybridAuthError(
-      'INVALID_OPTION',
-      `a session of \`useMultiFileAuthState\` lies in ${where}, and this tenant has none: no new WhatsApp identity was made. To take it over, ` +
-        `open with \`${shown}\`; to pair a new one beside it, with \`fresh: true\`; \`error.folder\` says where it lies`
-    )
-    // A path may hold a tenant id or a phone number: it is told, and stays out of logs.
-    return Object.defineProperty(error, 'folder', { value: path })
+    const name = path === directory ? '`directory`' : 'that folder'
+    return missed('useMultiFileAuthState', path, path === directory ? '`directory` itself' : 'a folder that the tenant id names', name, tenantId)
+  }
+  const files = [...new Set([directory, ...byId.flatMap((path) => [path, `${path}.json`])])]
+  for (const path of files) {
+    if (!(await holdsSingleFile(path)) || !(await isListed(path))) continue
+    const where = path === directory ? 'the file that `directory` names, which must be a folder' : 'a file that the tenant id names'
+    return missed('useSingleFileAuthState', path, where, 'that file', tenantId)
   }
   return null
+}
+
+function missed(maker, path, where, name, tenantId) {
+  const plain = tenantId.replace(/^\.\//, '')
+  const said = [plain, `${plain}.json`].find((text) => OF_EXAMPLES.test(text) && resolve(text) === path)
+  const error = new HybridAuthError(
+    'INVALID_OPTION',
+    `a session of \`${maker}\` lies in ${where}, and this tenant has none: no new WhatsApp identity was made. To take it over, ` +
+      `open with \`importFrom: ${said === undefined ? name : `'./${said}'`}\`; to pair a new one beside it, with \`fresh: true\`; \`error.folder\` says where it lies`
+  )
+  // A path may hold a tenant id or a phone number: it is told, and stays out of logs.
+  return Object.defineProperty(error, 'folder', { value: path })
 }
 
 /** True for a folder that plainly holds a session: one that cannot be looked at does not. */

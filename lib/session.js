@@ -130,7 +130,9 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
     const wasRemoved = !resolved.cloud && (await removals.wasRemoved(folder))
     let opened = await open()
     if (wasRemoved && (await endsWithFolder(binding, opened, resolved))) opened = await open()
-    if (refusal !== null && opened.code === 'NOT_FOUND') throw refusal
+    // A file in place of `directory` is in the way of every session.
+    const isInTheWay = refusal?.folder === resolved.directory && opened.code === 'LOCAL_UNAVAILABLE'
+    if (refusal !== null && (isInTheWay || opened.code === 'NOT_FOUND')) throw refusal
     setImmediate(news.catchUp).unref()
     const { handle, restored, shared } = JSON.parse(settle(await explained(opened, resolved.native.store)))
     try {

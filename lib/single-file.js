@@ -2,7 +2,8 @@
 
 // Reading the file of Baileys' old `useSingleFileAuthState`: `{ creds, keys: { preKeys: { id: value }, … } }`.
 //
-// Invariant: as for folders: damage is no absence, and what cannot be taken is counted.
+// Invariants: as for folders: damage is no absence, and what cannot be taken is counted. This is the one reader of such a file, for
+// an open and for a migration.
 
 const fs = require('node:fs/promises')
 const { HybridAuthError } = require('./errors.js')
@@ -28,15 +29,43 @@ async function isSingleFile(path) {
   return info?.isFile() === true
 }
 
+/** Whether a text plainly is such a file, whole or damaged. */
+const isLikeSingleFile = (text) => text.includes('"creds"') && text.includes('"noiseKey"')
+
+/** So much of a file tells what it is: credentials come first. */
+const BEGINNING = 1 << 20
+
+/** True for a regular file that plainly is such a session, whole or damaged. */
+async function holdsSingleFile(path) {
+  if (!(await isSingleFile(path))) return false
+  const file = await fs.open(path, 'r').catch(() => null)
+  if (file === null) return false
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(BEGINNING), 0, BEGINNING, 0)
+    return isLikeSingleFile(buffer.toString('utf8', 0, bytesRead))
+  } catch {
+    return false
+  } finally {
+    await file.close()
+  }
+}
+
 /** The session in the file, in the shape of `readMultiFile`. */
 async function readSingleFile(path) {
   const what = 'the file of `importFrom`'
-  const value = await readValue(path, what)
+  return { credsFile: '', damaged: {}, otherFiles: 0, keysFile: false, ...sessionIn(await readValue(path, what), what) }
+}
+
+/**
+ * The session in the value of such a file.
+ * @returns {{creds: object, entries: {type: string, id: string, value: any}[], notUnderstood: number}}
+ */
+function sessionIn(value, what) {
   if (!isObject(value) || !isObject(value.creds) || (value.keys !== undefined && !isObject(value.keys))) {
     throw new HybridAuthError('INVALID_OPTION', `${what} is not one of \`useSingleFileAuthState\`, which is \`{ creds, keys }\`; for a session in a folder give the folder`)
   }
   checkCreds(value.creds)
-  const report = { creds: value.creds, credsFile: '', entries: [], damaged: {}, notUnderstood: 0, otherFiles: 0, keysFile: false }
+  const report = { creds: value.creds, entries: [], notUnderstood: 0 }
   for (const [name, records] of Object.entries(value.keys ?? {})) {
     const type = FAMILIES[name]
     if (type === undefined || !isObject(records)) {
@@ -63,4 +92,4 @@ async function setFileAside(path) {
   }
 }
 
-module.exports = { isSingleFile, readSingleFile, setFileAside }
+module.exports = { isLikeSingleFile, isSingleFile, holdsSingleFile, readSingleFile, sessionIn, setFileAside }

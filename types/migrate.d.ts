@@ -18,7 +18,8 @@ export function migrate(options: MigrateOptions): Promise<MigrationReport>
 /** Where a migration reads, and how: beside the options of the sessions that it makes. */
 export interface MigrateOptions extends HybridAuthOptions {
   /**
-   * Where the sessions of the other system lie: the path of a folder, or a bucket as for `store`. Everything below it is looked at.
+   * Where the sessions of the other system lie: the path of a folder or of a single file, or a bucket as for `store`. Everything below it
+   * is looked at.
    * It must not lie in `directory`, nor that in it: sessions in the place of a tenant are taken over when the tenant is opened.
    */
   from: string | URL | HybridAuthStore
@@ -48,20 +49,21 @@ export interface MigrateOptions extends HybridAuthOptions {
   onProgress?: (progress: { tenantId: string; status: MigrationStatus; done: number; total: number }) => void
 }
 
-/** A session that a migration found: a folder with a `creds.json`. */
+/** A session that a migration found: a folder with a `creds.json`, or a single file. */
 export interface FoundSession {
-  /** The folder, relative to the source and with `/` between its parts; '' for the source itself. */
+  /** The folder or single file, relative to the source and with `/` between its parts; '' for the source itself. */
   path: string
-  /** The parts of `path`. */
+  /** The parts of `path`, without the `.json` of a single file. */
   parts: string[]
   layout: MigrationLayout
 }
 
 /**
  * How keys lie beside a `creds.json`: `flat`, one `<type>-<id>.json` each, as `useMultiFileAuthState` writes them; `keys-folder`,
- * the same in a folder `keys`; `keys-file`, one `keys.json` with `{ type: { id: value } }` or `{ "type-id": value }`.
+ * the same in a folder `keys`; `keys-file`, one `keys.json` with `{ type: { id: value } }` or `{ "type-id": value }`. `single-file`: the file of
+ * `useSingleFileAuthState`, `{ creds, keys }`; `auto` looks for it in up to 1,000 files that belong to nothing else.
  */
-export type MigrationLayout = 'flat' | 'keys-folder' | 'keys-file'
+export type MigrationLayout = 'flat' | 'keys-folder' | 'keys-file' | 'single-file'
 
 /** What became of a session. */
 export type MigrationStatus =
@@ -89,7 +91,7 @@ export type MigrationStatus =
 /** What a migration did with one session. Holds no key, no value and no contact. */
 export interface MigratedSession {
   tenantId: string
-  /** Its folder in the source. */
+  /** Its folder or single file in the source. */
   path: string
   layout: MigrationLayout
   /** Whether files of it were encrypted. */

@@ -4,7 +4,7 @@
 //
 // Invariant: nothing is removed unless --apply is said, and only with the report of the migration in hand.
 
-const { readFileSync, writeFileSync } = require('node:fs')
+const { readFileSync, statSync, writeFileSync } = require('node:fs')
 const { basename, resolve } = require('node:path')
 const { UsageError } = require('../exit.js')
 const { count, plural, size } = require('../output.js')
@@ -115,12 +115,13 @@ function writeReport(file, report) {
 
 async function importFolder(context, folder) {
   const { asked, output } = context
-  const tenantId = asked.tenantId ?? basename(resolve(folder))
+  const isFile = statSync(folder, { throwIfNoEntry: false })?.isFile() === true
+  const tenantId = asked.tenantId ?? basename(resolve(folder), isFile ? '.json' : '')
   const { migrate } = require('../../index.js')
   const options = {
     ...sourceOf(context, folder),
     // What lies deeper is another session.
-    tenantId: ({ path }) => (path === '' ? tenantId : null),
+    tenantId: ({ path }) => (path === '' || isFile ? tenantId : null),
     allowCredsOnly: asked.allowCredsOnly === true,
     allowDamagedKeys: asked.allowDamagedKeys === true
   }
@@ -129,7 +130,7 @@ async function importFolder(context, folder) {
   return tellMigrated(output, report)
 }
 
-const LAYOUTS = ['auto', 'flat', 'keys-folder', 'keys-file']
+const LAYOUTS = ['auto', 'flat', 'keys-folder', 'keys-file', 'single-file']
 
 const LENIENT = [
   ['--source-key-file <file>', 'a file with the key of a source encrypted with AES-256-CBC, 64 hex digits'],

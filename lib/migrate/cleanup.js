@@ -13,6 +13,7 @@ const { openEnds, own } = require('./options.js')
 const { atOnce, flag, ownFields } = require('../checks.js')
 const { each } = require('../pool.js')
 const { readSession } = require('./read.js')
+const { LAYOUT: SINGLE, singleAt } = require('./singles.js')
 const { identityOf } = require('./target.js')
 
 const STATUSES = ['removed', 'removable', 'gone', 'source-changed', 'moved-on', 'missing', 'failed']
@@ -21,11 +22,13 @@ const refused = (status, code, message) => ({ status, code, message })
 
 async function cleanOne(session, { source, target, keys }, { confirm, allowMovedOn }) {
   const { path, tenantId, layout } = session
-  const { names } = await source.list(path)
-  const found = sessionAt(byFolder(names), path, layout)
+  const isSingle = layout === SINGLE
+  const place = isSingle ? path.slice(0, Math.max(0, path.lastIndexOf('/'))) : path
+  const { names } = await source.list(place)
+  const found = isSingle ? singleAt(path) : sessionAt(byFolder(names), path, layout)
   const listed = new Set(names)
-  const files = [...new Set([found.creds, ...found.credsCopies, found.keysFile, ...found.keys.map(({ name }) => name), ...found.copies])].filter((name) => listed.has(name))
-  const folder = found.layout === 'keys-folder' ? `${path}${path && '/'}keys` : path
+  const files = [...new Set([found.creds, ...found.credsCopies, found.keysFile, found.single, ...found.keys.map(({ name }) => name), ...found.copies])].filter((name) => listed.has(name))
+  const folder = found.layout === 'keys-folder' ? `${path}${path && '/'}keys` : place
   if (files.length === 0) {
     // A removal that was interrupted at its very end has left its folder.
     if (confirm) await source.tidy(folder)
@@ -56,7 +59,7 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   const first = [...found.credsCopies, found.creds].filter((name) => name !== undefined)
   for (const name of first) await source.remove([name])
   await source.remove(going.filter((name) => !first.includes(name)))
-  const left = new Set((await source.list(path)).names)
+  const left = new Set((await source.list(place)).names)
   if (going.some((name) => left.has(name))) return refused('failed', 'REMOTE_REFUSED', 'the source still lists files that were removed: check the rights to delete')
   await source.tidy(folder)
   return { status: 'removed', files: going.length }

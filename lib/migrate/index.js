@@ -15,6 +15,7 @@ const { checkMigrate, openEnds } = require('./options.js')
 const { cleanupSessions } = require('./cleanup.js')
 const { findSessions, nameTenants } = require('./layouts.js')
 const { readSession } = require('./read.js')
+const { LAYOUT: SINGLE, findSingles, singleAt } = require('./singles.js')
 const { identityOf } = require('./target.js')
 
 const STATUSES = ['migrated', 'already', 'ready', 'conflict', 'newer-target', 'newer-source', 'credsOnly', 'damaged', 'ambiguous', 'failed']
@@ -99,7 +100,7 @@ async function migrateOne(found, { source, target, keys }, { allowCredsOnly, all
     return unreadable(error)
   }
   if (session.creds === null) return refused('failed', 'LOCAL_UNAVAILABLE', 'the session disappeared while it was read: the old system still runs')
-  const notUnderstood = found.notUnderstood + session.left.length
+  const notUnderstood = found.notUnderstood + session.left.length + session.lost
   const answer = {
     encrypted: session.encrypted,
     keys: counted(session.entries),
@@ -138,11 +139,24 @@ async function settleTarget(found, session, { source, target, keys }, dryRun) {
 
 /** Whether a source is another one than it was. Files that came since are changes too. */
 async function hasChanged(found, session, { source, keys }) {
-  const { names } = await source.list(found.path)
-  const { sessions } = findSessions(names, found.layout)
-  const again = sessions.find(({ path }) => path === found.path)
+  const again = await foundAgain(found, source)
   if (again === undefined) return true
   return readSession(source, again, keys).then(({ digest }) => digest !== session.digest, () => true)
+}
+
+async function foundAgain({ path, layout }, source) {
+  if (layout === SINGLE) return singleAt(path)
+  const { sessions } = findSessions((await source.list(path)).names, layout)
+  return sessions.find((session) => session.path === path)
+}
+
+/** All sessions of a source, those in one file too. */
+async function survey({ source, keys }, layout) {
+  const { names, odd, linked, unreadable } = await source.list()
+  const isSingle = layout === SINGLE
+  const { sessions, ours, others, withoutCreds } = findSessions(names, isSingle ? 'auto' : layout, linked)
+  const singles = isSingle || layout === 'auto' ? await findSingles(source, others, keys, isSingle) : []
+  return { all: [...(isSingle ? [] : sessions), ...singles], ours, passedOver: others.length - singles.length + odd, withoutCreds, unreadable }
 }
 
 /** See types/migrate.d.ts. */
@@ -152,8 +166,7 @@ async function migrate(given = {}) {
   const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
   const ends = await openEnds({ from, sourceKey }, options)
   if (ends.target.cloud) throw new HybridAuthError('INVALID_OPTION', NEEDS_A_DISK)
-  const { names, odd, linked, unreadable } = await ends.source.list()
-  const { sessions: all, ours, passedOver, withoutCreds } = findSessions(names, asked.layout, linked)
+  const { all, ours, passedOver, withoutCreds, unreadable } = await survey(ends, asked.layout)
   if (all.length === 0) throw nothing(ours, { withoutCreds, unreadable })
   const named = nameTenants(all, { tenantId: asked.tenantId, label: ends.source.label })
   // An id that cannot be one is refused here, before the first session is made.
@@ -171,7 +184,7 @@ async function migrate(given = {}) {
   await each(chosen.entries(), asked.concurrency, work, asked.onProgress)
 
   const totals = Object.fromEntries(STATUSES.map((status) => [status, sessions.filter((session) => session.status === status).length]))
-  const report = { version: 1, dryRun: asked.dryRun, sessions, totals, leftOut: all.length - named.length, missing, passedOver: passedOver + odd, withoutCreds, unreadable, ours }
+  const report = { version: 1, dryRun: asked.dryRun, sessions, totals, leftOut: all.length - named.length, missing, passedOver, withoutCreds, unreadable, ours }
   if (asked.cleanup) report.cleanup = await cleanupSessions(report, ends, { confirm: true, concurrency: asked.concurrency })
   return report
 }
@@ -182,7 +195,7 @@ function nothing(ours, { withoutCreds, unreadable }) {
   const few = (count, what) => `; ${count} ${count === 1 ? 'folder' : 'folders'} ${what}`
   const keysOnly = withoutCreds === 0 ? '' : few(withoutCreds, `with keys and without ${CREDS} or a backup of it (put it back)`)
   const closed = unreadable.length === 0 ? '' : few(unreadable.length, 'that may not be read (give this user the right to)')
-  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}${keysOnly}${closed}`)
+  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}, and no file is one of \`useSingleFileAuthState\`${keysOnly}${closed}`)
 }
 
 module.exports = { migrate, STATUSES }

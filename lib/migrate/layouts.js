@@ -9,7 +9,9 @@
 const { HybridAuthError } = require('../errors.js')
 const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, WHOLE, familiesWith, fileName, holdKeys, mainOf, parseKey } = require('../multi-file-names.js')
 
-const LAYOUTS = ['flat', 'keys-folder', 'keys-file']
+/** How keys lie beside a creds.json; a single file has both. */
+const OF_FOLDERS = ['flat', 'keys-folder', 'keys-file']
+const LAYOUTS = [...OF_FOLDERS, 'single-file']
 
 /** What this package stores itself. */
 const OURS = /(^|\/)v1\/(claims\/[^/]+|names\/[^/]+|data\/[^/]+\/[^/]+)$/
@@ -72,7 +74,7 @@ function sessionAt(folders, path, asked = 'auto') {
   const nested = keyFiles(below)
   const keysFile = own.find((name) => fileOf(name) === KEYS_FILE)
   const there = { flat: holdKeys(flat.keys), 'keys-folder': holdKeys(nested.keys), 'keys-file': keysFile !== undefined }
-  const candidates = LAYOUTS.filter((layout) => there[layout])
+  const candidates = OF_FOLDERS.filter((layout) => there[layout])
   const layout = asked === 'auto' ? (candidates[0] ?? 'flat') : asked
   const isOpen = asked === 'auto' && candidates.length > 1
   // What is kept whole lies where creds.json does, whatever became of the keys.
@@ -100,8 +102,8 @@ function sessionAt(folders, path, asked = 'auto') {
 
 /**
  * All sessions among `names`; those of the folders in `linked` cannot be read.
- * @returns {{sessions: object[], ours: number, passedOver: number, withoutCreds: number}} `ours`: objects of this package;
- *   `passedOver`: what belongs to no session; `withoutCreds`: folders with keys and no credentials
+ * @returns {{sessions: object[], ours: number, others: string[], withoutCreds: number}} `ours`: objects of this package;
+ *   `others`: what belongs to no session; `withoutCreds`: folders with keys and no credentials
  */
 function findSessions(names, layout = 'auto', linked = []) {
   const theirs = names.filter((name) => !OURS.test(name))
@@ -112,9 +114,9 @@ function findSessions(names, layout = 'auto', linked = []) {
   const sessions = roots.map((path) => sessionAt(folders, path, layout))
   for (const path of linked) sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is no regular file, and links are not followed` })
   const belonging = new Set(roots.flatMap((path) => [path, inside(path, KEYS_FOLDER)]))
-  const passedOver = theirs.filter((name) => !belonging.has(folderOf(name))).length
+  const others = theirs.filter((name) => !belonging.has(folderOf(name)))
   const withoutCreds = [...folders].filter(([folder, inIt]) => !belonging.has(folder) && holdKeys(keyFiles(inIt).keys)).length
-  return { sessions, ours: names.length - theirs.length, passedOver, withoutCreds }
+  return { sessions, ours: names.length - theirs.length, others, withoutCreds }
 }
 
 const refuse = (message) => {

@@ -12,6 +12,7 @@ const { HybridAuthError } = require('../errors.js')
 const { CREDS, MOST_WHOLE, PARALLEL, WHOLE, familiesWith, holdKeys, idIn, parseKey } = require('../multi-file-names.js')
 const { checkCreds, diagnose, parseValue } = require('../multi-file-read.js')
 const { each } = require('../pool.js')
+const { sessionIn } = require('../single-file.js')
 
 const families = familiesWith()
 
@@ -63,6 +64,15 @@ function textOf(bytes, keys, what) {
   throw locked(what, 'does not decrypt to JSON with the `sourceKey`')
 }
 
+/** The text of a file that may be anything, decrypted where that is possible. */
+function jsonText(bytes, keys) {
+  try {
+    return textOf(bytes, keys, '').text
+  } catch {
+    return bytes.toString('utf8')
+  }
+}
+
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
 
 /** What can be a family of keys: a name such as `__proto__` or `constructor` in a foreign file is none. */
@@ -86,8 +96,9 @@ function* recordsOf(value) {
  * Reads a session that `findSessions` found.
  * @param {{read(name: string): Promise<Buffer | null>}} source
  * @param {Buffer[]} keys that may have encrypted it
- * @returns {Promise<{creds: object | null, entries: {type, id, value, name}[], damaged: {name, type}[], left: {name}[], digest: string, files: number,
- *   bytes: number, encrypted: boolean}>} `creds` is null for a folder without them; `left` are files of no known family that are no keys
+ * @returns {Promise<{creds: object | null, entries: {type, id, value, name}[], damaged: {name, type}[], left: {name}[], lost: number, digest: string,
+ *   files: number, bytes: number, encrypted: boolean}>} `creds` is null for a folder without them; `left` are files of no known family that
+ *   are no keys, `lost` families in a single file that are none
  */
 async function readSession(source, found, keys) {
   const hashes = new Map()
@@ -138,6 +149,7 @@ async function readSession(source, found, keys) {
   const entries = []
   const damaged = []
   const left = []
+  let lost = 0
   await each(found.keys.entries(), PARALLEL, async ([i, { name, backup, type, id }]) => {
     const bad = []
     for (const at of backup === undefined ? [name] : [name, backup]) {
@@ -165,9 +177,22 @@ async function readSession(source, found, keys) {
     }
   }
 
+  if (found.single !== undefined) {
+    const read = await content(found.single)
+    if (read !== null) {
+      const what = 'the file'
+      const { text, key } = textOf(read, keys, what)
+      encrypted = key !== null
+      const session = sessionIn(parseValue(text, what), what)
+      creds = session.creds
+      entries.push(...session.entries.map((entry) => ({ ...entry, name: found.single })))
+      lost = session.notUnderstood
+    }
+  }
+
   const digest = createHash('sha256')
   for (const [name, hash] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1))) digest.update(`${Buffer.byteLength(name)}:`).update(name).update(hash)
-  return { creds, entries: unique(entries.filter(Boolean)), damaged, left, digest: digest.digest('hex'), files: hashes.size, bytes, encrypted }
+  return { creds, entries: unique(entries.filter(Boolean)), damaged, left, lost, digest: digest.digest('hex'), files: hashes.size, bytes, encrypted }
 }
 
 /** Two files can mean one key where the names were made in different ways. */
@@ -181,4 +206,4 @@ function unique(entries) {
   return entries
 }
 
-module.exports = { readSession }
+module.exports = { readSession, jsonText }

@@ -6,7 +6,7 @@
 // nothing is removed but by `remove`. Names are relative, with `/` between their parts. Messages hold no names: those of keys
 // are contacts.
 
-const { constants } = require('node:fs')
+const { constants, lstatSync } = require('node:fs')
 const fs = require('node:fs/promises')
 const { basename, dirname, join, relative, resolve, sep } = require('node:path')
 const { HybridAuthError, settle } = require('../errors.js')
@@ -104,6 +104,13 @@ function folderSource(root) {
   }
 }
 
+/** One file, as the source that holds nothing else. */
+function fileSource(path) {
+  const source = folderSource(dirname(path))
+  const list = async () => ({ names: (await source.list()).names.filter((name) => name === basename(path)), odd: 0, linked: [], unreadable: [] })
+  return { ...source, label: basename(path).replace(/\.json$/, ''), list, tidy: async () => {} }
+}
+
 /** A bucket, as the core reaches it; `spec` is what a store is told, with credentials in it. */
 function bucketSource(spec) {
   const store = JSON.stringify(spec)
@@ -140,6 +147,9 @@ async function overlap(one, other) {
 }
 
 /** The source that `spec` names: what `resolveSource` of options.js answers. */
-const openSource = (spec) => (spec.kind === 'directory' ? folderSource(spec.path) : bucketSource(spec))
+function openSource(spec) {
+  if (spec.kind !== 'directory') return bucketSource(spec)
+  return lstatSync(spec.path, { throwIfNoEntry: false })?.isFile() ? fileSource(spec.path) : folderSource(spec.path)
+}
 
 module.exports = { openSource, overlap }
