@@ -1,13 +1,12 @@
 /**
- * Auth state for Baileys that cannot be lost. `useHybridAuthState` takes the place of `useMultiFileAuthState`: reads come
- * from memory, every write is on the local disk before it resolves, and an encrypted copy in a bucket is at most a flush
- * interval behind.
+ * Durable auth state for Baileys. `useHybridAuthState` replaces `useMultiFileAuthState`: reads come from memory, every write
+ * is on the local disk before it resolves, and an encrypted copy in a bucket is at most one flush interval behind.
  *
- * This is all that is public, by topic. What each part promises stands where it is declared, in `types/`: `export` names what
- * is there when a program runs, functions and the two classes; `export type` what only the compiler sees.
+ * This is the complete public interface, by topic, documented in `types/`. `export` lists functions and the two classes, which
+ * exist at run time; `export type` lists types only.
  */
 
-// Functions: open a session; the options as they count; a session as a folder of files again.
+// Functions: open a session; describe the effective configuration; export a session as a folder of files.
 export { useHybridAuthState } from './types/session.js'
 export { describeConfig } from './types/options.js'
 export { exportMultiFile } from './types/fleet.js'
@@ -15,25 +14,25 @@ export { exportMultiFile } from './types/fleet.js'
 // Class: the same for many tenants.
 export { HybridAuth } from './types/fleet.js'
 
-// Functions: sessions of other systems, and the removal of what was taken over.
+// Functions: import sessions of other systems, and remove the imported sources.
 export { migrate, cleanupMigrated } from './types/migrate.js'
 
-// Class: the only kind of error. Its codes are a closed list.
+// Class: the only error class. Its codes are a closed list.
 export { HybridAuthError } from './types/error.js'
 export type { HybridAuthErrorCode } from './types/error.js'
 
-// Options, stores, and what both come to.
+// Options, stores, and the effective configuration.
 export type { HybridAuthOptions, ConfigDescription, ConfigSetting } from './types/options.js'
 export type { HybridAuthStore, S3Store, SupabaseStore, GcsStore, DirectoryStore, MemoryStore } from './types/store.js'
 
 // An open session.
 export type { HybridAuthState, HybridKeyStore, SessionStatus, OpeningStatus, SessionEvents, SessionEvent, ExportReport } from './types/session.js'
 
-// What a fleet does to many tenants at once, and its figures.
+// Operations on many tenants, and figures.
 export type { RestoreAllOptions, ExportAllOptions } from './types/fleet.js'
 export type { FleetSummary, StoreTraffic, MetricsOptions, MetricsRegistry } from './types/metrics.js'
 
-// What an operator asks of a store.
+// Operator tools.
 export type {
   VerifyReport,
   SessionOwner,
@@ -45,10 +44,10 @@ export type {
   RekeyReport
 } from './types/tools.js'
 
-// What is removed because nobody needs it any more.
+// Removal of data that nobody needs any more.
 export type { PruneKeysOptions, PruneKeysReport, PruneOptions, PruneEntry } from './types/prune.js'
 
-// What a migration reads, does and tells.
+// Migration.
 export type {
   MigrateOptions,
   FoundSession,

@@ -1,6 +1,6 @@
 /**
- * A NestJS module around the sessions of `baileys-hybrid-auth`: one service to inject, sessions stored and released when the
- * application shuts down, and the method names of the systems it replaces. Nothing of NestJS is loaded by the package itself.
+ * NestJS module for the sessions of `baileys-hybrid-auth`: one service to inject, sessions that are stored and released when the
+ * application shuts down, and the method names of the systems it replaces. The main package does not load NestJS.
  */
 
 import type { DynamicModule, InjectionToken, LoggerService, ModuleMetadata, OptionalFactoryDependency, Provider, Type } from '@nestjs/common'
@@ -23,89 +23,89 @@ import type {
 export { HybridAuthError } from '../index.js'
 export type { HybridAuthErrorCode, HybridAuthOptions, HybridAuthState, SessionStatus } from '../index.js'
 
-/** What `onBackup` is told: everything of this tenant up to `lsn` is restorable from the store. */
+/** Argument of `onBackup`: everything of this tenant up to `lsn` can be restored from the store. */
 export interface BackupInfo {
   tenantId: string
   at: Date
-  /** Number of the newest write that is stored. */
+  /** Number of the newest stored write. */
   lsn: number
-  /** Bytes uploaded since this was told last. */
+  /** Bytes uploaded since the last call. */
   bytes: number
 }
 
-/** Options of the fleet, and what only an application has. A wrong one stops the application from starting, with its name. */
+/** Options of the fleet and of the application. An invalid option is an error at startup that names it. */
 export interface HybridAuthModuleOptions extends Omit<HybridAuthOptions, 'logger'> {
   /**
-   * How long storing and releasing all sessions may take together when the application shuts down, in milliseconds. Stay below
-   * what the platform allows between SIGTERM and SIGKILL; `Infinity` for no limit. What was not stored is in the local log, if there is one. @default 8000
+   * Time limit for storing and releasing all sessions at shutdown, in milliseconds. Keep it below the grace period of the platform between
+   * SIGTERM and SIGKILL; `Infinity` for no limit. Writes that were not stored are in the local log, if there is one. @default 8000
    */
   shutdownTimeoutMs?: number
   /**
-   * Sessions to open when the application starts: those named, or all that the store or, without one, the directory has. Never keeps it
-   * from starting: they are waited for as long as `bootstrapTimeoutMs` allows, and go on in the background. What could not be opened for
-   * a reason that may pass is tried again there, after 5 seconds at first and after 5 minutes at the longest; all of it is logged.
+   * Sessions to open at startup: the named ones, or all in the store or, without a store, in the directory. They never keep the application
+   * from starting: it waits for at most `bootstrapTimeoutMs`, and the opens continue in the background. After a temporary failure an open is
+   * retried there, first after 5 seconds and then after at most 5 minutes. Everything is logged.
    * @default false
    */
   openOnBootstrap?: 'all' | ReadonlyArray<string> | false
-  /** Time that the start waits for `openOnBootstrap`; 0 for not at all, `Infinity` for as long as it takes. @default 20000 */
+  /** Longest time that the start waits for `openOnBootstrap`; 0 for no wait, `Infinity` for no limit. @default 20000 */
   bootstrapTimeoutMs?: number
   /**
-   * Told after an upload was confirmed, for instance to write `lastBackupAt` into a table. Never twice at once for a tenant; what
-   * comes meanwhile is told in one call. What it throws is logged.
+   * Called after a confirmed upload, for example to write `lastBackupAt` into a table. Calls for a tenant never overlap; uploads in the
+   * meantime are combined into one call. Exceptions are logged.
    */
   onBackup?: (info: BackupInfo) => void | Promise<void>
-  /** Told all that happens to every tenant; of several sessions of one the newest tells. What it throws is logged. */
+  /** Called with every event of every tenant; if a tenant has several sessions, the newest one reports. Exceptions are logged. */
   onEvent?: HybridAuthOptions['onEvent']
-  /** A newer instance took a session over: close the socket, do not reconnect here. What it throws is logged. */
+  /** Called when a newer instance has taken over a session: close the socket, do not reconnect here. Exceptions are logged. */
   onFenced?: (info: { tenantId: string }) => void | Promise<void>
   /**
    * Registers the metrics of this process in a registry of `prom-client`, which must be installed. `tenantLabel: true` adds metrics
-   * of each tenant, with its id as a label. @default none are registered; `metrics()` of the service answers them all the same
+   * per tenant, with its id as a label. @default not registered; `metrics()` of the service works without it
    */
   metrics?: { registry: MetricsRegistry; tenantLabel?: boolean }
   /**
-   * A logger in the shape of pino or of Nest; `false` for none. @default Nest's logger with the context `HybridAuth`, without
-   * the lines for each upload: `nestLogger('HybridAuth', { debug: true })` has them
+   * A logger with the methods of pino or of Nest; `false` for none. @default Nest's logger with the context `HybridAuth`, without
+   * a line per upload; use `nestLogger('HybridAuth', { debug: true })` to log uploads
    */
   logger?: HybridAuthOptions['logger'] | LoggerService | false
 }
 
-/** What `forRoot` takes. */
+/** Options of `forRoot`. */
 export interface HybridAuthRootOptions extends HybridAuthModuleOptions {
-  /** Name by which the fleet is injected, `@InjectHybridAuth(name)`, where an application has several. @default none: by its class */
+  /** Name of the fleet for `@InjectHybridAuth(name)`, if an application has several. @default none: inject by class */
   name?: string
-  /** Whether modules can inject the service without importing this one. @default false */
+  /** Allow all modules to inject the service without importing this module. @default false */
   isGlobal?: boolean
 }
 
-/** What a class for `useClass` or `useExisting` has. */
+/** Interface of a class for `useClass` or `useExisting`. */
 export interface HybridAuthOptionsFactory {
   createHybridAuthOptions(): HybridAuthModuleOptions | Promise<HybridAuthModuleOptions>
 }
 
-/** What `forRootAsync` takes: one of the three `use…`. */
+/** Options of `forRootAsync`: exactly one of the three `use…`. */
 export interface HybridAuthAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
-  /** Name by which the fleet is injected, `@InjectHybridAuth(name)`, where an application has several. @default none: by its class */
+  /** Name of the fleet for `@InjectHybridAuth(name)`, if an application has several. @default none: inject by class */
   name?: string
-  /** Whether modules can inject the service without importing this one. @default false */
+  /** Allow all modules to inject the service without importing this module. @default false */
   isGlobal?: boolean
-  /** What the factory is called with. */
+  /** Arguments of the factory. */
   inject?: Array<InjectionToken | OptionalFactoryDependency>
   useFactory?: (...args: any[]) => HybridAuthModuleOptions | Promise<HybridAuthModuleOptions>
-  /** A class to be made for this module. */
+  /** A class to instantiate for this module. */
   useClass?: Type<HybridAuthOptionsFactory>
-  /** A provider that is there already. */
+  /** An existing provider. */
   useExisting?: Type<HybridAuthOptionsFactory>
   provideInjectionTokensFrom?: Provider[]
 }
 
 /**
- * Provides and exports `HybridAuthService`, `HYBRID_AUTH` and `HYBRID_AUTH_OPTIONS`; with a `name` `HYBRID_AUTH:name` and
- * `HYBRID_AUTH_OPTIONS:name` instead. An application in which a module sees two of the same name does not start.
+ * Provides and exports `HybridAuthService`, `HYBRID_AUTH` and `HYBRID_AUTH_OPTIONS`; with a `name`, `HYBRID_AUTH:name` and
+ * `HYBRID_AUTH_OPTIONS:name` instead. If a module sees two of the same name, the application does not start.
  *
- * Sessions are stored and released in the shutdown hooks of Nest, which it runs on a signal only after
- * `app.enableShutdownHooks()`. Without that call nothing is lost either that the disk keeps, but the next instance waits for this
- * one, and a disk that goes away takes the last second along.
+ * Sessions are stored and released in the shutdown hooks of Nest, which run on a signal only after
+ * `app.enableShutdownHooks()`. Without that call the disk still has everything, but the next instance waits for this
+ * one, and if the disk is lost, the last second of writes is lost too.
  */
 export declare class HybridAuthModule {
   static forRoot(options?: HybridAuthRootOptions): DynamicModule
@@ -117,16 +117,16 @@ export interface SessionHealthReport {
   total: number
   backed_up: number
   needs_backup: number
-  /** The oldest `lastBackupAt`; `null` when there is none. An old one is no fault by itself: what does not change is not stored again. */
+  /** The oldest `lastBackupAt`; `null` if there is none. An old value is not a problem: unchanged data is not stored again. */
   oldest_backup: Date | null
   sessions: SessionHealth[]
 }
 
 export interface SessionHealth {
   tenantId: string
-  /** `never`: nothing of it is in a store. `overdue`: a change has been waiting for longer than `overdueAfterMs`. */
+  /** `never`: nothing is in a store. `overdue`: a change has been waiting for longer than `overdueAfterMs`. */
   state: 'never' | 'overdue' | 'ok'
-  /** When it was last known to be in the store as a whole. */
+  /** Last time it was known to be completely in the store. */
   lastBackupAt: Date | null
   lagMs: number | null
   owner: SessionStatus['life']
@@ -134,30 +134,30 @@ export interface SessionHealth {
 }
 
 export interface FleetHealthOptions {
-  /** How long a store may fail before that is unhealthy. @default 600000 (10 minutes) */
+  /** Time that a store may fail before the result is unhealthy. @default 600000 (10 minutes) */
   degradedForMs?: number
-  /** Whether to name the tenants. @default false */
+  /** Include the tenant ids. @default false */
   tenantIds?: boolean
 }
 
-/** Figures over the sessions that are open here. */
+/** Figures of the sessions that are open here. */
 export interface FleetHealth {
-  /** No session is poisoned, and no store has failed for longer than `degradedForMs`. */
+  /** True if no session is poisoned, and no store has been failing for longer than `degradedForMs`. */
   healthy: boolean
   sessions: number
   /** Tenants that are being opened. */
   opening: number
-  /** Sessions that a half-failed disk write put out of use: open them again. */
+  /** Sessions made unusable by a half-failed disk write: open them again. */
   poisoned: number
-  /** Sessions whose store fails. */
+  /** Sessions whose store is failing. */
   degraded: number
-  /** How long the one that has failed longest has been failing. */
+  /** Duration of the longest current store failure. */
   degradedForMs: number
-  /** Sessions that a newer instance took over. */
+  /** Sessions taken over by a newer instance. */
   fenced: number
-  /** Sessions whose whole state the store refuses for good, see `baseRefused` of `status()`. */
+  /** Sessions whose full state the store permanently rejects; see `baseRefused` in `status()`. */
   baseRefused: number
-  /** Age of the oldest write that a blank machine would not restore; 0 where there is none, or no store. */
+  /** Age of the oldest write that a new machine could not restore; 0 if there is none, or no store. */
   maxLagMs: number
   tenantIds?: { poisoned: string[]; degraded: string[]; fenced: string[] }
 }
@@ -165,71 +165,71 @@ export interface FleetHealth {
 /**
  * The sessions of an application.
  *
- * Each `open` and `initialize` answers a session with a `creds` object of its own over the same keys. The newest one of a tenant
- * is kept until it is closed; an older one is closed when nobody holds a part of it any more, so that code which opens one for
- * each new socket needs not close them.
+ * Each `open` and `initialize` returns a session with its own `creds` object over the same keys. The newest one of a tenant
+ * is kept until it is closed. An older one is closed when your program no longer references it, so code that opens one for
+ * each new socket does not have to close them.
  */
 export declare class HybridAuthService {
   constructor(options: HybridAuthModuleOptions)
 
-  /** Opens a tenant; `overrides` count for this open only. Rejects with `CLOSED` once the application shuts down. */
+  /** Opens a tenant. `overrides` apply only to this open. Rejects with `CLOSED` once the application shuts down. */
   open(tenantId: string, overrides?: HybridAuthOptions): Promise<HybridAuthState>
-  /** The session of a tenant that was opened here last. */
+  /** The most recently opened session of a tenant. */
   get(tenantId: string): HybridAuthState | undefined
   /** Tenants that are open here. */
   list(): string[]
   /** Tenants that are being opened here. */
   opening(): string[]
-  /** The status of every open tenant, and of those that are being opened, by tenant id. */
+  /** Status of every tenant that is open or being opened, by tenant id. */
   status(): Record<string, SessionStatus | OpeningStatus>
-  /** The statuses as one. */
+  /** Totals over all statuses. */
   summary(): FleetSummary
-  /** The metrics of this process as Prometheus reads them. Rejects with `INVALID_OPTION` where `prom-client` is not installed. */
+  /** Metrics of this process in the text format of Prometheus. Rejects with `INVALID_OPTION` if `prom-client` is not installed. */
   metrics(options?: MetricsOptions): Promise<string>
-  /** Registers the metrics of this process in a registry of `prom-client`; the option `metrics` does so at the start. */
+  /** Registers the metrics of this process in a registry of `prom-client`; the option `metrics` does this at startup. */
   collectInto<R extends MetricsRegistry>(registry: R, options?: MetricsOptions): R
-  /** Ids of the tenants that have a session in the store. */
+  /** Ids of the tenants with a session in the store. */
   tenants(): Promise<string[]>
-  /** Requests and bytes between this process and the store so far; `null` before the first. */
+  /** Requests and bytes between this process and the store so far; `null` before the first request. */
   traffic(): StoreTraffic | null
-  /** Opens every tenant of the store, or those named, a few at a time; one that fails does not stop the others. */
+  /** Opens every tenant of the store, or the named ones, a few at a time. A failure does not stop the others. */
   restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
-  /** Logs a tenant out for good, opening its session first if need be. */
+  /** Logs a tenant out permanently, opening its session first if necessary. */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
-  /** Removes keys that nobody can be waiting for any more; only tells them unless `dryRun` is `false`. */
+  /** Removes keys that nobody can need any more; only reports them unless `dryRun` is `false`. */
   pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
-  /** Closes everything that is open. The shutdown hooks do this by themselves. @default timeoutMs: `shutdownTimeoutMs` */
+  /** Closes all sessions. The shutdown hooks call it automatically. @default timeoutMs: `shutdownTimeoutMs` */
   shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
 
   /**
-   * `open` for code that reconnects by itself: a session that a newer instance took over is not taken back, but rejected with
-   * `FENCED`, until `open` is called. A deleted session rejects with `DELETED`: to pair again pass `{ fresh: true }`.
+   * `open` for code that reconnects automatically: it does not take back a session that a newer instance owns, but rejects with
+   * `FENCED` until you call `open`. A deleted session rejects with `DELETED`: to pair again, pass `{ fresh: true }`.
    */
   initialize(tenantId: string, overrides?: HybridAuthOptions): Promise<HybridAuthState>
-  /** `state` and `saveCreds` of the open session; opens it like `initialize` when it is not open. */
+  /** `state` and `saveCreds` of the session; opens it like `initialize` if it is not open. */
   getAuthState(tenantId: string): Promise<Pick<HybridAuthState, 'state' | 'saveCreds'>>
   /** The same as `getAuthState`. */
   useAuthState(tenantId: string): Promise<Pick<HybridAuthState, 'state' | 'saveCreds'>>
   /**
-   * Resolves when everything is restorable from the store, as `flush` does. There is no need to call it: changes are stored as
-   * they happen. Rejects with `CLOSED` when the tenant is not open here.
+   * Resolves when everything can be restored from the store, like `flush`. You do not have to call it: changes are stored as
+   * they happen. Rejects with `CLOSED` if the tenant is not open here.
    */
   backup(tenantId: string, options?: { timeoutMs?: number }): Promise<void>
-  /** `backup` for event handlers that expect no failure: answers whether it is stored, logs why not, and never rejects. */
+  /** `backup` for event handlers without error handling: resolves to true if it is stored, logs a failure, and never rejects. */
   backupToSupabase(tenantId: string): Promise<boolean>
   /** The same as `backupToSupabase`. */
   forceBackup(tenantId: string): Promise<boolean>
   /**
-   * Opens the tenant, if there is a session of it here or in the store, and answers whether there was. Everything else that goes
-   * wrong (a store that cannot be reached, a wrong key) rejects: it does not mean that there is none.
+   * Opens the tenant if it has a session here or in the store, and resolves to true if it had one. Every other failure
+   * (an unavailable store, a wrong key) rejects, because it does not mean that there is none.
    */
   restore(tenantId: string): Promise<boolean>
   /** The same as `restore`. */
   restoreFromSupabase(tenantId: string): Promise<boolean>
   /**
-   * `delete`, for `DisconnectReason.loggedOut`; also resolves when it was deleted before. Rejects with `REMOTE_UNAVAILABLE` when
-   * the store could not be told, and logs it: call it again.
+   * `delete`, for `DisconnectReason.loggedOut`; also resolves if the session was already deleted. Rejects with `REMOTE_UNAVAILABLE` if
+   * the store does not have the tombstone, and logs it: call it again.
    */
   deleteSession(tenantId: string): Promise<void>
   /** @deprecated Does nothing: changes are stored as they happen. */
@@ -239,7 +239,7 @@ export declare class HybridAuthService {
 
   /** Backups of one tenant, or of all that are open here. `overdueAfterMs` is 600000 (10 minutes) by default. */
   getSessionHealth(tenantId?: string, options?: { overdueAfterMs?: number }): Promise<SessionHealthReport>
-  /** Figures for a health check; what `HybridAuthHealthIndicator` shows. */
+  /** Figures for a health check, as shown by `HybridAuthHealthIndicator`. */
   health(options?: FleetHealthOptions): FleetHealth
 
   /** `shutdown()`, for `await using`. */
@@ -252,9 +252,9 @@ export declare class HybridAuthService {
   onApplicationShutdown(signal?: string): Promise<void>
 }
 
-/** Injects `HybridAuthService`; for who would rather not inject by class. */
+/** Token of `HybridAuthService`, as an alternative to the class. */
 export declare const HYBRID_AUTH: 'HYBRID_AUTH'
-/** Injects the options of the module as they were given, keys included. */
+/** Token of the module options as passed, including keys. */
 export declare const HYBRID_AUTH_OPTIONS: 'HYBRID_AUTH_OPTIONS'
 /** Token of the fleet of this name; `HYBRID_AUTH` without one. */
 export declare function getHybridAuthToken(name?: string): string
@@ -266,7 +266,7 @@ export declare function InjectHybridAuth(name?: string): PropertyDecorator & Par
 export declare function InjectHybridAuthOptions(name?: string): PropertyDecorator & ParameterDecorator
 
 /**
- * Nest's logger in the shape that the options of this package take. `debug` lines, one for each upload, only if asked for.
+ * Nest's logger for the option `logger` of this package. Logs `debug` lines, one per upload, only on request.
  * @default context: 'HybridAuth'
  */
 export declare function nestLogger(

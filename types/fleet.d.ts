@@ -1,4 +1,4 @@
-// The fleet: the same options for many tenants, and what is done to all of them.
+// The fleet: many tenants with the same options, and operations on all of them.
 
 /// <reference lib="esnext.disposable" />
 
@@ -9,143 +9,143 @@ import type { PruneEntry, PruneKeysOptions, PruneKeysReport, PruneOptions } from
 import type { ExportReport, HybridAuthState, OpeningStatus, SessionStatus } from './session.js'
 import type { DoctorCheck, DrillReport, InspectReport, RekeyReport, TenantStanding, VerifyReport } from './tools.js'
 
-/** The fleet: the same options for many tenants. */
+/** Many tenants with the same options. */
 export class HybridAuth {
   constructor(options?: HybridAuthOptions)
-  /** Opens a tenant; `overrides` count for this open only. */
+  /** Opens a tenant. `overrides` apply only to this open. */
   open(tenantId: string, overrides?: HybridAuthOptions): Promise<HybridAuthState>
-  /** The session of a tenant that was opened here last. */
+  /** The most recently opened session of a tenant. */
   get(tenantId: string): HybridAuthState | undefined
   /** Tenants that are open here. */
   list(): string[]
   /** Tenants that are being opened here. */
   opening(): string[]
-  /** The status of every open tenant, and of those that are being opened, by tenant id. */
+  /** Status of every tenant that is open or being opened, by tenant id. */
   status(): Record<string, SessionStatus | OpeningStatus>
-  /** The statuses as one. */
+  /** Totals over all statuses. */
   summary(): FleetSummary
   /**
-   * The metrics of this process, of all sessions and stores in it, as Prometheus reads them (`text/plain; version=0.0.4`). Rejects
-   * with `INVALID_OPTION` where `prom-client` is not installed, which is loaded by this call.
+   * Metrics of all sessions and stores in this process, in the text format of Prometheus (`text/plain; version=0.0.4`). Loads `prom-client`,
+   * and rejects with `INVALID_OPTION` if it is not installed.
    */
   metrics(options?: MetricsOptions): Promise<string>
   /**
-   * Registers the metrics of this process in a registry of `prom-client`, which reads them when it is scraped, and gives it back.
-   * Once is enough for all fleets; again does nothing. Throws `INVALID_OPTION` where `prom-client` is not installed.
+   * Registers the metrics of this process in a registry of `prom-client`, which reads them at each scrape, and returns the registry.
+   * One call covers all fleets; further calls have no effect. Throws `INVALID_OPTION` if `prom-client` is not installed.
    */
   collectInto<R extends MetricsRegistry>(registry: R, options?: MetricsOptions): R
   /**
-   * Ids of the tenants that have a session in the store, deleted ones left out, in the order of their names there; without a store, of
-   * those that have a log in `directory`. Rejects with `INVALID_OPTION` where ids are not told (`hideTenantIds`). One that is too long for a
-   * name is left out, and the logger is warned: keep a list of those, and pass it where `tenantIds` is an option.
+   * Ids of the tenants with a session in the store, without deleted ones, in the order of their names there. Without a store, ids of the
+   * tenants with a log in `directory`. Rejects with `INVALID_OPTION` if the ids are hidden (`hideTenantIds`). An id that is too long for a
+   * name is omitted, with a warning in the log: keep a list of such ids, and pass it as `tenantIds` where that is an option.
    */
   tenants(): Promise<string[]>
   /**
-   * Opens every tenant of the store, or those in `tenantIds`, `concurrency` at a time: for a machine that starts. Resolves when
-   * each was opened or failed; one that fails does not stop the others. `unnamed` is how many there are whose ids are too long to be told.
+   * Opens every tenant of the store, or those in `tenantIds`, `concurrency` at a time. For the start of a machine. Resolves when each tenant
+   * was opened or has failed; a failure does not stop the others. `unnamed` counts tenants whose ids are too long for a name.
    */
   restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
   /**
-   * Downloads and checks all that a blank machine would restore of a tenant, and what is kept against damage. Claims and writes
-   * nothing, so that it may run anywhere and at any time. Rejects with `NOT_FOUND`, `DELETED`, `KEY_UNAVAILABLE`, with
-   * `REMOTE_CORRUPT` where no way to restore it is whole, and like an open where the store cannot be reached.
+   * Downloads and checks everything that a new machine would restore of a tenant, including the older copies kept against damage. Claims
+   * and writes nothing, so it can run anywhere and at any time. Rejects with `NOT_FOUND`, `DELETED`, `KEY_UNAVAILABLE`, with
+   * `REMOTE_CORRUPT` if no complete copy is left, and like an open if the store is unavailable.
    */
   verify(tenantId: string): Promise<VerifyReport>
-  /** Requests and bytes between this process and the store so far, of all its tenants; `null` before the first. */
+  /** Requests and bytes between this process and the store so far, for all its tenants; `null` before the first request. */
   traffic(): StoreTraffic | null
   /**
-   * Deletes a tenant's session, opening it first if need be. Where there is none it leaves nothing, not even a tombstone, and rejects with
+   * Deletes a tenant's session, opening it first if necessary. If there is none, it leaves nothing, not even a tombstone, and rejects with
    * `NOT_FOUND` if the fleet has `onMissing: 'error'`.
    */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
   /**
-   * How a tenant stands, in the store and in this machine's directory, from one reading of all its objects. Claims, writes and locks
-   * nothing. A tenant that is not there, damage and a missing key are answers. Rejects like an open where the store cannot be reached.
+   * State of a tenant in the store and in this machine's directory, from one reading of all its objects. Claims, writes and locks
+   * nothing. A missing tenant, damage and a missing key are results, not errors. Rejects like an open if the store is unavailable.
    */
   inspect(tenantId: string): Promise<InspectReport>
   /**
-   * What the listings of the store say of all tenants, or of those in `tenantIds`, deleted ones included: one LIST for each thousand
-   * names, and two for each tenant. No data is read; where keys are configured, the marks are that say who owns a tenant and that it ended.
+   * Overview of all tenants, or of those in `tenantIds`, including deleted ones, from the listings of the store: one LIST per thousand
+   * names, and two per tenant. Reads no data. If keys are configured, it reads the marks of ownership and deletion.
    */
   survey(options?: { tenantIds?: Iterable<string> }): Promise<TenantStanding[]>
   /**
-   * Writes what a blank machine would restore as a folder that `useMultiFileAuthState` opens, without claiming the session: for
-   * looking, and for the day on which nothing else works. Verified before a file is written. Do not run the folder while the session
-   * has an owner. Rejects like `verify`, and like `exportMultiFile` for the folder.
+   * Writes the state that a new machine would restore as a folder for `useMultiFileAuthState`, without claiming the session: for
+   * inspection, and as a last resort. Verifies it before writing a file. Do not use the folder while the session
+   * has an owner. Rejects like `verify` and, for the folder, like `exportMultiFile`.
    */
   extract(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<VerifyReport & ExportReport>
   /**
-   * Restores a tenant into a folder as a blank machine would, reads it back from the disk and compares it with what its owner has,
-   * who goes on. `folder` is the `directory` of a machine that has nothing of it yet, and is kept. Rejects like `verify`.
+   * Restores a tenant into a folder like a new machine, reads it back from the disk and compares it with the state of its owner, which keeps
+   * running. `folder` is the `directory` of a machine without this tenant, and is kept. Rejects like `verify`.
    * @default a temporary folder, removed again
    */
   drill(tenantId: string, options?: { folder?: string }): Promise<DrillReport>
   /**
-   * Looks for what is wrong with the store and with how it is used: one check after another, none of which stops the others. Writes
-   * scratch objects only, and removes them. Rejects with `INVALID_OPTION` for options that no session could be opened with.
+   * Checks the store and its usage, one check after another; a failed check does not stop the others. Writes only
+   * scratch objects, and removes them. Rejects with `INVALID_OPTION` if no session could be opened with these options.
    */
   doctor(): Promise<DoctorCheck[]>
   /**
-   * Writes a tenant's session anew, so that all that is kept of it is sealed with the first of `encryptionKeys`: a session that is open
-   * here stores its state once more, any other one is opened and closed twice. Rejects with `OWNED_ELSEWHERE` where it was not released
-   * and may run elsewhere, unless `takeover` ends that one; with `NOT_FOUND`, `DELETED`, and like an open.
+   * Stores a tenant's session again, so that all of it is encrypted with the first of `encryptionKeys`. A session that is open
+   * here stores its state once more; any other session is opened and closed twice. Rejects with `OWNED_ELSEWHERE` if the session was not
+   * released and may run elsewhere, unless `takeover` ends that owner; with `NOT_FOUND`, `DELETED`, and like an open.
    */
   rekey(tenantId: string, options?: { takeover?: boolean }): Promise<RekeyReport>
   /**
-   * Deletes tenants whose newest object is old, as `delete` does, or says which those are. Resolves to those that are old enough, each
-   * with what came of it; one that fails does not stop the others. Never deletes what is open here, or what was
-   * opened meanwhile. Rejects with `REMOTE_REFUSED` where the store does not tell ages.
+   * Deletes tenants whose newest object is old, like `delete`, or only lists them. Resolves to the tenants that are old enough, each
+   * with its outcome; a failure does not stop the others. Never deletes a tenant that is open here, or that was
+   * opened in the meantime. Rejects with `REMOTE_REFUSED` if the store has no reliable times.
    */
   prune(options: PruneOptions): Promise<PruneEntry[]>
   /**
-   * Writes every tenant as a folder that `useMultiFileAuthState` opens, in a tree; opens and closes those that are not open, which
-   * takes them over from whoever runs them. One that fails does not stop the others.
+   * Writes every tenant as a folder for `useMultiFileAuthState`, in a tree. Opens and closes tenants that are not open, which
+   * takes them over from a running owner. A failure does not stop the others.
    */
   exportAll(
     folder: string,
     options?: ExportAllOptions
   ): Promise<{ exported: Array<ExportReport & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
-  /** `pruneKeys` of a tenant's session, which is opened for it if need be. Rejects with `NOT_FOUND` where there is none. */
+  /** `pruneKeys` of a tenant's session, opening it if necessary. Rejects with `NOT_FOUND` if there is none. */
   pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
   /**
-   * Closes everything, and gives up what is being opened: those opens reject with `CLOSED`, and a `restoreAll` under way stops. What did
-   * not reach the store in time is named; it is in the local logs where there are any. Opens that come later are as good as before.
+   * Closes all sessions and cancels opens in progress: those opens reject with `CLOSED`, and a running `restoreAll` stops. `failed` names the
+   * sessions that did not reach the store in time; their writes are in the local logs, if there are any. Later opens work as before.
    */
   shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
   /** `shutdown()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** How a fleet is restored. */
+/** Options of `restoreAll`. */
 export interface RestoreAllOptions {
-  /** Which tenants. @default all that the store has */
+  /** Tenants to open. @default all tenants in the store */
   tenantIds?: Iterable<string>
-  /** Open only those that nobody runs. @default false */
+  /** Open only tenants that no instance runs. @default false */
   ifFree?: boolean
-  /** Stops it: what is open stays open, the rest fails with `ABORTED`. */
+  /** Cancels it: open sessions stay open, the rest fails with `ABORTED`. */
   signal?: AbortSignal
-  /** How many are opened at once: 1 to 1024, or `Infinity`. @default 16 */
+  /** Number of tenants opened at the same time: 1 to 1024, or `Infinity`. @default 16 */
   concurrency?: number
-  /** Told after each one; `error` is `null` for one that is open. If it throws, the rest is not opened and what was is closed again. */
+  /** Called after each tenant; `error` is `null` if it is open. If it throws, the rest is not opened, and the opened ones are closed. */
   onProgress?: (progress: { tenantId: string; error: HybridAuthError | null; done: number; total: number }) => void
 }
 
-/** How a tree of folders is written. */
+/** Options of `exportAll`. */
 export interface ExportAllOptions {
-  /** Which tenants. @default all that the store has */
+  /** Tenants to export. @default all tenants in the store */
   tenantIds?: Iterable<string>
-  /** Replace sessions that lie there. @default false */
+  /** Replace existing sessions in these folders. @default false */
   overwrite?: boolean
-  /** The folder of a tenant within the tree, such as `user/session`. @default its id; written in % where that is no name of a folder */
+  /** The folder of a tenant within the tree, such as `user/session`. @default its id, percent-encoded if it is not a valid folder name */
   folderOf?: (tenantId: string) => string
-  /** How many are exported at once: 1 to 1024, or `Infinity`. @default 4 */
+  /** Number of tenants exported at the same time: 1 to 1024, or `Infinity`. @default 4 */
   concurrency?: number
-  /** Told after each one; `error` is `null` for one that was written. */
+  /** Called after each tenant; `error` is `null` if it was written. */
   onProgress?: (progress: { tenantId: string; error: HybridAuthError | null; done: number; total: number }) => void
 }
 
-/** Writes a tenant's session as a folder that `useMultiFileAuthState` opens; opens and closes the session if it is not open. */
+/** Writes a tenant's session as a folder for `useMultiFileAuthState`. Opens and closes the session if it is not open. */
 export function exportMultiFile(
   tenantId: string,
   folder: string,

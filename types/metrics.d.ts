@@ -2,45 +2,45 @@
 
 import type { SessionStatus } from './session.js'
 
-/** Many statuses as one. Sessions that a newer owner has, and those that ended, count for nothing but `sessions` and `byLife`. */
+/** Totals over many statuses. Sessions that ended, or that a newer owner has, count only in `sessions` and `byLife`. */
 export interface FleetSummary {
   sessions: number
-  /** `opening` is no part of `sessions`. */
+  /** `opening` does not count in `sessions`. */
   byLife: Record<SessionStatus['life'] | 'opening', number>
-  /** `never`: nothing of it is in a store. `overdue`: something has been waiting for it for more than 10 minutes. */
+  /** `never`: nothing is in a store. `overdue`: a write has been waiting for the store for more than 10 minutes. */
   byBackup: { never: number; overdue: number; ok: number }
-  /** Age of the oldest write that a blank machine would not restore; 0 where there is none. */
+  /** Age of the oldest write that a new machine could not restore; 0 if there is none. */
   maxLagMs: number
   dirtyKeys: number
   dirtyBytes: number
-  /** Sessions whose store fails. */
+  /** Sessions whose store is failing. */
   degraded: number
-  /** `degraded` when it fails for any session. */
+  /** `degraded` if it is failing for any session. */
   store: 'none' | 'ok' | 'degraded'
 }
 
-/** What went over the wire, counted since the process began. */
+/** Network traffic with the store since the start of the process. */
 export interface StoreTraffic {
   puts: number
   gets: number
-  /** One for each page of a listing. */
+  /** One per page of a listing. */
   lists: number
   /** Objects removed. */
   deletes: number
   /** Bytes of objects. */
   sent: number
   received: number
-  /** Requests that failed, each try counted. */
+  /** Failed requests, including retries. */
   failures: number
 }
 
-/** How metrics are told. */
+/** Options of the metrics. */
 export interface MetricsOptions {
-  /** Whether there are metrics of each tenant as well, with its id as the label `tenant`. @default false */
+  /** Add metrics per tenant, with the tenant id as the label `tenant`. @default false */
   tenantLabel?: boolean
 }
 
-/** As much of a registry of `prom-client` as is needed. */
+/** The required part of a `prom-client` registry. */
 export interface MetricsRegistry {
   registerMetric(metric: any): void
   getSingleMetric(name: string): any

@@ -1,66 +1,66 @@
-// What an operator asks of a fleet: what a store holds of each tenant, whether it can be restored, and what is wrong with it.
+// Operator tools: the contents of a store, restore checks, and diagnostics.
 
 import type { HybridAuthError } from './error.js'
 
-/** What a blank machine would restore. */
+/** State that a new machine would restore. */
 export interface VerifyReport {
-  /** Which owner wrote it last. */
+  /** Number of the owner that wrote it last. */
   epoch: number
   /** The last write in it. */
   lsn: number
-  /** Whether its owner ended properly: then nothing that ever resolved is missing. `false` while one runs. */
+  /** True if its owner ended properly: then no resolved write is missing. `false` while an owner runs. */
   clean: boolean
-  /** Keys, the credentials among them. */
+  /** Number of keys, including the credentials. */
   keys: number
-  /** Their bytes, unpacked. */
+  /** Their bytes, uncompressed. */
   bytes: number
   /** SHA-256 of all keys and values: equal sessions have equal digests. */
   digest: string
-  /** Objects to read for it. */
+  /** Number of objects it is read from. */
   objects: number
-  /** In how many ways it can be restored; with two, damage to an object is survived. */
+  /** Number of ways to restore it. With two, a damaged object does no harm. */
   ways: number
-  /** Damage of other ways, one message each; and that there are keys without credentials, if so. */
+  /** Damage in other ways, one message each, and a message if there are keys without credentials. */
   damage: string[]
 }
 
-/** Who has a session, as the marks in its store tell. `live`: claimed and not released; its owner runs, or ended without a word. */
+/** Owner of a session, by the marks in its store. `live`: claimed and not released; its owner runs, or crashed. */
 export type SessionOwner = 'live' | 'released' | 'deleted' | 'none'
 
-/** Objects of one kind, and their bytes in the store. */
+/** Number of objects of one kind, and their bytes in the store. */
 export interface ObjectCount {
   count: number
   bytes: number
 }
 
-/** How a tenant stands. Holds no id of a contact and no value. */
+/** State of a tenant. Contains no contact id and no value. */
 export interface InspectReport {
-  /** What the store holds; `null` without one. */
+  /** Contents of the store; `null` without one. */
   store: {
     owner: SessionOwner
     /** The highest claim; `null` if there is none. */
     epoch: number | null
-    /** When that claim was made, by the clock of its machine. */
+    /** Time of that claim, by the clock of its machine. */
     claimedAt: Date | null
-    /** When it was released or deleted, by the clock of its machine. */
+    /** Time of its release or deletion, by the clock of its machine. */
     endedAt: Date | null
     /** The last write in the store. */
     lsn: number | null
-    /** When the newest object was made, by the clock of its machine. */
+    /** Creation time of the newest object, by the clock of its machine. */
     madeAt: Date | null
-    /** When the newest object was stored, or stored again, by the clock of the store; `null` if that does not tell. */
+    /** Upload time of the newest object, including re-uploads, by the clock of the store; `null` if the store has no times. */
     storedAt: Date | null
-    /** States. Two are kept, or the predecessor's in place of one. */
+    /** Full states. Two are kept, or one and the predecessor's. */
     bases: ObjectCount
-    /** Changes since. */
+    /** Later changes. */
     segments: ObjectCount
-    /** Small objects that say who owns, those of predecessors among them. */
+    /** Number of small objects that mark ownership, including those of predecessors. */
     marks: number
-    /** The ids of the encryption keys that are needed to read all of these. */
+    /** Ids of the encryption keys required to read all of these. */
     keyIds: string[]
-    /** What a blank machine would restore; `null` where there is nothing or `error` says why it cannot. */
+    /** State that a new machine would restore; `null` if there is none, or if `error` has the reason why it cannot be restored. */
     contents: {
-      /** Keys, the credentials among them, and their bytes, unpacked. */
+      /** Number of keys, including the credentials, and their uncompressed bytes. */
       keys: number
       bytes: number
       /** The same by type; the credentials are `creds`. */
@@ -71,70 +71,70 @@ export interface InspectReport {
       ways: number
     } | null
     /**
-     * Objects that are damaged, one message each; a restore may survive it. And what nobody with a key made, and that there are keys
-     * without credentials, if so.
+     * Damaged objects, one message each; a restore may still be possible. Also names made without a key, and a message if there are keys
+     * without credentials.
      */
     damage: string[]
-    /** Why it cannot be restored: `REMOTE_CORRUPT`, `KEY_UNAVAILABLE`. */
+    /** The reason why it cannot be restored: `REMOTE_CORRUPT`, `KEY_UNAVAILABLE`. */
     error: HybridAuthError | null
   } | null
-  /** What this machine's directory holds; `null` if it has no folder of the tenant, as in `cloud` mode, unless another mode left one. */
+  /** Contents of this machine's directory; `null` without a folder of the tenant, as in `cloud` mode, unless another mode left one. */
   local: {
-    /** Whether the session is open in this process, in another one of this machine, or in none. */
+    /** Process that has the session open: this one, another one of this machine, or none. */
     open: 'here' | 'elsewhere' | 'nobody'
     logBytes: number
-    /** Whose history the log holds; 0 for one that was never in a store, `null` if it cannot be read. */
+    /** Number of the owner that wrote the log; 0 for a history that was never in a store, `null` if it cannot be read. */
     epoch: number | null
-    /** The last write in it; behind damage, the last that reads. */
+    /** The last write in the log; after damage, the last readable one. */
     lsn: number | null
     keyIds: string[]
-    /** Why the log cannot be read: `LOCAL_CORRUPT`, `KEY_UNAVAILABLE`. */
+    /** The reason why the log cannot be read: `LOCAL_CORRUPT`, `KEY_UNAVAILABLE`. */
     error: HybridAuthError | null
   } | null
 }
 
-/** What the listings of a store say of one tenant. */
+/** Overview of one tenant from the listings of a store. */
 export interface TenantStanding {
-  /** `null` where the store does not tell: hidden, or too long for a name. */
+  /** `null` if it is hidden, or too long for a name. */
   tenantId: string | null
-  /** What it is called in the names of objects. */
+  /** Name of the tenant within object names. */
   name: string
   owner: SessionOwner
   epoch: number | null
   /** The last write in the store. */
   lsn: number | null
-  /** When its newest object was stored, or stored again, by the clock of the store; `null` if that does not tell. */
+  /** Upload time of its newest object, including re-uploads, by the clock of the store; `null` if the store has no times. */
   storedAt: Date | null
-  /** Whether it is open in this fleet. */
+  /** True if it is open in this fleet. */
   isOpen: boolean
-  /** Names in the store that nobody with a key made, one message each: they are ignored, and should be removed. */
+  /** Names in the store that were made without a key, one message each: they are ignored and should be removed. */
   forged: string[]
-  /** Other names under which this tenant is in the store too, in a survey of all: each may have an owner of its own. */
+  /** Other names of this tenant in the store, in a survey of all tenants: each may have its own owner. */
   alsoNamed: string[]
 }
 
-/** What came of a drill. */
+/** Result of a drill. */
 export interface DrillReport {
-  /** Whether what came back from the disk is what the store has and, where the owner's is at hand, what the owner has. */
+  /** True if the restored state equals that of the store and, if it can be compared, that of the owner. */
   ok: boolean
   epoch: number
   lsn: number
   clean: boolean
   keys: number
   bytes: number
-  /** SHA-256 of all keys and values at `lsn`: in the store, read back from the folder, and at the owner. */
+  /** SHA-256 of all keys and values at `lsn`: in the store, restored from the folder, and at the owner. */
   digests: { store: string; restored: string; owner: string | null }
   /**
-   * Where the owner's came from: the memory of a session open here, the log in this machine's directory (read beside whoever writes
-   * it; without a digest if it lost that write in a power cut), or `elsewhere`, which means that it was not compared. An owner in
-   * `cloud` mode has no log, and is compared in its own process only.
+   * Source of the owner's state: the memory of a session open here, the log in this machine's directory (read while the owner writes
+   * it; without a digest if a power cut lost that write), or `elsewhere`, which means that it was not compared. An owner in
+   * `cloud` mode has no log, and can be compared only in its own process.
    */
   owner: 'memory' | 'log' | 'elsewhere'
-  /** The folder that was kept; `null` for one that was removed. */
+  /** The folder, if it was kept; `null` if it was removed. */
   folder: string | null
-  /** Milliseconds for each step; `decode` is every value read as Baileys would get it. */
+  /** Milliseconds per step; `decode` reads every value like Baileys. */
   ms: { download: number; write: number; read: number; compare: number; decode: number }
-  /** What is wrong, one message each. */
+  /** Problems, one message each. */
   problems: string[]
 }
 
@@ -146,34 +146,34 @@ export interface DoctorCheck {
    * `idle-tenants`, `cost`.
    */
   name: string
-  /** `unknown`: it could not be looked at. Never `ok` for what was not seen. */
+  /** `unknown`: it could not be checked. Never `ok` without a check. */
   outcome: 'ok' | 'warning' | 'failed' | 'unknown'
-  /** For people: what was seen, and what to do. */
+  /** Readable text: the observation and the remedy. */
   message: string
-  /** How long it took; of `latency`, a PUT. */
+  /** Duration of the check; for `latency`, of a PUT. */
   ms?: number
-  /** More figures of some checks. */
+  /** Further figures of some checks. */
   [figure: string]: unknown
 }
 
-/** What came of sealing a session anew. */
+/** Result of `rekey`. */
 export interface RekeyReport {
-  /** Whether all that is kept is sealed with the first key. */
+  /** True if everything that is kept is encrypted with the first key. */
   complete: boolean
   /** The id of the first key; `null` without encryption. */
   primary: string | null
   /**
-   * The ids of the keys that are still needed: for what is kept in the store and here, and with `hideTenantIds` for its name. In `cloud`
-   * mode a log that another mode left here is not sealed anew: move its folder away.
+   * Ids of the keys that are still required: for data in the store and here, and with `hideTenantIds` for the name. In `cloud`
+   * mode, a log that another mode left here is not encrypted again: move its folder away.
    */
   needed: string[]
   /**
-   * The ids of those among `encryptionKeys` that neither the store nor the disk of this machine needs any more for this tenant.
+   * Ids of the keys in `encryptionKeys` that neither the store nor the disk of this machine needs any more for this tenant.
    */
   unneeded: string[]
   /**
-   * Places that were not looked at. `other-disks`: logs on the disks of other machines. One that has nothing beyond what the store has is set aside
-   * where its key is gone; one that may have more is `KEY_UNAVAILABLE` there, with the file and the id of the key.
+   * Places that were not checked. `other-disks`: logs on the disks of other machines. If the key of such a log was removed, the next open
+   * there sets the log aside if the store has everything; otherwise it is `KEY_UNAVAILABLE`, with the file and the id of the key.
    */
   unseen: Array<'other-disks'>
 }
