@@ -150,6 +150,6 @@ test('no block is left out, and every status that there is is explained', () => 
   const rows = [...section(text, '## Do it').split('\n## ')[0].matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name]) => name)
   assert.deepEqual(rows.sort(), [...STATUSES].sort())
   const types = declarations()
-  const named = types.slice(types.indexOf('export type MigrationStatus ='), types.indexOf('/** What a migration did with one session.'))
+  const named = types.slice(types.indexOf('export type MigrationStatus ='), types.indexOf('export interface MigratedSession'))
   assert.deepEqual([...named.matchAll(/\| '([\w-]+)'/g)].map(([, name]) => name).sort(), [...STATUSES].sort())
 })
