@@ -5,7 +5,7 @@
 // Invariant: where nobody can answer, nothing is done: a script has to say --yes.
 
 const { createInterface } = require('node:readline/promises')
-const { Interrupted, UsageError } = require('./exit.js')
+const { Declined, Interrupted, UsageError } = require('./exit.js')
 
 /** Resolves when the user typed `word`. Questions go to stderr: stdout is for results. */
 async function confirm(output, question, word, { yes }) {
@@ -26,7 +26,7 @@ async function confirm(output, question, word, { yes }) {
   } finally {
     terminal.close()
   }
-  if (answer.trim() !== word) throw new UsageError('not confirmed, so nothing was changed', `Type ${word} to confirm.`)
+  if (answer.trim() !== word) throw new Declined(word)
 }
 
 module.exports = { confirm }

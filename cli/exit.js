@@ -11,7 +11,7 @@ const EXIT = Object.freeze({
   usage: 2, // the command line, a variable or a file that they name makes no sense
   unreachable: 3, // the store cannot be reached
   refused: 4, // a key, a right or another owner is in the way
-  interrupted: 130
+  interrupted: 130 // by a signal, or by an answer that confirms nothing
 })
 
 const { wrong, usage, unreachable, refused } = EXIT
@@ -55,6 +55,15 @@ class Interrupted extends Error {
   }
 }
 
+/** The user was asked, and did not confirm. */
+class Declined extends Error {
+  constructor(word) {
+    super('not confirmed')
+    this.code = 'DECLINED'
+    this.advice = `Nothing was changed; type ${word} to confirm.`
+  }
+}
+
 /** Names of options of the package -> the flags that say them to the command that runs. */
 let flags = new Map()
 
@@ -77,10 +86,10 @@ const oneLine = (text) => String(text).replace(/\s*[\r\n]+\s*/g, ' ').trim()
 function explain(error) {
   const message = inFlags(oneLine(error?.message ?? error))
   if (error instanceof UsageError) return { code: error.code, exit: usage, message, advice: error.advice }
-  if (error instanceof Interrupted) return { code: error.code, exit: EXIT.interrupted, message, advice: error.advice }
+  if (error instanceof Interrupted || error instanceof Declined) return { code: error.code, exit: EXIT.interrupted, message, advice: error.advice }
   const code = Object.hasOwn(CODES, error?.code) ? error.code : 'INTERNAL'
   const [exit, advice] = CODES[code]
-  return { code, exit, message, advice }
+  return { code, exit, message, advice: error.advice ?? advice }
 }
 
 /** The exit code for what came of several tenants: the one that all failures share, else that something was wrong. */
@@ -90,4 +99,4 @@ function exitOfAll(errors) {
   return codes.size === 1 ? [...codes][0] : wrong
 }
 
-module.exports = { EXIT, CODES, UsageError, Interrupted, explain, exitOfAll, inFlags, speakIn }
+module.exports = { EXIT, CODES, UsageError, Interrupted, Declined, explain, exitOfAll, inFlags, speakIn }

@@ -54,6 +54,73 @@ const printable = (text) =>
 
 const wantsColor = (stream, allowed) => allowed && !process.env.NO_COLOR && process.env.TERM !== 'dumb' && stream.isTTY === true
 
+/** Columns of the reader's screen: those of the terminal, or of COLUMNS where a program reads; Infinity for none. */
+function widthOf(stream) {
+  if (stream.isTTY === true && stream.columns > 0) return Math.max(stream.columns, 20)
+  const said = Number(process.env.COLUMNS)
+  return Number.isInteger(said) && said >= 20 ? said : Infinity
+}
+
+const parts = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+
+/** The beginning of a text, or its end, that takes at most `width` columns. */
+function cut(text, width, fromEnd = false) {
+  const all = Array.from(parts.segment(text), ({ segment }) => segment)
+  if (fromEnd) all.reverse()
+  const kept = []
+  let used = 0
+  for (const part of all) {
+    used += stringWidth(part)
+    if (used > width) break
+    kept.push(part)
+  }
+  return (fromEnd ? kept.reverse() : kept).join('')
+}
+
+/** 'tenant-1234567890' -> 'tenan…67890': ids differ at both ends. */
+function shortened(text, width) {
+  if (stringWidth(text) <= width) return text
+  const end = Math.floor((width - 1) / 2)
+  return `${cut(text, width - 1 - end)}…${cut(text, end, true)}`
+}
+
+/** A text in lines of at most `width` columns, broken between words where it can be. */
+function wrapped(text, width) {
+  const lines = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`
+    if (stringWidth(longer) <= width) {
+      line = longer
+      continue
+    }
+    if (line !== '') lines.push(line)
+    line = word
+    while (stringWidth(line) > width) {
+      const start = cut(line, width)
+      lines.push(start)
+      line = line.slice(start.length)
+    }
+  }
+  return [...lines, line]
+}
+
+/** Columns are not made narrower than this. */
+const LEAST = 8
+/** A last column of sentences is wrapped, not shortened, and has so much at least. */
+const LEAST_TEXT = 24
+
+/** Takes width from the widest columns until all of them fit. */
+function fit(columns, width) {
+  const total = () => columns.reduce((sum, column) => sum + column.width, 2 * (columns.length - 1))
+  while (total() > width) {
+    const least = ({ wraps }) => (wraps ? LEAST_TEXT : LEAST)
+    const widest = columns.filter((column) => !column.right && column.width > least(column)).sort((a, b) => (b.wraps ?? 0) - (a.wraps ?? 0) || b.width - a.width)[0]
+    if (widest === undefined) return
+    widest.width = widest.wraps ? Math.max(LEAST_TEXT, widest.width - (total() - width)) : widest.width - 1
+  }
+}
+
 /** Writes until the reader goes away, and to nobody afterwards. */
 function writer(stream) {
   let isOpen = true
@@ -122,29 +189,47 @@ class Output {
     this.#write(`${text}\n`)
   }
 
-  /** Rows under aligned headings. A column is `{ title, of, right, paint }`; one that is empty in every row is left out. */
+  /** A line of text of the result, wrapped at words where the screen is narrower. */
+  text(text) {
+    const width = widthOf(process.stdout)
+    for (const line of width === Infinity ? [text] : wrapped(printable(text), width)) this.line(line)
+  }
+
+  /**
+   * Rows under aligned headings, as wide as the screen at most. A column is `{ title, of, right, paint, wraps }`; one that is empty in
+   * every row is left out. Long cells are shortened in the middle, those of a column of sentences (`wraps`) continue on the next line.
+   */
   table(rows, columns) {
     const { bold } = this.out
     const filled = columns
       .map((column) => ({ ...column, cells: rows.map((row) => printable(column.of(row) ?? '')) }))
       .filter(({ cells }) => cells.some((cell) => cell !== ''))
     for (const column of filled) column.width = Math.max(...[column.title, ...column.cells].map((cell) => stringWidth(cell)))
+    fit(filled, widthOf(process.stdout))
+    const last = filled.length - 1
     const aligned = (text, { width, right }, isLast) => {
-      const blanks = ' '.repeat(width - stringWidth(text))
+      const blanks = ' '.repeat(Math.max(width - stringWidth(text), 0))
       return right ? blanks + text : isLast ? text : text + blanks
     }
-    const isLast = (i) => i === filled.length - 1
-    this.line(filled.map((column, i) => bold(aligned(column.title, column, isLast(i)))).join('  '))
+    const painted = (cells, paints) => cells.map((cell, i) => paints[i](aligned(cell, filled[i], i === last))).join('  ').trimEnd()
+    this.line(painted(filled.map(({ title, width }) => shortened(title, width)), filled.map(() => bold)))
     rows.forEach((row, at) => {
-      this.line(filled.map((column, i) => (column.paint?.(row, this.out) ?? String)(aligned(column.cells[at], column, isLast(i)))).join('  '))
+      const cells = filled.map(({ cells, width, wraps }) => (wraps ? wrapped(cells[at], width) : [shortened(cells[at], width)]))
+      const paints = filled.map((column) => column.paint?.(row, this.out) ?? String)
+      for (let n = 0; n < Math.max(...cells.map(({ length }) => length)); n++) this.line(painted(cells.map((lines) => lines[n] ?? ''), paints))
     })
   }
 
-  /** Names and values, one a line. */
+  /** Names and values, one a line; a long value continues under itself. */
   pairs(pairs) {
     const shown = pairs.filter(([, value]) => value !== undefined && value !== null)
     const width = Math.max(...shown.map(([name]) => stringWidth(name)))
-    for (const [name, value] of shown) this.line(`${this.out.dim(name + ' '.repeat(width - stringWidth(name)))}  ${printable(value)}`)
+    const room = Math.max(widthOf(process.stdout) - width - 2, LEAST_TEXT)
+    for (const [name, value] of shown) {
+      const [first, ...rest] = wrapped(printable(value), room)
+      this.line(`${this.out.dim(name + ' '.repeat(width - stringWidth(name)))}  ${first}`)
+      for (const line of rest) this.line(' '.repeat(width + 2) + line)
+    }
   }
 
   /** For the person at the screen; not with --quiet. */
@@ -166,4 +251,4 @@ class Output {
   }
 }
 
-module.exports = { Output, print, size, duration, age, count, plural, printable }
+module.exports = { Output, print, shortened, widthOf, size, duration, age, count, plural, printable }

@@ -25,10 +25,12 @@ const OUTPUT_OPTIONS = [
 ]
 
 const GENERAL = `
-Variables name the store, the directory and the keys as they do for the package: see docs/configuration.md, and
-\`${NAME} config\`. No option takes a secret: use variables, --env-file or --key-file.
+Store, directory and keys come from the same variables as for the package: see
+docs/configuration.md, and \`${NAME} config\`. No option takes a
+secret: use variables, --env-file or --key-file.
 
-Exit codes: 0 done, 1 something is wrong, 2 usage, 3 store unreachable, 4 refused (key, right, another owner), 130 interrupted.
+Exit codes: 0 done, 1 a problem was found, 2 usage, 3 store unreachable,
+4 rejected (key, right, another owner), 130 interrupted or not confirmed.
 `
 
 const addOptions = (command, heading, options) => {
@@ -77,10 +79,11 @@ function build(act) {
     .addHelpText('after', GENERAL)
   addOptions(program, 'Options:', OUTPUT_OPTIONS)
 
-  const define = (family) => (usage, { summary, description, options = [], examples, sessions = true, action }) => {
+  const define = (family) => (usage, { summary, description, arguments: taken = [], options = [], examples, sessions = true, action }) => {
     const command = program.command(usage).summary(summary).description(description ?? `${summary[0].toUpperCase()}${summary.slice(1)}.`)
     // Commander passes these on to commands only when they are made in one step.
     command.exitOverride().configureOutput(silent).helpGroup(family)
+    for (const argument of taken) command.addArgument(argument)
     for (const option of options) command.addOption((option instanceof Option ? option : new Option(...option)).helpGroup('Options:'))
     if (sessions) addOptions(command, 'Which sessions:', SESSION_OPTIONS)
     addOptions(command, 'Output:', OUTPUT_OPTIONS)
@@ -132,6 +135,13 @@ class Context {
       throw new UsageError('no store is configured', 'Use --store <url>, or set SESSION_BACKUP_STORE; `config` shows the configuration in effect.')
     }
     return new HybridAuth(this.#given)
+  }
+
+  /** True if another process of this machine has the session open, as the log in the directory tells. */
+  async isOpenHere(tenantId) {
+    const { HybridAuth } = require('../index.js')
+    const { local } = await new HybridAuth({ ...this.#given, mode: 'local' }).inspect(tenantId)
+    return local?.open === 'elsewhere'
   }
 }
 

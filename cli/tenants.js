@@ -23,16 +23,19 @@ async function tenantsAskedFor(fleet, named, { all }) {
 }
 
 /**
- * A fleet to open a tenant with, unless an instance has not released it and the user does not take it: rejects with
- * OWNED_ELSEWHERE then. Whoever comes back after this look is not fenced: what the fleet opens is left alone in that case.
+ * The fleet to open a tenant with, unless an instance has not released it and the user does not take it: rejects with
+ * OWNED_ELSEWHERE then, or with ALREADY_OPEN if that instance is a process of this machine. An instance that comes back after this
+ * look is not fenced: the session is left alone in that case.
  */
-async function released(fleet, tenantId, { takeover, local }) {
+async function released(context, fleet, tenantId) {
+  const { takeover, local } = context.asked
   if (takeover || local) return fleet
   const { judging, listed } = require('../lib/fleet.js')
   const [{ owner, claim }] = await listed(fleet, [tenantId])
   // What else is wrong is for the open to find out.
   if (owner !== 'live') return claim === null ? fleet : judging(fleet, claim)
   const { HybridAuthError } = require('../index.js')
+  if (!context.resolved.cloud && (await context.isOpenHere(tenantId))) throw new HybridAuthError('ALREADY_OPEN', 'a process of this machine has this session open')
   throw new HybridAuthError('OWNED_ELSEWHERE', 'an instance has not released this session: it is running, or it ended without closing')
 }
 
@@ -74,9 +77,9 @@ function tell(output, results, { isGood = () => true, word, badWord, columns, fi
     ])
     for (const { item, value, error } of results) {
       const lines = error === undefined ? details(value).map(inFlags) : [sentence(error)]
-      for (const line of lines) output.line(output.printable(`${item}: ${line}`))
+      for (const line of lines) output.text(`${item}: ${line}`)
     }
-    output.line(summary(results.length - failed.length, failed.length))
+    output.text(summary(results.length - failed.length, failed.length))
   })
   const errors = results.flatMap(({ error }) => (error === undefined ? [] : [error]))
   return errors.length < failed.length ? EXIT.wrong : exitOfAll(errors)

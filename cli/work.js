@@ -7,13 +7,19 @@
 
 const { SingleBar } = require('cli-progress')
 const { EXIT, Interrupted } = require('./exit.js')
-const { plural, printable } = require('./output.js')
+const { duration, plural, printable, shortened, widthOf } = require('./output.js')
 
-/** A bar on stderr, or nothing where nobody sees it move. */
-function progress(output, title, total) {
+/** Time that the rest will take at the pace so far, in words; '' where nothing tells. */
+function timeLeft(done, total, elapsedMs) {
+  if (done === 0 || done >= total) return ''
+  return `${duration(Math.max((elapsedMs / done) * (total - done), 1000))} left`
+}
+
+/** A bar on stderr, or nothing where nobody sees it move. `since` is when the work began. */
+function progress(output, title, total, since = performance.now()) {
   if (!output.showsProgress || total < 2) return { step() {}, stop() {} }
   const bar = new SingleBar({
-    format: `${title} {bar} {value}/{total} {tenant}`,
+    format: `${title} {bar} {value}/{total} {left}{tenant}`,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     barsize: 24,
@@ -23,9 +29,14 @@ function progress(output, title, total) {
     linewrap: false,
     emptyOnZero: true
   })
-  bar.start(total, 0, { tenant: '' })
+  bar.start(total, 0, { tenant: '', left: '' })
+  let done = 0
   return {
-    step: (tenantId) => bar.increment(1, { tenant: output.masked(printable(tenantId)).slice(0, 40) }),
+    step(tenantId) {
+      const left = timeLeft(++done, total, performance.now() - since)
+      const room = Math.min(widthOf(process.stderr), 100) - title.length - 24 - 2 * String(total).length - left.length - 7
+      bar.increment(1, { left: left && `${left}  `, tenant: room < 8 ? '' : shortened(output.masked(printable(tenantId)), Math.min(room, 40)) })
+    },
     stop: () => bar.stop()
   }
 }
@@ -117,12 +128,13 @@ async function allAtOnce({ output, interrupts }, work, { title, changes = false,
   let bar = null
   let ended = 0
   let all = null
+  const since = performance.now()
   // What ends after this is not counted any more.
   const interrupted = () => new Interrupted(all === null ? 'Nothing was changed.' : `${done} ${ended} of ${plural(all, 'session')} at least. Run it again to go on.`)
   const onProgress = ({ tenantId, total }) => {
     all = total
     ended += 1
-    bar ??= progress(output, title, total)
+    bar ??= progress(output, title, total, since)
     bar.step(tenantId)
     if (interrupts.isAsked) throw interrupted()
   }
@@ -145,4 +157,4 @@ async function forOne(context, tenantId, work, how) {
   return value
 }
 
-module.exports = { Interrupts, allAtOnce, forEach, forOne }
+module.exports = { Interrupts, allAtOnce, forEach, forOne, timeLeft }

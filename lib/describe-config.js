@@ -109,7 +109,7 @@ function describeConfig(options = {}, variables = process.env) {
     // It is checked all the same, as an open does.
     if (OF_BUCKETS.includes(name) && authorities() === null) seen.value = null
     const place = attempt(() => placeOf(name))
-    found[name] = { ...seen, ...sourceOf(place.value ?? { value: undefined }) }
+    found[name] = { ...seen, value: seen.value ?? null, ...sourceOf(place.value ?? { value: undefined }) }
     if (name !== 'store') continue
     for (const [field, detail] of details) if (field !== 'ca') found[`store.${field}`] = detail
   }

@@ -31,7 +31,7 @@ for (const [name, makeSite] of Object.entries(SITES)) {
 test('delete changes nothing when the answer is another, when the question is interrupted, and when nobody can answer', async (t) => {
   const at = directorySite(t)
   await at.tenant('anna')
-  for (const [typed, code, said] of [['yes\r', 2, /not confirmed/], ['\u0003', 130, /INTERRUPTED.*Nothing was changed/], ['\u0004', 130, /INTERRUPTED/]]) {
+  for (const [typed, code, said] of [['yes\r', 130, /error DECLINED: not confirmed\. Nothing was changed; type anna to confirm\./], ['\r', 130, /DECLINED/], ['\u0003', 130, /INTERRUPTED.*Nothing was changed/], ['\u0004', 130, /INTERRUPTED/]]) {
     const asked = terminal(t, ['delete', 'anna'], at)
     await asked.printed(/Type anna to continue:/)
     asked.type(typed)

@@ -15,6 +15,7 @@ import { cheapBaileys } from '../support/cheap-baileys.mjs'
 import { atEnd } from '../support/endings.mjs'
 import { KEY, OTHER_KEY, ROOT, hybrid, temporaryFolder } from '../support/sessions.mjs'
 import * as supabase from '../support/stores/supabase.mjs'
+import { faultsOf } from './schema.mjs'
 
 export { KEY, OTHER_KEY, ROOT, hybrid, temporaryFolder }
 
@@ -68,10 +69,12 @@ export function start(t, args, { env = {}, cwd = ROOT, main = MAIN } = {}) {
 /** Runs the command with pipes: `{ code, stdout, stderr }`. */
 export const run = (t, args, how) => start(t, args, how).ended
 
-/** The same with --json, whose document is `json`. */
+/** The same with --json, whose document is `json`, and is as the schema says. */
 export async function runJson(t, args, how) {
   const ended = await run(t, [...args, '--json'], how)
-  return { ...ended, json: JSON.parse(ended.stdout) }
+  const json = JSON.parse(ended.stdout)
+  assert.deepEqual(faultsOf(args[0], json), [], `${args.join(' ')}: ${ended.stdout}`)
+  return { ...ended, json }
 }
 
 const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`
@@ -83,9 +86,9 @@ export function shell(t, line, { env = {}, cwd = ROOT } = {}) {
 }
 
 /** Starts the command on a terminal. `type` presses keys. What is on the screen is `stdout` in the end. */
-export function terminal(t, args, { env = {}, cwd = ROOT } = {}) {
+export function terminal(t, args, { env = {}, cwd = ROOT, columns = 120 } = {}) {
   const line = [process.execPath, MAIN, ...args].map(quoted).join(' ')
-  const child = spawn('script', ['--quiet', '--flush', '--return', '--command', `stty cols 120; exec ${line}`, '/dev/null'], {
+  const child = spawn('script', ['--quiet', '--flush', '--return', '--command', `stty cols ${columns}; exec ${line}`, '/dev/null'], {
     cwd,
     env: environment({ SHELL: '/bin/sh', ...env }),
     stdio: ['pipe', 'pipe', 'pipe']

@@ -113,7 +113,7 @@ test('docs/cli.md names every command, every option for sessions, every exit cod
   const rows = [...section(document, '## Exit codes').matchAll(/^\| (\d+) \| [^|]+ \|([^|]*)\|$/gm)].map(([, code, codes]) => [Number(code), codes.match(/[A-Z_]{4,}/g) ?? []])
   assert.deepEqual(rows.map(([code]) => code), Object.values(EXIT))
   const documented = Object.fromEntries(rows)
-  const own = { [EXIT.usage]: ['USAGE'], [EXIT.interrupted]: ['INTERRUPTED'] }
+  const own = { [EXIT.usage]: ['USAGE'], [EXIT.interrupted]: ['INTERRUPTED', 'DECLINED'] }
   for (const exit of Object.values(EXIT)) {
     const codes = Object.entries(CODES).filter(([, [code]]) => code === exit).map(([name]) => name)
     assert.deepEqual(documented[exit].sort(), [...codes, ...(own[exit] ?? [])].sort(), String(exit))

@@ -84,3 +84,21 @@ test('what is migrated comes out again, equal, beside a service that runs it', a
   assert.equal((await run(t, ['restore', 'anna', '--to', join(at.folder, 'copy'), '--overwrite'], at)).code, 0)
   for (const args of [['--takeover', '--to', 'x'], ['--overwrite']]) assert.equal((await run(t, ['restore', 'anna', ...args], at)).code, 2)
 })
+
+test('import takes the single file of old versions, and both names of the option for the tenant', async (t) => {
+  const at = directorySite(t)
+  const { initAuthCreds, BufferJSON } = await import('baileys')
+  const file = (name) => {
+    const path = join(at.folder, name)
+    writeFileSync(path, JSON.stringify({ creds: initAuthCreds(), keys: { preKeys: { 1: { public: Buffer.from('p'), private: Buffer.from('q') } } } }, BufferJSON.replacer))
+    return path
+  }
+  const imported = await runJson(t, ['import', file('anna.json')], at)
+  assert.deepEqual(imported.json.tenants.map(({ tenantId, status, layout }) => [tenantId, status, layout]), [['anna', 'migrated', 'single-file']], imported.stderr)
+  const former = await runJson(t, ['import', file('other.json'), '--tenant', 'ben'], at)
+  assert.deepEqual([former.code, former.json.tenants[0].tenantId], [0, 'ben'])
+  const migrated = await runJson(t, ['migrate', at.folder, '--tenant', 'x-{-1}', '--only', 'x-anna', '--dry-run', '--directory', join(at.folder, '..', 'elsewhere')], at)
+  assert.deepEqual(migrated.json.tenants.map(({ tenantId }) => tenantId), ['x-anna'], migrated.stderr)
+  const both = await runJson(t, ['import', file('other.json'), '--tenant', 'a', '--tenant-id', 'b'], at)
+  assert.deepEqual([both.code, both.json.error.code], [2, 'USAGE'])
+})

@@ -53,6 +53,23 @@ test('a session that a process of this machine has open stays with it, whatever 
   assert.equal(session.status().life, 'live')
 })
 
+test('restore of a session that a process of this machine has open says that there is nothing to restore', async (t) => {
+  const at = directorySite(t)
+  const session = await at.running('anna')
+  for (const more of [[], ['--takeover']]) {
+    const { code, json } = await runJson(t, ['restore', 'anna', '--directory', at.machine.directory, ...more], at)
+    const { error } = json.tenants[0]
+    assert.deepEqual([code, error.code], [4, 'ALREADY_OPEN'])
+    assert.match(error.advice, /nothing to restore; for a copy use --to/)
+  }
+  const elsewhere = await runJson(t, ['restore', 'anna'], at)
+  assert.deepEqual([elsewhere.code, elsewhere.json.tenants[0].error.code], [4, 'OWNED_ELSEWHERE'])
+  assert.match(elsewhere.json.tenants[0].error.advice, /--to .*--takeover/)
+  assert.equal((await run(t, ['restore', 'anna', '--to', join(at.folder, 'copy')], at)).code, 0, 'a copy beside it')
+  await session.flush()
+  assert.equal(session.status().life, 'live')
+})
+
 test('export writes a folder of useMultiFileAuthState, and not over another one', async (t) => {
   const at = directorySite(t)
   await at.tenant('anna')

@@ -21,7 +21,7 @@ async function remove(context, named) {
   const question = `This deletes ${what} for good, in the store and here; the account must then be paired again.\nType ${word} to continue:`
   await confirm(output, question, word, asked)
   const destroy = async (tenantId) => {
-    const judged = await released(fleet, tenantId, asked)
+    const judged = await released(context, fleet, tenantId)
     await judged.delete(tenantId)
   }
   const results = await forEach(context, tenants, destroy, { title: 'delete', changes: true, concurrency: 4, done: 'Deleted' })
@@ -80,10 +80,10 @@ async function prune(context) {
       { title: 'OUTCOME', of: ({ outcome }) => OUTCOMES[outcome], paint: ({ outcome }, { red }) => (outcome === 'failed' ? red : String) },
       { title: 'STORED', right: true, of: ({ storedAt }) => `${age(storedAt)} ago` }
     ])
-    for (const { tenantId, error } of failed) output.line(printable(`${tenantId}: ${explain(error).code}: ${explain(error).message}. ${explain(error).advice}`))
+    for (const { tenantId, error } of failed) output.text(`${tenantId}: ${explain(error).code}: ${explain(error).message}. ${explain(error).advice}`)
     const deleted = applied ? `${count(total('deleted'))} deleted` : `${count(total('would-delete'))} would be deleted`
     const kept = total('active') + total('open') + total('unnamed')
-    output.line(`${plural(sessions.length, 'session')} as old as that: ${deleted}, ${count(kept)} kept, ${count(failed.length)} failed.`)
+    output.text(`${plural(sessions.length, 'session')} as old as that: ${deleted}, ${count(kept)} kept, ${count(failed.length)} failed.`)
   })
   if (!applied) output.note('Nothing was deleted: this was a dry run. Use --apply to delete them.')
   return failed.length === 0 ? EXIT.done : exitOfAll(failed.map(({ error }) => error))
@@ -99,7 +99,7 @@ async function pruneKeys(context, named) {
     closedSessionsKept: asked.closedKept
   }
   const work = async (tenantId) => {
-    const judged = await released(fleet, tenantId, asked)
+    const judged = await released(context, fleet, tenantId)
     return judged.pruneKeys(tenantId, options)
   }
   const results = await forEach(context, tenants, work, { title: 'prune keys', changes: true, concurrency: 4, done: 'Pruned' })

@@ -72,7 +72,7 @@ async function doctor({ output, fleet }) {
     output.table(checks, [
       { title: 'CHECK', of: ({ name }) => name },
       { title: 'OUTCOME', of: ({ outcome }) => outcome, paint: ({ outcome }, colors) => colors[PAINT[outcome]] },
-      { title: 'WHAT', of: ({ message }) => message }
+      { title: 'WHAT', of: ({ message }) => message, wraps: true }
     ])
     const parts = Object.entries(totals).filter(([, n]) => n > 0).map(([outcome, n]) => `${n} ${outcome}`)
     output.line(`${plural(checks.length, 'check')}: ${parts.join(', ')}.`)

@@ -83,22 +83,28 @@ function typesTable(output, types) {
   ])
 }
 
+function unknown() {
+  const { HybridAuthError } = require('../../index.js')
+  return new HybridAuthError('NOT_FOUND', 'neither the store nor this machine has a session of this tenant')
+}
+
 async function inspect({ output, fleet }, tenantId) {
   const { store, local } = await fleet.inspect(tenantId)
   const errors = [store?.error, local?.error].filter(Boolean)
   const isThere = (store !== null && store.owner !== 'none') || local !== null
   const damage = store?.damage ?? []
   const told = (part) => part && { ...part, error: part.error === null ? null : failureOf(part.error) }
-  const document = { ok: isThere && errors.length === 0 && damage.length === 0, tenantId, store: told(store), local: told(local) }
+  const nowhere = isThere ? null : unknown()
+  const document = { ok: isThere && errors.length === 0 && damage.length === 0, tenantId, ...(nowhere && { error: failureOf(nowhere) }), store: told(store), local: told(local) }
   output.result(document, () => {
     const { bold } = output.out
-    const tellError = (part) => part.error && output.line(output.printable(`${part.error.code}: ${explain(part.error).message}. ${explain(part.error).advice}`))
+    const tellError = (part) => part.error && output.text(`${part.error.code}: ${explain(part.error).message}. ${explain(part.error).advice}`)
     if (store !== null) {
       output.line(bold('IN THE STORE'))
       if (store.owner === 'none') output.line('nothing')
       else output.pairs(storePairs(store))
       tellError(store)
-      for (const one of damage) output.line(output.printable(`damage: ${one}`))
+      for (const one of damage) output.text(`damage: ${one}`)
       if (store.contents) {
         output.line()
         typesTable(output, store.contents.types)
@@ -111,6 +117,7 @@ async function inspect({ output, fleet }, tenantId) {
       output.pairs(localPairs(local))
       tellError(local)
     }
+    if (nowhere !== null) tellError({ error: nowhere })
   })
   if (!isThere) return EXIT.wrong
   if (store?.error) return explain(store.error).exit

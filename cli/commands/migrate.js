@@ -12,6 +12,12 @@ const { readKeys } = require('../settings.js')
 const { tell } = require('../tenants.js')
 const { allAtOnce } = require('../work.js')
 
+/** The id or template that is given, under either name of the option. */
+function tenantIdOf({ tenantId, tenant }) {
+  if (tenantId !== undefined && tenant !== undefined) throw new UsageError('--tenant is the former name of --tenant-id, and both are given', 'Use --tenant-id.')
+  return tenantId ?? tenant
+}
+
 const WELL = ['migrated', 'already', 'ready']
 
 const sum = (counts) => Object.values(counts).reduce((total, n) => total + n, 0)
@@ -91,7 +97,7 @@ async function migrateAll(context, from) {
   const options = {
     ...sourceOf(context, from),
     layout: asked.layout,
-    tenantId: asked.tenantId,
+    tenantId: tenantIdOf(asked),
     only: asked.only,
     allowCredsOnly: asked.allowCredsOnly === true,
     allowDamagedKeys: asked.allowDamagedKeys === true,
@@ -116,7 +122,7 @@ function writeReport(file, report) {
 async function importFolder(context, folder) {
   const { asked, output } = context
   const isFile = statSync(folder, { throwIfNoEntry: false })?.isFile() === true
-  const tenantId = asked.tenantId ?? basename(resolve(folder), isFile ? '.json' : '')
+  const tenantId = tenantIdOf(asked) ?? basename(resolve(folder), isFile ? '.json' : '')
   const { migrate } = require('../../index.js')
   const options = {
     ...sourceOf(context, folder),

@@ -39,6 +39,16 @@ async function extract(context, tenants, folder) {
   })
 }
 
+/** Advice for a session that cannot be restored because it is in use. */
+const IN_USE = {
+  ALREADY_OPEN: 'It is on this machine and in use, so there is nothing to restore; for a copy use --to, or another --directory.',
+  OWNED_ELSEWHERE: 'Stop that instance first, use --to for a copy beside it, or use --takeover to take the session from it.'
+}
+
+function notHere(error) {
+  throw Object.hasOwn(IN_USE, error?.code) ? Object.assign(error, { advice: IN_USE[error.code] }) : error
+}
+
 async function restore(context, named) {
   const { asked, output, fleet, resolved } = context
   if (asked.overwrite && asked.to === undefined) throw new UsageError('--overwrite belongs to --to')
@@ -47,8 +57,8 @@ async function restore(context, named) {
   const tenants = await tenantsAskedFor(fleet, named, asked)
   if (asked.to !== undefined) return extract(context, tenants, asked.to)
   const openAndClose = async (tenantId) => {
-    const judged = await released(fleet, tenantId, asked)
-    const session = await judged.open(tenantId)
+    const judged = await released(context, fleet, tenantId).catch(notHere)
+    const session = await judged.open(tenantId).catch(notHere)
     try {
       const { restored, keys, bytes, lsn, epoch } = session.status()
       return { ...restored, keys, bytes, lsn, epoch }
@@ -74,7 +84,7 @@ async function restore(context, named) {
 async function exportFolder(context, tenantId, folder) {
   const { asked, output, fleet } = context
   const write = async () => {
-    const judged = await released(fleet, tenantId, asked)
+    const judged = await released(context, fleet, tenantId)
     return judged.exportMultiFile(tenantId, folder, { overwrite: asked.overwrite === true })
   }
   const report = await forOne(context, tenantId, write, { changes: true, done: 'Exported' })
@@ -84,6 +94,9 @@ async function exportFolder(context, tenantId, folder) {
     if (report.impossible > 0) output.warn(`${count(report.impossible)} keys have names that a multi-file folder cannot hold`)
   })
 }
+
+/** The former name of --tenant-id. */
+const tenantAlias = () => new Option('--tenant <id>').hideHelp()
 
 module.exports = {
   heading: 'Move:',
@@ -117,11 +130,12 @@ module.exports = {
       action: exportFolder
     })
     define('import <folder>', {
-      summary: 'take over one folder of useMultiFileAuthState, unchanged',
+      summary: 'take over one folder of useMultiFileAuthState',
       description:
-        'Creates a session from a folder of useMultiFileAuthState, in the store and in the directory of this machine, and compares the two by ' +
-        'value. Existing sessions are left alone. Stop the old system first; the folder is not changed.',
-      options: [['--tenant-id <id>', 'the tenant of the session; default: the name of the folder'], ...LENIENT],
+        'Creates a session from a folder of useMultiFileAuthState, or from a file of useSingleFileAuthState, in the store and in the ' +
+        'directory of this machine, and compares the two by value. Existing sessions are left alone. Stop the old system first; the ' +
+        'source is not changed.',
+      options: [['--tenant-id <id>', 'the tenant of the session; default: the name of the folder or file'], tenantAlias(), ...LENIENT],
       examples: [
         ['import ./auth/tenant-7', 'the tenant is tenant-7'],
         ['import ./baileys_auth_info --tenant-id tenant-8', 'a folder with another name']
@@ -136,7 +150,8 @@ module.exports = {
         'sessions that are proved to be here.',
       options: [
         ['--tenant-id <template>', 'template of tenant ids: {1} is the first folder below the source, {2} the second, {-1} the last'],
-        new Option('--layout <how>', 'the layout of keys beside a creds.json').choices(LAYOUTS),
+        tenantAlias(),
+        new Option('--layout <how>', 'the layout of the sessions').choices(LAYOUTS),
         ['--only <tenants...>', 'only these tenants'],
         ...LENIENT,
         ['--dry-run', 'read and compare without writing'],

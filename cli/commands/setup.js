@@ -6,6 +6,8 @@
 
 const { randomBytes } = require('node:crypto')
 const { closeSync, openSync, writeSync } = require('node:fs')
+const { Argument } = require('commander')
+const { SHELLS, completion } = require('../completion.js')
 const { EXIT, UsageError } = require('../exit.js')
 
 /** A new file that only its owner can read. */
@@ -43,7 +45,7 @@ const shown = (value) => (value === null ? '–' : Array.isArray(value) ? value.
 const FROM = { option: 'command line', variable: null, default: 'default' }
 
 /** What only a program can give. */
-const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger']
+const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 'signal']
 
 function config({ output, options }) {
   const { describeConfig } = require('../../index.js')
@@ -61,10 +63,16 @@ function config({ output, options }) {
       },
       { title: 'FROM', of: ({ source, from }) => FROM[source] ?? from }
     ])
-    for (const problem of problems) output.line(output.printable(`problem: ${problem}`))
-    for (const warning of warnings) output.line(output.printable(`warning: ${warning}`))
+    for (const problem of problems) output.text(`problem: ${problem}`)
+    for (const warning of warnings) output.text(`warning: ${warning}`)
   })
   return problems.length === 0 ? EXIT.done : EXIT.usage
+}
+
+function complete({ output }, shell) {
+  const { build } = require('../program.js')
+  const script = completion(build(() => {}), shell)
+  output.result({ ok: true, shell, script }, () => output.line(script.trimEnd()))
 }
 
 module.exports = {
@@ -91,6 +99,17 @@ module.exports = {
         ['config --env-file .env --json', 'the same with a file of variables, as JSON']
       ],
       action: config
+    })
+    define('completion', {
+      summary: 'print a script with which a shell completes commands and options',
+      description: 'Prints a completion script for bash, zsh or fish on stdout. Its first lines say where to put it.',
+      arguments: [new Argument('<shell>', 'the shell').choices(SHELLS)],
+      examples: [
+        ['completion bash', 'in ~/.bashrc: eval "$(npx baileys-hybrid-auth completion bash)"'],
+        ['completion fish', 'into ~/.config/fish/completions/baileys-hybrid-auth.fish']
+      ],
+      sessions: false,
+      action: complete
     })
   }
 }

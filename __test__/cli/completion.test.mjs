@@ -1,0 +1,71 @@
+// Completion of the command line in a shell.
+//
+// Invariant guarded: the scripts know every command and every option that the help shows, and nothing else; what bash answers is
+// asked of bash itself.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { run, runJson, temporaryFolder } from './command.mjs'
+
+const require = createRequire(import.meta.url)
+const { build } = require('../../cli/program.js')
+const { SHELLS, completion, tableOf } = require('../../cli/completion.js')
+
+const program = build(() => {})
+const { commands, general } = tableOf(program)
+const longOf = (options) => options.flatMap(({ names }) => names).filter((name) => name.startsWith('--'))
+
+const DRIVER = `
+eval "$SCRIPT"
+complete -p baileys-hybrid-auth >/dev/null || exit 1
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+_baileys_hybrid_auth baileys-hybrid-auth "\${COMP_WORDS[COMP_CWORD]}" ''
+printf '%s\\n' "\${COMPREPLY[@]}"
+`
+
+/** What bash offers for a line; the last word is the one under the cursor. */
+function offered(cwd, ...words) {
+  const out = execFileSync('bash', ['--norc', '-c', DRIVER, 'driver', 'baileys-hybrid-auth', ...words], { cwd, env: { PATH: process.env.PATH, SCRIPT: completion(program, 'bash') }, encoding: 'utf8' })
+  return out.split('\n').filter((line) => line !== '').sort()
+}
+
+test('bash completes commands, options, values and files, as bash itself answers', (t) => {
+  const cwd = temporaryFolder(t)
+  mkdirSync(join(cwd, 'auth folder'))
+  writeFileSync(join(cwd, 'keys.txt'), '')
+  const names = commands.map(({ name }) => name)
+  assert.deepEqual(offered(cwd, '').filter((word) => !word.startsWith('-')), [...names].sort())
+  assert.deepEqual(offered(cwd, 'prune-'), ['prune-keys'])
+  assert.deepEqual(offered(cwd, '--q'), ['--quiet'])
+  for (const { name, options } of commands) assert.deepEqual(offered(cwd, name, '--'), longOf(options).sort(), name)
+  assert.deepEqual(offered(cwd, 'verify', '--json', '--no-c'), ['--no-color'])
+  assert.deepEqual(offered(cwd, 'migrate', '--layout', ''), ['auto', 'flat', 'keys-file', 'keys-folder', 'single-file'])
+  assert.deepEqual(offered(cwd, 'completion', 'f'), ['fish'])
+  assert.deepEqual(offered(cwd, 'verify', '--key-file', ''), ['auth folder', 'keys.txt'])
+  assert.deepEqual(offered(cwd, 'import', 'au'), ['auth folder'])
+  assert.deepEqual(offered(cwd, 'verify', '--store', ''), [], 'nothing is known of that')
+  assert.deepEqual(offered(cwd, 'verify', ''), [], 'nor of tenants')
+})
+
+test('each script knows all commands and options that the help shows, none that it hides, and can be read by the shell at once', async (t) => {
+  for (const shell of SHELLS) {
+    const { code, stdout } = await run(t, ['completion', shell])
+    assert.equal(code, 0)
+    const { json } = await runJson(t, ['completion', shell])
+    assert.equal(`${json.script.trimEnd()}\n`, stdout)
+    for (const { name, options } of [...commands, { name: 'help', options: general }]) {
+      assert.ok(stdout.includes(name))
+      for (const long of longOf(options)) assert.ok(stdout.includes(shell === 'fish' ? `-l ${long.slice(2)}` : long), `${shell}: ${long}`)
+    }
+    assert.doesNotMatch(stdout, shell === 'fish' ? /-l tenant / : /--tenant['[]/, 'the former name is not offered')
+  }
+  execFileSync('bash', ['-n'], { input: completion(program, 'bash') })
+  const { code, stderr } = await run(t, ['completion', 'tcsh'])
+  assert.equal(code, 2)
+  assert.match(stderr, /bash, zsh, fish/)
+})
