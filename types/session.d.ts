@@ -20,9 +20,33 @@ export function useHybridAuthState(tenantId: string, options?: HybridAuthOptions
 /** The same, with the tenant id among the options, as in another package with a function of this name. */
 export function useHybridAuthState(options: HybridAuthOptions & { sessionId: string }): Promise<HybridAuthState>
 
+// Types of the installed Baileys. One that is not installed is `any`, which is no error here.
+// @ts-ignore
+type OfBaileys = import('baileys').AuthenticationState
+// @ts-ignore
+type OfWhiskeysockets = import('@whiskeysockets/baileys').AuthenticationState
+// @ts-ignore
+type MapOfBaileys = import('baileys').SignalDataTypeMap
+// @ts-ignore
+type MapOfWhiskeysockets = import('@whiskeysockets/baileys').SignalDataTypeMap
+
+/** True for `any`, and for what is not installed: neither has keys of its own. */
+type IsOpen<T> = string extends keyof T ? true : false
+/** `any` where none is installed, or two that differ: nothing tells which one a socket is of. */
+type Installed<One, Other> = IsOpen<One> extends true ? (IsOpen<Other> extends true ? any : Other) : IsOpen<Other> extends true ? One : [One, Other] extends [Other, One] ? One : any
+
+type Creds = Installed<OfBaileys, OfWhiskeysockets>['creds']
+type KeyTypes = Installed<MapOfBaileys, MapOfWhiskeysockets>
+
+/** Reads of the types that Baileys knows, with their values; of others, `any`. */
+interface KnownKeys {
+  get<T extends keyof KeyTypes>(type: T, ids: string[]): Promise<{ [id: string]: KeyTypes[T] }>
+}
+
 /** An open session. */
 export interface HybridAuthState {
-  state: { creds: any; keys: HybridKeyStore }
+  /** What `makeWASocket` takes as `auth`, in the types of the installed Baileys. */
+  state: { creds: Creds; keys: IsOpen<KeyTypes> extends true ? HybridKeyStore : KnownKeys & HybridKeyStore }
   /**
    * Stores the credentials as of the call. If a newer open of this tenant has stored credentials since, it stores only the changes made here,
    * and never decreases a counter. Resolves and rejects like `keys.set`. As a listener of `creds.update` nobody
