@@ -25,6 +25,8 @@ const STEP_MS = 4
 const STEP_BYTES = 128 * 1024
 /** Pre-keys that one step removes. */
 const PRE_KEYS = 1000
+/** Entries of an index that one step takes apart. */
+const ENTRIES = 10_000
 
 const DEFAULTS = { dryRun: true, preKeyWindow: 2 * UPLOAD, keepPreKeyIds: [], closedSessionsOlderThanDays: 90, closedSessionsKept: 5 }
 
@@ -104,9 +106,12 @@ function pacer() {
 
 /** The items of a list, some at a time, with a turn for other work between. */
 async function* paced(items, pace) {
+  let count = 0
   for (const item of items) {
-    if (pace.isOver()) await pace.pause()
     yield item
+    if (++count < ENTRIES && !pace.isOver()) continue
+    await pace.pause()
+    count = 0
   }
 }
 

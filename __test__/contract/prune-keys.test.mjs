@@ -234,6 +234,49 @@ test('one call does a whole account, and the dry run tells exactly that', async 
   assert.deepEqual((await session.pruneKeys()).closedSessions, { removed: 0, kept: 3000, bytes: 0, records: 0 })
 })
 
+test('a step is bounded by counts and bytes alone: on a machine of any speed other work has its turn between', async (t) => {
+  // A clock that stands still: no step is ever late.
+  t.mock.method(performance, 'now', () => 0)
+  const [preKeys, sessions, bytes] = [25_000, 300, 10_000]
+  const entry = (closed) => ({ indexInfo: { closed, used: 1 } })
+  const record = { version: 'v1', _sessions: Object.fromEntries([['open', entry(-1)], ...range(1, 11).map((n) => [`k${n}`, entry(n)])]) }
+  let step = { entries: 0, reads: 0, removed: 0, writes: 0 }
+  const steps = [step]
+  let isDone = false
+  const turns = () => {
+    step = { entries: 0, reads: 0, removed: 0, writes: 0 }
+    steps.push(step)
+    if (!isDone) setImmediate(turns)
+  }
+  setImmediate(turns)
+  const core = {
+    *index(type) {
+      const size = type === 'pre-key' ? 100 : bytes
+      for (const id of range(1, (type === 'pre-key' ? preKeys : sessions) + 1)) {
+        step.entries++
+        yield [String(id), size]
+      }
+    },
+    read: () => (step.reads++, { value: record, bytes }),
+    sizeOf: () => bytes / 2,
+    append(data) {
+      step.writes++
+      for (const records of Object.values(data)) step.removed += Object.keys(records).length
+      return step.writes
+    },
+    settled: async () => {}
+  }
+  const report = await pruneKeys(core, () => [{ nextPreKeyId: 30_000, firstUnuploadedPreKeyId: 30_000 }], { ...ALL, keepPreKeyIds: [1] })
+  isDone = true
+  assert.deepEqual([report.preKeys.removed, report.closedSessions.removed], [preKeys - 2, 5 * sessions])
+  const most = (name) => Math.max(...steps.map((one) => one[name]))
+  assert.ok(most('entries') <= 10_000, `${most('entries')} entries in a step`)
+  assert.ok(most('removed') <= 1000, `${most('removed')} keys in a step`)
+  assert.ok(most('reads') * bytes <= 128 * 1024 + bytes, `${most('reads')} records in a step`)
+  assert.equal(most('writes'), 1)
+  assert.ok(steps.filter(({ reads }) => reads > 0).length >= (sessions * bytes) / (128 * 1024 + bytes))
+})
+
 test('a record that is not as libsignal writes it is left alone', () => {
   const dead = (record) => deadSessions(record, { before: 1000, closedKept: 1 })
   const closed = (closed, used = 1) => ({ indexInfo: { closed, used } })
