@@ -5,6 +5,7 @@
 // Invariants: a name tells its unit; every value of a label is there from the start, with 0, so that a rate has something to
 // begin with; only the last list knows of tenants.
 
+const { version } = require('../package.json')
 const { codes } = require('./errors.js')
 
 const one = (value) => [[{}, value]]
@@ -14,6 +15,14 @@ const seconds = ({ bounds, counts, sum }) => ({ bounds: bounds.map((micros) => m
 
 /** Each `rows` takes the figures of figures.js and gives `[labels, value]` pairs. */
 const FAMILIES = [
+  {
+    name: 'build_info',
+    type: 'gauge',
+    aggregator: 'first',
+    help: 'Always 1; its labels name the version of this package and of Node',
+    labels: ['version', 'node'],
+    rows: () => [[{ version, node: process.versions.node }, 1]]
+  },
   {
     name: 'sessions',
     type: 'gauge',

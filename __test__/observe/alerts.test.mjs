@@ -76,14 +76,17 @@ describe('what is written about metrics', () => {
         taken.add(cell)
       }
     }
+    for (const { title, description } of panels) assert.ok(description?.length > 20, `${title} says what it shows`)
     for (const { datasource } of panels) assert.deepEqual(datasource, { type: 'prometheus', uid: '${datasource}' })
     assert.deepEqual(dashboard.templating.list.map(({ name }) => name), ['datasource', 'instance'])
   })
 
   test('every alert has a severity and says what is the matter, and the document names each', () => {
-    for (const { alert, labels, annotations } of rules) {
+    for (const { alert, expr, labels, annotations } of rules) {
       assert.ok(['warning', 'critical'].includes(labels.severity), alert)
-      assert.ok(annotations.summary.includes('$labels.instance') && annotations.description.length > 20, alert)
+      // Where nothing is told, there is no instance to name.
+      assert.equal(annotations.summary.includes('$labels.instance'), !expr.startsWith('absent('), alert)
+      assert.ok(annotations.description.length > 20, alert)
     }
     assert.deepEqual(firstColumn(section(document, '## Dashboard and alerts')), rules.map(({ alert }) => alert).sort())
   })
@@ -184,6 +187,8 @@ describe('alerts', () => {
   const happenings = {
     HybridAuthBackupOverdue: [['sessions_by_backup', { state: 'overdue' }, 1]],
     HybridAuthLag: [['lag_seconds', {}, 61]],
+    HybridAuthOpenHangs: [['opening_seconds', {}, 61]],
+    HybridAuthOpenSlow: ['30', '60', '+Inf'].map((le, n) => ['restore_duration_seconds_bucket', { source: 'remote', le }, n === 0 ? 0 : 100]),
     HybridAuthBaseRefused: [['base_refused_sessions', {}, 1]],
     HybridAuthStoreRefuses: [['request_failures_total', { kind: 'denied' }, 1]],
     HybridAuthLeaseLost: [['sessions', { life: 'lease-lost' }, 1]],
@@ -206,8 +211,13 @@ describe('alerts', () => {
     })
   }
 
+  test('HybridAuthNotScraped speaks where nothing is told, and no other does', async () => {
+    const others = [{ name: 'own_total', labels: {}, value: 1 }]
+    assert.deepEqual(speaking([{ at: 0, samples: await scrape() }, { at: 600, samples: others }]), ['HybridAuthNotScraped'])
+  })
+
   test('every alert was heard in one of these tests', () => {
-    const real = ['HybridAuthBackupFailing', 'HybridAuthFreshSession', 'HybridAuthNeverBackedUp', 'HybridAuthFencedUnexpectedly', 'HybridAuthRestoreFailed', 'HybridAuthLocalDisk']
+    const real = ['HybridAuthBackupFailing', 'HybridAuthFreshSession', 'HybridAuthNeverBackedUp', 'HybridAuthFencedUnexpectedly', 'HybridAuthRestoreFailed', 'HybridAuthLocalDisk', 'HybridAuthNotScraped']
     assert.deepEqual([...real, ...Object.keys(happenings)].sort(), rules.map(({ alert }) => alert).sort())
   })
 })

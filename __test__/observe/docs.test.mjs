@@ -3,13 +3,19 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { read } from '../docs/repository.mjs'
 import { atEnd } from '../support/endings.mjs'
 import { ROOT, temporaryFolder } from '../support/sessions.mjs'
+import { PREFIX } from './scrapes.mjs'
+
+const { FAMILIES } = createRequire(import.meta.url)('../../lib/metrics.js')
 
 const blocks = [...read('docs/observability.md').matchAll(/^<!-- runs in __test__\/observe\/docs\.test\.mjs -->\n```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
 
@@ -26,8 +32,8 @@ function run(t, block, places) {
     assert.equal(script.split(what).length, 2, `"${what}" stands in the block once`)
     script = script.replace(what, by)
   }
-  for (const name of ['pino', 'prom-client']) {
-    script = script.replace(`from '${name}'`, `from ${JSON.stringify(pathToFileURL(join(ROOT, 'node_modules', name, name === 'pino' ? 'pino.js' : 'index.js')).href)}`)
+  for (const name of ['pino', 'prom-client', '@opentelemetry/sdk-metrics', '@opentelemetry/exporter-metrics-otlp-http']) {
+    script = script.replace(`from '${name}'`, `from ${JSON.stringify(import.meta.resolve(name))}`)
   }
   const file = join(work, 'example.mjs')
   writeFileSync(file, script)
@@ -46,7 +52,7 @@ function run(t, block, places) {
 const bucket = (work) => ({ "'file:///mnt/bucket'": JSON.stringify(`${pathToFileURL(join(work, 'bucket')).href}?create=true`) })
 
 test('every block of JavaScript in the document is one that runs here', () => {
-  assert.equal(blocks.length, 3)
+  assert.equal(blocks.length, 4)
   assert.equal(read('docs/observability.md').split('```js\n').length - 1, blocks.length)
 })
 
@@ -81,4 +87,25 @@ test('the example with a registry of its own prints the metrics', async (t) => {
   const { said, ended } = run(t, blocks[2], () => ({}))
   assert.equal(await ended, 0, said.text)
   assert.match(said.text, /^# TYPE baileys_hybrid_auth_lag_seconds gauge$/m)
+})
+
+test('the example with OpenTelemetry sends every metric to a collector', async (t) => {
+  const bodies = []
+  const collector = createServer(async (request, response) => {
+    bodies.push(JSON.parse(Buffer.concat(await request.toArray())))
+    response.setHeader('Content-Type', 'application/json').end('{}')
+  }).listen(0, '127.0.0.1')
+  await once(collector, 'listening')
+  atEnd(t, () => collector.close())
+  const { said, ended } = run(t, blocks[3], () => ({
+    'http://127.0.0.1:4318': `http://127.0.0.1:${collector.address().port}`,
+    "process.once('SIGTERM'": "setImmediate(() => process.emit('SIGTERM'))\nprocess.once('SIGTERM'"
+  }))
+  assert.equal(await ended, 0, said.text)
+  const metrics = bodies.flatMap(({ resourceMetrics }) => resourceMetrics).flatMap(({ scopeMetrics }) => scopeMetrics).flatMap(({ metrics }) => metrics)
+  const names = FAMILIES.flatMap(({ name, type }) => (type === 'histogram' ? [`${name}_count`, `${name}_sum`] : [name]))
+  assert.deepEqual([...new Set(metrics.map(({ name }) => name))].sort(), names.map((name) => PREFIX + name).sort())
+  const pointsOf = (name) => metrics.filter((metric) => metric.name === PREFIX + name).flatMap(({ gauge, sum }) => (gauge ?? sum).dataPoints)
+  const opens = pointsOf('restore_duration_seconds_count').filter(({ attributes }) => attributes.some(({ value }) => value.stringValue === 'fresh'))
+  assert.deepEqual(opens.map(({ asDouble, asInt }) => Number(asDouble ?? asInt)), [1])
 })

@@ -96,6 +96,7 @@ export function evaluate(text, scrapes) {
     return select(wanted, scrapes.at(-1).samples).map(({ labels, value }) => ({ labels, value: value - (first.get(key(labels)) ?? value) }))
   }
   const functions = {
+    absent: ([vector]) => (visit(vector).length === 0 ? [{ labels: {}, value: 1 }] : []),
     increase: ([range]) => change(range),
     rate: ([range]) => change(range).map(({ labels, value }) => ({ labels, value: value / (scrapes.at(-1).at - scrapes[0].at) })),
     histogram_quantile: ([q, vector]) => quantile(visit(q), visit(vector))
