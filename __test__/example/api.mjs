@@ -1,6 +1,7 @@
 // What the endpoints answer, to whom, and what they never say.
 
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { scratch } from '../support/endings.mjs'
@@ -10,6 +11,7 @@ import { KEY } from '../support/sessions.mjs'
 const SHOP = { userId: 'anna', sessionId: 'shop' }
 const ENDPOINTS = [
   ['GET', '/'],
+  ['GET', '/page/page.js'],
   ['GET', '/api/sessions'],
   ['GET', '/api/sessions/anna'],
   ['POST', '/api/sessions/anna/shop/sync'],
@@ -23,6 +25,25 @@ const ENDPOINTS = [
 ]
 const basic = (password) => ({ authorization: `Basic ${Buffer.from(`operator:${password}`).toString('base64')}` })
 
+/** What browsers say of the page that asks. */
+const origins = ({ url }) => [
+  [{}, false],
+  [{ origin: 'null' }, false],
+  [{ origin: 'https://evil.example' }, false],
+  [{ origin: url, 'sec-fetch-site': 'cross-site' }, false],
+  [{ origin: url, 'sec-fetch-site': 'same-site' }, false],
+  [{ origin: url, 'sec-fetch-site': 'none' }, false],
+  [{ origin: url }, true],
+  [{ 'sec-fetch-site': 'same-origin' }, true]
+]
+
+/** The status of a request whose headers are all ours, `host` as well. */
+const statusOf = (service, method, path, headers) =>
+  new Promise((resolve, reject) => {
+    const sent = request(service.url + path, { method, headers }, (answer) => resolve(answer.resume().statusCode))
+    sent.on('error', reject).end()
+  })
+
 async function isGuarded(service) {
   for (const [method, path] of ENDPOINTS) {
     for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: TOKEN }, basic('wrong')]) {
@@ -30,9 +51,11 @@ async function isGuarded(service) {
       assert.equal(status, 401, `${method} ${path} with ${JSON.stringify(headers)}`)
       assert.match(answered.get('www-authenticate'), /^Basic /)
     }
-    // A browser sends its password along by itself, from any page: it may look, and change nothing.
-    const { status } = await service.ask(method, path, { headers: basic(TOKEN) })
-    assert.equal(status === 401, method !== 'GET', `${method} ${path} from a browser`)
+    // A browser sends its password along by itself, from any page: it may look, and change something from our own page only.
+    for (const [from, isOwn] of origins(service)) {
+      const { status } = await service.ask(method, path, { headers: { ...basic(TOKEN), ...from } })
+      assert.equal(status === 401, method !== 'GET' && !isOwn, `${method} ${path} from a browser with ${JSON.stringify(from)}`)
+    }
   }
   for (const path of ['/api/health', '/health/sessions']) assert.equal((await service.ask('GET', path, { headers: {} })).status, 200, path)
 }
@@ -45,6 +68,10 @@ const WRONG = [
   ['POST', '/api/whatsapp/connect', { userId: 'anna', sessionId: 'A' }],
   ['POST', '/api/whatsapp/connect', { userId: 'anna', sessionId: 'shop', fresh: true }],
   ['POST', '/api/whatsapp/disconnect', { sessionId: 'shop' }],
+  ['GET', '/api/sessions?show=everything'],
+  ['GET', '/api/sessions?page=0'],
+  ['GET', '/api/sessions?search[]=a'],
+  ['GET', '/api/sessions?size=1000000'],
   ['GET', `/api/sessions/${'a'.repeat(51)}`],
   ['GET', '/api/whatsapp/status/%2e%2e%2f'],
   ['GET', '/api/whatsapp/qr/anna/%00'],
@@ -135,6 +162,23 @@ export function stories() {
     const isLinked = () => [...whatsapp.devices.values()].some((device) => device.jid === jid && device.linked)
     await eventually(isLinked, (linked) => !linked, 'the end of the linked device')
     assert.equal((await service.ask('POST', '/api/sessions/anna/shop/restore')).status, 409)
+  })
+
+  test('without_a_token_no_other_website_reaches_the_service_through_a_browser', async (t) => {
+    const whatsapp = await whatsappOf(t)
+    const service = await machine(t, { whatsapp, env: { API_TOKEN: '', SESSION_STORAGE_TYPE: 'local' } }).boot()
+    const sync = (headers) => statusOf(service, 'POST', '/api/sessions/nobody/default/sync', headers)
+    for (const [from, isOwn] of origins(service)) {
+      const isProgram = Object.keys(from).length === 0
+      assert.equal(await sync(from), isOwn || isProgram ? 404 : 403, JSON.stringify(from))
+    }
+    // A name that somebody points to this machine is another website.
+    for (const host of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil.example:80']) {
+      assert.equal(await statusOf(service, 'GET', '/api/sessions', { host }), 403, host)
+      assert.equal(await sync({ host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' }), 403, host)
+    }
+    for (const host of ['localhost', 'LOCALHOST:3000', '127.0.0.1:80', '[::1]:80']) assert.equal(await statusOf(service, 'GET', '/', { host }), 200, host)
+    assert.equal(await statusOf(service, 'GET', '/api/health', { host: 'probe' }), 200)
   })
 
   test('without_a_store_no_session_is_called_backed_up', async (t) => {

@@ -9,9 +9,10 @@ import * as api from './api.mjs'
 import * as deploy from './deploy.mjs'
 import * as disconnects from './disconnects.mjs'
 import * as diskLost from './disk-lost.mjs'
+import * as pageList from './page-list.mjs'
 import * as page from './page.mjs'
 
 describe('the example application', { concurrency: 4 }, () => {
   before(() => exampleFolder())
-  for (const { stories } of [diskLost, page, disconnects, deploy, api]) stories()
+  for (const { stories } of [diskLost, page, pageList, disconnects, deploy, api]) stories()
 })

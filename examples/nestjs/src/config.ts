@@ -1,6 +1,7 @@
 // What the service reads from its environment, once, at the start. The variables of the auth state itself (store, keys, folder)
 // are read by `baileys-hybrid-auth`; here is only what it cannot know.
 
+import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -13,6 +14,8 @@ export interface Config {
   /** Without a token the service answers this machine only. */
   host: string
   apiToken: string | null
+  /** Tells this instance from others that share the table. */
+  instance: string
   /** PostgreSQL; without it a small embedded database in `dataFolder`. */
   databaseUrl: string | null
   dataFolder: string
@@ -41,6 +44,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     port: numberOf('PORT', env.PORT, 3000, 65_535),
     host: env.HOST || (apiToken === null ? '127.0.0.1' : '0.0.0.0'),
     apiToken,
+    instance: (env.INSTANCE_NAME || hostname()).slice(0, 100),
     databaseUrl: env.DATABASE_URL || null,
     dataFolder,
     sessionFolder: FOLDER_VARIABLES.some(isSet) ? undefined : join(dataFolder, 'sessions'),

@@ -5,6 +5,7 @@ import { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm'
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { config } from '../config.js'
+import { AddInstance1800000000000 } from './add-instance.migration.js'
 import { CreateSessions1700000000000 } from './create-sessions.migration.js'
 import { SessionsTable } from './sessions-table.js'
 import { WhatsappSession } from './whatsapp-session.entity.js'
@@ -27,7 +28,7 @@ function connection(): TypeOrmModuleOptions {
     TypeOrmModule.forRoot({
       ...connection(),
       entities: [WhatsappSession],
-      migrations: [CreateSessions1700000000000],
+      migrations: [CreateSessions1700000000000, AddInstance1800000000000],
       migrationsRun: true,
       retryAttempts: 3,
       retryDelay: 1000

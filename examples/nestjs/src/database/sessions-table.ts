@@ -5,6 +5,7 @@ import { Injectable } from '@nestjs/common'
 import { InjectRepository } from '@nestjs/typeorm'
 import { Not, type Repository } from 'typeorm'
 import { type SessionRef, refOf } from '../common/session-ref.js'
+import { config } from '../config.js'
 import { type SessionRowStatus, WhatsappSession } from './whatsapp-session.entity.js'
 
 const keyOf = ({ userId, sessionId }: SessionRef) => ({ userId, sessionId })
@@ -31,7 +32,7 @@ export class SessionsTable {
   }
 
   async connected(ref: SessionRef, phone: string | null): Promise<void> {
-    await this.rows.update(keyOf(ref), { status: 'connected', phone, lastConnectedAt: new Date() })
+    await this.rows.update(keyOf(ref), { status: 'connected', phone, instance: config.instance, lastConnectedAt: new Date() })
   }
 
   /** It is down for a moment, and being connected again. */

@@ -27,6 +27,10 @@ export class WhatsappSession {
   @Column({ type: 'varchar', length: 30, nullable: true })
   phone!: string | null
 
+  /** The instance that connected it last. */
+  @Column({ type: 'varchar', length: 100, nullable: true })
+  instance!: string | null
+
   @Index('whatsapp_sessions_last_backup_at')
   @Column({ name: 'last_backup_at', type: TIMESTAMP, nullable: true })
   lastBackupAt!: Date | null

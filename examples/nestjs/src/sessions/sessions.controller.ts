@@ -1,8 +1,9 @@
-import { Controller, Delete, Get, HttpCode, NotFoundException, Param, Post } from '@nestjs/common'
+import { Controller, Delete, Get, HttpCode, NotFoundException, Param, Post, Query } from '@nestjs/common'
 import { HybridAuthService } from 'baileys-hybrid-auth/nestjs'
 import { SessionRef, UserRef, tenantIdOf } from '../common/session-ref.js'
 import { SessionsTable } from '../database/sessions-table.js'
 import { ConnectionsService } from '../whatsapp/connections.service.js'
+import { OverviewQuery } from './overview.js'
 import { SessionsService } from './sessions.service.js'
 
 @Controller('api/sessions')
@@ -14,11 +15,10 @@ export class SessionsController {
     private readonly table: SessionsTable
   ) {}
 
-  /** Of all users, for the status page. */
+  /** Of all users, a page at a time, for the status page. */
   @Get()
-  async everything() {
-    const [figures, sessions] = await Promise.all([this.sessions.figures(), this.sessions.all()])
-    return { at: new Date(), store: this.sessions.storeHealth(), figures, sessions }
+  overview(@Query() query: OverviewQuery) {
+    return this.sessions.overview(query)
   }
 
   @Get(':userId')

@@ -15,6 +15,8 @@ const AT_ONCE = 5
 export class ConnectionsService implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #logger = new Logger('Connections')
   readonly #connections = new Map<string, Connection>()
+  /** What is to be connected at the start and was not begun yet. */
+  readonly #queued = new Set<string>()
   #isStopping = false
 
   constructor(
@@ -27,8 +29,11 @@ export class ConnectionsService implements OnApplicationBootstrap, OnModuleDestr
   }
 
   /** A connection that is not here may have ended since its row was written: `not_here` says that we do not know. */
-  statusOf(row: WhatsappSession): Phase | SessionRowStatus | 'not_here' {
-    return this.find(row)?.phase ?? (row.status === 'connected' ? 'not_here' : row.status)
+  statusOf(row: WhatsappSession): Phase | SessionRowStatus | 'queued' | 'not_here' {
+    const connection = this.find(row)
+    if (connection !== undefined) return connection.phase
+    if (this.#queued.has(tenantIdOf(row))) return 'queued'
+    return row.status === 'connected' ? 'not_here' : row.status
   }
 
   async connect(ref: SessionRef): Promise<void> {
@@ -67,8 +72,10 @@ export class ConnectionsService implements OnApplicationBootstrap, OnModuleDestr
     await this.#addUnknown()
     const waiting = (await this.table.all()).filter(({ status }) => status === 'connected')
     const total = waiting.length
+    for (const row of waiting) this.#queued.add(tenantIdOf(row))
     const worker = async () => {
       for (let row = waiting.shift(); row !== undefined && !this.#isStopping; row = waiting.shift()) {
+        this.#queued.delete(tenantIdOf(row))
         await this.#of(row).resume({ onlyPaired: true, wasConnected: row.lastConnectedAt !== null })
       }
     }
