@@ -87,3 +87,37 @@ test('an open with a pipe or a link that leads nowhere in its folder ends, and m
     if (!['lock', 'claims', LOG].includes(name)) assert.ok(!lstatSync(odd, { throwIfNoEntry: false })?.isFile(), told)
   }
 })
+
+async function useTools({ hybrid, args, say }) {
+  const baileys = await import(args.baileys)
+  const options = { directory: args.directory, mode: 'local', baileys }
+  const fleet = new hybrid.HybridAuth(options)
+  const tools = {
+    inspect: () => fleet.inspect('tenant'),
+    exportMultiFile: () => hybrid.exportMultiFile('tenant', args.target, options),
+    pruneKeys: () => fleet.pruneKeys('tenant'),
+    migrate: async () => (await hybrid.migrate({ ...options, from: args.from })).sessions[0]
+  }
+  for (const [name, tool] of Object.entries(tools)) {
+    const late = new Promise((resolve) => setTimeout(resolve, 30_000, { code: 'hangs' }))
+    const { code, message } = await Promise.race([tool().catch((error) => error), late])
+    await say({ name, code, message })
+  }
+}
+
+test('a tool that meets a pipe in place of a lock or a log says so', async (t) => {
+  const at = scene(t)
+  await writeMultiFile(await v7.load(), join(at.root, 'old', 'tenant'))
+  for (const name of ['lock', LOG]) {
+    const directory = join(at.root, name)
+    mkdirSync(join(directory, 'tenant'), { recursive: true })
+    KINDS.pipe(join(directory, 'tenant', name))
+    const { said, kill } = startProcess(t, useTools, { directory, target: join(at.root, 'copy'), from: join(at.root, 'old'), baileys: import.meta.resolve('baileys') })
+    for (let n = 0; n < 4; n++) {
+      const found = await said()
+      assert.equal(found.code, 'LOCAL_UNAVAILABLE', `${name}: ${JSON.stringify(found)}`)
+      assert.ok(found.message.includes(`\`${name}\` in the folder of this tenant is a pipe`), found.message)
+    }
+    await kill()
+  }
+})

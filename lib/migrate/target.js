@@ -15,6 +15,7 @@ const { HybridAuthError, settle } = require('../errors.js')
 const { encodeSeed, prepareImport } = require('../import.js')
 const { call } = require('../keys.js')
 const { loadBinding } = require('../native.js')
+const { refuseOddFiles } = require('../odd-files.js')
 const { resolveOptions } = require('../options.js')
 const { serially } = require('../session.js')
 
@@ -83,6 +84,7 @@ async function openTarget(options) {
   function visit(tenantId, seed) {
     const folder = folderOf(tenantId)
     return serially(folder, async () => {
+      await refuseOddFiles(folder)
       const prepared = await prepareImport({ directory, tenantId, folder, batch })
       if (prepared?.seed) {
         throw new HybridAuthError('LOCAL_CORRUPT', 'a multi-file session lies in the folder of this tenant: it is taken over when the tenant is opened')
