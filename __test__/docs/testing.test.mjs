@@ -32,8 +32,7 @@ const RUNNER = `
 `
 
 test('the test of the document passes', (t) => {
-  const [block, ...more] = blocksOf('docs/testing.md')
-  assert.deepEqual(more, [])
+  const [block] = blocksOf('docs/testing.md')
   assert.equal(run(t, `${RUNNER}\n${block}`), 'passed: a session is there again after it was closed\n')
 })
 
@@ -42,4 +41,16 @@ test('the example for forks opens a session with the Baileys that it imports', (
   const script = fork.replace("'your-fork'", JSON.stringify(import.meta.resolve('baileys-v6')))
   assert.notEqual(script, fork)
   assert.equal(run(t, `${script}\nawait saveCreds()\nconsole.log(state.creds.noiseKey.public.length)`, { WHATSAPP_SESSION_PATH: 'sessions' }), '32\n')
+})
+
+test('the script for a store passes on one that is well, and fails on one that is not there', (t) => {
+  const [, block, ...more] = blocksOf('docs/testing.md')
+  assert.deepEqual(more, [])
+  const bucket = temporaryFolder(t, 'bucket')
+  const on = (store) => run(t, block.replace('process.argv.slice(2)', JSON.stringify([store])))
+  const said = on(pathToFileURL(bucket).href)
+  const steps = [...block.matchAll(/^done\('(.*)'\)$/gm)].map(([, step]) => `ok  ${step}\n`)
+  assert.equal(steps.length, 6)
+  assert.equal(said, steps.join(''))
+  assert.throws(() => on(pathToFileURL(join(bucket, 'missing')).href), /does not exist|REMOTE|INVALID_OPTION/)
 })
