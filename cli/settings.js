@@ -91,7 +91,7 @@ function unlessWrong(work) {
 /** The keys in a file, as the package takes them; it checks them. They are never printed from then on. */
 function readKeys(file, option, output) {
   const keys = read(file, option).split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
-  if (keys.length === 0) throw new UsageError(`the file of ${option} holds no key`, 'Write one with `baileys-hybrid-auth keygen --out <file>`.')
+  if (keys.length === 0) throw new UsageError(`the file of ${option} contains no key`, 'Write one with `baileys-hybrid-auth keygen --out <file>`.')
   output.hide(keys)
   if (process.platform !== 'win32' && (statSync(file).mode & 0o044) !== 0) {
     output.warn(`others on this machine can read the file of ${option}: \`chmod 600\` keeps it to you`)

@@ -127,8 +127,8 @@ function profileKeys(env) {
   const beyond = BEYOND.find(([setting]) => profiles.some((profile) => profile.get(setting)))
   if (beyond !== undefined) {
     refuse(
-      `${where} ${beyond[1]}, which this package does not do: run \`aws configure export-credentials --format env\` ` +
-        'and set the variables that it prints'
+      `${where} ${beyond[1]}, which is not supported: run \`aws configure export-credentials --format env\` ` +
+        'and set the variables it prints'
     )
   }
   for (const profile of profiles) {
@@ -136,7 +136,7 @@ function profileKeys(env) {
     const keys = staticKeys(setting('aws_access_key_id'), setting('aws_secret_access_key'), setting('aws_session_token'))
     if (keys !== null) return keys
   }
-  return asked.value === undefined ? null : refuse(`${where} holds no credentials`)
+  return asked.value === undefined ? null : refuse(`${where} contains no credentials`)
 }
 
 /**
@@ -164,9 +164,9 @@ function awsCredentials(look, env, { from, isR2, instanceMetadata, note }) {
     return { ...NOTHING, instanceMetadata: true }
   }
   return refuse(
-    `${from} needs credentials: give \`accessKeyId\` and \`secretAccessKey\` in a store object, or set AWS_ACCESS_KEY_ID and ` +
+    `${from} needs credentials: pass \`accessKeyId\` and \`secretAccessKey\` in a store object, or set AWS_ACCESS_KEY_ID and ` +
       `AWS_SECRET_ACCESS_KEY${isR2 ? ', or R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY' : ''}, or AWS_WEB_IDENTITY_TOKEN_FILE and ` +
-      'AWS_ROLE_ARN, or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, or AWS_PROFILE; or say `instanceMetadata: true` to ask the machine'
+      'AWS_ROLE_ARN, or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, or AWS_PROFILE; or set `instanceMetadata: true` to use those of the machine'
   )
 }
 

@@ -154,7 +154,7 @@ function createBatch(codec) {
         const records = data[type]
         if (!records) continue
         const head = headOf(type)
-        if (head === null) throw new HybridAuthError('INVALID_OPTION', 'a type of keys takes 1 to 255 bytes of text')
+        if (head === null) throw new HybridAuthError('INVALID_OPTION', 'a key type must be 1 to 255 bytes of text')
         if (typeof records !== 'object') throw new HybridAuthError('INVALID_OPTION', `keys.set: "${type}" must be an object`)
         const presses = URGENT.has(type)
         for (const id of Object.keys(records)) {

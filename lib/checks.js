@@ -25,14 +25,14 @@ function variable(env, ...names) {
 const first = (...places) => places.find(({ value }) => value !== undefined) ?? places.at(-1)
 
 /** A name that somebody wrote, if it looks like a name: what stands in its place by mistake may be a secret. */
-const quoted = (name) => (/^[a-z][A-Za-z_-]{0,23}\d?$/.test(name) ? `\`${name}\`` : 'a name that is not repeated here')
+const quoted = (name) => (/^[a-z][A-Za-z_-]{0,23}\d?$/.test(name) ? `\`${name}\`` : 'a name that is not shown here')
 
 const allOf = (names) => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`)
 
 /** What goes together and of which only a part is there, in words. */
 function halfOf(set, missing) {
   const are = (names) => `${allOf(names)} ${names.length > 1 ? 'are' : 'is'}`
-  return `${are(set)} given, and ${are(missing)} not`
+  return `${are(set)} set, but ${are(missing)} not`
 }
 
 const refuseHalf = (set, missing, remedy = '') => refuse(halfOf(set, missing) + remedy)
@@ -127,7 +127,7 @@ function line({ value, from }) {
 /** The same for what is sent in a header. */
 function token(given) {
   const text = line(given)
-  if (!/^[\x21-\x7e]+$/.test(text)) refuse(`${given.from} holds a blank or a letter that no such key has`)
+  if (!/^[\x21-\x7e]+$/.test(text)) refuse(`${given.from} contains white space or a character that is not allowed in such a key`)
   return text
 }
 
@@ -135,7 +135,7 @@ function token(given) {
 function segment(name, from) {
   if (name === '') refuse(`${from} is empty`)
   if (name === '.' || name === '..') refuse(`${from} must not be . or ..`)
-  if (/[/\\\p{Cc}]/u.test(name) || !name.isWellFormed()) refuse(`${from} must not hold slashes or control characters`)
+  if (/[/\\\p{Cc}]/u.test(name) || !name.isWellFormed()) refuse(`${from} must not contain slashes or control characters`)
   return name
 }
 
@@ -143,7 +143,7 @@ function segment(name, from) {
 function bucketName({ value, from }, { form, words }) {
   if (typeof value !== 'string') refuse(`${from} must be the name of a bucket`)
   const name = segment(value, from)
-  if (!form.test(name)) refuse(`${from} is no name of a bucket: ${words}`)
+  if (!form.test(name)) refuse(`${from} is not a valid bucket name: ${words}`)
   return name
 }
 
@@ -153,7 +153,7 @@ function folderName({ value = '', from }, alphabet = /^[^]*$/) {
   const folder = value.replace(/^\//, '').replace(/\/$/, '')
   if (folder === '' && value.length < 2) return ''
   for (const name of folder.split('/')) segment(name, `a folder in ${from}`)
-  if (!alphabet.test(folder)) refuse(`${from} holds a letter that this store does not allow in names`)
+  if (!alphabet.test(folder)) refuse(`${from} contains a character that this store does not allow in names`)
   return folder
 }
 
@@ -169,7 +169,7 @@ function address({ value, from }, { secretsBelong }) {
     refuse(`${from} must be an address such as https://host`)
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') refuse(`${from} must begin with https:// or http://`)
-  if (url.username !== '' || url.password !== '') refuse(`${from} must not hold credentials: ${secretsBelong}`)
+  if (url.username !== '' || url.password !== '') refuse(`${from} must not contain credentials: ${secretsBelong}`)
   if (/[?#]/.test(url.href)) refuse(`${from} must be an address without ? and #`)
   return {
     text: url.origin + url.pathname.replace(/\/+$/, ''),
@@ -202,12 +202,12 @@ function certificates({ value, from }) {
   const text = isText ? value : fileText({ value, from })
   if (text === lastBundle.text) return lastBundle.certificates
   const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
-  if (found === null) refuse(`${from} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)`)
+  if (found === null) refuse(`${from} contains no certificate in PEM format (-----BEGIN CERTIFICATE-----)`)
   for (const pem of found) {
     try {
       new X509Certificate(pem)
     } catch {
-      refuse(`${from} holds a certificate that cannot be read`)
+      refuse(`${from} contains a certificate that cannot be read`)
     }
   }
   lastBundle = { text, certificates: `${found.join('\n')}\n` }

@@ -20,7 +20,7 @@ function answerOf(folderOf, tenantId) {
   try {
     return folderOf(tenantId)
   } catch (error) {
-    throw unreadable('what `folderOf` answers', error)
+    throw unreadable('the result of `folderOf`', error)
   }
 }
 
@@ -28,7 +28,7 @@ function answerOf(folderOf, tenantId) {
 function placeOf(tenantId, folderOf) {
   const place = folderOf === undefined ? folderName(tenantId) : answerOf(folderOf, tenantId)
   const isPlace = typeof place === 'string' && place.split('/').every((part) => !['', '.', '..'].includes(part) && !/[\\\0]/.test(part))
-  if (!isPlace) refuse('`folderOf` must answer the path of a folder within the tree, such as a/b')
+  if (!isPlace) refuse('`folderOf` must return the path of a folder within the tree, such as a/b')
   return place
 }
 
@@ -42,9 +42,9 @@ async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency
   const places = tenantIds.map((tenantId) => ({ tenantId, place: placeOf(tenantId, folderOf) }))
   const taken = new Set(places.map(({ place }) => place.toLowerCase()))
   // File systems that ignore case have one folder for both.
-  if (taken.size !== places.length) refuse('two tenants would be exported to one folder: give them different ones by `folderOf`')
+  if (taken.size !== places.length) refuse('two tenants would be exported to the same folder: return different folders from `folderOf`')
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error) => {
-    throw new HybridAuthError('LOCAL_UNAVAILABLE', `the folder cannot be made: ${error.code}`)
+    throw new HybridAuthError('LOCAL_UNAVAILABLE', `the folder cannot be created: ${error.code}`)
   })
   const exported = []
   const failed = []

@@ -33,10 +33,10 @@ const LEAVING = ['closing', 'closed', 'deleted']
 /** Time that a shutdown waits for opens under way, in milliseconds, where nothing else is said. */
 const OPENS_END_WITHIN = 10_000
 
-const shutDown = () => new HybridAuthError('CLOSED', 'this fleet was shut down before the session was open')
+const shutDown = () => new HybridAuthError('CLOSED', 'this fleet was shut down during the open')
 
 const stillOpening = () =>
-  new HybridAuthError('REMOTE_UNAVAILABLE', 'this session was still being opened: it is closed as soon as it can be, if the process lives so long')
+  new HybridAuthError('REMOTE_UNAVAILABLE', 'this session was still being opened: it will be closed as soon as possible, unless the process ends first')
 
 /** Options, and those that go before them. */
 function together(...options) {
@@ -175,7 +175,7 @@ class HybridAuth {
   /** What the core calls the store of this fleet. */
   #store() {
     const { store } = resolveOptions('any', this.#options).native
-    if (store === null) throw new HybridAuthError('INVALID_OPTION', 'this fleet has no `store`, so there is nothing to look up in one')
+    if (store === null) throw new HybridAuthError('INVALID_OPTION', 'this fleet has no `store`')
     return JSON.stringify(store)
   }
 
@@ -191,7 +191,7 @@ class HybridAuth {
     const { tenants, hidden } = isLocal ? await localTenants(directory) : JSON.parse(settle(await loadBinding().tenants(this.#store())))
     if (hidden > 0) {
       const count = hidden === 1 ? 'the id of 1 tenant, which is' : `the ids of ${hidden} tenants, which are`
-      const message = `the ${isLocal ? 'directory' : 'store'} does not tell ${count} hidden or too long; keep a list of them and pass it as \`tenantIds\``
+      const message = `the ${isLocal ? 'directory' : 'store'} does not contain ${count} hidden or too long; keep a list of them and pass it as \`tenantIds\``
       if (tenants.length === 0 || native.hideTenantIds) throw new HybridAuthError('INVALID_OPTION', message)
       guarded(logger)?.warn({ unnamed: hidden }, message)
     }

@@ -9,7 +9,7 @@ const { HybridAuthError } = require('./errors.js')
 /** Reason -> how often, since this thread began. */
 const counts = { missing: 0, asked: 0, removed: 0, 'no-credentials': 0 }
 
-const BESIDE = 'no session of `useMultiFileAuthState` in its place, in `directory` itself or where the tenant id may name a folder'
+const BESIDE = 'no session of `useMultiFileAuthState` in its place, in `directory` itself or in a folder named by the tenant id'
 
 /** Places where a session was looked for in vain. */
 function placesOf({ cloud, mayMiss, native }) {
@@ -20,9 +20,9 @@ function placesOf({ cloud, mayMiss, native }) {
 
 const WORDS = {
   missing: (resolved) => `there was no session: ${placesOf(resolved).join(', ')}`,
-  asked: () => '`fresh: true` asked for it',
-  removed: () => 'its folder was removed while this process had it open or after, and no store is in use that could have it',
-  'no-credentials': () => 'what was opened holds keys and no credentials: `saveCreds` was never called, or failed each time'
+  asked: () => 'requested by `fresh: true`',
+  removed: () => 'its folder was removed after this process had opened it, and no store is in use to restore it from',
+  'no-credentials': () => 'the session has keys but no credentials: `saveCreds` was never called, or always failed'
 }
 
 function reasonOf({ removed, asked, keys }) {
@@ -38,11 +38,11 @@ function reasonOf({ removed, asked, keys }) {
 function freshSession({ resolved, removed, keys }) {
   if (!resolved.native.create) {
     // One with keys is refused by the core.
-    throw new HybridAuthError('NOT_FOUND', 'this session was never paired: nothing was ever stored in it; no new identity was made')
+    throw new HybridAuthError('NOT_FOUND', 'this session was never paired and is empty; no new identity was created')
   }
   const reason = reasonOf({ removed, asked: resolved.native.fresh, keys })
   counts[reason]++
-  return { event: 'fresh', reason, message: `a new WhatsApp identity, which has to be paired: ${WORDS[reason](resolved)}` }
+  return { event: 'fresh', reason, message: `a new WhatsApp identity, which needs pairing: ${WORDS[reason](resolved)}` }
 }
 
 module.exports = { freshCounts: () => ({ ...counts }), freshSession }

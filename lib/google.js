@@ -22,20 +22,20 @@ function parsed(text, from, { isFile }) {
   try {
     found = JSON.parse(text)
   } catch {
-    refuse(`${from} is not JSON${isFile ? '' : '; the path of a file goes into `credentialsFile` or GOOGLE_APPLICATION_CREDENTIALS'}`)
+    refuse(`${from} is not JSON${isFile ? '' : '; set the path of a file in `credentialsFile` or GOOGLE_APPLICATION_CREDENTIALS'}`)
   }
   if (found === null || typeof found !== 'object' || Array.isArray(found)) refuse(`${from} must be a JSON object`)
   const type = found.type ?? (isFile ? undefined : 'service_account')
   if (typeof type !== 'string' || !Object.hasOwn(TYPES, type)) {
     refuse(
-      `${from} must be the key of a service account${isFile ? ", or a user's, with its `type`" : ''}; in place of a federated identity ` +
-        '(external_account) say `instanceMetadata: true` where the platform offers it'
+      `${from} must be the key of a service account${isFile ? ", or a user's, with its `type`" : ''}; instead of a federated identity ` +
+        '(external_account) use `instanceMetadata: true` if the platform supports it'
     )
   }
   const missing = TYPES[type].filter((name) => typeof found[name] !== 'string' || found[name] === '')
   if (missing.length > 0) refuse(`${from} has no ${missing.join(', no ')}`)
   if (type !== 'service_account' && !isFile) {
-    refuse(`${from} is a user's and must be in a file: \`credentialsFile\` or GOOGLE_APPLICATION_CREDENTIALS`)
+    refuse(`${from} belongs to a user and must be in a file: \`credentialsFile\` or GOOGLE_APPLICATION_CREDENTIALS`)
   }
 }
 
@@ -68,20 +68,20 @@ function googleCredentials(look, env, { from, hasEndpoint, note }) {
   const [text, file] = [look('credentials'), look('credentialsFile')]
   const instanceMetadata = flag(look('instanceMetadata'))
   if (flag(look('anonymous'))) {
-    if (!hasEndpoint) refuse('`store.anonymous` is for emulators, and needs an `endpoint`')
+    if (!hasEndpoint) refuse('`store.anonymous` is for emulators and needs an `endpoint`')
     if (isSet(text) || isSet(file) || instanceMetadata) refuse('`store.anonymous` and credentials contradict each other')
     note('credentials', 'none', look('anonymous'))
     return { ...NOTHING, anonymous: true }
   }
-  if (isSet(text) && isSet(file)) refuse(`${text.from} and ${file.from} are both given: which is it?`)
+  if (isSet(text) && isSet(file)) refuse(`${text.from} and ${file.from} are both set: remove one of them`)
   const [named, written] = [variable(env, 'GOOGLE_APPLICATION_CREDENTIALS'), variable(env, 'GOOGLE_CREDENTIALS')]
   const found = [text, file, named, written].find(isSet)
   note('credentials', found !== undefined ? 'hidden' : instanceMetadata ? 'those of the machine' : null, found ?? look('instanceMetadata'))
   if (found !== undefined) return found === text || found === written ? fromText(found) : fromFile(found)
   if (instanceMetadata) return { ...NOTHING, instanceMetadata: true }
   return refuse(
-    `${from} needs credentials: give \`credentials\` or \`credentialsFile\` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS ` +
-      '(a file) or GOOGLE_CREDENTIALS (JSON); or say `instanceMetadata: true` to ask the machine'
+    `${from} needs credentials: pass \`credentials\` or \`credentialsFile\` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS ` +
+      '(a file) or GOOGLE_CREDENTIALS (JSON); or set `instanceMetadata: true` to use those of the machine'
   )
 }
 

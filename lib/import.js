@@ -18,11 +18,11 @@ const { holdsSingleFile, isSingleFile, readSingleFile, setFileAside } = require(
 const isPlainName = (id) => id !== '.' && id !== '..' && !/[/\\\0]/.test(id) && Buffer.byteLength(id) <= 255
 
 const CREDS_ONLY =
-  'the folder that was taken over has credentials and not one key: it connects, and does not decrypt what contacts send; look for the folder ' +
+  'the imported folder has credentials but no keys: the session connects, but cannot decrypt messages of contacts; find the folder ' +
   'of the last instance'
 
 const KEYS_IN_A_FILE =
-  'the keys of this session lie in a keys.json, which an open does not read: take it over by `migrate({ from, directory, … })`, which does'
+  'the keys of this session are in a keys.json, which an open does not read: import it with `migrate({ from, directory, … })`'
 
 /** The folders in which a session of this tenant may lie: its own, and the one that bears its unescaped id. */
 function foldersOf({ directory, tenantId, folder }) {
@@ -45,7 +45,7 @@ async function prepareImport({ directory, tenantId, folder, batch, importFrom })
   const named = (await readFileSource(importFrom, batch)) ?? (await readSource(importFrom, batch)) ?? { refusal: await nothingIn(importFrom) }
   if (inPlace === null || inPlace.refusal) return named
   if (named.refusal) return inPlace
-  throw new HybridAuthError('INVALID_OPTION', 'a multi-file session lies in the folder of this tenant and another one in `importFrom`: move one of the two away')
+  throw new HybridAuthError('INVALID_OPTION', 'there is a multi-file session in the folder of this tenant and another one in `importFrom`: move one of them away')
 }
 
 /** The session in the one file of old versions of Baileys; null where there is no file. */
@@ -83,10 +83,10 @@ async function readSource(source, batch) {
 /** The refusal of keys without credentials. */
 async function withoutCreds(source, { keys }) {
   const isAside = ((await list(source)) ?? []).some(({ name }) => name.startsWith(ASIDE))
-  const where = isAside ? 'its creds.json lies in a folder multi-file-originals-… in it: move all files of one of these back' : 'put its creds.json back, or its backup as creds.json.bak'
+  const where = isAside ? 'its creds.json is in a subfolder multi-file-originals-…: move all files of one such folder back' : 'restore its creds.json, or its backup as creds.json.bak'
   return new HybridAuthError(
     'LOCAL_CORRUPT',
-    `the folder of this tenant holds ${keys} ${keys === 1 ? 'file' : 'files'} of keys and no creds.json: a session was there, and no new one was made in its place; ${where}, or move the files away`
+    `the folder of this tenant contains ${keys} key ${keys === 1 ? 'file' : 'files'} but no creds.json: there was a session, so no new one was created; ${where}, or move the files away`
   )
 }
 
@@ -94,9 +94,9 @@ async function nothingIn(source) {
   const names = ((await list(source)) ?? []).map(({ name }) => name)
   const isAside = names.some((name) => name.startsWith(ASIDE))
   const why = isAside
-    ? 'its session was taken over before, and its files lie in multi-file-originals-… there: leave the option out, or move them back'
-    : 'give the folder that `useMultiFileAuthState` was called with, the one with the creds.json'
-  return new HybridAuthError('INVALID_OPTION', `\`importFrom\` holds no session of \`useMultiFileAuthState\`: ${why}`)
+    ? 'its session was already imported, and its files are in multi-file-originals-… there: remove the option, or move the files back'
+    : 'pass the folder of `useMultiFileAuthState`, which contains the creds.json'
+  return new HybridAuthError('INVALID_OPTION', `\`importFrom\` contains no session of \`useMultiFileAuthState\`: ${why}`)
 }
 
 /**
@@ -105,8 +105,8 @@ async function nothingIn(source) {
  */
 function leftOut({ creds, entries, damaged, notUnderstood }) {
   const parts = Object.entries(damaged).map(([type, count]) => `${count} damaged "${type}"`)
-  if (notUnderstood > 0) parts.push(`${notUnderstood} that are no keys`)
-  if (parts.length > 0) return `the import left out some files, which are kept: ${parts.join(', ')}`
+  if (notUnderstood > 0) parts.push(`${notUnderstood} that are not keys`)
+  if (parts.length > 0) return `the import skipped some files, which are kept: ${parts.join(', ')}`
   const isPaired = creds.me !== undefined && creds.me !== null
   return isPaired && !holdKeys(entries) ? CREDS_ONLY : null
 }
@@ -137,7 +137,7 @@ async function settleLeftovers(found, stored, batch, { mayMove }) {
   if (isSame || !found.isWhole) return mayMove ? found.finish() : undefined
   throw new HybridAuthError(
     'LOCAL_CORRUPT',
-    'the tenant has a session here, and its folder or `importFrom` holds a different multi-file session: move one of the two away'
+    'the tenant has a session here, and its folder or `importFrom` contains a different multi-file session: move one of them away'
   )
 }
 
@@ -154,12 +154,12 @@ async function looksMissed({ directory, tenantId, folder }) {
   for (const path of [directory, ...byId]) {
     if (path === folder || !(await isSession(path)) || !(await isListed(path))) continue
     const name = path === directory ? '`directory`' : 'that folder'
-    return missed('useMultiFileAuthState', path, path === directory ? '`directory` itself' : 'a folder that the tenant id names', name, tenantId)
+    return missed('useMultiFileAuthState', path, path === directory ? '`directory` itself' : 'a folder named by the tenant id', name, tenantId)
   }
   const files = [...new Set([directory, ...byId.flatMap((path) => [path, `${path}.json`])])]
   for (const path of files) {
     if (!(await holdsSingleFile(path)) || !(await isListed(path))) continue
-    const where = path === directory ? 'the file that `directory` names, which must be a folder' : 'a file that the tenant id names'
+    const where = path === directory ? 'the file `directory`, which must be a folder' : 'a file named by the tenant id'
     return missed('useSingleFileAuthState', path, where, 'that file', tenantId)
   }
   return null
@@ -170,8 +170,8 @@ function missed(maker, path, where, name, tenantId) {
   const said = [plain, `${plain}.json`].find((text) => OF_EXAMPLES.test(text) && resolve(text) === path)
   const error = new HybridAuthError(
     'INVALID_OPTION',
-    `a session of \`${maker}\` lies in ${where}, and this tenant has none: no new WhatsApp identity was made. To take it over, ` +
-      `open with \`importFrom: ${said === undefined ? name : `'./${said}'`}\`; to pair a new one beside it, with \`fresh: true\`; \`error.folder\` says where it lies`
+    `there is a session of \`${maker}\` in ${where}, and this tenant has none: no new WhatsApp identity was created. To import that session, ` +
+      `open with \`importFrom: ${said === undefined ? name : `'./${said}'`}\`; to pair a new one, with \`fresh: true\`; \`error.folder\` is its folder`
   )
   // A path may hold a tenant id or a phone number: it is told, and stays out of logs.
   return Object.defineProperty(error, 'folder', { value: path })

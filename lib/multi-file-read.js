@@ -75,16 +75,16 @@ async function readBytes(path, what) {
 /** What a file is that holds no JSON, in words that help to mend it; '' where nothing more can be said. */
 function diagnose(bytes) {
   if (bytes.length === 0) return 'it is empty, as after a full disk or a power cut'
-  if (bytes.every((byte) => byte === 0)) return 'it holds nothing but zeros, as after a power cut'
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return 'it begins with a byte order mark, which an editor put there: save it as UTF-8 without one'
+  if (bytes.every((byte) => byte === 0)) return 'it contains only zeros, as after a power cut'
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return 'it begins with a byte order mark from an editor: save it as UTF-8 without one'
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff) || (bytes.length > 3 && bytes[1] === 0 && bytes[3] === 0)) {
     return 'it is UTF-16: save it as UTF-8'
   }
-  if (!isUtf8(bytes)) return 'it is no text: encrypted or compressed by something else, or overwritten'
+  if (!isUtf8(bytes)) return 'it is not text: encrypted, compressed or overwritten by another program'
   const text = bytes.toString('utf8').trim()
-  if (text === '') return 'it is empty but for blanks'
+  if (text === '') return 'it contains only white space'
   if (/^[A-Za-z0-9+/_-]+={0,2}$/.test(text.slice(0, 4096)) && !/^(null|true|false|[0-9]+)$/.test(text)) return 'it is base64: decode it first'
-  if (text.startsWith('{') && !text.endsWith('}')) return 'it ends too early: it was cut off while it was written'
+  if (text.startsWith('{') && !text.endsWith('}')) return 'it is truncated: the write was interrupted'
   return ''
 }
 
@@ -148,7 +148,7 @@ async function findRemains(folder) {
 
 function checkCreds(creds) {
   const pairs = [creds?.noiseKey, creds?.signedIdentityKey]
-  if (!pairs.every((pair) => Buffer.isBuffer(pair?.private) && Buffer.isBuffer(pair?.public))) throw damaged(CREDS, 'it is no credentials of Baileys')
+  if (!pairs.every((pair) => Buffer.isBuffer(pair?.private) && Buffer.isBuffer(pair?.public))) throw damaged(CREDS, 'it does not contain Baileys credentials')
 }
 
 /** A value of the file `name` or, where that is missing or damaged, of the backup that newer versions of Baileys leave. */

@@ -105,7 +105,7 @@ async function refuseAmongSessions(folder, directory) {
   const [at, above] = await Promise.all([realOf(resolve(folder)), realOf(resolve(directory))])
   const way = relative(above, at)
   if (way === '' || !(way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way))) {
-    throw new HybridAuthError('INVALID_OPTION', 'the folder lies in `directory`, where an open would take it over: export to one outside of it')
+    throw new HybridAuthError('INVALID_OPTION', 'the folder is inside `directory`, where an open would import it: export to a folder outside')
   }
 }
 
@@ -113,13 +113,13 @@ async function refuseAmongSessions(folder, directory) {
 async function prepare(folder, overwrite) {
   const items = await list(folder)
   if ((items ?? []).some(({ name }) => OURS.test(name))) {
-    throw new HybridAuthError('INVALID_OPTION', 'the folder is that of a session of this package: export to another one')
+    throw new HybridAuthError('INVALID_OPTION', 'the folder belongs to a session of this package: export to another folder')
   }
   const known = familiesWith()
   const old = (items ?? []).map((item) => item.name).filter((name) => name !== CREDS && parseName(name, known))
   const session = (items ?? []).some((item) => item.name === CREDS)
   if (!overwrite && (session || old.length > 0)) {
-    throw new HybridAuthError('INVALID_OPTION', 'the folder already holds a session: name another, or say overwrite')
+    throw new HybridAuthError('INVALID_OPTION', 'the folder already contains a session: choose another, or pass `overwrite: true`')
   }
   await fs.mkdir(folder, { recursive: true, mode: 0o700 })
   await fs.chmod(folder, 0o700)

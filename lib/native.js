@@ -29,7 +29,7 @@ function loadBinding() {
     const broken = reasons.slice(1).find((reason) => !reason.startsWith('Cannot find module'))
     const what =
       broken === undefined && missing !== undefined
-        ? `is not installed: run \`npm install ${missing}\`, or install again without leaving out optional dependencies`
+        ? `is not installed: run \`npm install ${missing}\`, or install again with optional dependencies`
         : `cannot be loaded on ${process.platform} ${process.arch}: ${broken ?? reasons[0]}`
     throw new HybridAuthError('INTERNAL', `the native part of baileys-hybrid-auth ${what}`, error)
   }

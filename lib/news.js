@@ -21,8 +21,8 @@ const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`
 
 /** Origins of a session, in words for people. */
 const FROM = {
-  fresh: 'new: there was none, and a phone has to be paired',
-  imported: 'taken over from a folder of useMultiFileAuthState',
+  fresh: 'new: there was no session, and it needs pairing',
+  imported: 'imported from a folder of useMultiFileAuthState',
   local: 'from the local log',
   remote: 'restored from the store'
 }
@@ -30,11 +30,11 @@ const FROM = {
 /** Event -> what its line in the log says, where its name says too little. */
 const WORDS = {
   opening: () => 'session opening',
-  waiting: ({ epoch, atMostMs }) => `session waiting for its former owner (epoch ${epoch}), which has not released it, at most ${seconds(atMostMs)}`,
+  waiting: ({ epoch, atMostMs }) => `session waiting up to ${seconds(atMostMs)} for its previous owner (epoch ${epoch}), which has not released it`,
   opened: ({ source, clean, shared, tookMs }) =>
     shared
-      ? `session opened once more in this process, in ${seconds(tookMs)}`
-      : `session opened in ${seconds(tookMs)}, ${FROM[source]}${clean ? '' : '; its last owner did not end properly, so that the last moments may be missing'}`
+      ? `session opened again in this process, in ${seconds(tookMs)}`
+      : `session opened in ${seconds(tookMs)}, ${FROM[source]}${clean ? '' : '; its last owner did not end properly, so its last writes may be missing'}`
 }
 
 /** The logger of one session: a child, as pino has them, says in each line what it is about. Any other is taken as it is. */
@@ -50,7 +50,7 @@ function sessionLogger(logger, tenantId) {
 }
 
 function checkListener(event, listener) {
-  if (!EVENTS.includes(event)) throw new HybridAuthError('INVALID_OPTION', `there is no event "${textOf(event)}"; there are ${EVENTS.join(', ')}`)
+  if (!EVENTS.includes(event)) throw new HybridAuthError('INVALID_OPTION', `there is no event "${textOf(event)}"; the events are ${EVENTS.join(', ')}`)
   if (typeof listener !== 'function') throw new HybridAuthError('INVALID_OPTION', `the listener of "${event}" must be a function`)
 }
 

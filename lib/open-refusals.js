@@ -17,16 +17,16 @@ const day = (text) => new Date(text).toISOString().slice(0, 10)
 function brokenRule(certificate, host, now = Date.now()) {
   const name = isIP(host) ? `IP:${host}` : `DNS:${host}`
   if (Date.parse(certificate.validTo) < now) return `it expired on ${day(certificate.validTo)}: renew it`
-  if (Date.parse(certificate.validFrom) > now) return `it is valid from ${day(certificate.validFrom)} on only: set the clock of this machine, or make it anew`
+  if (Date.parse(certificate.validFrom) > now) return `it is not valid before ${day(certificate.validFrom)}: set the clock of this machine, or create a new certificate`
   if (certificate.subjectAltName === undefined) {
-    return `it has no subjectAltName, and the common name does not count: make it anew, with \`-addext subjectAltName=${name}\``
+    return `it has no subjectAltName, and the common name does not count: create it again, with \`-addext subjectAltName=${name}\``
   }
   const isFor = isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)
-  if (isFor === undefined) return `it is made for other names than that of the store's address: make it anew, with \`-addext subjectAltName=${name}\`, or use a name that it has`
+  if (isFor === undefined) return `it is for other names than the address of the store: create it again, with \`-addext subjectAltName=${name}\`, or use one of its names`
   if (certificate.ca) {
     return (
-      'it is that of an authority (CA:TRUE), as `openssl req -x509` makes it, and may not be that of a server as well: make it anew, with ' +
-      '`-addext basicConstraints=critical,CA:FALSE`, and pass it as `caCertificate`; or sign one for the server with it'
+      'it is a CA certificate (CA:TRUE), as created by `openssl req -x509`, and cannot be used by a server: create it again, with ' +
+      '`-addext basicConstraints=critical,CA:FALSE`, and pass it as `caCertificate`; or use it to sign one for the server'
     )
   }
   return null
@@ -57,7 +57,7 @@ async function whyUntrusted({ endpoint, url, bucket, virtualHosted, ca } = {}) {
   if (!found?.certificate) return null
   const why = brokenRule(found.certificate, host)
   if (why !== null || found.isTrusted) return why
-  return 'it is signed by an unknown authority: pass the certificate of that authority as `caCertificate`'
+  return 'it is signed by an unknown authority: pass the certificate of the authority as `caCertificate`'
 }
 
 const UNTRUSTED = /the store's certificate is not trusted/
@@ -80,7 +80,7 @@ async function explained(opened, store) {
   const { code, message } = opened
   if (!code || typeof message !== 'string') return opened
   if (code === 'LOCAL_UNAVAILABLE' && isOutOfFiles()) {
-    return { ...opened, message: `too many open files: this process has as many files open as it may, two for each session: raise the limit (\`ulimit -n\`, LimitNOFILE of systemd, ulimits of Docker)` }
+    return { ...opened, message: `too many open files: this process has reached its limit; each session needs two. Raise the limit (\`ulimit -n\`, LimitNOFILE of systemd, ulimits of Docker)` }
   }
   const why = UNTRUSTED.test(message) ? await whyUntrusted(store ?? undefined) : null
   return why === null ? opened : { ...opened, message: `the store's certificate is not trusted: ${why}` }

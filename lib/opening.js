@@ -12,7 +12,7 @@ const { HybridAuthError } = require('./errors.js')
 const openings = new Set()
 
 function abandoned({ reason }) {
-  return reason instanceof HybridAuthError ? reason : new HybridAuthError('ABORTED', 'this open was given up by its `signal`', reason)
+  return reason instanceof HybridAuthError ? reason : new HybridAuthError('ABORTED', 'the `signal` cancelled this open', reason)
 }
 
 /**

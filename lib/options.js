@@ -46,7 +46,7 @@ const KNOWN = new Set([
 /** Existing services give SESSION_BACKUP_INTERVAL in milliseconds too. Some take 0 for "never", and seconds are a likely slip. */
 function flushInterval(place) {
   if (place.from !== 'SESSION_BACKUP_INTERVAL') return integer(place, 1000, 0, 3_600_000)
-  const hint = ' of milliseconds (less by SESSION_BACKUP_INTERVAL_MS, no store at all by SESSION_BACKUP_ENABLED=false)'
+  const hint = ' of milliseconds (for less use SESSION_BACKUP_INTERVAL_MS, for no store SESSION_BACKUP_ENABLED=false)'
   return integer(place, 1000, 1000, 3_600_000, hint)
 }
 
@@ -54,13 +54,13 @@ function flushInterval(place) {
 function keyRing({ value, from }) {
   if (value === undefined) return Buffer.alloc(0)
   const list = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [value]
-  if (list.length === 0) refuse(`${from} must hold at least one key`)
+  if (list.length === 0) refuse(`${from} must contain at least one key`)
   const keys = list.map((key) => {
     if (key instanceof Uint8Array && key.length === 32) return Buffer.from(key)
     if (typeof key === 'string' && /^[0-9a-f]{64}$/i.test(key.trim())) return Buffer.from(key.trim(), 'hex')
-    return refuse(`${from}: each key must be 64 hex digits or 32 bytes, such as \`openssl rand -hex 32\` prints`)
+    return refuse(`${from}: each key must be 64 hex digits or 32 bytes, such as the output of \`openssl rand -hex 32\``)
   })
-  if (new Set(keys.map((key) => key.toString('hex'))).size !== keys.length) refuse(`${from} holds the same key twice`)
+  if (new Set(keys.map((key) => key.toString('hex'))).size !== keys.length) refuse(`${from} contains the same key twice`)
   return Buffer.concat(keys)
 }
 
@@ -80,10 +80,10 @@ let toldOfNoStore = false
 
 /** Where nothing says whether there is a store, there is none; that is worth a word, because it looks the same as with one. */
 function nothingSays(env) {
-  const unused = unusedBuckets(env).map(([name, service]) => ` ${name} is taken with SESSION_BACKUP_STORE=${service}.`)
+  const unused = unusedBuckets(env).map(([name, service]) => ` ${name} takes effect with SESSION_BACKUP_STORE=${service}.`)
   return (
-    'no store is configured: sessions are on the local disk only, and lost with it. Name a store by `store` or SESSION_BACKUP_STORE, ' +
-    `or say \`mode: 'local'\` (SESSION_STORAGE_TYPE=local) if that is meant.${unused.join('')}`
+    'no store is configured: sessions are only on the local disk, and lost with it. Set a store with `store` or SESSION_BACKUP_STORE, ' +
+    `or set \`mode: 'local'\` (SESSION_STORAGE_TYPE=local) if this is intended.${unused.join('')}`
   )
 }
 
@@ -114,10 +114,10 @@ function httpSpec(look, { options, env, note }) {
  */
 function checkDiskless(options, asked, warn) {
   const cloud = `${asked.from} is cloud, which keeps nothing on the disk`
-  if (options.localDurability !== undefined) refuse(`\`localDurability\` has no meaning here: ${cloud}, and a write resolves when the store has it`)
-  if (options.seedFromDisk) refuse(`\`seedFromDisk\` has no meaning here: ${cloud}; open once with \`mode: 'hybrid'\` instead`)
+  if (options.localDurability !== undefined) refuse(`\`localDurability\` does not apply: ${cloud}, and a write resolves when the store has it`)
+  if (options.seedFromDisk) refuse(`\`seedFromDisk\` does not apply: ${cloud}; open once with \`mode: 'hybrid'\` instead`)
   if (options.directory === undefined) return
-  if (options.mode !== undefined) refuse(`\`directory\` has no meaning here: ${cloud}; leave one of the two out`)
+  if (options.mode !== undefined) refuse(`\`directory\` does not apply: ${cloud}; remove one of the two`)
   warn(`\`directory\` is not used: ${cloud}`)
 }
 
@@ -150,7 +150,7 @@ function resolveSource(value, from, given, env = process.env) {
   const isPath = typeof value === 'string' && value !== '' && (!/^[a-z][a-z0-9+.-]*:/i.test(value) || /^[a-z]:[\\/]/i.test(value))
   const described = isPath ? describeStore({ value: { kind: 'directory', path: value }, from }) : describeStore({ value, from })
   if (described === null) refuse(`${from} must be a path, the URL of a bucket, or an object with a \`kind\``)
-  if (described.kind === 'memory') refuse(`${from} must not be memory: nothing of another system lies there`)
+  if (described.kind === 'memory') refuse(`${from} must not be memory: it cannot contain sessions of another system`)
   const look = (name) => lookUp(options, env, name)
   const context = { options, env, note: () => {}, warn: (message) => warnOnce(options.logger, message) }
   return completeStore(described, { ...context, http: httpSpec(look, context) })
@@ -165,13 +165,13 @@ function settingsOf(given) {
   const context = { ...given, options: ownFields(given.options) }
   const { options, env } = context
   const look = (name) => lookUp(options, env, name)
-  const asked = once(() => choice(look('mode'), undefined, ['local', 'hybrid', 'cloud'], '; which store it is stands in `store` or SESSION_BACKUP_STORE'))
+  const asked = once(() => choice(look('mode'), undefined, ['local', 'hybrid', 'cloud'], '; the store itself is set by `store` or SESSION_BACKUP_STORE'))
   const described = once(() => findStore(options.store, env, { value: asked(), from: look('mode').from }, context.warn))
   const mode = once(() => {
     // A store that makes no sense is a mistake in local mode too.
     const found = asked() ?? (described() === null ? 'local' : 'hybrid')
     if (described() === null && found !== 'local') {
-      refuse(`${look('mode').from} is ${found} and needs a \`store\`: name one there or by SESSION_BACKUP_STORE, and do not forbid it by SESSION_BACKUP_ENABLED`)
+      refuse(`${look('mode').from} is ${found} and needs a \`store\`: set one, or SESSION_BACKUP_STORE, and do not disable it with SESSION_BACKUP_ENABLED`)
     }
     if (found === 'cloud') checkDiskless(options, look('mode'), context.warn)
     return found
@@ -182,7 +182,7 @@ function settingsOf(given) {
     const count = encryptionKeys().length
     if (found === 'off' && count > 0) refuse("`encryption: 'off'` and `encryptionKeys` contradict each other")
     if (mode() !== 'local' && count === 0 && found === 'on') {
-      refuse(`the store of ${described().from} needs \`encryptionKeys\` (64 hex digits); to store sessions in the clear say \`encryption: 'off'\``)
+      refuse(`the store of ${described().from} needs \`encryptionKeys\` (64 hex digits); to store sessions unencrypted, set \`encryption: 'off'\``)
     }
     return found
   })
@@ -232,7 +232,7 @@ function settingsOf(given) {
     onLeaseLost: oneOf('onLeaseLost', () => 'continue', ['continue', 'stop']),
     hideTenantIds: once(() => {
       const found = flag(look('hideTenantIds'))
-      if (found && mode() !== 'local' && encryptionKeys().length === 0) refuse('`hideTenantIds` needs `encryptionKeys`: names are keyed with them')
+      if (found && mode() !== 'local' && encryptionKeys().length === 0) refuse('`hideTenantIds` needs `encryptionKeys`, because names depend on them')
       return found
     }),
     acceptUnencrypted: yesOrNo('acceptUnencrypted'),
@@ -241,7 +241,7 @@ function settingsOf(given) {
       const { value } = look('importFrom')
       if (value === undefined) return undefined
       if (typeof value !== 'string' || value === '' || value.includes('\0')) refuse('`importFrom` must be the path of a folder of `useMultiFileAuthState`')
-      if (mode() === 'cloud') refuse("`importFrom` has no meaning here: nothing is imported without a disk; open once with `mode: 'hybrid'`")
+      if (mode() === 'cloud') refuse("`importFrom` does not apply: an import needs a disk; open once with `mode: 'hybrid'`")
       return resolve(value)
     }),
     takeover: yesOrNo('takeover'),

@@ -20,7 +20,7 @@ function textOf(error) {
   try {
     return String(error?.message ?? error)
   } catch {
-    return 'an error that has no text'
+    return 'an error without text'
   }
 }
 

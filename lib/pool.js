@@ -20,7 +20,7 @@ async function each(items, workers, work, onProgress) {
   const fail = (error) => {
     failure ??= error
   }
-  const unheard = (error) => fail(new HybridAuthError('INVALID_OPTION', '`onProgress` threw, and what it was told of was stopped', error))
+  const unheard = (error) => fail(new HybridAuthError('INVALID_OPTION', '`onProgress` threw; the operation was stopped', error))
   const labour = async () => {
     while (failure === null) {
       try {

@@ -88,7 +88,7 @@ function collectInto(registry, { tenantLabel = false } = {}) {
   const families = tenantLabel ? [...FAMILIES, ...TENANT_FAMILIES] : FAMILIES
   if (registry.getSingleMetric(PREFIX + FAMILIES[0].name) !== undefined) {
     if (registered.get(registry) === tenantLabel) return registry
-    refuse('this registry has these metrics already, with another `tenantLabel` or from another copy of this package')
+    refuse('this registry already has these metrics, with another `tenantLabel` or from another copy of this package')
   }
   const figures = momentary(readFigures)
   for (const { name, type, help, labels = [], aggregator = 'sum', rows } of families) {

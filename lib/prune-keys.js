@@ -61,8 +61,8 @@ function boundOf(credentials, window) {
   const counters = credentials.map((creds) => [creds?.nextPreKeyId, creds?.firstUnuploadedPreKeyId])
   if (!counters.every(([next, first]) => isId(next) && isId(first) && first <= next)) {
     refuse(
-      'these credentials do not say which pre-keys the server may still hand out (`nextPreKeyId`, `firstUnuploadedPreKeyId`): nothing was ' +
-        'removed; `preKeyWindow: null` leaves pre-keys alone'
+      'these credentials do not show which pre-keys the server may still hand out (`nextPreKeyId`, `firstUnuploadedPreKeyId`): nothing was ' +
+        'removed; `preKeyWindow: null` skips pre-keys'
     )
   }
   return Math.min(...counters.flatMap(([next, first]) => [first, next - window]))

@@ -36,8 +36,8 @@ const COMES_BACK = {
   level: 'warn',
   code: 'LOCAL_CORRUPT',
   message:
-    'the folder of this session was removed, and the session was opened all the same, with everything that it had: removing the folder is ' +
-    'no logout. If it was logged out (DisconnectReason.loggedOut), call `delete()`, and open it with `fresh: true` to pair again'
+    'the folder of this session was removed, but the session was opened with all its data: removing the folder is not a logout. ' +
+    'If the session was logged out (DisconnectReason.loggedOut), call `delete()`, and open it with `fresh: true` to pair again'
 }
 
 module.exports = { COMES_BACK, forget, isThere, remember, wasRemoved }

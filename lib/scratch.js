@@ -28,7 +28,7 @@ const scratch = {
   at: 0,
 
   begin() {
-    if (busy) throw new HybridAuthError('INVALID_OPTION', 'set or get was called by a value that is just being encoded')
+    if (busy) throw new HybridAuthError('INVALID_OPTION', 'set or get was called from a value during its encoding')
     busy = true
     scratch.at = 0
   },

@@ -60,7 +60,7 @@ const OF_AWS = [
   ['AWS_PROFILE']
 ]
 
-const REMEDY = '; to use another store set SESSION_BACKUP_STORE, to use none SESSION_BACKUP_ENABLED=false'
+const REMEDY = '; for another store set SESSION_BACKUP_STORE, for none SESSION_BACKUP_ENABLED=false'
 
 const isSet = ({ value }) => value !== undefined
 
@@ -93,7 +93,7 @@ function read(service, env) {
     isFull: missing.length === 0 && (service !== 's3' || hasCredentials(places, env)),
     set: [...set, ...(isPublic ? [publicKey] : []), ...(service === 'gcs' ? [variable(env, ...ONLY_IF_ASKED.gcs)].filter(isSet) : [])].map(({ from }) => from),
     missing: missing.map(({ names }) => names[0] + (names.length > 1 ? ` (or ${names[1]})` : '')),
-    hint: isPublic ? `; ${publicKey.from} is a public key and cannot take its place` : ''
+    hint: isPublic ? `; ${publicKey.from} is a public key and cannot replace it` : ''
   }
 }
 
@@ -123,7 +123,7 @@ function storeOf({ service, places, set }) {
 function storeNamed({ service, from }, env) {
   const found = read(service, env)
   const { missing, hint } = found
-  if (missing.length > 0) refuse(`${from} asks for ${service}, which needs ${allOf(missing)}${hint}`)
+  if (missing.length > 0) refuse(`${from} requests ${service}, which needs ${allOf(missing)}${hint}`)
   return storeOf(found)
 }
 
@@ -148,7 +148,7 @@ function storeOfSets(env, isAsked, warn) {
     const [{ set, missing, hint }] = halves
     refuse(halfOf(set, missing) + hint + REMEDY)
   }
-  for (const { set, missing, hint } of halves) warn(`${halfOf(set, missing)}${hint}: no store is made of that, ${full[0].service} is used`)
+  for (const { set, missing, hint } of halves) warn(`${halfOf(set, missing)}${hint}: this incomplete store is ignored, ${full[0].service} is used`)
   const found = full[0] ?? (isAsked ? meant.find(({ isFull }) => !isFull) : undefined)
   return found === undefined ? null : storeOf(found)
 }
@@ -181,7 +181,7 @@ function findStore(option, env, mode, warn = () => {}) {
   if (isSet(named)) return storeNamed({ service, from: named.from }, env)
   const made = storeOfSets(env, isEnabled === true || mode.value !== undefined, warn)
   if (made === null && isEnabled) {
-    refuse('SESSION_BACKUP_ENABLED asks for a store, and none is named: set SESSION_BACKUP_STORE, such as s3://bucket')
+    refuse('SESSION_BACKUP_ENABLED requests a store, but none is set: set SESSION_BACKUP_STORE, such as s3://bucket')
   }
   return made
 }

@@ -57,7 +57,7 @@ const unreachable = new FinalizationRegistry((giveBack) => giveBack())
 /** Closer of an open that nobody can reach. It must not hold the object that it is registered for. */
 function giverBack({ binding, handle, logger, timeoutMs }) {
   return async () => {
-    logger?.debug({}, 'session closed: nobody holds it any more')
+    logger?.debug({}, 'session closed: no longer referenced')
     const { code, message } = await binding.close(handle, timeoutMs)
     if (code) logger?.warn({ code, message }, 'session closed with a remainder')
   }

@@ -12,16 +12,16 @@ const { awsCredentials } = require('./aws.js')
 const { address, bucketName, first, flag, folderName, line, ownFields, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
 const { googleCredentials } = require('./google.js')
 
-const KEYS_OF_S3 = 'give `accessKeyId` and `secretAccessKey` in a store object, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
-const KEYS_OF_GOOGLE = 'give `credentials` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS'
-const KEYS_OF_SUPABASE = 'give `url` and `key` in a store object, or set SUPABASE_URL and SUPABASE_SERVICE_KEY'
+const KEYS_OF_S3 = 'pass `accessKeyId` and `secretAccessKey` in a store object, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+const KEYS_OF_GOOGLE = 'pass `credentials` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS'
+const KEYS_OF_SUPABASE = 'pass `url` and `key` in a store object, or set SUPABASE_URL and SUPABASE_SERVICE_KEY'
 
 /** What Supabase allows in names. */
 const SUPABASE_NAMES = /^[\w/!.*'() &$=@;:+,?-]*$/
 
 /** Names of buckets, by each store's own rules: those of S3 are its older ones, which some servers still go by. */
 const BUCKETS_OF_S3 = { form: /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, words: 'letters, digits, hyphens, dots and underscores' }
-const BUCKETS_OF_GOOGLE = { form: /^[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?$/, words: 'small letters, digits, hyphens, dots and underscores' }
+const BUCKETS_OF_GOOGLE = { form: /^[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?$/, words: 'lower-case letters, digits, hyphens, dots and underscores' }
 const BUCKETS_OF_SUPABASE = { form: /^[\w!.*'() &$=@;:+,?-]{1,100}$/, words: "letters, digits and !-.*'() &$@=;:+,?" }
 /** What can be a part of a host name. */
 const HOST_PART = /^(?!xn--)(?!.*\.(xn--|\.))[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/
@@ -86,7 +86,7 @@ function describeObject(given, from) {
   }
   const { fields } = KINDS[kind]
   for (const name of Object.keys(object)) {
-    if (name !== 'kind' && !fields.includes(name)) refuse(`${from}: ${quoted(name)} is not known; a store of kind ${kind} takes ${fields.join(', ')}`)
+    if (name !== 'kind' && !fields.includes(name)) refuse(`${from}: ${quoted(name)} is unknown; a store of kind ${kind} takes ${fields.join(', ')}`)
   }
   return describe(kind, from, (field) => ({ value: object[field], from: `\`store.${field}\`` }))
 }
@@ -96,7 +96,7 @@ function decoded(text, from) {
   try {
     return decodeURIComponent(text)
   } catch {
-    return refuse(`${from} is not well-formed: a % is written %25`)
+    return refuse(`${from} is malformed: write a % as %25`)
   }
 }
 
@@ -107,7 +107,7 @@ function parametersOf(query, { kind, from }) {
     if (!parameters.includes(name)) {
       if (/key|secret|token|credential|password/i.test(name)) refuse(`${from} must not hold credentials: ${secretsBelong}`)
       const known = parameters.length === 0 ? 'it takes none' : `it takes ${parameters.join(', ')}`
-      refuse(`${from} has a parameter that is not known, ${quoted(name)}: ${known}`)
+      refuse(`${from} has an unknown parameter, ${quoted(name)}: ${known}`)
     }
     if (found.has(name)) refuse(`${from} has the parameter \`${name}\` twice`)
     found.set(name, value)
@@ -127,11 +127,11 @@ function describeBucket(kind, from, text) {
   const [, authority, path, query = '', fragment] = text.match(/^[^:]+:\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/s) ?? []
   if (authority === undefined) refuse(`${from} must have two slashes after the colon: ${KNOWN_URLS}`)
   if (authority.includes('@')) refuse(`${from} must not hold credentials: ${KINDS[kind].secretsBelong}`)
-  if (authority.includes(':')) refuse(`${from} has a port where the bucket belongs; the address of a server is the parameter \`endpoint\``)
+  if (authority.includes(':')) refuse(`${from} has a port in place of the bucket; set the address of a server with the parameter \`endpoint\``)
   if (fragment !== undefined) refuse(`${from} must not have a #`)
   const parameters = parametersOf(query, { kind, from })
   const folders = path.split('/').map((name) => decoded(name, from))
-  if (folders.some((name) => name.includes('/'))) refuse(`a folder in the path of ${from} must not hold slashes`)
+  if (folders.some((name) => name.includes('/'))) refuse(`a folder in the path of ${from} must not contain slashes`)
   return describe(kind, from, (field) => {
     if (field === 'bucket') return { value: decoded(authority, from), from: `the bucket in ${from}` }
     if (field === 'prefix') return { value: folders.join('/'), from: `the path of ${from}` }
@@ -141,7 +141,7 @@ function describeBucket(kind, from, text) {
 
 function describeUrl(text, from) {
   const scheme = text.match(/^([a-z][a-z0-9+.-]*):/i)?.[1].toLowerCase()
-  if (scheme === undefined) refuse(`${from} is not a URL; a directory as the bucket is written file:///path, a bucket ${KNOWN_URLS}`)
+  if (scheme === undefined) refuse(`${from} is not a URL; write a directory as file:///path, a bucket as ${KNOWN_URLS}`)
   if (!Object.hasOwn(SCHEMES, scheme)) {
     const word = /^[a-z]{1,12}$/.test(scheme) ? `not ${scheme}:` : 'not this one'
     refuse(`${from} must be ${KNOWN_URLS}, ${word}; the address of a server is the \`endpoint\` of s3 or the \`url\` of supabase`)
@@ -151,7 +151,7 @@ function describeUrl(text, from) {
   if (!URL.canParse(text)) refuse(`${from} is not a URL; write file:///path with three slashes`)
   const url = new URL(text)
   if (url.username !== '' || url.password !== '') refuse(`${from} must not hold credentials: ${KINDS[kind].secretsBelong}`)
-  if (url.hash !== '') refuse(`${from} must not have a #; in a path it is written %23`)
+  if (url.hash !== '') refuse(`${from} must not have a #; in a path write %23`)
   const parameters = parametersOf(url.search, { kind, from })
   if (kind === 'memory') return describe(kind, from, () => ({ value: url.hostname + url.pathname, from }))
   try {
@@ -192,7 +192,7 @@ function memory({ look }) {
 function endpointOf(place, { secretsBelong }, warn) {
   const endpoint = address(place, { secretsBelong })
   if (endpoint?.isOpen) {
-    warn(`${place.from} is an http: address: credentials, names and sizes cross the network readably; what is sealed stays sealed`)
+    warn(`${place.from} is an http: address: credentials, object names and sizes travel unencrypted; encrypted contents stay encrypted`)
   }
   return endpoint
 }
@@ -211,16 +211,16 @@ function s3({ from, look, place }, { env, http, warn, note }) {
   const isR2 = isOfR2(endpoint, env)
   // R2's dashboard shows the address with the bucket at its end.
   if (isR2 && endpoint.path === `/${place.bucket}`) endpoint.text = endpoint.origin
-  else if (isR2 && endpoint.path !== '') refuse(`${given.from} must end after the host: the bucket is named apart from it`)
+  else if (isR2 && endpoint.path !== '') refuse(`${given.from} must end after the host: set the bucket separately`)
   // Regions of AWS mean nothing to R2.
   const region = isR2 ? look('region') : first(look('region'), variable(env, 'AWS_REGION', 'AWS_DEFAULT_REGION'))
   if (region.value !== undefined && !/^[\w.-]{1,64}$/.test(line(region))) refuse(`${region.from} must be the name of a region, such as eu-central-1`)
   const pathStyle = look('pathStyle')
   // The certificate of AWS covers one label before its name: a bucket with a dot has two.
   const isInPath = pathStyle.value === undefined ? endpoint !== null || place.bucket.includes('.') : flag(pathStyle)
-  if (!isInPath && endpoint?.isIp) refuse(`${pathStyle.from} must be true at an address that is a number: the bucket cannot be a part of it`)
+  if (!isInPath && endpoint?.isIp) refuse(`${pathStyle.from} must be true for a numeric address: the bucket cannot be part of it`)
   if (!isInPath && !HOST_PART.test(place.bucket)) {
-    refuse(`the bucket of ${from} cannot be a part of a host name (small letters, digits, hyphens and dots, up to 63); say \`pathStyle: true\` if that is its name`)
+    refuse(`the bucket of ${from} cannot be part of a host name (lower-case letters, digits, hyphens and dots, up to 63); set \`pathStyle: true\` if that is its name`)
   }
   const instanceMetadata = flag(look('instanceMetadata'))
   const regionName = region.value === undefined ? (isR2 ? 'auto' : 'us-east-1') : line(region)
@@ -271,23 +271,23 @@ function supabase({ from, look, place }, { env, http, warn, note }) {
   if (missing.length === 1) refuseHalf(missing[0] === url.from ? [key.from] : [url.from], missing, `: ${KEYS_OF_SUPABASE}`)
   const endpoint = endpointOf(url, KINDS.supabase, warn)
   if (endpoint.path.endsWith('/storage/v1/s3')) {
-    refuse(`${url.from} is the S3 endpoint of the project: use it as the \`endpoint\` of an s3 store, or leave out its end`)
+    refuse(`${url.from} is the S3 endpoint of the project: use it as the \`endpoint\` of an s3 store, or remove its last part`)
   }
   const secret = token(key)
   const kind = kindOf(secret)
   if (!flag(look('allowAnonKey')) && kind === 'public') {
     refuse(
-      `${key.from} is a public key (publishable, or anon), with which anybody could do what this package does: give the secret key ` +
+      `${key.from} is a public key (publishable, or anon), with which anybody could do what this package does: use the secret key ` +
         '(sb_secret_…) or the service_role key, both under Settings > API Keys of the project; or, if your policies for row level ' +
-        'security are made for it, say `allowAnonKey: true` in a store object'
+        'security allow it, set `allowAnonKey: true` in a store object'
     )
   }
   // The name of this one says nothing, so the key has to.
   if (key.from === 'SUPABASE_KEY' && kind === 'unknown') {
-    refuse('SUPABASE_KEY is neither a secret key (sb_secret_…) nor a service_role key; if it is one of a server of your own, call it SUPABASE_SERVICE_KEY')
+    refuse('SUPABASE_KEY is neither a secret key (sb_secret_…) nor a service_role key; if it belongs to your own server, name it SUPABASE_SERVICE_KEY')
   }
   note('url', endpoint.text, url)
-  note('key', `hidden (${kind === 'unknown' ? 'of a kind that cannot be seen' : `a ${kind} key`})`, key)
+  note('key', `hidden (${kind === 'unknown' ? 'of an unknown kind' : `a ${kind} key`})`, key)
   return { kind: 'supabase', url: endpoint.text.replace(/\/+(storage|rest)\/v1$/, ''), key: secret, ...place, ...http(KINDS.supabase.authorities) }
 }
 

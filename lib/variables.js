@@ -71,13 +71,13 @@ function wrongVariables(env, options) {
   const unknown = Object.keys(env).filter((name) => name.startsWith(PREFIX) && !known.includes(name) && env[name] !== '')
   return unknown.map((name) => {
     const option = options.find((option) => nameOf(option) === name)
-    if (ONE_TIME.has(option)) return `${name} is not a variable: \`${option}\` is decided for one open of a session, so give it as an option there`
+    if (ONE_TIME.has(option)) return `${name} is not a variable: \`${option}\` applies to a single open, so pass it there as an option`
     if (NO_TEXT.has(option)) return `${name} is not a variable: \`${option}\` can only be given as an option`
     const far = (other) => (other.startsWith(name) ? 0 : distance(name, other))
     const nearest = known.toSorted((a, b) => far(a) - far(b))[0]
     // The name itself is repeated only if it looks like one.
     const said = /^[A-Z_]{1,64}\d?$/.test(name) ? name : `a variable that begins with ${PREFIX}`
-    return `${said} is not known; the nearest that is known is ${nearest}`
+    return `${said} is unknown; the closest known one is ${nearest}`
   })
 }
 

@@ -40,7 +40,7 @@ class Bootstrap {
     await within(trying, this.#timeoutMs)
     if (round.isOver || this.#isStopped) return
     const seconds = Math.round(this.#timeoutMs / 100) / 10
-    this.#logger.warn({}, `the application starts after ${seconds} s with ${round.opened} sessions open; the rest is being opened in the background`)
+    this.#logger.warn({}, `the application starts after ${seconds} s with ${round.opened} sessions open; the rest continues in the background`)
   }
 
   /** Ends the tries. */
@@ -56,19 +56,19 @@ class Bootstrap {
       const tenantIds = all.filter((tenantId) => this.#sessions.get(tenantId) === undefined)
       const result = await this.#sessions.restoreAll({ tenantIds, onProgress: ({ error }) => error === null && round.opened++ })
       failed = result.failed
-      said = `opened ${result.opened.length} of ${tenantIds.length} sessions at the start`
+      said = `opened ${result.opened.length} of ${tenantIds.length} sessions at startup`
     } catch (error) {
       if (this.#isStopped) return
       const { code } = error
-      this.#logger.error({ code, message: textOf(error) }, 'the sessions to open at the start are not known')
+      this.#logger.error({ code, message: textOf(error) }, 'the sessions to open at startup cannot be listed')
       if (PASSING.includes(code)) this.#tryLater(which)
       return
     }
     if (this.#isStopped) return
     const later = failed.filter(({ error }) => PASSING.includes(error.code)).map(({ tenantId }) => tenantId)
     for (const { tenantId, error } of failed) {
-      const hint = later.includes(tenantId) ? '; it is tried again' : ''
-      this.#logger.error({ tenantId, code: error.code, message: error.message }, `not opened at the start${hint}`)
+      const hint = later.includes(tenantId) ? '; it will be retried' : ''
+      this.#logger.error({ tenantId, code: error.code, message: error.message }, `not opened at startup${hint}`)
     }
     this.#logger.info({}, said)
     if (later.length > 0) this.#tryLater(later)

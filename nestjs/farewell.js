@@ -20,11 +20,11 @@ const count = (n) => `${n} ${n === 1 ? 'session' : 'sessions'}`
 const behind = (status) => (status === undefined ? 0 : status.lsn - (status.remoteDurableLsn ?? status.lsn))
 
 function outcomeOf(code, writes, mode) {
-  if (code === 'FENCED') return 'taken over by a newer instance before everything was handed over (FENCED)'
+  if (code === 'FENCED') return 'taken over by a newer instance before the handover was complete (FENCED)'
   if (!code.startsWith('REMOTE_')) return `ended with an error (${code})`
-  if (writes === 0) return `stored, but not released (${code}); the next start elsewhere waits for it`
-  if (mode === 'cloud') return `not completely in the store (${code}); the rest is lost, and whoever wrote it was told that it is not stored`
-  return `not completely in the store (${code}); the rest is in the local log, and is stored at the next start on this disk`
+  if (writes === 0) return `stored, but not released (${code}); the next start elsewhere has to wait`
+  if (mode === 'cloud') return `not completely in the store (${code}); the rest is lost, and its writes were rejected`
+  return `not completely in the store (${code}); the rest is in the local log and will be stored at the next start on this disk`
 }
 
 /** What became of those that could not be closed in time -> whose they are, with what of each is only here. */
@@ -92,7 +92,7 @@ class Farewell {
     const others = Object.keys(before).filter((tenantId) => !failed.some((failure) => failure.tenantId === tenantId))
     if (others.length === 0) return
     const stores = others.map((tenantId) => before[tenantId].store !== 'none')
-    const where = stores.every(Boolean) ? 'in the store' : stores.some(Boolean) ? 'where it is kept' : 'on the disk'
+    const where = stores.every(Boolean) ? 'in the store' : stores.some(Boolean) ? 'in the store or on the disk' : 'on the disk'
     say('info', `${count(others.length)} closed, complete ${where}`)
   }
 }

@@ -29,12 +29,12 @@ function refuseHidden(container, name) {
   for (const module of container.values()) {
     if ([...seenBy(module)].filter(({ providers }) => providers.has(token)).length < 2) continue
     const which = name === undefined ? 'without a `name`' : `with the name "${name}"`
-    refuse(`${module.metatype.name} sees two HybridAuthModule ${which}, of which one would hide the other: give each a \`name\` of its own, and inject by it`)
+    refuse(`${module.metatype.name} sees two HybridAuthModule ${which}, and one would hide the other: give each its own \`name\`, and inject by name`)
   }
 }
 
 function withService(definition, name) {
-  if (name !== undefined && (typeof name !== 'string' || !/^[\w-]{1,64}$/.test(name))) refuse('`name` must be a text of letters, digits, - and _')
+  if (name !== undefined && (typeof name !== 'string' || !/^[\w-]{1,64}$/.test(name))) refuse('`name` must consist of letters, digits, - and _')
   const optionsToken = getHybridAuthOptionsToken(name)
   const [token, ...others] = serviceTokens(name)
   const { ModulesContainer } = core()

@@ -37,7 +37,7 @@ function loggerOf(value) {
   if (value === undefined) return nestLogger()
   if (value === false) return silent
   if (isNestLogger(value)) return nestLogger(undefined, { logger: value })
-  if (typeof value?.warn !== 'function') refuse("`logger` must have the methods of a pino logger or of a Nest logger, or be false for none")
+  if (typeof value?.warn !== 'function') refuse("`logger` must have the methods of a pino logger or of a Nest logger, or be false")
   const logger = typeof value.child === 'function' ? value.child({ class: 'hybrid-auth' }) : value
   return Object.fromEntries(['debug', 'info', 'warn', 'error'].map((method) => [method, (details, message) => logger[method]?.(details, message)]))
 }
@@ -48,10 +48,10 @@ function loggerOf(value) {
  */
 function readOptions(given) {
   if (given === undefined || given === null || typeof given !== 'object') {
-    refuse('HybridAuthModule was given no options: the factory must answer an object')
+    refuse('HybridAuthModule got no options: the factory must return an object')
   }
   for (const name of ['isGlobal', 'name']) {
-    if (name in given) refuse(`\`${name}\` stands beside \`useFactory\`, \`useClass\` or \`useExisting\`: it cannot be told later`)
+    if (name in given) refuse(`\`${name}\` must be set beside \`useFactory\`, \`useClass\` or \`useExisting\`, not in the options they return`)
   }
   const { shutdownTimeoutMs, openOnBootstrap = false, bootstrapTimeoutMs, onBackup, onFenced, metrics, logger, ...fleet } = given
   const own = {
@@ -70,7 +70,7 @@ function readOptions(given) {
   }
   const { native } = resolveOptions('any', { ...fleet, logger: { warn } })
   if (own.openOnBootstrap === 'all' && native.store !== null && native.hideTenantIds) {
-    refuse("`openOnBootstrap: 'all'` opens what the store names, and `hideTenantIds` keeps it from that; name the tenants instead")
+    refuse("`openOnBootstrap: 'all'` needs the tenant ids in the store, which `hideTenantIds` hides; list the tenants instead")
   }
   return { fleet, said, ...own }
 }

@@ -108,7 +108,7 @@ class HybridAuthService {
 
   async initialize(tenantId, overrides) {
     if (this.#sessions.isLost(tenantId)) {
-      throw new HybridAuthError('FENCED', 'a newer instance owns this session; to take it back on purpose, close it here and call `open`')
+      throw new HybridAuthError('FENCED', 'a newer instance owns this session; to take it back deliberately, close it here and call `open`')
     }
     return this.open(tenantId, overrides)
   }
@@ -124,7 +124,7 @@ class HybridAuthService {
 
   async backup(tenantId, options) {
     const session = this.get(tenantId)
-    if (session === undefined) throw new HybridAuthError('CLOSED', 'this session is not open here, so there is nothing of it to back up')
+    if (session === undefined) throw new HybridAuthError('CLOSED', 'this session is not open here, so there is nothing to back up')
     await session.flush(options)
   }
 
@@ -203,7 +203,7 @@ class HybridAuthService {
   #sayOnce(name) {
     if (this.#deprecated.has(name)) return
     this.#deprecated.add(name)
-    this.#logger.warn({}, `${name}() does nothing and can go: every change is stored as it happens`)
+    this.#logger.warn({}, `${name}() has no effect and can be removed: every change is stored as it happens`)
   }
 }
 

@@ -26,7 +26,7 @@ class HybridAuthHealthIndicator extends (isOld ? HealthIndicator : Object) {
     const { healthy, ...figures } = this.#auth.health(options)
     if (!isOld) return healthy ? this.#indicators.check(key).up(figures) : this.#indicators.check(key).down(figures)
     const result = this.getStatus(key, healthy, figures)
-    if (!healthy) throw new HealthCheckError('sessions need a look', result)
+    if (!healthy) throw new HealthCheckError('sessions are unhealthy', result)
     return result
   }
 }

@@ -122,11 +122,11 @@ test('a variable that begins like ours and is none is refused, with the nearest 
   }
   for (const [name, meant] of Object.entries(misspelt)) {
     const message = refusal(name, () => resolved({}, { [name]: 'x' }))
-    assert.ok(message.includes(`${name} is not known`) && message.endsWith(`nearest that is known is ${meant}`), message)
+    assert.ok(message.includes(`${name} is unknown`) && message.endsWith(`closest known one is ${meant}`), message)
     assert.doesNotThrow(() => resolved({}, { [name]: '' }))
   }
   for (const option of ['fresh', 'importFrom', 'takeover', 'seedFromDisk', 'ifFree']) {
-    assert.match(refusal(option, () => resolved({}, { [`BAILEYS_HYBRID_AUTH_${option.replace(/[A-Z]/g, '_$&').toUpperCase()}`]: 'true' })), new RegExp(`\`${option}\` is decided for one open`))
+    assert.match(refusal(option, () => resolved({}, { [`BAILEYS_HYBRID_AUTH_${option.replace(/[A-Z]/g, '_$&').toUpperCase()}`]: 'true' })), new RegExp(`\`${option}\` applies to a single open`))
   }
   assert.match(refusal('logger', () => resolved({}, { BAILEYS_HYBRID_AUTH_LOGGER: 'pino' })), /`logger` can only be given as an option/)
   const secret = refusal('a secret', () => resolved({}, { [`BAILEYS_HYBRID_AUTH_${KEY}`]: 'x' }))
@@ -199,7 +199,7 @@ test('the variables called S3 and those of Google make a store only where one is
       assert.deepEqual([kind, bucket, endpoint, region, accessKeyId, secretAccessKey, virtualHosted], ['s3', 'b', 'http://minio:9000', 'r', 'i', 's', true])
     }
     assert.equal(store(variables), null)
-    assert.match(described({}, variables).warnings[0], /S3_BUCKET(_NAME)? is taken with SESSION_BACKUP_STORE=s3/)
+    assert.match(described({}, variables).warnings[0], /S3_BUCKET(_NAME)? takes effect with SESSION_BACKUP_STORE=s3/)
   }
   assert.deepEqual([store({ ...aws, S3_BUCKET: 'b', SESSION_BACKUP_STORE: 's3' })].map(({ region, accessKeyId }) => [region, accessKeyId]), [['elsewhere', 'aws']])
   assert.equal(store({ STORAGE_BUCKET: 'shared', ...aws, SESSION_BACKUP_STORE: 's3' }).bucket, 'shared')

@@ -131,6 +131,6 @@ if (process.platform !== 'win32') {
       ;(async () => { for (let n = 0; n < 500; n++) await open(n) })().catch(({ code, message }) => console.log(code, message)).finally(() => process.exit())
     `
     const said = execFileSync('sh', ['-c', 'ulimit -n 80; exec "$0" -e "$1" "$2"', process.execPath, program, temporaryFolder(t)], { cwd: ROOT, encoding: 'utf8' })
-    assert.match(said, /^LOCAL_UNAVAILABLE too many open files.*two for each session.*ulimit -n/)
+    assert.match(said, /^LOCAL_UNAVAILABLE too many open files.*each session needs two.*ulimit -n/)
   })
 }

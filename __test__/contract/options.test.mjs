@@ -98,9 +98,9 @@ test('options that contradict each other are refused', async (t) => {
     [{ mode: 'hybrid' }, /hybrid.*store/],
     [{ mode: 'cloud' }, /cloud.*store/],
     [{ directory: undefined, mode: 'cloud', store }, /encryptionKeys/],
-    [{ mode: 'cloud', store, encryption: 'off' }, /`directory` has no meaning.*`mode` is cloud/],
-    [{ directory: undefined, mode: 'cloud', store, encryption: 'off', localDurability: 'os' }, /`localDurability` has no meaning.*cloud/],
-    [{ directory: undefined, mode: 'cloud', store, encryption: 'off', seedFromDisk: true }, /`seedFromDisk` has no meaning.*hybrid/],
+    [{ mode: 'cloud', store, encryption: 'off' }, /`directory` does not apply.*`mode` is cloud/],
+    [{ directory: undefined, mode: 'cloud', store, encryption: 'off', localDurability: 'os' }, /`localDurability` does not apply.*cloud/],
+    [{ directory: undefined, mode: 'cloud', store, encryption: 'off', seedFromDisk: true }, /`seedFromDisk` does not apply.*hybrid/],
     [{ store }, /encryptionKeys/],
     [{ store, encryption: 'off', hideTenantIds: true }, /hideTenantIds.*encryptionKeys/]
   ]

@@ -82,12 +82,12 @@ test('import_from_is_refused_where_it_holds_no_session_or_another_one_than_the_t
   const at = scene(t)
   const from = join(at.root, 'old')
   mkdirSync(from)
-  assert.match((await rejection(at.openLocal('tenant', { baileys, importFrom: from }))).message, /`importFrom` holds no session/)
+  assert.match((await rejection(at.openLocal('tenant', { baileys, importFrom: from }))).message, /`importFrom` contains no session/)
   await writeMultiFile(baileys, from)
   const replicated = await at.openReplicated('tenant', { baileys, importFrom: from, onMissing: 'error' })
   assert.equal(replicated.status().restored.source, 'imported')
   await replicated.close()
-  assert.match((await rejection(at.openLocal('other', { baileys, importFrom: from }))).message, /was taken over before/)
+  assert.match((await rejection(at.openLocal('other', { baileys, importFrom: from }))).message, /was already imported/)
   await writeMultiFile(baileys, from)
   const before = contentsOf(from)
   assert.equal((await rejection(at.openReplicated('tenant', { baileys, importFrom: from }))).code, 'LOCAL_CORRUPT')
@@ -191,7 +191,7 @@ test('credentials_without_one_key_are_taken_over_and_told', async (t) => {
   await writeMultiFile(baileys, folder)
   for (const name of readdirSync(folder).filter((name) => name !== 'creds.json')) rmSync(join(folder, name))
   const session = await at.openLocal('tenant', { baileys })
-  assert.match((await told(session, 'error')).message, /not one key/)
+  assert.match((await told(session, 'error')).message, /but no keys/)
 })
 
 test('damaged_credentials_say_what_they_are', async (t) => {
@@ -201,13 +201,13 @@ test('damaged_credentials_say_what_they_are', async (t) => {
   const whole = readFileSync(join(folder, 'creds.json'))
   const damages = {
     'it is empty': Buffer.alloc(0),
-    'nothing but zeros': Buffer.alloc(64),
+    'only zeros': Buffer.alloc(64),
     'byte order mark': Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), whole]),
     'UTF-16': Buffer.from(whole.toString(), 'utf16le'),
-    'ends too early': whole.subarray(0, 100),
+    'truncated': whole.subarray(0, 100),
     base64: Buffer.from(whole.toString('base64')),
-    'no text': Buffer.concat([Buffer.from([0x80, 0x81]), whole]),
-    'no credentials': Buffer.from('{"a":1}')
+    'not text': Buffer.concat([Buffer.from([0x80, 0x81]), whole]),
+    'Baileys credentials': Buffer.from('{"a":1}')
   }
   for (const [words, bytes] of Object.entries(damages)) {
     writeFileSync(join(folder, 'creds.json'), bytes)

@@ -87,8 +87,8 @@ test('the table of single rules', () => {
     [{ ...AWS, AWS_PROFILE: 'p' }, null, none],
     [{ GOOGLE_CREDENTIALS: '{}' }, null, none],
     [{ STORAGE_BUCKET: 'b' }, null, none],
-    [s3, null, 'S3_BUCKET is taken with SESSION_BACKUP_STORE=s3'],
-    [gcs, null, 'STORAGE_BUCKET is taken with SESSION_BACKUP_STORE=gcs'],
+    [s3, null, 'S3_BUCKET takes effect with SESSION_BACKUP_STORE=s3'],
+    [gcs, null, 'STORAGE_BUCKET takes effect with SESSION_BACKUP_STORE=gcs'],
     // Half of a set alone is a slip.
     [halfSupabase, /SUPABASE_SERVICE_KEY \(or SUPABASE_SERVICE_ROLE_KEY\) is not.*SESSION_BACKUP_ENABLED=false/],
     [without(r2, 'R2_SECRET_ACCESS_KEY'), /R2_SECRET_ACCESS_KEY is not/],
@@ -96,10 +96,10 @@ test('the table of single rules', () => {
     [{ ...halfSupabase, ...s3 }, /SUPABASE_SERVICE_KEY/],
     [{ ...s3, S3_SECRET_ACCESS_KEY: '', ...ASKING[0] }, /S3_SECRET_ACCESS_KEY/],
     // Half of one beside a full one is for something else, and is told.
-    [{ ...halfSupabase, ...r2 }, storeOf('r2'), 'SUPABASE_URL and SUPABASE_BUCKET are given.*no store is made of that, r2 is used'],
+    [{ ...halfSupabase, ...r2 }, storeOf('r2'), 'SUPABASE_URL and SUPABASE_BUCKET are set.*this incomplete store is ignored, r2 is used'],
     [{ ...halfSupabase, SUPABASE_ANON_KEY: 'a', ...r2 }, storeOf('r2'), 'SUPABASE_ANON_KEY is a public key'],
     [{ ...halfSupabase, ...s3, ...ASKING[0] }, storeOf('s3'), 's3 is used'],
-    [{ ...supabase, R2_ACCOUNT_ID: 'abc' }, storeOf('supabase'), 'R2_ACCOUNT_ID is given.*supabase is used'],
+    [{ ...supabase, R2_ACCOUNT_ID: 'abc' }, storeOf('supabase'), 'R2_ACCOUNT_ID is set.*supabase is used'],
     // A bucket of S3 that nobody could sign for, and one of the shared name, are no second store.
     [{ ...supabase, S3_BUCKET: 'pictures' }, storeOf('supabase')],
     [{ ...supabase, S3_BUCKET: 'pictures', S3_ACCESS_KEY_ID: 'i', ...AWS, ...ASKING[0] }, storeOf('supabase')],

@@ -49,7 +49,7 @@ test('an open says that it opens, for whom it waits and how long at most, and fr
   assert.deepEqual([opened.source, opened.clean, opened.shared], ['remote', false, false])
   assert.ok(opened.tookMs >= waiting.atMostMs)
   assert.equal(heard[0].tookMs, opened.tookMs)
-  assert.match(lines.join('\n'), /session opening\nsession waiting for its former owner \(epoch 1\), which has not released it, at most 0\.\d s\nsession opened in \d+\.\d s, restored from the store; its last owner did not end properly/)
+  assert.match(lines.join('\n'), /session opening\nsession waiting up to 0\.\d s for its previous owner \(epoch 1\), which has not released it\nsession opened in \d+\.\d s, restored from the store; its last owner did not end properly/)
 })
 
 test('status, summary, metrics and figures know what is being opened', async (t) => {

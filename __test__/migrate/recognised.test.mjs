@@ -169,7 +169,7 @@ test('credentials without keys are reported and not migrated, unless that is ask
   Object.entries(forms).forEach(([name, lay], n) => putIn(from, name, lay(sessions[n].files)))
   const report = await hybrid.migrate(options)
   assert.equal(report.totals.credsOnly, 3)
-  assert.match(report.sessions[0].message, /not one key.*not decrypt.*allowCredsOnly/)
+  assert.match(report.sessions[0].message, /but no keys.*not decrypt.*allowCredsOnly/)
   assert.equal(existsSync(at.directory), false)
   assert.equal((await hybrid.migrate({ ...options, allowCredsOnly: true })).totals.migrated, 3)
 })
@@ -267,7 +267,7 @@ test('folders of keys without credentials are told, beside a session and where t
   const { from, sessions: [session, other], options } = await place(t, 2)
   const keys = new Map([...other.files].filter(([name]) => name !== 'creds.json'))
   putIn(from, 'keys-only', keys)
-  assert.match((await rejection(hybrid.migrate(options))).message, /1 folder with keys and without creds\.json/)
+  assert.match((await rejection(hybrid.migrate(options))).message, /1 folder with keys but without creds\.json/)
   putIn(from, 'tenant', session.files)
   const report = await hybrid.migrate({ ...options, dryRun: true })
   assert.deepEqual([report.totals.ready, report.withoutCreds], [1, 1])
@@ -303,7 +303,7 @@ test('what is no session is counted and left alone: links, other files, original
   const report = await hybrid.migrate(options)
   assert.deepEqual(report.sessions.map(({ path }) => path), ['tenant'])
   assert.deepEqual(report.sessions[0].leftOut, { damaged: {}, notUnderstood: 1, otherFiles: 0 })
-  assert.match(report.sessions[0].warnings.join(), /1 \.json files are no keys/)
+  assert.match(report.sessions[0].warnings.join(), /1 \.json files are not keys/)
   assert.equal(report.passedOver, 4)
 })
 
@@ -321,7 +321,7 @@ test('a source without sessions, or with those of this package, is said to be on
   const { at, from, options } = await place(t)
   assert.equal((await rejection(hybrid.migrate(options))).code, 'NOT_FOUND')
   const missing = await rejection(hybrid.migrate({ ...options, from: join(from, 'nothing-here') }))
-  assert.deepEqual([missing.code, /is not a folder that exists/.test(missing.message)], ['INVALID_OPTION', true])
+  assert.deepEqual([missing.code, /is not an existing folder/.test(missing.message)], ['INVALID_OPTION', true])
   const session = await at.openReplicated('tenant', { baileys })
   await session.close()
   for (const from of [at.bucket, pathToFileURL(at.bucket)]) {
@@ -337,7 +337,7 @@ test('a source that lies where the sessions are to go, or around it, is refused 
   for (const directory of [from, join(from, 'tenant'), join(from, 'new', 'one'), at.root]) {
     const error = await rejection(hybrid.migrate({ ...options, directory }))
     assert.equal(error.code, 'INVALID_OPTION')
-    assert.match(error.message, /taken over when the tenant is opened/)
+    assert.match(error.message, /is imported when the tenant is opened/)
   }
   assert.equal((await hybrid.migrate({ ...options, directory: `${from}-2` })).totals.migrated, 1)
 })

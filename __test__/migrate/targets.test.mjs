@@ -173,7 +173,7 @@ test('a source that is written while it is read is told, and its files are not r
   await written
   const [alive, still] = report.sessions
   assert.deepEqual([alive.status, alive.sourceChanged, still.status, still.sourceChanged], ['migrated', true, 'migrated', false])
-  assert.match(alive.message, /the old system still runs/)
+  assert.match(alive.message, /the old system is still running/)
   assert.deepEqual(report.cleanup.sessions.map(({ tenantId, status }) => [tenantId, status]), [['still', 'removed']])
   assert.deepEqual(Object.keys(contentsOf(from)).map((name) => name.split(/[/\\]/)[0]).filter((name) => name === 'still'), [])
   assert.ok(contentsOf(from)[join('alive', 'creds.json')])

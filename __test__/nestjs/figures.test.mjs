@@ -174,14 +174,14 @@ test('the_last_lines_name_everybody_of_whom_something_is_missing_and_say_where_i
     return said
   }
   const lines = await say({ status: () => before, shutdown: async () => ({ failed }) })
-  const rest = 'not completely in the store (REMOTE_UNAVAILABLE); the rest is in the local log, and is stored at the next start on this disk'
+  const rest = 'not completely in the store (REMOTE_UNAVAILABLE); the rest is in the local log and will be stored at the next start on this disk'
   assert.deepEqual(lines, [
     `error: shut down (SIGINT): 50 sessions ${rest}: behind [2 writes], ${many.slice(0, 49).map((id) => `${id} [1 write]`).join(', ')}`,
     `error: shut down (SIGINT): 11 sessions ${rest}: ${many.slice(49).map((id) => `${id} [1 write]`).join(', ')}`,
-    'error: shut down (SIGINT): 1 session stored, but not released (REMOTE_REFUSED); the next start elsewhere waits for it: unreleased',
-    'error: shut down (SIGINT): 1 session taken over by a newer instance before everything was handed over (FENCED): overtaken [1 write]',
+    'error: shut down (SIGINT): 1 session stored, but not released (REMOTE_REFUSED); the next start elsewhere has to wait: unreleased',
+    'error: shut down (SIGINT): 1 session taken over by a newer instance before the handover was complete (FENCED): overtaken [1 write]',
     'error: shut down (SIGINT): 1 session ended with an error (INTERNAL): broken',
-    'info: shut down (SIGINT): 2 sessions closed, complete where it is kept'
+    'info: shut down (SIGINT): 2 sessions closed, complete in the store or on the disk'
   ])
   assert.deepEqual(await say({}), [])
 })

@@ -159,7 +159,7 @@ for (const major of MAJORS) {
     for (const imports of twice) {
       const error = await rejection(start(t, { imports }))
       assert.deepEqual([error.name, error.code], ['HybridAuthError', 'INVALID_OPTION'], error.message)
-      assert.match(error.message, /sees two HybridAuthModule .* `name` of its own/)
+      assert.match(error.message, /sees two HybridAuthModule .* its own `name`/)
     }
     for (const name of ['', 7, null, 'a b']) assert.throws(() => HybridAuthModule.forRoot({ ...optionsOf(main), name }), { code: 'INVALID_OPTION' })
   })
@@ -217,7 +217,7 @@ test('what_cannot_be_options_or_a_way_to_them_is_refused', async (t) => {
     'takes an object': () => HybridAuthModule.forRoot('s3://bucket')
   }
   for (const [text, call] of Object.entries(refusals)) assert.throws(call, ({ code, message }) => code === 'INVALID_OPTION' && message.includes(text))
-  for (const [text, answer] of Object.entries({ 'no options': undefined, 'stands beside `useFactory`': { isGlobal: true }, '`pasword`': { pasword: 1 } })) {
+  for (const [text, answer] of Object.entries({ 'no options': undefined, 'must be set beside `useFactory`': { isGlobal: true }, '`pasword`': { pasword: 1 } })) {
     const error = await rejection(startApplication(t, { common, core }, { imports: [HybridAuthModule.forRootAsync({ useFactory: () => answer })] }))
     assert.equal(error.code, 'INVALID_OPTION')
     assert.ok(error.message.includes(text), error.message)
@@ -239,7 +239,7 @@ test('variables_are_read_when_the_application_starts_and_not_before_and_only_tho
   assert.deepEqual(imported, [])
   assert.ok(ofSession.includes('SUPABASE_URL'), String(ofSession))
   assert.deepEqual(started.filter((name) => !ofSession.includes(name)), [])
-  assert.match(refusal, /SUPABASE_URL is given, and SUPABASE_SERVICE_KEY/)
+  assert.match(refusal, /SUPABASE_URL is set, but SUPABASE_SERVICE_KEY/)
 })
 
 async function readVariables({ load, hybrid, args, say }) {

@@ -312,7 +312,7 @@ test('the_periodic_backup_is_gone_and_says_so_once', async (t) => {
     auth.startPeriodicBackup('tenant')
     auth.stopPeriodicBackup('tenant')
   }
-  const rest = 'PeriodicBackup() does nothing and can go: every change is stored as it happens'
+  const rest = 'PeriodicBackup() has no effect and can be removed: every change is stored as it happens'
   assert.deepEqual(told(), ['start', 'stop'].map((which) => `warn: ${which}${rest}`))
 })
 
@@ -345,20 +345,20 @@ test('sessions_are_opened_before_the_application_answers_and_one_that_cannot_be_
   await first.application.close()
   const all = await serviceOn(t, at, { openOnBootstrap: 'all' })
   assert.deepEqual(all.auth.list().sort(), ['a', 'b'])
-  assert.deepEqual(all.told().filter((line) => line.includes('at the start')), ['log: opened 2 of 2 sessions at the start'])
+  assert.deepEqual(all.told().filter((line) => line.includes('at startup')), ['log: opened 2 of 2 sessions at startup'])
   await all.application.close()
 
   const some = await serviceOn(t, at, { openOnBootstrap: ['b', 'nobody'] })
   assert.deepEqual(some.auth.list(), ['b'])
-  const heard = some.told().filter((line) => line.includes('at the start'))
-  assert.match(heard[0], /^error: tenant nobody: not opened at the start \(NOT_FOUND\): /)
-  assert.equal(heard[1], 'log: opened 1 of 2 sessions at the start')
+  const heard = some.told().filter((line) => line.includes('at startup'))
+  assert.match(heard[0], /^error: tenant nobody: not opened at startup \(NOT_FOUND\): /)
+  assert.equal(heard[1], 'log: opened 1 of 2 sessions at startup')
   await some.application.close()
 
   bucket.takeAway()
   const later = await serviceOn(t, at, { openOnBootstrap: 'all', flushTimeoutMs: 1 })
   assert.deepEqual(later.auth.list(), [])
-  assert.match(later.told().join('\n'), /error: the sessions to open at the start are not known \(REMOTE_UNAVAILABLE\)/)
+  assert.match(later.told().join('\n'), /error: the sessions to open at startup cannot be listed \(REMOTE_UNAVAILABLE\)/)
   bucket.bringBack()
   await until(() => later.auth.list().length === 2, 'another try')
 })
@@ -372,7 +372,7 @@ test('an_application_starts_without_the_sessions_that_take_their_time_and_opens_
   assert.deepEqual([auth.list(), auth.opening(), auth.status().tenant.life, auth.health().opening], [[], ['tenant'], 'opening', 1])
   assert.ok(told().some((line) => line.startsWith('warn: the application starts after 0 s with 0 sessions open')), told().join('\n'))
   await until(() => auth.list().length === 1, 'the session')
-  await until(() => told().includes('log: opened 1 of 1 sessions at the start'), 'the word of it')
+  await until(() => told().includes('log: opened 1 of 1 sessions at startup'), 'the word of it')
   assert.equal(auth.health().opening, 0)
 })
 

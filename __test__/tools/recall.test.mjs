@@ -146,7 +146,7 @@ test('an_owner_that_has_something_else_than_the_store_fails_the_drill', async (t
   const log = join(folder, readdirSync(folder).find((name) => name.endsWith('.log')))
   rewriteHistory(log, 'something', 'otherwise')
   const report = await fleetOf(at).drill('tenant')
-  assert.deepEqual([report.ok, report.owner, report.problems], [false, 'log', ['the store does not have what its owner has']])
+  assert.deepEqual([report.ok, report.owner, report.problems], [false, 'log', ['the state in the store differs from the state of its owner']])
   assert.notEqual(report.digests.owner, report.digests.store)
   assert.equal(report.digests.restored, report.digests.store)
 })

@@ -37,7 +37,7 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   const read = await readSession(source, found, keys)
   // Without credentials it is the rest of a removal that was interrupted, or nothing of ours: each record is then looked for.
   if (read.creds !== null && read.digest !== session.digest) {
-    return refused('source-changed', 'INVALID_OPTION', 'the source is not what was migrated: stop the old system; it was kept')
+    return refused('source-changed', 'INVALID_OPTION', 'the source differs from the migrated one: stop the old system; the source was kept')
   }
   const there = await target.look(tenantId)
   if (there === null) return refused('missing', 'NOT_FOUND', 'the tenant has no session: the source was kept')
@@ -46,9 +46,9 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   }
   if (!target.compare(there.entries, target.expected(read)).hasAll) {
     const isLater = read.creds !== null && session.target !== null && there.lsn > session.target.lsn
-    if (!isLater) return refused('missing', 'INVALID_OPTION', 'the tenant does not have every record of the source: it was kept')
+    if (!isLater) return refused('missing', 'INVALID_OPTION', 'the tenant does not have every record of the source: the source was kept')
     if (!allowMovedOn) {
-      return refused('moved-on', 'INVALID_OPTION', 'the tenant has gone on since, so that the two can no longer be compared; remove the source by `allowMovedOn`')
+      return refused('moved-on', 'INVALID_OPTION', 'the tenant has been used since, so the two can no longer be compared; remove the source with `allowMovedOn`')
     }
   }
   // What could not be read was not migrated.
@@ -60,7 +60,7 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   for (const name of first) await source.remove([name])
   await source.remove(going.filter((name) => !first.includes(name)))
   const left = new Set((await source.list(place)).names)
-  if (going.some((name) => left.has(name))) return refused('failed', 'REMOTE_REFUSED', 'the source still lists files that were removed: check the rights to delete')
+  if (going.some((name) => left.has(name))) return refused('failed', 'REMOTE_REFUSED', 'the source still lists removed files: check the permission to delete')
   await source.tidy(folder)
   return { status: 'removed', files: going.length }
 }

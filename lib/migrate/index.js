@@ -21,12 +21,12 @@ const { identityOf } = require('./target.js')
 const STATUSES = ['migrated', 'already', 'ready', 'conflict', 'newer-target', 'newer-source', 'credsOnly', 'damaged', 'ambiguous', 'failed']
 
 const CREDS_ONLY =
-  'the source has credentials and not one key: it would connect, and not decrypt what contacts send; look for the folder of the last ' +
-  'instance, or say `allowCredsOnly`'
+  'the source has credentials but no keys: it would connect, but not decrypt messages of contacts; find the folder of the last ' +
+  'instance, or set `allowCredsOnly`'
 
 const NEEDS_A_DISK =
-  "sessions are not migrated in `mode: 'cloud'`, because nothing is imported without a disk: migrate with `mode: 'hybrid'` " +
-  '(BAILEYS_HYBRID_AUTH_MODE=hybrid, which goes before other variables), the same `store` and keys, and any `directory`; then open them in `cloud`'
+  "sessions are not migrated in `mode: 'cloud'`, because an import needs a disk: migrate with `mode: 'hybrid'` " +
+  '(BAILEYS_HYBRID_AUTH_MODE=hybrid, which overrides other variables), the same `store` and keys, and any `directory`; then open them in `cloud`'
 
 /** The answer for one session before anything of it is known. */
 const unknown = ({ tenantId, path, layout, notUnderstood, otherFiles }) => ({
@@ -59,9 +59,9 @@ function warningsOf({ creds, entries }, notUnderstood) {
   const warnings = []
   const isPaired = creds.me !== undefined && creds.me !== null
   if (isPaired && creds.nextPreKeyId > 1 && holdKeys(entries) && !entries.some(({ type }) => type === 'pre-key')) {
-    warnings.push('no pre-key is there although some were made: the copy may be incomplete')
+    warnings.push('there are no pre-keys although some were created: the copy may be incomplete')
   }
-  if (notUnderstood > 0) warnings.push(`${notUnderstood} .json files are no keys and were left out`)
+  if (notUnderstood > 0) warnings.push(`${notUnderstood} .json files are not keys and were skipped`)
   return warnings
 }
 
@@ -69,13 +69,13 @@ function warningsOf({ creds, entries }, notUnderstood) {
 function judge(there, session, target) {
   if (target.compare(there.entries, target.expected(session)).isEqual) return { status: 'already' }
   if (there.creds === null || identityOf(there.creds) !== identityOf(session.creds)) {
-    return { status: 'conflict', code: 'INVALID_OPTION', message: 'the tenant has a session of another identity: it was left alone' }
+    return { status: 'conflict', code: 'INVALID_OPTION', message: 'the tenant has a session of another identity: it was not changed' }
   }
-  if (there.lsn > 1) return { status: 'newer-target', message: 'the tenant has this session already and has gone on with it: it was left alone' }
+  if (there.lsn > 1) return { status: 'newer-target', message: 'the tenant already has this session and has used it since: it was not changed' }
   return {
     status: 'newer-source',
     code: 'INVALID_OPTION',
-    message: 'the source was written after the tenant was made from it: stop the old system; then delete the tenant, and migrate with `fresh: true`'
+    message: 'the source was written after the tenant was created from it: stop the old system, delete the tenant, and migrate with `fresh: true`'
   }
 }
 
@@ -99,7 +99,7 @@ async function migrateOne(found, { source, target, keys }, { allowCredsOnly, all
   } catch (error) {
     return unreadable(error)
   }
-  if (session.creds === null) return refused('failed', 'LOCAL_UNAVAILABLE', 'the session disappeared while it was read: the old system still runs')
+  if (session.creds === null) return refused('failed', 'LOCAL_UNAVAILABLE', 'the session disappeared while it was read: the old system is still running')
   const notUnderstood = found.notUnderstood + session.left.length + session.lost
   const answer = {
     encrypted: session.encrypted,
@@ -112,7 +112,7 @@ async function migrateOne(found, { source, target, keys }, { allowCredsOnly, all
     identity: identityOf(session.creds)
   }
   if (session.damaged.length > 0 && !allowDamagedKeys) {
-    return { ...answer, ...refused('damaged', 'LOCAL_CORRUPT', 'key files are damaged: mend or remove them, or leave them out by `allowDamagedKeys`') }
+    return { ...answer, ...refused('damaged', 'LOCAL_CORRUPT', 'key files are damaged: fix or remove them, or skip them with `allowDamagedKeys`') }
   }
   if (!holdKeys(session.entries) && !allowCredsOnly) return { ...answer, ...refused('credsOnly', 'INVALID_OPTION', CREDS_ONLY) }
   return { ...answer, ...(await settleTarget(found, session, { source, target, keys }, dryRun)) }
@@ -131,9 +131,9 @@ async function settleTarget(found, session, { source, target, keys }, dryRun) {
   }
   const stored = target.isReplicated ? await target.peek(tenantId) : made
   const isEqual = [made, stored].every((copy) => copy !== null && target.compare(copy.entries, target.expected(session)).isEqual)
-  if (!isEqual) throw new HybridAuthError('INTERNAL', 'what was stored does not read back as it was in the source: keep the source, and report this')
+  if (!isEqual) throw new HybridAuthError('INTERNAL', 'the stored session differs from the source: keep the source, and report this')
   const sourceChanged = await hasChanged(found, session, { source, keys })
-  const message = sourceChanged ? 'the source was written meanwhile: the old system still runs, and this copy is older than it' : null
+  const message = sourceChanged ? 'the source was written during the migration: the old system is still running, and this copy is outdated' : null
   return { status: 'migrated', message, sourceChanged, target: describe(stored) }
 }
 
@@ -190,11 +190,11 @@ async function migrate(given = {}) {
 }
 
 function nothing(ours, { withoutCreds, unreadable }) {
-  const hint = 'it holds sessions of this package: use it as the `store`, and open or restore them'
+  const hint = 'it contains sessions of this package: use it as the `store`, and open or restore them'
   if (ours > 0) return new HybridAuthError('INVALID_OPTION', `the source needs no migration: ${hint}`)
   const few = (count, what) => `; ${count} ${count === 1 ? 'folder' : 'folders'} ${what}`
-  const keysOnly = withoutCreds === 0 ? '' : few(withoutCreds, `with keys and without ${CREDS} or a backup of it (put it back)`)
-  const closed = unreadable.length === 0 ? '' : few(unreadable.length, 'that may not be read (give this user the right to)')
+  const keysOnly = withoutCreds === 0 ? '' : few(withoutCreds, `with keys but without ${CREDS} or a backup of it (restore it)`)
+  const closed = unreadable.length === 0 ? '' : few(unreadable.length, 'that cannot be read (grant this user access)')
   return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}, and no file is one of \`useSingleFileAuthState\`${keysOnly}${closed}`)
 }
 

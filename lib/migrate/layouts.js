@@ -96,7 +96,7 @@ function sessionAt(folders, path, asked = 'auto') {
     keysFile: layout === 'keys-file' ? keysFile : undefined,
     notUnderstood,
     otherFiles: own.length + below.length - taken - (creds ? 1 : 0) - notUnderstood,
-    problem: isOpen ? `keys lie in more than one way (${candidates.join(', ')}): say which one by \`layout\`, with \`only\` for this tenant` : null
+    problem: isOpen ? `keys have more than one layout (${candidates.join(', ')}): set \`layout\`, with \`only\` for this tenant` : null
   }
 }
 
@@ -112,7 +112,7 @@ function findSessions(names, layout = 'auto', linked = []) {
   const isKeysOf = (folder) => fileOf(folder) === KEYS_FOLDER && folder !== KEYS_FOLDER ? isRoot(folderOf(folder)) : folder === KEYS_FOLDER && isRoot('')
   const roots = [...folders.keys()].filter((folder) => isRoot(folder) && !isKeysOf(folder) && !linked.includes(folder)).sort()
   const sessions = roots.map((path) => sessionAt(folders, path, layout))
-  for (const path of linked) sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is no regular file, and links are not followed` })
+  for (const path of linked) sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is not a regular file, and links are not followed` })
   const belonging = new Set(roots.flatMap((path) => [path, inside(path, KEYS_FOLDER)]))
   const others = theirs.filter((name) => !belonging.has(folderOf(name)))
   const withoutCreds = [...folders].filter(([folder, inIt]) => !belonging.has(folder) && holdKeys(keyFiles(inIt).keys)).length
@@ -125,27 +125,27 @@ const refuse = (message) => {
 
 /** `'{1}-{2}'` -> the function it means: `{1}` is the first folder below the source, `{-1}` the last. */
 function template(text) {
-  if (/[{}]/.test(text.replace(/\{-?[1-9]\d?\}/g, ''))) refuse('`tenantId` may hold {1}, {2} and so on for folders, {-1} for the last one, and no other braces')
+  if (/[{}]/.test(text.replace(/\{-?[1-9]\d?\}/g, ''))) refuse('`tenantId` may contain {1}, {2} and so on for folders, {-1} for the last one, and no other braces')
   return ({ parts, layout }) =>
     text.replace(/\{(-?\d+)\}/g, (_, number) => {
       const part = parts.at(Number(number) > 0 ? Number(number) - 1 : Number(number))
-      if (part === undefined) refuse(`\`tenantId\` asks for the folder {${number}}, and a session of the layout ${layout} lies only ${parts.length} deep`)
+      if (part === undefined) refuse(`\`tenantId\` needs the folder {${number}}, but a session of the layout ${layout} is only ${parts.length} folders deep`)
       return part
     })
 }
 
 /** The folder's own name, where there is one folder. */
 const ownName = (label) => ({ parts }) => {
-  if (parts.length > 1) refuse(`sessions lie ${parts.length} folders deep: say what their tenants are called, such as \`tenantId: '{1}-{2}'\``)
-  if (parts.length === 0 && label === '') refuse('a session lies in the source itself: say what its tenant is called by `tenantId`')
+  if (parts.length > 1) refuse(`sessions are ${parts.length} folders deep: set their tenant ids, such as \`tenantId: '{1}-{2}'\``)
+  if (parts.length === 0 && label === '') refuse('there is a session in the source itself: set its tenant id with `tenantId`')
   return parts[0] ?? label
 }
 
 /** Folder names may be phone numbers: they are told, and stay out of logs. */
 function collision(folders) {
   const message =
-    'two folders of the source would become one tenant: nothing was migrated; give `tenantId` another form, or leave one out by ' +
-    'answering null; `error.folders` says which'
+    'two folders of the source would get the same tenant id: nothing was migrated; change `tenantId`, or skip one by ' +
+    'returning null; `error.folders` lists them'
   return Object.defineProperty(new HybridAuthError('INVALID_OPTION', message), 'folders', { value: folders })
 }
 
@@ -161,7 +161,7 @@ function nameTenants(sessions, { tenantId, label }) {
     const { path, parts, layout } = session
     const id = nameOf({ path, parts: [...parts], layout })
     if (id === null) continue
-    if (typeof id !== 'string' || id === '' || !id.isWellFormed()) refuse('`tenantId` must answer the id of a tenant, or null')
+    if (typeof id !== 'string' || id === '' || !id.isWellFormed()) refuse('`tenantId` must return the id of a tenant, or null')
     if (taken.has(id)) throw collision([taken.get(id), path])
     taken.set(id, path)
     named.push({ ...session, tenantId: id })

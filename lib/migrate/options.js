@@ -17,18 +17,18 @@ function sourceKeys({ sourceKey }, ring) {
   if (sourceKey === undefined) return Array.from({ length: ring.length / 32 }, (_, i) => ring.subarray(i * 32, i * 32 + 32))
   if (sourceKey instanceof Uint8Array && sourceKey.length === 32) return [Buffer.from(sourceKey)]
   if (typeof sourceKey === 'string' && /^[0-9a-f]{64}$/i.test(sourceKey.trim())) return [Buffer.from(sourceKey.trim(), 'hex')]
-  return refuse('`sourceKey` must be 64 hex digits or 32 bytes: a system that takes the first 64 characters of a longer text needs those here')
+  return refuse('`sourceKey` must be 64 hex digits or 32 bytes: if the old system used the first 64 characters of a longer text, pass those')
 }
 
 /** Opens both ends of a migration. `options`: those of the sessions. */
 async function openEnds(mine, options) {
-  if (mine.from === undefined || mine.from === null) refuse('`from` must say where the sessions of the other system lie')
+  if (mine.from === undefined || mine.from === null) refuse('`from` must be the place of the sessions of the other system')
   const spec = resolveSource(mine.from, '`from`', options)
   const target = await openTarget(options)
   if (spec.kind === 'directory' && (await overlap(spec.path, target.directory))) {
     refuse(
-      '`from` and `directory` lie within each other: sessions in the place of a tenant are taken over when the tenant is opened, without a ' +
-        'migration; to migrate them anyway, give another `directory`'
+      '`from` and `directory` contain each other: a session in the place of a tenant is imported when the tenant is opened, without a ' +
+        'migration; to migrate anyway, use another `directory`'
     )
   }
   return { source: openSource(spec), target, keys: sourceKeys(mine, target.keys) }

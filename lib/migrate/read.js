@@ -56,7 +56,7 @@ function textOf(bytes, keys, what) {
   if (plain !== null && isJson(plain)) return { text: plain, key: null }
   const parts = sealed(bytes)
   if (parts === null) throw corrupt(what, diagnose(bytes))
-  if (keys.length === 0) throw locked(what, 'there is no `sourceKey` to decrypt it with')
+  if (keys.length === 0) throw locked(what, 'there is no `sourceKey`')
   for (const key of keys) {
     const opened = unseal(parts, key)
     if (opened !== null && isUtf8(opened) && isJson(opened.toString('utf8'))) return { text: opened.toString('utf8'), key }

@@ -13,12 +13,12 @@ const isFolder = (path) => typeof path === 'string' && (path === '' || path.spli
 
 /** Refuses what is no report of a migration that was done. */
 function checkReport(report) {
-  if (report?.version !== 1 || !Array.isArray(report.sessions)) refuse('`report` must be what `migrate` answered')
-  if (report.dryRun) refuse('`report` is that of a dry run: nothing was migrated')
+  if (report?.version !== 1 || !Array.isArray(report.sessions)) refuse('`report` must be the result of `migrate`')
+  if (report.dryRun) refuse('`report` belongs to a dry run: nothing was migrated')
   for (const session of report.sessions) {
     if (!['migrated', 'already'].includes(session?.status)) continue
     const isWhole = typeof session.tenantId === 'string' && isFolder(session.path) && LAYOUTS.includes(session.layout)
-    if (!isWhole || !isHex(session.digest) || !isHex(session.identity)) refuse('`report` is damaged: migrate again, which changes nothing that is done, and use the new one')
+    if (!isWhole || !isHex(session.digest) || !isHex(session.identity)) refuse('`report` is damaged: migrate again, which does not change completed sessions, and use the new report')
   }
 }
 

@@ -31,7 +31,7 @@ function folderSource(root) {
       items = await fs.readdir(join(root, folder), { withFileTypes: true })
     } catch (error) {
       if (folder === '' && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
-        throw new HybridAuthError('INVALID_OPTION', '`from` is not a folder that exists')
+        throw new HybridAuthError('INVALID_OPTION', '`from` is not an existing folder')
       }
       if (error.code === 'ENOENT') return
       if (!isTop && ['EACCES', 'EPERM'].includes(error.code)) return void found.unreadable.push(folder)

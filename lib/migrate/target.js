@@ -87,7 +87,7 @@ async function openTarget(options) {
       await refuseOddFiles(folder)
       const prepared = await prepareImport({ directory, tenantId, folder, batch })
       if (prepared?.seed) {
-        throw new HybridAuthError('LOCAL_CORRUPT', 'a multi-file session lies in the folder of this tenant: it is taken over when the tenant is opened')
+        throw new HybridAuthError('LOCAL_CORRUPT', 'there is a multi-file session in the folder of this tenant: opening the tenant imports it')
       }
       const { native, keys, closeTimeoutMs, flushTimeoutMs } = resolved(tenantId)
       const { handle, restored, shared } = JSON.parse(settle(await binding.open(JSON.stringify(native), keys, seed, nobody)))

@@ -70,14 +70,14 @@ async function twice(fleet, tenantId, takeover) {
     if (owner === 'live' && (isSecond || !takeover)) {
       throw new HybridAuthError(
         'OWNED_ELSEWHERE',
-        'a session of this tenant was not released: it runs somewhere, or ended without a word; seal it anew there, or pass `takeover: true` to end it'
+        'a session of this tenant was not released: its owner is running, or crashed; run `rekey` there, or pass `takeover: true` to end that owner'
       )
     }
-    if (owner === 'deleted') throw new HybridAuthError('DELETED', 'this session was logged out or deleted: there is nothing to seal anew')
+    if (owner === 'deleted') throw new HybridAuthError('DELETED', 'this session was logged out or deleted: there is nothing to encrypt again')
     if (owner === 'none') {
       // It may be there under another name, or need another key for it.
       const { store } = await inspect(fleet, tenantId)
-      throw store.error ?? new HybridAuthError('NOT_FOUND', 'the store holds no session of this tenant')
+      throw store.error ?? new HybridAuthError('NOT_FOUND', 'the store has no session of this tenant')
     }
     await passOver(fleet, tenantId, takeover, { expected: claim })
   }
@@ -101,9 +101,9 @@ async function aged(fleet, tenantIds) {
   const [before, began] = [await clock(fleet), performance.now()]
   const all = await standings(fleet, tenantIds)
   const [after, took] = [await clock(fleet), performance.now() - began]
-  const doubt = (what) => new HybridAuthError('REMOTE_REFUSED', `${what}: how old something is cannot be told, and nothing was pruned; set the clock of the store, and wait until it has passed the newest object`)
+  const doubt = (what) => new HybridAuthError('REMOTE_REFUSED', `${what}: ages are unknown, and nothing was pruned; set the clock of the store, and wait until it has passed the newest object`)
   if (Math.abs(after - before - took) > MARGIN) throw doubt('the clock of the store jumps')
-  if (all.some(({ storedAt }) => storedAt !== null && storedAt.getTime() > after + MARGIN)) throw doubt('something in the store was stored later than now, by its own clock')
+  if (all.some(({ storedAt }) => storedAt !== null && storedAt.getTime() > after + MARGIN)) throw doubt('the newest object is later than the clock of the store')
   return { all, now: Math.min(before, after) }
 }
 

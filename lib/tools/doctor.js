@@ -24,12 +24,12 @@ const counted = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`
 
 /** Steps of the core's examination -> the check and what it says when all is well. */
 const STEPS = {
-  reachable: ['reachable', 'the store answers'],
-  write: ['write', 'objects can be stored, and stored again'],
+  reachable: ['reachable', 'the store is reachable'],
+  write: ['write', 'objects can be stored and replaced'],
   list: ['list', 'objects can be listed'],
   read: ['read', 'objects can be read'],
   delete: ['delete', 'objects can be removed'],
-  listAfterPut: ['list-after-put', 'a LIST shows what was stored before it'],
+  listAfterPut: ['list-after-put', 'a LIST shows objects stored before it'],
   clock: ['clock', 'the clocks agree']
 }
 
@@ -41,16 +41,16 @@ function ofStep([name, well], { done, problem, ms }) {
 /** What is seen of strangers: whether a provider gives the bucket out at another address is asked where that address is known. */
 function strangers({ kind, endpoint }) {
   const isSeen = kind !== 's3' || endpoint === null || endpoint.endsWith('/storage/v1/s3')
-  return isSeen ? 'strangers cannot read it' : 'strangers cannot read it at this address; a public address of its own (r2.dev, a CDN, your own domain) was not asked'
+  return isSeen ? 'the bucket is not public' : 'the bucket is not public at this address; other public addresses (r2.dev, a CDN, your own domain) were not checked'
 }
 
 async function privacy(native, { private: step }) {
   if (native.store.kind === 'directory') {
     const { mode } = await stat(native.store.path)
     const open = process.platform === 'win32' ? null : (mode & 0o077) !== 0
-    if (open === null) return check('private', 'unknown', 'the permissions of a directory cannot be told here')
-    if (open) return check('private', 'warning', 'other users of this machine can look into the directory (its contents are private): chmod 700')
-    return check('private', 'ok', 'nobody else on this machine can look into the directory')
+    if (open === null) return check('private', 'unknown', 'the permissions of a directory cannot be checked on this system')
+    if (open) return check('private', 'warning', 'other users of this machine can list the directory (its contents are private): chmod 700')
+    return check('private', 'ok', 'no other user of this machine can list the directory')
   }
   if (native.store.kind === 'memory') return check('private', 'ok', 'it is in the memory of this process')
   const found = ofStep(['private', strangers(native.store)], step)
@@ -58,16 +58,16 @@ async function privacy(native, { private: step }) {
 }
 
 function latency({ latency: found }, { cloud, flushIntervalMs }) {
-  if (found === null) return check('latency', 'unknown', 'it could not be measured, because objects cannot be stored, listed and read')
+  if (found === null) return check('latency', 'unknown', 'not measured, because objects cannot be stored, listed and read')
   const text = `PUT ${found.put} ms, LIST ${found.list} ms, GET ${found.get} ms (median of five)`
   const more = { ms: Math.round(found.put), figures: found }
   if (cloud) {
     const waits = `in \`cloud\` mode each write waits for a PUT and a LIST, ${(found.put + found.list).toFixed(1)} ms here`
     if (found.put + found.list <= SLOW_MS) return check('latency', 'ok', `${text}: ${waits}`, more)
-    return check('latency', 'warning', `${text}: ${waits}, and so does whoever sends a message; take a store that is nearer, or \`mode: 'hybrid'\``, more)
+    return check('latency', 'warning', `${text}: ${waits}, and so does each message sent; use a closer store, or \`mode: 'hybrid'\``, more)
   }
   if (found.put + found.list > Math.max(SLOW_MS, flushIntervalMs)) {
-    return check('latency', 'warning', `${text}: slower than a session flushes; what a lost machine loses is that much more`, more)
+    return check('latency', 'warning', `${text}: slower than the flush interval; a lost machine loses accordingly more`, more)
   }
   return check('latency', 'ok', text, more)
 }
@@ -82,39 +82,39 @@ function concerning(rules, prefix) {
 
 const says = ({ days, date, fate }) => {
   const when = days === null ? `after ${date}` : `after ${counted(days, 'day')}`
-  return fate === 'removed' ? `removes objects ${when}` : `moves objects ${when} to where they cannot be read at once`
+  return fate === 'removed' ? `removes objects ${when}` : `moves objects ${when} to a storage class that cannot be read immediately`
 }
 
 function lifecycle({ rules }, { store, refreshIntervalMs }) {
   const name = 'lifecycle'
-  if (store.kind === 'directory') return check(name, 'unknown', 'a directory has no rules of its own; see to it that nothing removes old files from it')
+  if (store.kind === 'directory') return check(name, 'unknown', 'a directory has no lifecycle rules; make sure that nothing else removes old files from it')
   if (store.kind === 'memory') return check(name, 'ok', 'nothing is removed from memory')
-  if (rules.kind === 'impossible') return check(name, 'ok', 'this kind of store removes nothing by itself')
-  if (rules.kind === 'unknown') return check(name, 'unknown', `whether rules remove old objects cannot be told: ${rules.problem}`)
+  if (rules.kind === 'impossible') return check(name, 'ok', 'this kind of store has no lifecycle rules')
+  if (rules.kind === 'unknown') return check(name, 'unknown', `the lifecycle rules cannot be read: ${rules.problem}`)
   const found = concerning(rules.value, store.prefix)
   if (found.length === 0) return check(name, 'ok', 'no rule of the bucket removes live objects', { rules: [] })
   const isDeadly = ({ days }) => days === null || days * DAY <= refreshIntervalMs
   const worst = found.find(isDeadly) ?? found[0]
   if (isDeadly(worst)) {
-    return check(name, 'failed', `a rule ${says(worst)}, and running sessions store what has not changed only every ${+(refreshIntervalMs / DAY).toFixed(2)} days: exempt these objects, or lower \`refreshIntervalMs\``, { rules: found })
+    return check(name, 'failed', `a rule ${says(worst)}, and running sessions re-upload unchanged objects only every ${+(refreshIntervalMs / DAY).toFixed(2)} days: exclude these objects, or lower \`refreshIntervalMs\``, { rules: found })
   }
-  return check(name, 'warning', `a rule ${says(worst)}: running sessions are stored again before that, and sessions that nobody has open are lost; exempt these objects`, { rules: found })
+  return check(name, 'warning', `a rule ${says(worst)}: running sessions are re-uploaded earlier, but closed sessions are lost; exclude these objects`, { rules: found })
 }
 
 function versioning({ versions }, { store }) {
   const name = 'versioning'
   if (store.kind === 'directory' || store.kind === 'memory' || versions.kind === 'impossible') {
-    return check(name, 'ok', 'what is removed is gone: this kind of store keeps no versions')
+    return check(name, 'ok', 'removed objects are gone: this kind of store keeps no versions')
   }
-  if (versions.kind === 'unknown') return check(name, 'unknown', `whether the bucket keeps versions cannot be told: ${versions.problem}`)
-  if (!versions.value) return check(name, 'ok', 'the bucket keeps no versions of what is removed')
-  return check(name, 'warning', 'the bucket keeps versions: what was deleted lingers, is paid for, and a right to be deleted needs a rule that expires noncurrent versions')
+  if (versions.kind === 'unknown') return check(name, 'unknown', `the versioning of the bucket cannot be read: ${versions.problem}`)
+  if (!versions.value) return check(name, 'ok', 'the bucket keeps no versions of removed objects')
+  return check(name, 'warning', 'the bucket keeps versions: deleted data stays and costs storage. To delete it for good, add a rule that expires noncurrent versions')
 }
 
 function encryption(native, keys) {
-  if (keys.length === 0) return check('encryption', 'warning', "sessions are stored readably (`encryption: 'off'`): whoever can read the bucket can take the accounts over")
+  if (keys.length === 0) return check('encryption', 'warning', "sessions are not encrypted (`encryption: 'off'`): anybody who can read the bucket can take over the accounts")
   const ids = call(loadBinding().keyring, keys)
-  return check('encryption', 'ok', `${counted(ids.length, 'key')}; ${ids[0]} seals`, { keyIds: ids })
+  return check('encryption', 'ok', `${counted(ids.length, 'key')}; ${ids[0]} encrypts`, { keyIds: ids })
 }
 
 /** Ids that are a phone number or an address, as far as they look like it. */
@@ -123,26 +123,26 @@ const isPersonal = (id) => /\d{8}/.test(id.replace(/[\s()+.-]/g, '')) || id.incl
 function tenantIds(tenants, { hideTenantIds }) {
   const name = 'tenant-ids'
   const visible = tenants.filter(({ name, tenantId }) => tenantId !== null && !name.startsWith('_t'))
-  if (visible.length === 0) return check(name, 'ok', hideTenantIds ? 'names of objects show no tenant ids' : 'there are no tenants whose ids could be seen')
-  const seen = `whoever can list the bucket sees ${counted(visible.length, 'tenant id')} in the names of objects`
+  if (visible.length === 0) return check(name, 'ok', hideTenantIds ? 'names of objects contain no tenant ids' : 'there are no visible tenant ids')
+  const seen = `anybody who can list the bucket sees ${counted(visible.length, 'tenant id')} in the names of objects`
   if (hideTenantIds) return check(name, 'warning', `${seen}, although \`hideTenantIds\` is set: they were stored without it`)
   if (visible.some(({ tenantId }) => isPersonal(tenantId))) return check(name, 'warning', `${seen}, and some look like phone numbers or addresses; use other ids, or \`hideTenantIds\` for a new store`)
-  return check(name, 'ok', `${seen}, their contents never`)
+  return check(name, 'ok', `${seen}, but never their contents`)
 }
 
 function names(tenants, keys) {
   const name = 'names'
-  if (keys.length === 0) return check(name, 'unknown', 'who made a name in the store cannot be told without `encryptionKeys`: whoever can write to it can end and begin sessions')
+  if (keys.length === 0) return check(name, 'unknown', 'without `encryptionKeys` the origin of names in the store cannot be checked: anybody who can write to it can end and begin sessions')
   const isAlive = ({ owner }) => owner === 'live' || owner === 'released'
   const alive = new Set(tenants.filter(isAlive).map((tenant) => tenant.name))
   const doubles = tenants.filter((tenant) => isAlive(tenant) && tenant.alsoNamed.some((other) => alive.has(other)))
   if (doubles.length > 0) {
-    return check(name, 'failed', `${counted(doubles.length, 'session')} of the same tenants under two kinds of name, with \`hideTenantIds\` and without or under two keys: each may have an owner of its own; keep the one in use and delete the other`, { doubles: doubles.map((tenant) => tenant.name) })
+    return check(name, 'failed', `${counted(doubles.length, 'session')} of the same tenants under two kinds of name, with and without \`hideTenantIds\` or with two keys: each may have its own owner; keep the one in use and delete the other`, { doubles: doubles.map((tenant) => tenant.name) })
   }
   const forged = tenants.flatMap((tenant) => tenant.forged)
-  if (forged.length === 0) return check(name, 'ok', 'what decides in the names of the store was made by somebody with a key')
+  if (forged.length === 0) return check(name, 'ok', 'all names that decide about ownership were made with a key of this store')
   const of = counted(tenants.filter((tenant) => tenant.forged.length > 0).length, 'tenant')
-  return check(name, 'failed', `${counted(forged.length, 'object')} of ${of} that nobody with a key of this store made: somebody else can write to it; they are ignored, \`inspect\` names them, and they should be removed`, { forged })
+  return check(name, 'failed', `${counted(forged.length, 'object')} of ${of} made without a key of this store: somebody else can write to it. They are ignored; \`inspect\` lists them; remove them`, { forged })
 }
 
 function idleTenants(tenants, life, native) {
@@ -154,13 +154,13 @@ function idleTenants(tenants, life, native) {
     const isThere = tenant.owner === 'released' || tenant.owner === 'live'
     return isThere && !tenant.isOpen && !mayRun(tenant, native.refreshIntervalMs, now)
   })
-  if (asleep.some(({ storedAt }) => storedAt === null)) return check(name, 'unknown', 'the store does not tell when objects were stored')
+  if (asleep.some(({ storedAt }) => storedAt === null)) return check(name, 'unknown', 'the store does not report upload times')
   const old = asleep.filter(({ storedAt }) => now - storedAt.getTime() > days * DAY)
-  const said = `${counted(old.length, 'session')} that nobody has open, stored more than ${days} days ago`
+  const said = `${counted(old.length, 'closed session')}, stored more than ${days} days ago`
   const more = { count: old.length, days }
-  if (old.length === 0) return check(name, 'ok', `no session that nobody has open is older than ${days} days`, more)
-  if (rules.length > 0) return check(name, 'failed', `${said}: a rule of the bucket takes them; open them, or exempt these objects`, more)
-  if (life.outcome === 'unknown') return check(name, 'warning', `${said}: a rule that removes old objects would take them`, more)
+  if (old.length === 0) return check(name, 'ok', `no closed session is older than ${days} days`, more)
+  if (rules.length > 0) return check(name, 'failed', `${said}: a rule of the bucket removes them; open them, or exclude these objects`, more)
+  if (life.outcome === 'unknown') return check(name, 'warning', `${said}: a rule that removes old objects would remove them`, more)
   return check(name, 'ok', `${said}; no rule removes them`, more)
 }
 
@@ -172,8 +172,8 @@ function cost(native, tenants) {
     const price = usd === null ? '' : `, ${usd < 0.0001 ? 'under 0.0001' : usd.toFixed(4)} USD`
     return `${Math.round(puts)} PUT, ${Math.round(lists)} LIST, ${(sentBytes / 1e6).toFixed(1)} MB sent, ${(receivedBytes / 1e6).toFixed(1)} MB of listings${price}`
   }
-  const most = native.cloud ? '; more in `cloud` mode, where writes that follow one another share no upload' : ''
-  const rates = figures.provider === null ? 'no rates are known of this store' : `for requests, at the rates of ${figures.provider}, ${figures.asOf}, before what a month includes`
+  const most = native.cloud ? '; more in `cloud` mode, where successive writes do not share an upload' : ''
+  const rates = figures.provider === null ? 'the rates of this store are unknown' : `for requests, at the rates of ${figures.provider}, ${figures.asOf}, without the free tier`
   return check('cost', 'ok', `about, per tenant and day: idle ${day(figures.idle)}; at a message a minute ${day(figures.atWork)}${most} (${rates})`, { figures })
 }
 
@@ -194,14 +194,14 @@ const NEEDS_A_STORE = [
 ]
 
 function notReached(problem, native, keys) {
-  const open = NEEDS_A_STORE.map((name) => check(name, 'unknown', 'the store was not reached'))
+  const open = NEEDS_A_STORE.map((name) => check(name, 'unknown', 'the store is unavailable'))
   return [check('reachable', 'failed', problem), ...open, encryption(native, keys), cost(native, null)]
 }
 
 /** Looks at the store of a fleet from all sides. */
 async function doctor(fleet) {
   const { native, keys } = fleet.resolve('any')
-  if (native.store === null) return [check('store', 'unknown', 'there is no `store`: sessions are on this machine alone, and nothing can be looked at'), encryption(native, keys)]
+  if (native.store === null) return [check('store', 'unknown', 'there is no `store`: sessions are only on this machine, and there is nothing to check'), encryption(native, keys)]
   const outcome = await loadBinding().examine(JSON.stringify(native.store))
   if (outcome.code === 'REMOTE_UNAVAILABLE') return notReached(outcome.message, native, keys)
   const found = JSON.parse(settle(outcome))

@@ -60,8 +60,8 @@ async function drill({ options, resolve }, tenantId, { folder } = {}) {
     const began = performance.now()
     const problems = decode(createBatch(createCodec(BufferJSON)), outcome.bytes)
     const decoding = Math.round(performance.now() - began)
-    if (restoredDigest !== storeDigest) problems.push('what came back from the disk is not what the store has')
-    if (ownerDigest !== null && ownerDigest !== storeDigest) problems.push('the store does not have what its owner has')
+    if (restoredDigest !== storeDigest) problems.push('the state restored to the disk differs from the state in the store')
+    if (ownerDigest !== null && ownerDigest !== storeDigest) problems.push('the state in the store differs from the state of its owner')
     const digests = { store: storeDigest, restored: restoredDigest, owner: ownerDigest }
     return { ok: problems.length === 0, ...rest, digests, folder: kept, ms: { ...ms, decode: decoding }, problems }
   } finally {

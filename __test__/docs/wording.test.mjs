@@ -1,0 +1,60 @@
+// The documents for users use everyday words: none of the turns of phrase that readers stumbled over comes back.
+//
+// Invariant guarded: each phrase below is absent from every document for users and from every message of the package.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { files, read } from './repository.mjs'
+
+/** Phrase -> the everyday word for it. */
+const PHRASES = {
+  whoever: 'anybody who, or a noun',
+  'mend(s|ed|ing)?': 'fix',
+  'blank machine': 'new machine',
+  'needs a person': 'needs human attention',
+  '(is|are) told (of|to|that|by)': 'is notified, is reported',
+  '(is|are) refused( by name)?': 'is rejected, is an error',
+  'stands? (in|beside|there)': 'is in',
+  '(it|sessions?|writes|owner) go(es)? on': 'continues, keeps running',
+  'ended without a word': 'crashed',
+  readably: 'unencrypted',
+  'nobody has open|nobody holds any more': 'closed, no longer referenced',
+  'says so': 'reports it',
+  'if need be': 'if necessary',
+  'holds? no': 'contains no'
+}
+
+const old = new RegExp(`\\b(${Object.keys(PHRASES).join('|')})\\b`, 'i')
+
+/** Text of the strings of a program: a message may be split over lines, and comments are for its authors. */
+const strings = (text) => [...text.matchAll(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g)].map(([literal]) => literal)
+
+/** Core, without the tests at the end of a file. */
+const core = (text) => text.replace(/^#\[cfg\(test\)\]\nmod \w+ \{[\s\S]*/m, '').replace(/reason = "[^"]*"/g, '')
+
+const lines = (file) => {
+  const text = /\.rs$/.test(file) ? core(read(file)) : read(file)
+  // Documents name tests and fields as they are called.
+  if (/\.(md|yml)$|\.d\.ts$/.test(file)) return text.replace(/`[^`\n]*`/g, '').split('\n')
+  return strings(text.replace(/^\s*(\/\/|\*|\/\*\*).*$/gm, ''))
+}
+
+const isForUsers = (file) =>
+  /^(README|SECURITY|CHANGELOG)\.md$|^docs\/.*\.(md|yml)$|^(index|types\/.*|nestjs\/.*)\.d\.ts$|^(lib|cli|nestjs)\/.*\.js$|^examples\/nestjs\/README\.md$/.test(file)
+
+test('no document and no message uses a phrase that readers stumbled over', () => {
+  const found = []
+  const seen = files().filter(isForUsers)
+  assert.ok(seen.length > 100, `${seen.length} files`)
+  for (const file of seen) {
+    for (const line of lines(file)) {
+      const hit = line.match(old)
+      if (hit) found.push(`${file}: "${hit[0]}" in ${line.trim().slice(0, 120)}`)
+    }
+  }
+  assert.deepEqual(found, [])
+})
+
+test('a message with an old phrase is noticed', () => {
+  for (const text of ['Whoever has the key', 'the disk refused; mend it', 'a blank machine', 'it says so']) assert.match(text, old)
+})
