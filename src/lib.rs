@@ -1,4 +1,4 @@
-//! Auth state for Baileys that cannot be lost: the Rust core.
+//! Durable auth state for Baileys: the Rust core.
 //!
 //! ```text
 //! 5  node                     N-API: free functions over numbered handles, promises that never reject

@@ -50,7 +50,7 @@ impl TenantName {
     pub fn visible(tenant: &str) -> Result<TenantName> {
         if tenant.is_empty() || tenant.len() > MAX_TENANT_LEN {
             let message =
-                format!("a tenant id must have 1 to {MAX_TENANT_LEN} bytes, this one has {}", tenant.len());
+                format!("a tenant id must have 1 to {MAX_TENANT_LEN} bytes; this one has {}", tenant.len());
             return Err(Error::new(Code::InvalidOption, message));
         }
         let mut name = String::with_capacity(tenant.len());

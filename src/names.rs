@@ -19,7 +19,7 @@ use crate::tenancy::Tenancy;
 fn misnamed() -> Error {
     Error::new(
         Code::InvalidOption,
-        "this tenant is stored under another kind of name; set `hideTenantIds` as it was, and keep the oldest key last",
+        "this tenant is stored under another kind of name; restore the earlier `hideTenantIds`, and keep the oldest key last",
     )
 }
 
@@ -49,7 +49,7 @@ pub async fn require_only(tenancy: &Tenancy, tenant: &str, hidden: bool) -> Resu
     if !marks.is_empty() && !marks.contains(&own) {
         return Err(Error::new(
             Code::KeyUnavailable,
-            "the hidden names in this store were made with another key; put that key last in `encryptionKeys`",
+            "the hidden names in this store belong to another key; put that key last in `encryptionKeys`",
         ));
     }
     Ok(())

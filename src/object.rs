@@ -200,17 +200,17 @@ impl Object {
     pub fn read(bytes: Bytes) -> Result<Object> {
         let covered = bytes.len().checked_sub(DIGEST_LEN).filter(|len| *len >= HEADER_LEN);
         let (covered, stored) =
-            covered.map(|len| bytes.split_at(len)).ok_or_else(|| corrupt("is cut short"))?;
+            covered.map(|len| bytes.split_at(len)).ok_or_else(|| corrupt("is truncated"))?;
         let digest = Digest::of(covered);
         if digest.0 != stored {
             return Err(corrupt("does not match its digest"));
         }
         let mut fields = Fields(covered);
-        let header = || corrupt("has a header that makes no sense");
+        let header = || corrupt("has an invalid header");
         let magic: [u8; 4] = fields.take().ok_or_else(header)?;
         let [version, kind, suite, packing] = fields.take().ok_or_else(header)?;
         if magic != MAGIC || version != VERSION || packing != ZSTD {
-            return Err(corrupt(format!("is of a format this release does not know (version {version})")));
+            return Err(corrupt(format!("has a format that this release does not know (version {version})")));
         }
         let read = |mut fields: Fields<'_>| {
             let (key_id, commitment) = (fields.take()?, fields.take()?);
@@ -238,9 +238,10 @@ impl Object {
             ring.opener(self.suite, self.key_id, self.commitment, &context(self.meta.tag, &self.meta.claim))?;
         let header = self.bytes.get(..HEADER_LEN).unwrap_or_default();
         let mut body = self.bytes.get(HEADER_LEN..self.bytes.len() - DIGEST_LEN).unwrap_or_default().to_vec();
-        seal.open(self.counter, header, &mut body).map_err(|_| corrupt("was changed after it was sealed"))?;
+        seal.open(self.counter, header, &mut body)
+            .map_err(|_| corrupt("was changed after it was encrypted"))?;
         let len = usize::try_from(self.body_len).ok().filter(|len| *len <= MAX_BATCH_LEN);
-        let len = len.ok_or_else(|| corrupt("says that it is larger than anything written"))?;
+        let len = len.ok_or_else(|| corrupt("has an impossible size"))?;
         // zstd never gives more than it was asked for: a small body cannot claim a large one, beyond its own ratio.
         let unpacked = zstd::bulk::decompress(&body, len).map_err(|_| corrupt("does not decompress"))?;
         if unpacked.len() != len {

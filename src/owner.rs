@@ -51,7 +51,7 @@ pub struct Owner {
 pub fn lost() -> Error {
     Error::new(
         Code::OwnedElsewhere,
-        "another instance claimed this session while it was being opened here; leave it there, or open again later",
+        "another instance claimed this session during the open; leave it there, or open again later",
     )
 }
 
@@ -59,7 +59,7 @@ pub fn lost() -> Error {
 pub fn came_back() -> Error {
     Error::new(
         Code::OwnedElsewhere,
-        "somebody opened this session after it was looked at: it is left alone, and nothing was changed",
+        "the session was opened by another instance after the check: nothing was changed",
     )
 }
 
@@ -129,7 +129,7 @@ impl Owner {
                 self.withdraw().await;
                 return Err(Error::new(
                     Code::OwnedElsewhere,
-                    "the owner of this session handed it over: it was running, and it is left alone",
+                    "the owner of this session handed it over, so it was running: nothing was changed",
                 ));
             }
             let Some(predecessor) = predecessor else { return Ok(()) };

@@ -67,7 +67,7 @@ impl Local {
                 if claim.is_none_or(|claim| claim == parent) && newest.is_none_or(|newest| newest > lsn) =>
             {
                 let known = newest.map_or_else(String::new, |newest| format!(" of up to {newest}"));
-                let message = format!("{known} and the store reaches only LSN {lsn}");
+                let message = format!("{known} and the store has only up to LSN {lsn}");
                 Err(log_is_damaged(good, message.trim_start()))
             }
             _ => Ok(()),
@@ -112,7 +112,7 @@ fn vanished(what: &str) -> Error {
     Error::new(
         Code::RemoteCorrupt,
         format!(
-            "{what}: the history of this session vanished from the store. Restore the bucket's objects, or see the runbook"
+            "{what}: the history of this session is missing from the store. Restore the bucket's objects, or see the runbook"
         ),
     )
 }
@@ -198,10 +198,10 @@ pub fn origin_in_store(survey: &Survey, me: &Claim, left: Local, allowed: Allowe
         return Ok(Origin { quarantine: false, ..found });
     }
     if found.parent.is_none() {
-        return Err(only_on_disk("this session is only in its local log, and the store has nothing of it"));
+        return Err(only_on_disk("this session is only in its local log, and not in the store"));
     }
     let stored = origin(survey, me, Local::None, allowed)?;
-    let Source::Remote(chain) = &stored.source else { return Err(vanished("the local log goes on")) };
+    let Source::Remote(chain) = &stored.source else { return Err(vanished("the local log continues")) };
     let reached = chain.last().map_or(0, |name| name.span.last());
     match left {
         Local::Log { lsn, .. } if lsn > reached => Err(only_on_disk(&format!(
@@ -217,7 +217,7 @@ pub fn only_on_disk(what: &str) -> Error {
     Error::new(
         Code::InvalidOption,
         format!(
-            "{what}, which `mode: 'cloud'` does not read: open and close it once with `mode: 'hybrid'`, or move its folder away if it is to be given up"
+            "{what}, which `mode: 'cloud'` does not read: open and close it once with `mode: 'hybrid'`, or move its folder away to abandon it"
         ),
     )
 }
@@ -230,9 +230,9 @@ fn without_remote(survey: &Survey, local: Local, known: bool, allowed: Allowed) 
             from(Source::Local, false)
         }
         Local::Log { .. } if known => {
-            Err(vanished("the local log was replicated, and the store holds none of it"))
+            Err(vanished("the local log was replicated, but the store has nothing of it"))
         }
-        Local::Damaged { good, .. } if known => Err(log_is_damaged(good, "the store holds nothing of it")),
+        Local::Damaged { good, .. } if known => Err(log_is_damaged(good, "the store has nothing of it")),
         _ if survey.claims.floor().is_some() && !allowed.fresh => Err(deleted()),
         _ => from(Source::Fresh, local != Local::None),
     }

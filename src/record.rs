@@ -112,7 +112,7 @@ impl<'a> Iterator for Entries<'a> {
             Some(entry) => Some(Ok(entry)),
             None => {
                 self.rest = &[];
-                Some(Err(Error::new(Code::InvalidOption, "a batch of changes is not well formed")))
+                Some(Err(Error::new(Code::InvalidOption, "a batch of changes is malformed")))
             }
         }
     }

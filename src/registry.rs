@@ -164,12 +164,12 @@ impl Registry {
         if let Some(open) = shared.as_mut() {
             if open.session.journal().life() == Life::Live {
                 if settings.expected.is_some() {
-                    return Err(Error::new(Code::AlreadyOpen, "this tenant is open in this process"));
+                    return Err(Error::new(Code::AlreadyOpen, "this process already has this tenant open"));
                 }
                 if open.identity != identity {
                     return Err(Error::new(
                         Code::InvalidOption,
-                        "this tenant is open in this process with another store or other keys",
+                        "this process has this tenant open with another store or other keys",
                     ));
                 }
                 open.opens += 1;
@@ -337,10 +337,8 @@ impl Registry {
 
 /// The store that a request names, for what needs one.
 pub fn store_of(request: &Request) -> Result<&StoreSpec> {
-    request.store.as_ref().ok_or_else(|| {
-        Error::new(
-            Code::InvalidOption,
-            "there is no `store` to look into: without one a session is local only",
-        )
-    })
+    request
+        .store
+        .as_ref()
+        .ok_or_else(|| Error::new(Code::InvalidOption, "there is no `store`: the session is local only"))
 }

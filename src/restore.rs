@@ -195,7 +195,7 @@ async fn walk<F: Future<Output = Result<Option<Object>>>>(
         let before = std::mem::take(&mut state);
         let absorb = move |body: Result<Vec<u8>>| {
             let mut state = before;
-            state.absorb(&body?).map_err(|_| corrupt(&name, "it does not hold a batch"))?;
+            state.absorb(&body?).map_err(|_| corrupt(&name, "it contains no batch"))?;
             Ok::<_, Error>(state)
         };
         state = tenancy.with_body(object, absorb).await?;
@@ -270,7 +270,7 @@ async fn finish(tenancy: &Tenancy, survey: &Survey, state: State, end: Link) -> 
         let said = object.meta.previous;
         if said.lsn > end.lsn {
             let message = format!(
-                "the last owner ended at LSN {}, and the store reaches only LSN {}; see the runbook",
+                "the last owner ended at LSN {}, but the store has only up to LSN {}; see the runbook",
                 said.lsn, end.lsn
             );
             return Err(Error::new(Code::RemoteCorrupt, message));

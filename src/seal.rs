@@ -139,14 +139,13 @@ impl Ring {
             return Ok(Seal { suite, key_id, commitment, cipher: None });
         }
         let Some(key) = self.keys.iter().find(|key| key.id == key_id) else {
-            let message =
-                format!("needs encryption key {}, which is not among those configured", hex(&key_id));
+            let message = format!("needs encryption key {}, which is not configured", hex(&key_id));
             return Err(Error::new(Code::KeyUnavailable, message));
         };
         let seal = key.derive(context);
         if !bool::from(seal.commitment.ct_eq(&commitment)) {
             let message =
-                format!("encryption key {} does not match the one this was sealed with", hex(&key_id));
+                format!("encryption key {} does not match the one used for encryption", hex(&key_id));
             return Err(Error::new(Code::KeyUnavailable, message));
         }
         Ok(seal)

@@ -157,7 +157,7 @@ impl Session {
         let safe = progress.stored.max(progress.synced);
         if progress.life == Life::Poisoned && safe < lsn {
             let lost = format!(
-                "closed; the local log failed, and LSN {} to {lsn} are not known to be on the disk{}",
+                "closed; the local log failed, and LSN {} to {lsn} may not be on the disk{}",
                 safe + 1,
                 if self.remote.is_some() { ", nor in the store" } else { "" }
             );
@@ -168,7 +168,7 @@ impl Session {
             return Err(Error::new(
                 Code::Fenced,
                 format!(
-                    "closed; a newer instance owns this session, and LSN {} to {lsn} did not reach it",
+                    "closed; a newer instance owns this session and does not have LSN {} to {lsn}",
                     progress.stored + 1
                 ),
             ));
@@ -195,7 +195,7 @@ impl Session {
         if progress.life != Life::Closed || health.let_go || progress.stored < self.journal.lsn() {
             return;
         }
-        let why = "everything is stored, but the release is not, for the time of the close was over; the next open on another machine waits, and is not clean";
+        let why = "everything is stored, but the release is not, because the close timed out; the next open on another machine has to wait and is not clean";
         let error = Error::new(Code::RemoteUnavailable, why);
         (health.last_error, health.let_go) = (Some(error.clone()), true);
         drop(health);

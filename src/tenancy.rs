@@ -121,7 +121,7 @@ impl Tenancy {
         let Some(object) = read else { return Ok(None) };
         let (meta, digest) = (&object.meta, object.digest.short());
         if (meta.first, meta.last, digest) != (first, last, name.digest) {
-            return Err(corrupt(name, "its header says something else than its name"));
+            return Err(corrupt(name, "its header does not match its name"));
         }
         Ok(Some(object))
     }
@@ -163,7 +163,7 @@ impl Tenancy {
         if object.is_plain() && !self.ring.takes_plain() {
             return Err(Error::new(
                 Code::KeyUnavailable,
-                "the store holds this session unencrypted although keys are configured; pass `acceptUnencrypted: true` once to take it over",
+                "the store holds this session unencrypted although keys are configured; pass `acceptUnencrypted: true` once to accept it",
             ));
         }
         object.body(&self.ring)
@@ -197,7 +197,7 @@ impl Tenancy {
         let object =
             read.map_err(|error| Error::new(error.code, format!("{}: {error}", plain_name(path))))?;
         if (object.meta.kind, object.meta.tag, object.meta.claim) != (kind, self.tag, *claim) {
-            return Err(corrupt(&plain_name(path), "it belongs to another place"));
+            return Err(corrupt(&plain_name(path), "it belongs to another name"));
         }
         Ok(object)
     }

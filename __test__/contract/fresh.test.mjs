@@ -86,7 +86,7 @@ test('keys_without_credentials_are_told_as_a_new_identity_and_refused_where_none
     await first.close()
     const refused = await rejection(at.open('tenant', { ...at[mode], onMissing: 'error' }))
     assert.equal(refused.code, 'NOT_FOUND')
-    assert.match(refused.message, /has keys and no credentials/)
+    assert.match(refused.message, /has keys but no credentials/)
     const { session, news } = await opened(at, at[mode], 'fresh')
     assert.equal(news.reason, 'no-credentials')
     assert.deepEqual({ ...(await session.state.keys.get('lid-mapping', ['a'])) }, { a: 'b' }, 'nothing was lost')

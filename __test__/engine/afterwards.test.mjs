@@ -82,7 +82,7 @@ test('fenced is told to a session that is being closed, and it still answers', a
 })
 
 for (const tenantId of ['tenant', 'Tenant@1']) {
-  test(`delete leaves nothing of the folder that ${tenantId} was imported from`, async (t) => {
+  test(`delete leaves nothing of the folder that ${tenantId} original files of its import`, async (t) => {
     const at = scene(t)
     const source = join(at.directory, tenantId)
     const { saveCreds, state } = await useMultiFileAuthState(source)

@@ -133,7 +133,7 @@ test('an_outage_delays_a_write_and_then_refuses_it_without_losing_it_or_the_sess
   const heal = await breakAll()
   const error = await rejection(impatient.keys.set({ session: { during: { v: 1 } } }))
   assert.equal(error.code, 'REMOTE_UNAVAILABLE')
-  assert.match(error.message, /kept in memory and goes on being sent, and is lost if the process ends/)
+  assert.match(error.message, /in memory and is still being sent, and is lost if the process ends/)
   await degraded
   const { life, store, lsn, remoteDurableLsn } = session.status()
   assert.deepEqual([life, store, lsn, remoteDurableLsn], ['live', 'degraded', 2, 1])
@@ -206,7 +206,7 @@ test('several_opens_in_one_process_share_a_session_and_another_mode_beside_it_is
 
   const beside = await rejection(at.openReplicated(TENANT))
   assert.equal(beside.code, 'INVALID_OPTION')
-  assert.match(beside.message, /open in this process in another `mode`, cloud/)
+  assert.match(beside.message, /this process has this tenant open in another `mode`, cloud/)
   assert.equal((await rejection(at.openCloud(TENANT, { encryptionKeys: ['51'.repeat(32)] }))).code, 'INVALID_OPTION')
   const other = await at.openCloud('another tenant')
   await other.close()

@@ -27,7 +27,7 @@ test('names_that_nobody_with_a_key_made_stop_no_session_and_keep_nobody_out', as
   await until(() => errors.length === forged.length, 'each of them is told')
   for (const { code, message } of errors) {
     assert.equal(code, 'REMOTE_CORRUPT')
-    assert.match(message, /nobody who has a key of this session made it; it is ignored, and should be removed/)
+    assert.match(message, /it was made without a key of this session; it is ignored and should be removed/)
     assert.ok(!message.includes(TENANT))
   }
   const gets = () => fleet.traffic().gets

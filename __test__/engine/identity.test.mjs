@@ -10,7 +10,7 @@ import { hybrid, rejection, told } from '../support/sessions.mjs'
 import { cloudScene } from '../support/clouds.mjs'
 
 const TENANT = 'tenant'
-const NO_CREDENTIALS = 'there are no credentials in it'
+const NO_CREDENTIALS = 'it has no credentials'
 
 const fleetOf = (options) => new hybrid.HybridAuth(options)
 
@@ -40,7 +40,7 @@ for (const [name, optionsOf] of Object.entries(MODES)) {
     const logger = { warn: (news) => warnings.push(news.event) }
     const session = await at.open(TENANT, { ...second, logger })
     const { message } = await told(session, 'repaired')
-    assert.match(message, /keys and no credentials: a new identity is made/)
+    assert.match(message, /keys but no credentials: a new identity is created/)
     assert.ok(warnings.includes('repaired'))
     assert.equal(session.status().restored.source, 'fresh')
     assert.deepEqual(await session.state.keys.get('session', ['a']), { a: { n: 1 } }, 'nothing is thrown away')

@@ -261,7 +261,7 @@ test('a session that was in a store is not opened as a local one because a varia
     for (const options of [forgotten, { ...forgotten, onMissing: 'error' }, { ...forgotten, seedFromDisk: true }]) {
       const error = await rejection(at.open(TENANT, options))
       assert.equal(error?.code, 'INVALID_OPTION', what)
-      assert.match(error.message, /kept in a store.*set the variables of the bucket again, or say `mode: 'local'`/)
+      assert.match(error.message, /was in a store.*set the variables of the bucket again, or set `mode: 'local'`/)
     }
     assert.deepEqual(contentsOf(at.directory), before, 'nothing is changed')
     const back = await at.openReplicated(TENANT, { onMissing: 'error' })

@@ -9,7 +9,7 @@ import { hybrid, KEY, OTHER_KEY, rejection } from '../support/sessions.mjs'
 import { storeScene } from '../support/stores/scene.mjs'
 
 const TENANT = 'tenant'
-const MISNAMED = /stored under another kind of name; set `hideTenantIds` as it was, and keep the oldest key last/
+const MISNAMED = /stored under another kind of name; restore the earlier `hideTenantIds`, and keep the oldest key last/
 const CHANGES = {
   'hidden and then not': [{ hideTenantIds: true }, {}],
   'visible and then hidden': [{}, { hideTenantIds: true }],

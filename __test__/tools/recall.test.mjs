@@ -157,7 +157,7 @@ test('values_that_do_not_decode_fail_the_drill', async (t) => {
   await session.state.keys.set({ session: { a: { n: 1 } } })
   await session.flush()
   const report = await fleetOf(at).drill('tenant')
-  assert.deepEqual([report.ok, report.problems], [false, ['there are no credentials in it']])
+  assert.deepEqual([report.ok, report.problems], [false, ['it has no credentials']])
 })
 
 test('a_log_that_ends_before_the_store_does_is_not_compared', async (t) => {

@@ -44,7 +44,7 @@ function decode(batch, bytes) {
     return [error.message]
   }
   // The rule of `src/open/identity.rs`: nothing at all is a session that was not paired yet.
-  return hasCreds || !hasKeys ? [] : ['there are no credentials in it']
+  return hasCreds || !hasKeys ? [] : ['it has no credentials']
 }
 
 /** Restores a tenant into a folder, and compares. */

@@ -5,18 +5,18 @@
 use crate::error::{Code, Error, Result};
 use crate::id::Lsn;
 
-/// How far a session has come in its life. Only `Live` accepts changes.
+/// Stage in the life of a session. Only `Live` accepts changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// It accepts changes.
+    /// Open: accepts changes.
     Live,
     /// A newer owner exists.
     Fenced,
     /// Ownership was not confirmed in time, and the strict policy was chosen.
     LeaseLost,
-    /// It is being closed: what it has still goes to the store.
+    /// Closing: the rest still goes to the store.
     Closing,
-    /// It was closed.
+    /// Closed.
     Closed,
     /// The session was deleted.
     Deleted,

@@ -155,7 +155,7 @@ impl Journal {
                 news
             });
             self.wake.notify_one();
-            let message = "an earlier fault put this session out of use; open it again and report the fault";
+            let message = "an earlier bug made this session unusable; open it again and report the bug";
             Error::new(Code::Internal, message)
         })
     }

@@ -45,9 +45,7 @@ impl Journal {
                 self.finish(core, Life::Poisoned);
                 Err(Error::new(
                     Code::IoPoisoned,
-                    format!(
-                        "the session directory was removed while in use and cannot be written again: {error}"
-                    ),
+                    format!("the session directory was removed while in use and cannot be restored: {error}"),
                 ))
             }
         }
@@ -132,7 +130,7 @@ impl Journal {
             if self.core().is_ok_and(|mut core| std::mem::take(&mut core.rehomed)) {
                 METERS.repairs.one();
                 events(Event::Repaired(
-                    "the folder of the session was removed while in use, and was written again".to_owned(),
+                    "the folder of the session was removed while in use and has been restored".to_owned(),
                 ));
             }
             tokio::select! {

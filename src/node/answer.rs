@@ -54,7 +54,7 @@ pub fn promise<'env, T: Into<Given> + Send + 'static>(
             Ok(Err(error)) => failed(&error),
             Err(_) => failed(&Error::new(
                 Code::Internal,
-                "a fault in the core was caught; open the session again and report the fault",
+                "a bug in the core was caught; open the session again and report the bug",
             )),
         };
         deferred.resolve(Box::new(move |_| Ok(outcome)));

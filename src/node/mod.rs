@@ -110,7 +110,7 @@ pub fn get(
     mut out: BufferSlice<'_>,
 ) -> Result<i64, Thrown> {
     let session = engine().registry.session(handle)?;
-    let malformed = || Error::new(Code::InvalidOption, "the keys to read are not well formed");
+    let malformed = || Error::new(Code::InvalidOption, "the keys to read are malformed");
     let keys = keys.get(..keys_length as usize).ok_or_else(malformed)?;
     let answer = session.journal().read(|state| {
         let mut rest = keys;

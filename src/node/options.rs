@@ -52,7 +52,7 @@ struct Options {
 /// Which store, of options that say nothing else.
 pub fn store(json: &str) -> Result<StoreSpec> {
     // What cannot be read is not repeated: it holds credentials.
-    serde_json::from_str(json).map_err(|_| Error::new(Code::InvalidOption, "the store is not well formed"))
+    serde_json::from_str(json).map_err(|_| Error::new(Code::InvalidOption, "the store is malformed"))
 }
 
 /// The directory of a tenant's local log under `directory`.
@@ -64,7 +64,7 @@ pub fn folder(directory: &str, tenant: &str) -> Result<PathBuf> {
 pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink) -> Result<Request> {
     let options: Options =
         serde_json::from_str(json).map_err(|error| Error::new(Code::InvalidOption, error))?;
-    let malformed = || Error::new(Code::InvalidOption, "the claim to go on after is not one");
+    let malformed = || Error::new(Code::InvalidOption, "the expected claim is malformed");
     let expected = options.expected.as_deref().map(|text| Claim::parse(text).ok_or_else(malformed));
     let expected = expected.transpose()?;
     let millis = Duration::from_millis;

@@ -13,7 +13,7 @@ use crate::state::State;
 use super::{Loaded, Opening, missing};
 
 /// The damage, in the words of all tools.
-pub const NO_CREDENTIALS: &str = "there are no credentials in it";
+pub const NO_CREDENTIALS: &str = "it has no credentials";
 
 /// True if `state` has keys, and no credentials that they belong to.
 pub fn lacks_credentials(state: &State) -> bool {
@@ -24,7 +24,7 @@ pub fn lacks_credentials(state: &State) -> bool {
 pub fn no_identity() -> Error {
     Error::new(
         Code::NotFound,
-        "this session has keys and no credentials, so that there is no identity to go on with: was `saveCreds` called at each `creds.update`?",
+        "this session has keys but no credentials, so it has no identity: call `saveCreds` at each `creds.update`",
     )
 }
 
@@ -58,7 +58,7 @@ impl Opening {
             return Ok(loaded);
         }
         self.tell_repaired(
-            "the session has keys and no credentials: a new identity is made, and the number must be linked again".to_owned(),
+            "the session has keys but no credentials: a new identity is created, and the number must be linked again".to_owned(),
         );
         let origin = Origin { clean: loaded.origin.clean, ..Origin::fresh() };
         Ok(Loaded { origin, ..loaded })

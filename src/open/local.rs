@@ -58,6 +58,6 @@ impl Opening {
 fn cut_off() -> Error {
     Error::new(
         Code::InvalidOption,
-        "this session was kept in a store, and none is configured here: set the variables of the bucket again, or say `mode: 'local'` to cut the session from its store",
+        "this session was in a store, and none is configured here: set the variables of the bucket again, or set `mode: 'local'` to disconnect the session from its store",
     )
 }

@@ -110,7 +110,7 @@ impl Settings {
             let tag = tag.ok_or_else(|| {
                 Error::new(
                     Code::InvalidOption,
-                    "`hideTenantIds` needs `encryptionKeys`: names are keyed with them",
+                    "`hideTenantIds` needs `encryptionKeys`, because names depend on them",
                 )
             })?;
             return Ok(TenantName::hidden(tag));
@@ -330,7 +330,7 @@ impl Opening {
 fn missing() -> Error {
     Error::new(
         Code::NotFound,
-        "there is no session of this tenant on the disk or in the store, and `onMissing: 'error'` forbids making one",
+        "this tenant has no session on the disk or in the store, and `onMissing: 'error'` forbids creating one",
     )
 }
 

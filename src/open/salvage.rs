@@ -31,17 +31,17 @@ impl Opening {
         self.home.quarantine(&self.host, is_stored).await?;
         if matches!(recovery, Recovery::Locked(_)) {
             self.tell_repaired(
-                "the local log needs a key that is not configured; the store has at least as much, as far as can be told, and the log is kept as `*.unsent`"
+                "the local log needs a key that is not configured; as far as known, the store has at least as much, and the log is kept as `*.unsent`"
                     .to_owned(),
             );
         } else if !is_stored {
             self.tell_repaired(
-                "the local log is not part of the history that goes on, and may hold writes that no store has: it is kept as `*.unsent`"
+                "the local log is not part of the current history and may contain writes that no store has: it is kept as `*.unsent`"
                     .to_owned(),
             );
         } else if matches!(recovery, Recovery::Damaged(_)) {
             self.tell_repaired(
-                "the local log was damaged, and is set aside: the session has all of it".to_owned(),
+                "the local log was damaged and is set aside: the session has all its contents".to_owned(),
             );
         }
         Ok(())
@@ -51,7 +51,7 @@ impl Opening {
     pub(super) async fn start_log(&self, claim: Claim, lsn: Lsn, state: &State, left: Aside) -> Result<Log> {
         let log = self.home.start_log(&self.host, &self.settings, claim, lsn, state, left).await?;
         if left != Aside::Nothing {
-            self.tell_repaired("a part of the local log did not read; the file was set aside".to_owned());
+            self.tell_repaired("a part of the local log was unreadable; the file was set aside".to_owned());
         }
         Ok(log)
     }
@@ -73,7 +73,7 @@ impl Opening {
         let Restored { mut state, end, clean, damage } = restored;
         if let Some(error) = damage {
             self.tell_repaired(format!(
-                "{}; an older base in the store reaches as far and was used",
+                "{}; an older base in the store led to the same state and was used",
                 error.message
             ));
         }
@@ -84,7 +84,7 @@ impl Opening {
             state.absorb(entries)?;
             let previous = Link { claim: parent, lsn: suffix.last(), ..Link::default() };
             self.tell_repaired(format!(
-                "the local log was damaged, and LSN {} to {}, which the store lacked, were read from behind the damage",
+                "the local log was damaged; LSN {} to {}, which the store did not have, were read from after the damage",
                 end.lsn + 1,
                 suffix.last()
             ));

@@ -61,7 +61,7 @@ pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
         };
         let (Source::Remote(_), Some(parent)) = (found.source, found.parent) else {
             names::require_only(&tenancy, &settings.tenant, settings.hide_tenant).await?;
-            return Err(Error::new(Code::NotFound, "the store holds no session of this tenant"));
+            return Err(Error::new(Code::NotFound, "the store has no session of this tenant"));
         };
         match audit(&tenancy, &survey, parent).await {
             Ok(Some(audit)) => return Ok((parent, audit)),

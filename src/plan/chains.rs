@@ -29,7 +29,7 @@ fn follow(base: DataName, own: &[DataName]) -> Result<Vec<DataName>> {
         {
             if first != reached + 1 || last < first {
                 let message =
-                    format!("the store has a hole: LSN {reached} is followed by {first}; see the runbook");
+                    format!("the store has a gap: LSN {reached} is followed by {first}; see the runbook");
                 return Err(Error::new(Code::RemoteCorrupt, message));
             }
             chain.push(*name);
@@ -41,7 +41,7 @@ fn follow(base: DataName, own: &[DataName]) -> Result<Vec<DataName>> {
         Some(newest) if newest.span.last() > reached => Err(Error::new(
             Code::RemoteCorrupt,
             format!(
-                "the store reaches LSN {} only with a base that does not open; see the runbook",
+                "LSN {} in the store needs a base that does not open; see the runbook",
                 newest.span.last()
             ),
         )),

@@ -1,4 +1,4 @@
-//! The claims of one tenant, as one listing showed them: who owns, who owned, and what is said about each.
+//! The claims of one tenant, as one listing showed them: the owner, previous owners, and the marks of each.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use crate::name::{ClaimName, Mark};
 /// Marks of one claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// It was made: its own object is there.
+    /// The claim's own object exists.
     pub claimed: bool,
-    /// It has, or had, a base.
+    /// Mark of a claim that has, or had, a base.
     pub live: bool,
-    /// It accepts nothing more, and is still storing.
+    /// Mark of an owner that accepts no more writes and is still storing.
     pub leaving: bool,
-    /// It ended cleanly.
+    /// Mark of a clean end.
     pub released: bool,
-    /// The session was deleted under it.
+    /// Tombstone: the session was deleted under this claim.
     pub deleted: bool,
 }
 

@@ -64,9 +64,7 @@ impl Guests {
         if other > 0 {
             return Err(Error::new(
                 Code::InvalidOption,
-                format!(
-                    "this tenant is open in this process in another `mode`, {name}: close it there first"
-                ),
+                format!("this process has this tenant open in another `mode`, {name}: close it there first"),
             ));
         }
         *own += 1;

@@ -94,18 +94,18 @@ impl Failure {
     pub fn error(&self, doing: &str) -> Error {
         let (code, usual) = match self.meaning {
             Meaning::Denied => {
-                (Code::RemoteRefused, "the store refused the credentials; check the key and its rights")
+                (Code::RemoteRefused, "the store rejected the credentials; check the key and its permissions")
             }
             Meaning::NotConfigured | Meaning::Absent => {
                 (Code::RemoteRefused, "there is no such bucket or directory; check the `store` option")
             }
-            Meaning::Impossible => (Code::RemoteRefused, "the store can never accept this request"),
+            Meaning::Impossible => (Code::RemoteRefused, "the store cannot accept this request"),
             Meaning::TooLarge => (
                 Code::RemoteRefused,
-                "the object is larger than the store takes; raise its limit for the size of a file or of a request",
+                "the object is larger than the store accepts; raise its size limit for files or requests",
             ),
             Meaning::Throttled(_) | Meaning::Transient | Meaning::Ambiguous => {
-                (Code::RemoteUnavailable, "the store could not be reached; retry later")
+                (Code::RemoteUnavailable, "the store is unavailable; retry later")
             }
         };
         let advice = self.advice.as_deref().unwrap_or(usual);
@@ -148,7 +148,7 @@ pub fn judge(refusal: &Refusal<'_>, asked: Asked) -> Failure {
     match known.map(|(word, _)| word) {
         Some("RequestTimeTooSkewed") => failure.advise("the clock of this machine is wrong; set it (NTP)"),
         Some("InvalidAccessKeyId") => failure.advise(
-            "the store does not know this access key id; check that it was copied whole, without quotes, and belongs to this endpoint",
+            "the store does not know this access key id; check that it is complete, without quotes, and belongs to this endpoint",
         ),
         Some("SignatureDoesNotMatch") => {
             failure.advise("the signature does not match; the secret access key is wrong")
@@ -157,7 +157,7 @@ pub fn judge(refusal: &Refusal<'_>, asked: Asked) -> Failure {
             failure.advise("the credentials have expired; supply new ones")
         }
         Some("InvalidToken") => failure.advise(
-            "the session token is not one of these keys; give all three of one set of temporary credentials",
+            "the session token does not belong to these keys; use all three of one set of temporary credentials",
         ),
         _ => failure,
     }

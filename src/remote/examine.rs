@@ -89,7 +89,7 @@ impl Examiner<'_> {
             Ok(()) => Step::from(true, "", took),
             Err(failure) => Step::failed(failure, "storing an object", took),
         };
-        let unwritten = "no object could be stored to try it with";
+        let unwritten = "not tested, because no object could be stored";
         let (mut list_after_put, mut read, mut delete) =
             (Step::untried(unwritten), Step::untried(unwritten), Step::untried(unwritten));
         let (mut latency, mut stored_ms, mut names) = (None, None, vec![name.clone()]);
@@ -108,7 +108,7 @@ impl Examiner<'_> {
             read = match self.ask(|| self.remote.get_once(&name)).await {
                 (Ok(read), took) => Step::from(
                     read.is_some_and(|read| read == bytes),
-                    "the store does not give back what was stored; check the key, and what stands between it and here",
+                    "the store does not return the stored data; check the key, and any proxy in between",
                     took,
                 ),
                 (Err(failure), took) => Step::failed(&failure, "reading an object", took),
@@ -155,9 +155,9 @@ impl Examiner<'_> {
         };
         let is_public = "anybody can read it; make it private";
         let private = match (findings.is_public, wrote) {
-            (None, _) => Step::untried("this kind of store does not tell"),
+            (None, _) => Step::untried("this kind of store does not report it"),
             // A missing object is hidden from everybody.
-            (Some(false), false) => Step::untried("no object could be stored to try it with"),
+            (Some(false), false) => Step::untried("not tested, because no object could be stored"),
             (Some(is), _) => Step::from(!is, is_public, took),
         };
         // Where no answer tells the time, a file does; the clock of a network share is another one than ours.
@@ -166,7 +166,7 @@ impl Examiner<'_> {
             Some(theirs.ok()?.saturating_sub(ours.ok()?))
         });
         let clock = match skew_ms {
-            None => Step::untried("the store does not tell the time"),
+            None => Step::untried("the store does not report the time"),
             Some(ms) => Step { done: Some(skewed(ms).is_none()), problem: skewed(ms), ms: None },
         };
         (private, skew_ms, clock)
@@ -203,10 +203,10 @@ impl Examiner<'_> {
         match self.ask(|| self.remote.list_once(FOLDER, file)).await.0 {
             Ok(left) => Step::from(
                 left.is_empty(),
-                "the store did not remove a scratch object: the key lacks the right to delete objects, or removals are delayed",
+                "the store did not remove a scratch object: the key lacks the permission to delete objects, or deletions are delayed",
                 took,
             ),
-            Err(_) => Step::untried("objects could not be listed to see it"),
+            Err(_) => Step::untried("not tested, because objects could not be listed"),
         }
     }
 
@@ -220,15 +220,15 @@ impl Examiner<'_> {
         match self.ask(|| self.remote.store.setting(which)).await.0 {
             Ok(Told::Document(document)) => match std::str::from_utf8(&document).ok().and_then(read) {
                 Some(value) => Known::Told { value },
-                None => Known::Unknown { problem: "the store's answer was not understood".to_owned() },
+                None => Known::Unknown { problem: "the answer of the store was not understood".to_owned() },
             },
             Ok(Told::Nothing) => Known::Told { value: nothing },
             Ok(Told::Impossible) => Known::Impossible,
-            Ok(Told::Silence) => Known::Unknown { problem: "this store does not tell".to_owned() },
+            Ok(Told::Silence) => Known::Unknown { problem: "this store does not report it".to_owned() },
             Err(failure) if failure.meaning == Meaning::Denied => {
-                Known::Unknown { problem: format!("the key lacks the right to ask ({right})") }
+                Known::Unknown { problem: format!("the key lacks the permission to read it ({right})") }
             }
-            Err(failure) => Known::Unknown { problem: failure.error("asking the bucket").message },
+            Err(failure) => Known::Unknown { problem: failure.error("inspecting the bucket").message },
         }
     }
 

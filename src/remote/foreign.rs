@@ -16,7 +16,7 @@ use crate::host::Host;
 const NOWHERE: &str = "nowhere";
 
 /// What to do about a name that cannot be asked for.
-pub const ODD_NAME: &str = "the source has an object with an empty part, `.` or `..` in its name; rename or remove it, or name a folder beside it by the prefix";
+pub const ODD_NAME: &str = "the source has an object with an empty part, `.` or `..` in its name; rename or remove it, or choose a folder without it by the prefix";
 
 /// One page of a listing. Names are relative to the prefix of the store.
 #[derive(Debug, Default)]
@@ -106,7 +106,7 @@ impl Foreign {
         let Some((bytes, tag)) = self.walk.content(name).await? else { return Ok(None) };
         match (listed, tag) {
             (Some(listed), Some(tag)) if listed != tag => {
-                Err(Failure::new(Meaning::Transient, "another copy of an object than the one listed").advise(
+                Err(Failure::new(Meaning::Transient, "the object differs from the listed one").advise(
                     "the source was written just now; stop the old system, and try again in a minute",
                 ))
             }

@@ -90,7 +90,7 @@ impl Http {
                 .ok()
                 .filter(|certificates| !certificates.is_empty())
                 .ok_or_else(|| {
-                    Error::new(Code::InvalidOption, "`caCertificate` holds no certificate in PEM format")
+                    Error::new(Code::InvalidOption, "`caCertificate` contains no certificate in PEM format")
                 })?,
             None => Vec::new(),
         };
@@ -105,7 +105,7 @@ impl Http {
             });
             client.map_err(|error| {
                 let reason = error.without_url();
-                Error::new(Code::Internal, format!("the HTTP client cannot be made: {reason}"))
+                Error::new(Code::Internal, format!("the HTTP client cannot be created: {reason}"))
             })
         };
         let (client, direct) = (client(builder)?, client(|| builder().no_proxy())?);
@@ -147,7 +147,7 @@ impl Http {
             }
         }
         if announced.is_some_and(|len| len != body.len() as u64) {
-            return Err(unsettled(asked, "the answer was cut short"));
+            return Err(unsettled(asked, "the answer was truncated"));
         }
         Ok(Reply { status, headers, body: body.freeze() })
     }
@@ -170,7 +170,7 @@ impl Http {
             status => {
                 let refusal = Refusal { status, code: None, retry_after: reply.retry_after() };
                 Err(judge(&refusal, Asked::Get).advise(
-                    "the store fails at a request without credentials, so that nobody knows whether strangers can read the bucket; retry later, or leave the question out with `allowPublicBucket: true`",
+                    "the store fails at a request without credentials, so the check for a public bucket is impossible; retry later, or skip the check with `allowPublicBucket: true`",
                 ))
             }
         }
@@ -252,7 +252,7 @@ fn broken(error: &reqwest::Error, asked: Asked) -> Failure {
     }
     if error.is_dns() {
         return Failure::new(Meaning::Transient, "the host name is not found").advise(
-            "the store has no such address; check the endpoint, the region and, where it is a part of the address, the bucket, or whether this machine can look names up",
+            "the address of the store does not exist; check the endpoint, the region, the bucket if it is part of the address, and the DNS of this machine",
         );
     }
     if let Some(rustls::Error::InvalidMessage(_)) = &tls {

@@ -67,7 +67,7 @@ pub fn foreign(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Foreign> {
         StoreSpec::Directory { .. } | StoreSpec::Memory { .. } => {
             return Err(Error::new(
                 Code::InvalidOption,
-                "this kind of store is not read as a bucket of others",
+                "this kind of store cannot be the source of a migration",
             ));
         }
     })

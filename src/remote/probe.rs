@@ -16,7 +16,7 @@ use crate::id::hex;
 /// Where scratch objects lie, for a moment each.
 const FOLDER: &str = "v1/probe";
 /// What is said of the request that strangers could make.
-pub(super) const INSPECTING: &str = "asking without credentials, as strangers could";
+pub(super) const INSPECTING: &str = "checking for a public bucket, without credentials";
 /// How often the scratch object is removed before it is believed to stay, and how long between.
 const TRIES: u32 = 3;
 const AGAIN: Duration = Duration::from_millis(300);
@@ -40,7 +40,8 @@ impl Remote {
         let listed = self.details(FOLDER, &file).await;
         self.delete(vec![name]).await?;
         let told = listed?.into_iter().find(|listed| listed.name == file).and_then(|it| it.modified_ms);
-        let told = told.ok_or_else(|| unfit("the store does not tell when its objects were stored, so that nothing in it can be called old"))?;
+        let told =
+            told.ok_or_else(|| unfit("the store does not report upload times, so ages are unknown"))?;
         let ahead = i64::try_from(i128::from(told) - i128::from(self.host().wall_ms())).unwrap_or(i64::MAX);
         skewed(ahead).map_or(Ok(told), |clocks| Err(unfit(&clocks)))
     }
@@ -79,22 +80,20 @@ async fn remove(remote: &Remote, name: &str, file: &str) -> Result<()> {
         }
     }
     Err(unfit(
-        "the store did not remove a scratch object; the key lacks the right to delete objects (DELETE), or removals are delayed",
+        "the store did not remove a scratch object; the key lacks the permission to delete objects (DELETE), or deletions are delayed",
     ))
 }
 
 async fn check(remote: &Remote, name: &str, file: &str, nonce: &[u8], allow_public: bool) -> Result<()> {
     if !list(remote, file).await?.iter().any(|listed| listed == file) {
         return Err(unfit(
-            "a LIST of the store does not show an object that was stored before; either the key lacks the right to list (SELECT), or the store is only eventually consistent and cannot keep two instances apart",
+            "a LIST of the store does not show an object that was stored before; either the key lacks the permission to list (SELECT), or the store is only eventually consistent and cannot keep two instances apart",
         ));
     }
     let read = remote.persistently(|| remote.get_once(name)).await;
     let read = read.map_err(|failure| lacking("read", &failure))?;
     if read.is_none_or(|bytes| bytes != nonce) {
-        return Err(unfit(
-            "the store does not give back what was stored; check what stands between it and here",
-        ));
+        return Err(unfit("the store does not return the stored data; check any proxy in between"));
     }
     let Findings { is_public, skew_ms } = if allow_public {
         Findings { is_public: None, skew_ms: remote.store.skew_ms() }
@@ -118,7 +117,7 @@ fn lacking(right: &str, failure: &Failure) -> Error {
     if failure.meaning == Meaning::Denied {
         return failure.error(&format!("the key may not {right} objects here"));
     }
-    failure.error("trying the store out")
+    failure.error("testing the store")
 }
 
 fn unfit(why: &str) -> Error {

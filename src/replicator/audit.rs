@@ -77,7 +77,7 @@ impl Replicator {
         }
         METERS.store_repairs.one();
         (self.events)(Event::Repaired(format!(
-            "the store had lost {lost} objects of this session; its whole state was stored again, and nothing is missing"
+            "the store had lost {lost} objects of this session; its full state was stored again, and nothing is missing"
         )));
         self.suspect();
         self.collect().await;

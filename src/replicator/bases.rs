@@ -23,7 +23,7 @@ impl Replicator {
     pub(super) async fn refill(&mut self) -> Result<Flow> {
         let error = Error::new(
             Code::RemoteCorrupt,
-            "the store was emptied under a running session; its state is being stored again",
+            "the store was emptied while the session was running; its state is being stored again",
         );
         (self.events)(Event::Failed(error));
         METERS.store_repairs.one();
@@ -71,7 +71,7 @@ impl Replicator {
             });
             (self.base_at, self.base_pause) = (Duration::ZERO, BASE_PAUSE);
             if refused.is_some() {
-                (self.events)(Event::Repaired("the store takes the whole state again".to_owned()));
+                (self.events)(Event::Repaired("the store accepts the full state again".to_owned()));
             }
         }
         Ok(Some(flow))
@@ -80,7 +80,7 @@ impl Replicator {
     /// The store can never take the whole state as it is: that is told once, stays in the status, and is tried again later.
     fn refused(&mut self, failure: &Failure) {
         let error = failure.error(
-            "storing the whole state, without which changes pile up in the store and opens take longer",
+            "storing the full state, without which changes pile up in the store and opens take longer",
         );
         self.base_at = self.now() + self.base_pause;
         self.base_pause = (self.base_pause * 2).min(MAX_BASE_PAUSE);
@@ -123,7 +123,7 @@ impl Replicator {
         let flow = flow.unwrap_or(Flow::Go);
         if flow == Flow::Go {
             self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
-            let note = "what had not changed for long was stored again".to_owned();
+            let note = "unchanged data was re-uploaded".to_owned();
             (self.events)(Event::Note(Level::Debug, note));
             self.collect().await;
         }

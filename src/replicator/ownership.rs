@@ -105,7 +105,7 @@ impl Replicator {
     pub(super) async fn bury(&self) {
         let buried = timeout(patience(self.pace.check_interval), self.owner.bury()).await;
         if !matches!(buried, Ok(Ok(()))) {
-            let note = "this session was deleted, and the store could not be told so here as well";
+            let note = "this session was deleted, and the tombstone could not be stored here as well";
             (self.events)(Event::Note(Level::Warn, note.to_owned()));
         }
     }
@@ -229,7 +229,7 @@ impl Replicator {
     /// A copy of this process writes under the same claim, so that no listing tells the two apart: this one ends, and an open after
     /// that has a claim of its own, by which the other one is refused.
     pub(super) fn give_way(&self) -> Flow {
-        let message = "another process writes under the claim of this session, as a copy of a running machine does: close the socket and open again, on one machine only";
+        let message = "another process writes under the claim of this session, for example a copy of a running machine: close the socket and open again, on one machine only";
         let error = Error::new(Code::LeaseLost, message);
         self.note(|health| health.last_error = Some(error.clone()));
         (self.events)(Event::Failed(error));
@@ -264,7 +264,7 @@ impl Replicator {
             let error = Error::new(
                 error.code,
                 format!(
-                    "everything is stored, but the release is not; the next open on another machine waits: {}",
+                    "everything is stored, but the release is not; the next open on another machine has to wait: {}",
                     error.message
                 ),
             );

@@ -103,7 +103,7 @@ async fn began_anew(tenancy: &Tenancy, claim: Claim) -> Result<bool> {
 fn lives_on() -> Error {
     Error::new(
         Code::Fenced,
-        "other instances opened this session while it was being deleted, and it lives on there; delete it where it runs",
+        "other instances opened this session while it was being deleted, and it continues there; delete it where it runs",
     )
 }
 

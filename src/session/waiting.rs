@@ -45,7 +45,7 @@ impl Session {
                 _ = ended => self.journal.progress().life.refusal(),
             }
         };
-        let late = || Err(self.unreachable("the state was not stored anew yet"));
+        let late = || Err(self.unreachable("the state has not been stored again yet"));
         tokio::time::timeout(timeout, renewed).await.unwrap_or_else(|_| late())
     }
 
@@ -65,14 +65,14 @@ impl Session {
         match now.life {
             Life::Closed | Life::Closing if in_time => Err(Error::new(
                 Code::Closed,
-                "this session was closed before the store was known to have this write; it is lost, unless it arrived all the same: open again and look",
+                "this session was closed before the store confirmed this write; it is lost, unless it arrived all the same: open again and check",
             )),
             Life::Live | Life::Closing => Err(self.unreachable(
-                "this write is not in the store yet; it is kept in memory and goes on being sent, and is lost if the process ends before it arrives",
+                "this write is not in the store yet; it is in memory and is still being sent, and is lost if the process ends before it arrives",
             )),
             over => over.refusal().map_err(|error| {
                 // It was accepted and sent before that, and nobody can take it back.
-                let all_the_same = "this write may be stored all the same: look where the session goes on before it is made again";
+                let all_the_same = "this write may be stored all the same: check the session where it continues before you repeat the write";
                 Error::new(error.code, format!("{}; {all_the_same}", error.message))
             }),
         }
@@ -84,7 +84,7 @@ impl Session {
         let health = self.remote.as_ref().map(|remote| &remote.health);
         let refused = health
             .and_then(|health| health.lock().unwrap_or_else(PoisonError::into_inner).base_refused.clone());
-        Err(refused.unwrap_or_else(|| self.unreachable("the state was not stored anew")))
+        Err(refused.unwrap_or_else(|| self.unreachable("the state was not stored again")))
     }
 
     /// How things stand once any successor would restore up to `lsn`, or it is certain that none will.

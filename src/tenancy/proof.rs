@@ -26,17 +26,17 @@ const LEAP: u64 = 1 << 32;
 /// The worth of the object behind a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proof {
-    /// Somebody with one of these keys made it.
+    /// Made with one of these keys.
     Ours,
-    /// It says that it needs a key that is not configured.
+    /// Names a key that is not configured.
     Foreign(KeyId),
-    /// It is not encrypted.
+    /// Not encrypted.
     Plain,
-    /// Nobody with a key made it.
+    /// Made without a key.
     Forged,
-    /// It is not there any more.
+    /// No longer in the store.
     Gone,
-    /// The store did not tell in time.
+    /// No answer of the store in time.
     Unknown,
 }
 
@@ -98,7 +98,7 @@ impl Known {
 
 fn forged(name: &ClaimName) -> Error {
     let message = format!(
-        "object {}{}: nobody who has a key of this session made it; it is ignored, and should be removed",
+        "object {}{}: it was made without a key of this session; it is ignored and should be removed",
         name.claim,
         name.mark.suffix()
     );
@@ -164,9 +164,9 @@ impl Tenancy {
         {
             let needs = match self.proof(ClaimName { claim, mark: Mark::Deleted }, Manner::Patient).await? {
                 Proof::Foreign(key) => {
-                    format!("encryption key {}, which is not among those configured", hex(&key))
+                    format!("encryption key {}, which is not configured", hex(&key))
                 }
-                Proof::Plain => "`acceptUnencrypted: true`: it is not encrypted".to_owned(),
+                Proof::Plain => "`acceptUnencrypted: true`, because it is not encrypted".to_owned(),
                 _ => String::new(),
             };
             if !needs.is_empty() {

@@ -104,7 +104,7 @@ pub async fn drill(
         }
     }
     let Some((parent, audit, owner)) = found else {
-        return Err(Error::new(Code::Internal, "nothing was looked at"));
+        return Err(Error::new(Code::Internal, "nothing was checked"));
     };
     let restored = audit.restored;
     let (lsn, keys, bytes) = (restored.end.lsn, restored.state.len(), restored.state.bytes());
@@ -179,7 +179,7 @@ async fn write(
         if look(disk.as_ref(), &path, &lineage.ring, lineage.tag)?.is_some_and(|look| look.bytes > 0) {
             return Err(Error::new(
                 Code::InvalidOption,
-                "the folder of the drill holds a session of this tenant already; name an empty one",
+                "the folder of the drill already contains a session of this tenant; choose an empty one",
             ));
         }
         let folder = Arc::new(Folder::lock(disk, &path)?);
@@ -201,7 +201,7 @@ async fn read_back(
         Some(Recovery::Log(log)) if log.lsn == lsn => Ok(State::replay(&log.entries)?.snapshot().encode()),
         _ => Err(Error::new(
             Code::LocalCorrupt,
-            "what was written to the folder of the drill does not read back",
+            "the data written to the folder of the drill cannot be read back",
         )),
     }
 }

@@ -53,16 +53,16 @@ pub(super) fn unavailable(doing: &str, error: &io::Error) -> Error {
             "the directory is not writable; check its owner and the `directory` option"
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "something is in the way of a directory or a file; check the `directory` option"
+            "a file or directory is in the way; check the `directory` option"
         }
-        _ => "the disk refused; mend it and try again",
+        _ => "the disk failed; fix it and try again",
     };
     // The system's own text would name the path, and that the tenant.
     Error::new(Code::LocalUnavailable, format!("{doing}: {advice} ({})", error.kind()))
 }
 
 fn given_back() -> Error {
-    Error::new(Code::Closed, "the session directory was given back already")
+    Error::new(Code::Closed, "the session directory was already released")
 }
 
 fn acquire(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DirLock>> {

@@ -150,7 +150,7 @@ impl Header {
         if header.tag != tag {
             return Err(Error::new(
                 Code::LocalCorrupt,
-                "the local log belongs to another tenant; give each tenant its own directory back",
+                "the local log belongs to another tenant; move it back to its own directory",
             ));
         }
         if suite == Suite::Plain && !ring.takes_plain() {
@@ -159,7 +159,7 @@ impl Header {
                 header,
                 Error::new(
                     Code::KeyUnavailable,
-                    "the local log is not encrypted although keys are configured; pass `acceptUnencrypted: true` once to take it over",
+                    "the local log is not encrypted although keys are configured; pass `acceptUnencrypted: true` once to accept it",
                 ),
             ));
         }
@@ -227,7 +227,7 @@ impl Codec {
         let len =
             u32::try_from(body.len() + self.seal.overhead()).ok().filter(|_| body.len() <= MAX_BATCH_LEN);
         let Some(len) = len else {
-            let message = format!("{} bytes are more than one batch or state may have", body.len());
+            let message = format!("{} bytes are more than the maximum of a batch or state", body.len());
             return Err(Error::new(Code::InvalidOption, message));
         };
         let at = buffer.len();

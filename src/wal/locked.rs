@@ -32,11 +32,11 @@ pub fn locked(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Resu
         let Heading::Locked(Header { claim, .. }, error) = Header::read(&bytes, ring, tag)? else { continue };
         let newest = Codec::tiled(bytes.get(HEADER_LEN..).unwrap_or_default());
         let remedy = match Header::key_id(&bytes) {
-            Some(_) => ": add that key behind the others, and open once",
+            Some(_) => ": add that key after the others, and open once",
             None => "",
         };
         let message =
-            format!("{error} ({}); the store may not have all that is in it{remedy}", Name::Log(sequence));
+            format!("{error} ({}); the store may not have all its contents{remedy}", Name::Log(sequence));
         let log = Locked { claim, newest, error: Error::new(error.code, message) };
         found = match found {
             Some(other) if other.claim > claim => Some(other),

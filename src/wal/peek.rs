@@ -103,5 +103,5 @@ pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> 
 
 /// Whether somebody holds the lock of a directory, and is not only looking at it.
 pub fn is_locked(disk: &dyn Disk, path: &Path) -> Result<bool> {
-    disk.is_locked(&path.join(LOCK)).map_err(|error| unavailable("looking at the session directory", &error))
+    disk.is_locked(&path.join(LOCK)).map_err(|error| unavailable("checking the session directory", &error))
 }

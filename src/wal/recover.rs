@@ -107,7 +107,7 @@ fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag, boot: u16)
             newest: Codec::tiled(bytes.get(HEADER_LEN..).unwrap_or_default()),
             suffix: None,
             is_bare: bytes.len() < HEADER_LEN + FRAME_LEN,
-            reason: "its header does not read",
+            reason: "its header is unreadable",
             sequence,
         }),
     })
@@ -143,16 +143,16 @@ fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec, boot
     let power_cut = !same_boot && seen.has_lost_sectors();
     let ended = rest.is_empty() || (closed.is_some() && seen.newest == lsn);
     let reason = if tampered {
-        "a frame was changed after it was sealed"
+        "a frame was changed after it was encrypted"
     } else if good.is_none() {
         // The base was synced before the file got its name: no crash explains this.
-        "its base does not read"
+        "its base is unreadable"
     } else if seen.synced > lsn {
-        "batches are missing from its middle that were safe on the disk"
+        "synced batches are missing from its middle"
     } else if !seen.complete {
-        "what follows the last readable batch cannot be told from batches"
+        "the data after the last readable batch is ambiguous"
     } else if !(ended || seen.is_cut_short() || seen.is_lost_end() || power_cut) {
-        "a batch does not read, and neither a killed process nor a power cut leaves such a one"
+        "a batch is unreadable, and neither a killed process nor a power cut explains it"
     } else {
         let unsynced_lost = seen.newest.saturating_sub(lsn);
         let torn = !rest.is_empty() && unsynced_lost == 0;

@@ -256,7 +256,7 @@ impl Wal {
             Some(room) if room < needed => Err(Error::new(
                 Code::LocalUnavailable,
                 format!(
-                    "the local log cannot be rewritten, which would make it smaller: {needed} bytes of the disk must be free, and {room} are; writes go on"
+                    "the local log cannot be compacted: {needed} bytes of free disk space are needed, {room} are free; writes continue"
                 ),
             )),
             _ => Ok(()),
@@ -322,10 +322,10 @@ impl Wal {
 }
 
 fn poisoned() -> Error {
-    Error::new(Code::IoPoisoned, "the local log failed and could not be mended; open the session again")
+    Error::new(Code::IoPoisoned, "the local log failed and could not be repaired; open the session again")
 }
 
 /// A mistake of ours: batches are numbered without a gap.
 fn out_of_order() -> Error {
-    Error::new(Code::Internal, "a batch was to be logged out of its order; report this")
+    Error::new(Code::Internal, "a batch was logged out of order; report this")
 }

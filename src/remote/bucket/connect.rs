@@ -63,7 +63,7 @@ impl Bucket {
         } else if spec.environment.is_empty() && !spec.instance_metadata {
             return Err(Error::new(
                 Code::InvalidOption,
-                "the store needs credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass `instanceMetadata: true` to ask the instance",
+                "the store needs credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass `instanceMetadata: true` to use those of the machine",
             ));
         }
         for (name, value) in &spec.environment {
@@ -109,7 +109,7 @@ impl Bucket {
             (None, None) => {
                 return Err(Error::new(
                     Code::InvalidOption,
-                    "the store needs credentials; set GOOGLE_APPLICATION_CREDENTIALS, or pass `instanceMetadata: true` to ask the instance",
+                    "the store needs credentials; set GOOGLE_APPLICATION_CREDENTIALS, or pass `instanceMetadata: true` to use those of the machine",
                 ));
             }
         };

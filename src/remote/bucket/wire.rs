@@ -68,8 +68,7 @@ impl HttpService for Wire {
             if !is_store {
                 let passes = failure.may_pass();
                 failure.meaning = if passes { Meaning::Transient } else { Meaning::Denied };
-                failure = failure
-                    .advise("no credentials were to be had; check the identity this machine runs under");
+                failure = failure.advise("no credentials were available; check the identity of this machine");
             }
             return Err(given_up(self.http.explain(failure)));
         }
@@ -94,7 +93,7 @@ fn authority(address: &str) -> Option<(String, Option<u16>)> {
 fn of_region(failure: Failure, code: Option<&str>, region: &str) -> Failure {
     match code {
         Some("SignatureDoesNotMatch") => failure.advise(format!(
-            "the signature does not match: the secret access key is wrong, or the region, for which the request was signed, is not `{region}`"
+            "the signature does not match: the secret access key is wrong, or the region is not `{region}`, for which the request was signed"
         )),
         Some(
             "AuthorizationHeaderMalformed"
@@ -102,7 +101,7 @@ fn of_region(failure: Failure, code: Option<&str>, region: &str) -> Failure {
             | "TemporaryRedirect"
             | "IllegalLocationConstraintException",
         ) => failure.advise(format!(
-            "the bucket is not in the region `{region}`; set the store's `region`, and its `endpoint` if there is one, to the bucket's"
+            "the bucket is not in the region `{region}`; set the store's `region`, and its `endpoint` if there is one, to those of the bucket"
         )),
         _ => failure,
     }

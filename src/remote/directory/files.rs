@@ -26,7 +26,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 const SWEPT: usize = 16;
 const NOTED: usize = 1024;
 
-const MISSING: &str = "the directory of the store does not exist: mount it if it is a mount, and if it is to be new, make it once (`mkdir`, or `?create=true` behind its URL)";
+const MISSING: &str = "the directory of the store does not exist: mount it, or create a new one once (`mkdir`, or `?create=true` behind its URL)";
 
 /// The files below a root.
 pub struct Files {
@@ -46,7 +46,7 @@ impl Files {
         match fs::metadata(&self.root) {
             Ok(found) if found.is_dir() => Ok(()),
             Ok(_) => Err(Failure::new(Meaning::NotConfigured, "not a directory")
-                .advise("the `store` names a file, where a directory is needed")),
+                .advise("the `store` is a file, but must be a directory")),
             Err(error) if error.kind() == ErrorKind::NotFound && self.create => {
                 private_dir(&self.root).map_err(|error| failure(&error))
             }

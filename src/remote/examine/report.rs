@@ -104,8 +104,8 @@ pub struct Examination {
 impl Examination {
     /// The store was not reached.
     pub(super) fn nothing(reachable: Step) -> Examination {
-        let untried = || Step::untried("the store was not reached");
-        let problem = || "the store was not reached".to_owned();
+        let untried = || Step::untried("the store is unavailable");
+        let problem = || "the store is unavailable".to_owned();
         Examination {
             reachable,
             write: untried(),

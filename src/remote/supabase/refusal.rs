@@ -36,21 +36,21 @@ const PROSE: [(&str, &str); 8] = [
         "invalid signature",
         "the key is not one of this project, or its secret was changed since; take the project's own",
     ),
-    ("(Algorithm) Header", "the key is not one of this project; take the project's own"),
+    ("(Algorithm) Header", "the key is not one of this project; use the project's own"),
     (
         "Invalid Compact JWS",
-        "the key is not a whole key; copy it anew, without quotes, and for a server that does not know sb_… keys take the service_role key",
+        "the key is not a whole key; copy it again, without quotes. For a server without sb_… keys use the service_role key",
     ),
     (
         "required property 'authorization'",
-        "the server does not know keys of the form sb_…; take its service_role key, a JWT",
+        "the server does not know keys of the form sb_…; use its service_role key, a JWT",
     ),
     // What PostgreSQL says of a role that it does not have.
-    ("code: 22023", "the role in the key is unknown to the project's database; take the service_role key"),
+    ("code: 22023", "the role in the key is unknown to the project's database; use the service_role key"),
 ];
 
 const NO_KEY_OF_THIS: &str =
-    "the key is not one of this project, or was revoked; copy the secret key anew, without quotes";
+    "the key is not one of this project, or was revoked; copy the secret key again, without quotes";
 const NO_PROJECT: &str = "there is no Supabase project at this address; it is https://REF.supabase.co, not that of the dashboard, or of your own server that of its gateway";
 const PAUSED: &str = "the project is paused; restore it in the dashboard";
 
@@ -80,7 +80,7 @@ pub(super) fn refused(reply: &Reply, asked: Asked) -> Failure {
         // An object that was replaced just now is missing for a moment; one that does not exist is `not_found`.
         (Meaning::Absent, _, _) if error == "Not found" => Failure { meaning: Meaning::Transient, ..failure },
         (Meaning::NotConfigured, Some("NoSuchBucket"), _) => failure.advise(
-            "there is no such bucket, or the key may not see it; make it (private) in the dashboard, or check the name and the key",
+            "there is no such bucket, or the key has no access to it; create it (private) in the dashboard, or check the name and the key",
         ),
         // The gateway looks at the key alone.
         (Meaning::Denied, None, _) if reply.status == 401 => failure.advise(NO_KEY_OF_THIS),
@@ -95,7 +95,7 @@ pub(super) fn refused(reply: &Reply, asked: Asked) -> Failure {
             ))
         }
         (_, Some("InvalidMimeType"), _) => failure.advise(
-            "the bucket takes none of the types tried; add application/octet-stream to its allowed MIME types",
+            "the bucket accepts none of the types tried; add application/octet-stream to its allowed MIME types",
         ),
         (_, Some("EntityTooLarge"), _) => failure.advise(
             "the object is larger than allowed; raise the file size limit of the bucket and of the project",
