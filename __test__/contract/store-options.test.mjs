@@ -129,7 +129,7 @@ test('urls_that_are_no_store_are_refused_wherever_they_stand', () => {
     ['s3://user:word@bucket', 'credentials', 'accessKeyId', 'AWS_SECRET_ACCESS_KEY'],
     ['s3://bucket?endpoint=https://user:word@h', 'credentials', 'endpoint'],
     ['supabase://key@bucket', 'credentials', 'SUPABASE_SERVICE_KEY'], ['supabase://bucket?key=x', 'credentials', 'SUPABASE_SERVICE_KEY'],
-    ['supabase://bucket?region=x', 'region', 'none'], ['supabase://bucket/a~b', 'letter'], ['supabase://bucket/%C3%A4', 'letter'],
+    ['supabase://bucket?region=x', 'region', 'none'], ['supabase://bucket/a~b', 'character'], ['supabase://bucket/%C3%A4', 'character'],
     ['gs://user:word@bucket', 'credentials', 'GOOGLE_APPLICATION_CREDENTIALS'], ['gs://bucket?region=x', 'region'],
     ['file:///a?token=x', 'credentials'], ['file:///a?x=y', 'x'], ['file:///a?create=yes', 'create'], ['file:///a#b', '#'], ['file://host/share', 'three slashes'],
     ['memory://user:word@name', 'credentials'], ['memory://'], ['memory://name?x=y', 'x']
