@@ -39,8 +39,8 @@ pub struct Owner {
     pub claim: Claim,
     /// The claim that it goes on from, once that is known.
     parent: OnceLock<Claim>,
-    /// The claim that it judged, if it is a tool.
-    judged: Option<Claim>,
+    /// The claim that it judged, if it is a tool, and whether that one was letting go already.
+    judged: Option<(Claim, bool)>,
     interval: Duration,
     sealer: Mutex<Sealer>,
     /// What was said about this claim. Said again it is the same bytes: a name has one content only (I1).
@@ -61,6 +61,12 @@ pub fn came_back() -> Error {
         Code::OwnedElsewhere,
         "the session was opened by another instance after the check: nothing was changed",
     )
+}
+
+/// True if an owner says that it ended, or that it is about to.
+fn lets_go(claims: &Claims, claim: &Claim) -> bool {
+    let marks = claims.marks(claim);
+    marks.released || marks.leaving
 }
 
 impl Owner {
@@ -85,6 +91,7 @@ impl Owner {
         record(claim).await?;
         let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
         let parent = OnceLock::new();
+        let judged = judged.map(|judged| (judged, lets_go(before, &judged)));
         let owner = Owner { tenancy, claim, parent, judged, interval, sealer, said: Mutex::default() };
         owner.say(Mark::Claimed, Link::default()).await?;
         // For those who open, an early exit: whoever goes on here against a higher claim is stopped at confirm. For a tool it is the
@@ -92,7 +99,7 @@ impl Owner {
         let claims = owner.tenancy.claims().await;
         let alone = claims.as_ref().is_ok_and(|claims| {
             claims.highest() == Some(claim)
-                && judged.is_none_or(|judged| claims.below(&claim) == Some(judged))
+                && judged.is_none_or(|(judged, _)| claims.below(&claim) == Some(judged))
         });
         match claims {
             _ if alone => Ok(owner),
@@ -125,12 +132,8 @@ impl Owner {
             }
             let predecessor = self.still_owing(&claims, dead).await?;
             let answered = predecessor.is_none_or(|claim| claims.marks(&claim).leaving);
-            if answered && self.judged.is_some() && deadline.is_some() {
-                self.withdraw().await;
-                return Err(Error::new(
-                    Code::OwnedElsewhere,
-                    "the owner of this session handed it over, so it was running: nothing was changed",
-                ));
+            if answered && self.judged.is_some() && (deadline.is_some() || self.is_handed(&claims)) {
+                return Err(self.leave_to_its_owner().await);
             }
             let Some(predecessor) = predecessor else { return Ok(()) };
             let patience = match (deadline, budget) {
@@ -160,6 +163,20 @@ impl Owner {
             let pause = (interval / 10).clamp(Duration::from_millis(20), Duration::from_secs(1));
             sleep(pause.min(until - now)).await;
         }
+    }
+
+    /// True if the claim that was judged lets go only since: whoever made it runs, and saw this tool's claim.
+    pub fn is_handed(&self, claims: &Claims) -> bool {
+        self.judged.is_some_and(|(judged, before)| !before && lets_go(claims, &judged))
+    }
+
+    /// Withdraws, as a tool that found its session to run.
+    pub async fn leave_to_its_owner(&self) -> Error {
+        self.withdraw().await;
+        Error::new(
+            Code::OwnedElsewhere,
+            "the owner of this session handed it over, so it was running: nothing was changed",
+        )
     }
 
     /// The predecessor that may still hand something over. One that released has not, if that is true.

@@ -267,6 +267,9 @@ impl Opening {
             if survey.claims.highest() != Some(owner.claim) {
                 return Err(lost());
             }
+            if !self.settings.takeover && owner.is_handed(&survey.claims) {
+                return Err(owner.leave_to_its_owner().await);
+            }
             match self.attempt(owner, &survey, local, &recovery, &mut seed).await {
                 Ok(Some(found)) => return Ok(found),
                 Ok(None) => {}

@@ -109,6 +109,16 @@ impl Stores {
 }
 
 #[cfg(test)]
+impl super::Registry {
+    /// A registry for which `spec` is reached through `site`.
+    pub fn over(host: Arc<dyn Host>, disk: Arc<dyn crate::disk::Disk>, spec: &StoreSpec, site: Site) -> Self {
+        let registry = super::Registry::new(host, disk);
+        registry.stores.all().named(spec).1.site = Some(site);
+        registry
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::sim::SimHost;

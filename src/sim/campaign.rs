@@ -15,6 +15,9 @@ use super::sometimes::{Counts, MOMENTS, Moment, take};
 /// The number of schedules from which on all that should happen now and then must have happened.
 const ENOUGH: u64 = 1_000;
 
+/// The number of schedules up to which nothing has to happen in them: a single one is played again for what it says.
+const FEW: u64 = 20;
+
 /// The outcome of many schedules.
 #[derive(Default)]
 pub struct Total {
@@ -85,6 +88,11 @@ impl Total {
             "kinds": kinds, "moments": moments,
         })
         .to_string()
+    }
+
+    /// Fails if there were fewer of something than schedules, unless those are too few to say so.
+    pub fn assert_many(&self, count: usize, otherwise: &str) {
+        assert!(self.schedules < FEW || count as u64 > self.schedules, "{otherwise}");
     }
 
     /// Fails if one of `expected` never happened in so many schedules.

@@ -27,6 +27,7 @@ const CLOUD: Opening = Opening {
     pace: None,
     neighbours: 0,
     judged: None,
+    existing: false,
 };
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -39,6 +39,8 @@ pub struct Cluster {
     pub outage: AtomicBool,
     /// Whether a story damages the store on purpose.
     pub tampered: AtomicBool,
+    /// Set if each write has credentials with it.
+    pub creds: AtomicBool,
     /// True once a disk was full.
     pub full: AtomicBool,
     pub keys: Mutex<Keys>,
@@ -74,6 +76,7 @@ impl Cluster {
             }),
             outage: AtomicBool::new(false),
             tampered: AtomicBool::new(false),
+            creds: AtomicBool::new(false),
             full: AtomicBool::new(false),
             keys: Mutex::default(),
             digest: AtomicU64::new(0),
@@ -130,6 +133,7 @@ impl Cluster {
             pace: how.pace.unwrap_or(Cluster::settings_for_tests().pace),
             allowed: Allowed { fresh: how.fresh, ..Allowed::default() },
             expected: how.judged,
+            create: !how.existing,
             ..Cluster::settings_for_tests()
         }
     }

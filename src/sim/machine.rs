@@ -3,16 +3,16 @@
 //! The oracle is shown each open and each promise when it was made; what a dead process had in memory is gone.
 
 mod judge;
+mod visit;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::disk::memory::MemoryDisk;
-use crate::error::Code;
 use crate::host::Host;
 use crate::id::Claim;
-use crate::open::{Settings, open};
+use crate::open::Settings;
 use crate::remote::Store;
 use crate::replicator::Pace;
 use crate::session::Session;
@@ -24,7 +24,9 @@ use super::network::Network;
 use super::process::{Door, Process};
 use super::sometimes::{Moment, saw};
 use super::turnstile::Turnstile;
-use judge::{Left, judge, told};
+use judge::Left;
+pub use judge::known;
+pub(super) use visit::Visit;
 
 /// Options of one open.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,12 +43,17 @@ pub struct Opening {
     pub neighbours: usize,
     /// Opens as a tool that judged this claim.
     pub judged: Option<Claim>,
+    /// Opens nothing that is not there.
+    pub existing: bool,
 }
+
+/// A process: its number, the key that it seals with, and the oldest key that logs on its disk need.
+pub(super) type Who = (u64, Number, Number);
 
 /// A disk, and the processes that come and go on it.
 pub struct Machine {
     cluster: Arc<Cluster>,
-    number: usize,
+    pub(super) number: usize,
     disk: MemoryDisk,
     /// Remains of each tenant on it.
     left: [Left; TENANTS.len()],
@@ -125,25 +132,31 @@ impl Machine {
         gate.expect("the process was given its store")
     }
 
-    fn start_through<S: Store + 'static>(&mut self, how: Opening, reach: impl FnOnce(Network) -> Arc<S>) {
-        let cluster = Arc::clone(&self.cluster);
-        let number = cluster.next_process.fetch_add(1, Ordering::Relaxed);
-        let host = SimHost::new(hold(&cluster.seeds).next(), cluster.start);
-        let key = hold(&cluster.keys).start(number);
-        let dyn_host: Arc<dyn Host> = host.clone();
-        let settings = cluster.settings(&dyn_host, reach(Network::new(&cluster, number, self.number)), how);
-        self.disk.set_read_only(how.cloud);
+    /// Begins a process: its number, the key that it seals with, and the oldest that logs here need.
+    pub(super) fn begin(&mut self, cloud: bool) -> (Arc<SimHost>, Who) {
+        let number = self.cluster.next_process.fetch_add(1, Ordering::Relaxed);
+        let host = SimHost::new(hold(&self.cluster.seeds).next(), self.cluster.start);
+        let key = hold(&self.cluster.keys).start(number);
+        self.disk.set_read_only(cloud);
         let left = *hold(&self.logged);
-        if !how.cloud {
+        if !cloud {
             *hold(&self.logged) = left.min(key);
         }
+        (host, (number, key, left))
+    }
+
+    fn start_through<S: Store + 'static>(&mut self, how: Opening, reach: impl FnOnce(Network) -> Arc<S>) {
+        let cluster = Arc::clone(&self.cluster);
+        let (host, who) = self.begin(how.cloud);
+        let dyn_host: Arc<dyn Host> = host.clone();
+        let settings = cluster.settings(&dyn_host, reach(Network::new(&cluster, who.0, self.number)), how);
         let mut rooms = (0..=how.neighbours).map(|tenant| {
             let settings = Settings {
                 tenant: TENANTS[tenant].into(),
                 folder: PathBuf::from(format!("/sessions/{}", TENANTS[tenant])),
                 ..settings.clone()
             };
-            self.open(Arc::clone(&host), (number, key, left), tenant, settings)
+            self.open(Arc::clone(&host), who, tenant, settings)
         });
         let first = rooms.next();
         let neighbours = rooms.collect();
@@ -151,59 +164,43 @@ impl Machine {
     }
 
     /// Opens the session of one tenant in a process.
-    fn open(
+    fn open(&self, host: Arc<SimHost>, who: Who, tenant: usize, settings: Settings) -> Process {
+        let (process, visit) = self.prepare(host, who, tenant);
+        process.host.spawn(Box::pin(async move { _ = visit.enter(settings).await }));
+        process
+    }
+
+    /// A process that does not open anything yet, and the means to do so.
+    pub(super) fn prepare(
         &self,
         host: Arc<SimHost>,
-        (number, key, left): (u64, Number, Number),
+        (number, key, left): Who,
         tenant: usize,
-        settings: Settings,
-    ) -> Process {
-        let cluster = Arc::clone(&self.cluster);
-        let left_here = self.left[tenant].clone();
+    ) -> (Process, Visit) {
+        let here = self.left[tenant].clone();
         let process = Process {
-            cluster: Arc::clone(&cluster),
+            cluster: Arc::clone(&self.cluster),
             host: Arc::clone(&host),
             tenant,
             door: Arc::new(Mutex::new(Door::Opening)),
             book: Arc::default(),
-            synced: Arc::clone(&left_here.synced),
+            synced: Arc::clone(&here.synced),
             number,
             key,
             stopped: false,
             neighbours: Vec::new(),
         };
-        let (door, book) = (Arc::clone(&process.door), Arc::clone(&process.book));
-        let events = {
-            let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
-            Arc::new(move |event| told(&cluster, tenant, number, &door, &book, &event))
+        let visit = Visit {
+            cluster: Arc::clone(&self.cluster),
+            host,
+            disk: self.disk.clone(),
+            logged: Arc::clone(&self.logged),
+            who: (number, key, left),
+            tenant,
+            here,
+            door: Arc::clone(&process.door),
+            book: Arc::clone(&process.book),
         };
-        let (disk, logged) = (self.disk.clone(), Arc::clone(&self.logged));
-        let dyn_host: Arc<dyn Host> = host.clone();
-        host.spawn(Box::pin(async move {
-            let cloud = settings.cloud;
-            let began = cluster.oracle_of(tenant).clock();
-            match open(dyn_host, Arc::new(disk), settings, None, events).await {
-                Ok(session) => {
-                    let session = Arc::new(session);
-                    judge(&cluster.oracles[tenant], number, &session, &book, &left_here, began);
-                    if !cloud {
-                        *hold(&logged) = key;
-                    }
-                    *hold(&door) = Door::Open(session);
-                }
-                Err(error) => {
-                    let lacks_keys = hold(&cluster.keys).may_lack(key, left);
-                    // A disk that a story damaged may hold more than the store, and then a person has to look.
-                    let damaged =
-                        error.code == Code::LocalCorrupt && cluster.tampered.load(Ordering::Relaxed);
-                    let full = error.code == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
-                    if !damaged && !full {
-                        cluster.oracle_of(tenant).refused(&error, cloud, lacks_keys);
-                    }
-                    *hold(&door) = Door::Refused(error);
-                }
-            }
-        }));
-        process
+        (process, visit)
     }
 }

@@ -5,6 +5,7 @@
 //! - `machine`: a disk, on which processes open the session and die;
 //! - `process`: what one does with it: writes, flushes, closes, deletes, seals anew;
 //! - `keys`: which keys processes are started with, and what must open with the newest alone;
+//! - `desk`: a machine on which tools run over a session that others may have open;
 //! - `turnstile`: holds requests until they are let through;
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
 //! - `schedule`: what happens in one schedule, drawn from a seed, played, and shrunk if it fails;
@@ -17,6 +18,7 @@
 mod campaign;
 mod clouds;
 mod cluster;
+mod desk;
 mod host;
 mod interleavings;
 mod keys;

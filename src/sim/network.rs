@@ -23,6 +23,8 @@ use super::sometimes::{Moment, saw};
 pub struct Network {
     memory: Memory,
     cluster: Arc<Cluster>,
+    /// The process, and its machine.
+    number: u64,
     machine: usize,
     rng: Mutex<Rng>,
     /// Questions under way, by their names, with the number of each.
@@ -60,6 +62,7 @@ impl Network {
         Network {
             memory,
             cluster,
+            number,
             machine,
             rng: Mutex::new(own),
             asked: Mutex::default(),
@@ -131,8 +134,12 @@ impl Store for Network {
             }
             under_way.retain(|other| *other > number || (answer.is_err() && *other != number));
         }
+        drop(asked);
         if prefix.is_empty() {
             saw(Moment::SharedListing);
+        }
+        if let (Ok(names), "v1/claims") = (&answer, folder) {
+            self.cluster.oracle().was_shown(self.number, names);
         }
         answer
     }

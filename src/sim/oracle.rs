@@ -4,6 +4,7 @@
 //! writes, and the state of a history is what replaying its writes in order gives.
 
 mod requests;
+mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,8 @@ use crate::state::State;
 
 use super::sometimes::{Moment, saw, saw_refusal};
 use requests::Trace;
+use tools::Tools;
+pub use tools::{Look, Seen};
 
 /// A set of writes, by number.
 pub type Writes = BTreeSet<u64>;
@@ -39,6 +42,7 @@ pub struct Oracle {
     /// Tombstones, and when they were stored.
     tombstones: BTreeMap<Claim, u64>,
     trace: Trace,
+    tools: Tools,
     /// Owners that said that they were leaving.
     leaving: BTreeSet<Claim>,
     /// Opens that succeeded: who, when they began, and what they found.
@@ -73,6 +77,7 @@ impl Oracle {
             kept: Vec::new(),
             tombstones: BTreeMap::new(),
             trace: Trace::default(),
+            tools: Tools::default(),
             leaving: BTreeSet::new(),
             opens: Vec::new(),
         }
@@ -227,6 +232,8 @@ impl Oracle {
         let fine = match claimless.code {
             Code::OwnedElsewhere | Code::RemoteUnavailable => true,
             Code::Deleted => buried,
+            // To whoever makes nothing.
+            Code::NotFound => self.acknowledged.iter().all(|promise| self.is_buried(promise.claim)),
             // The disk has what the store lacks, and would not be read.
             Code::InvalidOption => cloud,
             Code::KeyUnavailable => lacks_keys,

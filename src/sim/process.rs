@@ -10,7 +10,7 @@ use crate::error::{Code, Error};
 use crate::host::{Host, Task};
 use crate::id::{Claim, Lsn};
 use crate::journal::Life;
-use crate::record::{key, push};
+use crate::record::{CREDS_KEY, key, push};
 use crate::session::Session;
 
 use super::cluster::{Cluster, hold};
@@ -102,6 +102,9 @@ impl Process {
         push(&mut batch, &key("last", ""), Some(&value));
         let hot = rng.below(4).to_string();
         push(&mut batch, &key("hot", &hot), (!rng.chance(30)).then_some(&value));
+        if self.cluster.creds.load(Ordering::Relaxed) {
+            push(&mut batch, CREDS_KEY, Some(&value));
+        }
         let before = session.journal().lsn();
         match session.journal().append(&batch, rng.chance(20)) {
             Ok(lsn) => {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::replicator::Pace;
 
 use super::cluster::{CHECK, Cluster};
+use super::desk::Tool;
 use super::host::Rng;
 use super::weather::{Storm, Weather};
 
@@ -28,6 +29,8 @@ pub struct Kind {
     pub keys: bool,
     /// Set if storms pass, disks fail, and each process has a pace of its own.
     pub rough: bool,
+    /// Set if an operator's tools run beside its processes.
+    pub tools: bool,
 }
 
 impl fmt::Display for Kind {
@@ -42,7 +45,8 @@ impl fmt::Display for Kind {
             100 => f.write_str("; no process keeps a log")?,
             _ => f.write_str("; some processes keep no log")?,
         }
-        f.write_str(if self.keys { "; keys are turned over" } else { "" })
+        f.write_str(if self.keys { "; keys are turned over" } else { "" })?;
+        f.write_str(if self.tools { "; tools run" } else { "" })
     }
 }
 
@@ -54,6 +58,8 @@ pub enum Shift {
     /// A new key is put first.
     Rotation,
     Storm(Storm),
+    /// It is the operator's turn, with a seed for what comes of it.
+    Tool(Tool, u64),
 }
 
 impl fmt::Display for Shift {
@@ -62,6 +68,7 @@ impl fmt::Display for Shift {
             Shift::Outage => f.write_str("the store goes away, or comes back"),
             Shift::Rotation => f.write_str("a new key is put first"),
             Shift::Storm(storm) => storm.fmt(f),
+            Shift::Tool(tool, _) => write!(f, "the operator's turn: {tool:?}"),
         }
     }
 }
@@ -73,7 +80,7 @@ pub struct Step {
     pub machine: usize,
     /// Decides what it is, given how the machine stands then.
     pub seed: u64,
-    pub shift: Option<Shift>,
+    pub shifts: Vec<Shift>,
     /// The time until the next step.
     pub pause: Duration,
 }
@@ -88,6 +95,9 @@ pub struct Schedule {
     pub machines: usize,
     pub steps: Vec<Step>,
 }
+
+/// Tells the generator of what befalls the world from that of the steps.
+const APART: u64 = 0x5eed_0f_7001;
 
 fn small(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
@@ -138,9 +148,16 @@ impl Schedule {
             };
             let longest = if rng.chance(10) { 4_000 } else { 400 };
             let pause = Duration::from_millis(rng.below(longest));
-            Step { number, machine, seed: rng.next(), shift, pause }
+            Step { number, machine, seed: rng.next(), shifts: shift.into_iter().collect(), pause }
         });
-        let steps = steps.collect();
+        let mut steps: Vec<Step> = steps.collect();
+        // What else befalls the world is drawn apart, so that the schedule without it is the same.
+        let mut apart = Rng::new(seed ^ APART);
+        for step in &mut steps {
+            if kind.tools && apart.chance(25) {
+                step.shifts.push(Shift::Tool(Tool::draw(&mut apart), apart.next()));
+            }
+        }
         Schedule { seed, kind, page, weather, machines: small(machines), steps }
     }
 }

@@ -47,6 +47,13 @@ moments! {
     Killed = "a process was killed",
     Stopped = "a process was stopped",
     Wiped = "a machine was replaced",
+    ToolLooked = "a tool looked, and found all that was promised",
+    DrillCompared = "a drill was held against a log",
+    ToolWithdrew = "a tool withdrew: somebody was there",
+    ToolPruned = "a tool deleted what it had judged",
+    ToolRekeyed = "a tool sealed a session anew",
+    ToolDeleted = "a tool logged a session out",
+    ToolDied = "a tool died at its work",
     KeptWrite = "a write resolved because the store has it",
 }
 

@@ -32,6 +32,18 @@ impl Left {
     }
 }
 
+/// The entries of a state that schedules write, and the numbers of its writes. Other keys belong to single stories and are
+/// judged there.
+pub fn known(state: &[u8]) -> (Vec<u8>, Writes) {
+    let known = |entry: &Entry<'_>| [&b"write"[..], b"last", b"hot", b""].contains(&entry.kind());
+    let entries = || Entries::new(state).filter_map(Result::ok);
+    let writes = entries()
+        .filter(|entry| entry.kind() == b"write")
+        .filter_map(|entry| Some(u64::from_le_bytes(entry.value?.get(1..9)?.try_into().ok()?)))
+        .collect();
+    (entries().filter(known).flat_map(|entry| entry.bytes).copied().collect(), writes)
+}
+
 /// Shows the oracle what an open found.
 pub fn judge(
     oracle: &Mutex<Oracle>,
@@ -42,19 +54,7 @@ pub fn judge(
     began: u64,
 ) {
     let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
-    // Other keys belong to single stories and are judged there.
-    let known = |entry: &Entry<'_>| [&b"write"[..], b"last", b"hot"].contains(&entry.kind());
-    let state: Vec<u8> = Entries::new(&state)
-        .filter_map(Result::ok)
-        .filter(known)
-        .flat_map(|entry| entry.bytes)
-        .copied()
-        .collect();
-    let writes: Writes = Entries::new(&state)
-        .filter_map(Result::ok)
-        .filter(|entry| entry.kind() == b"write")
-        .filter_map(|entry| Some(u64::from_le_bytes(entry.value?.get(1..9)?.try_into().ok()?)))
-        .collect();
+    let (state, writes) = known(&state);
     let claim = session.claim().expect("a session with a store has a claim");
     let origin = session.origin();
     let cloud = session.mode() == "cloud";

@@ -34,6 +34,7 @@ impl Oracle {
         if !is_shared && !self.own.iter().any(|own| name.starts_with(own)) {
             return;
         }
+        self.changes_nothing(process, request, name);
         self.trace.clock += 1;
         let clock = self.trace.clock;
         // Names lie in the order of claims, and there are many requests: only what matters is parsed.
@@ -54,6 +55,7 @@ impl Oracle {
         match request {
             Request::Put => {
                 self.sequential(name);
+                self.ends_nobody(process, name, &claims);
                 self.watch_for(name, &claims);
                 self.trace.stored.entry(name.to_owned()).or_insert(clock);
                 if let Some((claim, _)) = self.mark(name) {
@@ -87,7 +89,7 @@ impl Oracle {
     }
 
     /// The claim in the name of an object, and what it says about it.
-    fn mark(&self, name: &str) -> Option<(Claim, Mark)> {
+    pub(super) fn mark(&self, name: &str) -> Option<(Claim, Mark)> {
         let name = ClaimName::parse(&self.tenant, name.strip_prefix("v1/claims/")?)?;
         Some((name.claim, name.mark))
     }

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::super::cluster::{Cluster, Weather, hold};
+use super::super::cluster::{CHECK, Cluster, Weather, hold};
 use super::super::host::Rng;
 use super::super::machine::{Machine, Opening};
 use super::super::run;
@@ -185,6 +185,36 @@ fn an_owner_that_hands_over_to_a_tool_was_running_and_is_not_deleted() {
             last.kill();
         });
     }
+}
+
+#[test]
+fn an_owner_that_hands_over_before_a_tool_first_looks_is_left_alone() {
+    let mut early = 0;
+    for seen in 0..REQUESTS - 4 {
+        run(async {
+            let cluster = Cluster::new(17, 1000, Weather::default());
+            let mut owner = opened(&cluster, Opening::default()).await;
+            assert!(owner.process().write(&mut Rng::new(5)));
+            let session = owner.session();
+            session.flush(Duration::from_secs(5)).await.expect("is stored");
+            let judged = session.claim();
+            let mut tool = Machine::new(&cluster);
+            let gate = tool.start_gated(Opening { judged, ..Opening::default() });
+            admit(&gate, &owner, seen).await;
+            // The owner looks, and lets go at once if the tool's claim is there.
+            sleep(CHECK * 2).await;
+            early += usize::from(!owner.process().is_live());
+            gate.admit(ALL);
+            sleep(Duration::from_secs(4)).await;
+            assert_eq!(tool.process().refused(), Some(Code::OwnedElsewhere), "after {seen} requests");
+            tool.kill();
+            owner.kill();
+            let mut last = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
+            assert!(last.process().is_live(), "{:?}", last.process().refused());
+            last.kill();
+        });
+    }
+    assert!(early > 0, "it never let go before the tool looked");
 }
 
 #[test]

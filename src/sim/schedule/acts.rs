@@ -25,6 +25,7 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
             cloud: kind.clouds > 0 && rng.chance(kind.clouds),
             pace: kind.rough.then(|| pace(rng)),
             judged: None,
+            existing: false,
             neighbours: if kind.rough && !kind.keys { [0, 0, 1, 2][small(rng.below(4))] } else { 0 },
         };
         machine.start(how);

@@ -12,6 +12,7 @@ use crate::error::Code;
 use crate::host::sleep;
 
 use super::super::cluster::{Cluster, TENANTS, hold};
+use super::super::desk::Desk;
 use super::super::host::Rng;
 use super::super::machine::{Machine, Opening};
 use super::super::process::Process;
@@ -123,6 +124,13 @@ async fn until_settled(machines: &[Machine], whole: bool) {
     }
 }
 
+/// The generator of one deed, which depends on nothing before it, nor does what it starts.
+fn seeded(cluster: &Cluster, seed: u64) -> Rng {
+    let mut rng = Rng::new(seed);
+    *hold(&cluster.seeds) = Rng::new(rng.next());
+    rng
+}
+
 async fn story(schedule: &Schedule) -> Outcome {
     let kind = schedule.kind;
     let cluster = Cluster::new(schedule.seed, schedule.page, schedule.weather);
@@ -130,31 +138,35 @@ async fn story(schedule: &Schedule) -> Outcome {
         hold(&cluster.keys).rotate();
     }
     let mut machines: Vec<Machine> = (0..schedule.machines).map(|_| Machine::new(&cluster)).collect();
+    let mut desk = Desk::new(&cluster);
+    cluster.creds.store(kind.tools, Ordering::Relaxed);
     for step in &schedule.steps {
-        // What a step decides does not depend on the steps before it.
-        let mut rng = Rng::new(step.seed);
-        *hold(&cluster.seeds) = Rng::new(rng.next());
-        if let Some(shift) = &step.shift {
+        for shift in &step.shifts {
             note(format!("{:4}  {shift}", step.number));
             match shift {
                 Shift::Outage => _ = cluster.outage.fetch_xor(true, Ordering::Relaxed),
                 Shift::Rotation => hold(&cluster.keys).rotate(),
                 Shift::Storm(storm) => cluster.sky.begin(*storm),
+                Shift::Tool(tool, seed) => {
+                    let mut rng = seeded(&cluster, *seed);
+                    note(format!("{:4}  {}", step.number, desk.act(*tool, &mut rng)));
+                }
             }
         }
+        let mut rng = seeded(&cluster, step.seed);
         let did = act(&mut machines[step.machine], &mut rng, kind);
         note(format!("{:4}  machine {} {did}; {:?}", step.number, step.machine, step.pause));
         sleep(step.pause).await;
         cluster.restore_what_was_sealed_anew().await;
     }
-    end(&cluster, machines, schedule).await;
+    end(&cluster, machines, desk, schedule).await;
     let [opens, promises, kept] = cluster.oracle().counts();
     let complete = hold(&cluster.keys).complete;
     Outcome { opens, promises, kept, complete, digest: cluster.digest() }
 }
 
 /// The network heals, and everybody who can finds out where they stand.
-async fn end(cluster: &Arc<Cluster>, mut machines: Vec<Machine>, schedule: &Schedule) {
+async fn end(cluster: &Arc<Cluster>, mut machines: Vec<Machine>, mut desk: Desk, schedule: &Schedule) {
     let kind = schedule.kind;
     note("      the network heals, and everybody has time to look".into());
     cluster.heal();
@@ -163,6 +175,16 @@ async fn end(cluster: &Arc<Cluster>, mut machines: Vec<Machine>, schedule: &Sche
         process.stopped = false;
         process.host.resume();
     }
+    desk.resume();
+    for _ in 0..200 {
+        if desk.is_done() {
+            break;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert!(desk.is_done(), "a tool does not come to an end");
+    // What it had open it closed.
+    desk.machine.kill();
     until_settled(&machines, schedule.seed.is_multiple_of(8)).await;
     for tenant in 0..TENANTS.len() {
         let live = owners(&machines, tenant);

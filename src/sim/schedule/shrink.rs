@@ -57,9 +57,9 @@ pub fn shrink<T>(
         size = (size / 2).max(1);
     }
     for at in 0..best.0.steps.len() {
-        if best.0.steps[at].shift.is_some() {
+        for shift in (0..best.0.steps[at].shifts.len()).rev() {
             let mut smaller = best.0.clone();
-            smaller.steps[at].shift = None;
+            smaller.steps[at].shifts.remove(shift);
             attempt(&mut best, smaller);
         }
     }

@@ -1,0 +1,68 @@
+//! One open of a session in a process: what comes of it is shown to the oracle, and to whoever waits at the door.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use crate::disk::memory::MemoryDisk;
+use crate::error::Code;
+use crate::host::Host;
+use crate::open::{Settings, open};
+use crate::session::Session;
+
+use super::super::cluster::{Cluster, hold};
+use super::super::host::SimHost;
+use super::super::keys::Number;
+use super::super::process::{Book, Door};
+use super::Who;
+use super::judge::{Left, judge, told};
+
+/// The means of a process to open one session.
+pub struct Visit {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) host: Arc<SimHost>,
+    pub(super) disk: MemoryDisk,
+    /// The oldest key that a log on the disk may need.
+    pub(super) logged: Arc<Mutex<Number>>,
+    pub(super) who: Who,
+    pub(super) tenant: usize,
+    pub(super) here: Left,
+    pub(super) door: Arc<Mutex<Door>>,
+    pub(super) book: Arc<Mutex<Book>>,
+}
+
+impl Visit {
+    /// Opens the session, and gives it, or why it does not open.
+    pub async fn enter(self, settings: Settings) -> Result<Arc<Session>, Code> {
+        let Visit { cluster, host, disk, logged, who: (number, key, left), tenant, here, door, book } = self;
+        let events = {
+            let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
+            Arc::new(move |event| told(&cluster, tenant, number, &door, &book, &event))
+        };
+        let cloud = settings.cloud;
+        let began = cluster.oracle_of(tenant).clock();
+        let host: Arc<dyn Host> = host;
+        match open(host, Arc::new(disk), settings, None, events).await {
+            Ok(session) => {
+                let session = Arc::new(session);
+                judge(&cluster.oracles[tenant], number, &session, &book, &here, began);
+                if !cloud {
+                    *hold(&logged) = key;
+                }
+                *hold(&door) = Door::Open(Arc::clone(&session));
+                Ok(session)
+            }
+            Err(error) => {
+                let lacks_keys = hold(&cluster.keys).may_lack(key, left);
+                // A disk that a story damaged may hold more than the store, and then a person has to look.
+                let damaged = error.code == Code::LocalCorrupt && cluster.tampered.load(Ordering::Relaxed);
+                let full = error.code == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
+                if !damaged && !full {
+                    cluster.oracle_of(tenant).refused(&error, cloud, lacks_keys);
+                }
+                let code = error.code;
+                *hold(&door) = Door::Refused(error);
+                Err(code)
+            }
+        }
+    }
+}
