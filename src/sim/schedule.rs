@@ -97,7 +97,7 @@ pub struct Schedule {
 }
 
 /// Tells the generator of what befalls the world from that of the steps.
-const APART: u64 = 0x5eed_0f_7001;
+const APART: u64 = 0x005e_ed0f_7001;
 
 fn small(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
