@@ -105,6 +105,8 @@ export interface TenantStanding {
   lsn: number | null
   /** Upload time of its newest object, including re-uploads, by the clock of the store; `null` if the store has no times. */
   storedAt: Date | null
+  /** Stored size in bytes of its newest base. `null` if there is none or the store does not report it. */
+  baseBytes: number | null
   /** True if it is open in this fleet. */
   isOpen: boolean
   /** Names in the store that were made without a key, one message each: they are ignored and should be removed. */
@@ -143,7 +145,7 @@ export interface DoctorCheck {
   /**
    * `store` (without one), or `reachable`, `write`, `list`, `read`, `delete`, `list-after-put`, `private`, `clock`, `latency`,
    * `encryption`, `lifecycle`, `versioning`, `tenant-ids`, `names`,
-   * `idle-tenants`, `cost`.
+   * `idle-tenants`, `size-limit`, `cost`.
    */
   name: string
   /** `unknown`: it could not be checked. Never `ok` without a check. */

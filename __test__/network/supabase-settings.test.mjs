@@ -142,6 +142,10 @@ describe('supabase settings', { concurrency: 100 }, () => {
 
   test('object_over_the_limit_of_the_bucket_travels_in_parts_and_opens_everywhere', async (t) => {
     const place = await makeBucket(t, { values: { file_size_limit: 20_000 } })
+    const warned = []
+    const none = () => {}
+    const logger = { trace: none, debug: none, info: none, error: none, warn: (_, line) => warned.push(line) }
+    logger.child = () => logger
     const session = await openOn(t, TENANT, place.bucket.options)
     const told = []
     for (const name of ['degraded', 'recovered', 'error', 'repaired']) session.on(name, (news) => told.push({ name, code: news.code, message: news.message }))
@@ -153,10 +157,12 @@ describe('supabase settings', { concurrency: 100 }, () => {
     await session.close()
     assert.deepEqual(told, [])
     for (let again = 0; again < 3; again++) {
-      const heir = await openOn(t, TENANT, place.bucket.options)
+      const heir = await openOn(t, TENANT, { ...place.bucket.options, logger })
       assert.deepEqual({ ...(await heir.state.keys.get('history', ['long', 'short'])) }, { long: { noise }, short: { n: 1 } })
       assert.deepEqual([heir.status().baseRefused, heir.status().store], [null, 'ok'])
       await heir.close()
+      // Told once by each open, to the log.
+      assert.match(warned.splice(0).filter((line) => line.includes('up to 20000')).join('|'), /^[^|]*travels in parts[^|]*$/)
     }
   })
 

@@ -4,6 +4,7 @@
 // missing is named by itself; a rule is judged by what it takes and when.
 
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
 import { hybrid, KEY, scene } from '../support/sessions.mjs'
 import * as gcs from '../support/stores/gcs.mjs'
@@ -196,4 +197,54 @@ test('wrong_credentials_are_no_missing_server', async (t) => {
   const { options } = await placeAt(t, seaweedfs)
   const checks = await diagnose({ ...options, store: { ...options.store, secretAccessKey: 'x'.repeat(40) } })
   assert.deepEqual(outcomes(checks, ['reachable', 'write', 'list']), { reachable: 'ok', write: 'failed', list: 'failed' })
+})
+
+test('limit_for_the_size_of_an_object_is_told_and_held_against_the_sessions', async (t) => {
+  const { client, bucket, options } = await placeAt(t, supabase)
+  const limit = async () => (await diagnose(options))['size-limit']
+  const set = (bytes) => client.control.bucket({ id: bucket.name, values: { file_size_limit: bytes } })
+  assert.deepEqual([(await limit()).outcome, (await limit()).limit], ['ok', undefined], 'there is none')
+  const fleet = new hybrid.HybridAuth(options)
+  const session = await fleet.open('large')
+  await session.state.keys.set({ history: { long: { noise: randomBytes(40_000) } } })
+  await session.close()
+  const [{ baseBytes }] = await fleet.survey()
+  const again = await fleet.open('large')
+  await again.close()
+  const [{ baseBytes: large }] = await fleet.survey()
+  assert.ok(baseBytes > 0 && large > 40_000, `${baseBytes}, ${large}`)
+  for (const [bytes, outcome, words] of [
+    [large * 2, 'ok', /the largest session has/], [Math.ceil(large * 1.1), 'warning', /1 session near that/],
+    [large - 1, 'warning', /1 session larger than that, which travel in parts/], [8000, 'failed', /no room for a session/]
+  ]) {
+    await set(bytes)
+    const found = await limit()
+    assert.deepEqual([found.outcome, found.limit], [outcome, bytes], found.message)
+    assert.match(found.message, words)
+  }
+  // The lower one of the two limits counts.
+  await set(large * 2)
+  await client.control.settings({ values: { fileSizeLimit: 30_000 } })
+  t.after(() => client.control.settings({ values: { fileSizeLimit: null } }))
+  assert.deepEqual([(await limit()).outcome, (await limit()).limit], ['warning', 30_000])
+  // A base that is in parts has the size of its parts.
+  await (await fleet.open('large')).close()
+  assert.ok((await bucket.list()).some((name) => name.endsWith('.part')))
+  const [{ baseBytes: parts }] = await fleet.survey()
+  assert.ok(parts >= large && parts < large * 1.1, `${parts}, ${large}`)
+})
+
+test('store_that_does_not_tell_its_limit_is_not_called_free_of_one', async (t) => {
+  for (const store of [gcs, rclone]) {
+    const { options } = await placeAt(t, store)
+    const found = (await diagnose(options))['size-limit']
+    assert.deepEqual([found.outcome, found.limit], ['unknown', undefined], store.kind)
+  }
+  // A role that may not look at buckets.
+  const { client, bucket, address, options } = await placeAt(t, supabase)
+  const anon = ['select', 'insert', 'update', 'delete']
+  await client.control.settings({ values: { policies: { anon } }, bucket: bucket.name })
+  const found = (await diagnose({ ...options, store: { ...options.store, key: address.anonKey, allowAnonKey: true } }))['size-limit']
+  assert.equal(found.outcome, 'unknown', found.message)
+  assert.match(found.message, /storage\.buckets/)
 })

@@ -10,7 +10,7 @@ import { hybrid, KEY, rejection, scene } from '../support/sessions.mjs'
 
 export const NAMES = [
   'reachable', 'write', 'list', 'read', 'delete', 'list-after-put', 'private', 'clock', 'latency', 'encryption', 'lifecycle', 'versioning',
-  'tenant-ids', 'names', 'idle-tenants', 'cost'
+  'tenant-ids', 'names', 'idle-tenants', 'size-limit', 'cost'
 ]
 const DAY = 86_400_000
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.replicated, ...more })

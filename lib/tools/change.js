@@ -134,7 +134,7 @@ async function prune(fleet, { olderThanDays, inactiveOnly = true, dryRun = true,
   const old = all.filter(({ owner, storedAt }) => {
     return (owner === 'live' || owner === 'released') && storedAt !== null && now - storedAt.getTime() > olderThanDays * DAY
   })
-  const report = old.map(({ claim, epoch, lsn, isOpen, forged, alsoNamed, ...standing }) => ({ ...standing, ageDays: (now - standing.storedAt.getTime()) / DAY, outcome: null, error: null }))
+  const report = old.map(({ claim, epoch, lsn, isOpen, forged, alsoNamed, baseBytes, ...standing }) => ({ ...standing, ageDays: (now - standing.storedAt.getTime()) / DAY, outcome: null, error: null }))
   const work = async ([at, standing]) => {
     const entry = report[at]
     if (standing.isOpen || fleet.get(standing.tenantId) !== undefined) entry.outcome = 'open'

@@ -18,6 +18,10 @@ const DAY = 86_400_000
 const USUAL_EXPIRY = 30
 /** A bucket that answers slower than this holds up every open. */
 const SLOW_MS = 1000
+/** Below this a store takes no part of a base either. */
+const SMALLEST_PART = 8192
+/** As much of the limit is near it. */
+const NEAR = 0.8
 
 const check = (name, outcome, message, more) => ({ name, outcome, message, ...more })
 const counted = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`
@@ -177,20 +181,44 @@ function cost(native, tenants) {
   return check('cost', 'ok', `about, per tenant and day: idle ${day(figures.idle)}; at a message a minute ${day(figures.atWork)}${most} (${rates})`, { figures })
 }
 
+const sized = (bytes) => (bytes < 1e6 ? `${bytes} bytes` : `${(bytes / 1e6).toFixed(1)} MB`)
+
+/** The limit of the store for one object, held against the whole states in it; `tenants` is null where they cannot be listed. */
+function sizeLimit({ largest }, { store }, tenants) {
+  const name = 'size-limit'
+  if (store.kind === 'directory' || store.kind === 'memory') return check(name, 'ok', 'this kind of store sets no limit of its own for the size of an object')
+  if (largest.kind !== 'told') {
+    const why = store.kind === 'supabase' ? `: ${largest.problem}` : ', this kind of store does not tell; what is too large for it travels in parts'
+    return check(name, 'unknown', `whether there is a limit for the size of an object cannot be told${why}`)
+  }
+  if (largest.value === null) return check(name, 'ok', 'the bucket sets no limit for the size of an object, and the server tells none')
+  const limit = largest.value
+  const takes = `the store takes objects of up to ${sized(limit)}`
+  if (limit < SMALLEST_PART) return check(name, 'failed', `${takes}, which leaves no room for a session: raise the file size limit of the bucket and of the project`, { limit })
+  if (tenants === null) return check(name, 'unknown', `${takes}; the sizes of sessions cannot be listed`, { limit })
+  const sizes = tenants.filter(({ owner, baseBytes }) => owner !== 'deleted' && baseBytes !== null).map(({ baseBytes }) => baseBytes)
+  const [most, above, near] = [Math.max(0, ...sizes), sizes.filter((bytes) => bytes > limit).length, sizes.filter((bytes) => bytes > limit * NEAR).length]
+  const more = { limit, most, above, near }
+  const advice = 'raise the file size limit of the bucket and of the project'
+  if (above > 0) return check(name, 'warning', `${takes}: ${counted(above, 'session')} larger than that, which travel in parts and cost more requests; ${advice}`, more)
+  if (near > 0) return check(name, 'warning', `${takes}: ${counted(near, 'session')} near that, beyond which they travel in parts and cost more requests; ${advice}`, more)
+  return check(name, 'ok', `${takes}; the largest session has ${sized(most)}`, more)
+}
+
 /** What the checks that look at tenants say, or why they cannot. */
-async function ofTenants(fleet, native, keys, life) {
+async function ofTenants(fleet, native, keys, life, found) {
   let tenants
   try {
     tenants = await standings(fleet)
   } catch ({ message }) {
     const unknown = (name) => check(name, 'unknown', `the tenants of the store cannot be listed: ${message}`)
-    return [unknown('tenant-ids'), unknown('names'), unknown('idle-tenants'), cost(native, null)]
+    return [unknown('tenant-ids'), unknown('names'), unknown('idle-tenants'), sizeLimit(found, native, null), cost(native, null)]
   }
-  return [tenantIds(tenants, native), names(tenants, keys), idleTenants(tenants, life, native), cost(native, tenants)]
+  return [tenantIds(tenants, native), names(tenants, keys), idleTenants(tenants, life, native), sizeLimit(found, native, tenants), cost(native, tenants)]
 }
 
 const NEEDS_A_STORE = [
-  'write', 'list', 'read', 'delete', 'list-after-put', 'private', 'clock', 'latency', 'lifecycle', 'versioning', 'tenant-ids', 'names', 'idle-tenants'
+  'write', 'list', 'read', 'delete', 'list-after-put', 'private', 'clock', 'latency', 'lifecycle', 'versioning', 'tenant-ids', 'names', 'idle-tenants', 'size-limit'
 ]
 
 function notReached(problem, native, keys) {
@@ -219,7 +247,7 @@ async function doctor(fleet) {
     encryption(native, keys),
     life,
     versioning(found, native),
-    ...(await ofTenants(fleet, native, keys, life))
+    ...(await ofTenants(fleet, native, keys, life, found))
   ]
 }
 

@@ -207,6 +207,9 @@ impl Opening {
         };
         let head = Link { claim: owner.claim, lsn, digest: sealed.digest };
         let piece = Piece { name: base, bytes: sealed.bytes.len() as u64 };
+        if let Some(note) = owner.tenancy.remote.tight(0, piece.bytes) {
+            (self.events)(Event::Note(Level::Warn, note));
+        }
         owner.tenancy.remote.put(&base.object(&owner.tenancy.name), sealed.bytes).await?;
         let stored_ms = self.host.wall_ms();
         owner.mark_live().await?;

@@ -189,6 +189,8 @@ impl Store for Bucket {
         let which = match which {
             Setting::Lifecycle => "lifecycle",
             Setting::Versioning => "versioning",
+            // Neither S3 nor Google has a question for it.
+            Setting::Largest => return Ok(Told::Silence),
         };
         match self.ask(which).await {
             Ok(document) => Ok(Told::Document(document)),

@@ -126,7 +126,7 @@ impl Examiner<'_> {
         if wrote {
             delete = self.remove(&names, &file).await;
         }
-        let (rules, versions) = (self.rules().await, self.versions().await);
+        let (rules, versions, largest) = (self.rules().await, self.versions().await, self.largest().await);
         Examination {
             reachable,
             write,
@@ -140,6 +140,7 @@ impl Examiner<'_> {
             latency,
             rules,
             versions,
+            largest,
         }
     }
 
@@ -215,10 +216,10 @@ impl Examiner<'_> {
         which: Setting,
         right: &str,
         nothing: T,
-        read: impl Fn(&str) -> Option<T>,
+        read: impl Fn(Told) -> Option<T>,
     ) -> Known<T> {
         match self.ask(|| self.remote.store.setting(which)).await.0 {
-            Ok(Told::Document(document)) => match std::str::from_utf8(&document).ok().and_then(read) {
+            Ok(told @ (Told::Document(_) | Told::Bytes(_))) => match read(told) {
                 Some(value) => Known::Told { value },
                 None => Known::Unknown { problem: "the answer of the store was not understood".to_owned() },
             },
@@ -234,12 +235,27 @@ impl Examiner<'_> {
 
     async fn rules(&self) -> Known<Vec<Rule>> {
         let right = "s3:GetLifecycleConfiguration, or storage.buckets.get at Google";
-        self.setting(Setting::Lifecycle, right, Vec::new(), rules).await
+        self.setting(Setting::Lifecycle, right, Vec::new(), |told| rules(&text(told)?)).await
     }
 
     async fn versions(&self) -> Known<bool> {
         let right = "s3:GetBucketVersioning, or storage.buckets.get at Google";
-        self.setting(Setting::Versioning, right, false, keeps_versions).await
+        self.setting(Setting::Versioning, right, false, |told| keeps_versions(&text(told)?)).await
+    }
+
+    async fn largest(&self) -> Known<Option<u64>> {
+        let read = |told| match told {
+            Told::Bytes(bytes) => Some(Some(bytes)),
+            _ => None,
+        };
+        self.setting(Setting::Largest, "SELECT on storage.buckets", None, read).await
+    }
+}
+
+fn text(told: Told) -> Option<String> {
+    match told {
+        Told::Document(document) => String::from_utf8(document.into()).ok(),
+        _ => None,
     }
 }
 

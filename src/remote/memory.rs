@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Failure, Meaning, Store};
+use super::{Failure, Meaning, Setting, Store, Told};
 
 /// A request, as the script and the trace see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +197,11 @@ impl Store for Memory {
                 return Ok(names);
             }
         }
+    }
+
+    async fn setting(&self, which: Setting) -> Result<Told, Failure> {
+        let limit = self.limit.as_ref().filter(|_| which == Setting::Largest);
+        Ok(limit.map_or(Told::Silence, |limit| Told::Bytes(limit.load(Ordering::Relaxed) as u64)))
     }
 
     async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {

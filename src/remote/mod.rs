@@ -9,6 +9,7 @@ mod directory;
 mod examine;
 mod foreign;
 mod http;
+mod limits;
 pub mod memory;
 mod parts;
 mod patience;

@@ -30,6 +30,8 @@ pub struct Remote {
     turns: Arc<Turns>,
     /// Set when the store was found to be fit.
     pub(super) fit: Arc<OnceCell<()>>,
+    /// The bytes of the largest object that the store takes, as soon as it was asked; `None` where it does not tell.
+    pub(super) largest: Arc<OnceCell<Option<u64>>>,
     pub(super) allow_public: bool,
     pub(super) limit: Arc<Limit>,
     /// What went over the wire.
@@ -69,6 +71,7 @@ impl Remote {
             host,
             turns,
             fit: Arc::default(),
+            largest: Arc::default(),
             allow_public,
             limit: Arc::default(),
             traffic: Arc::default(),

@@ -24,7 +24,9 @@ const AGAIN: Duration = Duration::from_millis(300);
 impl Remote {
     /// Makes sure, once per process, that the store can do what is asked of it. Fails with what is missing.
     pub async fn require_fit(&self) -> Result<()> {
-        self.fit.get_or_try_init(|| probe(self, self.allow_public)).await.map(|_| ())
+        self.fit.get_or_try_init(|| probe(self, self.allow_public)).await?;
+        self.ask_for_limit().await;
+        Ok(())
     }
 }
 

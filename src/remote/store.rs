@@ -67,6 +67,8 @@ pub enum Setting {
     Lifecycle,
     /// Whether what is replaced or removed is kept.
     Versioning,
+    /// The bytes of the largest object that it takes.
+    Largest,
 }
 
 /// What was said about a bucket.
@@ -74,6 +76,8 @@ pub enum Setting {
 pub enum Told {
     /// Its own words: XML.
     Document(Bytes),
+    /// So many bytes.
+    Bytes(u64),
     /// Such a thing is not set.
     Nothing,
     /// This kind of store has no such thing.

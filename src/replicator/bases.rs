@@ -49,6 +49,9 @@ impl Replicator {
         .await?;
         let object = name.object(&self.owner.tenancy.name);
         let bytes = sealed.bytes.len() as u64;
+        if let Some(note) = self.owner.tenancy.remote.tight(self.chain.base().bytes, bytes) {
+            (self.events)(Event::Note(Level::Warn, note));
+        }
         let flow = if must {
             self.store(&object, sealed.bytes).await?
         } else {

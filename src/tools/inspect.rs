@@ -217,7 +217,7 @@ async fn describe(
     contents: Option<Contents>,
     problem: Option<Error>,
 ) -> Result<Stored> {
-    let Listing { survey, stored_ms, marks, forged } = listing;
+    let Listing { survey, stored_ms, marks, forged, .. } = listing;
     let highest = survey.claims.highest();
     let owner = Ownership::of(&survey.claims);
     let (mut bases, mut segments) = (Amount::default(), Amount::default());

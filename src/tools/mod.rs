@@ -7,17 +7,18 @@ mod drill;
 mod inspect;
 mod survey;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, hex};
-use crate::name::{CLAIMS, ClaimName, Mark};
+use crate::name::{CLAIMS, ClaimName, DataName, Mark, PartName, Span};
 use crate::open::{Settings, lacks_credentials, no_identity, report, whole};
 use crate::plan::{Claims, Survey};
 use crate::registry::{Registry, Request, store_of};
-use crate::remote::{Examination, StoreSpec};
+use crate::remote::{Examination, Listed, StoreSpec};
 use crate::seal::KeyId;
 use crate::tenancy::Tenancy;
 
@@ -60,6 +61,8 @@ struct Listing {
     survey: Survey,
     /// When the newest object was stored, by the store's clock.
     stored_ms: Option<u64>,
+    /// Bytes of the newest base.
+    base_bytes: Option<u64>,
     marks: usize,
     /// Names that nobody with a key made, and that mean nothing.
     forged: Vec<String>,
@@ -83,8 +86,27 @@ async fn list(tenancy: &Tenancy) -> Result<Listing> {
             survey.claims.unsay(released);
         }
     }
+    let base_bytes = base_bytes(&survey, &data);
     let forged = tenancy.known.take_news().iter().map(Error::to_string).collect();
-    Ok(Listing { survey, stored_ms, marks, forged })
+    Ok(Listing { survey, stored_ms, base_bytes, marks, forged })
+}
+
+/// The bytes of the newest base by a listing, with its parts where it is in parts.
+fn base_bytes(survey: &Survey, listing: &[Listed]) -> Option<u64> {
+    let bases = survey.data.iter().filter(|name| matches!(name.span, Span::Base(_)));
+    let newest = *bases.max_by_key(|name| (name.claim, name.span.last()))?;
+    let own = listing.iter().filter(|listed| DataName::parse(&listed.name) == Some(newest));
+    let mut most = own.filter_map(|listed| listed.bytes).max()?;
+    // A base that was stored in parts of two sizes is there twice.
+    let mut sizes: BTreeMap<usize, u64> = BTreeMap::new();
+    for listed in listing {
+        if let Some(part) = PartName::parse(&listed.name).filter(|part| part.of == newest) {
+            let sum = sizes.entry(part.size).or_default();
+            *sum += listed.bytes?;
+            most = most.max(*sum);
+        }
+    }
+    Some(most)
 }
 
 /// The last LSN of the newest history that has a base, and whose it is.

@@ -33,6 +33,8 @@ pub struct Standing {
     lsn: Option<u64>,
     /// When its newest object was stored, by the store's clock.
     stored_at: Option<u64>,
+    /// The bytes of its newest base, as stored.
+    base_bytes: Option<u64>,
     /// Names that nobody with a key made, and that mean nothing.
     forged: Vec<String>,
     /// Other names under which this tenant is in the store as well: each of them may have an owner of its own.
@@ -106,6 +108,7 @@ pub async fn survey(
                 claim: highest.map(|claim| claim.to_string()),
                 lsn,
                 stored_at: listing.stored_ms,
+                base_bytes: listing.base_bytes,
                 forged: listing.forged,
                 also_named: others,
             })

@@ -99,6 +99,8 @@ pub struct Examination {
     pub(super) rules: Known<Vec<Rule>>,
     /// Whether it keeps what is replaced or removed.
     pub(super) versions: Known<bool>,
+    /// The bytes of the largest object that it takes; `None` if it sets no limit.
+    pub(super) largest: Known<Option<u64>>,
 }
 
 impl Examination {
@@ -119,6 +121,7 @@ impl Examination {
             latency: None,
             rules: Known::Unknown { problem: problem() },
             versions: Known::Unknown { problem: problem() },
+            largest: Known::Unknown { problem: problem() },
         }
     }
 }

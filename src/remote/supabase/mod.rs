@@ -4,6 +4,7 @@
 //! status line says 400 for nearly everything, so the body decides. Names that were listed are immutable, so a copy in its
 //! CDN is never stale; listings are not cached.
 
+mod limit;
 mod listing;
 mod offsets;
 mod refusal;
@@ -196,7 +197,7 @@ impl Store for Supabase {
         self.http.skew_ms()
     }
 
-    async fn setting(&self, _which: Setting) -> Result<Told, Failure> {
-        Ok(Told::Impossible)
+    async fn setting(&self, which: Setting) -> Result<Told, Failure> {
+        if which == Setting::Largest { self.largest().await } else { Ok(Told::Impossible) }
     }
 }

@@ -12,9 +12,17 @@ import { copy, upload } from './upload.mjs'
 const READ = ['GET', 'HEAD']
 const empty = () => ({ status: 200, headers: {}, body: Buffer.alloc(0) })
 
+/** What the server says of resumable uploads: among it the limit that counts for all buckets. */
+function tusOptions({ settings }) {
+  const { fileSizeLimit } = settings.of(null)
+  const limit = fileSizeLimit === null ? {} : { 'tus-max-size': String(fileSizeLimit) }
+  return { status: 204, headers: { 'tus-resumable': '1.0.0', 'tus-version': '1.0.0', ...limit }, body: Buffer.alloc(0) }
+}
+
 /** name, methods, path, handler, and `{ schema, auth }`; `auth` is `required` unless said otherwise. */
 const TABLE = [
   ['status', ['GET'], /^\/status$/, empty, { auth: 'none' }],
+  ['tus-options', ['OPTIONS'], /^\/upload\/resumable\/?$/, tusOptions, { auth: 'none' }],
   ['bucket-list', ['GET'], /^\/bucket\/?$/, listBuckets],
   ['bucket-create', ['POST'], /^\/bucket\/?$/, createBucket, { schema: SCHEMAS.bucket }],
   ['bucket-empty', ['POST'], /^\/bucket\/([^/]+)\/empty$/, emptyBucket],
