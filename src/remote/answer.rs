@@ -156,6 +156,9 @@ pub fn judge(refusal: &Refusal<'_>, asked: Asked) -> Failure {
         Some("ExpiredToken" | "TokenRefreshRequired" | "RequestExpired") => {
             failure.advise("the credentials have expired; supply new ones")
         }
+        Some("AllAccessDisabled" | "AccountProblem" | "NotSignedUp" | "UserProjectAccountProblem") => {
+            failure.advise("the account that the bucket belongs to is closed, or its bill is not paid; ask the provider")
+        }
         Some("InvalidToken") => failure.advise(
             "the session token does not belong to these keys; use all three of one set of temporary credentials",
         ),

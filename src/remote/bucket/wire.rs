@@ -61,15 +61,7 @@ impl HttpService for Wire {
         if !(200..300).contains(&reply.status) {
             let code = std::str::from_utf8(&reply.body).ok().and_then(code_of);
             let refusal = Refusal { status: reply.status, code, retry_after: reply.retry_after() };
-            let mut failure = judge(&refusal, asked);
-            if let Some(region) = &self.region {
-                failure = of_region(failure, code, region);
-            }
-            if !is_store {
-                let passes = failure.may_pass();
-                failure.meaning = if passes { Meaning::Transient } else { Meaning::Denied };
-                failure = failure.advise("no credentials were available; check the identity of this machine");
-            }
+            let failure = explained(&refusal, asked, is_store, self.region.as_deref());
             return Err(given_up(self.http.explain(failure)));
         }
         // The library takes any document for a listing, and one that says nothing for an empty one.
@@ -89,9 +81,49 @@ fn authority(address: &str) -> Option<(String, Option<u16>)> {
     Some((url.host_str()?.to_owned(), url.port_or_known_default()))
 }
 
+/// What a refusal means, in words for its reason: of the store, or of whoever gives out credentials for it. Without a `region` it is
+/// Google's.
+fn explained(refusal: &Refusal<'_>, asked: Asked, is_store: bool, region: Option<&str>) -> Failure {
+    let (failure, code) = (judge(refusal, asked), refusal.code);
+    if !is_store {
+        let meaning = if failure.may_pass() { Meaning::Transient } else { Meaning::Denied };
+        let failure = Failure { meaning, ..failure };
+        return failure.advise(match code {
+            Some("invalid_grant" | "invalid_client" | "unauthorized_client") => NO_SUCH_ACCOUNT,
+            _ => "no credentials were available; check the identity of this machine",
+        });
+    }
+    match region {
+        Some(region) => of_region(failure, code, region),
+        None => of_google(failure, refusal, asked),
+    }
+}
+
+const NO_SUCH_ACCOUNT: &str = "Google does not know this key of a service account: it was deleted or disabled, or its file is not whole; make a new key, and check the clock of this machine";
+
+/// What Google's refusals say of the key and of its rights: the key itself with 401, what it lacks with 403.
+fn of_google(failure: Failure, refusal: &Refusal<'_>, asked: Asked) -> Failure {
+    match (refusal.status, refusal.code) {
+        (401, _) => failure.advise(NO_SUCH_ACCOUNT),
+        (403, Some("AccessDenied")) => failure.advise(format!(
+            "the service account has no right to do this; give it `storage.objects.{}` on the bucket",
+            match asked {
+                Asked::Put => "create` and, to store again, `storage.objects.delete",
+                Asked::Get => "get",
+                Asked::List => "list",
+                Asked::Delete => "delete",
+            }
+        )),
+        _ => failure,
+    }
+}
+
 /// What a refusal says that a wrong region may be the reason of: a request is signed for one.
 fn of_region(failure: Failure, code: Option<&str>, region: &str) -> Failure {
     match code {
+        Some("AccessDenied") => failure.advise(
+            "the store knows the key, and it has no right to do this; check its policy and that of the bucket",
+        ),
         Some("SignatureDoesNotMatch") => failure.advise(format!(
             "the signature does not match: the secret access key is wrong, or the region is not `{region}`, for which the request was signed"
         )),
@@ -118,7 +150,10 @@ fn code_of(body: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::error::Code;
 
     #[test]
     fn hosts_are_the_same_however_they_are_written() {
@@ -128,12 +163,41 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_may_come_of_a_wrong_region_names_it() {
-        for code in ["SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "PermanentRedirect"] {
-            let refusal = Refusal { status: 403, code: Some(code), retry_after: None };
-            let told = of_region(judge(&refusal, Asked::Put), Some(code), "eu-north-9").error("storing");
-            assert!(told.message.contains("`eu-north-9`"), "{}", told.message);
+    fn every_reason_of_a_refusal_has_words_of_its_own() {
+        let told = |status, code, is_store, region| {
+            let refusal = Refusal { status, code: Some(code), retry_after: None };
+            explained(&refusal, Asked::Put, is_store, region).error("storing")
+        };
+        let (s3, google) = (Some("eu-north-9"), None);
+        let cases = [
+            (403, "InvalidAccessKeyId", true, s3, "does not know this access key id"),
+            (403, "SignatureDoesNotMatch", true, s3, "is not `eu-north-9`"),
+            (400, "ExpiredToken", true, s3, "have expired"),
+            (400, "InvalidToken", true, s3, "the session token"),
+            (400, "AuthorizationHeaderMalformed", true, s3, "not in the region `eu-north-9`"),
+            (301, "PermanentRedirect", true, s3, "not in the region `eu-north-9`"),
+            (404, "NoSuchBucket", true, s3, "there is no such bucket"),
+            (403, "RequestTimeTooSkewed", true, s3, "the clock of this machine"),
+            (403, "AccessDenied", true, s3, "knows the key, and it has no right"),
+            (403, "AccountProblem", true, s3, "its bill is not paid"),
+            (401, "AuthenticationRequired", true, google, "does not know this key of a service account"),
+            (400, "invalid_grant", false, google, "does not know this key of a service account"),
+            (400, "invalid_scope", false, google, "the identity of this machine"),
+            (403, "AccessDenied", true, google, "`storage.objects.create` and"),
+            (404, "NoSuchBucket", true, google, "there is no such bucket"),
+            (403, "UserProjectAccountProblem", true, google, "its bill is not paid"),
+        ];
+        for (status, code, is_store, region, words) in cases {
+            let error = told(status, code, is_store, region);
+            assert_eq!(error.code, Code::RemoteRefused, "{code}");
+            assert!(error.message.contains(words), "{code}: {}", error.message);
         }
+        let distinct: HashSet<String> = cases
+            .iter()
+            .take(10)
+            .map(|&(status, code, is_store, region, _)| told(status, code, is_store, region).message)
+            .collect();
+        assert_eq!(distinct.len(), 10, "{distinct:?}");
     }
 
     #[test]
