@@ -1,9 +1,9 @@
 // `npm run bench:handover`: two processes, one session, and a store that keeps uploads of the older one waiting.
 //
-//   node bench/handover.mjs [--stalls 1,10,60,300] [--json]
+//   node bench/handover.mjs [--stalls 1,10,60,300] [--large 0] [--json]
 //
 // For each stall the older process writes 100-byte values every 20 ms while each upload of its data is answered so many seconds
-// late; all other requests are answered at once. Then the newer process opens the same session, at default settings. Printed:
+// late; all other requests are answered at once. With `--large`, one value a second has so many bytes that do not compress. Then the newer process opens the same session, at default settings. Printed:
 // how long that open took, how long both accepted writes, and what of the older one's resolved writes the newer one lacks. A
 // write that is lacking must be among those that `close()` of the older one names when it rejects with `FENCED`.
 //
@@ -19,7 +19,7 @@ import { parseArgs } from 'node:util'
 import { startProxy } from '../__test__/support/proxy.mjs'
 import * as store from '../__test__/support/stores/rclone.mjs'
 
-const { values: args } = parseArgs({ options: { stalls: { type: 'string', default: '1,10,60,300' }, json: { type: 'boolean', default: false } } })
+const { values: args } = parseArgs({ options: { stalls: { type: 'string', default: '1,10,60,300' }, large: { type: 'string', default: '0' }, json: { type: 'boolean', default: false } } })
 const STALLS = args.stalls.split(',').map(Number)
 const PROGRAM = fileURLToPath(new URL('./handover/instance.mjs', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'hybrid-auth-handover-'))
@@ -59,7 +59,7 @@ async function measure(server, proxy, stallSeconds) {
   try {
     await older.call('open', { ...slow, directory: place('older') })
     const rule = proxy.rule({ method: 'PUT', path: '/data/', fault: 'delay', delayMs: stallSeconds * 1000 })
-    await older.call('write', 'older')
+    await older.call('write', 'older', Number(args.large))
     await new Promise((resolve) => setTimeout(resolve, 1500))
     const began = Date.now()
     await newer.call('open', { ...options, directory: place('newer') })

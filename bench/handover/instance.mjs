@@ -2,20 +2,25 @@
 //
 // Invariant: a write counts as resolved at the time by the clock right after its promise did.
 
+import { randomBytes } from 'node:crypto'
 import hybrid from '../../index.js'
 import { cheapBaileys } from '../../__test__/support/cheap-baileys.mjs'
 
 const PAUSE_MS = 20
+const LARGE_EVERY = 1000 / PAUSE_MS
 const value = 'v'.repeat(100)
 const resolved = []
 let session
 let writing
 let stopped = false
 
-async function write(label) {
+/** Once a second a value has `large` bytes, if that is not 0. */
+const valueOf = (n, large) => (large > 0 && n % LARGE_EVERY === 0 ? randomBytes(large) : value)
+
+async function write(label, large = 0) {
   while (!stopped) {
     try {
-      await session.state.keys.set({ session: { [`${label}-${resolved.length}`]: { value } } })
+      await session.state.keys.set({ session: { [`${label}-${resolved.length}`]: { value: valueOf(resolved.length, large) } } })
     } catch (error) {
       return { refusedAt: Date.now(), code: error.code }
     }
@@ -30,8 +35,8 @@ const commands = {
     session = await hybrid.useHybridAuthState('one-number', { baileys: cheapBaileys, encryptionKeys: '5a'.repeat(32), ...options })
     session.on('error', () => {})
   },
-  write(label) {
-    writing = write(label)
+  write(label, large) {
+    writing = write(label, large)
   },
   written: async () => ({ ...(await writing), resolved }),
   async stop() {
