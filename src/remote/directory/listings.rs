@@ -24,11 +24,19 @@ struct Question {
 pub struct Listings {
     files: Arc<Files>,
     waiting: Mutex<HashMap<PathBuf, Vec<Question>>>,
+    /// Readings of folders so far.
+    #[cfg(test)]
+    pub readings: std::sync::atomic::AtomicUsize,
 }
 
 impl Listings {
     pub fn over(files: Arc<Files>) -> Listings {
-        Listings { files, waiting: Mutex::default() }
+        Listings {
+            files,
+            waiting: Mutex::default(),
+            #[cfg(test)]
+            readings: std::sync::atomic::AtomicUsize::new(0),
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<PathBuf, Vec<Question>>> {
@@ -68,13 +76,20 @@ impl Listings {
     }
 
     fn read(&self, folder: &Path, mut questions: Vec<Question>) {
+        #[cfg(test)]
+        self.readings.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         questions.sort_by(|one, other| one.prefix.cmp(&other.prefix));
+        let within = within(&questions);
         let mut found: Vec<Vec<String>> = questions.iter().map(|_| Vec::new()).collect();
         let told = self.files.each(folder, |name, entry| {
-            // Prefixes of a name are in order before it, and most names have none: those of other tenants.
-            let upto = questions.partition_point(|question| question.prefix.as_str() <= name);
+            // The last prefix in order before a name is one of it, or begins with all that are. Most names have none: those of other
+            // tenants.
+            let mut at =
+                questions.partition_point(|question| question.prefix.as_str() <= name).checked_sub(1);
             let mut is_file = None;
-            for (question, names) in questions.iter().zip(&mut found).take(upto) {
+            while let Some(this) = at {
+                at = within.get(this).copied().flatten();
+                let (Some(question), Some(names)) = (questions.get(this), found.get_mut(this)) else { break };
                 if !name.starts_with(&question.prefix) {
                     continue;
                 }
@@ -93,4 +108,20 @@ impl Listings {
             let _ = question.answer.send(told.clone().map(|()| names));
         }
     }
+}
+
+/// For each question, in the order of their prefixes, the last one before it whose prefix its own begins with.
+fn within(questions: &[Question]) -> Vec<Option<usize>> {
+    let mut within: Vec<Option<usize>> = Vec::with_capacity(questions.len());
+    for (this, question) in questions.iter().enumerate() {
+        let mut at = this.checked_sub(1);
+        while let Some(before) = at {
+            if questions.get(before).is_some_and(|other| question.prefix.starts_with(&other.prefix)) {
+                break;
+            }
+            at = within.get(before).copied().flatten();
+        }
+        within.push(at);
+    }
+    within
 }

@@ -1,6 +1,7 @@
 //! The directory store: what it refuses, what it shares, what it leaves, and whom it holds up.
 #![expect(clippy::disallowed_methods, reason = "tests look at the files themselves")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -60,12 +61,39 @@ async fn many_listings_at_once_answer_each_by_its_prefix_and_show_what_was_store
         let expected = if n < 50 { vec![format!("t{n}.a"), format!("t{n}.b")] } else { vec![] };
         assert_eq!(names, expected);
     }
-    assert_eq!(store.list("v1/claims", "").await.expect("lists").len(), 100);
+    let all = store.list("v1/claims", "").await.expect("lists");
+    assert_eq!(all.len(), 100);
+    // Prefixes that lie in one another, and some twice.
+    let prefixes = ["", "t1", "t", "t1.", "s", "t12.a", "t1", "t12", "t2", "", "t13.c", "u"].repeat(3);
+    let found = join_all(prefixes.iter().map(|prefix| store.list("v1/claims", prefix))).await;
+    for (prefix, names) in prefixes.iter().zip(found) {
+        let expected: BTreeSet<&String> = all.iter().filter(|name| name.starts_with(prefix)).collect();
+        assert_eq!(names.expect("lists").iter().collect::<BTreeSet<_>>(), expected, "{prefix}");
+    }
     let writer = async |n: usize| {
         store.put(&format!("v1/claims/w{n}.a"), "x".into()).await.expect("stores");
         assert_eq!(store.list("v1/claims", &format!("w{n}.")).await.expect("lists"), [format!("w{n}.a")]);
     };
     join_all((0..60).map(writer)).await;
+}
+
+#[tokio::test]
+async fn a_fleet_that_opens_at_once_shares_the_readings_of_the_folder() {
+    let root = tempfile::tempdir().expect("room");
+    let store = at(root.path());
+    store.put("v1/claims/t.a", "x".into()).await.expect("stores");
+    for n in 0..3000 {
+        fs::write(root.path().join(format!("v1/claims/filler-{n}.a")), "").expect("writes");
+    }
+    let readings = || store.listings.readings.load(std::sync::atomic::Ordering::Relaxed);
+    let before = readings();
+    assert_eq!(store.list("v1/claims", "t.").await.expect("lists"), ["t.a"]);
+    assert_eq!(readings(), before + 1, "one question is one reading, however many tenants there are");
+    let questions: Vec<String> = (0..200).map(|n| format!("filler-{n}.")).collect();
+    let answers = join_all(questions.iter().map(|prefix| store.list("v1/claims", prefix))).await;
+    assert!(answers.into_iter().all(|names| names.is_ok_and(|names| names.len() == 1)));
+    let shared = readings() - before - 1;
+    assert!(shared <= 20, "{shared} readings for 200 questions at once");
 }
 
 #[tokio::test]
