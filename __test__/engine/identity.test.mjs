@@ -35,7 +35,7 @@ for (const [name, optionsOf] of Object.entries(MODES)) {
     await (await withoutCredentials(at, first)).close()
     const error = await rejection(at.open(TENANT, { ...second, onMissing: 'error' }))
     assert.equal(error.code, 'NOT_FOUND')
-    assert.match(error.message, /keys and no credentials.*saveCreds/)
+    assert.match(error.message, /keys but no credentials.*saveCreds/)
     const warnings = []
     const logger = { warn: (news) => warnings.push(news.event) }
     const session = await at.open(TENANT, { ...second, logger })
