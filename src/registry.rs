@@ -6,6 +6,8 @@
 
 mod places;
 mod stores;
+#[cfg(test)]
+mod threads;
 mod visit;
 
 use std::collections::BTreeMap;
