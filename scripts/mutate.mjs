@@ -1,0 +1,175 @@
+// Mutation testing of the core: takes out one guard, statement or answer after another, and looks whether a Rust test fails.
+//
+//   npm run mutate -- [<path below src> ...] [--jobs <n>] [--report <file>]
+//
+// All mutants are compiled into one program, in a copy of the tree in `.cache/mutants/`; a run of the tests chooses one of them. What
+// came of each is noted there: the same command goes on where it was interrupted, and a core that changed begins anew. Of survivors
+// the report gives the reason that `scripts/mutants.json` has for them.
+//
+// Invariant: a mutant is killed only by a test that failed, or that did not end, where the same tests pass without a mutant.
+
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { environment, needRust, root } from './bootstrap.mjs'
+import { MODULE, mutate } from './mutants.mjs'
+
+const MODULES = ['plan', 'owner', 'restore', 'replicator', 'journal', 'wal', 'open', 'watch', 'session', 'tenancy']
+/** Tests, the quickest first: most mutants do not get far. */
+const STAGES = [
+  { tests: [], skip: ['sim::', 'fuzz::', 'remote::'] },
+  { tests: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys'], skip: [] },
+  { tests: ['sim::', 'remote::'], skip: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys'] }
+]
+/** Seconds that a stage may take at the least, and how many times what it takes without a mutant. */
+const [LEAST, TIMES] = [60, 8]
+const ENV = { SIM_SCHEDULES: '150', FUZZ_ROUNDS: '200', RUST_BACKTRACE: '0' }
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { jobs: { type: 'string', default: '1' }, report: { type: 'string' }, show: { type: 'boolean' } }
+})
+const jobs = Number(values.jobs)
+if (!Number.isSafeInteger(jobs) || jobs < 1) {
+  console.error('usage: npm run mutate -- [<path below src> ...] [--jobs <n>] [--report <file>]')
+  process.exit(2)
+}
+const { reasons, uncompiled } = JSON.parse(readFileSync(join(root, 'scripts', 'mutants.json'), 'utf8'))
+const wanted = positionals.length > 0 ? positionals : MODULES
+
+const place = join(root, '.cache', 'mutants')
+const tree = join(place, 'tree')
+
+/** Files below a folder, in order. */
+const filesBelow = (folder) => readdirSync(folder, { recursive: true }).map(String).filter((name) => statSync(join(folder, name)).isFile()).sort()
+const isAmong = (paths, name) => paths.some((path) => name === path || name === `${path}.rs` || name.startsWith(`${path}/`))
+const isMutated = (name) => !/(^|\/)(tests?|threads)[/.]/.test(name) && isAmong(MODULES, name)
+
+/** Writes a file of the copy, unless it is there already: what is written is compiled again. */
+function put(name, bytes) {
+  const file = join(tree, name)
+  if (existsSync(file) && readFileSync(file).equals(bytes)) return
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, bytes)
+}
+
+/** Makes the copy in which all mutants are, and gives them. */
+function plant() {
+  if (existsSync(join(tree, 'src'))) {
+    for (const name of filesBelow(join(tree, 'src'))) if (name !== 'mutation.rs' && !existsSync(join(root, 'src', name))) rmSync(join(tree, 'src', name))
+  }
+  for (const folder of ['fuzz/corpus', '__test__/fixtures']) {
+    if (existsSync(join(root, folder))) cpSync(join(root, folder), join(tree, folder), { recursive: true })
+  }
+  for (const name of ['Cargo.toml', 'Cargo.lock', 'build.rs', 'clippy.toml']) put(name, readFileSync(join(root, name)))
+  const all = []
+  for (const name of filesBelow(join(root, 'src'))) {
+    const source = readFileSync(join(root, 'src', name))
+    if (!name.endsWith('.rs') || !isMutated(name)) {
+      put(join('src', name), name === 'lib.rs' ? Buffer.from(`${source}\n#[allow(warnings)]\nmod mutation;\n`) : source)
+      continue
+    }
+    const leaves = (mutant) => uncompiled.some((other) => other.file === name && mutant.text.includes(other.text))
+    const { text, mutants } = mutate(String(source), all.length, leaves)
+    put(join('src', name), Buffer.from(text))
+    all.push(...mutants.map((mutant) => ({ file: name, ...mutant })))
+  }
+  put(join('src', 'mutation.rs'), Buffer.from(MODULE))
+  return all
+}
+
+/** Runs a command to its end, or until `ends` says so of what it wrote. */
+function run(command, args, { env = {}, limit, ends } = {}) {
+  return new Promise((done, failed) => {
+    const child = spawn(command, args, { cwd: tree, env: { ...environment(), ...ENV, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    let [out, isLate] = ['', false]
+    const timer = limit && setTimeout(() => { isLate = true; child.kill('SIGKILL') }, limit * 1000)
+    const heard = (text) => {
+      out += text
+      if (ends?.test(out)) child.kill('SIGKILL')
+    }
+    child.stdout.on('data', heard)
+    child.stderr.on('data', heard)
+    child.on('error', failed)
+    child.on('close', (status) => {
+      clearTimeout(timer)
+      done({ out, status, isLate })
+    })
+  })
+}
+
+async function build() {
+  await needRust()
+  const built = await run('cargo', ['test', '--no-default-features', '--lib', '--no-run', '--profile', 'simulation', '--message-format=json'], {
+    env: { CARGO_TARGET_DIR: join(place, 'target'), RUSTFLAGS: '--cap-lints allow' }
+  })
+  const told = built.out.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
+  if (built.status !== 0) {
+    const errors = told.filter((message) => message.message?.level === 'error').map((message) => message.message.rendered)
+    throw new Error(`the mutants do not compile; name them in scripts/mutants.json, "uncompiled":\n${errors.join('\n')}`)
+  }
+  return told.findLast((message) => message.executable)?.executable
+}
+
+/** The test that kills a mutant, or undefined. */
+async function killer(program, mutant) {
+  for (const stage of STAGES) {
+    const { tests, skip, limit } = stage
+    const since = performance.now()
+    const args = [...tests, ...skip.flatMap((name) => ['--skip', name]), '--test-threads', '1']
+    const { out, status, isLate } = await run(program, args, { env: { MUTANT: mutant }, limit, ends: /^test .* FAILED$/m })
+    const failed = /^test (.*) \.\.\. FAILED$/m.exec(out)?.[1]
+    stage.limit ??= Math.max(LEAST, (TIMES * (performance.now() - since)) / 1000)
+    if (failed || isLate || status !== 0) return failed ?? (isLate ? 'a test does not end' : 'the tests end')
+  }
+  return undefined
+}
+
+const mutants = plant()
+console.log(`${mutants.length} places, ${mutants.reduce((sum, mutant) => sum + mutant.values.length, 0)} mutants; they are compiled now`)
+const hash = createHash('sha256').update(JSON.stringify(mutants))
+for (const name of filesBelow(join(root, 'src'))) hash.update(readFileSync(join(root, 'src', name)))
+const notes = join(place, hash.digest('hex').slice(0, 12))
+mkdirSync(notes, { recursive: true })
+const program = await build()
+const fault = await killer(program, '')
+if (fault) throw new Error(`without a mutant \`${fault}\` fails already`)
+
+const queue = mutants.filter(({ file }) => isAmong(wanted, file)).flatMap((mutant) => mutant.values.map((value) => ({ ...mutant, value })))
+const outcomes = []
+let at = 0
+async function work() {
+  while (at < queue.length) {
+    const mutant = queue[at++]
+    const note = join(notes, `${mutant.id}-${mutant.value}.json`)
+    if (!existsSync(note)) {
+      const killedBy = await killer(program, `${mutant.id}=${mutant.value}`)
+      writeFileSync(note, JSON.stringify({ killedBy }))
+      if (!killedBy) console.log(`survives: src/${mutant.file}:${mutant.line} ${mutant.kind} \`${mutant.text}\` is ${mutant.value}`)
+    }
+    outcomes.push({ ...mutant, ...JSON.parse(readFileSync(note, 'utf8')) })
+    if (outcomes.length % 50 === 0) console.log(`${outcomes.length} of ${queue.length}`)
+  }
+}
+await Promise.all(Array.from({ length: jobs }, work))
+
+const survivors = outcomes.filter((mutant) => !mutant.killedBy).sort((a, b) => a.id - b.id)
+const reasonOf = (mutant) =>
+  reasons.find(({ file, text, value }) => mutant.file === file && mutant.text.includes(text) && (value === undefined || String(value) === mutant.value))?.why
+const cell = (text) => text.replaceAll('|', '\\|')
+const report = [
+  '# Mutants of the core',
+  '',
+  'Written by `npm run mutate`, which takes out one guard, statement or answer at a time and runs the Rust tests; the JavaScript tests do not run.',
+  '',
+  `${queue.length} mutants in \`${wanted.join('`, `')}\`: ${queue.length - survivors.length} killed, ${survivors.length} survived.`,
+  '',
+  '| survivor | is | reason |',
+  '|---|---|---|',
+  ...survivors.map((mutant) => `| \`${mutant.file}\`: \`${cell(mutant.text)}\` | ${mutant.kind === 'statement' ? 'left out' : mutant.value} | ${reasonOf(mutant) ?? '**none**'} |`)
+].join('\n')
+if (values.report) writeFileSync(resolve(values.report), `${report}\n`)
+else console.log(report)
+process.exitCode = survivors.some((mutant) => !reasonOf(mutant)) ? 1 : 0
