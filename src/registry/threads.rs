@@ -41,7 +41,8 @@ fn request(tenant: u64, store: bool) -> Request {
 
 fn value(session: &Session, id: &str) -> Option<u64> {
     let read = session.journal().read(|state| state.get(&key("session", id)).map(<[u8]>::to_vec));
-    read.expect("an open session answers").map(|bytes| u64::from_le_bytes(bytes.try_into().expect("a number")))
+    read.expect("an open session answers")
+        .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("a number")))
 }
 
 /// Every session that somebody has open, by tenant: while one lives, all who open that tenant have it.

@@ -41,6 +41,8 @@ pub struct Oracle {
     kept: Vec<(Claim, u64)>,
     /// Tombstones, and when they were stored.
     tombstones: BTreeMap<Claim, u64>,
+    /// The highest claim whose `delete()` resolved.
+    deleted: Option<Claim>,
     trace: Trace,
     tools: Tools,
     /// Owners that said that they were leaving.
@@ -76,6 +78,7 @@ impl Oracle {
             acknowledged: Vec::new(),
             kept: Vec::new(),
             tombstones: BTreeMap::new(),
+            deleted: None,
             trace: Trace::default(),
             tools: Tools::default(),
             leaving: BTreeSet::new(),
@@ -150,6 +153,21 @@ impl Oracle {
         !self.tombstones.keys().any(|tombstone| low <= *tombstone && *tombstone < high)
     }
 
+    /// The `delete()` of `claim` resolved.
+    pub fn deleted(&mut self, claim: Claim) {
+        self.deleted = self.deleted.max(Some(claim));
+    }
+
+    /// Whether a tombstone of a process that died over its `delete()` came when the second owner after it was opening already: nothing
+    /// that goes on leads back to what it buries by then.
+    fn came_late(&self, tombstone: Claim, at: u64) -> bool {
+        if self.deleted >= Some(tombstone) {
+            return false;
+        }
+        let before = |(claim, began, _): &&(Claim, u64, Writes)| *claim > tombstone && *began < at;
+        self.opens.iter().filter(before).count() > 1
+    }
+
     /// A process opened the session.
     pub fn opened(&mut self, found: &Found<'_>) {
         let Found { claim, writes, .. } = *found;
@@ -166,7 +184,10 @@ impl Oracle {
         // A tombstone that was there before the open began counts; one that came meanwhile may.
         let buried =
             |other: Claim| self.tombstones.keys().any(|tombstone| other <= *tombstone && *tombstone < claim);
-        for (tombstone, _) in self.tombstones.range(..claim).filter(|(_, at)| **at <= found.began) {
+        for (tombstone, at) in self.tombstones.range(..claim).filter(|(_, at)| **at <= found.began) {
+            if self.came_late(*tombstone, *at) {
+                continue;
+            }
             for (other, theirs) in self.resolved.range(..=*tombstone) {
                 let back: Vec<&u64> = theirs.intersection(writes).collect();
                 assert!(back.is_empty(), "I10: {claim:?} brought back {back:?}, deleted under {other:?}");

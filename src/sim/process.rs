@@ -188,6 +188,18 @@ impl Process {
         });
     }
 
+    /// Deletes the session. The oracle is told if that resolves: from then on nothing of it may come back.
+    pub fn delete(&self) {
+        let (cluster, tenant) = (Arc::clone(&self.cluster), self.tenant);
+        self.background(move |session: Arc<Session>| async move {
+            if session.delete().await.is_ok()
+                && let Some(claim) = session.claim()
+            {
+                cluster.oracle_of(tenant).deleted(claim);
+            }
+        });
+    }
+
     /// Does something that takes time, as the process would.
     pub fn background(&self, work: impl AsyncProcess) {
         if let Some(session) = self.session() {

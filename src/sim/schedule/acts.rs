@@ -97,9 +97,7 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
             "closes".into()
         }
         94..95 => {
-            process.background(|session: Arc<Session>| async move {
-                let _ = session.delete().await;
-            });
+            process.delete();
             "deletes".into()
         }
         95..98 if kind.rough => {
@@ -136,9 +134,7 @@ fn beside(neighbour: &Process, rng: &mut Rng) -> &'static str {
             "closes"
         }
         97..98 => {
-            neighbour.background(|session: Arc<Session>| async move {
-                let _ = session.delete().await;
-            });
+            neighbour.delete();
             "deletes"
         }
         _ => "does nothing",
