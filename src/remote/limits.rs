@@ -10,24 +10,23 @@ use super::patience::Remote;
 use super::{Setting, Told};
 use crate::host::sleep;
 
-/// How long the store is waited for to tell its limit, which no open needs to know.
+/// How long the store is waited for to tell its limit, once: no open needs to know it.
 const TELLING: Duration = Duration::from_secs(3);
 
 impl Remote {
-    /// Asks for the limit, once per process. Where no answer came, whoever opens next asks again.
+    /// Asks for the limit, once per process. Where no answer comes, `doctor` is there to ask again.
     pub(super) async fn ask_for_limit(&self) {
         let ask = || async {
             tokio::select! {
                 biased;
                 told = self.once("", self.store.setting(Setting::Largest)) => match told {
-                    Ok(Told::Bytes(bytes)) => Ok(Some(bytes)),
-                    Err(failure) if failure.may_pass() => Err(()),
-                    _ => Ok(None),
+                    Ok(Told::Bytes(bytes)) => Some(bytes),
+                    _ => None,
                 },
-                () = sleep(TELLING) => Err(()),
+                () = sleep(TELLING) => None,
             }
         };
-        let _ = self.largest.get_or_try_init(ask).await;
+        self.largest.get_or_init(ask).await;
     }
 
     /// The warning that a whole state of `bytes` deserves, and one of `before` bytes did not yet.

@@ -3,6 +3,7 @@
 //! Safety rests on unique names and on a LIST that sees every completed PUT (D7). A store that lacks it, or a right, or that
 //! lets everybody read, is refused before anything is claimed in it. Nothing is left behind that may be removed.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,11 +23,20 @@ const TRIES: u32 = 3;
 const AGAIN: Duration = Duration::from_millis(300);
 
 impl Remote {
-    /// Makes sure, once per process, that the store can do what is asked of it. Fails with what is missing.
+    /// Makes sure, once per process, that the store can do what is asked of it. Fails with what is missing. Its limit for one object is
+    /// asked for beside that.
     pub async fn require_fit(&self) -> Result<()> {
-        self.fit.get_or_try_init(|| probe(self, self.allow_public)).await?;
-        self.ask_for_limit().await;
-        Ok(())
+        let mut fit = pin!(self.fit.get_or_try_init(|| probe(self, self.allow_public)));
+        let mut limit = pin!(self.ask_for_limit());
+        tokio::select! {
+            biased;
+            fit = &mut fit => {
+                fit?;
+                limit.await;
+                Ok(())
+            }
+            () = &mut limit => fit.await.map(|_| ()),
+        }
     }
 }
 
