@@ -31,6 +31,7 @@ use crate::session::{Session, Status};
 
 use places::{Guests, Place, Stay};
 use stores::Stores;
+pub use stores::store_of;
 use visit::Visit;
 
 /// Names one open of a tenant. Never reused.
@@ -316,11 +317,18 @@ impl Registry {
         let leave = || listeners.list().retain(|(listener, _)| *listener != handle);
         shared.opens -= 1;
         if shared.opens > 0 {
-            let life = shared.session.journal().life();
+            let (life, lsn) = (shared.session.journal().life(), shared.session.journal().lsn());
             drop(slot);
             let flushed = if life == Life::Live { session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
             leave();
-            return flushed;
+            return match flushed {
+                // The last open was taken back meanwhile, and its close stores the rest.
+                Err(error) if error.code == Code::Closed => {
+                    drop(visit.slot.lock().await);
+                    if session.is_safe(lsn) { Ok(()) } else { Err(error) }
+                }
+                flushed => flushed,
+            };
         }
         let closed = session.close(timeout).await;
         leave();
@@ -335,12 +343,4 @@ impl Registry {
         session.delete().await?;
         self.close(self.take(handle), LET_GO).await
     }
-}
-
-/// The store that a request names, for what needs one.
-pub fn store_of(request: &Request) -> Result<&StoreSpec> {
-    request
-        .store
-        .as_ref()
-        .ok_or_else(|| Error::new(Code::InvalidOption, "there is no `store`: the session is local only"))
 }

@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::open::Site;
 use crate::remote::{Remote, StoreSpec, Traffic};
 use crate::watch::Watch;
+
+use super::Request;
 
 /// Stores that are kept although nobody uses them.
 const UNUSED: usize = 16;
@@ -116,6 +118,14 @@ impl super::Registry {
         registry.stores.all().named(spec).1.site = Some(site);
         registry
     }
+}
+
+/// The store that a request names, for what needs one.
+pub fn store_of(request: &Request) -> Result<&StoreSpec> {
+    request
+        .store
+        .as_ref()
+        .ok_or_else(|| Error::new(Code::InvalidOption, "there is no `store`: the session is local only"))
 }
 
 #[cfg(test)]
