@@ -22,7 +22,7 @@ import { connect, start } from '../__test__/support/stores/supabase.mjs'
 const SECRET = 'a secret of this server alone, with which its keys are signed'
 const AT_ONCE = 16
 const LOOKS = 10
-/** What descriptors and threads may differ by between two looks, and memory by, in bytes. */
+/** Differences between two looks that are no growth: of descriptors and threads, and of memory in bytes. */
 const ROOM = 24
 const ROOM_BYTES = 48 << 20
 

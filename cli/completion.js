@@ -7,7 +7,7 @@
 const NAME = 'baileys-hybrid-auth'
 const SHELLS = ['bash', 'zsh', 'fish']
 
-/** How a value is completed: `words`, `files` or nothing that a script could know. */
+/** Completion of a value: `words`, `files` or nothing that a script could know. */
 function valueOf({ argChoices, flags, required }) {
   if (!required) return undefined
   if (argChoices !== undefined) return { words: argChoices }

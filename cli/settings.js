@@ -79,7 +79,7 @@ function loadVariables(file, env, isStoreGiven = false) {
   )
 }
 
-/** What `work` answers; undefined where it throws, which is told when the settings are checked. */
+/** Result of `work`; undefined where it throws, which is reported when the settings are checked. */
 function unlessWrong(work) {
   try {
     return work()

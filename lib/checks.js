@@ -29,7 +29,7 @@ const quoted = (name) => (/^[a-z][A-Za-z_-]{0,23}\d?$/.test(name) ? `\`${name}\`
 
 const allOf = (names) => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`)
 
-/** What goes together and of which only a part is there, in words. */
+/** Message for settings that belong together and of which only some are given. */
 function halfOf(set, missing) {
   const are = (names) => `${allOf(names)} ${names.length > 1 ? 'are' : 'is'}`
   return `${are(set)} set, but ${are(missing)} not`

@@ -64,13 +64,13 @@ const REMEDY = '; for another store set SESSION_BACKUP_STORE, for none SESSION_B
 
 const isSet = ({ value }) => value !== undefined
 
-/** Whether a set of S3 has what signs its requests: keys of its own, or one of the sources of AWS. */
+/** True if a set of S3 has what signs its requests: keys of its own, or one of the sources of AWS. */
 function hasCredentials({ accessKeyId, secretAccessKey }, env) {
   if (isSet(accessKeyId) || isSet(secretAccessKey)) return isSet(accessKeyId) && isSet(secretAccessKey)
   return OF_AWS.some((names) => names.every((name) => isSet(variable(env, name))))
 }
 
-/** Whether a service that is meant only when a store is asked for would be. */
+/** True if a service that is meant only when a store is asked for would be. */
 function wouldBeMeant(service, env) {
   return isSet(variable(env, ...ONLY_IF_ASKED[service])) && (service !== 'gcs' || isSet(variable(env, SHARED)))
 }

@@ -19,7 +19,6 @@ const { createLife } = require('./life.js')
 const { writeMultiFile } = require('./multi-file.js')
 const { loadBinding } = require('./native.js')
 const { createNews, hearing, sessionLogger } = require('./news.js')
-const { refuseOddFiles } = require('./odd-files.js')
 const { begin } = require('./opening.js')
 const { createOwnCreds } = require('./own-creds.js')
 const { resolveOptions } = require('./options.js')
@@ -120,7 +119,6 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
 
   return serially(folder, async () => {
     check()
-    await refuseOddFiles(folder)
     if (resolved.ifFree) inner = { ...inner, ...(await claimIfFree({ tenantId, resolved, folder })) }
     const place = { directory: resolved.directory, tenantId, folder }
     const prepared = await prepareImport({ ...place, batch, importFrom: resolved.importFrom })

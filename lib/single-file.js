@@ -29,7 +29,7 @@ async function isSingleFile(path) {
   return info?.isFile() === true
 }
 
-/** Whether a text plainly is such a file, whole or damaged. */
+/** True if a text plainly is such a file, whole or damaged. */
 const isLikeSingleFile = (text) => text.includes('"creds"') && text.includes('"noiseKey"')
 
 /** So much of a file tells what it is: credentials come first. */

@@ -161,6 +161,7 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
+        require_file(path)?;
         for _ in 0..LOCK_ATTEMPTS {
             let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(path)?;
             match file.try_lock() {
@@ -178,6 +179,7 @@ impl Disk for RealDisk {
     }
 
     fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        require_file(path)?;
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             file => file?,
@@ -197,6 +199,7 @@ impl Disk for RealDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        require_file(path)?;
         std::fs::read(path)
     }
 
@@ -251,6 +254,19 @@ impl Disk for RealDisk {
         static BOOT: OnceLock<u16> = OnceLock::new();
         // Only Linux tells it in a file.
         *BOOT.get_or_init(|| std::fs::read("/proc/sys/kernel/random/boot_id").map_or(0, |id| boot_mark(&id)))
+    }
+}
+
+/// Refuses a pipe, a socket or a device by its name: to open a pipe waits for somebody at its other end.
+fn require_file(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let what =
+                format!("`{name}` in the folder of this tenant is a pipe, a socket or a device, not a file");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -317,18 +317,11 @@ impl Registry {
         let leave = || listeners.list().retain(|(listener, _)| *listener != handle);
         shared.opens -= 1;
         if shared.opens > 0 {
-            let (life, lsn) = (shared.session.journal().life(), shared.session.journal().lsn());
+            let life = shared.session.journal().life();
             drop(slot);
             let flushed = if life == Life::Live { session.flush(timeout).await.map(|_| ()) } else { Ok(()) };
             leave();
-            return match flushed {
-                // The last open was taken back meanwhile, and its close stores the rest.
-                Err(error) if error.code == Code::Closed => {
-                    drop(visit.slot.lock().await);
-                    if session.is_safe(lsn) { Ok(()) } else { Err(error) }
-                }
-                flushed => flushed,
-            };
+            return flushed;
         }
         let closed = session.close(timeout).await;
         leave();

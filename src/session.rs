@@ -17,7 +17,6 @@ use tokio::sync::watch;
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
 use crate::host::Host;
-use crate::id::Lsn;
 use crate::journal::{Journal, Life};
 use crate::owner::Owner;
 use crate::replicator::{Health, Replicator};
@@ -185,13 +184,6 @@ impl Session {
             return Err(if lost { Error::new(Code::LeaseLost, what) } else { self.unreachable(&what) });
         }
         Ok(())
-    }
-
-    /// Whether everything up to `lsn` is in the store; without one, whether it is synced.
-    pub fn is_safe(&self, lsn: Lsn) -> bool {
-        let progress = self.journal.progress();
-        let safe = if self.remote.is_some() { progress.stored } else { progress.synced };
-        safe >= lsn || self.handed_over()
     }
 
     /// Tells that a close was cut short before it released the session.

@@ -45,7 +45,7 @@ interface KnownKeys {
 
 /** An open session. */
 export interface HybridAuthState {
-  /** What `makeWASocket` takes as `auth`, in the types of the installed Baileys. */
+  /** Value for `auth` of `makeWASocket`, in the types of the installed Baileys. */
   state: { creds: Creds; keys: IsOpen<KeyTypes> extends true ? HybridKeyStore : KnownKeys & HybridKeyStore }
   /**
    * Stores the credentials as of the call. If a newer open of this tenant has stored credentials since, it stores only the changes made here,

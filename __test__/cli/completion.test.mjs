@@ -28,7 +28,7 @@ _baileys_hybrid_auth baileys-hybrid-auth "\${COMP_WORDS[COMP_CWORD]}" ''
 printf '%s\\n' "\${COMPREPLY[@]}"
 `
 
-/** What bash offers for a line; the last word is the one under the cursor. */
+/** Offers of bash for a line; the last word is the one under the cursor. */
 function offered(cwd, ...words) {
   const out = execFileSync('bash', ['--norc', '-c', DRIVER, 'driver', 'baileys-hybrid-auth', ...words], { cwd, env: { PATH: process.env.PATH, SCRIPT: completion(program, 'bash') }, encoding: 'utf8' })
   return out.split('\n').filter((line) => line !== '').sort()

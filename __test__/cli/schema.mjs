@@ -43,5 +43,5 @@ function faults(rules, value, at) {
   })
 }
 
-/** What is wrong with the document that a command printed, one line each. */
+/** Faults of the document that a command printed, one line each. */
 export const faultsOf = (command, document) => faults(schema.$defs[command] ?? schema.$defs.failure, document, command)

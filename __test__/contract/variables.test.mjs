@@ -26,7 +26,7 @@ const SETS = {
 const AWS = { AWS_ACCESS_KEY_ID: 'i', AWS_SECRET_ACCESS_KEY: 's', AWS_REGION: 'r', AWS_ENDPOINT_URL: 'https://aws.example' }
 const ASKING = [{ SESSION_BACKUP_ENABLED: 'true' }, { SESSION_STORAGE_TYPE: 'hybrid' }, { BAILEYS_HYBRID_AUTH_MODE: 'cloud' }]
 
-/** What comes of variables: the store as `kind bucket`, or null; or the message of the refusal; and the warnings. */
+/** Outcome of variables: the store as `kind bucket`, or null; or the message of the refusal; and the warnings. */
 function outcome(env, options = {}) {
   const all = [{ encryptionKeys: KEY, ...options }, { HOME: '/nowhere', ...env }]
   const { problems, warnings } = hybrid.describeConfig(...all)

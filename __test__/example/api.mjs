@@ -25,7 +25,7 @@ const ENDPOINTS = [
 ]
 const basic = (password) => ({ authorization: `Basic ${Buffer.from(`operator:${password}`).toString('base64')}` })
 
-/** What browsers say of the page that asks. */
+/** Headers by which a browser names the page that asks. */
 const origins = ({ url }) => [
   [{}, false],
   [{ origin: 'null' }, false],

@@ -74,7 +74,7 @@ async function findsAndFilters(page) {
   await range(page, '1–50 of 1,001')
 }
 
-/** What is selected, focused and scrolled to stays so, also where rows come in another order and a code appears above. */
+/** Checks that selection, focus and scroll position stay, also when rows change their order and a code appears above. */
 async function keepsWhatIsLookedAt(page, change) {
   const looked = () =>
     page.evaluate(() => {

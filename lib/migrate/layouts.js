@@ -9,7 +9,7 @@
 const { HybridAuthError } = require('../errors.js')
 const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, WHOLE, familiesWith, fileName, holdKeys, mainOf, parseKey } = require('../multi-file-names.js')
 
-/** How keys lie beside a creds.json; a single file has both. */
+/** Layouts of keys beside a creds.json; a single file has both. */
 const OF_FOLDERS = ['flat', 'keys-folder', 'keys-file']
 const LAYOUTS = [...OF_FOLDERS, 'single-file']
 

@@ -12,7 +12,7 @@ const { jsonText } = require('./read.js')
 
 const LAYOUT = 'single-file'
 
-/** How many files of unknown kind are looked into unasked: a bucket may be full of others. */
+/** Most files of unknown kind that are read unasked: a bucket may be full of others. */
 const MOST = 1000
 
 const RESERVED = new Set([CREDS, ...CREDS_COPIES, KEYS_FILE])

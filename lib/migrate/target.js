@@ -15,7 +15,6 @@ const { HybridAuthError, settle } = require('../errors.js')
 const { encodeSeed, prepareImport } = require('../import.js')
 const { call } = require('../keys.js')
 const { loadBinding } = require('../native.js')
-const { refuseOddFiles } = require('../odd-files.js')
 const { resolveOptions } = require('../options.js')
 const { serially } = require('../session.js')
 
@@ -84,7 +83,6 @@ async function openTarget(options) {
   function visit(tenantId, seed) {
     const folder = folderOf(tenantId)
     return serially(folder, async () => {
-      await refuseOddFiles(folder)
       const prepared = await prepareImport({ directory, tenantId, folder, batch })
       if (prepared?.seed) {
         throw new HybridAuthError('LOCAL_CORRUPT', 'there is a multi-file session in the folder of this tenant: opening the tenant imports it')

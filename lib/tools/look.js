@@ -6,15 +6,13 @@
 
 const { HybridAuthError, settle } = require('../errors.js')
 const { loadBinding } = require('../native.js')
-const { refuseOddFilesOf } = require('../odd-files.js')
 
 const dateOf = (ms) => (ms === null ? null : new Date(ms))
 const errorOf = (problem) => (problem === null ? null : new HybridAuthError(problem.code, problem.message))
 
 /** What a store, and this machine, hold of a tenant. */
 async function inspect({ resolve }, tenantId) {
-  const { native, keys, directory } = resolve(tenantId)
-  await refuseOddFilesOf(directory, tenantId)
+  const { native, keys } = resolve(tenantId)
   const { stored, local } = JSON.parse(settle(await loadBinding().inspect(JSON.stringify(native), keys)))
   return { store: stored === null ? null : describeStored(stored), local: local === null ? null : describeLocal(local) }
 }

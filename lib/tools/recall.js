@@ -14,7 +14,6 @@ const { createCodec } = require('../codec.js')
 const { HybridAuthError, settle } = require('../errors.js')
 const { writeMultiFile } = require('../multi-file.js')
 const { loadBinding } = require('../native.js')
-const { refuseOddFilesOf } = require('../odd-files.js')
 
 function checkFolder(folder, who) {
   if (typeof folder !== 'string' || folder === '') throw new HybridAuthError('INVALID_OPTION', `${who} takes the path of a folder`)
@@ -50,8 +49,7 @@ function decode(batch, bytes) {
 /** Restores a tenant into a folder, and compares. */
 async function drill({ options, resolve }, tenantId, { folder } = {}) {
   const kept = folder === undefined ? null : checkFolder(folder, 'drill')
-  const { native, keys, directory, flushTimeoutMs } = resolve(tenantId)
-  await refuseOddFilesOf(directory, tenantId)
+  const { native, keys, flushTimeoutMs } = resolve(tenantId)
   const { BufferJSON } = await resolveBaileys(options)
   const place = kept ?? (await fs.mkdtemp(join(tmpdir(), 'hybrid-auth-drill-')))
   try {

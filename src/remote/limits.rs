@@ -10,7 +10,7 @@ use super::patience::Remote;
 use super::{Setting, Told};
 use crate::host::sleep;
 
-/// How long the store is waited for to tell its limit, once: no open needs to know it.
+/// Longest wait for the store to tell its limit, once: no open needs to know it.
 const TELLING: Duration = Duration::from_secs(3);
 
 impl Remote {
@@ -33,22 +33,22 @@ impl Remote {
     pub fn tight(&self, before: u64, bytes: u64) -> Option<String> {
         let limit = self.largest.get().copied().flatten()?;
         let level = Level::of(bytes, limit);
-        (level > Level::of(before, limit)).then(|| match level {
-            Level::Room => String::new(),
-            Level::Near => format!(
-                "the whole state has {bytes} bytes and the store takes objects of up to {limit}: beyond that it travels in parts, which costs more requests; raise the store's limit for the size of an object"
-            ),
-            Level::Above => format!(
-                "the whole state has {bytes} bytes and the store takes objects of up to {limit}: it travels in parts, which costs more requests; raise the store's limit for the size of an object"
-            ),
-            Level::Nothing => format!(
-                "the whole state has {bytes} bytes and the store takes objects of up to {limit}, which leaves no room for parts either: raise the store's limit for the size of an object"
-            ),
-        })
+        if level <= Level::of(before, limit) {
+            return None;
+        }
+        let consequence = match level {
+            Level::Room => return None,
+            Level::Near => "beyond that it travels in parts, which costs more requests",
+            Level::Above => "it travels in parts, which costs more requests",
+            Level::Nothing => "that leaves no room for parts either",
+        };
+        Some(format!(
+            "the full state has {bytes} bytes and the store accepts objects of up to {limit}: {consequence}; raise the store's limit for the size of an object"
+        ))
     }
 }
 
-/// How a state stands to a limit, the worst last.
+/// Size of a state in relation to a limit, the worst last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Room,

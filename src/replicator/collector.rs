@@ -79,7 +79,7 @@ impl Collector {
         self.lost.swap(0, Ordering::Relaxed)
     }
 
-    /// Whether another process writes under this claim: a copy of a running machine does, which no claim can keep out.
+    /// True if another process writes under this claim: a copy of a running machine does, which no claim can keep out.
     pub fn is_forked(&self) -> bool {
         self.forked.load(Ordering::Relaxed)
     }
@@ -164,7 +164,7 @@ impl Collector {
         }
     }
 
-    /// Whether the store holds a segment of this claim that its owner never stored. A name alone proves nothing: it has to open.
+    /// True if the store holds a segment of this claim that its owner never stored. A name alone proves nothing: it has to open.
     async fn holds_foreign(&self, chain: &Chain, survey: &Survey) -> bool {
         let later = self.known().chain.clone();
         for name in chain.foreign(&later, survey) {

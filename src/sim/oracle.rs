@@ -158,7 +158,7 @@ impl Oracle {
         self.deleted = self.deleted.max(Some(claim));
     }
 
-    /// Whether a tombstone of a process that died over its `delete()` came when the second owner after it was opening already: nothing
+    /// True if a tombstone of a process that died over its `delete()` came when the second owner after it was opening already: nothing
     /// that goes on leads back to what it buries by then.
     fn came_late(&self, tombstone: Claim, at: u64) -> bool {
         if self.deleted >= Some(tombstone) {

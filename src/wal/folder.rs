@@ -57,6 +57,11 @@ pub(super) fn unavailable(doing: &str, error: &io::Error) -> Error {
         }
         _ => "the disk failed; fix it and try again",
     };
+    if error.kind() == io::ErrorKind::InvalidInput
+        && let Some(ours) = error.get_ref()
+    {
+        return Error::new(Code::LocalUnavailable, format!("{doing}: {ours}: remove it"));
+    }
     // The system's own text would name the path, and that the tenant.
     Error::new(Code::LocalUnavailable, format!("{doing}: {advice} ({})", error.kind()))
 }

@@ -11,7 +11,7 @@ import { installWheel } from './install.mjs'
 import { freePorts, startServer } from './server-process.mjs'
 
 export const kind = 'fake-gcs'
-/** Whether it is published for this machine. */
+/** True if it is published for this machine. */
 export const runsHere = ['linux-x64', 'linux-arm64'].includes(`${process.platform}-${process.arch}`)
 
 const SIGNED = 'X-Goog-Algorithm=GOOG4-RSA-SHA256'
@@ -26,7 +26,7 @@ async function plan(program) {
   }
 }
 
-/** What a PUT answered, as the service answers it: nothing in the body, and the ETag in a header. */
+/** Answer of a PUT, as the service gives it: nothing in the body, and the ETag in a header. */
 function stored(answer, bytes, response) {
   const { etag } = JSON.parse(bytes.toString())
   response.writeHead(answer.statusCode, { date: answer.headers.date, etag: `"${etag}"`, 'content-length': '0' })

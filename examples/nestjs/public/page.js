@@ -14,7 +14,7 @@ const TYPING_MS = 200
 
 const byId = (id) => document.getElementById(id)
 
-/** What is looked at; kept in the address, so that it can be shared and survives a reload. */
+/** View of the list; kept in the address, so that it can be shared and survives a reload. */
 const view = { search: '', show: 'all', page: 1 }
 let answer = null
 let answeredAt = Date.now()

@@ -52,10 +52,10 @@ const isBehind = ({ owner, lagMs }) => owner === 'this instance' && lagMs !== nu
 
 const ON = ['connected', 'waiting_for_scan', 'queued', 'connecting', 'reconnecting', 'asking_owner']
 
-/** Whether a phone has it in its list of devices, as far as this instance knows. */
+/** True if a phone has it in its list of devices, as far as this instance knows. */
 export const isLinked = ({ status, phone }) => phone !== null && status !== 'logged_out'
 
-/** What the buttons of a row do, and why one of them does nothing. */
+/** Buttons of a row, and the reason for one that is disabled. */
 export function actionsOf(session) {
   const { status, owner } = session
   const isOn = ON.includes(status)

@@ -81,7 +81,7 @@ fn authority(address: &str) -> Option<(String, Option<u16>)> {
     Some((url.host_str()?.to_owned(), url.port_or_known_default()))
 }
 
-/// What a refusal means, in words for its reason: of the store, or of whoever gives out credentials for it. Without a `region` it is
+/// Judges a refusal, in words for its reason: of the store, or of the service that gives out credentials for it. Without a `region` it is
 /// Google's.
 fn explained(refusal: &Refusal<'_>, asked: Asked, is_store: bool, region: Option<&str>) -> Failure {
     let (failure, code) = (judge(refusal, asked), refusal.code);
@@ -101,7 +101,7 @@ fn explained(refusal: &Refusal<'_>, asked: Asked, is_store: bool, region: Option
 
 const NO_SUCH_ACCOUNT: &str = "Google does not know this key of a service account: it was deleted or disabled, or its file is not whole; make a new key, and check the clock of this machine";
 
-/// What Google's refusals say of the key and of its rights: the key itself with 401, what it lacks with 403.
+/// Explains Google's refusals: 401 concerns the key itself, 403 the rights that it lacks.
 fn of_google(failure: Failure, refusal: &Refusal<'_>, asked: Asked) -> Failure {
     match (refusal.status, refusal.code) {
         (401, _) => failure.advise(NO_SUCH_ACCOUNT),

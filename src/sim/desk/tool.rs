@@ -20,7 +20,7 @@ use super::super::machine::{Visit, known};
 use super::super::oracle::{Look, Seen};
 use super::super::sometimes::{Moment, saw};
 
-/// How long a tool waits for the store when it closes.
+/// Longest wait of a tool for the store when it closes.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A tool, as an operator starts it.

@@ -37,7 +37,7 @@ pub struct Look {
     kept: usize,
 }
 
-/// What a tool saw.
+/// Findings of a tool.
 pub struct Seen {
     pub lsn: Option<Lsn>,
     /// The state, and its writes, where it gave that.

@@ -52,6 +52,13 @@ async fn close(session: Arc<Session>) {
     let _ = session.close(Duration::from_secs(5)).await;
 }
 
+/// Opens the session once more, which lives.
+async fn opens_again(cluster: &Arc<Cluster>, context: &str) {
+    let mut user = opened(cluster, Opening { takeover: true, ..Opening::default() }).await;
+    assert!(user.process().is_live(), "{context}: {:?}", user.process().refused());
+    user.kill();
+}
+
 #[test]
 fn whoever_comes_back_is_never_ended_by_a_tool_that_judged_what_was_before() {
     let (mut withdrew, mut went_on) = (0, 0);
@@ -180,9 +187,7 @@ fn an_owner_that_hands_over_to_a_tool_was_running_and_is_not_deleted() {
             if runs {
                 owner.kill();
             }
-            let mut last = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
-            assert!(last.process().is_live(), "{:?}", last.process().refused());
-            last.kill();
+            opens_again(&cluster, &format!("after {seen} requests")).await;
         });
     }
 }
@@ -209,9 +214,7 @@ fn an_owner_that_hands_over_before_a_tool_first_looks_is_left_alone() {
             assert_eq!(tool.process().refused(), Some(Code::OwnedElsewhere), "after {seen} requests");
             tool.kill();
             owner.kill();
-            let mut last = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
-            assert!(last.process().is_live(), "{:?}", last.process().refused());
-            last.kill();
+            opens_again(&cluster, &format!("after {seen} requests")).await;
         });
     }
     assert!(early > 0, "it never let go before the tool looked");
@@ -237,9 +240,7 @@ fn of_two_tools_that_judged_the_same_claim_one_at_most_goes_on() {
                 both_withdrew += usize::from(went_on == [0, 0]);
                 one.kill();
                 other.kill();
-                let mut user = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
-                assert!(user.process().is_live(), "{context}: {:?}", user.process().refused());
-                user.kill();
+                opens_again(&cluster, &context).await;
             });
         }
     }

@@ -12,7 +12,7 @@ import { copy, upload } from './upload.mjs'
 const READ = ['GET', 'HEAD']
 const empty = () => ({ status: 200, headers: {}, body: Buffer.alloc(0) })
 
-/** What the server says of resumable uploads: among it the limit that counts for all buckets. */
+/** Properties of resumable uploads, among them the limit that counts for all buckets. */
 function tusOptions({ settings }) {
   const { fileSizeLimit } = settings.of(null)
   const limit = fileSizeLimit === null ? {} : { 'tus-max-size': String(fileSizeLimit) }

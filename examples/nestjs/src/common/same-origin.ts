@@ -15,7 +15,7 @@ export function originOf(headers: IncomingHttpHeaders): 'own' | 'foreign' | 'unk
   return hostOf(headers.origin) === headers.host ? 'own' : 'foreign'
 }
 
-/** Whether a `Host` header names this machine. A name that an attacker points to 127.0.0.1 does not. */
+/** True if a `Host` header names this machine. A name that an attacker points to 127.0.0.1 does not. */
 export function isLoopbackHost(host: string | undefined): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host ?? '')
 }

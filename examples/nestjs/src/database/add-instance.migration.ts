@@ -1,6 +1,6 @@
 import { type MigrationInterface, type QueryRunner, TableColumn } from 'typeorm'
 
-/** Which instance connected a session last: what an operator looks for when another one took it over. */
+/** Adds the instance that connected a session last, which an operator looks for when another one took it over. */
 export class AddInstance1800000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.addColumn('whatsapp_sessions', new TableColumn({ name: 'instance', type: 'varchar', length: '100', isNullable: true }))

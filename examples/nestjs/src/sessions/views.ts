@@ -14,20 +14,20 @@ export type Owner = 'this instance' | 'a newer instance' | 'opening here' | 'not
 /** `nothing`: it was never paired, or was logged out. `elsewhere`: only the instance that runs it knows. */
 export type Backup = 'ok' | 'overdue' | 'never' | 'nothing' | 'elsewhere'
 
-/** What an operator has to look at, the worst first. */
+/** Problems for an operator, the worst first. */
 export const PROBLEMS = ['unusable', 'lease_lost', 'logged_out', 'replaced', 'never_backed_up', 'backup_overdue', 'store_unavailable', 'not_opened'] as const
 export type Problem = (typeof PROBLEMS)[number]
 
 export interface SessionView {
   userId: string
   sessionId: string
-  /** What the connection here is doing; for one that is not here, what the table says, as far as that can be true. */
+  /** State of the connection here; for one that is not here, the state in the table, as far as that can be true. */
   status: string
   phone: string | null
   owner: Owner
-  /** Which instance that is, as far as the table knows. */
+  /** Name of that instance, as far as the table knows. */
   instance: string | null
-  /** Which owner it is, counted over the life of the session; known of those that are open here. */
+  /** Number of the owner, counted over the life of the session; known for sessions that are open here. */
   epoch: number | null
   /** Age of the oldest write that a blank machine would not have. */
   lagMs: number | null

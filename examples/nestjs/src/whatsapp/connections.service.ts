@@ -15,7 +15,7 @@ const AT_ONCE = 5
 export class ConnectionsService implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #logger = new Logger('Connections')
   readonly #connections = new Map<string, Connection>()
-  /** What is to be connected at the start and was not begun yet. */
+  /** Sessions that the start has yet to connect. */
   readonly #queued = new Set<string>()
   #isStopping = false
 
