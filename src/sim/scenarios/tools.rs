@@ -187,7 +187,7 @@ fn an_owner_that_hands_over_to_a_tool_was_running_and_is_not_deleted() {
             if runs {
                 owner.kill();
             }
-            opens_again(&cluster, &format!("after {seen} requests")).await;
+            opens_again(&cluster, &format!("runs: {runs}")).await;
         });
     }
 }
