@@ -26,7 +26,7 @@ export type { HybridAuthOptions, ConfigDescription, ConfigSetting } from './type
 export type { HybridAuthStore, S3Store, SupabaseStore, GcsStore, DirectoryStore, MemoryStore } from './types/store.js'
 
 // An open session.
-export type { HybridAuthState, HybridKeyStore, SessionStatus, OpeningStatus, SessionEvents, SessionEvent, ExportReport } from './types/session.js'
+export type { HybridAuthState, HybridKeyStore, HybridTypedKeys, SessionStatus, OpeningStatus, SessionEvents, SessionEvent, ExportReport } from './types/session.js'
 
 // Operations on many tenants, and figures.
 export type { RestoreAllOptions, ExportAllOptions } from './types/fleet.js'

@@ -38,15 +38,15 @@ type Installed<One, Other> = IsOpen<One> extends true ? (IsOpen<Other> extends t
 type Creds = Installed<OfBaileys, OfWhiskeysockets>['creds']
 type KeyTypes = Installed<MapOfBaileys, MapOfWhiskeysockets>
 
-/** Reads of the types that Baileys knows, with their values; of others, `any`. */
-interface KnownKeys {
+/** Reads of the key types that the installed Baileys knows, with the types of their values. */
+export interface HybridTypedKeys {
   get<T extends keyof KeyTypes>(type: T, ids: string[]): Promise<{ [id: string]: KeyTypes[T] }>
 }
 
 /** An open session. */
 export interface HybridAuthState {
   /** Value for `auth` of `makeWASocket`, in the types of the installed Baileys. */
-  state: { creds: Creds; keys: IsOpen<KeyTypes> extends true ? HybridKeyStore : KnownKeys & HybridKeyStore }
+  state: { creds: Creds; keys: IsOpen<KeyTypes> extends true ? HybridKeyStore : HybridTypedKeys & HybridKeyStore }
   /**
    * Stores the credentials as of the call. If a newer open of this tenant has stored credentials since, it stores only the changes made here,
    * and never decreases a counter. Resolves and rejects like `keys.set`. As a listener of `creds.update` nobody

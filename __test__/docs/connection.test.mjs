@@ -26,7 +26,7 @@ globalThis.makeSocketOfTheGuide = ({ auth }) => {
 async function guide(t) {
   const [, block] = read('docs/guides/connection.md').match(/^```js\n([\s\S]*?)^```$/m)
   const text = block
-    .replace("import makeWASocket, { DisconnectReason } from 'baileys'", `import { DisconnectReason } from 'baileys'\nconst makeWASocket = globalThis.makeSocketOfTheGuide`)
+    .replace("import { DisconnectReason, makeWASocket } from 'baileys'", `import { DisconnectReason } from 'baileys'\nconst makeWASocket = globalThis.makeSocketOfTheGuide`)
     .replace("'baileys-hybrid-auth'", JSON.stringify(pathToFileURL(join(root, 'index.js')).href))
     .replaceAll('from \'baileys\'', `from ${JSON.stringify(import.meta.resolve('baileys'))}`)
   const file = join(temporaryFolder(t), 'guide.mjs')

@@ -13,7 +13,7 @@ import { pathToFileURL } from 'node:url'
 import { atEnd } from '../support/endings.mjs'
 import { KEY, until } from '../support/sessions.mjs'
 import { whatsAppFor } from '../support/whatsapp/service.mjs'
-import { all, read, root } from './repository.mjs'
+import { all, files, read, root } from './repository.mjs'
 
 const readme = read('README.md')
 const blocks = [...read('docs/quickstart.md').matchAll(/^```(?:js|ts)\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
@@ -58,7 +58,7 @@ test('the README is read in a few minutes: 10 kB, and its first sentence has 35 
 
 const index = JSON.stringify(pathToFileURL(join(root, 'index.js')).href)
 const [, diff] = readme.match(/^```diff\n([\s\S]*?)^```$/m)
-const side = (sign) => all(diff, new RegExp(`^\\${sign}(?!import makeWASocket)(.*)$`, 'gm'))
+const side = (sign) => all(diff, new RegExp(`^\\${sign}(?!import \\{ makeWASocket)(.*)$`, 'gm'))
 
 test('the lines of the difference take a session over, at the first start and at every later one', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hybrid-auth-readme-'))
@@ -75,6 +75,27 @@ test('the lines of the difference take a session over, at the first start and at
   assert.deepEqual([run('after.mjs', side('+')), run('after.mjs', side('+'))], [identity, identity])
 })
 
+test('what the documents import from Baileys is there in each line of it, from an ES module and from CommonJS', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hybrid-auth-readme-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const documents = files().filter((file) => file === 'README.md' || /^docs\/.*\.md$/.test(file))
+  const imports = documents.flatMap((file) => all(read(file), /^[-+]?(import .*) from 'baileys'/gm))
+  assert.ok(imports.length >= 5, String(imports))
+  const names = [...new Set(imports.flatMap((line) => all(line.replace(/\btype \w+/g, ''), /[{,] *(\w+)/g)))]
+  assert.ok(names.includes('makeWASocket') && names.includes('DisconnectReason'), String(names))
+  for (const line of ['baileys', '@whiskeysockets/baileys', 'baileys-v6']) {
+    const statements = imports.map((statement) => `${statement} from '${line}'`)
+    // A default import is the namespace, and no function, where Baileys is CommonJS.
+    assert.deepEqual(statements.filter((statement) => !/^import (\{|\* as )/.test(statement)), [])
+    const module = `import { ${names} } from '${line}'; import { createRequire } from 'node:module'
+      const required = createRequire(import.meta.url)('${line}')
+      for (const [name, value] of Object.entries({ ${names} })) if (required[name] !== value) throw new Error(name)
+      console.log(typeof makeWASocket)`
+    const told = execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '--eval', module], { cwd: root, encoding: 'utf8' })
+    assert.equal(told, 'function\n', line)
+  }
+})
+
 /** Stands where the README imports Baileys: the same sockets, which talk to the double of WhatsApp's server. */
 const baileysAt = ({ url, rootKey }) => {
   const from = (name) => JSON.stringify(new URL(`../support/${name}`, import.meta.url).href)
@@ -87,7 +108,7 @@ const baileysAt = ({ url, rootKey }) => {
     deriveKeysAtOnce()
     trust(baileys, Buffer.from('${rootKey.toString('hex')}', 'hex'))
     const how = { waWebSocketUrl: '${url}', logger: silentLogger, shouldSyncHistoryMessage: () => false }
-    export default (config) => baileys.makeWASocket({ ...how, ...config })
+    export const makeWASocket = (config) => baileys.makeWASocket({ ...how, ...config })
     export const { DisconnectReason } = baileys
   `
 }

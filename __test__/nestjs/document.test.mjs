@@ -1,5 +1,7 @@
-// The application of docs/nestjs.md: its files are compiled as they stand, in the templates that `nest new` makes, started, asked, and
-// ended by a signal.
+// The application of docs/nestjs.md: its files are compiled unchanged, in the templates that `nest new` makes. It pairs with a double of
+// WhatsApp's server, reports its health, ends by a signal, and connects again from an empty disk.
+//
+// Invariant: a user has one Baileys, so only one is installed here; with two, the types of the state are `any` and hide errors.
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
@@ -10,14 +12,25 @@ import { pathToFileURL } from 'node:url'
 import { firstColumn, read } from '../docs/repository.mjs'
 import { atEnd } from '../support/endings.mjs'
 import { project } from '../support/nest.mjs'
-import { KEY, ROOT, hybrid, temporaryFolder, until } from '../support/sessions.mjs'
+import { KEY, ROOT, temporaryFolder, until } from '../support/sessions.mjs'
+import { whatsAppFor } from '../support/whatsapp/service.mjs'
 
 const chapter = read('docs/nestjs.md')
 const files = Object.fromEntries([...chapter.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, name, text]) => [name, text]))
 
-/** Loaded before the application, which listens where the system has a port for it, and does not say where that is. */
-const tellPort = `
-  const { Server } = require('node:net')
+/** Baileys as installed in a project: one line of it. */
+const one = { without: ['@whiskeysockets', 'baileys-v6'] }
+
+/** Loaded before the application: prints the port that the system chose, and connects sockets to the double. */
+const preload = ({ url, rootKey }) => `
+  import { Server } from 'node:net'
+  import * as baileys from ${JSON.stringify(import.meta.resolve('baileys'))}
+  import { trust } from ${JSON.stringify(new URL('../support/whatsapp/certificates.mjs', import.meta.url).href)}
+  import { deriveKeysAtOnce } from ${JSON.stringify(new URL('../support/whatsapp/prompt-keys.mjs', import.meta.url).href)}
+  import { silentLogger } from ${JSON.stringify(new URL('../support/world/baileys.mjs', import.meta.url).href)}
+  deriveKeysAtOnce()
+  trust(baileys, Buffer.from('${rootKey.toString('hex')}', 'hex'))
+  Object.assign(baileys.DEFAULT_CONNECTION_CONFIG, { waWebSocketUrl: '${url}', logger: silentLogger, shouldSyncHistoryMessage: () => false })
   const { emit } = Server.prototype
   Server.prototype.emit = function (event, ...args) {
     if (event === 'listening') process.stderr.write(\`the port is \${this.address().port}.\n\`)
@@ -79,7 +92,7 @@ const TEMPLATES = [
 
 /** The application in a folder of the project, laid out as `nest new` does; compiled by each compiler in turn. */
 function build({ name, major, manifest, compilers, compilerOptions }) {
-  const folder = join(project(major).folder, name.replace(/\W+/g, '-'))
+  const folder = join(project(major, one).folder, name.replace(/\W+/g, '-'))
   mkdirSync(join(folder, 'src'), { recursive: true })
   for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, 'src', file), text)
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'application', private: true, ...manifest }))
@@ -95,21 +108,22 @@ function build({ name, major, manifest, compilers, compilerOptions }) {
 }
 
 for (const template of TEMPLATES) {
-  test(`the application of the document compiles, answers and leaves its session in the store: ${template.name}`, async (t) => {
+  test(`the application of the document compiles, pairs, answers, and connects again from an empty disk: ${template.name}`, async (t) => {
     assert.deepEqual(Object.keys(files).sort(), ['app.module.ts', 'health.controller.ts', 'main.ts', 'whatsapp.service.ts'])
     const { folder, main } = build(template)
     const work = temporaryFolder(t, 'document')
-    writeFileSync(join(work, 'tell-port.cjs'), tellPort)
+    const whatsapp = await whatsAppFor(t)
+    writeFileSync(join(work, 'preload.mjs'), preload(whatsapp))
     const env = {
       ...process.env,
       NO_COLOR: '1',
       PORT: '0',
-      WHATSAPP_SESSION_PATH: join(work, 'disk'),
       SESSION_BACKUP_STORE: `${pathToFileURL(join(work, 'bucket')).href}?create=true`,
       SESSION_ENCRYPTION_KEY: KEY
     }
-    const start = (...args) => {
-      const child = spawn(process.execPath, ['--require', join(work, 'tell-port.cjs'), main, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const start = (disk, ...args) => {
+      const node = ['--import', pathToFileURL(join(work, 'preload.mjs')).href, main, ...args]
+      const child = spawn(process.execPath, node, { cwd: folder, env: { ...env, WHATSAPP_SESSION_PATH: join(work, disk) }, stdio: ['ignore', 'pipe', 'pipe'] })
       const application = { child, said: '', ended: new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal }))) }
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (application.said += text))
       atEnd(t, () => {
@@ -119,28 +133,35 @@ for (const template of TEMPLATES) {
       return application
     }
 
+    const seen = (application, isTrue, what) => until(() => isTrue() || application.child.exitCode !== null, `${what}; it said ${application.said}`)
+    const online = (application, jid) => seen(application, () => whatsapp.isOnline(jid), 'the connection')
+
     // A session that is not there is an error, and no new identity.
-    const unpaired = start()
-    await until(() => /NOT_FOUND|no session/.test(unpaired.said) || unpaired.child.exitCode !== null, 'the refusal')
+    const unpaired = start('disk')
+    await seen(unpaired, () => /NOT_FOUND|no session/.test(unpaired.said), 'the refusal')
     assert.match(unpaired.said, /NOT_FOUND/)
     unpaired.child.kill('SIGKILL')
     await unpaired.ended
 
-    const application = start('--pair')
-    await until(() => application.said.includes('tenant-42: in the bucket at') || application.child.exitCode !== null, 'the backup')
+    const application = start('disk', '--pair')
+    await seen(application, () => application.said.includes('scan this code: '), 'the code')
+    const [, qr] = application.said.match(/scan this code: (\S+)/) ?? assert.fail(application.said)
+    const { jid } = await whatsapp.scan(qr, { phone: '4915550000001' })
+    await online(application, jid)
+    await seen(application, () => application.said.includes('tenant-42: in the bucket at'), 'the backup')
     const [, port] = application.said.match(/the port is (\d+)\./) ?? assert.fail(application.said)
     const get = async (path) => (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })).json()
     assert.equal((await get('/health')).info.sessions.status, 'up')
-    assert.equal((await get('/health/sessions')).backed_up, 1)
+    assert.equal((await get('/health/sessions')).total, 1)
     application.child.kill('SIGTERM')
     assert.deepEqual(await application.ended, { code: null, signal: 'SIGTERM' }, application.said)
     assert.match(application.said, /shut down \(SIGTERM\): 1 session closed, complete in the store/)
 
-    const store = `${pathToFileURL(join(work, 'bucket')).href}?create=true`
-    const options = { directory: join(work, 'another-disk'), store, encryptionKeys: KEY, onMissing: 'error' }
-    const session = await hybrid.useHybridAuthState('tenant-42', options)
-    assert.deepEqual(session.status().restored, { source: 'remote', clean: true })
-    await session.close()
+    const elsewhere = start('another-disk')
+    await online(elsewhere, jid)
+    await seen(elsewhere, () => elsewhere.said.includes('tenant-42: connected'), 'the news of it')
+    assert.match(elsewhere.said, /restored from the store/)
+    assert.doesNotMatch(elsewhere.said, /scan this code|without|may be missing/)
   })
 }
 

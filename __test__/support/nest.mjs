@@ -35,7 +35,7 @@ function createProject(major, without) {
   const modules = join(folder, 'node_modules')
   mkdirSync(join(modules, '@nestjs'), { recursive: true })
   for (const name of readdirSync(join(ROOT, 'node_modules'))) {
-    if (!name.startsWith('.') && name !== '@nestjs' && !name.startsWith('nest-')) link(join(ROOT, 'node_modules', name), join(modules, name))
+    if (!name.startsWith('.') && name !== '@nestjs' && !name.startsWith('nest-') && !without.includes(name)) link(join(ROOT, 'node_modules', name), join(modules, name))
   }
   for (const [name, alias] of Object.entries(PARTS)) {
     const from = join(ROOT, 'node_modules', `nest-${alias}-${major}`)
@@ -47,7 +47,7 @@ function createProject(major, without) {
 }
 
 /**
- * A project with this major version of Nest, made once for a test file; `without` leaves parts of Nest out. `load` requires
+ * A project with this major version of Nest, made once for a test file; `without` leaves out parts of Nest, or other packages. `load` requires
  * from it; `packageFolder` is where this package is installed.
  */
 export function project(major, { without = [] } = {}) {
