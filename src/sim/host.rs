@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use crate::host::{Host, Job, Lane, Task};
 
+use super::clock::Clock;
+
 /// A small generator (splitmix64): the same seed gives the same schedule.
 pub struct Rng(u64);
 
@@ -60,7 +62,7 @@ struct Gate {
 pub struct SimHost {
     gate: Arc<Mutex<Gate>>,
     rng: Mutex<Rng>,
-    start: Instant,
+    clock: Arc<Clock>,
 }
 
 fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
@@ -69,8 +71,13 @@ fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
 
 impl SimHost {
     pub fn new(seed: u64, start: Instant) -> Arc<SimHost> {
+        SimHost::by(seed, Arc::new(Clock::new(start)))
+    }
+
+    /// One that goes by the clock of its machine.
+    pub fn by(seed: u64, clock: Arc<Clock>) -> Arc<SimHost> {
         let gate = Gate { mode: Mode::Running, waiting: Vec::new(), round: 0, panic: None };
-        Arc::new(SimHost { gate: Arc::new(Mutex::new(gate)), rng: Mutex::new(Rng::new(seed)), start })
+        Arc::new(SimHost { gate: Arc::new(Mutex::new(gate)), rng: Mutex::new(Rng::new(seed)), clock })
     }
 
     fn set(&self, mode: Mode) {
@@ -110,12 +117,11 @@ impl SimHost {
 
 impl Host for SimHost {
     fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.clock.now()
     }
 
     fn wall_ms(&self) -> u64 {
-        // A clock that is plainly wrong: safety must not care.
-        1_000
+        self.clock.day()
     }
 
     fn random(&self, bytes: &mut [u8]) {

@@ -17,6 +17,7 @@ use crate::remote::Store;
 use crate::replicator::Pace;
 use crate::session::Session;
 
+use super::clock::Clock;
 use super::cluster::{Cluster, TENANTS, hold};
 use super::host::SimHost;
 use super::keys::Number;
@@ -55,6 +56,7 @@ pub struct Machine {
     cluster: Arc<Cluster>,
     pub(super) number: usize,
     disk: MemoryDisk,
+    clock: Arc<Clock>,
     /// Remains of each tenant on it.
     left: [Left; TENANTS.len()],
     /// The oldest key that a log on its disk may need.
@@ -68,6 +70,7 @@ impl Machine {
             cluster: Arc::clone(cluster),
             number: cluster.next_machine.fetch_add(1, Ordering::Relaxed),
             disk: MemoryDisk::default(),
+            clock: Arc::new(Clock::new(cluster.start)),
             left: Default::default(),
             logged: Arc::new(Mutex::new(Number::MAX)),
             process: None,
@@ -77,6 +80,11 @@ impl Machine {
     /// Its disk.
     pub fn disk(&self) -> &MemoryDisk {
         &self.disk
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The process on it.
@@ -90,8 +98,27 @@ impl Machine {
         process.session().unwrap_or_else(|| panic!("not open: {:?}", process.refused()))
     }
 
+    /// The process is stopped; if the whole machine is suspended, its clock `stands` as well.
+    pub fn stop(&mut self, stands: bool) {
+        if let Some(process) = &mut self.process {
+            process.stopped = true;
+            process.host.stop();
+            self.clock.stand(stands);
+        }
+    }
+
+    /// The process goes on if it was stopped.
+    pub fn resume(&mut self) {
+        self.clock.stand(false);
+        if let Some(process) = &mut self.process {
+            process.stopped = false;
+            process.host.resume();
+        }
+    }
+
     /// The process dies. What it wrote to its disk stays.
     pub fn kill(&mut self) {
+        self.clock.stand(false);
         if let Some(process) = self.process.take() {
             process.host.rethrow();
             process.host.kill();
@@ -135,7 +162,7 @@ impl Machine {
     /// Begins a process: its number, the key that it seals with, and the oldest that logs here need.
     pub(super) fn begin(&mut self, cloud: bool) -> (Arc<SimHost>, Who) {
         let number = self.cluster.next_process.fetch_add(1, Ordering::Relaxed);
-        let host = SimHost::new(hold(&self.cluster.seeds).next(), self.cluster.start);
+        let host = SimHost::by(hold(&self.cluster.seeds).next(), Arc::clone(&self.clock));
         let key = hold(&self.cluster.keys).start(number);
         self.disk.set_read_only(cloud);
         let left = *hold(&self.logged);

@@ -1,6 +1,7 @@
 //! Simulation of whole clusters: the real engine over a store and disks in memory, on one thread, under a steered clock.
 //!
 //! - `host`: a machine whose tasks can be stopped and killed, and whose randomness is seeded;
+//! - `clock`: the clock of a machine, which may run wrong and jump;
 //! - `cluster`: the store, and what all machines share; `network`: the way there; `weather`: how bad that is;
 //! - `machine`: a disk, on which processes open the session and die;
 //! - `process`: what one does with it: writes, flushes, closes, deletes, seals anew;
@@ -16,6 +17,7 @@
 //!   that fail, keep silent or refuse.
 
 mod campaign;
+mod clock;
 mod clouds;
 mod cluster;
 mod desk;

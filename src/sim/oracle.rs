@@ -103,6 +103,9 @@ impl Oracle {
 
     /// A write was resolved under `claim`.
     pub fn wrote(&mut self, claim: Claim, number: u64, batch: Vec<u8>) {
+        if self.opens.last().is_some_and(|(last, ..)| *last > claim) {
+            saw(Moment::Overlap);
+        }
         self.batches.insert(number, batch);
         self.resolved.entry(claim).or_default().insert(number);
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::replicator::Pace;
 
+use super::clock::Change;
 use super::cluster::{CHECK, Cluster};
 use super::desk::Tool;
 use super::host::Rng;
@@ -31,6 +32,8 @@ pub struct Kind {
     pub rough: bool,
     /// Set if an operator's tools run beside its processes.
     pub tools: bool,
+    /// Set if each machine has a clock of its own, which runs wrong and jumps.
+    pub clocks: bool,
 }
 
 impl fmt::Display for Kind {
@@ -46,7 +49,8 @@ impl fmt::Display for Kind {
             _ => f.write_str("; some processes keep no log")?,
         }
         f.write_str(if self.keys { "; keys are turned over" } else { "" })?;
-        f.write_str(if self.tools { "; tools run" } else { "" })
+        f.write_str(if self.tools { "; tools run" } else { "" })?;
+        f.write_str(if self.clocks { "; clocks go wrong" } else { "" })
     }
 }
 
@@ -60,6 +64,8 @@ pub enum Shift {
     Storm(Storm),
     /// It is the operator's turn, with a seed for what comes of it.
     Tool(Tool, u64),
+    /// A clock goes wrong.
+    Clock(Change),
 }
 
 impl fmt::Display for Shift {
@@ -68,6 +74,7 @@ impl fmt::Display for Shift {
             Shift::Outage => f.write_str("the store goes away, or comes back"),
             Shift::Rotation => f.write_str("a new key is put first"),
             Shift::Storm(storm) => storm.fmt(f),
+            Shift::Clock(change) => change.fmt(f),
             Shift::Tool(tool, _) => write!(f, "the operator's turn: {tool:?}"),
         }
     }
@@ -154,6 +161,9 @@ impl Schedule {
         // What else befalls the world is drawn apart, so that the schedule without it is the same.
         let mut apart = Rng::new(seed ^ APART);
         for step in &mut steps {
+            if kind.clocks && apart.chance(8) {
+                step.shifts.push(Shift::Clock(Change::draw(&mut apart, machines)));
+            }
             if kind.tools && apart.chance(25) {
                 step.shifts.push(Shift::Tool(Tool::draw(&mut apart), apart.next()));
             }

@@ -48,6 +48,7 @@ fn rough(seed: u64) -> Kind {
         keys: seed % 10 == 7,
         rough: true,
         tools: seed % 3 == 1,
+        clocks: seed % 5 == 2,
     }
 }
 
@@ -68,6 +69,7 @@ fn seeded_schedules_of_every_kind_keep_every_invariant() {
             clouds: if seed.is_multiple_of(3) { 40 } else { 0 },
             keys: seed % 20 == 3,
             tools: seed % 16 == 7,
+            clocks: seed % 16 == 11,
             ..Kind::default()
         },
     };
@@ -82,7 +84,7 @@ fn a_seed_replays_with_the_same_requests_at_the_same_instants() {
         Kind { clouds: 50, ..Kind::default() },
         Kind { clouds: 40, keys: true, ..Kind::default() },
         Kind { clouds: 20, rough: true, ..Kind::default() },
-        Kind { tools: true, ..Kind::default() },
+        Kind { tools: true, clocks: true, ..Kind::default() },
     ];
     for kind in kinds {
         let digests = |_| -> Vec<u64> {

@@ -54,6 +54,9 @@ moments! {
     ToolRekeyed = "a tool sealed a session anew",
     ToolDeleted = "a tool logged a session out",
     ToolDied = "a tool died at its work",
+    ClockTurned = "a clock jumped, or ran at another speed",
+    Suspended = "a machine was suspended, and its clock stood",
+    Overlap = "an owner accepted a write after a later one had opened",
     KeptWrite = "a write resolved because the store has it",
 }
 

@@ -34,8 +34,7 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
     };
     if process.stopped {
         if rng.chance(30) {
-            process.stopped = false;
-            process.host.resume();
+            machine.resume();
             return "goes on".into();
         }
         if rng.chance(20) {
@@ -51,7 +50,7 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
     if process.session().is_none() {
         return match rng.below(20) {
             0 => die(machine, "while it opens"),
-            1 => stop(machine),
+            1 => stop(machine, rng, kind),
             _ => "is opening".into(),
         };
     }
@@ -78,7 +77,7 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
             });
             "flushes".into()
         }
-        76..81 => stop(machine),
+        76..81 => stop(machine, rng, kind),
         81..86 if kind.rough && rng.chance(40) => {
             let (share, seed) = ([0, 50, 100][small(rng.below(3))], rng.next());
             machine.lose_power(|change| Rng::new(seed ^ change as u64).chance(share));
@@ -147,11 +146,9 @@ fn die(machine: &mut Machine, when: &str) -> String {
     format!("dies {when}")
 }
 
-fn stop(machine: &mut Machine) -> String {
-    if let Some(process) = &mut machine.process {
-        process.stopped = true;
-        process.host.stop();
-    }
-    saw(Moment::Stopped);
-    "is stopped".into()
+fn stop(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
+    let stands = kind.clocks && rng.chance(40);
+    machine.stop(stands);
+    saw(if stands { Moment::Suspended } else { Moment::Stopped });
+    if stands { "is suspended, and its clock stands".into() } else { "is stopped".into() }
 }

@@ -17,6 +17,7 @@ use super::super::host::Rng;
 use super::super::machine::{Machine, Opening};
 use super::super::process::Process;
 use super::super::run;
+use super::super::sometimes::{Moment, saw};
 use super::acts::act;
 use super::{Schedule, Shift};
 
@@ -147,6 +148,10 @@ async fn story(schedule: &Schedule) -> Outcome {
                 Shift::Outage => _ = cluster.outage.fetch_xor(true, Ordering::Relaxed),
                 Shift::Rotation => hold(&cluster.keys).rotate(),
                 Shift::Storm(storm) => cluster.sky.begin(*storm),
+                Shift::Clock(change) => {
+                    machines[change.machine].clock().turn(change);
+                    saw(Moment::ClockTurned);
+                }
                 Shift::Tool(tool, seed) => {
                     let mut rng = seeded(&cluster, *seed);
                     note(format!("{:4}  {}", step.number, desk.act(*tool, &mut rng)));
@@ -171,9 +176,9 @@ async fn end(cluster: &Arc<Cluster>, mut machines: Vec<Machine>, mut desk: Desk,
     note("      the network heals, and everybody has time to look".into());
     cluster.heal();
     machines.iter().for_each(|machine| machine.disk().set_space(None));
-    for process in machines.iter_mut().filter_map(|machine| machine.process.as_mut()) {
-        process.stopped = false;
-        process.host.resume();
+    for machine in &mut machines {
+        machine.resume();
+        machine.clock().mend();
     }
     desk.resume();
     for _ in 0..200 {
