@@ -15,6 +15,9 @@ const EFFORT: usize = 64;
 const LEAST_BODY: usize = 7;
 /// Zeros in a row that a sealed frame does not have by chance.
 const LOST: usize = 64;
+/// Bytes that a disk writes or loses together, and zeros of a part of them that a frame does not have there by chance.
+const SECTOR: usize = 512;
+const PART: usize = 4;
 
 /// Batches behind a place that does not read, without a gap between them: with a state that reaches the first, a whole one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,8 @@ impl Suffix {
 /// What the bytes behind the last good frame say.
 pub struct Behind<'a> {
     bytes: &'a [u8],
+    /// Where they start in the file.
+    offset: usize,
     codec: &'a Codec,
     good: Lsn,
     /// The highest LSN of a frame that reads, `good` if there is none.
@@ -67,10 +72,11 @@ pub struct Behind<'a> {
 }
 
 impl<'a> Behind<'a> {
-    /// Looks at every frame in `bytes` that reads, wherever it starts, with an LSN above `good`.
-    pub fn look(bytes: &'a [u8], codec: &'a Codec, good: Lsn) -> Behind<'a> {
+    /// Looks at every frame that reads in `bytes`, which start at `offset` in the file, with an LSN above `good`.
+    pub fn look(bytes: &'a [u8], offset: usize, codec: &'a Codec, good: Lsn) -> Behind<'a> {
         let (run, gap) = (Vec::new(), bytes.len());
-        let mut seen = Behind { bytes, codec, good, newest: good, synced: 0, complete: true, gap, run };
+        let mut seen =
+            Behind { bytes, offset, codec, good, newest: good, synced: 0, complete: true, gap, run };
         let mut effort = bytes.len().saturating_mul(EFFORT);
         let mut at = 0;
         while let Some(rest) = bytes.get(at..)
@@ -125,7 +131,8 @@ impl<'a> Behind<'a> {
             && self.bytes.len() == self.codec.least()
     }
 
-    /// Whether a power cut explains what does not read: sectors that were never written read as zeros.
+    /// Whether a power cut explains what does not read: sectors that were never written read as zeros, of which a frame may have
+    /// but a few bytes at its start or its end.
     pub fn has_lost_sectors(&self) -> bool {
         let gap = self.bytes.get(..self.gap).unwrap_or_default();
         let mut zeros = 0;
@@ -134,6 +141,19 @@ impl<'a> Behind<'a> {
                 zeros = if *byte == 0 { zeros + 1 } else { 0 };
                 zeros >= LOST
             })
+            || self.has_lost_part(gap)
+    }
+
+    /// Whether all that `gap` has of some sector is zeros, and nothing behind it in that sector reads.
+    fn has_lost_part(&self, gap: &[u8]) -> bool {
+        let first = (SECTOR - self.offset % SECTOR).min(gap.len());
+        let (first, others) = gap.split_at(first);
+        let mut end = 0;
+        std::iter::once(first).chain(others.chunks(SECTOR)).any(|part| {
+            end += part.len();
+            let ends = (self.offset + end).is_multiple_of(SECTOR) || end == self.bytes.len();
+            ends && part.len() >= PART && part.iter().all(|byte| *byte == 0)
+        })
     }
 
     /// The highest LSN that these bytes can have held; `None` if that cannot be told.

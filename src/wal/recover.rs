@@ -137,7 +137,7 @@ fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec, boot
     };
     let rest = bytes.get(at..).unwrap_or_default();
     let lsn = good.unwrap_or(header.start);
-    let seen = Behind::look(rest, codec, lsn);
+    let seen = Behind::look(rest, at, codec, lsn);
     let same_boot = boot != 0 && boot == header.boot;
     // A file that does not say under which boot it was written is older than that mark, or of a system without one.
     let power_cut = !same_boot && seen.has_lost_sectors();

@@ -96,6 +96,43 @@ fn rot_is_never_taken_for_a_power_cut_nor_a_lost_end_for_a_clean_one() {
 }
 
 #[test]
+fn a_lost_sector_is_a_power_cut_however_few_bytes_of_it_a_frame_has() {
+    const SECTOR: usize = 512;
+    for ring in rings() {
+        let disk = MemoryDisk::default();
+        let folder = lock(&disk).expect("free");
+        let mut wal = create(&folder, &ring, claim(1), 0, &[]).expect("room");
+        for lsn in 1..=400 {
+            wal.append(lsn, &batch(lsn, 0)).expect("room");
+        }
+        let bytes = only_log(&disk).1;
+        let mut fewest = SECTOR;
+        for (frame, (start, end)) in spans(&bytes).into_iter().enumerate().skip(1) {
+            let edge = (end - 1) / SECTOR * SECTOR;
+            if edge <= start {
+                continue;
+            }
+            // The frame is the last one, and its last sector was not written; or it is not, and the first one was not.
+            for (from, to, len) in [(edge, end, end), (start, edge, bytes.len())] {
+                if to - from < 4 {
+                    continue;
+                }
+                fewest = fewest.min(to - from);
+                let mut bad = bytes[..len].to_vec();
+                bad[from..to].fill(0);
+                let context = format!("{} bytes of frame {frame} at {from}", to - from);
+                let Recovery::Log(log) = look(&bad, 2, &ring) else { panic!("{context}: taken for rot") };
+                assert_eq!((log.lsn, log.unread), (frame as Lsn - 1, true), "{context}");
+                assert!(!log.is_clean(), "{context}: nobody knows what was lost");
+                let same = look(&bad, 1, &ring);
+                assert!(matches!(same, Recovery::Damaged(_)), "{context}: the machine never stopped");
+            }
+        }
+        assert!(fewest < 20, "no frame has as few bytes of a sector: {fewest}");
+    }
+}
+
+#[test]
 fn an_end_that_was_marked_is_clean_after_any_boot_and_one_that_was_not_only_before() {
     for ring in rings() {
         for (closed, boot, clean) in [
