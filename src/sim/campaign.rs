@@ -18,6 +18,9 @@ const ENOUGH: u64 = 1_000;
 /// The number of schedules up to which nothing has to happen in them: a single one is played again for what it says.
 const FEW: u64 = 20;
 
+/// The same for what schedules of one kind are about.
+const SOME: u64 = 300;
+
 /// The outcome of many schedules.
 #[derive(Default)]
 pub struct Total {
@@ -93,6 +96,17 @@ impl Total {
     /// Fails if there were fewer of something than schedules, unless those are too few to say so.
     pub fn assert_many(&self, count: usize, otherwise: &str) {
         assert!(self.schedules < FEW || count as u64 > self.schedules, "{otherwise}");
+    }
+
+    /// Fails if one of these never happened, unless there were too few schedules to say so.
+    pub fn assert_happened(&self, these: &[Moment]) {
+        let count = |moment: &&Moment| self.moments.get(**moment as usize).is_some_and(|count| *count > 0);
+        let missing: Vec<&Moment> = these.iter().filter(|moment| !count(moment)).collect();
+        assert!(
+            self.schedules < SOME || missing.is_empty(),
+            "never in {} schedules: {missing:?}",
+            self.schedules
+        );
     }
 
     /// Fails if one of `expected` never happened in so many schedules.

@@ -69,7 +69,8 @@ impl Change {
 impl Clock {
     /// A clock that runs at the right speed since `start`, with a time of day that is plainly wrong: safety must not care.
     pub fn new(start: Instant) -> Clock {
-        let reading = Reading { shown: Duration::ZERO, touched: start, day: 1_000, speed: 100, stands: false };
+        let reading =
+            Reading { shown: Duration::ZERO, touched: start, day: 1_000, speed: 100, stands: false };
         Clock(Mutex::new(reading))
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The oracle is shown each open and each promise when it was made; what a dead process had in memory is gone.
 
+mod damage;
 mod judge;
 mod visit;
 
@@ -25,6 +26,7 @@ use super::network::Network;
 use super::process::{Door, Process};
 use super::sometimes::{Moment, saw};
 use super::turnstile::Turnstile;
+pub use damage::Image;
 use judge::Left;
 pub use judge::known;
 pub(super) use visit::Visit;
@@ -62,18 +64,29 @@ pub struct Machine {
     /// The oldest key that a log on its disk may need.
     logged: Arc<Mutex<Number>>,
     pub process: Option<Process>,
+    /// How often it was replaced by a blank one.
+    replaced: usize,
+}
+
+/// A blank disk of a machine that no other one was started together with.
+fn disk_of(number: usize, replaced: usize) -> MemoryDisk {
+    let disk = MemoryDisk::default();
+    disk.set_boot(u16::try_from(1 + number % 60 * 1_000 + replaced % 20 * 50).unwrap_or(1));
+    disk
 }
 
 impl Machine {
     pub fn new(cluster: &Arc<Cluster>) -> Machine {
+        let number = cluster.next_machine.fetch_add(1, Ordering::Relaxed);
         Machine {
             cluster: Arc::clone(cluster),
-            number: cluster.next_machine.fetch_add(1, Ordering::Relaxed),
-            disk: MemoryDisk::default(),
+            number,
+            disk: disk_of(number, 0),
             clock: Arc::new(Clock::new(cluster.start)),
             left: Default::default(),
             logged: Arc::new(Mutex::new(Number::MAX)),
             process: None,
+            replaced: 0,
         }
     }
 
@@ -142,7 +155,8 @@ impl Machine {
     /// The machine is replaced by a blank one.
     pub fn wipe(&mut self) {
         self.kill();
-        self.disk = MemoryDisk::default();
+        self.replaced += 1;
+        self.disk = disk_of(self.number, self.replaced);
         self.left = Default::default();
         *hold(&self.logged) = Number::MAX;
     }

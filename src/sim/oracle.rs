@@ -64,6 +64,8 @@ pub struct Found<'a> {
     pub writes: &'a Writes,
     /// The last claim that lived on this disk.
     pub before: Option<Claim>,
+    /// Set if a bit of the log rotted on that disk since.
+    pub rotten: bool,
     /// The clock when the open began.
     pub began: u64,
 }
@@ -218,6 +220,12 @@ impl Oracle {
                 "{claim:?} lacks write {number}, which resolved under {other:?}"
             );
         }
+        // Nobody else was there meanwhile: what the disk had is not passed over without a word, whatever it looks like now.
+        if let Some(before) = found.before.filter(|before| found.rotten && self.is_last(*before, claim)) {
+            let theirs = self.resolved.get(&before).cloned().unwrap_or_default();
+            let missing: Vec<&u64> = theirs.difference(writes).collect();
+            assert!(missing.is_empty(), "{claim:?} passes over {missing:?} in a rotten log of {before:?}");
+        }
         if let (Some(before), "local") = (found.before, found.source) {
             let theirs = self.resolved.get(&before).cloned().unwrap_or_default();
             assert!(theirs.is_subset(writes), "a local restart of {before:?} lost resolved writes");
@@ -246,6 +254,12 @@ impl Oracle {
         }
         saw(Moment::Opened);
         self.opens.push((claim, found.began, writes.clone()));
+    }
+
+    /// True if nobody between two claims has a base, and no tombstone lies there.
+    fn is_last(&self, before: Claim, claim: Claim) -> bool {
+        let mut names = self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
+        self.same_life(before, claim) && !names.any(|name| name.claim > before && name.claim < claim)
     }
 
     /// A process could not open the session. `lacks_keys` says that others seal with one that it does not have, or that its disk

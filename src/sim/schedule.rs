@@ -34,6 +34,8 @@ pub struct Kind {
     pub tools: bool,
     /// Set if each machine has a clock of its own, which runs wrong and jumps.
     pub clocks: bool,
+    /// Set if disks rot, are torn, and are set back or copied.
+    pub disks: bool,
 }
 
 impl fmt::Display for Kind {
@@ -50,7 +52,8 @@ impl fmt::Display for Kind {
         }
         f.write_str(if self.keys { "; keys are turned over" } else { "" })?;
         f.write_str(if self.tools { "; tools run" } else { "" })?;
-        f.write_str(if self.clocks { "; clocks go wrong" } else { "" })
+        f.write_str(if self.clocks { "; clocks go wrong" } else { "" })?;
+        f.write_str(if self.disks { "; logs rot, and old and foreign folders are put back" } else { "" })
     }
 }
 
@@ -66,6 +69,35 @@ pub enum Shift {
     Tool(Tool, u64),
     /// A clock goes wrong.
     Clock(Change),
+    /// Something happens to the disk of a machine, with a seed for what comes of it.
+    Disk(usize, Damage, u64),
+}
+
+/// Something that happens to a disk.
+#[derive(Clone, Copy, Debug)]
+pub enum Damage {
+    /// One bit of a log rots.
+    Rot,
+    /// The power goes, and the end of a log is torn.
+    Tear,
+    /// An image is taken.
+    Image,
+    /// The last image is put back.
+    PutBack,
+    /// The folders of this machine come to it.
+    Clone(usize),
+}
+
+impl Damage {
+    fn draw(rng: &mut Rng, machines: u64) -> Damage {
+        match rng.below(20) {
+            0..9 => Damage::Rot,
+            9..12 => Damage::Tear,
+            12..15 => Damage::Image,
+            15..17 => Damage::PutBack,
+            _ => Damage::Clone(small(rng.below(machines))),
+        }
+    }
 }
 
 impl fmt::Display for Shift {
@@ -75,6 +107,7 @@ impl fmt::Display for Shift {
             Shift::Rotation => f.write_str("a new key is put first"),
             Shift::Storm(storm) => storm.fmt(f),
             Shift::Clock(change) => change.fmt(f),
+            Shift::Disk(machine, damage, _) => write!(f, "disk of machine {machine}: {damage:?}"),
             Shift::Tool(tool, _) => write!(f, "the operator's turn: {tool:?}"),
         }
     }
@@ -163,6 +196,10 @@ impl Schedule {
         for step in &mut steps {
             if kind.clocks && apart.chance(8) {
                 step.shifts.push(Shift::Clock(Change::draw(&mut apart, machines)));
+            }
+            if kind.disks && apart.chance(8) {
+                let machine = small(apart.below(machines));
+                step.shifts.push(Shift::Disk(machine, Damage::draw(&mut apart, machines), apart.next()));
             }
             if kind.tools && apart.chance(25) {
                 step.shifts.push(Shift::Tool(Tool::draw(&mut apart), apart.next()));

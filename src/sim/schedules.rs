@@ -13,7 +13,13 @@ const SCHEDULES: u64 = 8_000;
 const CLOUD_SCHEDULES: u64 = 5_000;
 const KEY_SCHEDULES: u64 = 300;
 const ROUGH_SCHEDULES: u64 = 1_000;
+const CLOCK_SCHEDULES: u64 = 600;
+const DISK_SCHEDULES: u64 = 600;
 const KINDS: u64 = 200;
+
+/// What happens to disks in some schedules.
+const DAMAGE: &[Moment] =
+    &[Moment::Rotted, Moment::RotOutlived, Moment::RotRefused, Moment::Torn, Moment::PutBack, Moment::Cloned];
 
 #[test]
 fn seeded_schedules_keep_every_invariant() {
@@ -48,7 +54,7 @@ fn rough(seed: u64) -> Kind {
         keys: seed % 10 == 7,
         rough: true,
         tools: seed % 3 == 1,
-        clocks: seed % 5 == 2,
+        ..Kind::default()
     }
 }
 
@@ -56,20 +62,38 @@ fn rough(seed: u64) -> Kind {
 fn seeded_schedules_in_rough_weather_keep_every_invariant() {
     let total = campaign(seeds(ROUGH_SCHEDULES), rough, "seeded_schedules_in");
     // A logout that races with a takeover is too rare for so few.
-    total.assert_seen(|moment| moment != Moment::TombstoneOverLive);
+    let others = [Moment::TombstoneOverLive, Moment::ClockTurned, Moment::Suspended];
+    let others = others.iter().chain(DAMAGE);
+    total.assert_seen(|moment| !others.clone().any(|other| *other == moment));
+}
+
+#[test]
+fn seeded_schedules_with_clocks_that_go_wrong_keep_every_invariant() {
+    let kind = |seed: u64| Kind { clocks: true, ..rough(seed) };
+    let total = campaign(seeds(CLOCK_SCHEDULES), kind, "seeded_schedules_with_clocks");
+    total.assert_happened(&[Moment::ClockTurned, Moment::Suspended, Moment::Overlap, Moment::LeaseLost]);
+}
+
+#[test]
+fn seeded_schedules_over_disks_that_rot_and_are_copied_keep_every_invariant() {
+    let kind = |seed: u64| Kind { disks: true, ..rough(seed) };
+    let total = campaign(seeds(DISK_SCHEDULES), kind, "seeded_schedules_over_disks");
+    total.assert_happened(DAMAGE);
 }
 
 /// Schedules of `npm run simulate`: all kinds by turns.
 #[test]
 fn seeded_schedules_of_every_kind_keep_every_invariant() {
     let kind = |seed: u64| match seed % 4 {
-        0 | 1 => rough(seed / 4),
+        0 => rough(seed / 4),
+        1 => Kind { clocks: seed % 8 == 1, disks: seed % 16 > 8, ..rough(seed / 4) },
         2 => Kind { clouds: [0, 50, 0, 100][usize::try_from(seed / 4 % 4).unwrap_or(0)], ..Kind::default() },
         _ => Kind {
             clouds: if seed.is_multiple_of(3) { 40 } else { 0 },
             keys: seed % 20 == 3,
             tools: seed % 16 == 7,
             clocks: seed % 16 == 11,
+            disks: seed % 16 == 15,
             ..Kind::default()
         },
     };
@@ -84,7 +108,7 @@ fn a_seed_replays_with_the_same_requests_at_the_same_instants() {
         Kind { clouds: 50, ..Kind::default() },
         Kind { clouds: 40, keys: true, ..Kind::default() },
         Kind { clouds: 20, rough: true, ..Kind::default() },
-        Kind { tools: true, clocks: true, ..Kind::default() },
+        Kind { tools: true, clocks: true, disks: true, ..Kind::default() },
     ];
     for kind in kinds {
         let digests = |_| -> Vec<u64> {

@@ -57,6 +57,12 @@ moments! {
     ClockTurned = "a clock jumped, or ran at another speed",
     Suspended = "a machine was suspended, and its clock stood",
     Overlap = "an owner accepted a write after a later one had opened",
+    Rotted = "a bit of a log rotted",
+    RotOutlived = "an open had everything in spite of a bit that rotted",
+    RotRefused = "an open was refused: a log rotted",
+    Torn = "the end of a log was torn in a power cut",
+    PutBack = "an old image of a disk was put back",
+    Cloned = "the folders of one machine came to another",
     KeptWrite = "a write resolved because the store has it",
 }
 

@@ -1,6 +1,6 @@
 //! Findings of an open and news of a session, as the oracle is shown them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::error::Code;
@@ -21,11 +21,23 @@ pub struct Left {
     before: Arc<Mutex<Option<Claim>>>,
     /// True if the power was cut since: what was not synced may be gone.
     cut: Arc<AtomicBool>,
+    /// The number of bits of its logs that rotted since.
+    pub rotten: Arc<AtomicUsize>,
     /// Writes of the last claim which are known to be synced.
     pub synced: Arc<Mutex<Writes>>,
 }
 
 impl Left {
+    /// Remains that are not from here, and may be rotten.
+    pub fn of(rotten: usize) -> Left {
+        Left { rotten: Arc::new(AtomicUsize::new(rotten)), ..Left::default() }
+    }
+
+    /// The number of bits of its logs that rotted since the last open.
+    pub fn rotten(&self) -> usize {
+        self.rotten.load(Ordering::Relaxed)
+    }
+
     /// The power was cut.
     pub fn cut(&self) {
         self.cut.store(true, Ordering::Relaxed);
@@ -50,7 +62,7 @@ pub fn judge(
     number: u64,
     session: &Session,
     book: &Mutex<Book>,
-    Left { before, cut, synced }: &Left,
+    Left { before, cut, rotten, synced }: &Left,
     began: u64,
 ) {
     let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
@@ -67,6 +79,7 @@ pub fn judge(
         state: &state,
         writes: &writes,
         // What a power cut took is lawfully gone, if the session says so.
+        rotten: rotten.load(Ordering::Relaxed) > 0,
         before: hold(before).filter(|_| !cloud && (origin.clean || !cut.load(Ordering::Relaxed))),
         began,
     });
@@ -74,6 +87,9 @@ pub fn judge(
         let mut synced = hold(synced);
         assert!(origin.source != "local" || synced.is_subset(&writes), "{claim:?} lost what was synced");
         synced.clear();
+        if rotten.swap(0, Ordering::Relaxed) > 0 {
+            saw(Moment::RotOutlived);
+        }
         cut.store(false, Ordering::Relaxed);
         *hold(before) = Some(claim);
     }

@@ -13,6 +13,7 @@ use super::super::cluster::{Cluster, hold};
 use super::super::host::SimHost;
 use super::super::keys::Number;
 use super::super::process::{Book, Door};
+use super::super::sometimes::{Moment, saw};
 use super::Who;
 use super::judge::{Left, judge, told};
 
@@ -54,7 +55,11 @@ impl Visit {
             Err(error) => {
                 let lacks_keys = hold(&cluster.keys).may_lack(key, left);
                 // A disk that a story damaged may hold more than the store, and then a person has to look.
-                let damaged = error.code == Code::LocalCorrupt && cluster.tampered.load(Ordering::Relaxed);
+                let tampered = cluster.tampered.load(Ordering::Relaxed);
+                let damaged = error.code == Code::LocalCorrupt && (tampered || here.rotten() > 0);
+                if damaged && !tampered {
+                    saw(Moment::RotRefused);
+                }
                 let full = error.code == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
                 if !damaged && !full {
                     cluster.oracle_of(tenant).refused(&error, cloud, lacks_keys);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::error::Code;
 use crate::session::Session;
 
 use super::super::host::Rng;
@@ -45,6 +46,11 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
     }
     if let Some(code) = process.refused() {
         machine.kill();
+        // Somebody looks at what the error says, and gives the damaged disk away.
+        if code == Code::LocalCorrupt && rng.chance(50) {
+            machine.wipe();
+            return "is replaced: its disk is damaged".into();
+        }
         return format!("ends: it was refused with {code:?}");
     }
     if process.session().is_none() {

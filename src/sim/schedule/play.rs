@@ -3,6 +3,7 @@
 //! A panic anywhere on the thread is a failure, also one in a task that nobody waits for.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
@@ -14,12 +15,12 @@ use crate::host::sleep;
 use super::super::cluster::{Cluster, TENANTS, hold};
 use super::super::desk::Desk;
 use super::super::host::Rng;
-use super::super::machine::{Machine, Opening};
+use super::super::machine::{Image, Machine, Opening};
 use super::super::process::Process;
 use super::super::run;
 use super::super::sometimes::{Moment, saw};
 use super::acts::act;
-use super::{Schedule, Shift};
+use super::{Damage, Schedule, Shift};
 
 /// Longer than any request is on its way.
 const STRAY: Duration = Duration::from_secs(60);
@@ -132,6 +133,36 @@ fn seeded(cluster: &Cluster, seed: u64) -> Rng {
     rng
 }
 
+/// Something happens to the disk of a machine. `images` are the last ones of each.
+fn befall(
+    machines: &mut [Machine],
+    at: usize,
+    damage: Damage,
+    images: &mut BTreeMap<usize, Image>,
+    rng: &mut Rng,
+) {
+    match damage {
+        Damage::Rot => _ = machines[at].rot(rng),
+        Damage::Tear => {
+            let (share, seed) = (rng.below(101), rng.next());
+            machines[at].tear(rng, |change| Rng::new(seed ^ change as u64).chance(share));
+        }
+        Damage::Image => _ = images.insert(at, machines[at].image()),
+        Damage::PutBack => {
+            if let Some(image) = images.get(&at) {
+                machines[at].put_back(image);
+                saw(Moment::PutBack);
+            }
+        }
+        Damage::Clone(from) if from != at => {
+            let image = machines[from].image();
+            machines[at].put_back(&image);
+            saw(Moment::Cloned);
+        }
+        Damage::Clone(_) => {}
+    }
+}
+
 async fn story(schedule: &Schedule) -> Outcome {
     let kind = schedule.kind;
     let cluster = Cluster::new(schedule.seed, schedule.page, schedule.weather);
@@ -139,6 +170,7 @@ async fn story(schedule: &Schedule) -> Outcome {
         hold(&cluster.keys).rotate();
     }
     let mut machines: Vec<Machine> = (0..schedule.machines).map(|_| Machine::new(&cluster)).collect();
+    let mut images = BTreeMap::new();
     let mut desk = Desk::new(&cluster);
     cluster.creds.store(kind.tools, Ordering::Relaxed);
     for step in &schedule.steps {
@@ -151,6 +183,9 @@ async fn story(schedule: &Schedule) -> Outcome {
                 Shift::Clock(change) => {
                     machines[change.machine].clock().turn(change);
                     saw(Moment::ClockTurned);
+                }
+                Shift::Disk(machine, damage, seed) => {
+                    befall(&mut machines, *machine, *damage, &mut images, &mut Rng::new(*seed));
                 }
                 Shift::Tool(tool, seed) => {
                     let mut rng = seeded(&cluster, *seed);
