@@ -48,6 +48,11 @@ class UsageError extends Error {
 
 /** The user ended it. `done` says what had been done until then. */
 class Interrupted extends Error {
+  /** Fields of the document that is printed with --json: {@link tell}'s, as far as they go. */
+  document = undefined
+  /** True if nothing is waited for any more. */
+  leaves = false
+
   constructor(done = 'Nothing was changed.') {
     super('interrupted')
     this.code = 'INTERRUPTED'

@@ -25,7 +25,10 @@ function size(bytes) {
   return `${unit === 0 || amount >= 99.5 ? Math.round(amount) : amount.toFixed(1)} ${UNITS[unit]}`
 }
 
-/** Units, and from which length on each is used: two of it at least, so that nothing is half of what it says. */
+/**
+ * Units, and from which length on each is used: two of it at least, so that nothing is half of what it says.
+ * @type {[string, number, number][]}
+ */
 const SPANS = [
   ['d', 86_400_000, 2 * 86_400_000],
   ['h', 3_600_000, 2 * 3_600_000],
@@ -41,7 +44,7 @@ function duration(ms) {
 }
 
 /** How long ago a moment was; '–' for none. */
-const age = (moment, now = Date.now()) => (moment ? duration(Math.max(now - new Date(moment).getTime(), 0)) : '–')
+const age = (moment, now = Date.now()) => (moment ? duration(Math.max(Number(now) - new Date(moment).getTime(), 0)) : '–')
 
 /** 1234567 -> '1,234,567'. */
 const count = (number) => (number === null || number === undefined ? '–' : String(number).replace(/\B(?=(\d{3})+$)/g, ','))

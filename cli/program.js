@@ -84,7 +84,7 @@ function build(act) {
     // Commander passes these on to commands only when they are made in one step.
     command.exitOverride().configureOutput(silent).helpGroup(family)
     for (const argument of taken) command.addArgument(argument)
-    for (const option of options) command.addOption((option instanceof Option ? option : new Option(...option)).helpGroup('Options:'))
+    for (const option of options) command.addOption((option instanceof Option ? option : new Option(.../** @type {[string, string]} */ (option))).helpGroup('Options:'))
     if (sessions) addOptions(command, 'Which sessions:', SESSION_OPTIONS)
     addOptions(command, 'Output:', OUTPUT_OPTIONS)
     command.addHelpOption(new Option('-h, --help', 'print this help').helpGroup('Output:'))

@@ -16,7 +16,12 @@ async function tenantsOf(fleet, named, { all }) {
   return named.length > 0 ? unique(named) : fleet.tenants()
 }
 
-/** The same where all have to be asked for: for what changes something. */
+/**
+ * The same where all have to be asked for: for what changes something.
+ * @param {object} fleet
+ * @param {string[]} named
+ * @param {{ all?: boolean }} asked
+ */
 async function tenantsAskedFor(fleet, named, { all }) {
   if (!all && named.length === 0) throw new UsageError('no tenant is given', 'Name tenants, or use --all.')
   return tenantsOf(fleet, named, { all })
@@ -34,7 +39,7 @@ async function released(context, fleet, tenantId) {
   const [{ owner, claim }] = await listed(fleet, [tenantId])
   // What else is wrong is for the open to find out.
   if (owner !== 'live') return claim === null ? fleet : judging(fleet, claim)
-  const { HybridAuthError } = require('../index.js')
+  const { HybridAuthError } = require('../lib/errors.js')
   if (!context.resolved.cloud && (await context.isOpenHere(tenantId))) throw new HybridAuthError('ALREADY_OPEN', 'a process of this machine has this session open')
   throw new HybridAuthError('OWNED_ELSEWHERE', 'an instance has not released this session: it is running, or it ended without closing')
 }
@@ -47,15 +52,20 @@ function failureOf(error) {
 
 /**
  * Tells what came of each tenant, and answers the exit code.
- * @param results `[{ item, value } or { item, error }]`
- * @param how.isGood whether a value is what one hopes for
- * @param how.word what a good one is called in the column RESULT, `how.badWord` what one that is not; or a function of the value
- * @param how.columns more columns, of the value
- * @param how.fields what the document says of a value
- * @param how.summary the last line, of how many were good and bad
- * @param how.details lines of a value below the table
+ * @param {any} output
+ * @param {{ item: string, value?: any, error?: any }[]} results
+ * @param {object} how
+ * @param {(value: any) => boolean} [how.isGood] true for a value that passes
+ * @param {string | ((value: any) => string)} how.word its name in the column RESULT
+ * @param {string} [how.badWord] the name of a value that does not pass
+ * @param {{ title: string, right?: boolean, of: (value: any) => string }[]} how.columns more columns
+ * @param {(value: any) => object} how.fields the fields of a value in the document
+ * @param {(good: number, bad: number) => string} how.summary the last line
+ * @param {(value: any) => string[]} [how.details] lines below the table
+ * @param {object} [how.document] more fields of the document itself
  */
 function tell(output, results, { isGood = () => true, word, badWord, columns, fields, summary, details = () => [], document = {} }) {
+  /** @param {{ value?: any, error?: any }} result */
   const good = ({ value, error }) => error === undefined && isGood(value)
   const wordOf = (result) => (typeof word === 'function' ? word(result.value) : good(result) ? word : badWord)
   const failed = results.filter((result) => !good(result))

@@ -18,6 +18,7 @@ function timeLeft(done, total, elapsedMs) {
 /** A bar on stderr, or nothing where nobody sees it move. `since` is when the work began. */
 function progress(output, title, total, since = performance.now()) {
   if (!output.showsProgress || total < 2) return { step() {}, stop() {} }
+  /** @type {any} its types know of one argument of `increment` only */
   const bar = new SingleBar({
     format: `${title} {bar} {value}/{total} {left}{tenant}`,
     barCompleteChar: '█',
@@ -88,8 +89,14 @@ class Interrupts {
 /**
  * Does `work(item)` for each, and answers `[{ item, value } or { item, error }]` in their order. Throws `Interrupted` with what
  * had been done.
- * @param how.changes whether what has begun must be waited for
- * @param how.done what was done to so many, as in "Checked 3 of 9 tenants."
+ * @param {any} context
+ * @param {string[]} items
+ * @param {(item: string) => Promise<any>} work
+ * @param {object} how
+ * @param {string} how.title
+ * @param {string} how.done the verb of "Checked 3 of 9 tenants."
+ * @param {number} [how.concurrency]
+ * @param {boolean} [how.changes] true if work that has begun must be waited for
  */
 async function forEach({ output, interrupts }, items, work, { title, concurrency = 8, changes = false, done }) {
   const bar = progress(output, title, items.length)

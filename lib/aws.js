@@ -102,7 +102,7 @@ function profilesIn(env, name, fallback) {
   const named = variable(env, name)
   if (named.value !== undefined) return profilesOf(fileText(named, { path: line(named).replace(/^~(?=[/\\]|$)/, home) }))
   const path = join(home, '.aws', fallback)
-  return profilesOf(fileText({ from: `~/.aws/${fallback}` }, { path, mayBeAbsent: true }) ?? '')
+  return profilesOf(fileText({ value: undefined, from: `~/.aws/${fallback}` }, { path, mayBeAbsent: true }) ?? '')
 }
 
 /** What a profile asks for that only the AWS command line can do: setting -> what to call it. */

@@ -76,7 +76,7 @@ function decodeKey(buffer, from = 0, to = buffer.length) {
 }
 
 /**
- * @param {ReturnType<import('./codec.js').createCodec>} codec
+ * @param {ReturnType<typeof import('./codec.js').createCodec>} codec
  */
 function createBatch(codec) {
   function putValue(value, type) {

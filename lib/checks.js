@@ -15,7 +15,12 @@ const refuse = (message) => {
   throw new HybridAuthError('INVALID_OPTION', message)
 }
 
-/** The first of these variables that is set; one that is set to nothing is not. */
+/**
+ * The first of these variables that is set; one that is set to nothing is not.
+ * @param {Record<string, string | undefined>} env
+ * @param {...string} names
+ * @returns {{ value: any, from: string }}
+ */
 function variable(env, ...names) {
   const name = names.find((name) => Object.hasOwn(env, name) && env[name] !== undefined && env[name] !== '')
   return { value: name === undefined ? undefined : env[name], from: name ?? names[0] }
@@ -101,7 +106,8 @@ function flag({ value, from }) {
   return value
 }
 
-const WORDS = new Map([...['true', '1', 'yes', 'on'].map((word) => [word, true]), ...['false', '0', 'no', 'off'].map((word) => [word, false])])
+/** @type {Map<string, boolean>} */
+const WORDS = new Map(/** @type {[string, boolean][]} */ ([...['true', '1', 'yes', 'on'].map((word) => [word, true]), ...['false', '0', 'no', 'off'].map((word) => [word, false])]))
 
 /** A yes or no in a variable; undefined when it is not set. */
 function spoken({ value, from }) {
@@ -116,7 +122,10 @@ function abortSignal({ value, from }) {
   return value
 }
 
-/** Text on one line, without the blanks around it that copying leaves behind. */
+/**
+ * Text on one line, without the blanks around it that copying leaves behind.
+ * @param {{ value?: unknown, from: string }} place
+ */
 function line({ value, from }) {
   const text = typeof value === 'string' ? value.trim() : ''
   if (text === '') refuse(`${from} must be a non-empty text`)

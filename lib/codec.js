@@ -156,7 +156,7 @@ function parse(text, reviver) {
 }
 
 /**
- * @param {{replacer: Function, reviver: Function}} BufferJSON of the installed Baileys, or a pinned dialect of baileys.js
+ * @param {{replacer: (key: string, value: any) => any, reviver: (key: string, value: any) => any}} BufferJSON of the installed Baileys, or a pinned dialect of baileys.js
  * @returns {{encode(value: unknown, type?: string): void, decode(buffer: Buffer, from?: number, to?: number): any}}
  *   `encode` appends to the scratch; INVALID_OPTION when the value has no JSON form (a bigint, a cycle, a function).
  *   `decode` answers a fresh value that shares nothing with `buffer`; LOCAL_CORRUPT when the bytes are malformed.
@@ -165,6 +165,7 @@ function createCodec(BufferJSON) {
   const { replacer, reviver } = BufferJSON
 
   function encodeUnusual(value) {
+    /** @type {string | undefined} */
     let text
     try {
       text = JSON.stringify(value, replacer)
@@ -184,7 +185,7 @@ function createCodec(BufferJSON) {
       return
     }
     const value = type === 'sender-key' && Array.isArray(given) ? given.map(keepMessageKeys) : given
-    const found = Object.prototype.toJSON === undefined ? survey(value, 0) : UNUSUAL
+    const found = /** @type {any} */ (Object.prototype).toJSON === undefined ? survey(value, 0) : UNUSUAL
     if (found === PLAIN || (found === DROPPED && typeof value === 'object')) {
       putJson(JSON.stringify(value), JSON_ASCII, JSON_UTF8)
       return

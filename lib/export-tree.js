@@ -34,7 +34,10 @@ function placeOf(tenantId, folderOf) {
 
 /**
  * Exports `tenantIds` below `folder`, a few at a time.
+ * @param {string} folder
+ * @param {string[]} tenantIds
  * @param {(tenantId: string, folder: string, options: object) => Promise<object>} exportOne
+ * @param {{ overwrite?: boolean, concurrency?: number, folderOf?: (tenantId: string) => string, onProgress?: (step: object) => void }} [how]
  */
 async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency, folderOf, onProgress } = {}) {
   if (typeof folder !== 'string' || folder === '') refuse('an export takes the path of a folder')

@@ -63,8 +63,9 @@ class HybridAuth {
   #inner
 
   /**
-   * `ended(tenantId)`, for those that keep books of their own: no session of it is open here any more. `inner` is what the core is
-   * told of each open beside its options.
+   * @param {any} [options]
+   * @param {{ ended?: (tenantId: string) => void, inner?: object }} [how] `ended`, for those that keep books of their own: no session of
+   *   the tenant is open here any more. `inner` is given to the core with each open, beside its options.
    */
   constructor(options = {}, { ended = () => {}, inner = {} } = {}) {
     this.#options = together(options)
@@ -314,7 +315,11 @@ class HybridAuth {
     return prune(this.#tools(), options)
   }
 
-  /** Writes every tenant of the store, or those named, as a tree of multi-file folders. */
+  /**
+   * Writes every tenant of the store, or those named, as a tree of multi-file folders.
+   * @param {string} folder
+   * @param {import('../index.js').ExportAllOptions} [options]
+   */
   async exportAll(folder, { tenantIds, ...how } = {}) {
     const { tenants, unnamed } = tenantIds === undefined ? await this.#known() : { tenants: tenantIds, unnamed: 0 }
     const write = (tenantId, place, options) => this.exportMultiFile(tenantId, place, options)
@@ -355,7 +360,12 @@ if (Symbol.asyncDispose !== undefined) {
 
 withTypedErrors(HybridAuth.prototype)
 
-/** `exportMultiFile(tenantId, folder, options)` for a tenant that need not be open. */
+/**
+ * `exportMultiFile(tenantId, folder, options)` for a tenant that need not be open.
+ * @param {string} tenantId
+ * @param {string} folder
+ * @param {import('../index.js').HybridAuthOptions & { overwrite?: boolean }} [given]
+ */
 async function exportMultiFile(tenantId, folder, { overwrite, ...options } = {}) {
   if (typeof folder !== 'string' || folder === '') throw new HybridAuthError('INVALID_OPTION', 'exportMultiFile takes the path of a folder')
   return new HybridAuth(options).exportMultiFile(tenantId, folder, { overwrite })

@@ -32,8 +32,10 @@ function foldersOf({ directory, tenantId, folder }) {
 
 /**
  * Finds what could be imported for a tenant: in its own folder, in the folder that bears its unescaped id, or in `importFrom`.
+ * @param {{ directory: string, tenantId: string, folder: string, batch: any, importFrom?: string }} place
  * @returns {Promise<null | {seed: Buffer, creds: object, leftOut: string | null, isWhole: boolean,
- *   finish(how?: object): Promise<{moved: number}>} | {refusal: HybridAuthError}>}
+ *   refusal?: undefined,
+ *   finish(how?: object): Promise<{moved: number}>} | {seed?: undefined, leftOut?: undefined, finish?: undefined, refusal: Error & {folder?: string}}>}
  */
 async function prepareImport({ directory, tenantId, folder, batch, importFrom }) {
   const candidates = foldersOf({ directory, tenantId, folder })

@@ -58,10 +58,10 @@ function takesCreds(data) {
 
 /**
  * @param {object} session
- * @param {object} session.binding the native functions
- * @param {typeof call} session.call
+ * @param {typeof import('../binding.js')} session.binding the native functions
+ * @param {(native: Function, ...args: any[]) => any} session.call
  * @param {number} session.handle
- * @param {ReturnType<import('./batch.js').createBatch>} session.batch
+ * @param {ReturnType<typeof import('./batch.js').createBatch>} session.batch
  * @param {{creds: () => object | undefined, done: (creds: object) => void}} session.capture the credentials that a batch with new pre-keys
  *   takes along, and who is told that it did
  * @param {(value: any) => any} session.reviveAppStateSyncKey

@@ -96,7 +96,12 @@ const unavailable = (what, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `$
 /** `why` says what it looks like, where that is known. */
 const damaged = (what, why = '') => new HybridAuthError('LOCAL_CORRUPT', `${what} is damaged${why && ` (${why})`}: neither imported nor replaced`)
 
-/** The files of a folder, without following links; `null` when there is no such folder. A file in its place is `belowFile`, or an error. */
+/**
+ * The files of a folder, without following links; `null` when there is no such folder. A file in its place is `belowFile`, or an error.
+ * @param {string} folder
+ * @param {{ belowFile?: any }} [how]
+ * @returns {Promise<any>}
+ */
 async function list(folder, { belowFile } = {}) {
   try {
     return await fs.readdir(folder, { withFileTypes: true })

@@ -151,7 +151,13 @@ function checkCreds(creds) {
   if (!pairs.every((pair) => Buffer.isBuffer(pair?.private) && Buffer.isBuffer(pair?.public))) throw damaged(CREDS, 'it does not contain Baileys credentials')
 }
 
-/** A value of the file `name` or, where that is missing or damaged, of the backup that newer versions of Baileys leave. */
+/**
+ * A value of the file `name` or, where that is missing or damaged, of the backup that newer versions of Baileys leave.
+ * @param {string} folder
+ * @param {string} name
+ * @param {string} what
+ * @param {(value: any) => void} [check]
+ */
 async function readWithBackup(folder, name, what, check = () => {}) {
   let failure
   for (const suffix of ['', BACKUP]) {

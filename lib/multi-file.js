@@ -30,6 +30,8 @@ async function syncFolder(folder) {
  * import is decided by it alone, so a crash in the midst of this can never lead to the import of a session that lacks half its
  * keys. Called again after such a crash it moves the rest after it.
  *
+ * @param {string} folder
+ * @param {{ families?: string[], wholly?: boolean }} [how]
  * @returns {Promise<{folder: string | null, moved: number}>} the name within `folder`, null when nothing was there to move
  */
 async function setAside(folder, { families, wholly = false } = {}) {
@@ -137,7 +139,7 @@ async function prepare(folder, overwrite) {
  * @param {string} folder refused with INVALID_OPTION when it holds a session, unless `overwrite`
  * @param {{creds?: object, entries: Iterable | AsyncIterable}} session entries are {type, id, value}; creds may also come
  *   among them, as type null; a null value is left out
- * @param {{BufferJSON: {replacer: Function}, overwrite?: boolean, directory?: string | null}} options `directory`: where sessions lie, if
+ * @param {{BufferJSON: {replacer: (key: string, value: any) => any}, overwrite?: boolean, directory?: string | null}} options `directory`: where sessions lie, if
  *   they lie on this machine
  * @returns {Promise<{written: number, collisions: number, impossible: number}>} `collisions`: distinct ids that share a file
  *   name (the first one wins); `impossible`: ids that no file name can hold. Baileys' own folder could not keep them either.

@@ -81,7 +81,10 @@ function createNews({ logger, tenantId, onEvent }) {
   /** News that the open itself found: for listeners that are added right after it. */
   let early = []
   const news = {
-    /** Listener of the session itself, told before all others. */
+    /**
+     * Listener of the session itself, told before all others.
+     * @type {(told: any) => any}
+     */
     first: () => {},
     /** Takes what the core tells. With nothing, it asks whether everything was told that it told before. */
     hear(text) {

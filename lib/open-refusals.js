@@ -47,7 +47,10 @@ function shown({ host, port, ca }) {
   })
 }
 
-/** Reason why the certificate of this store is not trusted, in words; null where that cannot be told. */
+/**
+ * Reason why the certificate of this store is not trusted, in words; null where that cannot be told.
+ * @param {{ endpoint?: string, url?: string, bucket?: string, virtualHosted?: boolean, ca?: string | null }} [store]
+ */
 async function whyUntrusted({ endpoint, url, bucket, virtualHosted, ca } = {}) {
   const text = String(endpoint ?? url)
   if (!URL.canParse(text) || !text.startsWith('https:')) return null

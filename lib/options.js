@@ -8,7 +8,7 @@
 // leaving that out loses nothing. Secrets never appear in a message.
 
 const { resolve } = require('node:path')
-const { abortSignal, certificates, choice, first, flag, integer, limit, ownFields, quoted, refuse, spoken, variable, wholeLimit } = require('./checks.js')
+const { abortSignal, certificates, choice, first, flag, integer, limit, ownFields, quoted, refuse, variable, wholeLimit } = require('./checks.js')
 const { unreadable } = require('./errors.js')
 const { guarded } = require('./outside.js')
 const { enabled, findStore, unusedBuckets } = require('./services.js')

@@ -44,7 +44,7 @@ function countedHistogram({ Histogram }, config, rows) {
       return this.get()
     }
   }
-  return new Counted(config)
+  return new /** @type {any} */ (Counted)(config)
 }
 
 /** A gauge or counter that takes its values when it is scraped. */

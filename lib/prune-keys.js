@@ -51,6 +51,7 @@ function checkOptions(options) {
   }
 }
 
+/** @returns {any} */
 const defined = (options) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 
 /**
@@ -126,7 +127,7 @@ async function indexOf(core, type, pace) {
  * Pre-keys that may go, step by step. What is there is looked at once: those that come later have higher ids, and bounds only grow; a
  * lower one, after a new pairing, counts at once.
  */
-async function prunePreKeys({ core, credentials, options: { window, kept }, pace, write }, index, told) {
+async function prunePreKeys({ credentials, options: { window, kept }, pace, write }, index, told) {
   const sizes = new Map(index)
   const spent = spentPreKeys([...sizes.keys()], boundOf(credentials(), window), kept)
   const report = { removed: 0, kept: sizes.size, bytes: 0 }

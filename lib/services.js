@@ -64,7 +64,10 @@ const REMEDY = '; for another store set SESSION_BACKUP_STORE, for none SESSION_B
 
 const isSet = ({ value }) => value !== undefined
 
-/** True if a set of S3 has what signs its requests: keys of its own, or one of the sources of AWS. */
+/**
+ * True if a set of S3 has what signs its requests: keys of its own, or one of the sources of AWS.
+ * @type {(places: Record<string, any>, env: Record<string, string | undefined>) => boolean}
+ */
 function hasCredentials({ accessKeyId, secretAccessKey }, env) {
   if (isSet(accessKeyId) || isSet(secretAccessKey)) return isSet(accessKeyId) && isSet(secretAccessKey)
   return OF_AWS.some((names) => names.every((name) => isSet(variable(env, name))))
@@ -75,16 +78,21 @@ function wouldBeMeant(service, env) {
   return isSet(variable(env, ...ONLY_IF_ASKED[service])) && (service !== 'gcs' || isSet(variable(env, SHARED)))
 }
 
-/** What the variables say about a service. */
+/**
+ * Places of the fields of a service in the variables, and whether they are enough.
+ * @returns {any}
+ */
 function read(service, env) {
+  /** @type {[string, any][]} */
   const fields = Object.entries(SERVICES[service]).map(([field, names]) => {
     const place = variable(env, ...names)
     return [field, isSet(place) ? place : { ...place, value: DEFAULTS[service]?.[field], names }]
   })
+  /** @type {Record<string, any>} */
   const places = Object.fromEntries(fields)
   const set = fields.filter(([, { names }]) => names === undefined).map(([, place]) => place)
   const missing = fields.filter(([field, place]) => !isSet(place) && !OPTIONAL[service]?.includes(field)).map(([, place]) => place)
-  const publicKey = service === 'supabase' ? variable(env, ...PUBLIC_KEYS) : { value: undefined }
+  const publicKey = service === 'supabase' ? variable(env, ...PUBLIC_KEYS) : { value: undefined, from: '' }
   const isPublic = isSet(publicKey) && !isSet(places.key)
   return {
     service,
@@ -160,8 +168,10 @@ const enabled = (env) => spoken(variable(env, 'SESSION_BACKUP_ENABLED'))
  * The store that the option or else the environment names, described; null for none. These are all the rules of variables for
  * stores, in their order. In local mode no store is made of variables, so that it is a way out of everything that is wrong with
  * them.
- * @param mode `{ value, from }`
- * @param warn is told what is set and has no effect
+ * @param {any} option
+ * @param {Record<string, string | undefined>} env
+ * @param {{ value: any, from: string }} mode
+ * @param {(text: string) => void} [warn] is told what is set and has no effect
  */
 function findStore(option, env, mode, warn = () => {}) {
   if (option !== undefined) return describeStore({ value: option, from: '`store`' })

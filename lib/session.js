@@ -94,6 +94,10 @@ async function endsWithFolder(binding, opened, { native, directory }) {
 /**
  * `inner` is what the core is told beside the options; `began(over)` is called with a promise for the moment at which nothing of this
  * open is under way any more but, at best, a session.
+ * @param {string} tenantId
+ * @param {any} [options]
+ * @param {object} [inner]
+ * @param {(over: Promise<void>) => void} [began]
  */
 async function openSession(tenantId, options = {}, inner = {}, began = () => {}) {
   const resolved = resolveOptions(tenantId, options)
@@ -123,6 +127,7 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
     const place = { directory: resolved.directory, tenantId, folder }
     const prepared = await prepareImport({ ...place, batch, importFrom: resolved.importFrom })
     const found = prepared?.seed ? prepared : null
+    /** @type {(Error & { folder?: string }) | null} */
     const refusal = prepared?.refusal ?? (prepared === null && resolved.mayMiss ? await looksMissed(place) : null)
     // What would be refused is looked for first, without making anything.
     const json = JSON.stringify({ ...resolved.native, ...(refusal && { create: false }), ...inner })

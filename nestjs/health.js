@@ -33,7 +33,12 @@ function sessionHealth(sessions, how = {}) {
   }
 }
 
-/** `sessions`: `{ tenantId, status, degradedForMs }`, the last being 0 where the store answers. */
+/**
+ * Health of a fleet.
+ * @param {{ tenantId: string, status: any, degradedForMs: number }[]} sessions the last field is 0 where the store answers
+ * @param {{ tenantIds?: boolean, degradedForMs?: number }} [how]
+ * @param {any[]} [opening]
+ */
 function fleetHealth(sessions, { tenantIds = false, ...how } = {}, opening = []) {
   const degradedForMs = span(how.degradedForMs, 'degradedForMs')
   const which = (isMeant) => sessions.filter(isMeant).map(({ tenantId }) => tenantId)

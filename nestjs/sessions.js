@@ -26,6 +26,7 @@ function lend(session) {
   const loan = { session, lent: null }
   const through = (names, holder) => Object.fromEntries(names.map((name) => [name, (...args) => holder()[name](...args)]))
   const { creds, keys } = session.state
+  /** @type {any} */
   const lent = {
     state: { creds, keys: through(Object.keys(keys), () => loan.session.state.keys) },
     ...through(FUNCTIONS, () => loan.session),
@@ -62,7 +63,11 @@ class Sessions extends HybridAuth {
     if (this.#loans.get(session).deref() === undefined) session.close().catch(() => {})
   })
 
-  /** `news`: `{ backup, fenced }`; `said`: warnings of the configuration that were given already. */
+  /**
+   * `news`: `{ backup, fenced }`; `said`: warnings of the configuration that were given already.
+   * @param {any} options
+   * @param {{ logger: any, said: any, news: any }} how
+   */
   constructor(options, { logger, said, news }) {
     super(options, { ended: (tenantId) => this.#forget(tenantId) })
     this.#logger = logger

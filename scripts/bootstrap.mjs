@@ -26,6 +26,7 @@ class Missing extends Error {}
 
 const say = (text) => console.log(`[setup] ${text}`)
 const seconds = (since) => `${Math.round((performance.now() - since) / 1000)} s`
+/** @type {(version: string, least: number[]) => boolean} */
 const atLeast = (version, [major, minor]) => {
   const [a, b] = version.split('.').map(Number)
   return a > major || (a === major && b >= minor)
@@ -59,7 +60,14 @@ function checkTools() {
   return rust
 }
 
-/** Runs a command silently; what it said is shown only if it fails. `watch` sees each line as it comes. */
+/**
+ * Runs a command silently; what it said is shown only if it fails. `watch` sees each line as it comes.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {string} what
+ * @param {{ watch?: (text: string) => void, shell?: boolean }} [how]
+ * @returns {Promise<void>}
+ */
 function quietly(command, args, what, { watch, shell = false } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, env: environment(), shell, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -70,7 +78,7 @@ function quietly(command, args, what, { watch, shell = false } = {}) {
         watch?.(text)
       })
     }
-    child.on('error', (error) => reject(new Missing(`${what}: ${command} cannot be started (${error.code}).`)))
+    child.on('error', (/** @type {NodeJS.ErrnoException} */ error) => reject(new Missing(`${what}: ${command} cannot be started (${error.code}).`)))
     child.on('close', (status) => {
       if (status === 0) return resolve()
       console.error(said.trimEnd().split('\n').slice(-60).join('\n'))

@@ -54,7 +54,10 @@ function parts(code, from) {
   return starts.map((start, i) => [start, cuts[i] ?? end])
 }
 
-/** The text between two places without the white space around it, as places. */
+/**
+ * The text between two places without the white space around it, as places.
+ * @type {(text: string, range: number[]) => [number, number]}
+ */
 function trimmed(text, [from, to]) {
   const inner = text.slice(from, to)
   return [from + inner.length - inner.trimStart().length, to - (inner.length - inner.trimEnd().length)]

@@ -80,7 +80,13 @@ function plant() {
   return all
 }
 
-/** Runs a command to its end, or until `ends` says so of what it wrote. */
+/**
+ * Runs a command to its end, or until `ends` says so of what it wrote.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ env?: object, limit?: number, ends?: RegExp }} [how] `limit` in seconds
+ * @returns {Promise<{ out: string, status: number | null, isLate: boolean }>}
+ */
 function run(command, args, { env = {}, limit, ends } = {}) {
   return new Promise((done, failed) => {
     const child = spawn(command, args, { cwd: tree, env: { ...environment(), ...ENV, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })

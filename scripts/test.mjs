@@ -68,6 +68,7 @@ async function nodeTests(name, files) {
   heading(`${name}: ${files.length} files, Node ${process.version}`)
   let passed = 0
   let failed = 0
+  /** @param {any} event */
   const counts = ({ details, skip, todo }) => details?.type !== 'suite' && skip === undefined && todo === undefined
   // Two files at a time: several of them start processes of their own. A file that hangs fails after 40 minutes: the longest one
   // takes more than three on a machine that has nothing else to do, and ten times that on one that has.

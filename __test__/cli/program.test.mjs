@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import util from 'node:util'
-import { KEY, MAIN, OTHER_KEY, ROOT, SITES, SECRET_WORD, directorySite, keepSecret, privateFile, run, runJson, shell, temporaryFolder } from './command.mjs'
+import { KEY, OTHER_KEY, ROOT, SITES, SECRET_WORD, directorySite, keepSecret, privateFile, run, runJson, shell, temporaryFolder } from './command.mjs'
 import { startProcess } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)

@@ -75,7 +75,7 @@ const families = {
   'device-list': [(rng) => contact(rng), (rng) => several(rng, 4, () => String(rng.below(40)))],
   tctoken: [(rng) => rng.pick([`${contact(rng)}@lid`, '__index']), (rng) => ({ token: bytesOf(rng, rng.below(20)), ...(rng.next() < 0.5 && { timestamp: '1732000000' }), ...(rng.next() < 0.5 && { senderTimestamp: 1732000000 }) })],
   'identity-key': [(rng) => `${contact(rng)}.${rng.below(3)}`, (rng) => new Uint8Array(bytesOf(rng, 33))],
-  'bridge-room': [(rng) => `room ${rng.below(9)} äö🦊`, (rng, line) => plain(rng, line)],
+  'bridge-room': [(rng) => `room ${rng.below(9)} äö🦊`, (rng) => plain(rng)],
   'bridge-cursor': [(rng) => `c${rng.below(9)}`, (rng) => rng.pick([1, -1.5, 1e15, true, 'text', 'Zoë', [], {}, [null], Buffer.from('raw')])]
 }
 
@@ -86,15 +86,15 @@ const syncKey = (rng, { proto }) =>
     timestamp: 1732000000000 + rng.below(1e9)
   })
 
-function plain(rng, line, depth = 0) {
+function plain(rng, depth = 0) {
   const kind = rng.below(depth > 2 ? 5 : 8)
   if (kind === 0) return rng.pick(['', 'text', 'Zoë 🦊', 'x'.repeat(300), '\ud83e'])
   if (kind === 1) return rng.pick([0, -0, -1, 2 ** 40, 0.1, NaN, Infinity])
   if (kind === 2) return rng.pick([true, false, null, undefined])
   if (kind === 3) return bytesOf(rng, rng.below(9))
   if (kind === 4) return new Date(1732000000000)
-  if (kind === 5) return several(rng, 4, () => plain(rng, line, depth + 1))
-  return Object.fromEntries(several(rng, 4, () => [rng.pick(['a', 'b', 'type', 'data', '7x', 'ключ']), plain(rng, line, depth + 1)]))
+  if (kind === 5) return several(rng, 4, () => plain(rng, depth + 1))
+  return Object.fromEntries(several(rng, 4, () => [rng.pick(['a', 'b', 'type', 'data', '7x', 'ключ']), plain(rng, depth + 1)]))
 }
 
 /** The same operations twice: `make()` gives each auth state its own objects, from the same seed. The last one stores a value of each type. */

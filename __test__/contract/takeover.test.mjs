@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { lines } from '../support/baileys-lines.mjs'
 import { writeMultiFile } from '../support/migrations.mjs'
-import { contentsOf, hybrid, rejection, scene, startProcess, temporaryFolder, told } from '../support/sessions.mjs'
+import { contentsOf, rejection, scene, startProcess, temporaryFolder, told } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { isListed } = require('../../lib/multi-file-names.js')

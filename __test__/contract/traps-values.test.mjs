@@ -5,13 +5,13 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync, statSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lines } from '../support/baileys-lines.mjs'
 import { contentsOf, scene } from '../support/sessions.mjs'
 import { appStateSyncKey, groupTalk, otherFamilies, pairedCreds } from '../values/real.mjs'
 
-const [v7, v67, v6] = lines
+const [v7, , v6] = lines
 
 /** Stores one value and reads it back, now and after a reopen. */
 async function twice(t, type, value, { line, check }) {

@@ -5,7 +5,6 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { createRequire } from 'node:module'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -15,7 +14,6 @@ import { load as parseYaml } from 'js-yaml'
 import { KEY, ROOT, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
 import { read, root } from './repository.mjs'
 
-const require = createRequire(import.meta.url)
 const NAMES = readdirSync(join(root, 'docs/guides')).filter((name) => name.endsWith('.md'))
 const blocksOf = (name) => [...read(`docs/guides/${name}`).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ name, language, text }))
 const blocks = NAMES.flatMap(blocksOf)

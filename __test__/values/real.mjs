@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 const require = createRequire(import.meta.url)
 const libsignal = createRequire(require.resolve('baileys'))('libsignal')
 
-const { curve, keyhelper, ProtocolAddress, SessionBuilder, SessionCipher, SessionRecord } = libsignal
+const { keyhelper, ProtocolAddress, SessionBuilder, SessionCipher, SessionRecord } = libsignal
 
 /** A libsignal store whose sessions pass through `keep`, as they would through an auth state. */
 function party(name, keep) {

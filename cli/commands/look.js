@@ -84,7 +84,7 @@ function typesTable(output, types) {
 }
 
 function unknown() {
-  const { HybridAuthError } = require('../../index.js')
+  const { HybridAuthError } = require('../../lib/errors.js')
   return new HybridAuthError('NOT_FOUND', 'neither the store nor this machine has a session of this tenant')
 }
 

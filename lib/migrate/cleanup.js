@@ -65,7 +65,12 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   return { status: 'removed', files: going.length }
 }
 
-/** Cleans up after the sessions of a report that were verified. */
+/**
+ * Cleans up after the sessions of a report that were verified.
+ * @param {any} report
+ * @param {any} ends
+ * @param {{ confirm: boolean, allowMovedOn?: boolean, concurrency: number, onProgress?: (step: object) => void }} how
+ */
 async function cleanupSessions(report, ends, { confirm, allowMovedOn = false, concurrency, onProgress }) {
   const done = report.sessions.filter(({ status, sourceChanged }) => (status === 'migrated' || status === 'already') && !sourceChanged)
   const sessions = new Array(done.length)

@@ -144,10 +144,11 @@ async function hasChanged(found, session, { source, keys }) {
   return readSession(source, again, keys).then(({ digest }) => digest !== session.digest, () => true)
 }
 
+/** @param {any} found */
 async function foundAgain({ path, layout }, source) {
   if (layout === SINGLE) return singleAt(path)
   const { sessions } = findSessions((await source.list(path)).names, layout)
-  return sessions.find((session) => session.path === path)
+  return sessions.find((/** @type {any} */ session) => session.path === path)
 }
 
 /** All sessions of a source, those in one file too. */

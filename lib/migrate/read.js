@@ -41,6 +41,7 @@ function sealed(bytes) {
   return bytes.length >= 32 && bytes.length % 16 === 0 ? [bytes.subarray(0, 16), bytes.subarray(16)] : null
 }
 
+/** @type {(parts: Buffer[], key: any) => Buffer | null} */
 function unseal([iv, rest], key) {
   const decipher = createDecipheriv('aes-256-cbc', key, iv)
   try {
@@ -50,7 +51,10 @@ function unseal([iv, rest], key) {
   }
 }
 
-/** The JSON text of a file, whether it was encrypted, and with which of `keys`. */
+/**
+ * The JSON text of a file, and the one of `keys` that it was encrypted with; null for none.
+ * @returns {{ text: string, key: any }}
+ */
 function textOf(bytes, keys, what) {
   const plain = isUtf8(bytes) ? bytes.toString('utf8') : null
   if (plain !== null && isJson(plain)) return { text: plain, key: null }

@@ -121,7 +121,11 @@ async function remove(fleet, { tenantId, claim }, takeover) {
   }
 }
 
-/** Deletes tenants that were not written for long. */
+/**
+ * Deletes tenants that were not written for long.
+ * @param {any} fleet
+ * @param {Partial<import('../../index.js').PruneOptions>} [options]
+ */
 async function prune(fleet, { olderThanDays, inactiveOnly = true, dryRun = true, tenantIds } = {}) {
   if (typeof olderThanDays !== 'number' || !(olderThanDays > 0 && olderThanDays <= 36_500)) {
     throw new HybridAuthError('INVALID_OPTION', '`olderThanDays` must be a number of days above 0')

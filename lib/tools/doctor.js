@@ -37,6 +37,7 @@ const STEPS = {
   clock: ['clock', 'the clocks agree']
 }
 
+/** @type {(words: string[], found: any) => any} */
 function ofStep([name, well], { done, problem, ms }) {
   const outcome = done === null ? 'unknown' : done ? 'ok' : 'failed'
   return check(name, outcome, done ? well : problem, ms === null ? {} : { ms })

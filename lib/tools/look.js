@@ -10,7 +10,10 @@ const { loadBinding } = require('../native.js')
 const dateOf = (ms) => (ms === null ? null : new Date(ms))
 const errorOf = (problem) => (problem === null ? null : new HybridAuthError(problem.code, problem.message))
 
-/** What a store, and this machine, hold of a tenant. */
+/**
+ * What a store, and this machine, hold of a tenant.
+ * @returns {Promise<{ store: any, local: any }>}
+ */
 async function inspect({ resolve }, tenantId) {
   const { native, keys } = resolve(tenantId)
   const { stored, local } = JSON.parse(settle(await loadBinding().inspect(JSON.stringify(native), keys)))
@@ -24,7 +27,12 @@ function describeStored({ claim, claimedAt, endedAt, madeAt, storedAt, problem, 
 
 const describeLocal = ({ problem, ...rest }) => ({ ...rest, error: errorOf(problem) })
 
-/** The listings of a store, with the text of each highest claim: for whoever must not end anybody else. */
+/**
+ * The listings of a store, with the text of each highest claim: for whoever must not end anybody else.
+ * @param {any} fleet
+ * @param {Iterable<string>} [tenantIds]
+ * @returns {Promise<any[]>}
+ */
 async function standings({ resolve, list }, tenantIds) {
   const { native, keys } = resolve('any')
   const asked = tenantIds === undefined ? null : [...tenantIds]
@@ -39,7 +47,11 @@ async function clock({ resolve }) {
   return JSON.parse(settle(await loadBinding().clock(JSON.stringify(native), keys)))
 }
 
-/** What the listings of a store say of its tenants. */
+/**
+ * Standing of the tenants of a store, by its listings.
+ * @param {any} fleet
+ * @param {{ tenantIds?: Iterable<string> }} [options]
+ */
 async function survey(fleet, { tenantIds } = {}) {
   return (await standings(fleet, tenantIds)).map(({ claim, ...standing }) => standing)
 }

@@ -46,7 +46,12 @@ function decode(batch, bytes) {
   return hasCreds || !hasKeys ? [] : ['it has no credentials']
 }
 
-/** Restores a tenant into a folder, and compares. */
+/**
+ * Restores a tenant into a folder, and compares.
+ * @param {any} fleet
+ * @param {string} tenantId
+ * @param {{ folder?: string }} [options]
+ */
 async function drill({ options, resolve }, tenantId, { folder } = {}) {
   const kept = folder === undefined ? null : checkFolder(folder, 'drill')
   const { native, keys, flushTimeoutMs } = resolve(tenantId)

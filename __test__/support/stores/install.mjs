@@ -25,6 +25,7 @@ const environment = () => ({
   PIP_NO_INPUT: '1'
 })
 
+/** @type {(command: string[]) => import('node:child_process').SpawnSyncReturns<string>} */
 const run = ([program, ...args]) => spawnSync(program, args, { env: environment(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 
 const findPip = () => [['python3', '-m', 'pip'], ['pip3']].find((pip) => run([...pip, '--version']).status === 0)

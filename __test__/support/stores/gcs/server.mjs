@@ -26,14 +26,12 @@ const decodedPart = (text) => {
 export class Server {
   #http
   #buckets = new Map()
-  #ownerToken
   /** How far the service's clock is ahead of this machine's. */
   clockSkewMs = 0
   now = () => Date.now() + this.clockSkewMs
 
   constructor(account, ownerToken) {
     this.identity = new Identity(account, ownerToken, this.now)
-    this.#ownerToken = ownerToken
   }
 
   async listen() {
