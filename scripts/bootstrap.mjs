@@ -184,10 +184,10 @@ async function orMissing(work) {
   }
 }
 
-/** Makes everything ready, or says what is missing and ends the process. */
-export const bootstrap = ({ force = false } = {}) => orMissing(async () => {
+/** Makes everything ready, or says what is missing and ends the process; without the addon where `addon` is false. */
+export const bootstrap = ({ force = false, addon = true } = {}) => orMissing(async () => {
   await install()
-  await build(force)
+  if (addon) await build(force)
 })
 
 /** Looks for what Rust alone needs, or says what is missing and ends the process. */

@@ -1,28 +1,43 @@
-// All tests with one command, from a clean clone: Rust, then Node, then the engine once more over each kind of store, then the
+// The tests with one command, from a clean clone: Rust, then Node, then the engine once more over each kind of store, then the
 // smoke run on the packed surface.
 //
-//   npm test [-- filter]      a filter keeps the Rust tests, the Node test files and the engine runs (`Engine over gcs`)
-//                             whose name holds it
+//   npm test [-- filter]           every kind of check; enumerations at a size that still fails when their guard is removed
+//   npm run test:all [-- filter]   the exhaustive sizes; whatever has one size only ran in `npm test`
+//
+// A filter keeps the Rust tests, the Node test files and the engine runs (`Engine over gcs`) whose name holds it; nothing is built
+// that they do not need.
 //
 // Invariant: the last line is `N passed, N failed` over everything that ran, and the exit code is not zero when anything
 // failed, could not be started, or nothing ran at all.
 
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { inspect } from 'node:util'
 import { engineFiles } from '../__test__/support/stores/engine-suite.mjs'
 import { bootstrap, environment, root } from './bootstrap.mjs'
+import { hasSizes, isOfRust, needsAddon, testFiles } from './test-files.mjs'
 
 /** Kinds of stores that the engine suite runs over, after a directory. */
-const KINDS = ['seaweedfs', 'rclone', 'supabase', 'gcs']
+const KINDS = ['supabase', 'seaweedfs', 'rclone', 'gcs']
 
-const filter = process.argv[2]
+const isAll = process.argv.includes('--all')
+const [filter] = process.argv.slice(2).filter((argument) => argument !== '--all')
+/** Rounds of what is drawn at random, where the exhaustive sizes are not asked for. */
+const FEW = { SIM_SCHEDULES: '400', FUZZ_ROUNDS: '10000' }
+/** Rust tests that have two sizes. */
+const SIZED = ['sim::schedules', 'fuzz::']
+if (isAll) process.env.TEST_SIZE = 'all'
+
+/** Test files that run at once. */
+const AT_ONCE = 3
+
 const total = { passed: 0, failed: 0 }
 /** What failed and why, said once more at the end: the rest is thousands of lines. */
 const failures = []
+/** Names of the tests that said that they cannot run here. */
+const skipped = []
 
 const heading = (text) => console.log(`\n--- ${text}`)
 const add = (name, passed, failed) => {
@@ -32,9 +47,9 @@ const add = (name, passed, failed) => {
 }
 
 /** Runs a command with its output shown, and answers what it printed and its exit code. */
-function shown(command, args) {
+function shown(command, args, env = {}) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: environment(), stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(command, args, { cwd: root, env: { ...environment(), ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
     child.stdout.on('data', (text) => {
       said += text
@@ -45,22 +60,20 @@ function shown(command, args) {
   })
 }
 
+/** The values of `from` that have the names of `names`. */
+const pick = (from, names) => Object.fromEntries(Object.keys(names).filter((name) => from[name] !== undefined).map((name) => [name, from[name]]))
 const sum = (said, pattern) => [...said.matchAll(pattern)].reduce((sum, [, n]) => sum + Number(n), 0)
 
 async function rustTests() {
+  if (filter && !isOfRust(filter)) return
   heading('Rust: the core without Node, the simulation included')
-  const { said, status } = await shown('cargo', ['test', '--no-default-features', '--', ...(filter ? [filter] : [])])
+  const names = filter ? [filter] : isAll ? SIZED : []
+  const { said, status } = await shown('cargo', ['test', '--no-default-features', '--', ...names], isAll || filter ? {} : { ...FEW, ...pick(process.env, FEW) })
   const passed = sum(said, /^test result: .* (\d+) passed/gm)
   const failed = sum(said, /^test result: .* (\d+) failed/gm)
   // A core that does not compile, or a test that takes the process with it, leaves no count.
   failures.push(...(said.match(/^failures:\n[^]*?(?=^failures:$)/gm) ?? []).map((told) => `Rust ${told}`))
   add('Rust', passed, status === 0 ? failed : Math.max(failed, 1))
-}
-
-const testFiles = () => {
-  const names = readdirSync(join(root, '__test__'), { recursive: true }).map(String)
-  const files = names.filter((name) => name.endsWith('.test.mjs')).map((name) => join(root, '__test__', name)).sort()
-  return files.filter((file) => !filter || relative(root, file).includes(filter))
 }
 
 async function nodeTests(name, files) {
@@ -70,10 +83,13 @@ async function nodeTests(name, files) {
   let failed = 0
   /** @param {any} event */
   const counts = ({ details, skip, todo }) => details?.type !== 'suite' && skip === undefined && todo === undefined
-  // Two files at a time: several of them start processes of their own. A file that hangs fails after 40 minutes: the longest one
-  // takes more than three on a machine that has nothing else to do, and ten times that on one that has.
-  const events = run({ files, concurrency: 2, timeout: 40 * 60_000 })
-  events.on('test:pass', (test) => { if (counts(test)) passed++ })
+  // Most files wait more than they compute: three at a time keep two cores busy. A file that hangs fails after 40 minutes: the longest
+  // one takes more than three on a machine that has nothing else to do, and ten times that on one that has.
+  const events = run({ files, concurrency: AT_ONCE, timeout: 40 * 60_000 })
+  events.on('test:pass', (test) => {
+    if (counts(test)) passed++
+    else if (test.skip !== undefined) skipped.push(test.name + (typeof test.skip === 'string' ? ` (${test.skip})` : ''))
+  })
   events.on('test:fail', (test) => {
     if (!counts(test)) return
     failed++
@@ -85,11 +101,13 @@ async function nodeTests(name, files) {
   add(name, passed, failed)
 }
 
+/** Kinds of stores that the engine runs over: one of them in `npm test`, the others in `npm run test:all`. */
+const kinds = KINDS.filter((kind) => (filter ? `Engine over ${kind}`.includes(filter) : isAll === (kind !== KINDS[0])))
+
 /** The engine over other stores than a directory: real servers, and doubles of services. */
 async function engineTests() {
-  for (const kind of KINDS) {
+  for (const kind of kinds) {
     const name = `Engine over ${kind}`
-    if (filter && !name.includes(filter)) continue
     const store = await import(`../__test__/support/stores/${kind}.mjs`)
     const server = await store.start()
     process.env.TEST_STORE = kind
@@ -105,17 +123,19 @@ async function engineTests() {
 }
 
 async function smoke() {
-  if (filter && !'smoke'.includes(filter)) return
+  if (!hasSmoke) return
   heading('Smoke: the public surface, from ESM and from CommonJS')
   const { said, status } = await shown(process.execPath, [join(root, '__test__/smoke/smoke.mjs')])
   const [, passed, failed] = said.match(/^(\d+) passed, (\d+) failed$/m) ?? [null, '0', '1']
   add('Smoke', Number(passed), status === 0 ? Number(failed) : Math.max(Number(failed), 1))
 }
 
-await bootstrap()
+const files = testFiles(filter).filter((file) => !isAll || filter || hasSizes(file))
+const hasSmoke = filter ? 'smoke'.includes(filter) : !isAll
+await bootstrap({ addon: hasSmoke || kinds.length > 0 || files.some(needsAddon) })
 try {
   await rustTests()
-  await nodeTests('Node', testFiles())
+  await nodeTests('Node', files)
   await engineTests()
   await smoke()
 } catch (error) {
@@ -123,6 +143,7 @@ try {
   total.failed += 1
 }
 if (failures.length > 0) console.log(`\n--- What failed\n\n${failures.join('\n\n')}`)
+if (skipped.length > 0) console.log(`\n${skipped.length} skipped: ${[...new Set(skipped)].join(', ')}`)
 if (total.passed + total.failed === 0) console.error(`\nNo test has a name that holds "${filter}".`)
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0
 console.log(`\n${total.passed} passed, ${total.failed} failed`)

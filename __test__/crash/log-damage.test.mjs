@@ -12,6 +12,7 @@ import hybrid from '../../index.js'
 import { cheapBaileys, dump } from '../support/cheap-baileys.mjs'
 import { KEY, Machine, OTHER_KEY, scratch } from '../support/machines.mjs'
 import { canonical, eachDamage, filesOf, flipped, layOut, Tally } from '../support/matrix.mjs'
+import { every } from '../support/size.mjs'
 
 const TENANT = 't'
 const BATCHES = 26
@@ -104,7 +105,7 @@ for (const { name, localDurability, keys } of KINDS) {
     const ends = frameEnds(bytes)
     assert.equal(ends.length, BATCHES + 1, 'a base and one frame per batch')
     const tally = new Tally()
-    const count = await eachDamage(scratch(t, { quick: true }), Array(bytes.length + 1).keys(), async (length, folder) => {
+    const count = await eachDamage(scratch(t, { quick: true }), every(7, Array(bytes.length + 1).keys()), async (length, folder) => {
       const damaged = bytes.subarray(0, length)
       layOut(join(folder, 'disk'), new Map(disk).set(log, damaged))
       const { code, lsn } = await openAndJudge(folder, { mode: 'local', ...keys }, `cut to ${length}`)
@@ -122,7 +123,7 @@ for (const { name, localDurability, keys } of KINDS) {
     const { disk, log, bytes } = await leftBehind(t, { mode: 'local', localDurability, ...keys })
     const ends = frameEnds(bytes)
     const tally = new Tally()
-    const count = await eachDamage(scratch(t, { quick: true }), bytes.keys(), async (at, folder) => {
+    const count = await eachDamage(scratch(t, { quick: true }), every(7, bytes.keys()), async (at, folder) => {
       const damaged = flipped(bytes, at)
       layOut(join(folder, 'disk'), new Map(disk).set(log, damaged))
       const { code, lsn, clean } = await openAndJudge(folder, { mode: 'local', ...keys }, `byte ${at}`)
@@ -164,7 +165,7 @@ for (const localDurability of ['os', 'data']) {
   test(`a_damaged_log_at_level_${localDurability}_is_set_aside_and_an_intact_bucket_restores_everything`, async (t) => {
     const keys = { encryption: 'on', encryptionKeys: [KEY] }
     const { disk, log, bytes, bucket } = await leftBehind(t, { localDurability, ...keys })
-    const count = await eachDamage(scratch(t, { quick: true }), DAMAGES(bytes), async ({ where, damaged }, folder) => {
+    const count = await eachDamage(scratch(t, { quick: true }), every(7, DAMAGES(bytes)), async ({ where, damaged }, folder) => {
       layOut(join(folder, 'disk'), new Map(disk).set(log, damaged))
       layOut(join(folder, 'bucket'), bucket)
       const store = `${pathToFileURL(join(folder, 'bucket')).href}?create=true`
@@ -180,7 +181,7 @@ for (const localDurability of ['os', 'data']) {
     const left = await leftBehind(t, { localDurability, ...keys }, { stored: STORED })
     const { disk, log, bytes, bucket } = left
     const tally = new Tally()
-    const count = await eachDamage(scratch(t, { quick: true }), DAMAGES(bytes), async ({ where, damaged }, folder) => {
+    const count = await eachDamage(scratch(t, { quick: true }), every(7, DAMAGES(bytes)), async ({ where, damaged }, folder) => {
       layOut(join(folder, 'disk'), new Map(disk).set(log, damaged))
       layOut(join(folder, 'bucket'), bucket)
       const store = `${pathToFileURL(join(folder, 'bucket')).href}?create=true`

@@ -10,10 +10,11 @@ import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { Lane } from '../support/killing.mjs'
 import { KEY, runSeed, scratch } from '../support/machines.mjs'
+import { sized } from '../support/size.mjs'
 import { makeRandom } from '../support/world/wire.mjs'
 
 const LANES = 4
-const KILLS = 52
+const KILLS = sized(13, 52)
 /** How long a writer may go on after the moment it is killed for, in milliseconds. */
 const LONGEST = 120
 
@@ -43,7 +44,7 @@ function tenantsOf(folder, random) {
   }))
 }
 
-test('two_hundred_sigkills_lose_nothing_that_was_acknowledged', async (t) => {
+test('sigkills_at_random_moments_lose_nothing_that_was_acknowledged', async (t) => {
   const seed = runSeed('sigkill')
   const lanes = Array.from({ length: LANES }, (_, n) => {
     const random = makeRandom(seed + n)
@@ -59,7 +60,7 @@ test('two_hundred_sigkills_lose_nothing_that_was_acknowledged', async (t) => {
   const sum = (what) => lanes.reduce((total, lane) => total + lane[what], 0)
   t.diagnostic(`${sum('kills')} kills, ${sum('found')} states compared, ${sum('acknowledged')} batches acknowledged`)
   t.diagnostic(`${sum('rolls')} logs rewritten, ${sum('cutShort')} times an unacknowledged batch was found whole`)
-  assert.ok(sum('kills') >= 200)
+  assert.ok(sum('kills') > LANES * KILLS * 0.9)
   assert.ok(sum('rolls') > 0, 'no log was rewritten: the kills never met a roll')
   assert.ok(sum('acknowledged') > 10 * sum('kills'), 'the writers hardly wrote')
 })
