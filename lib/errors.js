@@ -27,7 +27,16 @@ const codes = Object.freeze([
 
 const known = new Set(codes)
 
+/** Property by which copies of the package know each other's errors. */
+const BRAND = Symbol.for('baileys-hybrid-auth.error')
+
 class HybridAuthError extends Error {
+  /** Errors of another copy of the package are instances too: an application and a library that it uses may each have one. */
+  static [Symbol.hasInstance](value) {
+    if (this !== HybridAuthError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return value !== null && typeof value === 'object' && value[BRAND] === true
+  }
+
   /**
    * @param {string} code one of `codes`
    * @param {string} message
@@ -41,6 +50,7 @@ class HybridAuthError extends Error {
 
 // On the prototype like every built-in error, so that the name is neither enumerable nor part of a deep comparison.
 Object.defineProperty(HybridAuthError.prototype, 'name', { value: 'HybridAuthError', configurable: true, writable: true })
+Object.defineProperty(HybridAuthError.prototype, BRAND, { value: true })
 
 /** The value of a native Outcome; throws when it carries a code. */
 function settle(outcome) {

@@ -40,7 +40,10 @@ export type HybridAuthErrorCode =
   /** A bug in this package was caught: open the session again and report it. */
   | 'INTERNAL'
 
-/** The only error class of this package. Contains no key, no contact and no tenant id. */
+/**
+ * The only error class of this package. Contains no key, no contact and no tenant id. `instanceof` recognises errors of another copy of
+ * the package too, as in an application and a library that each have one.
+ */
 export class HybridAuthError extends Error {
   readonly name: 'HybridAuthError'
   readonly code: HybridAuthErrorCode
