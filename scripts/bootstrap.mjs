@@ -184,9 +184,9 @@ async function orMissing(work) {
   }
 }
 
-/** Makes everything ready, or says what is missing and ends the process; without the addon where `addon` is false. */
-export const bootstrap = ({ force = false, addon = true } = {}) => orMissing(async () => {
-  await install()
+/** Makes everything ready, or says what is missing and ends the process; without the packages or the addon where these are false. */
+export const bootstrap = ({ force = false, packages = true, addon = true } = {}) => orMissing(async () => {
+  if (packages) await install()
   if (addon) await build(force)
 })
 

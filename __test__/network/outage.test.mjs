@@ -12,13 +12,14 @@ import { describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { cheapBaileys, dump } from '../support/cheap-baileys.mjs'
 import { eventually, KEY, scratch } from '../support/machines.mjs'
+import { sized } from '../support/size.mjs'
 import { startProcess } from '../support/sessions.mjs'
 import { KINDS, makePlace, segmentsStored } from './places.mjs'
 import { openOn } from './traffic.mjs'
 
 const TENANT = 'tenant'
-const OUTAGE_MS = 150_000
-const WRITES = 100_000
+const OUTAGE_MS = sized(60_000, 150_000)
+const WRITES = sized(40_000, 100_000)
 const KEYS = 50
 const LENGTH = 600
 const MEBIBYTE = 1 << 20

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { cheapBaileys, dump } from '../support/cheap-baileys.mjs'
 import { scratch } from '../support/machines.mjs'
+import { sized } from '../support/size.mjs'
 import { eachIn, Tally } from '../support/matrix.mjs'
 import { hybrid } from '../support/sessions.mjs'
 import { layOutIn } from '../support/stores/contents.mjs'
@@ -19,7 +20,7 @@ const TYPES = ['session', 'sender-key']
 const LAST = 20
 const AT_ONCE = 8
 /** Bytes between two places of an object where a bit is flipped. */
-const STRIDE = 61
+const STRIDE = sized(301, 61)
 const CODES = ['REMOTE_CORRUPT', 'REMOTE_UNAVAILABLE']
 
 /** What breaks off, so that asking again helps. */
