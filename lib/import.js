@@ -7,6 +7,7 @@
 // *different* multi-file session is refused: choosing silently would risk running on the older one. What plainly was a session
 // and cannot be read is never replaced by a new one: it is a `refusal`, which stands where the session is nowhere else.
 
+const fs = require('node:fs/promises')
 const { join, resolve } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 const { setAside } = require('./multi-file.js')
@@ -146,17 +147,40 @@ async function settleLeftovers(found, stored, batch, { mayMove }) {
 /** Names of folders that the examples of Baileys use: they tell nothing of anybody, and may stand in a message. */
 const OF_EXAMPLES = /^((baileys_)?auth(_info)?(_(multi|baileys))*|sessions?)(\.json)?$/
 
+/** Texts that a program makes of a value that is missing, or of an object: ids by accident. */
+const NO_IDS = ['undefined', 'null', 'NaN', 'true', 'false', '[object Object]', '[object Promise]']
+
+/** Longest list of folders that is searched for folders of a tenant. */
+const MOST_NEIGHBOURS = 200
+
+/**
+ * Folders below the working directory that code for `useMultiFileAuthState` usually makes of an id: `sessions/42`, `auth-42`. They are
+ * read only before a new identity is created, and an unreadable working directory has none.
+ */
+async function usualFolders(tenantId) {
+  if (!isPlainName(tenantId)) return []
+  const entries = await fs.readdir('.', { withFileTypes: true }).catch(() => [])
+  const names = entries.filter((entry) => entry.isDirectory() && !['node_modules', '.git'].includes(entry.name)).slice(0, MOST_NEIGHBOURS).map(({ name }) => name)
+  const prefixed = names.filter((name) => ['-', '_', '.'].some((mark) => name.endsWith(`${mark}${tenantId}`)))
+  return [...prefixed.map((name) => resolve(name)), ...names.map((name) => resolve(name, tenantId))]
+}
+
 /**
  * A refusal where no session was found and one of Baileys plainly lies where the caller may have meant: a folder of
  * `useMultiFileAuthState`, or the file of `useSingleFileAuthState`; null otherwise. It is only looked at: which one it is, the one
  * that calls must say.
  */
 async function looksMissed({ directory, tenantId, folder }) {
+  if (NO_IDS.includes(tenantId)) {
+    const message =
+      'the tenant id is the text of a missing value or of an object (`undefined`, `null`, `[object Object]`), and this tenant has no session: no new ' +
+      'WhatsApp identity was created. Check the variable that the id comes from; if the tenant has this name, open it once with `fresh: true`'
+    return new HybridAuthError('INVALID_OPTION', message)
+  }
   const byId = tenantId.includes('\0') || Buffer.byteLength(tenantId) > 1024 ? [] : [resolve(directory, tenantId), resolve(tenantId)]
-  for (const path of [directory, ...byId]) {
+  for (const path of new Set([directory, ...byId, ...(await usualFolders(tenantId))])) {
     if (path === folder || !(await isSession(path)) || !(await isListed(path))) continue
-    const name = path === directory ? '`directory`' : 'that folder'
-    return missed('useMultiFileAuthState', path, path === directory ? '`directory` itself' : 'a folder named by the tenant id', name, tenantId)
+    return missed('useMultiFileAuthState', path, path === directory ? '`directory` itself' : 'a folder named by the tenant id', 'that folder', tenantId)
   }
   const files = [...new Set([directory, ...byId.flatMap((path) => [path, `${path}.json`])])]
   for (const path of files) {
@@ -173,7 +197,7 @@ function missed(maker, path, where, name, tenantId) {
   const error = new HybridAuthError(
     'INVALID_OPTION',
     `there is a session of \`${maker}\` in ${where}, and this tenant has none: no new WhatsApp identity was created. To import that session, ` +
-      `open with \`importFrom: ${said === undefined ? name : `'./${said}'`}\`; to pair a new one, with \`fresh: true\`; \`error.folder\` is its folder`
+      `open with ${said === undefined ? `${name} as \`importFrom\`` : `\`importFrom: './${said}'\``}; to pair a new one, with \`fresh: true\`; \`error.folder\` is its path`
   )
   // A path may hold a tenant id or a phone number: it is told, and stays out of logs.
   return Object.defineProperty(error, 'folder', { value: path })

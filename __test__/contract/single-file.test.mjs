@@ -32,7 +32,7 @@ const CALLS = {
   its_name_as_tenant: ['auth_info.json', {}, /`importFrom: '\.\/auth_info\.json'`/],
   its_path_as_tenant: ['./auth_info.json', {}, /`importFrom: '\.\/auth_info\.json'`/],
   its_name_without_the_ending: ['auth_info', {}, /`importFrom: '\.\/auth_info\.json'`/],
-  its_path_as_directory: ['tenant', { directory: 'auth_info.json' }, /`importFrom: that file`.*/],
+  its_path_as_directory: ['tenant', { directory: 'auth_info.json' }, /that file as `importFrom`.*/],
   a_directory_in_which_it_has_the_name_of_the_tenant: ['auth_info', { directory: '.' }, /`importFrom: '\.\/auth_info\.json'`/],
   a_directory_in_which_it_is_the_tenant: ['auth_info.json', { directory: '.' }, /`importFrom: '\.\/auth_info\.json'`/]
 }

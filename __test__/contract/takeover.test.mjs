@@ -51,7 +51,7 @@ for (const [call, [tenant, options]] of Object.entries(CALLS)) {
     )
     const refused = await said()
     assert.equal(refused.code, 'INVALID_OPTION')
-    assert.match(refused.message, options.directory ? /`importFrom: `directory``/ : /`importFrom: '\.\/auth_info_baileys'`/)
+    assert.match(refused.message, options.directory ? /with that folder as `importFrom`/ : /`importFrom: '\.\/auth_info_baileys'`/)
     assert.equal(refused.folder, join(cwd, 'auth_info_baileys'))
     assert.deepEqual(await said(), { source: 'imported', clean: true, me: creds.me.id })
     assert.deepEqual(await said(), { source: 'local', clean: true, me: creds.me.id })
@@ -60,6 +60,43 @@ for (const [call, [tenant, options]] of Object.entries(CALLS)) {
     assert.deepEqual(aside, before, 'the originals are as they were')
   })
 }
+
+test('a_new_identity_is_not_created_beside_the_folders_that_code_for_files_makes_of_an_id', async (t) => {
+  const cwd = temporaryFolder(t)
+  for (const folder of ['sessions/4915550001111', 'auth_info_shop', '.data/42']) await writeMultiFile(baileys, join(cwd, folder))
+  const { said } = startProcess(
+    t,
+    async ({ hybrid, args, say }) => {
+      process.chdir(args.cwd)
+      const given = { mode: 'local', directory: 'elsewhere', baileys: await import(args.baileys) }
+      for (const tenant of ['4915550001111', 'shop', '42', '2', 'hop', 'undefined', 'null', '[object Object]']) {
+        const opened = await hybrid.useHybridAuthState(tenant, given).catch(({ code, message, folder }) => ({ code, message, folder }))
+        await say(opened.code === undefined ? opened.status().restored.source : opened)
+        await opened.close?.()
+      }
+      const named = await hybrid.useHybridAuthState('undefined', { ...given, fresh: true })
+      await named.saveCreds()
+      await named.close()
+      const again = await hybrid.useHybridAuthState('undefined', given)
+      await say(again.status().restored.source)
+      await again.close()
+    },
+    { cwd, baileys: import.meta.resolve('baileys') }
+  )
+  for (const folder of ['sessions/4915550001111', 'auth_info_shop', '.data/42']) {
+    const refused = await said()
+    assert.deepEqual([refused.code, refused.folder], ['INVALID_OPTION', join(cwd, folder)])
+    assert.match(refused.message, /open with that folder as `importFrom`/)
+    assert.doesNotMatch(refused.message, /4915|shop|42/)
+  }
+  assert.deepEqual([await said(), await said()], ['fresh', 'fresh'])
+  for (let count = 0; count < 3; count++) {
+    const refused = await said()
+    assert.equal(refused.code, 'INVALID_OPTION')
+    assert.match(refused.message, /Check the variable that the id comes from/)
+  }
+  assert.equal(await said(), 'local')
+})
 
 test('a_refusal_for_a_session_that_lies_beside_holds_no_id_and_ends_with_what_is_asked_for', async (t) => {
   const at = scene(t)
