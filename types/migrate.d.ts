@@ -131,6 +131,11 @@ export interface MigrationReport {
   missing: string[]
   /** Number of files that belong to no session, and of links, which are not followed. */
   passedOver: number
+  /**
+   * Number of `.json` files outside of session folders that were not searched for a session of `useSingleFileAuthState`, because there are more
+   * than 1,000; otherwise 0. With the layout `single-file`, all are searched.
+   */
+  unsearched: number
   /** Number of folders with key files, but without credentials or a backup of them: skipped. */
   withoutCreds: number
   /** Folders below the source that this user cannot list, such as `lost+found`: skipped. */

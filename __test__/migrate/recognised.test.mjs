@@ -5,7 +5,7 @@
 // that is clear.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
@@ -271,6 +271,23 @@ test('folders of keys without credentials are told, beside a session and where t
   putIn(from, 'tenant', session.files)
   const report = await hybrid.migrate({ ...options, dryRun: true })
   assert.deepEqual([report.totals.ready, report.withoutCreds], [1, 1])
+})
+
+test('more files than are searched for single-file sessions are counted, and searched when the layout is asked for', async (t) => {
+  const { from, sessions: [session], options } = await place(t)
+  const others = new Map(Array.from({ length: 1001 }, (_, i) => [`note-${i}.json`, Buffer.from('{}')]))
+  putIn(from, 'notes', others)
+  const { code, message } = await rejection(hybrid.migrate(options))
+  assert.equal(code, 'NOT_FOUND')
+  assert.match(message, /1001 \.json files were not searched.*`single-file`/)
+  putIn(from, 'tenant', session.files)
+  assert.equal((await hybrid.migrate({ ...options, dryRun: true })).unsearched, 1001)
+  putIn(from, '.', new Map([['anna.json', Buffer.from(JSON.stringify({ creds: JSON.parse(session.files.get('creds.json')), keys: {} }))]]))
+  const asked = await hybrid.migrate({ ...options, layout: 'single-file', dryRun: true, allowCredsOnly: true })
+  assert.deepEqual([asked.sessions.length, asked.unsearched], [1, 0])
+  rmSync(join(from, 'notes', 'note-1000.json'))
+  rmSync(join(from, 'anna.json'))
+  assert.equal((await hybrid.migrate({ ...options, dryRun: true })).unsearched, 0)
 })
 
 test('an encrypted file of any length is read', async (t) => {

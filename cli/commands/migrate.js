@@ -47,7 +47,8 @@ function tellMigrated(output, report, document = {}) {
       const missing = report.missing.length > 0 ? `, ${count(report.missing.length)} not in the source (${report.missing.join(', ')})` : ''
       const closed = report.unreadable?.length > 0 ? ` Skipped, because they are not readable: ${report.unreadable.join(', ')}.` : ''
       const keysOnly = report.withoutCreds > 0 ? ` Skipped, because they have keys and no credentials: ${plural(report.withoutCreds, 'folder')}.` : ''
-      return `${plural(report.sessions.length, 'session')}: ${parts.join(', ') || 'none'}${missing}.${closed}${keysOnly}`
+      const tooMany = report.unsearched > 0 ? ` Not searched for single-file sessions: ${plural(report.unsearched, 'JSON file')}; \`--layout single-file\` does.` : ''
+      return `${plural(report.sessions.length, 'session')}: ${parts.join(', ') || 'none'}${missing}.${closed}${keysOnly}${tooMany}`
     },
     document
   })

@@ -156,8 +156,10 @@ async function survey({ source, keys }, layout) {
   const { names, odd, linked, unreadable } = await source.list()
   const isSingle = layout === SINGLE
   const { sessions, ours, others, withoutCreds } = findSessions(names, isSingle ? 'auto' : layout, linked)
-  const singles = isSingle || layout === 'auto' ? await findSingles(source, others, keys, isSingle) : []
-  return { all: [...(isSingle ? [] : sessions), ...singles], ours, passedOver: others.length - singles.length + odd, withoutCreds, unreadable }
+  const isLooked = isSingle || layout === 'auto'
+  const { singles, unsearched } = isLooked ? await findSingles(source, others, keys, isSingle) : { singles: [], unsearched: 0 }
+  const passedOver = others.length - singles.length + odd
+  return { all: [...(isSingle ? [] : sessions), ...singles], ours, passedOver, unsearched, withoutCreds, unreadable }
 }
 
 /** See types/migrate.d.ts. */
@@ -167,8 +169,8 @@ async function migrate(given = {}) {
   const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
   const ends = await openEnds({ from, sourceKey }, options)
   if (ends.target.cloud) throw new HybridAuthError('INVALID_OPTION', NEEDS_A_DISK)
-  const { all, ours, passedOver, withoutCreds, unreadable } = await survey(ends, asked.layout)
-  if (all.length === 0) throw nothing(ours, { withoutCreds, unreadable })
+  const { all, ours, passedOver, unsearched, withoutCreds, unreadable } = await survey(ends, asked.layout)
+  if (all.length === 0) throw nothing(ours, { unsearched, withoutCreds, unreadable })
   const named = nameTenants(all, { tenantId: asked.tenantId, label: ends.source.label })
   // An id that cannot be one is refused here, before the first session is made.
   for (const { tenantId } of named) call(ends.target.folderOf, tenantId)
@@ -185,18 +187,19 @@ async function migrate(given = {}) {
   await each(chosen.entries(), asked.concurrency, work, asked.onProgress)
 
   const totals = Object.fromEntries(STATUSES.map((status) => [status, sessions.filter((session) => session.status === status).length]))
-  const report = { version: 1, dryRun: asked.dryRun, sessions, totals, leftOut: all.length - named.length, missing, passedOver, withoutCreds, unreadable, ours }
+  const report = { version: 1, dryRun: asked.dryRun, sessions, totals, leftOut: all.length - named.length, missing, passedOver, unsearched, withoutCreds, unreadable, ours }
   if (asked.cleanup) report.cleanup = await cleanupSessions(report, ends, { confirm: true, concurrency: asked.concurrency })
   return report
 }
 
-function nothing(ours, { withoutCreds, unreadable }) {
+function nothing(ours, { unsearched, withoutCreds, unreadable }) {
   const hint = 'it contains sessions of this package: use it as the `store`, and open or restore them'
   if (ours > 0) return new HybridAuthError('INVALID_OPTION', `the source needs no migration: ${hint}`)
   const few = (count, what) => `; ${count} ${count === 1 ? 'folder' : 'folders'} ${what}`
   const keysOnly = withoutCreds === 0 ? '' : few(withoutCreds, `with keys but without ${CREDS} or a backup of it (restore it)`)
   const closed = unreadable.length === 0 ? '' : few(unreadable.length, 'that cannot be read (grant this user access)')
-  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}, and no file is one of \`useSingleFileAuthState\`${keysOnly}${closed}`)
+  const tooMany = unsearched === 0 ? '' : `; ${unsearched} .json files were not searched (if sessions may be in them, set the layout \`single-file\`)`
+  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}, and no file is one of \`useSingleFileAuthState\`${keysOnly}${closed}${tooMany}`)
 }
 
 module.exports = { migrate, STATUSES }

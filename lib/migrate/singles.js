@@ -38,18 +38,18 @@ const singleAt = (path) => ({
 })
 
 /**
- * Sessions among `names`, which belong to no folder of a session. None is looked for in more than a thousand files, unless the
- * layout is asked for.
+ * Sessions among `names`, which belong to no folder of a session. More than a thousand files are not searched, unless the layout is
+ * asked for; `unsearched` is their number.
  */
 async function findSingles(source, names, keys, isAsked) {
   const candidates = names.filter(mayBe)
-  if (!isAsked && candidates.length > MOST) return []
+  if (!isAsked && candidates.length > MOST) return { singles: [], unsearched: candidates.length }
   const found = []
   await each(candidates, PARALLEL, async (name) => {
     const bytes = await source.read(name)
     if (bytes !== null && isLikeSingleFile(jsonText(bytes, keys))) found.push(singleAt(name))
   })
-  return found.sort((a, b) => (a.path < b.path ? -1 : 1))
+  return { singles: found.sort((a, b) => (a.path < b.path ? -1 : 1)), unsearched: 0 }
 }
 
 module.exports = { findSingles, singleAt, LAYOUT }
