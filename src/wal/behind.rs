@@ -121,7 +121,12 @@ impl<'a> Behind<'a> {
 
     /// Whether a process that was stopped within its last write explains these bytes: nothing of it was confirmed.
     pub fn is_cut_short(&self) -> bool {
-        Codec::is_cut_short(self.bytes) && self.newest == self.good
+        self.is_cut(self.bytes) && self.newest == self.good
+    }
+
+    /// Whether `rest` is a part of a frame. A whole one of which the length rotted looks like that too, and was confirmed.
+    fn is_cut(&self, rest: &[u8]) -> bool {
+        Codec::is_cut_short(rest) && !self.codec.is_one(rest)
     }
 
     /// Whether this is where the end of an orderly closed log was, which holds no batch.
@@ -164,7 +169,7 @@ impl<'a> Behind<'a> {
         let tail = self.run.last().map_or(0, |(_, _, end)| *end);
         let mut rest = self.bytes.get(tail..).unwrap_or_default();
         let most = self.newest.saturating_add((rest.len() / (self.codec.least() + LEAST_BODY)) as u64);
-        if Codec::is_cut_short(rest) {
+        if self.is_cut(rest) {
             return Some(self.newest);
         }
         if self.codec.is_one(rest) {
@@ -183,7 +188,7 @@ impl<'a> Behind<'a> {
     pub fn suffix(&self, same_boot: bool) -> Option<Suffix> {
         let (first, (last, _, end)) = (self.run.first()?.0.lsn, self.run.last()?);
         let rest = self.bytes.get(*end..)?;
-        let is_cut = !rest.is_empty() && Codec::is_cut_short(rest);
+        let is_cut = !rest.is_empty() && self.is_cut(rest);
         if !self.complete || last.lsn != self.newest || !(rest.is_empty() || is_cut) {
             return None;
         }

@@ -133,6 +133,24 @@ fn a_lost_sector_is_a_power_cut_however_few_bytes_of_it_a_frame_has() {
 }
 
 #[test]
+fn a_last_batch_of_which_the_length_rotted_is_not_passed_over() {
+    for ring in rings() {
+        let bytes = left(&ring, false);
+        let (start, _) = spans(&bytes)[usize::try_from(FRAMES).expect("small")];
+        for bit in 0..64 {
+            for boot in [1, 2, 0] {
+                let mut bad = bytes.clone();
+                bad[start + bit / 8] ^= 1 << (bit % 8);
+                let Recovery::Damaged(log) = look(&bad, boot, &ring) else {
+                    panic!("bit {bit}, boot {boot}: the last batch is passed over")
+                };
+                assert_eq!((log.good, log.newest), (FRAMES - 1, Some(FRAMES)), "bit {bit}, boot {boot}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_end_that_was_marked_is_clean_after_any_boot_and_one_that_was_not_only_before() {
     for ring in rings() {
         for (closed, boot, clean) in [
