@@ -64,7 +64,7 @@ pub struct Found<'a> {
     pub writes: &'a Writes,
     /// The last claim that lived on this disk.
     pub before: Option<Claim>,
-    /// Set if a bit of the log rotted on that disk since.
+    /// Set if one bit of the log rotted on that disk since.
     pub rotten: bool,
     /// The clock when the open began.
     pub began: u64,

@@ -79,7 +79,8 @@ pub fn judge(
         state: &state,
         writes: &writes,
         // What a power cut took is lawfully gone, if the session says so.
-        rotten: rotten.load(Ordering::Relaxed) > 0,
+        // A last batch in which more than one bit rotted nobody can tell from a write that was cut short.
+        rotten: rotten.load(Ordering::Relaxed) == 1,
         before: hold(before).filter(|_| !cloud && (origin.clean || !cut.load(Ordering::Relaxed))),
         began,
     });
