@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
 
-const { version, napi } = read('package.json')
+const { version, napi, ...about } = read('package.json')
 const platforms = readdirSync(join(root, 'npm'))
 const wrong = []
 if (platforms.length !== napi.targets.length) wrong.push(`npm/ has ${platforms.length} platforms, and package.json names ${napi.targets.length}`)
@@ -19,6 +19,7 @@ for (const platform of platforms) {
   if (own.version !== version) wrong.push(`npm/${platform} has version ${own.version}, not ${version}`)
   if (!existsSync(join(root, 'npm', platform, own.main))) wrong.push(`npm/${platform} lacks its addon ${own.main}`)
 }
+if (JSON.stringify(about).includes('OWNER')) wrong.push('package.json has the placeholder OWNER in author, homepage, repository or bugs')
 const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8')
 if (!changelog.includes(`## [${version}]`)) wrong.push(`CHANGELOG.md has no section for ${version}`)
 

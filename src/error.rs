@@ -73,8 +73,7 @@ impl AsRef<str> for Code {
 }
 
 /// An error with its code.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// What the caller can branch on.
     pub code: Code,
@@ -88,6 +87,14 @@ impl Error {
         Error { code, message: message.to_string() }
     }
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
