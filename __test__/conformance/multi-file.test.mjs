@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { lines } from '../support/baileys-lines.mjs'
 import { KEY, scene } from '../support/sessions.mjs'
+import { sized } from '../support/size.mjs'
 import { random, runSeed } from '../values/arbitrary.mjs'
 import { makeOperations } from './operations.mjs'
 import { silentLogger } from '../support/world/baileys.mjs'
@@ -94,7 +95,7 @@ for (const setup of lines) {
       const line = await load()
       const options = { ...(mode === 'local' ? at.local : at.replicated), baileys: line.baileys }
       const openOurs = () => at.open('tenant', options)
-      const operations = makeOperations(random, seed, line, { count: 220 })
+      const operations = makeOperations(random, seed, line, { count: sized(80, 220) })
       const folder = join(at.root, 'multi-file')
       const { ours, theirs } = await play({ line, wrap: (keys) => keys, openOurs, folder, operations })
       await compareAll(ours, theirs, operations.ids, 'at the end')
@@ -121,7 +122,7 @@ for (const setup of lines) {
   test(`${setup.name}: a blank machine answers as the multi-file folder would`, async (t) => {
     const at = scene(t)
     const line = await load()
-    const operations = makeOperations(random, seed + 1, line, { count: 120 })
+    const operations = makeOperations(random, seed + 1, line, { count: sized(50, 120) })
     const openOurs = () => at.openReplicated('tenant', { baileys: line.baileys })
     const { ours, theirs } = await play({ line, wrap: (keys) => keys, openOurs, folder: join(at.root, 'multi-file'), operations })
     await ours.close()
@@ -134,7 +135,7 @@ for (const setup of lines) {
     test(`${setup.name}, ${name}: the wrapped stores answer alike`, async (t) => {
       const at = scene(t)
       const line = await load()
-      const operations = makeOperations(random, seed + 2, line, { count: 150, types: BAILEYS_TYPES })
+      const operations = makeOperations(random, seed + 2, line, { count: sized(60, 150), types: BAILEYS_TYPES })
       const { ours, theirs } = await play({
         line,
         wrap: wrapper(line.baileys),

@@ -7,12 +7,13 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { scene } from '../support/sessions.mjs'
+import { sized } from '../support/size.mjs'
 import { createWorld, loadLine } from '../support/world/world.mjs'
 import { checkWorld } from '../support/world/world.selfcheck.mjs'
 import { runSeed } from '../values/arbitrary.mjs'
 
 const seed = runSeed('signal')
-const MESSAGES = 100
+const MESSAGES = sized(40, 100)
 
 for (const name of ['v7', 'v6.7', 'v6']) {
   test(`${name}: every message decrypts, before and after a restart and on a blank machine`, async (t) => {

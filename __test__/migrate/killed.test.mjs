@@ -13,11 +13,12 @@ import { filesIn, putIn, writeMultiFile } from '../support/migrations.mjs'
 import { contentsOf, hybrid, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
 import { makeRandom } from '../support/world/wire.mjs'
 import { runSeed } from '../values/arbitrary.mjs'
+import { sized } from '../support/size.mjs'
 
 const [v7] = lines
-const TENANTS = 10
+const TENANTS = sized(5, 10)
 /** Runs that are killed before any tenant is done, after each of them, and so on. */
-const KILLS = 24
+const KILLS = sized(10, 24)
 /** How long a run may go on after the word that it is killed for, in milliseconds. */
 const LONGEST = 60
 

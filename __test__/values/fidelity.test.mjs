@@ -10,13 +10,14 @@ import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { lines } from '../support/baileys-lines.mjs'
 import { arbitrary, bytesOf, random, runSeed, sameValue } from './arbitrary.mjs'
+import { sized } from '../support/size.mjs'
 
 const require = createRequire(import.meta.url)
 const { createCodec } = require('../../lib/codec.js')
 const { scratch } = require('../../lib/scratch.js')
 const { bufferJsonV6, bufferJsonV7 } = require('../../lib/baileys.js')
 
-const FUZZED = 70_000
+const FUZZED = sized(10_000, 70_000)
 
 const through = (codec, value, type) => {
   const { buffer, length } = scratch.run(() => codec.encode(value, type))
