@@ -162,7 +162,7 @@ async function readWithBackup(folder, name, what, check = () => {}) {
   let failure
   for (const suffix of ['', BACKUP]) {
     try {
-      const value = await readValue(join(folder, name + suffix), what)
+      const value = await readValue(join(folder, name + suffix), name === what ? name + suffix : what)
       if (value === undefined) continue
       check(value)
       return { value, from: name + suffix }

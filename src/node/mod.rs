@@ -289,7 +289,7 @@ fn event_json(event: &Event) -> String {
     let error = |name: &str, error: &Error| json!({ "event": name, "code": error.code.as_str(), "message": error.message });
     match event {
         Event::Waiting { epoch, at_most } => {
-            json!({ "event": "waiting", "epoch": epoch, "atMostMs": at_most.as_secs_f64() * 1000.0 })
+            json!({ "event": "waiting", "epoch": epoch, "atMostMs": u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX) })
         }
         Event::Backup { lsn, bytes } => json!({ "event": "backup", "lsn": lsn, "bytes": bytes }),
         Event::Degraded(cause) => error("degraded", cause),
