@@ -129,11 +129,12 @@ impl<'a> Behind<'a> {
         Codec::is_cut_short(rest) && !self.codec.is_one(rest)
     }
 
-    /// Whether this is where the end of an orderly closed log was, which holds no batch.
+    /// Whether this is where the end of an orderly closed log was, which holds no batch: by its length, or by its checksum where
+    /// the length rotted.
     pub fn is_lost_end(&self) -> bool {
         self.newest == self.good
-            && Codec::extent(self.bytes) == Some(self.codec.least())
             && self.bytes.len() == self.codec.least()
+            && (Codec::extent(self.bytes) == Some(self.codec.least()) || self.codec.is_one(self.bytes))
     }
 
     /// Whether a power cut explains what does not read: sectors that were never written read as zeros, of which a frame may have
@@ -173,7 +174,7 @@ impl<'a> Behind<'a> {
             return Some(self.newest);
         }
         if self.codec.is_one(rest) {
-            return Some(self.newest.saturating_add(1));
+            return Some(self.newest.saturating_add(u64::from(rest.len() > self.codec.least())));
         }
         // Frames that end where the file does, by their own lengths.
         let mut frames: u64 = 0;

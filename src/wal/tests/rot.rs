@@ -169,6 +169,24 @@ fn an_end_that_was_marked_is_clean_after_any_boot_and_one_that_was_not_only_befo
 }
 
 #[test]
+fn an_end_in_which_a_bit_rotted_costs_no_batch() {
+    for ring in rings() {
+        let bytes = left(&ring, true);
+        let (start, end) = *spans(&bytes).last().expect("an end");
+        for bit in 0..(end - start) * 8 {
+            for boot in [1, 2, 0] {
+                let mut bad = bytes.clone();
+                bad[start + bit / 8] ^= 1 << (bit % 8);
+                let Recovery::Log(log) = look(&bad, boot, &ring) else {
+                    panic!("bit {bit}, boot {boot}: the session does not open")
+                };
+                assert_eq!((log.lsn, log.unsynced_lost, log.unread), (FRAMES, 0, true), "bit {bit}, boot {boot}");
+            }
+        }
+    }
+}
+
+#[test]
 fn bytes_behind_the_mark_of_the_end_are_not_read_and_not_removed() {
     let ring = sealed();
     let bytes = [left(&ring, true), b"BHAf and something".to_vec()].concat();
