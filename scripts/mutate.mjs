@@ -3,8 +3,9 @@
 //   npm run mutate -- [<path below src> ...] [--jobs <n>] [--report <file>]
 //
 // All mutants are compiled into one program, in a copy of the tree in `.cache/mutants/`; a run of the tests chooses one of them. What
-// came of each is noted there: the same command goes on where it was interrupted, and a core that changed begins anew. Of survivors
-// the report gives the reason that `scripts/mutants.json` has for them.
+// came of each is noted there: the same command goes on where it was interrupted. A mutant that was killed stays so while its file is
+// the same and the test that killed it is there; one that survived is tried again when anything changed. Of survivors the report
+// gives the reason that `scripts/mutants.json` has for them.
 //
 // Invariant: a mutant is killed only by a test that failed, or that did not end, where the same tests pass without a mutant.
 
@@ -40,6 +41,7 @@ const { reasons, uncompiled } = JSON.parse(readFileSync(join(root, 'scripts', 'm
 const wanted = positionals.length > 0 ? positionals : MODULES
 
 const place = join(root, '.cache', 'mutants')
+const digest = (text) => createHash('sha256').update(text).digest('hex').slice(0, 16)
 const tree = join(place, 'tree')
 
 /** Files below a folder, in order. */
@@ -135,10 +137,25 @@ async function killer(program, mutant) {
 
 const mutants = plant()
 console.log(`${mutants.length} places, ${mutants.reduce((sum, mutant) => sum + mutant.values.length, 0)} mutants; they are compiled now`)
-const hash = createHash('sha256').update(JSON.stringify(mutants))
-for (const name of filesBelow(join(root, 'src'))) hash.update(readFileSync(join(root, 'src', name)))
-const notes = join(place, hash.digest('hex').slice(0, 12))
-mkdirSync(notes, { recursive: true })
+const sources = filesBelow(join(root, 'src')).map((name) => ({ name, text: readFileSync(join(root, 'src', name), 'utf8') }))
+const whole = digest(JSON.stringify(sources))
+const texts = new Map(sources.map(({ name, text }) => [name, text]))
+const tests = new Set(sources.flatMap(({ text }) => [...text.matchAll(/\bfn (\w+)\(/g)].map(([, name]) => name)))
+
+/** The file in which the outcome of a mutant is noted. */
+function noteOf({ file, id, value }) {
+  const first = mutants.find((mutant) => mutant.file === file).id
+  return join(place, 'notes', digest(texts.get(file) + MODULE), `${id - first}-${value}.json`)
+}
+
+/** What came of a mutant, if that still holds. */
+function noted(mutant) {
+  if (!existsSync(noteOf(mutant))) return undefined
+  const { killedBy, sources } = JSON.parse(readFileSync(noteOf(mutant), 'utf8'))
+  const holds = killedBy === undefined ? sources === whole : !killedBy.includes('::') || tests.has(killedBy.split('::').at(-1))
+  return holds ? { killedBy } : undefined
+}
+
 const program = await build()
 const fault = await killer(program, '')
 if (fault) throw new Error(`without a mutant \`${fault}\` fails already`)
@@ -149,13 +166,14 @@ let at = 0
 async function work() {
   while (at < queue.length) {
     const mutant = queue[at++]
-    const note = join(notes, `${mutant.id}-${mutant.value}.json`)
-    if (!existsSync(note)) {
-      const killedBy = await killer(program, `${mutant.id}=${mutant.value}`)
-      writeFileSync(note, JSON.stringify({ killedBy }))
-      if (!killedBy) console.log(`survives: src/${mutant.file}:${mutant.line} ${mutant.kind} \`${mutant.text}\` is ${mutant.value}`)
+    let outcome = noted(mutant)
+    if (outcome === undefined) {
+      outcome = { killedBy: await killer(program, `${mutant.id}=${mutant.value}`) }
+      mkdirSync(dirname(noteOf(mutant)), { recursive: true })
+      writeFileSync(noteOf(mutant), JSON.stringify({ ...outcome, sources: whole }))
+      if (!outcome.killedBy) console.log(`survives: src/${mutant.file}:${mutant.line} ${mutant.kind} \`${mutant.text}\` is ${mutant.value}`)
     }
-    outcomes.push({ ...mutant, ...JSON.parse(readFileSync(note, 'utf8')) })
+    outcomes.push({ ...mutant, ...outcome })
     if (outcomes.length % 50 === 0) console.log(`${outcomes.length} of ${queue.length}`)
   }
 }
