@@ -87,7 +87,7 @@ const inFlags = (text) =>
 
 const oneLine = (text) => String(text).replace(/\s*[\r\n]+\s*/g, ' ').trim()
 
-/** What is told of a failure: `{ code, exit, message, advice }`. */
+/** Report of a failure: `{ code, exit, message, advice }`. */
 function explain(error) {
   const message = inFlags(oneLine(error?.message ?? error))
   if (error instanceof UsageError) return { code: error.code, exit: usage, message, advice: error.advice }

@@ -43,7 +43,7 @@ function duration(ms) {
   return `${Math.floor(Math.max(ms, 0) / length)} ${unit}`
 }
 
-/** How long ago a moment was; '–' for none. */
+/** Age of a moment; '–' for none. */
 const age = (moment, now = Date.now()) => (moment ? duration(Math.max(Number(now) - new Date(moment).getTime(), 0)) : '–')
 
 /** 1234567 -> '1,234,567'. */
@@ -157,7 +157,7 @@ class Output {
     return this.#isJson
   }
 
-  /** Whether a person sees stderr move. */
+  /** True if a person sees stderr move. */
   get showsProgress() {
     return process.stderr.isTTY === true && !this.#isQuiet && !this.#isJson && process.env.TERM !== 'dumb'
   }

@@ -43,7 +43,7 @@ const addOptions = (command, heading, options) => {
 
 const examplesText = (examples) => `\nExamples:\n${examples.map(([line, what]) => `  # ${what}\n  $ npx ${NAME} ${line}`).join('\n')}\n`
 
-/** What a mistake on the command line is called: without values, since what stands there by mistake may be a secret. */
+/** Name of a mistake on the command line: without values, since what stands there by mistake may be a secret. */
 function mistake(error, command) {
   const text = error.message
     .replace(/^error: /, '')
@@ -98,7 +98,7 @@ function build(act) {
   return program
 }
 
-/** What a command is given. */
+/** Context of a command. */
 class Context {
   #settings = null
 
@@ -114,7 +114,7 @@ class Context {
     return this.#settings
   }
 
-  /** What an open with these options would go by. */
+  /** Settings that an open with these options would use. */
   get resolved() {
     return require('../lib/options.js').resolveOptions('any', this.#given)
   }

@@ -44,7 +44,7 @@ async function released(context, fleet, tenantId) {
   throw new HybridAuthError('OWNED_ELSEWHERE', 'an instance has not released this session: it is running, or it ended without closing')
 }
 
-/** What a document says of a failure. */
+/** A failure as the document has it. */
 function failureOf(error) {
   const { code, message, advice } = explain(error)
   return { code, message, advice }

@@ -12,7 +12,7 @@ const { fileText, line, refuse, refuseHalf, token, variable } = require('./check
 
 const NOTHING = { accessKeyId: null, secretAccessKey: null, sessionToken: null, environment: {}, instanceMetadata: false }
 
-/** Where credentials were found, beside what the core is told of them. */
+/** Places of the credentials, beside what the core is told of them. */
 const FOUND_IN = Symbol('found in')
 const origin = (places) => ({ [FOUND_IN]: places })
 
@@ -105,7 +105,7 @@ function profilesIn(env, name, fallback) {
   return profilesOf(fileText({ value: undefined, from: `~/.aws/${fallback}` }, { path, mayBeAbsent: true }) ?? '')
 }
 
-/** What a profile asks for that only the AWS command line can do: setting -> what to call it. */
+/** Requests of a profile that only the AWS command line can meet: setting -> its name in messages. */
 const BEYOND = [
   ['role_arn', 'assumes a role (role_arn)'],
   ['sso_session', 'signs in with SSO (sso_session)'],

@@ -16,7 +16,7 @@ const { textOf } = require('./outside.js')
 
 const NAMES = ['baileys', '@whiskeysockets/baileys']
 
-/** What both lines write: bytes as {"type": "Buffer", "data": base64}; something already in that shape is encoded again. */
+/** The form that both lines write: bytes as {"type": "Buffer", "data": base64}; something already in that shape is encoded again. */
 const replacer = (_, value) =>
   value instanceof Uint8Array || value?.type === 'Buffer'
     ? { type: 'Buffer', data: Buffer.from(value.data || value).toString('base64') }
@@ -47,7 +47,7 @@ const bufferJsonV6 = Object.freeze({
   }
 })
 
-/** What `fromObject` does for Baileys, which reads nothing of this value but `keyData`, and needs that as bytes. */
+/** The work of `fromObject` for Baileys, which reads nothing of this value but `keyData`, and needs that as bytes. */
 function keyDataToBytes(value) {
   return isObject(value) && typeof value.keyData === 'string' ? { ...value, keyData: Buffer.from(value.keyData, 'base64') } : value
 }
@@ -60,7 +60,7 @@ function member(namespace, name) {
   return undefined
 }
 
-/** What we use of a Baileys namespace; members it lacks are undefined. */
+/** Members of a Baileys namespace that are used here; those it lacks are undefined. */
 function describe(namespace) {
   const bufferJson = member(namespace, 'BufferJSON')
   const keyData = member(namespace, 'proto')?.Message?.AppStateSyncKeyData

@@ -186,7 +186,7 @@ function address({ value, from }, { secretsBelong }) {
     origin: url.origin,
     host: url.hostname,
     isIp: isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0,
-    /** Whether what is sent there can be read on the way. */
+    /** True if others can read on the way what is sent there. */
     isOpen: url.protocol === 'http:' && !LOOPBACK.test(url.hostname)
   }
 }
@@ -201,7 +201,7 @@ function fileText({ value, from }, { path = resolve(line({ value, from })), mayB
   }
 }
 
-/** What was looked at last: a bundle of authorities is large, and the same for all tenants. */
+/** The bundle of authorities that was looked at last: it is large, and the same for all tenants. */
 let lastBundle = { text: null, certificates: null }
 
 /** The certificates in PEM text, or in the file of that name; nothing else that may be in it. */

@@ -13,7 +13,7 @@ const { unreadable } = require('./errors.js')
 const { settingsOf, wrongNames, KNOWN } = require('./options.js')
 const { lookUp } = require('./variables.js')
 
-/** What the core calls a key, in 16 hex digits. */
+/** The core's name of a key, in 16 hex digits. */
 const keyId = (key) => Buffer.from(hkdfSync('sha256', key, '', 'bha/v1/key-id', 8)).toString('hex')
 
 const keyIds = (keys) => Array.from({ length: keys.length / 32 }, (_, i) => keyId(keys.subarray(i * 32, (i + 1) * 32)))
@@ -27,7 +27,7 @@ function nameOf(store) {
   return `${kind === 'gcs' ? 'gs' : kind}://${bucket}${prefix === '' ? '' : `/${prefix}`}`
 }
 
-/** Where a value comes from: a place with a value, or none and then a default. */
+/** Origin of a value: a place with a value, or none and then a default. */
 function sourceOf({ value, from }) {
   if (value === undefined || value === null) return { source: 'default', from: null }
   return { source: isOption(from) ? 'option' : 'variable', from: from.replaceAll('`', '') }
@@ -39,7 +39,7 @@ const refusal = (error) => unreadable('a setting', error).message
 /** The waits that follow from the check interval where none is given. */
 const handoverOf = (settings) => Math.ceil(2.25 * settings.ownershipCheckIntervalMs()) + 500
 
-/** How a bucket is reached: nothing that a directory, or memory, has a use for. */
+/** The way to a bucket: nothing that a directory, or memory, has a use for. */
 const OF_BUCKETS = ['caCertificate', 'allowPublicBucket', 'maxConcurrentRequests']
 
 /** Setting -> what is shown of it. The rest is shown as it is. */

@@ -24,7 +24,7 @@ const { doctor } = require('./tools/doctor.js')
 const { inspect, standings, survey } = require('./tools/look.js')
 const { drill, extract } = require('./tools/recall.js')
 
-/** How many sessions are opened at once: enough to hide the round trips, too few to hold up what runs already. */
+/** Sessions that are opened at once: enough to hide the round trips, too few to hold up what runs already. */
 const CONCURRENCY = 16
 
 /** Lives of a session that is none of this fleet any more, or only just. */
@@ -173,7 +173,7 @@ class HybridAuth {
     return collectInto(registry, options)
   }
 
-  /** What the core calls the store of this fleet. */
+  /** The core's description of the store of this fleet. */
   #store() {
     const { store } = resolveOptions('any', this.#options).native
     if (store === null) throw new HybridAuthError('INVALID_OPTION', 'this fleet has no `store`')
@@ -269,7 +269,7 @@ class HybridAuth {
     }
   }
 
-  /** What the tools in `lib/tools/` are given of this fleet. */
+  /** View of this fleet for the tools in `lib/tools/`. */
   #tools() {
     return {
       options: this.#options,
@@ -280,12 +280,12 @@ class HybridAuth {
     }
   }
 
-  /** How a tenant stands, in the store and on this machine. */
+  /** Standing of a tenant, in the store and on this machine. */
   async inspect(tenantId) {
     return inspect(this.#tools(), tenantId)
   }
 
-  /** What the listings of the store say of its tenants. */
+  /** Standing of the tenants of the store, by its listings. */
   async survey(options) {
     return survey(this.#tools(), options)
   }

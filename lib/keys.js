@@ -14,7 +14,7 @@ const { turn } = require('./turn.js')
 const INITIAL = 64 * 1024
 const KEPT = 4 * 1024 * 1024
 
-/** Where the core writes what was asked for. One for all sessions: it is decoded before anything else can run. */
+/** Buffer into which the core writes answers. One for all sessions: it is decoded before anything else can run. */
 let answer = Buffer.allocUnsafeSlow(INITIAL)
 
 /** Calls the core and rethrows what it throws as our own error. */

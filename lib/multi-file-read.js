@@ -72,7 +72,7 @@ async function readBytes(path, what) {
   }
 }
 
-/** What a file is that holds no JSON, in words that help to mend it; '' where nothing more can be said. */
+/** Description of a file that holds no JSON, in words that help to fix it; '' where nothing more can be said. */
 function diagnose(bytes) {
   if (bytes.length === 0) return 'it is empty, as after a full disk or a power cut'
   if (bytes.every((byte) => byte === 0)) return 'it contains only zeros, as after a power cut'

@@ -75,10 +75,10 @@ function warnOnce(logger, message) {
   said.add(message)
 }
 
-/** Whether a process was told that its sessions are nowhere else. */
+/** True once a process was told that its sessions are nowhere else. */
 let toldOfNoStore = false
 
-/** Where nothing says whether there is a store, there is none; that is worth a word, because it looks the same as with one. */
+/** Warning for an open without a store that nobody asked for: it looks the same as with one. */
 function nothingSays(env) {
   const unused = unusedBuckets(env).map(([name, service]) => ` ${name} takes effect with SESSION_BACKUP_STORE=${service}.`)
   return (
@@ -246,23 +246,23 @@ function settingsOf(given) {
     }),
     takeover: yesOrNo('takeover'),
     seedFromDisk: yesOrNo('seedFromDisk'),
-    /** What is worth a word once everything is right; null for nothing. */
+    /** A warning for when everything is right; null for none. */
     noStore: () => {
       const isUnsaid = options.store === undefined && asked() === undefined && enabled(env) === undefined
       return isUnsaid && described() === null ? nothingSays(env) : null
     },
-    /** Whether somebody said that there is to be no store: a variable that is missing once does not. */
+    /** True if somebody said that there is to be no store: a variable that is missing once does not. */
     isLocalSaid: () => asked() === 'local',
-    /** Where the store is named; null for none. */
+    /** Place where the store is named; null for none. */
     storeFrom: () => described()?.from ?? null,
     /** The variables that name authorities for the store in effect alone; null where there is none that has a use for any. */
     authorities: () => (mode() === 'local' ? null : authoritiesOf(described().kind)),
-    /** Where the flush interval is looked for. */
+    /** Place where the flush interval is looked for. */
     flushPlace
   }
 }
 
-/** What is wrong with options that are none, and with variables that begin like ours and are none. */
+/** Refusal of options that are none, and of variables that begin like ours and are none. */
 function wrongNames(options, env) {
   if (options === null || typeof options !== 'object') return ['the options must be an object']
   const unknown = Object.keys(options).filter((name) => !KNOWN.has(name))
@@ -312,11 +312,11 @@ function complete(tenantId, options, env) {
   return {
     directory,
     importFrom: found.importFrom,
-    /** Whether a session that lies beside is to be looked for where there is none: not if a new one is asked for, or none is to be made. */
+    /** True if a session that lies beside is to be looked for where there is none: not if a new one is asked for, or none is to be created. */
     mayMiss: !found.fresh && found.onMissing === 'create',
     keys: found.encryptionKeys,
     cloud,
-    /** Whether a write resolves when it survives a power cut of this machine: on its disk or, without one, in the store. */
+    /** True if a write resolves when it survives a power cut of this machine: on its disk or, without one, in the store. */
     awaitSync: cloud || found.localDurability === 'data',
     closeTimeoutMs: wholeLimit(found.closeTimeoutMs),
     flushTimeoutMs: wholeLimit(found.flushTimeoutMs),

@@ -15,7 +15,7 @@ function attempt(work, failed) {
   }
 }
 
-/** What an error says, whatever it is. */
+/** Text of an error, whatever it is. */
 function textOf(error) {
   try {
     return String(error?.message ?? error)

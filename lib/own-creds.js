@@ -34,9 +34,9 @@ function createOwnCreds(look, batch, creds) {
     for (const { value } of batch.readEntries(Buffer.from(buffer.subarray(0, length)))) return value
     return creds
   }
-  /** What is stored, as this open saw it last. */
+  /** The stored credentials, as this open saw them last. */
   let last = look(Buffer.from)
-  /** What this open itself had when it stored something last; null as long as that is the same. */
+  /** This open's own credentials when it stored something last; null as long as these are the same. */
   let mine = null
 
   return {

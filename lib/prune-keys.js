@@ -14,7 +14,7 @@
 const { setImmediate: turn } = require('node:timers/promises')
 const { integer, quoted, refuse } = require('./checks.js')
 
-/** What Baileys 7 uploads when it pairs or finds the server empty: the most that it ever hands over at once. */
+/** Pre-keys that Baileys 7 uploads when it pairs or finds the server empty: the most that it ever hands over at once. */
 const UPLOAD = 812
 const DAY = 86_400_000
 /** The server keeps what could not be delivered for thirty days. */

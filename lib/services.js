@@ -36,13 +36,13 @@ const SERVICES = {
   gcs: { bucket: ['STORAGE_BUCKET'] }
 }
 
-/** What a service can do without: the variables of AWS, or nothing, take its place. */
+/** Fields that a service can do without: the variables of AWS, or nothing, take their place. */
 const OPTIONAL = { __proto__: null, s3: ['endpoint', 'region', 'accessKeyId', 'secretAccessKey', 'pathStyle'] }
 
 /** Services that are meant only when a store is asked for, and the variables that mean them then. */
 const ONLY_IF_ASKED = { __proto__: null, s3: ['S3_BUCKET', 'S3_BUCKET_NAME'], gcs: ['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CREDENTIALS'] }
 
-/** What is taken where no variable says otherwise; `from` is where such a value cannot come from. */
+/** Values where no variable says otherwise; `from` is where such a value cannot come from. */
 const DEFAULTS = { __proto__: null, supabase: { bucket: 'whatsapp-sessions' } }
 
 /** Keys that Supabase calls public: they stand beside the secret one, and never in its place. */
@@ -161,7 +161,7 @@ function storeOfSets(env, isAsked, warn) {
   return found === undefined ? null : storeOf(found)
 }
 
-/** Whether the environment allows a store, asks for one (true), or forbids it (false); undefined when it does not say. */
+/** True where the environment asks for a store, false where it forbids one; undefined when it does not say. */
 const enabled = (env) => spoken(variable(env, 'SESSION_BACKUP_ENABLED'))
 
 /**

@@ -62,7 +62,7 @@ function giverBack({ binding, handle, logger, timeoutMs }) {
   }
 }
 
-/** What a change of the credentials must not wait for: who we are, and what the phone knows us by. */
+/** Fields of the credentials of which a change must not wait: identity, and what the phone knows us by. */
 const identityOf = (creds) =>
   JSON.stringify([creds.registered, creds.me?.id, creds.me?.lid, creds.registrationId, creds.advSecretKey, creds.myAppStateKeyId])
 
@@ -199,7 +199,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
   unreachable.register(held, giverBack({ binding, handle, logger, timeoutMs: closeTimeoutMs }), held)
   const reviveAppStateSyncKey = baileys.appStateSyncKeyFromObject
 
-  /** What was appended is done, or waits for the disk or the store. */
+  /** Resolves once an appended batch may resolve: at once, with the disk, or with the store. */
   async function settled(lsn) {
     if (awaitSync) return void settle(await binding.synced(handle, lsn, flushTimeoutMs))
     const others = turn()
@@ -272,7 +272,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
     return writeMultiFile(folder, { entries }, { BufferJSON: baileys.BufferJSON, overwrite, directory: places?.directory ?? null })
   }
 
-  /** What pruning looks at and writes to; see `lib/prune-keys.js`. */
+  /** Access of pruning to the keys; see `lib/prune-keys.js`. */
   const pruned = {
     *index(type) {
       for (const { id, bytes } of walkIndex(call(binding.index, handle, type))) yield [id, bytes]

@@ -5,15 +5,15 @@
 // Invariants: nothing here asks the clock, a session or the core. A session that has nothing to store is not behind, however
 // long ago its last backup was: what counts is the age of what a blank machine would not restore.
 
-/** What an operator is told to look at: a backup that is older than this. */
+/** Age of a backup that an operator is told to look at. */
 const OVERDUE_AFTER_MS = 10 * 60_000
 
 const LIVES = ['opening', 'live', 'fenced', 'lease-lost', 'closing', 'closed', 'deleted', 'poisoned']
 
-/** What a session that a fault put out of use tells: nothing but that. */
+/** Status of a session that a fault put out of use: nothing but that. */
 const FAULTY = { life: 'poisoned', lsn: 0, syncedLsn: 0, keys: 0, bytes: 0, maxBytes: 0, dirtyKeys: 0, dirtyBytes: 0, logBytes: 0, lagMs: 0, restored: null, remote: null }
 
-/** What the core tells, as `status()` answers it. */
+/** The core's figures, as `status()` answers them. */
 function describe({ mode, life, lsn, syncedLsn, keys, bytes, maxBytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
   return {
     mode,
@@ -39,7 +39,7 @@ function describe({ mode, life, lsn, syncedLsn, keys, bytes, maxBytes, dirtyKeys
   }
 }
 
-/** Whether a blank machine would restore everything. An owner that was relieved is done once it has handed over. */
+/** True if a blank machine would restore everything. An owner that was relieved is done once it has handed over. */
 function isStored({ life, lsn, remoteDurableLsn, handedOver }) {
   return life === 'fenced' ? handedOver : remoteDurableLsn !== null && remoteDurableLsn >= lsn
 }

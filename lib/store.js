@@ -16,14 +16,14 @@ const KEYS_OF_S3 = 'pass `accessKeyId` and `secretAccessKey` in a store object, 
 const KEYS_OF_GOOGLE = 'pass `credentials` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS'
 const KEYS_OF_SUPABASE = 'pass `url` and `key` in a store object, or set SUPABASE_URL and SUPABASE_SERVICE_KEY'
 
-/** What Supabase allows in names. */
+/** Characters that Supabase allows in names. */
 const SUPABASE_NAMES = /^[\w/!.*'() &$=@;:+,?-]*$/
 
 /** Names of buckets, by each store's own rules: those of S3 are its older ones, which some servers still go by. */
 const BUCKETS_OF_S3 = { form: /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, words: 'letters, digits, hyphens, dots and underscores' }
 const BUCKETS_OF_GOOGLE = { form: /^[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?$/, words: 'lower-case letters, digits, hyphens, dots and underscores' }
 const BUCKETS_OF_SUPABASE = { form: /^[\w!.*'() &$=@;:+,?-]{1,100}$/, words: "letters, digits and !-.*'() &$@=;:+,?" }
-/** What can be a part of a host name. */
+/** A part of a host name. */
 const HOST_PART = /^(?!xn--)(?!.*\.(xn--|\.))[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/
 
 /**
@@ -197,7 +197,7 @@ function endpointOf(place, { secretsBelong }, warn) {
   return endpoint
 }
 
-/** Whether an address is one of Cloudflare R2. */
+/** True for an address of Cloudflare R2. */
 function isOfR2(endpoint, env) {
   if (endpoint === null) return false
   const { value } = variable(env, 'R2_ENDPOINT')
@@ -254,7 +254,7 @@ function roleOf(key) {
   }
 }
 
-/** What kind of key of a Supabase project it is, as far as that can be seen. */
+/** Kind of a key of a Supabase project, as far as that can be seen. */
 function kindOf(secret) {
   if (secret.startsWith('sb_publishable_') || roleOf(secret) === 'anon') return 'public'
   return secret.startsWith('sb_secret_') || roleOf(secret) === 'service_role' ? 'secret' : 'unknown'

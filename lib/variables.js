@@ -13,7 +13,7 @@ const PREFIX = 'BAILEYS_HYBRID_AUTH_'
 /** Decided for one open. */
 const ONE_TIME = new Set(['importFrom', 'fresh', 'takeover', 'seedFromDisk', 'ifFree'])
 
-/** What no text can hold. */
+/** A character that no text can hold. */
 const NO_TEXT = new Set(['initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 'signal'])
 
 const nameOf = (option) => PREFIX + option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
@@ -52,7 +52,7 @@ function lookUp(options, env, name) {
   return FLAGS.has(name) ? { ...named, value: spoken(named) } : named
 }
 
-/** How many letters have to change, come or go to make one name of the other. */
+/** Number of letters that have to change, come or go to make one name of the other. */
 function distance(one, other) {
   let row = Array.from({ length: other.length + 1 }, (_, i) => i)
   for (let i = 0; i < one.length; i++) {
@@ -65,7 +65,7 @@ function distance(one, other) {
   return row.at(-1)
 }
 
-/** What is wrong with variables that begin like ours and are none. */
+/** Refusal of variables that begin like ours and are none. */
 function wrongVariables(env, options) {
   const known = options.map(ownVariable).filter((name) => name !== undefined)
   const unknown = Object.keys(env).filter((name) => name.startsWith(PREFIX) && !known.includes(name) && env[name] !== '')

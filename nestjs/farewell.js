@@ -27,7 +27,7 @@ function outcomeOf(code, writes, mode) {
   return `not completely in the store (${code}); the rest is in the local log and will be stored at the next start on this disk`
 }
 
-/** What became of those that could not be closed in time -> whose they are, with what of each is only here. */
+/** Outcome of the sessions that could not be closed in time -> their tenants, with what of each is only here. */
 function outcomes(failed, before) {
   const found = new Map()
   for (const { tenantId, error } of failed) {

@@ -8,7 +8,7 @@
 const { limit } = require('../lib/checks.js')
 const { OVERDUE_AFTER_MS, backupState } = require('../lib/status.js')
 
-/** How long is too long, in any number of milliseconds. */
+/** A time limit, in any number of milliseconds. */
 const span = (value, name) => limit({ value, from: `\`${name}\`` }, OVERDUE_AFTER_MS, { most: Infinity, isWhole: false })
 
 /** `sessions`: `{ tenantId, status }`. */

@@ -9,7 +9,7 @@ const { Logger } = require('./nest.js').common()
 
 const silent = Object.freeze({ debug() {}, info() {}, warn() {}, error() {} })
 
-/** Whether this is a logger of Nest's kind, which has `log` where pino has `info`. */
+/** True for a logger of Nest's kind, which has `log` where pino has `info`. */
 const isNestLogger = (logger) => typeof logger?.log === 'function' && typeof logger.warn === 'function' && typeof logger.info !== 'function'
 
 /** One line: what happened to whom, and the rest of the details as JSON. The event stands in the message. */

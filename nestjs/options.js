@@ -21,7 +21,7 @@ function bootstrapList(value) {
   return value
 }
 
-/** Where metrics are registered; undefined for nowhere. */
+/** Registry of the metrics; undefined for none. */
 function metricsOf(value) {
   if (value === undefined) return undefined
   const { registry, tenantLabel = false, ...rest } = value ?? {}

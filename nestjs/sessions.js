@@ -21,7 +21,7 @@ function statusOf(session) {
 
 const FUNCTIONS = ['saveCreds', 'flush', 'close', 'delete', 'exportMultiFile', 'pruneKeys', 'status']
 
-/** What users are given of a session. Its functions work through the loan, so whoever holds one of them holds the loan. */
+/** A session as users get it. Its functions work through the loan, so whoever holds one of them holds the loan. */
 function lend(session) {
   const loan = { session, lent: null }
   const through = (names, holder) => Object.fromEntries(names.map((name) => [name, (...args) => holder()[name](...args)]))
@@ -44,7 +44,7 @@ function lend(session) {
   return loan
 }
 
-/** What is kept of a tenant: the loan of its newest session, since when its store fails, which write was last told as stored. */
+/** State of a tenant: the loan of its newest session, the start of its outage, the last write that was told as stored. */
 const blank = () => ({ newest: null, degradedSince: null, toldLsn: null })
 
 class Sessions extends HybridAuth {
@@ -113,14 +113,14 @@ class Sessions extends HybridAuth {
     return session && statusOf(session)?.life === 'live' ? this.#lentOf(tenantId, session) : undefined
   }
 
-  /** Whether a newer instance took this tenant over since it was last opened here. The event that says so may still be on its way. */
+  /** True if a newer instance took this tenant over since it was last opened here. The event that says so may still be on its way. */
   isLost(tenantId) {
     if (this.#lost.has(tenantId)) return true
     const session = super.get(tenantId)
     return session !== undefined && statusOf(session)?.life === 'fenced'
   }
 
-  /** What is known of each open tenant, or of one: for `health.js`. */
+  /** Figures of each open tenant, or of one: for `health.js`. */
   look(tenantId) {
     const now = Date.now()
     const ids = tenantId === undefined ? this.list() : this.list().filter((id) => id === tenantId)
@@ -153,7 +153,7 @@ class Sessions extends HybridAuth {
     if (this.#isStopping) throw new HybridAuthError('CLOSED', 'the application is shutting down, so no session is opened')
   }
 
-  /** What is lent of a session; while it is the newest of its tenant, it is held here. */
+  /** The loan of a session; while it is the newest of its tenant, it is held here. */
   #lentOf(tenantId, session) {
     let loan = this.#loans.get(session)?.deref()
     if (loan === undefined) {

@@ -24,13 +24,13 @@ pub trait LogFile: Send + Sync {
     fn truncate(&self, len: u64) -> io::Result<()>;
     /// Makes what was appended before the call survive a power cut. After an error nothing is known about it.
     fn sync(&self) -> io::Result<()>;
-    /// Whether the file still has a name. Taken for granted where the system cannot tell.
+    /// True if the file still has a name. Taken for granted where the system cannot tell.
     fn linked(&self) -> bool;
 }
 
 /// An advisory lock, held until it is dropped or the process ends, however it ends.
 pub trait DirLock: Send + Sync {
-    /// Whether the locked file is still the one at the path that was locked: if not, the lock keeps nobody out.
+    /// True if the locked file is still the one at the path that was locked: if not, the lock keeps nobody out.
     fn stands(&self) -> bool;
 }
 
@@ -40,7 +40,7 @@ pub trait Disk: Send + Sync {
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Locks the file at `path`, which is made if need be; `None` if somebody else holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>>;
-    /// Whether somebody else holds the lock of the file at `path`, found out without keeping it. A file that is not there is
+    /// True if somebody else holds the lock of the file at `path`, found out without keeping it. A file that is not there is
     /// held by nobody.
     fn is_locked(&self, path: &Path) -> io::Result<bool>;
     /// Makes a new private file for appending. Fails if there is one.

@@ -227,7 +227,7 @@ impl Object {
         read(fields).ok_or_else(header)
     }
 
-    /// Whether the body is not encrypted.
+    /// True if the body is not encrypted.
     pub fn is_plain(&self) -> bool {
         self.suite == Suite::Plain
     }

@@ -44,7 +44,7 @@ pub fn kind(key: &[u8]) -> &[u8] {
     key.get(1..1 + len).unwrap_or_default()
 }
 
-/// Whether `key` is formed as keys are.
+/// True if `key` is formed as keys are.
 fn well_formed(key: &[u8]) -> bool {
     if key == CREDS_KEY {
         return true;

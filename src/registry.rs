@@ -55,7 +55,7 @@ pub struct Opened {
     pub handle: Handle,
     /// The session, perhaps shared with other opens.
     pub session: Arc<Session>,
-    /// Whether it was open already.
+    /// True if it was open already.
     pub shared: bool,
 }
 

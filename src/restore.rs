@@ -24,7 +24,7 @@ pub struct Restored {
     pub state: State,
     /// Where the chain ended.
     pub end: Link,
-    /// Whether its owner said that this is the end of it: nothing it ever resolved is missing.
+    /// True if its owner said that this is the end of it: nothing it ever resolved is missing.
     pub clean: bool,
     /// The damage that was gone around by taking an older base.
     pub damage: Option<Error>,
@@ -220,7 +220,7 @@ pub async fn goes_on_from_buried(tenancy: &Tenancy, survey: &Survey, claim: Clai
     Ok(false)
 }
 
-/// Whether a base was restored from a history that a tombstone covers: its owner had read the store just before the tombstone
+/// True if a base was restored from a history that a tombstone covers: its owner had read the store just before the tombstone
 /// came, and never found out (I10).
 fn descends_from_buried(base: &Object, floor: Option<Claim>) -> bool {
     let origin = base.meta.previous.claim;

@@ -114,7 +114,7 @@ impl Ring {
         self.keys.is_empty() || self.accepts_plain
     }
 
-    /// Whether there are no keys, so that nothing is encrypted.
+    /// True if there are no keys, so that nothing is encrypted.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

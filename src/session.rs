@@ -28,7 +28,7 @@ pub use status::Status;
 pub struct Origin {
     /// `fresh`, `imported`, `local` or `remote`.
     pub source: &'static str,
-    /// Whether nothing that was ever resolved can be missing.
+    /// True if nothing that was ever resolved can be missing.
     pub clean: bool,
 }
 
@@ -202,7 +202,7 @@ impl Session {
         (remote.events)(Event::Failed(error));
     }
 
-    /// Whether all that was accepted here was stored before a newer owner went on.
+    /// True if all that was accepted here was stored before a newer owner went on.
     fn handed_over(&self) -> bool {
         let health = self.remote.as_ref().map(|remote| &remote.health);
         health.is_some_and(|health| health.lock().unwrap_or_else(PoisonError::into_inner).handed_over)

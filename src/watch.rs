@@ -105,7 +105,7 @@ impl Folder {
         self.names_of(&own).filter_map(|name| ClaimName::parse(tenant, name)).collect()
     }
 
-    /// Whether to list the whole folder costs less than to ask for `tenants`, each of which may be in a hurry.
+    /// True if a listing of the whole folder costs less than questions for `tenants`, each of which may be in a hurry.
     fn is_cheaper(&self, rates: Rates, tenants: &BTreeMap<TenantName, bool>) -> bool {
         let worth = |hurried: bool| if hurried { rates.request } else { rates.regular };
         let names = self.names.len() as u64;

@@ -8,7 +8,7 @@ const { EXIT, explain } = require('../exit.js')
 const { age, count, plural, size } = require('../output.js')
 const { failureOf } = require('../tenants.js')
 
-/** What an owner is called; nobody can tell from a store whether one that did not release still runs. */
+/** Names of owners; nobody can tell from a store whether one that did not release still runs. */
 const OWNERS = { live: 'in use', released: 'free', deleted: 'deleted', none: 'none' }
 
 async function list({ output, fleet }) {

@@ -44,7 +44,7 @@ const shown = (value) => (value === null ? '–' : Array.isArray(value) ? value.
 
 const FROM = { option: 'command line', variable: null, default: 'default' }
 
-/** What only a program can give. */
+/** Options that only a program can give. */
 const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 'signal']
 
 function config({ output, options }) {

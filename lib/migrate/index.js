@@ -54,7 +54,7 @@ function counted(items) {
   return Object.fromEntries(counts)
 }
 
-/** What a person should look at although it stops nothing. */
+/** Warnings: a person should look at them although they stop nothing. */
 function warningsOf({ creds, entries }, notUnderstood) {
   const warnings = []
   const isPaired = creds.me !== undefined && creds.me !== null
@@ -65,7 +65,7 @@ function warningsOf({ creds, entries }, notUnderstood) {
   return warnings
 }
 
-/** What is to be done about a target that exists; `lsn` 1 says that nothing was written since it was made. */
+/** Decision about a target that exists; `lsn` 1 says that nothing was written since it was created. */
 function judge(there, session, target) {
   if (target.compare(there.entries, target.expected(session)).isEqual) return { status: 'already' }
   if (there.creds === null || identityOf(there.creds) !== identityOf(session.creds)) {
@@ -83,7 +83,7 @@ const describe = ({ lsn, digest }) => ({ lsn, digest })
 
 const refused = (status, code, message) => ({ status, code, message })
 
-/** What reading came to, in the words of a report. */
+/** Outcome of reading, in the words of a report. */
 function unreadable(error) {
   if (error.code === 'LOCAL_CORRUPT') return refused('damaged', error.code, `${error.message}; it was not migrated`)
   if (error.code === 'INVALID_OPTION') return refused('ambiguous', error.code, error.message)
@@ -137,7 +137,7 @@ async function settleTarget(found, session, { source, target, keys }, dryRun) {
   return { status: 'migrated', message, sourceChanged, target: describe(stored) }
 }
 
-/** Whether a source is another one than it was. Files that came since are changes too. */
+/** True if a source is another one than it was. Files that came since are changes too. */
 async function hasChanged(found, session, { source, keys }) {
   const again = await foundAgain(found, source)
   if (again === undefined) return true

@@ -13,7 +13,7 @@ const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, WHOLE, familiesWith, fileNa
 const OF_FOLDERS = ['flat', 'keys-folder', 'keys-file']
 const LAYOUTS = [...OF_FOLDERS, 'single-file']
 
-/** What this package stores itself. */
+/** Names that this package stores itself. */
 const OURS = /(^|\/)v1\/(claims\/[^/]+|names\/[^/]+|data\/[^/]+\/[^/]+)$/
 
 const familyNames = familiesWith()

@@ -79,7 +79,7 @@ function jsonText(bytes, keys) {
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
 
-/** What can be a family of keys: a name such as `__proto__` or `constructor` in a foreign file is none. */
+/** Names that can be a family of keys: `__proto__` or `constructor` in a foreign file is none. */
 const isType = (name) => families.includes(name) || (/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name) && !(name in Object.prototype))
 
 /** The records of a keys.json: `{ type: { id: value } }`, or `{ "type-id": value }`. Nothing that could be either. */

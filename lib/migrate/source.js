@@ -15,7 +15,7 @@ const { loadBinding } = require('../native.js')
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
 
-/** What an in-place import set aside: not a session that anything runs on. */
+/** Folders that an in-place import set aside: no session that anything runs on. */
 const ASIDE = /^multi-file-originals-\d+$/
 
 const failed = (what, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `the source cannot be ${what}: ${error.code ?? 'failed'}`)
@@ -89,7 +89,7 @@ function folderSource(root) {
   return {
     kind: 'folder',
     root,
-    /** What a session that lies in the source itself is called. */
+    /** Name of a session that lies in the source itself. */
     label: basename(root),
     /** All that lies below `folder`, or in the whole source; `linked`: folders whose credentials are a link or no file; `unreadable`: folders that may not be listed. */
     async list(folder = '') {
@@ -131,7 +131,7 @@ function bucketSource(spec) {
   }
 }
 
-/** Whether one of two folders holds the other, or they are the same. */
+/** True if one of two folders holds the other, or they are the same. */
 async function overlap(one, other) {
   const real = async (path) => fs.realpath(path).catch(async () => {
     // What does not exist yet is where its parent is.

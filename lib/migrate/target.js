@@ -22,7 +22,7 @@ const nobody = () => {}
 const keyOf = (type, id) => (type === null ? '' : `${type}\0${id}`)
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
 
-/** What identifies an account's device, as a digest. */
+/** Identity of an account's device, as a digest. */
 const identityOf = ({ noiseKey, signedIdentityKey, registrationId }) => {
   const parts = [noiseKey?.public, signedIdentityKey?.public, Buffer.from(String(registrationId))]
   return sha256(Buffer.concat(parts.map((part) => part ?? Buffer.alloc(0))))
@@ -46,14 +46,14 @@ async function openTarget(options) {
     return JSON.parse(JSON.stringify(kept, BufferJSON.replacer), BufferJSON.reviver)
   }
 
-  /** What the target should hold: key -> value. */
+  /** Contents that the target should have: key -> value. */
   function expected({ creds, entries }) {
     const values = new Map(entries.map(({ type, id, value }) => [keyOf(type, id), settled(value, type)]))
     if (creds !== null) values.set('', settled(creds, null))
     return values
   }
 
-  /** How what is stored differs: how many of `values` it has, which it has otherwise, and how many more records it has. */
+  /** Difference of what is stored: the number of `values` that it has, those that it has otherwise, and the number of further records. */
   function compare(entries, values) {
     let equal = 0
     let more = 0
@@ -71,7 +71,7 @@ async function openTarget(options) {
 
   const seen = (entries, lsn) => ({ entries, lsn, digest: sha256(entries), creds: credsIn(entries) })
 
-  /** What the store holds; null when that is nothing. */
+  /** Contents of the store; null when that is nothing. */
   async function peek(tenantId) {
     const { native, keys } = resolved(tenantId)
     const outcome = await binding.recall(JSON.stringify(native), keys)
@@ -103,7 +103,7 @@ async function openTarget(options) {
     })
   }
 
-  /** What there is of a tenant; null for nothing. With a store that is what the store has, and nobody is disturbed. */
+  /** Contents of a tenant; null for nothing. With a store these are the store's, and nobody is disturbed. */
   async function look(tenantId) {
     if (isReplicated) return peek(tenantId)
     if (!existsSync(folderOf(tenantId))) return null

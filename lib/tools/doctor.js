@@ -14,7 +14,7 @@ const { costPerTenantDay } = require('./cost.js')
 const { standings } = require('./look.js')
 
 const DAY = 86_400_000
-/** Where no rule says when: what many guides set. */
+/** Days where no rule names any: as many guides set them. */
 const USUAL_EXPIRY = 30
 /** A bucket that answers slower than this holds up every open. */
 const SLOW_MS = 1000
@@ -43,7 +43,7 @@ function ofStep([name, well], { done, problem, ms }) {
   return check(name, outcome, done ? well : problem, ms === null ? {} : { ms })
 }
 
-/** What is seen of strangers: whether a provider gives the bucket out at another address is asked where that address is known. */
+/** View of strangers: another address at which a provider gives the bucket out is asked where it is known. */
 function strangers({ kind, endpoint }) {
   const isSeen = kind !== 's3' || endpoint === null || endpoint.endsWith('/storage/v1/s3')
   return isSeen ? 'the bucket is not public' : 'the bucket is not public at this address; other public addresses (r2.dev, a CDN, your own domain) were not checked'
@@ -206,7 +206,7 @@ function sizeLimit({ largest }, { store }, tenants) {
   return check(name, 'ok', `${takes}; the largest session has ${sized(most)}`, more)
 }
 
-/** What the checks that look at tenants say, or why they cannot. */
+/** Results of the checks that look at tenants, or why there are none. */
 async function ofTenants(fleet, native, keys, life, found) {
   let tenants
   try {

@@ -77,7 +77,7 @@ impl MemoryDisk {
         self.inner().space = bytes;
     }
 
-    /// Whether every change is refused.
+    /// True if every change is refused.
     pub fn set_read_only(&self, read_only: bool) {
         self.inner().read_only = read_only;
     }

@@ -43,7 +43,7 @@ impl Life {
         Err(Error::new(code, message))
     }
 
-    /// Whether the journal takes no more changes and nothing more is to be shipped.
+    /// True if the journal takes no more changes and nothing more is to be shipped.
     pub fn is_over(self) -> bool {
         matches!(self, Life::Closed | Life::Deleted | Life::Poisoned | Life::LeaseLost)
     }

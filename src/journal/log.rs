@@ -28,7 +28,7 @@ impl Log {
         }
     }
 
-    /// Whether garbage dominates, given the bytes of the live state.
+    /// True if garbage dominates, given the bytes of the live state.
     pub fn needs_roll(&self, live: usize) -> bool {
         matches!(self, Log::Disk(wal) if wal.needs_roll(live))
     }

@@ -87,7 +87,7 @@ pub struct Journal {
     syncing: tokio::sync::Mutex<()>,
     /// Who waits for the whole state to be stored anew.
     renewals: Mutex<Vec<oneshot::Sender<()>>>,
-    /// Whether what changes is shipped to a store.
+    /// True if what changes is shipped to a store.
     replicated: bool,
     /// Bytes that the state may have: what is more, nobody can open again.
     room: usize,
@@ -312,7 +312,7 @@ impl Journal {
         self.folder.as_ref()
     }
 
-    /// Whether a change is in a log of this machine when it was accepted.
+    /// True if a change is in a log of this machine when it was accepted.
     pub fn keeps_log(&self) -> bool {
         self.folder.is_some()
     }

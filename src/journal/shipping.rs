@@ -57,7 +57,7 @@ impl Journal {
         Ok(Some(Cut { first, last, entries: core.state.cut(), base }))
     }
 
-    /// Whether something waits to be shipped, and whether it may wait.
+    /// Urgency of what waits to be shipped.
     pub fn pending(&self) -> Result<Option<Urgency>> {
         let core = self.core()?;
         if core.cut == core.lsn {
@@ -85,7 +85,7 @@ impl Journal {
         wait
     }
 
-    /// Whether somebody asked that the whole state be stored anew.
+    /// True if somebody asked that the whole state be stored anew.
     pub fn wants_renewal(&self) -> bool {
         !self.renewals.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
@@ -95,7 +95,7 @@ impl Journal {
         std::mem::take(&mut *self.renewals.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether somebody waits for what is not stored yet.
+    /// True if somebody waits for what is not stored yet.
     pub fn is_awaited(&self) -> bool {
         let stored = self.progress().stored;
         self.core().is_ok_and(|core| core.life == Life::Closing || core.awaited > stored)

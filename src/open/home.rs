@@ -139,12 +139,12 @@ impl Home {
         }
     }
 
-    /// Whether a log is kept here.
+    /// True if a log is kept here.
     pub fn keeps_log(&self) -> bool {
         matches!(self, Home::Folder(_))
     }
 
-    /// Whether what is to be imported can be: its originals would lie here for ever.
+    /// Error if what is to be imported cannot be: its originals would lie here for ever.
     pub fn takes_in(&self) -> Result<()> {
         match self {
             Home::Folder(_) => Ok(()),
@@ -187,7 +187,7 @@ impl Home {
     }
 }
 
-/// Whether whoever holds the lock is an owner: those who look share it.
+/// True if whoever holds the lock is an owner: those who look share it.
 async fn is_owned(host: &Arc<dyn Host>, disk: &Arc<dyn Disk>, path: &Path) -> Result<bool> {
     let (disk, path) = (Arc::clone(disk), path.to_owned());
     blocking(host, move || is_locked(disk.as_ref(), &path)).await

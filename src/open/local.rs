@@ -48,7 +48,7 @@ impl Opening {
         Ok(Session::local(self.host, journal, self.events, origin))
     }
 
-    /// Whether this session was in a store before, as far as this disk knows: a claim was made from here, or wrote the log.
+    /// True if this session was in a store before, as far as this disk knows: a claim was made from here, or wrote the log.
     fn was_replicated(&self, recovery: &Recovery) -> bool {
         let written = local_of(recovery).claim().is_some_and(|claim| claim.epoch > 0);
         written || !self.home.dead().is_empty()

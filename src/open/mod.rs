@@ -73,7 +73,7 @@ pub struct Settings {
     pub takeover: bool,
     /// Refuse changes when ownership was not confirmed in time.
     pub strict_lease: bool,
-    /// Whether a session that exists nowhere is made.
+    /// True if a session that exists nowhere is made.
     pub create: bool,
     /// Names in the store show the tag instead of the tenant id.
     pub hide_tenant: bool,

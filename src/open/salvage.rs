@@ -132,7 +132,7 @@ fn suffix_of(recovery: &Recovery, claim: Claim) -> Option<&Suffix> {
     }
 }
 
-/// Whether all that a log of a former life may hold is elsewhere, when the history of `parent` goes on at `lsn`.
+/// True if all that a log of a former life may hold is elsewhere, when the history of `parent` goes on at `lsn`.
 fn is_stored(recovery: &Recovery, survey: &Survey, parent: Option<Claim>, lsn: Lsn) -> bool {
     let (claim, newest) = match recovery {
         Recovery::None => return true,
@@ -150,7 +150,7 @@ fn is_stored(recovery: &Recovery, survey: &Survey, parent: Option<Claim>, lsn: L
         || in_store.is_some_and(|last| newest <= last)
 }
 
-/// Whether a log belongs to a session that was deleted.
+/// True if a log belongs to a session that was deleted.
 fn is_buried(claims: &Claims, claim: Claim) -> bool {
     claims.floor().is_some_and(|floor| claim <= floor)
 }

@@ -22,7 +22,7 @@ pub struct Report {
     epoch: u64,
     /// The last write in it.
     lsn: Lsn,
-    /// Whether its owner ended there: nothing it ever resolved is missing.
+    /// True if its owner ended there: nothing it ever resolved is missing.
     clean: bool,
     /// Keys, the credentials among them.
     keys: usize,

@@ -77,7 +77,7 @@ impl Failure {
         Failure { advice: Some(advice.into()), ..self }
     }
 
-    /// Whether asking again may help.
+    /// True if asking again may help.
     pub fn may_pass(&self) -> bool {
         matches!(self.meaning, Meaning::Throttled(_) | Meaning::Transient | Meaning::Ambiguous)
     }

@@ -144,7 +144,7 @@ impl Examiner<'_> {
         }
     }
 
-    /// Whether strangers can read, and what the clocks say.
+    /// Access of strangers, and the clocks.
     async fn inspect(&self, name: &str, wrote: bool, stored_ms: Option<u64>) -> (Step, Option<i64>, Step) {
         let (findings, took) = self.ask(|| self.remote.store.inspect(name)).await;
         let findings = match findings {
@@ -259,7 +259,7 @@ fn text(told: Told) -> Option<String> {
     }
 }
 
-/// Whether there was an answer at all, of a bucket that is there.
+/// True if there was an answer at all, of a bucket that is there.
 fn reached<T>(answer: &Result<T, Failure>, took: Duration) -> Step {
     match answer {
         Ok(_) => Step::from(true, "", took),

@@ -160,7 +160,7 @@ impl Http {
         }
     }
 
-    /// Whether anybody can read what is at `url`.
+    /// True if anybody can read what is at `url`.
     pub async fn is_public(&self, url: reqwest::Url) -> Result<bool, Failure> {
         let reply = self.send(Request::new(reqwest::Method::GET, url), 0, Asked::Get).await?;
         match reply.status {
@@ -210,7 +210,7 @@ fn builder() -> ClientBuilder {
         .referer(false)
 }
 
-/// Whether this is on the machine itself, or its metadata server.
+/// True if this is on the machine itself, or its metadata server.
 fn is_near(url: &reqwest::Url) -> bool {
     match url.host_str().map(|host| (host, host.trim_matches(['[', ']']).parse())) {
         Some((_, Ok(IpAddr::V4(ip)))) => ip.is_loopback() || ip.is_link_local(),

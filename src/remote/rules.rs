@@ -143,7 +143,7 @@ fn of_google(rule: RawRule) -> Vec<Rule> {
     vec![Rule { prefixes: matches_prefix, days: age, date, fate: Fate::Removed }]
 }
 
-/// Whether versions are kept (`Some(true)`), or were never kept or are not any more; `None` if the document does not tell.
+/// `Some(true)` if versions are kept, `Some(false)` if they never were or are not any more; `None` if the document does not tell.
 pub fn keeps_versions(document: &str) -> Option<bool> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]

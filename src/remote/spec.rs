@@ -16,7 +16,7 @@ pub enum StoreSpec {
     Directory {
         /// Where.
         path: PathBuf,
-        /// Whether it is made if it is not there.
+        /// True if it is made if it is not there.
         #[serde(default)]
         create: bool,
     },
@@ -39,7 +39,7 @@ pub enum StoreSpec {
 pub struct HttpSpec {
     /// Authorities to trust beside those of the system, in PEM.
     pub ca: Option<String>,
-    /// Whether a bucket that everybody can read is taken.
+    /// True if a bucket that everybody can read is taken.
     pub allow_public: bool,
     /// Requests under way at once, of all tenants together.
     pub max_concurrent_requests: usize,
@@ -57,7 +57,7 @@ pub struct S3Spec {
     pub region: String,
     /// Where; none for Amazon's own.
     pub endpoint: Option<String>,
-    /// Whether the bucket is part of the host name.
+    /// True if the bucket is part of the host name.
     pub virtual_hosted: bool,
     /// Static credentials.
     pub access_key_id: Option<String>,
@@ -67,7 +67,7 @@ pub struct S3Spec {
     pub session_token: Option<String>,
     /// Variables of the library's credential chain: web identity, container.
     pub environment: BTreeMap<String, String>,
-    /// Whether the instance metadata server may be asked.
+    /// True if the instance metadata server may be asked.
     pub instance_metadata: bool,
     /// The rest.
     #[serde(flatten)]
@@ -88,7 +88,7 @@ pub struct GcsSpec {
     pub credentials: Option<String>,
     /// A file with credentials.
     pub credentials_file: Option<String>,
-    /// Whether the instance metadata server may be asked.
+    /// True if the instance metadata server may be asked.
     pub instance_metadata: bool,
     /// Send no credentials.
     pub anonymous: bool,

@@ -23,7 +23,7 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// Whether the store is another one afterwards.
+    /// True if the store is another one afterwards.
     pub fn changes(self) -> bool {
         matches!(self, Asked::Put | Asked::Delete)
     }
@@ -32,7 +32,7 @@ impl Asked {
 /// What a store tells about itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Findings {
-    /// Whether anybody can read the objects in it, if that can be told.
+    /// True if anybody can read the objects in it, if that can be told.
     pub is_public: Option<bool>,
     /// How far its clock is ahead of this machine's, in milliseconds, if it tells.
     pub skew_ms: Option<i64>,
@@ -65,7 +65,7 @@ pub struct Listed {
 pub enum Setting {
     /// What it does by itself to objects of a certain age.
     Lifecycle,
-    /// Whether what is replaced or removed is kept.
+    /// True if what is replaced or removed is kept.
     Versioning,
     /// The bytes of the largest object that it takes.
     Largest,

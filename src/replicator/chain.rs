@@ -83,7 +83,7 @@ impl Chain {
     }
 }
 
-/// Whether no part of it is missing, if it is in parts.
+/// True if no part of it is missing, if it is in parts.
 fn is_whole(piece: &Piece, survey: &Survey) -> bool {
     let parts = || survey.parts.iter().filter(|part| part.of == piece.name);
     let sizes: BTreeSet<usize> = parts().map(|part| part.size).collect();

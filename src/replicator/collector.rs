@@ -69,7 +69,7 @@ impl Collector {
         known.bases.continue_with(chain.base().name);
     }
 
-    /// Whether objects were missing.
+    /// True if objects were missing.
     pub fn has_losses(&self) -> bool {
         self.lost.load(Ordering::Relaxed) > 0
     }

@@ -60,15 +60,15 @@ pub struct Pace {
 /// How replication fares.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
-    /// Whether the store fails at the moment.
+    /// True if the store fails at the moment.
     pub degraded: bool,
     /// The last failure, even if it has passed.
     pub last_error: Option<Error>,
     /// When the store was last known to have everything, in milliseconds since 1970.
     pub last_backup_ms: Option<u64>,
-    /// Whether the newer owner is known to have everything that was accepted here.
+    /// True if the newer owner is known to have everything that was accepted here.
     pub handed_over: bool,
-    /// Whether a close released the session, or told that it could not.
+    /// True if a close released the session, or told that it could not.
     pub let_go: bool,
     /// Segments stored.
     pub segments: u64,
@@ -105,7 +105,7 @@ struct Shipment {
 /// The name of an object and its PUT, which goes on.
 type Interrupted = (String, Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>);
 
-/// Whether to go on.
+/// Decision to go on or to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Go,

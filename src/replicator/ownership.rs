@@ -192,7 +192,7 @@ impl Replicator {
         }
     }
 
-    /// Whether the newer owner went on from the very end of this history. Its first base says so; and it counts only if a later
+    /// True if the newer owner went on from the very end of this history. Its first base says so; and it counts only if a later
     /// listing shows that owner as the highest, as nobody else can then have gone on from less (I4).
     async fn is_continued(&self) -> bool {
         let tenancy = &self.owner.tenancy;

@@ -167,7 +167,7 @@ impl Replicator {
     }
 }
 
-/// Whether only somebody who changes the bucket can help.
+/// True if only somebody who changes the bucket can help.
 fn is_final(meaning: Meaning) -> bool {
     matches!(meaning, Meaning::Impossible | Meaning::TooLarge)
 }

@@ -37,7 +37,7 @@ pub struct Cluster {
     /// Oracles, one for each tenant.
     pub oracles: [Arc<Mutex<Oracle>>; TENANTS.len()],
     pub outage: AtomicBool,
-    /// Whether a story damages the store on purpose.
+    /// True if a story damages the store on purpose.
     pub tampered: AtomicBool,
     /// Set if each write has credentials with it.
     pub creds: AtomicBool,

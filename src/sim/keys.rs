@@ -63,12 +63,12 @@ impl Keys {
         ring(self.oldest..=self.newest)
     }
 
-    /// Whether a process that seals with `key`, beside a log that needs `logged`, may lack one.
+    /// True if a process that seals with `key`, beside a log that needs `logged`, may lack one.
     pub fn may_lack(&self, key: Number, logged: Number) -> bool {
         key < self.newest || logged < self.oldest
     }
 
-    /// Whether all keys but the newest were dropped.
+    /// True if all keys but the newest were dropped.
     pub fn is_single(&self) -> bool {
         self.oldest == self.newest
     }

@@ -152,7 +152,7 @@ impl Oracle {
         self.acknowledged.push(Acknowledged { claim, lsn, writes });
     }
 
-    /// Whether no tombstone lies between two claims.
+    /// True if no tombstone lies between two claims.
     fn same_life(&self, one: Claim, two: Claim) -> bool {
         let (low, high) = (one.min(two), one.max(two));
         !self.tombstones.keys().any(|tombstone| low <= *tombstone && *tombstone < high)

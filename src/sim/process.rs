@@ -87,7 +87,7 @@ impl Process {
         hold(&self.book).told.clone()
     }
 
-    /// Whether it accepts changes.
+    /// True if it accepts changes.
     pub fn is_live(&self) -> bool {
         self.session().is_some_and(|session| session.journal().progress().life == Life::Live)
     }

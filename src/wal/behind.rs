@@ -27,7 +27,7 @@ pub struct Suffix {
     entries: Vec<u8>,
     /// Where the entries of each LSN end.
     ends: Vec<(Lsn, usize)>,
-    /// Whether the session was closed after the last one, or nothing is behind it and the machine has not stopped since.
+    /// True if the session was closed after the last one, or nothing is behind it and the machine has not stopped since.
     pub is_end: bool,
 }
 
@@ -63,7 +63,7 @@ pub struct Behind<'a> {
     pub newest: Lsn,
     /// The highest LSN of which such a frame says that it was synced.
     pub synced: Lsn,
-    /// Whether all of it was searched.
+    /// True if all of it was searched.
     pub complete: bool,
     /// Where the first frame that reads starts.
     gap: usize,
@@ -119,17 +119,17 @@ impl<'a> Behind<'a> {
         }
     }
 
-    /// Whether a process that was stopped within its last write explains these bytes: nothing of it was confirmed.
+    /// True if a process that was stopped within its last write explains these bytes: nothing of it was confirmed.
     pub fn is_cut_short(&self) -> bool {
         self.is_cut(self.bytes) && self.newest == self.good
     }
 
-    /// Whether `rest` is a part of a frame. A whole one of which the length rotted looks like that too, and was confirmed.
+    /// True if `rest` is a part of a frame. A whole one of which the length rotted looks like that too, and was confirmed.
     fn is_cut(&self, rest: &[u8]) -> bool {
         Codec::is_cut_short(rest) && !self.codec.is_one(rest)
     }
 
-    /// Whether this is where the end of an orderly closed log was, which holds no batch: by its length, or by its checksum where
+    /// True if this is where the end of an orderly closed log was, which holds no batch: by its length, or by its checksum where
     /// the length rotted.
     pub fn is_lost_end(&self) -> bool {
         self.newest == self.good
@@ -137,7 +137,7 @@ impl<'a> Behind<'a> {
             && (Codec::extent(self.bytes) == Some(self.codec.least()) || self.codec.is_one(self.bytes))
     }
 
-    /// Whether a power cut explains what does not read: sectors that were never written read as zeros, of which a frame may have
+    /// True if a power cut explains what does not read: sectors that were never written read as zeros, of which a frame may have
     /// but a few bytes at its start or its end.
     pub fn has_lost_sectors(&self) -> bool {
         let gap = self.bytes.get(..self.gap).unwrap_or_default();
@@ -150,7 +150,7 @@ impl<'a> Behind<'a> {
             || self.has_lost_part(gap)
     }
 
-    /// Whether all that `gap` has of some sector is zeros, and nothing behind it in that sector reads.
+    /// True if all that `gap` has of some sector is zeros, and nothing behind it in that sector reads.
     fn has_lost_part(&self, gap: &[u8]) -> bool {
         let first = (SECTOR - self.offset % SECTOR).min(gap.len());
         let (first, others) = gap.split_at(first);

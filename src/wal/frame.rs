@@ -74,7 +74,7 @@ pub struct Header {
     pub salt: [u8; 32],
     /// The boot of the machine under which it is written; 0 if unknown.
     pub boot: u16,
-    /// Whether a log of its version says of itself that it was closed.
+    /// True if a log of its version says of itself that it was closed.
     pub tells_ends: bool,
 }
 
@@ -305,13 +305,13 @@ impl Codec {
         Ok(())
     }
 
-    /// Whether `bytes` are what a writer leaves that is stopped within a frame: a part of it, and nothing behind.
+    /// True if `bytes` are what a writer leaves that is stopped within a frame: a part of it, and nothing behind.
     pub fn is_cut_short(bytes: &[u8]) -> bool {
         let told = MARKER.len().min(bytes.len());
         bytes.get(..told) == MARKER.get(..told) && Codec::extent(bytes).is_none()
     }
 
-    /// Whether `bytes` are one frame whose marker or length was changed: with the right ones its checksum holds.
+    /// True if `bytes` are one frame whose marker or length was changed: with the right ones its checksum holds.
     pub fn is_one(&self, bytes: &[u8]) -> bool {
         let Some(len) = bytes.len().checked_sub(FRAME_LEN).and_then(|len| u32::try_from(len).ok()) else {
             return false;

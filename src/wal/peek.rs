@@ -27,7 +27,7 @@ pub struct Look {
     pub key_ids: Vec<KeyId>,
     /// What they come to, or why that cannot be said.
     pub recovery: Result<Recovery, Error>,
-    /// Whether somebody holds the lock.
+    /// True if somebody holds the lock.
     pub is_locked: bool,
 }
 
@@ -101,7 +101,7 @@ pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> 
     }
 }
 
-/// Whether somebody holds the lock of a directory, and is not only looking at it.
+/// True if somebody holds the lock of a directory, and is not only looking at it.
 pub fn is_locked(disk: &dyn Disk, path: &Path) -> Result<bool> {
     disk.is_locked(&path.join(LOCK)).map_err(|error| unavailable("checking the session directory", &error))
 }

@@ -41,15 +41,15 @@ pub struct Recovered {
     pub lsn: Lsn,
     /// The base and the batches, one after another.
     pub entries: Vec<u8>,
-    /// Whether the last write was cut short, or the mark of the end does not read.
+    /// True if the last write was cut short, or the mark of the end does not read.
     pub torn: bool,
-    /// Whether the session was closed after the last batch, and then the highest LSN that the store had.
+    /// Highest LSN that the store had, if the session was closed after the last batch.
     pub closed: Option<Lsn>,
-    /// Whether a power cut may have taken whole batches from the end without a trace.
+    /// True if a power cut may have taken whole batches from the end without a trace.
     pub may_lack: bool,
     /// What reads behind the batches that were lost.
     pub suffix: Option<Suffix>,
-    /// Whether this file, or another one beside it, has bytes that were not made use of.
+    /// True if this file, or another one beside it, has bytes that were not made use of.
     pub unread: bool,
     /// Batches known to have been handed to the system, never synced, and lost in a power cut.
     pub unsynced_lost: u64,
@@ -58,7 +58,7 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// Whether nothing that was ever resolved can be missing.
+    /// True if nothing that was ever resolved can be missing.
     pub fn is_clean(&self) -> bool {
         self.unsynced_lost == 0 && !self.torn && !self.may_lack
     }
@@ -77,7 +77,7 @@ pub struct Damaged {
     pub newest: Option<Lsn>,
     /// What reads behind the damage.
     pub suffix: Option<Suffix>,
-    /// Whether nothing of it reads, and so nothing in it says that it held a batch.
+    /// True if nothing of it reads, and so nothing in it says that it held a batch.
     pub is_bare: bool,
     /// What is wrong.
     pub reason: &'static str,

@@ -39,7 +39,7 @@ impl Tail {
         self.synced.load(Ordering::Acquire)
     }
 
-    /// Whether a sync failed.
+    /// True if a sync failed.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }

@@ -237,7 +237,7 @@ impl Wal {
         self.tail.fail();
     }
 
-    /// Whether garbage dominates, given the bytes of the live state.
+    /// True if garbage dominates, given the bytes of the live state.
     pub fn needs_roll(&self, live: usize) -> bool {
         let limit = u64::try_from(live).unwrap_or(u64::MAX).saturating_mul(3).saturating_add(SLACK);
         self.mirror.is_none() && self.len > limit && !self.tail.has_failed()
@@ -263,7 +263,7 @@ impl Wal {
         }
     }
 
-    /// Whether a sync of it failed, or it could not be cut back.
+    /// True if a sync of it failed, or it could not be cut back.
     pub fn has_failed(&self) -> bool {
         self.tail.has_failed()
     }

@@ -29,10 +29,10 @@ pub struct Entry {
     pub slow: Option<StoreSpec>,
     /// A bucket that everybody can read.
     pub public: Option<StoreSpec>,
-    /// Whether names may hold anything but letters, digits and simple punctuation.
+    /// True if names may hold anything but letters, digits and simple punctuation.
     #[serde(default)]
     pub any_name: bool,
-    /// Whether its answers tell what time it is.
+    /// True if its answers tell what time it is.
     #[serde(default)]
     pub tells_time: bool,
 }

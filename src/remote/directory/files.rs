@@ -188,7 +188,7 @@ impl Files {
     }
 }
 
-/// Whether a file is one that a writer has not finished.
+/// True if a file is one that a writer has not finished.
 fn is_staged(name: &str) -> bool {
     name.split_once('#').is_some_and(|(_, rest)| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }

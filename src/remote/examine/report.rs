@@ -13,7 +13,7 @@ use crate::remote::rules::Rule;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
-    /// Whether it was as it must be; `None` if it could not be tried.
+    /// True if it was as it must be; `None` if it could not be tried.
     pub done: Option<bool>,
     /// What is wrong, or why it could not be tried.
     pub problem: Option<String>,
@@ -75,21 +75,21 @@ pub struct Latency {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Examination {
-    /// Whether the store answers.
+    /// True if the store answers.
     pub(super) reachable: Step,
     /// The right to store.
     pub(super) write: Step,
     /// The right to list.
     pub(super) list: Step,
-    /// Whether a listing shows what was stored before.
+    /// True if a listing shows what was stored before.
     pub(super) list_after_put: Step,
     /// The right to read.
     pub(super) read: Step,
     /// The right to remove.
     pub(super) delete: Step,
-    /// Whether it is closed to strangers.
+    /// True if it is closed to strangers.
     pub(super) private: Step,
-    /// Whether its clock and ours agree.
+    /// True if its clock and ours agree.
     pub(super) clock: Step,
     /// How far its clock is ahead of ours, in milliseconds.
     pub(super) skew_ms: Option<i64>,
@@ -97,7 +97,7 @@ pub struct Examination {
     pub(super) latency: Option<Latency>,
     /// What it removes by itself.
     pub(super) rules: Known<Vec<Rule>>,
-    /// Whether it keeps what is replaced or removed.
+    /// True if it keeps what is replaced or removed.
     pub(super) versions: Known<bool>,
     /// The bytes of the largest object that it takes; `None` if it sets no limit.
     pub(super) largest: Known<Option<u64>>,

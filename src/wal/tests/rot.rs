@@ -180,7 +180,11 @@ fn an_end_in_which_a_bit_rotted_costs_no_batch() {
                 let Recovery::Log(log) = look(&bad, boot, &ring) else {
                     panic!("bit {bit}, boot {boot}: the session does not open")
                 };
-                assert_eq!((log.lsn, log.unsynced_lost, log.unread), (FRAMES, 0, true), "bit {bit}, boot {boot}");
+                assert_eq!(
+                    (log.lsn, log.unsynced_lost, log.unread),
+                    (FRAMES, 0, true),
+                    "bit {bit}, boot {boot}"
+                );
             }
         }
     }
