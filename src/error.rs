@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-/// What went wrong, as far as a caller can act on it. The names are stable and reach JavaScript as `code`.
+/// Cause of an error, as far as a caller can act on it. The names are stable and reach JavaScript as `code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
     /// A bad argument: fix the call.
@@ -75,9 +75,9 @@ impl AsRef<str> for Code {
 /// An error with its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What the caller can branch on.
+    /// The code that a caller can branch on.
     pub code: Code,
-    /// What a person reads.
+    /// The text that a person reads.
     pub message: String,
 }
 

@@ -59,5 +59,5 @@ impl Level {
     }
 }
 
-/// Who is told. Called from background threads; must not block.
+/// A listener. Called from background threads; must not block.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;

@@ -28,7 +28,7 @@ pub type Job = Box<dyn FnOnce() + Send>;
 pub enum Lane {
     /// Syncs of logs, which a `set` may wait for.
     Sync,
-    /// Whatever else is done to logs: recovery, rewriting, removal.
+    /// All other work on logs: recovery, rewriting, removal.
     Log,
     /// Compression and encryption.
     Compute,

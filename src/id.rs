@@ -80,7 +80,7 @@ impl fmt::Debug for OwnerId {
 pub struct Claim {
     /// One more than the highest epoch seen when the claim was made.
     pub epoch: u64,
-    /// Who made it; the tie-breaker.
+    /// The instance that made it; the tie-breaker.
     pub owner: OwnerId,
 }
 
@@ -114,7 +114,7 @@ pub fn number(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
-/// What stands for a tenant inside files, so that a file copied to another tenant does not open (I15).
+/// The name of a tenant inside files, so that a file copied to another tenant does not open (I15).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TenantTag(pub [u8; 16]);
 

@@ -36,7 +36,7 @@ impl Count {
     }
 }
 
-/// How long something took, counted by upper bounds in microseconds.
+/// Durations, counted by upper bounds in microseconds.
 pub struct Histogram<const N: usize> {
     bounds: [u64; N],
     within: [Count; N],
@@ -117,7 +117,7 @@ const fn opens() -> Opens {
     ])
 }
 
-/// How long opens took that succeeded, by where the session came from.
+/// Durations of successful opens, by the origin of the session.
 #[derive(Serialize)]
 pub struct BySource {
     pub fresh: Opens,

@@ -26,10 +26,10 @@ use crate::id::{Claim, Lsn, ShortDigest, TenantTag, hex, number, unhex};
 
 pub use part::{MAX_PART, PartName, part};
 
-/// Where the claims of all tenants lie, flat, so that one listing shows them all.
+/// Folder of the claims of all tenants, flat, so that one listing shows them all.
 pub const CLAIMS: &str = "v1/claims";
 
-/// Where the marks of naming keys lie, see `names.rs`.
+/// Folder of the marks of naming keys, see `names.rs`.
 pub const NAMING: &str = "v1/names";
 
 /// Longest tenant id in bytes.
@@ -135,7 +135,7 @@ fn is_numbered_device(tenant: &str) -> bool {
     matches!(tenant.as_bytes(), [b'c', b'o', b'm', b'0'..=b'9'] | [b'l', b'p', b't', b'0'..=b'9'])
 }
 
-/// What is said about a claim.
+/// Statement about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
     /// It was made.
@@ -166,9 +166,9 @@ impl Mark {
 /// A name in the claims folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimName {
-    /// Which claim.
+    /// The claim.
     pub claim: Claim,
-    /// What is said about it.
+    /// The statement about it.
     pub mark: Mark,
 }
 
@@ -193,9 +193,9 @@ impl ClaimName {
 /// A name in a tenant's data folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DataName {
-    /// Who wrote it.
+    /// The claim that wrote it.
     pub claim: Claim,
-    /// What it covers.
+    /// The LSNs that it covers.
     pub span: Span,
     /// The start of its digest.
     pub digest: ShortDigest,

@@ -20,7 +20,7 @@ const ZSTD: u8 = 1;
 /// zstd level 1: key material does not compress further at any price.
 const LEVEL: i32 = 1;
 
-/// What an object is. The number stands in files and never changes its meaning.
+/// Kind of an object. The number stands in files and never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A claim; its body is the watch interval in milliseconds.
@@ -57,23 +57,23 @@ pub struct Link {
     pub digest: Digest,
 }
 
-/// What a header says.
+/// Fields of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Whose it is.
     pub tag: TenantTag,
-    /// Who wrote it.
+    /// The claim that wrote it.
     pub claim: Claim,
     /// First LSN covered; for all but segments the same as `last`.
     pub first: Lsn,
     /// Last LSN covered.
     pub last: Lsn,
-    /// What came before: for a segment the object it continues, for the first base of a claim the history it was
+    /// The object before it: for a segment the object it continues, for the first base of a claim the history it was
     /// restored from, for a later base and for `.released` the point of its own chain at which it stands.
     pub previous: Link,
-    /// When it was made, in milliseconds since 1970; for people only.
+    /// Time at which it was made, in milliseconds since 1970; for people only.
     pub wall_ms: u64,
 }
 
@@ -150,7 +150,7 @@ fn put_claim(out: &mut Vec<u8>, claim: &Claim) {
 /// An object that was read and whose digest held; its body is still closed.
 #[derive(Debug, Clone)]
 pub struct Object {
-    /// What the header says.
+    /// Fields of the header.
     pub meta: Meta,
     /// The digest of the bytes.
     pub digest: Digest,

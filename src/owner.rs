@@ -18,7 +18,7 @@ use crate::plan::Claims;
 use crate::remote::Failure;
 use crate::tenancy::{LARGE, Tenancy};
 
-/// Where an owner stands, as one listing showed it.
+/// Standing of an owner, as one listing showed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Its claim is the highest.
@@ -33,7 +33,7 @@ pub enum Standing {
 
 /// A claim, and the means to write under it.
 pub struct Owner {
-    /// Where.
+    /// Its address.
     pub tenancy: Tenancy,
     /// The claim.
     pub claim: Claim,
@@ -43,7 +43,7 @@ pub struct Owner {
     judged: Option<(Claim, bool)>,
     interval: Duration,
     sealer: Mutex<Sealer>,
-    /// What was said about this claim. Said again it is the same bytes: a name has one content only (I1).
+    /// Statements about this claim. Made again it is the same bytes: a name has one content only (I1).
     said: Mutex<BTreeMap<Mark, Bytes>>,
 }
 
@@ -207,12 +207,12 @@ impl Owner {
         }
     }
 
-    /// Where this owner stands, by a LIST that starts after this call; asked once.
+    /// Standing of this owner, by a LIST that starts after this call; asked once.
     pub async fn check(&self) -> Result<Standing, Failure> {
         Ok(self.standing(&self.tenancy.look(self.interval / 2).await?))
     }
 
-    /// Where this owner stands, by a LIST that started at `tick` or later, and that others may have asked for; asked once. It may
+    /// Standing of this owner, by a LIST that started at `tick` or later, and that others may have asked for; asked once. It may
     /// wait as long as `patience` for those who ask for the same.
     pub async fn check_since(&self, tick: Duration, patience: Duration) -> Result<Standing, Failure> {
         Ok(self.standing(&self.tenancy.look_since(tick, patience, self.interval / 2).await?))
@@ -229,7 +229,7 @@ impl Owner {
         Owner::claim(self.tenancy.clone(), claims, None, self.interval, |_| async { Ok(()) }).await
     }
 
-    /// Where this owner stands among `claims`.
+    /// Standing of this owner among `claims`.
     pub fn standing(&self, claims: &Claims) -> Standing {
         let covered = self.parent.get().unwrap_or(&self.claim);
         if claims.floor().is_some_and(|floor| floor >= *covered) {
@@ -342,7 +342,7 @@ pub fn linger(interval: Duration) -> Duration {
     interval * 12
 }
 
-/// How long a predecessor that looks every `interval` may go on without noticing.
+/// Time that a predecessor that looks every `interval` may go on without noticing.
 pub fn patience(interval: Duration) -> Duration {
     interval * 2 + interval / 4 + Duration::from_millis(500)
 }

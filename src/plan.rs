@@ -38,7 +38,7 @@ impl Survey {
     }
 }
 
-/// What the local disk had.
+/// Contents of the local disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Local {
     /// No log.
@@ -75,7 +75,7 @@ impl Local {
     }
 }
 
-/// What the user allowed, beyond the safe defaults.
+/// Permissions of the user, beyond the safe defaults.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Allowed {
     /// Start anew although the session was deleted.
@@ -86,7 +86,7 @@ pub struct Allowed {
     pub leave_store: bool,
 }
 
-/// Where a session comes from.
+/// Origin of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// Nothing exists anywhere.
@@ -97,10 +97,10 @@ pub enum Source {
     Remote(Vec<DataName>),
 }
 
-/// Where a session comes from, and after whom.
+/// Origin of a session, and its predecessor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// What to load.
+    /// Objects to load.
     pub source: Source,
     /// The claim whose history goes on.
     pub parent: Option<Claim>,

@@ -37,19 +37,19 @@ use visit::Visit;
 /// Names one open of a tenant. Never reused.
 pub type Handle = u32;
 
-/// What one open asks for.
+/// Request of one open.
 pub struct Request {
     /// The session's settings; its site is filled in from `store`.
     pub settings: Settings,
     /// The store, if any.
     pub store: Option<StoreSpec>,
-    /// What to start with if the session exists nowhere.
+    /// Entries to start with if the session exists nowhere.
     pub seed: Option<Vec<u8>>,
-    /// Who is told what happens.
+    /// Listener of the session's events.
     pub listener: EventSink,
 }
 
-/// What came of an open.
+/// Outcome of an open.
 pub struct Opened {
     /// Names it.
     pub handle: Handle,
@@ -91,7 +91,7 @@ struct Running {
     session: Arc<Session>,
 }
 
-/// What must be the same for opens to share a session.
+/// Options that must be the same for opens to share a session.
 #[derive(PartialEq, Eq)]
 struct Identity {
     store: Option<Arc<StoreSpec>>,
@@ -126,7 +126,7 @@ pub struct Registry {
     next: AtomicU32,
 }
 
-/// How long an ended session may take to let go when its tenant is opened again.
+/// Time that an ended session may take to let go when its tenant is opened again.
 const LET_GO: Duration = Duration::from_secs(10);
 
 impl Registry {
@@ -275,17 +275,17 @@ impl Registry {
         verify(&request.settings, site).await
     }
 
-    /// What went over the wire between this process and a store.
+    /// Requests and bytes between this process and a store.
     pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<Traffic>> {
         self.stores.traffic(spec)
     }
 
-    /// What went over the wire between this process and all stores.
+    /// Requests and bytes between this process and all stores.
     pub fn all_traffic(&self) -> Traffic {
         self.stores.all_traffic()
     }
 
-    /// How each session fares, with its tenant; `None` for one that a fault put out of use.
+    /// Status of each session, with its tenant; `None` for one that a fault put out of use.
     pub fn statuses(&self) -> Vec<(String, Option<Status>)> {
         self.running.iter().map(|one| (one.tenant.clone(), one.session.status().ok())).collect()
     }

@@ -22,7 +22,7 @@ const PARALLEL: usize = 8;
 pub struct Restored {
     /// The keys.
     pub state: State,
-    /// Where the chain ended.
+    /// End of the chain.
     pub end: Link,
     /// True if its owner said that this is the end of it: nothing it ever resolved is missing.
     pub clean: bool,
@@ -30,7 +30,7 @@ pub struct Restored {
     pub damage: Option<Error>,
 }
 
-/// What came of loading.
+/// Outcome of loading.
 pub enum Outcome {
     /// All of it.
     Restored(Box<Restored>),
@@ -88,7 +88,7 @@ impl Holdings {
         self.0.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?.as_ref()?)))
     }
 
-    /// What is wrong with the others.
+    /// Damage of the others.
     pub fn damage(&self) -> impl Iterator<Item = &Error> {
         self.0.values().filter_map(|read| read.as_ref().err())
     }
@@ -106,7 +106,7 @@ pub struct Audit {
     pub ways: usize,
     /// Objects in the best of them.
     pub objects: usize,
-    /// What is wrong with the others.
+    /// Damage of the others.
     pub damage: Vec<Error>,
 }
 

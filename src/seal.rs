@@ -23,7 +23,7 @@ pub const TAG_LEN: usize = 16;
 /// Names a master key; derived from it, so that nobody has to number keys.
 pub type KeyId = [u8; 8];
 
-/// How bytes are protected. The number stands in files and never changes its meaning.
+/// Protection of bytes. The number stands in files and never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suite {
     /// Not encrypted: no keys were configured, and the user said so.
@@ -43,7 +43,7 @@ impl Suite {
     }
 }
 
-/// What a derived key is for: the same master key and salt under another purpose give an unrelated key.
+/// Purpose of a derived key: the same master key and salt under another purpose give an unrelated key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Objects in the store, salted with the owner id.
@@ -52,10 +52,10 @@ pub enum Purpose {
     Log,
 }
 
-/// Where sealed bytes belong. It is part of the key, so that bytes moved elsewhere do not open (I15).
+/// Place of sealed bytes. It is part of the key, so that bytes moved elsewhere do not open (I15).
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// What the bytes are.
+    /// Kind of the bytes.
     pub purpose: Purpose,
     /// Fresh randomness of this file or this open.
     pub salt: &'a [u8],
@@ -119,7 +119,7 @@ impl Ring {
         self.keys.is_empty()
     }
 
-    /// What seals new bytes for `context`: the primary key, or nothing when the ring is empty.
+    /// Cipher for new bytes of `context`: the primary key, or nothing when the ring is empty.
     pub fn sealer(&self, context: &Context<'_>) -> Seal {
         match self.keys.first() {
             Some(key) => key.derive(context),
@@ -127,7 +127,7 @@ impl Ring {
         }
     }
 
-    /// What opens bytes that say they were sealed so. Refuses an unknown key and a wrong one, by name.
+    /// Cipher for bytes that say they were sealed so. Refuses an unknown key and a wrong one, by name.
     pub fn opener(
         &self,
         suite: Suite,
@@ -218,7 +218,7 @@ impl MasterKey {
 
 /// A derived key, ready to seal or open.
 pub struct Seal {
-    /// How it protects.
+    /// Its protection.
     pub suite: Suite,
     /// The master key it came from.
     pub key_id: KeyId,
@@ -241,7 +241,7 @@ impl std::fmt::Debug for Seal {
 pub struct Tampered;
 
 impl Seal {
-    /// How many bytes sealing adds.
+    /// Number of bytes that sealing adds.
     pub fn overhead(&self) -> usize {
         if self.cipher.is_some() { TAG_LEN } else { 0 }
     }

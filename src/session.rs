@@ -23,7 +23,7 @@ use crate::replicator::{Health, Replicator};
 
 pub use status::Status;
 
-/// Where a session came from when it was opened.
+/// Origin of a session when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// `fresh`, `imported`, `local` or `remote`.
@@ -106,7 +106,7 @@ impl Session {
         Session { host, journal, origin, remote: Some(remote), idle }
     }
 
-    /// Where it lives: on the disk (`local`), in the store (`cloud`), or in both.
+    /// Its mode: on the disk (`local`), in the store (`cloud`), or in both.
     pub fn mode(&self) -> &'static str {
         match (&self.remote, self.journal.keeps_log()) {
             (None, _) => "local",
@@ -126,7 +126,7 @@ impl Session {
         self.remote.as_ref().map(|remote| remote.owner.claim)
     }
 
-    /// Where it came from.
+    /// Its origin.
     pub fn origin(&self) -> Origin {
         self.origin
     }

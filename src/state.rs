@@ -16,7 +16,7 @@ use crate::record::{self, Entries, Entry, LENGTHS};
 /// The bytes of one record entry that has a value.
 pub type Cell = Arc<[u8]>;
 
-/// What a key was when the store last had it, for a key that changed since.
+/// Value of a key when the store last had it, for a key that changed since.
 struct Dirty {
     key: Box<[u8]>,
     shipped: Option<Cell>,
@@ -198,7 +198,7 @@ impl State {
         out
     }
 
-    /// How many keys there are, the credentials among them.
+    /// Number of keys, the credentials among them.
     pub fn len(&self) -> usize {
         self.cells.len()
     }
@@ -216,7 +216,7 @@ impl State {
         self.dirty.iter().map(|dirty| &*dirty.key).chain(on_the_way)
     }
 
-    /// How many keys may differ from what the store is known to have; computed, so not for the hot path.
+    /// Number of keys that may differ from what the store is known to have; computed, so not for the hot path.
     pub fn dirty_len(&self) -> usize {
         self.unstored().count()
     }

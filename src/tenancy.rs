@@ -20,7 +20,7 @@ use crate::watch::Watch;
 pub use proof::Known;
 use proof::Manner;
 
-/// What has so many bytes takes so long to seal or to open that it must not hold up a worker of the runtime.
+/// Size of objects that take too long to seal or to open to hold up a worker of the runtime.
 pub const LARGE: usize = 64 << 10;
 
 /// One tenant in one store.
@@ -126,7 +126,7 @@ impl Tenancy {
         Ok(Some(object))
     }
 
-    /// What is said about a claim; `None` when it is gone.
+    /// Statement about a claim; `None` when it is gone.
     pub async fn mark(&self, name: &ClaimName) -> Result<Option<Object>> {
         if let Some(object) = self.known.read_before(name) {
             return Ok(Some(object));
@@ -169,7 +169,7 @@ impl Tenancy {
         object.body(&self.ring)
     }
 
-    /// What `work` makes of the body of an object. A large one is opened away from the runtime's workers.
+    /// Result of `work` on the body of an object. A large one is opened away from the runtime's workers.
     pub async fn with_body<T: Send + 'static>(
         &self,
         object: Object,

@@ -20,9 +20,9 @@ use crate::name::{CLAIMS, ClaimName, TenantName};
 use crate::plan::Claims;
 use crate::remote::{Failure, Meaning, Rates, Remote};
 
-/// How long a question waits for others at the least.
+/// Least time that a question waits for others.
 const GATHER: Duration = Duration::from_millis(1);
-/// How long a page of a listing is waited for, three at most, before another listing is begun beside it, and how many there may be.
+/// Wait for a page of a listing, three at most, before another listing is begun beside it, and the number of listings.
 const LATE: Duration = Duration::from_secs(1);
 const MOST: usize = 3;
 
@@ -30,7 +30,7 @@ const MOST: usize = 3;
 const PAGE: u64 = 1000;
 /// Names of a tenant of which nothing is known.
 const NAMES: u64 = 3;
-/// How long the size of the folder is taken for what it was.
+/// Time for which the size of the folder is taken for what it was.
 const KNOWN: Duration = Duration::from_secs(3600);
 
 type Answer = Result<Claims, Failure>;
@@ -39,7 +39,7 @@ struct Question {
     /// Its place among all questions ever asked.
     number: u64,
     tenant: TenantName,
-    /// When it wants to be listed for at the latest.
+    /// Latest time at which it is to be listed for.
     due: Duration,
     /// A listing that was begun at this time or later answers it, even one begun before it was asked.
     since: Option<Duration>,
@@ -57,7 +57,7 @@ struct Desk {
     folder: Option<Folder>,
 }
 
-/// Whoever serves. One that ends before its time (a panic) tells those who wait, and the next who asks serves.
+/// The server of a listing. One that ends before its time (a panic) tells those who wait, and the next who asks serves.
 struct AtDesk<'a> {
     watch: &'a Watch,
     left: bool,
@@ -81,7 +81,7 @@ struct Round {
     found: Found,
 }
 
-/// What a listing answers.
+/// Answer of a listing.
 enum Found {
     All(Result<Folder, Failure>),
     These(BTreeMap<TenantName, Answer>),
@@ -233,7 +233,7 @@ impl Watch {
         u32::try_from((names as u64).div_ceil(PAGE)).unwrap_or(u32::MAX)
     }
 
-    /// When the first of those who wait is due; `None` when nobody waits, and then whoever asks next has to serve.
+    /// Time at which the first of those who wait is due; `None` when nobody waits, and then whoever asks next has to serve.
     fn due(&self) -> Option<Duration> {
         let mut desk = self.desk();
         let due = desk.waiting.iter().map(|question| question.due).min();

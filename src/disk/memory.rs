@@ -87,7 +87,7 @@ impl MemoryDisk {
         self.inner().processes[self.process].written = Some(Vec::new());
     }
 
-    /// What appends tried to write since [`MemoryDisk::record`].
+    /// Bytes that appends tried to write since [`MemoryDisk::record`].
     pub fn recorded(&self) -> Vec<Vec<u8>> {
         self.inner().processes[self.process].written.clone().unwrap_or_default()
     }
@@ -111,7 +111,7 @@ impl MemoryDisk {
         self.process()
     }
 
-    /// How many changes, of content and of names, a power cut could take or leave.
+    /// Number of changes, of content and of names, that a power cut could take or leave.
     pub fn unsynced(&self) -> usize {
         times(&self.inner()).len()
     }

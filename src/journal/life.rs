@@ -49,10 +49,10 @@ impl Life {
     }
 }
 
-/// What others wait for.
+/// State that others wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// How far the session has come in its life.
+    /// Stage of the session's life.
     pub life: Life,
     /// The acknowledged LSN: any successor would restore up to here.
     pub stored: Lsn,

@@ -41,10 +41,10 @@ struct Core {
     urgent: bool,
     /// Somebody waits for everything up to here to be stored.
     awaited: Lsn,
-    /// When the oldest change was made that is not cut yet, and the oldest that is cut and not acknowledged.
+    /// Times of the oldest change that is not cut yet, and of the oldest that is cut and not acknowledged.
     waiting_since: Option<Duration>,
     shipping_since: Option<Duration>,
-    /// When the last check of ownership that succeeded had started.
+    /// Start of the last check of ownership that succeeded.
     confirmed: Duration,
     rolling: bool,
     /// No rewrite before this, for the last one failed, and how long the pause after the next failure is.
@@ -56,7 +56,7 @@ struct Core {
     passed: u8,
     /// The folder was made anew, and nobody was told yet.
     rehomed: bool,
-    /// Who keeps what the state was at each cut.
+    /// Recorder of the state at each cut.
     witnesses: Vec<Weak<Witness>>,
 }
 
@@ -75,7 +75,7 @@ impl Core {
 /// A tenant's memory and its local log.
 pub struct Journal {
     host: Arc<dyn Host>,
-    /// Where its log lies; `None`: it has none, and every change is shipped at once.
+    /// Location of its log; `None`: it has none, and every change is shipped at once.
     folder: Option<Arc<Folder>>,
     core: Mutex<Core>,
     /// Wakes whoever ships and maintains.
@@ -85,13 +85,13 @@ pub struct Journal {
     progress: watch::Sender<Progress>,
     /// One sync at a time; whoever waited finds its LSN synced.
     syncing: tokio::sync::Mutex<()>,
-    /// Who waits for the whole state to be stored anew.
+    /// Callers that wait for the whole state to be stored anew.
     renewals: Mutex<Vec<oneshot::Sender<()>>>,
     /// True if what changes is shipped to a store.
     replicated: bool,
     /// Bytes that the state may have: what is more, nobody can open again.
     room: usize,
-    /// How long without a successful check before changes are refused; `None`: for ever.
+    /// Time without a successful check after which changes are refused; `None`: for ever.
     lease: Option<Duration>,
 }
 
@@ -160,7 +160,7 @@ impl Journal {
         })
     }
 
-    /// How far the session has come in its life.
+    /// Stage of the session's life.
     pub fn life(&self) -> Life {
         // Taking the lock notices a fault that nobody has noticed yet.
         drop(self.core());
@@ -297,7 +297,7 @@ impl Journal {
         self.core().map_or(0, |core| core.lsn)
     }
 
-    /// What others wait for, now.
+    /// State that others wait for, now.
     pub fn progress(&self) -> Progress {
         *self.progress.borrow()
     }

@@ -41,7 +41,7 @@ pub fn passed(bytes: usize, room: usize) -> u8 {
 }
 
 impl Journal {
-    /// What is to be told of how full the state is, each time that it passes one of the marks.
+    /// Event of how full the state is, each time that it passes one of the marks.
     pub fn crowding(&self) -> Option<Error> {
         let mut core = self.core().ok()?;
         let bytes = core.state.bytes();

@@ -14,7 +14,7 @@ use crate::state::Snapshot;
 
 use super::{Journal, Life};
 
-/// What to ship: the last values of the keys changed in `first..=last`.
+/// A shipment: the last values of the keys changed in `first..=last`.
 pub struct Cut {
     /// First LSN of the range.
     pub first: Lsn,
@@ -26,7 +26,7 @@ pub struct Cut {
     pub base: Option<Snapshot>,
 }
 
-/// How soon a change must be shipped.
+/// Urgency of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
     /// Within the flush interval.
@@ -42,7 +42,7 @@ impl Journal {
         Ok((core.lsn, core.state.snapshot()))
     }
 
-    /// What is not cut for the store yet, if there is anything; with the whole state if `with_base`.
+    /// Cut of the changes that are not cut for the store yet, if there are any; with the whole state if `with_base`.
     pub fn cut(&self, with_base: bool) -> Result<Option<Cut>> {
         let mut core = self.core()?;
         core.urgent = false;

@@ -19,7 +19,7 @@ pub struct PartName {
     pub of: DataName,
     /// Bytes of each part but the last.
     pub size: usize,
-    /// How many come before it.
+    /// Number of those before it.
     pub before: usize,
 }
 

@@ -21,7 +21,7 @@ impl From<Error> for Thrown {
     }
 }
 
-/// What a promise gives: text, and perhaps bytes.
+/// Value of a promise: text, and perhaps bytes.
 pub struct Given {
     /// JSON where it is more than a word.
     pub text: String,

@@ -14,10 +14,10 @@ use napi::{Env, Status};
 use super::engine;
 use crate::registry::Handle;
 
-/// How long a session of a thread that is gone may take to reach the store.
+/// Time that a session of a thread that is gone may take to reach the store.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a listener may take over what it is told before whoever closes waits no longer.
+/// Time that a listener may take over an event before a close waits no longer.
 const HEARING: Duration = Duration::from_secs(10);
 
 /// The function of an environment that hears what a session tells.

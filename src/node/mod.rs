@@ -57,7 +57,7 @@ fn engine() -> &'static Engine {
     })
 }
 
-/// What came of a call that takes time: a value, or an error code with its message.
+/// Outcome of a call that takes time: a value, or an error code with its message.
 #[napi(object)]
 pub struct Outcome {
     /// The answer, as JSON where it is more than a word.
@@ -66,7 +66,7 @@ pub struct Outcome {
     pub bytes: Option<Buffer>,
     /// The stable code of an error.
     pub code: Option<String>,
-    /// What a person reads.
+    /// The text that a person reads.
     pub message: Option<String>,
 }
 
@@ -222,7 +222,7 @@ pub fn destroy(env: &Env, handle: Handle) -> napi::Result<Object<'_>> {
     })
 }
 
-/// How the session fares, as JSON.
+/// Status of the session, as JSON.
 #[napi(catch_unwind)]
 pub fn status(handle: Handle) -> Result<String, Thrown> {
     let status = engine().registry.session(handle)?.status()?;
@@ -249,14 +249,14 @@ pub fn verify(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'
     })
 }
 
-/// What went over the wire between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used.
+/// Requests and bytes between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used.
 #[napi(catch_unwind)]
 pub fn traffic(store: String) -> Result<String, Thrown> {
     let traffic = engine().registry.traffic(&options::store(&store)?);
     serde_json::to_string(&traffic.as_deref()).map_err(|error| Error::new(Code::Internal, error).into())
 }
 
-/// What this process counted, what went over the wire, and how each session fares, as JSON `{ meters, traffic, sessions }`.
+/// Figures of this process, of its requests and of each session, as JSON `{ meters, traffic, sessions }`.
 #[napi(catch_unwind)]
 pub fn figures() -> Result<String, Thrown> {
     #[derive(Serialize)]

@@ -17,7 +17,7 @@ use crate::remote::StoreSpec;
 use crate::replicator::Pace;
 use crate::seal::Ring;
 
-/// How long the first change after a quiet time waits for company.
+/// Time that the first change after a quiet time waits for company.
 const DEBOUNCE: Duration = Duration::from_millis(20);
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ struct Options {
     expected: Option<String>,
 }
 
-/// Which store, of options that say nothing else.
+/// The store, of options that say nothing else.
 pub fn store(json: &str) -> Result<StoreSpec> {
     // What cannot be read is not repeated: it holds credentials.
     serde_json::from_str(json).map_err(|_| Error::new(Code::InvalidOption, "the store is malformed"))

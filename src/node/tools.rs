@@ -19,7 +19,7 @@ fn request(options: &str, ring: Result<Ring>) -> Result<Request> {
     options::parse(options, ring?, None, Arc::new(|_| {}))
 }
 
-/// How a tenant stands, in the store and here: `options` and `keys` as for `open`. Resolves to JSON.
+/// Standing of a tenant, in the store and here: `options` and `keys` as for `open`. Resolves to JSON.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn inspect(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
     let ring = Ring::new(&keys);
@@ -29,7 +29,7 @@ pub fn inspect(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<
     })
 }
 
-/// What the listings of a store say of all tenants, or of `tenants`; the ids in `known` give hidden names back their owners. The
+/// Standing of all tenants of a store by its listings, or of `tenants`; the ids in `known` give hidden names back their owners. The
 /// tenant in `options` counts for nothing. Resolves to JSON.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn survey(

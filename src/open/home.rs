@@ -19,12 +19,12 @@ use crate::wal::{Folder, Lineage, Recovery, Wal, is_locked, locked, peek};
 
 use super::Settings;
 
-/// How long a lock that is taken is waited for: a look at it takes no longer, unless the machine holds it up.
+/// Wait for a lock that is taken: a look at it takes no longer, unless the machine holds it up.
 const GLANCE: Duration = Duration::from_millis(20);
-/// How often that is waited, for whoever only looks.
+/// Number of these waits for a look.
 const GLANCES: usize = 500;
 
-/// Where a session has its log.
+/// Location of a session's log.
 #[derive(Clone)]
 pub enum Home {
     /// In the tenant's folder. The lock is let go when it is dropped, whatever happens to an open.

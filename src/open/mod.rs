@@ -40,7 +40,7 @@ pub use identity::{NO_CREDENTIALS, lacks_credentials, no_identity};
 use salvage::{explained, local_of};
 pub use verify::{Report, report, verify, whole};
 
-/// How often a listing that changed while it was read is read again.
+/// Times that a listing that changed while it was read is read again.
 const SURVEYS: usize = 4;
 
 /// A store and what this process shares about it.
@@ -65,9 +65,9 @@ pub struct Settings {
     pub site: Option<Site>,
     /// The keys.
     pub ring: Arc<Ring>,
-    /// How fast things go.
+    /// Pace of an instance.
     pub pace: Pace,
-    /// How long to wait for a predecessor; `None`: until it must have noticed.
+    /// Wait for a predecessor; `None`: until it must have noticed.
     pub handover: Option<Duration>,
     /// Take over at once, without waiting for the predecessor's tail.
     pub takeover: bool,
@@ -79,7 +79,7 @@ pub struct Settings {
     pub hide_tenant: bool,
     /// Take keys without credentials for a session: for whoever deletes it or seals it anew.
     pub without_creds: bool,
-    /// What else is allowed.
+    /// Permissions of the caller.
     pub allowed: Allowed,
     /// Go on only right after this claim, as a tool that judged it: what somebody else began since is not to be ended.
     pub expected: Option<Claim>,
@@ -103,7 +103,7 @@ impl Settings {
         }
     }
 
-    /// What this tenant is called in a store.
+    /// Names of this tenant in a store.
     pub fn name(&self) -> Result<TenantName> {
         if self.hide_tenant {
             let tag = self.ring.hidden_tag(&self.tenant);

@@ -62,7 +62,7 @@ impl Opening {
         (self.events)(Event::Repaired(message));
     }
 
-    /// What the store gave, with the batches of a damaged log that follow it.
+    /// State of the store, with the batches of a damaged log that follow it.
     pub(super) fn salvaged(
         &self,
         restored: Restored,
@@ -96,7 +96,7 @@ impl Opening {
     }
 }
 
-/// What the decision must know of a log.
+/// View of a log for the decision.
 pub fn local_of(recovery: &Recovery) -> Local {
     match recovery {
         Recovery::None => Local::None,

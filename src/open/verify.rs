@@ -14,7 +14,7 @@ use crate::state::State;
 
 use super::{NO_CREDENTIALS, SURVEYS, Settings, Site, lacks_credentials, restless};
 
-/// What a blank machine would restore.
+/// The state that a new machine would restore.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -32,9 +32,9 @@ pub struct Report {
     digest: String,
     /// Objects in the best way to restore it.
     objects: usize,
-    /// How many ways there are.
+    /// Number of ways.
     ways: usize,
-    /// What is wrong with ways that are damaged.
+    /// Damage of the ways that have some.
     damage: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
     Err(last.unwrap_or_else(restless))
 }
 
-/// What to say about it.
+/// The words for it.
 pub fn report(parent: Claim, audit: &Audit) -> Report {
     let Audit { restored, ways, objects, damage } = audit;
     let (ways, objects) = (*ways, *objects);

@@ -44,18 +44,18 @@ impl OwnBases {
     }
 }
 
-/// What may be deleted.
+/// Names that may be deleted.
 #[derive(Debug, Default)]
 pub struct Dominated {
     /// Data.
     pub data: Vec<DataName>,
     /// Parts of these, and of others of that age that were never stored as a whole.
     pub parts: Vec<PartName>,
-    /// What is said about claims.
+    /// Statements about claims.
     pub marks: Vec<ClaimName>,
 }
 
-/// What may be deleted by `me`, which is live and has `bases`: all that two kept bases dominate. The kept ones are my newest and my
+/// Names that may be deleted by `me`, which is live and has `bases`: all that two kept bases dominate. The kept ones are my newest and my
 /// second newest; before I have a second, the base of `parent`, my predecessor, with its segments and marks.
 ///
 /// Safe without time (I9): a reader that may still act claims above me and lists the data after its claim. Either it sees

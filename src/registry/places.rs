@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::open::Settings;
 use crate::remote::StoreSpec;
 
-/// What opens share a session by.
+/// Key by which opens share a session.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Place {
     /// The folder of the local log.
@@ -38,7 +38,7 @@ struct Sessions {
     hybrid: usize,
 }
 
-/// Who is in which store.
+/// Sessions by their store.
 #[derive(Clone, Default)]
 pub struct Guests(Arc<Mutex<HashMap<Key, Sessions>>>);
 

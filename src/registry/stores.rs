@@ -26,7 +26,7 @@ struct Known {
     all: HashMap<Arc<StoreSpec>, Kept>,
     /// Uses so far.
     uses: u64,
-    /// What went over the wire to those that are not kept any more.
+    /// Requests and bytes of stores that are not kept any more.
     gone: Traffic,
 }
 
@@ -95,12 +95,12 @@ impl Stores {
         Ok(kept.site.insert(Site { watch: Arc::new(Watch::new(remote.clone())), remote }).clone())
     }
 
-    /// What went over the wire between this process and a store; `None` where it was never connected to.
+    /// Requests and bytes between this process and a store; `None` where it was never connected to.
     pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<Traffic>> {
         self.all().all.get(spec)?.site.as_ref().map(|site| Arc::clone(&site.remote.traffic))
     }
 
-    /// What went over the wire between this process and all stores.
+    /// Requests and bytes between this process and all stores.
     pub fn all_traffic(&self) -> Traffic {
         let sum = Traffic::default();
         let known = self.all();

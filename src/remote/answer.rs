@@ -9,7 +9,7 @@ use super::Asked;
 use crate::error::{Code, Error};
 use crate::meter::{Count, METERS};
 
-/// What an answer other than success means.
+/// Meaning of an answer other than success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
     /// There is no such object.
@@ -31,7 +31,7 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// Where it is counted.
+    /// Row in which it is counted.
     pub fn count(self) -> &'static Count {
         let all = &METERS.failures;
         match self {
@@ -50,11 +50,11 @@ impl Meaning {
 /// A request that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What it means.
+    /// Its meaning.
     pub meaning: Meaning,
-    /// What the store said, without names, credentials or addresses.
+    /// Words of the store, without names, credentials or addresses.
     pub detail: String,
-    /// What to do about it, where an adapter knows better than [`Meaning`] alone.
+    /// Remedy, where an adapter knows better than [`Meaning`] alone.
     pub advice: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl Failure {
         matches!(self.meaning, Meaning::Throttled(_) | Meaning::Transient | Meaning::Ambiguous)
     }
 
-    /// How long to wait before the next try.
+    /// Pause before the next try.
     pub fn pause(&self, planned: Duration) -> Duration {
         match self.meaning {
             Meaning::Throttled(Some(asked)) => planned.max(asked),
@@ -120,14 +120,14 @@ pub struct Refusal<'a> {
     pub status: u16,
     /// The store's own word for it, if it gave one.
     pub code: Option<&'a str>,
-    /// How long it asks to be left alone.
+    /// Time for which it asks to be left alone.
     pub retry_after: Option<Duration>,
 }
 
 /// The longest that a store may ask to be left alone: a mistaken header must not stop replication for a day.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// What an answer to `asked` means.
+/// Meaning of an answer to `asked`.
 pub fn judge(refusal: &Refusal<'_>, asked: Asked) -> Failure {
     let Refusal { status, code, retry_after } = *refusal;
     let retry_after = retry_after.map(|asked| asked.min(MAX_RETRY_AFTER));

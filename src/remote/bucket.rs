@@ -28,7 +28,7 @@ use wire::Wire;
 /// More pages than this in one listing: the server starts over and over.
 const MAX_PAGES: usize = 100_000;
 
-/// Who signs what the library has no call for.
+/// Signer of requests that the library has no call for.
 enum Signer {
     S3 { store: Arc<AmazonS3>, region: String },
     Gcs { store: Arc<GoogleCloudStorage>, anonymous: bool },
@@ -44,7 +44,7 @@ pub struct Bucket {
     prefix: String,
     /// The address of the bucket, for those without credentials.
     public: String,
-    /// Where else a public bucket is open: Supabase's S3 endpoint never is, its neighbour is.
+    /// Another address at which a public bucket is open: Supabase's S3 endpoint never is, its neighbour is.
     beside: Option<reqwest::Url>,
 }
 
@@ -87,7 +87,7 @@ impl Bucket {
     }
 }
 
-/// What the library tells of a failure is ours, further down; what is not is a matter of its own.
+/// Failures that the library tells of are ours, further down; the others are a matter of its own.
 fn failure(error: &object_store::Error) -> Failure {
     let mut source = Some(error as &dyn std::error::Error);
     while let Some(inner) = source {

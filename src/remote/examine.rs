@@ -20,11 +20,11 @@ use report::{Latency, millis};
 
 pub use report::{Examination, Known, Step};
 
-/// Where scratch objects lie, for a moment each.
+/// Folder of scratch objects, which lie there for a moment each.
 const FOLDER: &str = "v1/probe";
-/// How often the middle of three requests is measured.
+/// Times that the middle of three requests is measured.
 const SAMPLES: usize = 5;
-/// How long after a failure that may pass it is tried once more, and then again: some stores take a name once in a second only.
+/// Pauses after a failure that may pass before it is tried once more, and then again: some stores take a name once in a second only.
 const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
 /// No store is waited for longer than this, whatever it asks for.

@@ -15,7 +15,7 @@ use crate::host::Host;
 /// No object is called so; whoever asks for it learns whether there is a bucket.
 const NOWHERE: &str = "nowhere";
 
-/// What to do about a name that cannot be asked for.
+/// Error of a name that cannot be asked for.
 pub const ODD_NAME: &str = "the source has an object with an empty part, `.` or `..` in its name; rename or remove it, or choose a folder without it by the prefix";
 
 /// One page of a listing. Names are relative to the prefix of the store.
@@ -25,7 +25,7 @@ pub struct Page {
     pub names: Vec<String>,
     /// Folders that have to be listed by themselves, where the store does not look into them.
     pub folders: Vec<String>,
-    /// Where the next page begins.
+    /// Start of the next page.
     pub next: Option<String>,
     /// Marks of the contents of objects, where reads may give an older copy than the one that is listed.
     pub tags: Vec<(String, String)>,
@@ -34,7 +34,7 @@ pub struct Page {
 /// An object, and the mark of its contents where one is told.
 pub type Content = (Bytes, Option<String>);
 
-/// What is asked of an adapter beside the five operations.
+/// Requests to an adapter beside the five operations.
 #[async_trait]
 pub trait Walk: Store {
     /// One page of what lies below `folder`, from `cursor` on.
@@ -49,7 +49,7 @@ pub trait Walk: Store {
 pub struct Foreign {
     remote: Remote,
     walk: Arc<dyn Walk>,
-    /// What the last listing said of each object.
+    /// Details of each object by the last listing.
     tags: Mutex<HashMap<String, String>>,
 }
 

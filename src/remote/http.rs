@@ -24,13 +24,13 @@ use super::spec::HttpSpec;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 
-/// How long a connection may take to come about.
+/// Time that a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long an answer may keep silent. What is then unknown is asked again, with the same name and bytes.
+/// Time that an answer may keep silent. What is then unknown is asked again, with the same name and bytes.
 const SILENCE: Duration = Duration::from_secs(20);
 /// The slowest upload that is waited for, in bytes per second.
 const SLOWEST: u64 = 32 << 10;
-/// How long reading a body may take in all.
+/// Time that reading a body may take in all.
 const READING: Duration = Duration::from_secs(600);
 /// No object of ours comes near this; what is larger is not ours, or an attempt to fill the memory.
 const MAX_BODY: usize = 1 << 30;
@@ -50,7 +50,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// How long the store asks to be left alone.
+    /// Time for which the store asks to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
         if let Ok(seconds) = text.trim().parse() {
@@ -68,7 +68,7 @@ pub struct Http {
     /// For what is on this machine or beside it: the environment's proxy leads away from there.
     direct: Client,
     host: Arc<dyn Host>,
-    /// How far the store's clock is ahead of ours, in milliseconds; [`UNKNOWN`] before its first answer.
+    /// Lead of the store's clock over ours, in milliseconds; [`UNKNOWN`] before its first answer.
     skew: AtomicI64,
 }
 
@@ -112,7 +112,7 @@ impl Http {
         Ok(Http { client, direct, host, skew: AtomicI64::new(UNKNOWN) })
     }
 
-    /// How far the store's clock is ahead of ours, in milliseconds, if it ever told.
+    /// Lead of the store's clock over ours, in milliseconds, if it ever told.
     pub fn skew_ms(&self) -> Option<i64> {
         Some(self.skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
     }
@@ -188,7 +188,7 @@ impl Http {
     }
 }
 
-/// What to say about clocks that are too far apart; `ms` is how far the store's is ahead.
+/// Message about clocks that are too far apart; `ms` is the lead of the store's.
 pub fn skewed(ms: i64) -> Option<String> {
     let way = if ms > 0 { "behind" } else { "ahead of" };
     let minutes = ms.abs() / 60_000;
@@ -220,12 +220,12 @@ fn is_near(url: &reqwest::Url) -> bool {
     }
 }
 
-/// What a request without a complete answer means: done or not, if it was to change something.
+/// Meaning of a request without a complete answer: done or not, if it was to change something.
 fn unsettled(asked: Asked, detail: &str) -> Failure {
     Failure::new(if asked.changes() { Meaning::Ambiguous } else { Meaning::Transient }, detail)
 }
 
-/// What a broken connection means. Only kinds of errors are told: their texts hold addresses.
+/// Meaning of a broken connection. Only kinds of errors are told: their texts hold addresses.
 fn broken(error: &reqwest::Error, asked: Asked) -> Failure {
     let mut source = error.source();
     let (mut io, mut tls) = (None, None);

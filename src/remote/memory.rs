@@ -31,7 +31,7 @@ pub enum Request {
     Delete,
 }
 
-/// What befalls a request.
+/// Fate of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It succeeds.

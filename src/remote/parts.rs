@@ -12,7 +12,7 @@ use super::answer::{Failure, Meaning};
 use super::patience::Remote;
 use crate::name::{MAX_PART, part};
 
-/// What a list of parts begins with: its kind and the version of its form.
+/// Start of a list of parts: its kind and the version of its form.
 const MAGIC: [u8; 5] = *b"BHAp\x01";
 /// Bytes of a list: what it begins with, the bytes of the whole, and those of each part but the last.
 const LIST_LEN: usize = MAGIC.len() + 8 + 8;
@@ -99,7 +99,7 @@ impl Remote {
         self.put_one(name, list.freeze()).await
     }
 
-    /// What `list`, which was found under `name`, is about: the object as a whole, or itself if it is no list. `None` when it went
+    /// Subject of `list`, which was found under `name`: the object as a whole, or itself if it is no list. `None` when it went
     /// meanwhile. What cannot be found is left out, and no digest will hold.
     pub(super) async fn joined(&self, name: &str, list: Bytes) -> Result<Option<Bytes>, Failure> {
         let Some((len, size)) = read(&list) else { return Ok(Some(list)) };

@@ -34,7 +34,7 @@ pub struct Remote {
     pub(super) largest: Arc<OnceCell<Option<u64>>>,
     pub(super) allow_public: bool,
     pub(super) limit: Arc<Limit>,
-    /// What went over the wire.
+    /// Requests and bytes.
     pub traffic: Arc<Traffic>,
 }
 
@@ -42,9 +42,9 @@ pub struct Remote {
 const TRIES: usize = 6;
 /// Requests under way at once to remove objects of one tenant, where it takes several.
 const PARALLEL: usize = 8;
-/// How long after the first try there is another one: a store that keeps silent takes long over each.
+/// Time after the first try until another one: a store that keeps silent takes long over each.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a question may stay without an answer before it is asked once more.
+/// Time that a question may stay without an answer before it is asked once more.
 const SILENT: Duration = Duration::from_secs(1);
 /// Requests under way at once, where nothing else is configured.
 pub(super) const PLACES: usize = 64;
@@ -95,7 +95,7 @@ impl Remote {
             .build()
     }
 
-    /// What listings cost.
+    /// Cost of listings.
     pub fn rates(&self) -> Rates {
         self.store.rates()
     }

@@ -14,11 +14,11 @@ use crate::error::{Code, Error, Result};
 use crate::host::{random, sleep};
 use crate::id::hex;
 
-/// Where scratch objects lie, for a moment each.
+/// Folder of scratch objects, which lie there for a moment each.
 const FOLDER: &str = "v1/probe";
-/// What is said of the request that strangers could make.
+/// Words for the request that strangers could make.
 pub(super) const INSPECTING: &str = "checking for a public bucket, without credentials";
-/// How often the scratch object is removed before it is believed to stay, and how long between.
+/// Times that the scratch object is removed before it is believed to stay, and the pause between.
 const TRIES: u32 = 3;
 const AGAIN: Duration = Duration::from_millis(300);
 

@@ -15,7 +15,7 @@ use crate::host::{Host, Lane};
 type Answer = Result<Vec<SocketAddr>, String>;
 type Lookup = fn(&str) -> Answer;
 
-/// Who waits for which name.
+/// Waiting lookups by name.
 #[derive(Default)]
 struct Desk(Mutex<HashMap<String, Vec<oneshot::Sender<Answer>>>>);
 

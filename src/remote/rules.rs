@@ -7,7 +7,7 @@
 use quick_xml::de::from_str;
 use serde::{Deserialize, Serialize};
 
-/// What becomes of an object.
+/// Fate of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fate {
@@ -27,7 +27,7 @@ pub struct Rule {
     pub days: Option<u64>,
     /// From which day on, or for what was stored before which day.
     pub date: Option<String>,
-    /// What happens then.
+    /// Its fate then.
     pub fate: Fate,
 }
 

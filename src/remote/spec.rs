@@ -8,13 +8,13 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// Which store.
+/// The store.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum StoreSpec {
     /// A directory as the bucket.
     Directory {
-        /// Where.
+        /// Its address.
         path: PathBuf,
         /// True if it is made if it is not there.
         #[serde(default)]
@@ -33,7 +33,7 @@ pub enum StoreSpec {
     Supabase(SupabaseSpec),
 }
 
-/// What all stores behind HTTP have in common.
+/// Settings that all stores behind HTTP have in common.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpSpec {
@@ -55,7 +55,7 @@ pub struct S3Spec {
     pub prefix: String,
     /// The region that requests are signed for.
     pub region: String,
-    /// Where; none for Amazon's own.
+    /// Its address; none for Amazon's own.
     pub endpoint: Option<String>,
     /// True if the bucket is part of the host name.
     pub virtual_hosted: bool,
@@ -82,7 +82,7 @@ pub struct GcsSpec {
     pub bucket: String,
     /// The folder in it, without slashes at the ends; may be empty.
     pub prefix: String,
-    /// Where; none for Google's own.
+    /// Its address; none for Google's own.
     pub endpoint: Option<String>,
     /// A service account key, as JSON.
     pub credentials: Option<String>,
@@ -115,7 +115,7 @@ pub struct SupabaseSpec {
 }
 
 impl StoreSpec {
-    /// What all stores behind HTTP have in common, if this is one.
+    /// Settings that all stores behind HTTP have in common, if this is one.
     pub fn http(&self) -> Option<&HttpSpec> {
         match self {
             StoreSpec::Directory { .. } | StoreSpec::Memory { .. } => None,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::answer::Failure;
 
-/// What is asked of a store.
+/// Operations of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     /// Store an object.
@@ -29,23 +29,23 @@ impl Asked {
     }
 }
 
-/// What a store tells about itself.
+/// Facts that a store tells about itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Findings {
     /// True if anybody can read the objects in it, if that can be told.
     pub is_public: Option<bool>,
-    /// How far its clock is ahead of this machine's, in milliseconds, if it tells.
+    /// Lead of its clock over this machine's, in milliseconds, if it tells.
     pub skew_ms: Option<i64>,
 }
 
-/// What listings cost, in bytes of answers: estimates, by which one way to ask is chosen over another.
+/// Cost of listings, in bytes of answers: estimates, by which one way to ask is chosen over another.
 #[derive(Debug, Clone, Copy)]
 pub struct Rates {
     /// A name.
     pub row: u64,
     /// A request, beside its names.
     pub request: u64,
-    /// What a request is worth that is made again and again, as a session that only looks after itself does: its price.
+    /// Price of a request that is made again and again, as a session that only looks after itself does: its price.
     pub regular: u64,
 }
 
@@ -56,14 +56,14 @@ pub struct Listed {
     pub name: String,
     /// Its size.
     pub bytes: Option<u64>,
-    /// When it was last stored, by the store's own clock, in milliseconds since 1970.
+    /// Time at which it was last stored, by the store's own clock, in milliseconds since 1970.
     pub modified_ms: Option<u64>,
 }
 
-/// What can be asked about a bucket as a whole.
+/// Questions about a bucket as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
-    /// What it does by itself to objects of a certain age.
+    /// Rules for objects of a certain age.
     Lifecycle,
     /// True if what is replaced or removed is kept.
     Versioning,
@@ -71,7 +71,7 @@ pub enum Setting {
     Largest,
 }
 
-/// What was said about a bucket.
+/// Answers about a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// Its own words: XML.
@@ -101,32 +101,32 @@ pub trait Store: Send + Sync {
         let names = self.list(folder, prefix).await?;
         Ok(names.into_iter().map(|name| Listed { name, bytes: None, modified_ms: None }).collect())
     }
-    /// How many names one request to remove them takes.
+    /// Number of names that one request to remove them takes.
     fn most_removed_at_once(&self) -> usize {
         usize::MAX
     }
     /// Removes objects, in one request. One that is not there is no failure.
     async fn delete(&self, names: Vec<String>) -> Result<(), Failure>;
-    /// What it tells about itself; `name` is an object in it.
+    /// Facts that it tells about itself; `name` is an object in it.
     async fn inspect(&self, _name: &str) -> Result<Findings, Failure> {
         Ok(Findings::default())
     }
-    /// What listings cost.
+    /// Cost of listings.
     fn rates(&self) -> Rates {
         // A million LISTs cost as much as 50 GB to the internet.
         Rates { row: 300, request: 1 << 10, regular: 48 << 10 }
     }
-    /// How far its clock is ahead of this machine's, in milliseconds, by the answers so far.
+    /// Lead of its clock over this machine's, in milliseconds, by the answers so far.
     fn skew_ms(&self) -> Option<i64> {
         None
     }
-    /// How the bucket is set up.
+    /// Settings of the bucket.
     async fn setting(&self, _which: Setting) -> Result<Told, Failure> {
         Ok(Told::Silence)
     }
 }
 
-/// What the object store library tells of an object.
+/// Details of an object by the object store library.
 pub(super) fn listed(name: &str, meta: &object_store::ObjectMeta) -> Listed {
     let modified_ms = u64::try_from(meta.last_modified.timestamp_millis()).ok();
     Listed { name: name.to_owned(), bytes: Some(meta.size), modified_ms }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::meter::{ByObject, Count};
 
-/// How many requests went to the store, and how many bytes.
+/// Numbers of requests to the store, and of bytes.
 #[derive(Debug, Default, Serialize)]
 pub struct Traffic {
     /// PUT requests.
@@ -45,7 +45,7 @@ impl Traffic {
     }
 }
 
-/// Where an object is counted, by what its name says it is; `None` for what belongs to no session.
+/// Row in which an object is counted, by its name; `None` for what belongs to no session.
 pub(super) fn kind_of(name: &str) -> Option<fn(&ByObject) -> &Count> {
     match name.rsplit_once('.') {
         _ if name.starts_with(crate::name::CLAIMS) => Some(|of| &of.mark),

@@ -26,7 +26,7 @@ pub struct Turns {
     host: Arc<dyn Host>,
     places: Semaphore,
     reserved: Semaphore,
-    /// Who tries again waits here, first come first served; whoever is at the front waits for a try to be left.
+    /// Queue of those who try again, first come first served; the one at the front waits for a try to be left.
     line: tokio::sync::Mutex<()>,
     retries: Mutex<Retries>,
     earned: Notify,

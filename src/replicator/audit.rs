@@ -22,7 +22,7 @@ const RARELY: Duration = Duration::from_secs(24 * 3600);
 /// Audits after the store was seen to have lost things, with pauses that double.
 const ALERT: u32 = 8;
 
-/// When the next audit is due.
+/// Time of the next audit.
 pub struct Audits {
     at: Duration,
     pause: Duration,
@@ -35,7 +35,7 @@ impl Audits {
         Audits { at: host.now() + spread(host, RARELY), pause: Duration::ZERO, left: 0 }
     }
 
-    /// When the next one is.
+    /// Time of the next one.
     pub fn at(&self) -> Duration {
         self.at
     }

@@ -57,7 +57,7 @@ impl Chain {
         self.segment_bytes
     }
 
-    /// How many objects of `survey` should be there and are not, the two marks of a live claim among them.
+    /// Number of objects of `survey` that should be there and are not, the two marks of a live claim among them.
     pub fn lost(&self, survey: &Survey) -> usize {
         let marks = survey.claims.marks(&self.base.name.claim);
         let names: BTreeSet<&DataName> = survey.data.iter().collect();

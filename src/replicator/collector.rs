@@ -16,16 +16,16 @@ use crate::plan::{Dominated, OwnBases, Survey, dominated};
 
 use super::chain::Chain;
 
-/// What was asked for and is not begun.
+/// The request that is not begun.
 #[derive(Default)]
 struct Asked {
     due: bool,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
-/// What the owner knows of its own objects.
+/// The owner's knowledge of its own objects.
 struct Known {
-    /// What is stored and needed.
+    /// Objects that are stored and needed.
     chain: Chain,
     bases: OwnBases,
 }
@@ -74,7 +74,7 @@ impl Collector {
         self.lost.load(Ordering::Relaxed) > 0
     }
 
-    /// How many were, for somebody who makes it good.
+    /// Number of these, for somebody who makes it good.
     pub fn take_losses(&self) -> usize {
         self.lost.swap(0, Ordering::Relaxed)
     }
@@ -124,7 +124,7 @@ impl Collector {
         (self.owner.standing(&survey.claims) == Standing::Owner).then_some(survey)
     }
 
-    /// What fails is done at the next base. Nothing is removed while something is missing that should be there: what is older may be
+    /// Removals that fail are done at the next base. Nothing is removed while something is missing that should be there: what is older may be
     /// all that is left.
     async fn collect(&self) {
         let tenancy = &self.owner.tenancy;

@@ -21,7 +21,7 @@ pub struct Lookout {
     journal: Arc<Journal>,
     events: EventSink,
     interval: Duration,
-    /// When the last check that got an answer began, in nanoseconds.
+    /// Start of the last check that got an answer, in nanoseconds.
     checked: AtomicU64,
     /// Time until which the store wants no listing, in nanoseconds.
     quiet: AtomicU64,
@@ -70,7 +70,7 @@ impl Lookout {
         }
     }
 
-    /// When ownership is checked next: at the last tick of the shared clock that is no later than an interval from the last
+    /// Time of the next check of ownership: at the last tick of the shared clock that is no later than an interval from the last
     /// check. All tenants of a process tick together, and so their checks are one listing.
     pub fn next(&self) -> Duration {
         self.tick_before(Duration::from_nanos(self.checked.load(Ordering::Relaxed)) + self.interval)

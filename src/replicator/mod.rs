@@ -38,33 +38,33 @@ pub use chain::Piece;
 
 /// Segments after which a base is worth its bytes, whatever their size.
 const MAX_SEGMENTS: usize = 256;
-/// How long the first pause after a base that the store can never take is, and the longest.
+/// The first pause after a base that the store can never take, and the longest.
 const BASE_PAUSE: Duration = Duration::from_secs(600);
 const MAX_BASE_PAUSE: Duration = Duration::from_secs(6 * 3600);
 /// The longest pause between tries during an outage.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// How fast things go.
+/// Pace of an instance.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// Least time between two segments.
     pub flush_interval: Duration,
-    /// How long the first change after a quiet time waits for company.
+    /// Time that the first change after a quiet time waits for company.
     pub debounce: Duration,
     /// Least often that ownership is checked. A request that takes longer is told of as an outage.
     pub check_interval: Duration,
-    /// When what is unchanged is stored again: a bucket may be set to remove what is old.
+    /// Time after which unchanged state is stored again: a bucket may be set to remove what is old.
     pub refresh: Duration,
 }
 
-/// How replication fares.
+/// Health of replication.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     /// True if the store fails at the moment.
     pub degraded: bool,
     /// The last failure, even if it has passed.
     pub last_error: Option<Error>,
-    /// When the store was last known to have everything, in milliseconds since 1970.
+    /// Time at which the store was last known to have everything, in milliseconds since 1970.
     pub last_backup_ms: Option<u64>,
     /// True if the newer owner is known to have everything that was accepted here.
     pub handed_over: bool,
@@ -80,15 +80,15 @@ pub struct Health {
     pub base_refused: Option<Error>,
 }
 
-/// What is known when a session opens.
+/// Knowledge at the open of a session.
 pub struct Start {
     /// The opening base.
     pub head: Link,
-    /// What it is in the store.
+    /// The base in the store.
     pub base: Piece,
     /// The claim that it continues.
     pub parent: Option<Claim>,
-    /// When it was stored, in milliseconds since 1970; `None` for the base of a session that has nothing yet.
+    /// Time at which it was stored, in milliseconds since 1970; `None` for the base of a session that has nothing yet.
     pub stored_ms: Option<u64>,
 }
 
@@ -147,7 +147,7 @@ pub struct Replicator {
     audits: Audits,
     refresh_at: Duration,
     shipped_at: Option<Duration>,
-    /// How long the last successful request took: a slow store is asked less often. An outage does not count, or catching
+    /// Duration of the last successful request: a slow store is asked less often. An outage does not count, or catching
     /// up after it would wait as long again.
     took: Duration,
     noticed_at: Option<Duration>,
@@ -196,12 +196,12 @@ impl Replicator {
         }
     }
 
-    /// Where to look how it fares.
+    /// Its health, shared.
     pub fn health(&self) -> Arc<Mutex<Health>> {
         Arc::clone(&self.health)
     }
 
-    /// Who is told.
+    /// A listener.
     pub fn events(&self) -> EventSink {
         Arc::clone(&self.events)
     }

@@ -23,7 +23,7 @@ use crate::restore::opening_bases;
 
 use super::{Flow, Interrupted, MAX_PAUSE, Replicator, Shipment};
 
-/// How long the first check of a tick waits for those of other tenants: a thousand that tick together do not wake in the same
+/// Time that the first check of a tick waits for those of other tenants: a thousand that tick together do not wake in the same
 /// millisecond.
 const COMPANY: Duration = Duration::from_millis(50);
 
@@ -212,7 +212,7 @@ impl Replicator {
         }
     }
 
-    /// Where the history of `claim` began: of its first bases the one that was restored from another history says so. Another one of
+    /// Start of the history of `claim`: of its first bases the one that was restored from another history says so. Another one of
     /// the same LSN is the same state, stored anew.
     async fn origin(&self, survey: &Survey, claim: Claim) -> Result<Option<Link>> {
         let mut found = None;

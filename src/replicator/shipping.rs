@@ -57,7 +57,7 @@ impl Replicator {
         Ok(shipment)
     }
 
-    /// What was on the way is stored.
+    /// The shipment that was on the way is stored.
     pub(super) fn landed(&mut self) {
         let Some(Shipment { data, bytes, end, .. }) = self.on_the_way.take() else { return };
         let bytes = bytes.len() as u64;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::id::Lsn;
 use crate::journal::Life;
 
-/// What `status()` tells.
+/// Figures of `status()`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -58,7 +58,7 @@ impl LastError {
 }
 
 impl Session {
-    /// How the session fares.
+    /// Status of the session.
     pub fn status(&self) -> Result<Status> {
         let (figures, progress) = (self.journal.figures()?, self.journal.progress());
         let remote = self.remote.as_ref().map(|remote| {

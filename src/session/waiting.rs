@@ -91,7 +91,7 @@ impl Session {
         Err(refused.unwrap_or_else(|| self.unreachable("the state was not stored again")))
     }
 
-    /// How things stand once any successor would restore up to `lsn`, or it is certain that none will.
+    /// Progress once any successor would restore up to `lsn`, or it is certain that none will.
     async fn settled(&self, lsn: Lsn) -> Progress {
         let mut progress = self.journal.follow();
         let settled = progress.wait_for(|progress| {

@@ -18,10 +18,10 @@ use crate::registry::{Registry, Request, store_of};
 use crate::state::State;
 use crate::wal::{Folder, Lineage, Past, Recovery, Wal, look, state_at};
 
-/// How often what changes meanwhile is looked at again.
+/// Times that a state that changes meanwhile is looked at again.
 const LOOKS: usize = 4;
 
-/// What was compared, and how long it took.
+/// The comparison, and its durations.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Drill {
@@ -36,7 +36,7 @@ pub struct Drill {
     restored_digest: String,
     /// Of those that the owner had at the same LSN.
     owner_digest: Option<String>,
-    /// Where the owner's came from: `memory`, `log` or `elsewhere`.
+    /// Origin of the owner's: `memory`, `log` or `elsewhere`.
     owner: &'static str,
     ms: Steps,
 }
@@ -134,7 +134,7 @@ pub async fn drill(
     Ok((report, entries))
 }
 
-/// What the owner had.
+/// State of the owner.
 enum Held {
     Memory(Vec<u8>),
     /// Nothing, if the log has other LSNs.

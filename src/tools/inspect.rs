@@ -20,10 +20,10 @@ use crate::state::State;
 use crate::tenancy::Tenancy;
 use crate::wal::{Look, Recovery, look};
 
-/// How often a listing that changed while it was read is read again.
+/// Times that a listing that changed while it was read is read again.
 const SURVEYS: usize = 4;
 
-/// What went wrong.
+/// The error.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
     code: &'static str,
@@ -36,7 +36,7 @@ impl From<Error> for Problem {
     }
 }
 
-/// How many, and how large.
+/// Their number and size.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Amount {
     count: usize,
@@ -57,7 +57,7 @@ pub struct Share {
     bytes: usize,
 }
 
-/// What a blank machine would restore.
+/// The state that a new machine would restore.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contents {
@@ -72,18 +72,18 @@ pub struct Contents {
     lacks_credentials: bool,
 }
 
-/// What the store holds of a tenant.
+/// Contents of a store of a tenant.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stored {
     owner: Ownership,
     epoch: Option<u64>,
     claim: Option<String>,
-    /// When the highest claim was made, and when it was released or deleted: by the clock of its machine.
+    /// Times at which the highest claim was made, and released or deleted: by the clock of its machine.
     claimed_at: Option<u64>,
     ended_at: Option<u64>,
     lsn: Option<Lsn>,
-    /// When the newest object was made, by the clock of its machine; and stored, perhaps again, by that of the store.
+    /// Times at which the newest object was made, by the clock of its machine, and stored, perhaps again, by that of the store.
     made_at: Option<u64>,
     stored_at: Option<u64>,
     bases: Amount,
@@ -97,7 +97,7 @@ pub struct Stored {
     problem: Option<Problem>,
 }
 
-/// What this machine has of a tenant.
+/// Contents of this machine of a tenant.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Here {
@@ -159,7 +159,7 @@ async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
     })
 }
 
-/// What the last history restores to; `None` in it if there is none, and no answer at all if an object is gone.
+/// State to which the last history restores; `None` in it if there is none, and no answer at all if an object is gone.
 async fn contents(
     tenancy: &Tenancy,
     listing: &Listing,

@@ -26,7 +26,7 @@ pub use drill::drill;
 pub use inspect::inspect;
 pub use survey::survey;
 
-/// Who has a session, as the marks in the store tell.
+/// Owner of a session, as the marks in the store tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Ownership {
@@ -59,7 +59,7 @@ impl Ownership {
 /// A survey, and what the listings told beside the names.
 struct Listing {
     survey: Survey,
-    /// When the newest object was stored, by the store's clock.
+    /// Time at which the newest object was stored, by the store's clock.
     stored_ms: Option<u64>,
     /// Bytes of the newest base.
     base_bytes: Option<u64>,
@@ -125,7 +125,7 @@ fn hexes(ids: impl IntoIterator<Item = KeyId>) -> Vec<String> {
     ids
 }
 
-/// What a blank machine would restore: verified from end to end, as JSON of the report and as entries.
+/// State that a new machine would restore: verified from end to end, as JSON of the report and as entries.
 pub async fn recall(registry: &Registry, request: Request) -> Result<(String, Vec<u8>)> {
     let site = registry.site(store_of(&request)?)?;
     let (parent, audit) = whole(&request.settings, site).await?;

@@ -17,13 +17,13 @@ use crate::tenancy::Tenancy;
 /// Tenants whose data is listed at once.
 const PARALLEL: usize = 16;
 
-/// What the listings say of one tenant.
+/// Standing of one tenant by the listings.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// Its id; `None` where the store does not tell.
     tenant_id: Option<String>,
-    /// What it is called in the store.
+    /// Its name in the store.
     name: String,
     owner: Ownership,
     /// The highest claim: its epoch, and its text.
@@ -31,7 +31,7 @@ pub struct Standing {
     claim: Option<String>,
     /// The last write that the store has of it.
     lsn: Option<u64>,
-    /// When its newest object was stored, by the store's clock.
+    /// Time at which its newest object was stored, by the store's clock.
     stored_at: Option<u64>,
     /// The bytes of its newest base, as stored.
     base_bytes: Option<u64>,

@@ -25,7 +25,7 @@ pub struct Suffix {
     /// The LSN of the first one.
     first: Lsn,
     entries: Vec<u8>,
-    /// Where the entries of each LSN end.
+    /// End of the entries of each LSN.
     ends: Vec<(Lsn, usize)>,
     /// True if the session was closed after the last one, or nothing is behind it and the machine has not stopped since.
     pub is_end: bool,
@@ -52,10 +52,10 @@ impl Suffix {
     }
 }
 
-/// What the bytes behind the last good frame say.
+/// Knowledge from the bytes behind the last good frame.
 pub struct Behind<'a> {
     bytes: &'a [u8],
-    /// Where they start in the file.
+    /// Their start in the file.
     offset: usize,
     codec: &'a Codec,
     good: Lsn,
@@ -65,7 +65,7 @@ pub struct Behind<'a> {
     pub synced: Lsn,
     /// True if all of it was searched.
     pub complete: bool,
-    /// Where the first frame that reads starts.
+    /// Start of the first frame that reads.
     gap: usize,
     /// The last frames that follow one another without a gap, and where they end.
     run: Vec<(Frame, usize, usize)>,

@@ -27,7 +27,7 @@ const MAX_QUARANTINED: usize = 2;
 /// Attempts at a directory that its former holder removes just then.
 const LOCK_ATTEMPTS: usize = 3;
 
-/// What the holder of the lock has.
+/// View of the holder of the lock.
 struct Held {
     lock: Box<dyn DirLock>,
     /// The number of the next file.

@@ -39,7 +39,7 @@ const MAGIC: [u8; 4] = *b"BHAl";
 const VERSION: u8 = 2;
 /// The versions that are read.
 const KNOWN: [u8; 2] = [1, VERSION];
-/// Where the version stands.
+/// Place of the version.
 const VERSION_AT: usize = 4;
 /// Bytes of a log's header.
 pub const HEADER_LEN: usize = 116;
@@ -47,10 +47,10 @@ pub const HEADER_LEN: usize = 116;
 const MARKER: [u8; 4] = *b"BHAf";
 /// Bytes of a frame before its body.
 pub const FRAME_LEN: usize = 37;
-/// Where the authenticated part of a frame's head starts.
+/// Start of the authenticated part of a frame's head.
 const AAD_AT: usize = 12;
 
-/// What a frame holds. The number stands in files and never changes its meaning.
+/// Kind of a frame. The number stands in files and never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The whole state.
@@ -78,7 +78,7 @@ pub struct Header {
     pub tells_ends: bool,
 }
 
-/// What a header came to.
+/// Outcome of reading a header.
 pub enum Heading {
     /// It reads, and its frames can be opened.
     Whole(Header, Box<Codec>),
@@ -195,10 +195,10 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*field)
 }
 
-/// What the head of a frame says.
+/// Fields of the head of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
-    /// What it holds.
+    /// Its kind.
     pub kind: Kind,
     /// The LSN that is reached with it.
     pub lsn: Lsn,
@@ -282,7 +282,7 @@ impl Codec {
         FRAME_LEN + self.seal.overhead()
     }
 
-    /// How long the frame at the start of `bytes` says it is, if it starts like one and all of it is there.
+    /// Length that the frame at the start of `bytes` says it has, if it starts like one and all of it is there.
     pub fn extent(bytes: &[u8]) -> Option<usize> {
         let mut rest = bytes.strip_prefix(&MARKER)?;
         let len = usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok()?;
@@ -341,7 +341,7 @@ impl Codec {
         last
     }
 
-    /// Where the next frame might start in `bytes`.
+    /// Start of what may be the next frame in `bytes`.
     pub fn find_marker(bytes: &[u8]) -> Option<usize> {
         bytes.windows(MARKER.len()).position(|window| window == MARKER)
     }

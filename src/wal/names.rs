@@ -2,7 +2,7 @@
 
 use crate::id::number;
 
-/// What a name says that is ours.
+/// Meaning of a name that is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
     Log(u64),

@@ -18,14 +18,14 @@ use super::recover::{Past, Recovery, state_at as state_in, verdict};
 /// Attempts at reading a directory whose files are replaced just then.
 const LOOKS: usize = 8;
 
-/// What a directory holds.
+/// Contents of a directory.
 #[derive(Debug)]
 pub struct Look {
     /// Bytes of all logs.
     pub bytes: u64,
     /// The keys that they need.
     pub key_ids: Vec<KeyId>,
-    /// What they come to, or why that cannot be said.
+    /// Their state, or why that cannot be said.
     pub recovery: Result<Recovery, Error>,
     /// True if somebody holds the lock.
     pub is_locked: bool,
@@ -46,7 +46,7 @@ pub fn look(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result
     }))
 }
 
-/// What the logs at `path` come to: for whoever keeps none and must know what is left of one. A process that writes there may be
+/// State of the logs at `path`: for whoever keeps none and must know what is left of one. A process that writes there may be
 /// ahead of the answer.
 pub fn peek(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Recovery> {
     logs_in(disk, path)?.map_or(Ok(Recovery::None), |files| verdict(&files, ring, tag, disk.boot()))

@@ -19,7 +19,7 @@ use super::behind::{Behind, Suffix};
 use super::frame::{Codec, FRAME_LEN, HEADER_LEN, Header, Heading, Kind};
 use super::locked::Locked;
 
-/// What the disk had.
+/// Contents of the disk.
 #[derive(Debug)]
 pub enum Recovery {
     /// No log.
@@ -47,7 +47,7 @@ pub struct Recovered {
     pub closed: Option<Lsn>,
     /// True if a power cut may have taken whole batches from the end without a trace.
     pub may_lack: bool,
-    /// What reads behind the batches that were lost.
+    /// Batches that read behind those that were lost.
     pub suffix: Option<Suffix>,
     /// True if this file, or another one beside it, has bytes that were not made use of.
     pub unread: bool,
@@ -75,17 +75,17 @@ pub struct Damaged {
     pub entries: Vec<u8>,
     /// The highest LSN that it can have held, behind the damage too; `None` if that cannot be told.
     pub newest: Option<Lsn>,
-    /// What reads behind the damage.
+    /// Batches that read behind the damage.
     pub suffix: Option<Suffix>,
     /// True if nothing of it reads, and so nothing in it says that it held a batch.
     pub is_bare: bool,
-    /// What is wrong.
+    /// The damage, in words.
     pub reason: &'static str,
     /// The number in the damaged file's name.
     pub sequence: u64,
 }
 
-/// What one file came to.
+/// Outcome of reading one file.
 enum Verdict {
     /// It reads, and shows LSNs up to this one, lost ones among them.
     Whole(Recovered, Lsn),
@@ -193,7 +193,7 @@ fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec, boot
     })
 }
 
-/// What one log, or all of a directory, say about a state of a history.
+/// Knowledge of one log, or of all of a directory, about a state of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Past {
     /// It is the log of another history, or of none.
@@ -232,13 +232,13 @@ pub fn state_at(bytes: &[u8], ring: &Ring, tag: TenantTag, claim: Claim, lsn: Ls
     }
 }
 
-/// What logs come to, read on a machine under the boot `boot`.
+/// Outcome of reading logs on a machine under the boot `boot`.
 pub fn verdict(files: &[(u64, Vec<u8>)], ring: &Ring, tag: TenantTag, boot: u16) -> Result<Recovery> {
     let verdicts = files.iter().map(|(sequence, bytes)| read_log(*sequence, bytes, ring, tag, boot));
     choose(verdicts.collect::<Result<_>>()?)
 }
 
-/// What several logs say together.
+/// Outcome of several logs together.
 fn choose(verdicts: Vec<Verdict>) -> Result<Recovery> {
     let (mut whole, mut damaged, mut locked) = (Vec::new(), Vec::new(), Vec::new());
     for verdict in verdicts {

@@ -32,7 +32,7 @@ pub struct Lineage {
     pub claim: Claim,
 }
 
-/// What came of an append.
+/// Outcome of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
     /// It is in the log.
@@ -220,7 +220,7 @@ impl Wal {
         self.sequence
     }
 
-    /// What to sync, on whatever thread may block. A sync covers what was appended before it began; if it fails, the log is
+    /// Handle to sync, on whatever thread may block. A sync covers what was appended before it began; if it fails, the log is
     /// poisoned by that alone.
     pub fn syncer(&self) -> Arc<dyn LogFile> {
         Arc::clone(&self.tail) as Arc<dyn LogFile>

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
-/// What operations answer whose process is dead: nobody sees it, and it has no effect of its own.
+/// The answer to operations of a dead process: nobody sees it, and it has no effect of its own.
 pub(super) const GONE: ErrorKind = ErrorKind::BrokenPipe;
 
 /// The kinds of operation, each counted by itself too.
@@ -59,9 +59,9 @@ impl Edit {
 
 #[derive(Clone, Default)]
 pub(super) struct Inode {
-    /// What a power cut leaves for sure.
+    /// Contents that a power cut leaves for sure.
     pub(super) durable: Vec<u8>,
-    /// What readers see.
+    /// Contents that readers see.
     pub(super) data: Vec<u8>,
     pub(super) pending: Vec<Change>,
     pub(super) names: usize,
@@ -223,7 +223,7 @@ impl Inner {
     }
 }
 
-/// What an operation answers that took effect.
+/// The answer to an operation that took effect.
 pub(super) struct Answer(Option<Error>);
 
 impl Answer {

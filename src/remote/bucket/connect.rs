@@ -132,7 +132,7 @@ impl Bucket {
     }
 }
 
-/// Where Supabase gives out the objects of a public bucket, by its S3 endpoint.
+/// Address at which Supabase gives out the objects of a public bucket, by its S3 endpoint.
 fn beside(endpoint: &str, bucket: &str) -> Option<reqwest::Url> {
     let mut url = reqwest::Url::parse(endpoint.trim_end_matches('/').strip_suffix("/storage/v1/s3")?).ok()?;
     url.path_segments_mut().ok()?.pop_if_empty().extend(["storage", "v1", "object", "public"]).push(bucket);

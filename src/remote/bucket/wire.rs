@@ -16,7 +16,7 @@ use crate::remote::Asked;
 use crate::remote::answer::{Failure, Meaning, Refusal, judge};
 use crate::remote::http::Http;
 
-/// How every listing begins, whatever stands before it.
+/// Start of every listing, whatever stands before it.
 const LISTING: &[u8] = b"<ListBucketResult";
 
 /// Sends what the library signed.
@@ -118,7 +118,7 @@ fn of_google(failure: Failure, refusal: &Refusal<'_>, asked: Asked) -> Failure {
     }
 }
 
-/// What a refusal says that a wrong region may be the reason of: a request is signed for one.
+/// Words of a refusal of which a wrong region may be the reason: a request is signed for one.
 fn of_region(failure: Failure, code: Option<&str>, region: &str) -> Failure {
     match code {
         Some("AccessDenied") => failure.advise(

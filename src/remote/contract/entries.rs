@@ -15,7 +15,7 @@ use crate::remote::{Store, StoreSpec, adapter};
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Entry {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub name: String,
     /// An empty bucket.
     pub store: StoreSpec,

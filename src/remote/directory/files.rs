@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use crate::remote::{Failure, Listed, Meaning};
 
-/// What is older than this was left by a writer that is gone. One that was only asleep fails, and tries again.
+/// Age of a file that was left by a writer that is gone. One that was only asleep fails, and tries again.
 const ABANDONED: Duration = Duration::from_secs(3600);
 /// Left files that are looked at behind one PUT, and that are kept in mind.
 const SWEPT: usize = 16;

@@ -9,15 +9,15 @@ use serde::Serialize;
 use crate::remote::Failure;
 use crate::remote::rules::Rule;
 
-/// What came of a step.
+/// Outcome of a step.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// True if it was as it must be; `None` if it could not be tried.
     pub done: Option<bool>,
-    /// What is wrong, or why it could not be tried.
+    /// The problem, or why it could not be tried.
     pub problem: Option<String>,
-    /// How long it took.
+    /// Its duration.
     pub ms: Option<u64>,
 }
 
@@ -41,13 +41,13 @@ pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What is known of the rules of a bucket.
+/// Knowledge of the rules of a bucket.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Known<T> {
     /// It was told.
     Told {
-        /// What.
+        /// The rules.
         value: T,
     },
     /// This kind of store has no such thing.
@@ -91,11 +91,11 @@ pub struct Examination {
     pub(super) private: Step,
     /// True if its clock and ours agree.
     pub(super) clock: Step,
-    /// How far its clock is ahead of ours, in milliseconds.
+    /// Lead of its clock over ours, in milliseconds.
     pub(super) skew_ms: Option<i64>,
-    /// How long requests take.
+    /// Duration of requests.
     pub(super) latency: Option<Latency>,
-    /// What it removes by itself.
+    /// Objects that it removes by itself.
     pub(super) rules: Known<Vec<Rule>>,
     /// True if it keeps what is replaced or removed.
     pub(super) versions: Known<bool>,

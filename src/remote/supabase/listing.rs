@@ -105,7 +105,7 @@ struct Entry {
     name: String,
     /// A folder has none.
     id: Option<String>,
-    /// When it was stored last, as RFC 3339 has it.
+    /// Time at which it was stored last, as RFC 3339 has it.
     updated_at: Option<String>,
     metadata: Option<Metadata>,
 }

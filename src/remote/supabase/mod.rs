@@ -32,7 +32,7 @@ const PAGE: usize = 1000;
 /// No object of ours is called so.
 const NOWHERE: &str = "nowhere";
 
-/// What our objects are called, best first: a bucket may be set to take some types only, and does not look inside.
+/// Types of our objects, best first: a bucket may be set to take some types only, and does not look inside.
 const TYPES: [&str; 4] = ["application/octet-stream", "application/json", "text/plain", "image/png"];
 
 const APIKEY: HeaderName = HeaderName::from_static("apikey");
@@ -45,7 +45,7 @@ pub struct Supabase {
     bucket: String,
     prefix: String,
     credentials: HeaderMap,
-    /// Which of [`TYPES`] the bucket takes.
+    /// The one of [`TYPES`] that the bucket takes.
     content_type: AtomicUsize,
     /// The server is older than the paged listing.
     old_listing: AtomicBool,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Pages that may be asked for in vain, beside a few for each page of names that was read.
 const IN_VAIN: usize = 64;
 
-/// What comes after a page.
+/// The step after a page.
 #[derive(Debug, PartialEq)]
 pub enum Next {
     /// The page from this offset on.
@@ -27,7 +27,7 @@ pub struct Offsets<K, V> {
     page: usize,
     seen: BTreeMap<K, V>,
     offset: usize,
-    /// How far ahead to look if the next page does not join.
+    /// Distance to look ahead if the next page does not join.
     back: usize,
     asked: usize,
 }
@@ -59,7 +59,7 @@ impl<K: Ord, V> Offsets<K, V> {
         if self.asked < enough { Next::Page(self.offset) } else { Next::Runaway }
     }
 
-    /// What was read, each name once.
+    /// Names that were read, each once.
     pub fn into_names(self) -> impl Iterator<Item = V> {
         self.seen.into_values()
     }
@@ -69,7 +69,7 @@ impl<K: Ord, V> Offsets<K, V> {
 mod tests {
     use super::{Next, Offsets};
 
-    /// When a name is there, counted in pages asked for.
+    /// Time at which a name is there, counted in pages asked for.
     #[derive(Clone, Copy, Debug)]
     enum Life {
         Always,
@@ -87,7 +87,7 @@ mod tests {
         names.skip(offset).take(len).collect()
     }
 
-    /// What a reader gets, and how many pages it asked for.
+    /// Names that a reader gets, and the number of pages that it asked for.
     fn read(lives: &[Life], len: usize) -> (Vec<usize>, usize) {
         let mut offsets = Offsets::new(len);
         let (mut asked, mut next) = (0, Next::Page(0));

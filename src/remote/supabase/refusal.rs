@@ -24,7 +24,7 @@ struct Complaint {
     code: Value,
 }
 
-/// What is known of the server's prose, by a part of it, and what to do then. The key itself is wrong in each of these.
+/// Messages of the server, by a part of each, with the remedy. The key itself is wrong in each of these.
 const PROSE: [(&str, &str); 8] = [
     ("\"exp\" claim", "the key has expired; take a new one, or the secret key (sb_secret_…), which does not"),
     ("jwt expired", "the key has expired; take a new one, or the secret key (sb_secret_…), which does not"),
@@ -54,7 +54,7 @@ const NO_KEY_OF_THIS: &str =
 const NO_PROJECT: &str = "there is no Supabase project at this address; it is https://REF.supabase.co, not that of the dashboard, or of your own server that of its gateway";
 const PAUSED: &str = "the project is paused; restore it in the dashboard";
 
-/// What a refusal means. The body's own status counts, and its code more than that.
+/// Meaning of a refusal. The body's own status counts, and its code more than that.
 pub(super) fn refused(reply: &Reply, asked: Asked) -> Failure {
     let complaint: Option<Complaint> = serde_json::from_slice(&reply.body).ok();
     let is_other = complaint.is_none();
