@@ -42,7 +42,7 @@ export declare function examine(store: string): Promise<Outcome>
 /** Panics on purpose: proves that a fault in the core becomes an error and leaves Node alive. */
 export declare function fault(handle: Handle): void
 
-/** What this process counted, what went over the wire, and how each session fares, as JSON `{ meters, traffic, sessions }`. */
+/** Figures of this process, of its requests and of each session, as JSON `{ meters, traffic, sessions }`. */
 export declare function figures(): string
 
 /** Resolves when everything resolved before is restorable from the store. */
@@ -69,7 +69,7 @@ export declare function get(handle: Handle, keys: Uint8Array, keysLength: number
 /** The keys of one type in order, each with the length of its entry and without its value. */
 export declare function index(handle: Handle, kind: string): Buffer
 
-/** How a tenant stands, in the store and here: `options` and `keys` as for `open`. Resolves to JSON. */
+/** Standing of a tenant, in the store and here: `options` and `keys` as for `open`. Resolves to JSON. */
 export declare function inspect(options: string, keys: Buffer): Promise<Outcome>
 
 /** The ids of `keys`, in their order. */
@@ -82,7 +82,7 @@ export declare function keyring(keys: Buffer): Array<string>
  */
 export declare function open(options: string, keys: Buffer, seed: Buffer | undefined | null, onEvent: (arg: string) => void): Promise<Outcome>
 
-/** What came of a call that takes time: a value, or an error code with its message. */
+/** Outcome of a call that takes time: a value, or an error code with its message. */
 export interface Outcome {
   /** The answer, as JSON where it is more than a word. */
   value?: string
@@ -90,7 +90,7 @@ export interface Outcome {
   bytes?: Buffer
   /** The stable code of an error. */
   code?: string
-  /** What a person reads. */
+  /** The text that a person reads. */
   message?: string
 }
 
@@ -100,11 +100,11 @@ export declare function recall(options: string, keys: Buffer): Promise<Outcome>
 /** Stores the whole state of a tenant that is open here anew. Resolves when that is done. */
 export declare function renew(options: string, keys: Buffer, timeoutMs: number): Promise<Outcome>
 
-/** How the session fares, as JSON. */
+/** Status of the session, as JSON. */
 export declare function status(handle: Handle): string
 
 /**
- * What the listings of a store say of all tenants, or of `tenants`; the ids in `known` give hidden names back their owners. The
+ * Standing of all tenants of a store by its listings, or of `tenants`; the ids in `known` give hidden names back their owners. The
  * tenant in `options` counts for nothing. Resolves to JSON.
  */
 export declare function survey(options: string, keys: Buffer, tenants: Array<string> | undefined | null, known: Array<string>): Promise<Outcome>
@@ -115,7 +115,7 @@ export declare function synced(handle: Handle, lsn: number, timeoutMs: number): 
 /** The tenants that have a session in the store that `store` (JSON) names. Resolves to JSON `{ tenants, hidden }`. */
 export declare function tenants(store: string): Promise<Outcome>
 
-/** What went over the wire between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used. */
+/** Requests and bytes between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used. */
 export declare function traffic(store: string): string
 
 /** Checks all that the store holds of a tenant, without touching it: `options` and `keys` as for `open`. Resolves to JSON. */

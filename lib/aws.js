@@ -140,7 +140,7 @@ function profileKeys(env) {
 }
 
 /**
- * What the core is told about credentials.
+ * Description of the credentials for the core.
  * @param look finds a field of the store
  * @param isR2 whether the endpoint is one of R2
  * @param note is told where they were found, and never what they are

@@ -189,7 +189,7 @@ async function withNamespace(options) {
 }
 
 /**
- * What a session needs of Baileys: `options.initAuthCreds` and `options.BufferJSON` first, then the namespace
+ * Members of Baileys that a session needs: `options.initAuthCreds` and `options.BufferJSON` first, then the namespace
  * `options.baileys` (or the promise of one), then the installed package, then what can be done without one.
  * Never fails for want of Baileys: `initAuthCreds` then throws INVALID_OPTION when a fresh session needs it.
  */

@@ -59,7 +59,7 @@ function fromFile(place) {
 }
 
 /**
- * What the core is told about credentials.
+ * Description of the credentials for the core.
  * @param look finds a field of the store
  * @param note is told where they were found, and never what they are
  */

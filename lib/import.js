@@ -103,7 +103,7 @@ async function nothingIn(source) {
 }
 
 /**
- * What an import could not take, as a message; null when it took everything. A damaged key file is one that Baileys itself
+ * Message about what an import could not take; null when it took everything. A damaged key file is one that Baileys itself
  * reads as absent, so it stops nothing; the original is kept.
  */
 function leftOut({ creds, entries, damaged, notUnderstood }) {

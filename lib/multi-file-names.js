@@ -114,7 +114,7 @@ async function list(folder, { belowFile } = {}) {
 }
 
 /**
- * Whether the folder above lists this one under exactly its name. On a disk that ignores case `shop-a` opens the folder `Shop-A`
+ * True if the folder above lists this one under exactly its name. On a disk that ignores case `shop-a` opens the folder `Shop-A`
  * too, and on one that ignores Unicode forms another spelling of the same letters: they are other tenants.
  */
 async function isListed(folder, readdir = fs.readdir) {

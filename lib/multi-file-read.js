@@ -107,7 +107,7 @@ async function readValue(path, what) {
 }
 
 /**
- * Whether `folder` holds a multi-file session. A creds.json which is no file (a link, say) is LOCAL_CORRUPT rather than
+ * True if `folder` holds a multi-file session. A creds.json which is no file (a link, say) is LOCAL_CORRUPT rather than
  * "no", which would start a new identity.
  */
 async function findMultiFile(folder) {
@@ -133,7 +133,7 @@ async function holdsSession(folder) {
 }
 
 /**
- * What is left in a folder without creds.json that plainly was a session: names of its credentials in another place, and how many
+ * Remains in a folder without creds.json that plainly was a session: names of its credentials in another place, and how many
  * files of keys.
  * @returns {Promise<null | {copies: string[], keys: number}>} null for a folder that is no session
  */

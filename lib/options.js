@@ -88,7 +88,7 @@ function nothingSays(env) {
 }
 
 /**
- * What all stores behind HTTP are told: `http(variables)`, with those that name authorities for this kind alone. Where authorities
+ * Settings of all stores behind HTTP: `http(variables)`, with those that name authorities for this kind alone. Where authorities
  * are looked for is noted before they are read, so that it is known of wrong ones; none count that no store asked for.
  */
 function httpSpec(look, { options, env, note }) {

@@ -292,7 +292,7 @@ function supabase({ from, look, place }, { env, http, warn, note }) {
 }
 
 /**
- * What the core is told.
+ * Description of the store for the core.
  * @param context `{ env, http(variables), warn(message), note(field, shown, place) }`: the last is told each field that is not in
  *   the description, in a form that may be shown, and where it was found
  */

@@ -89,7 +89,7 @@ function quietly(command, args, what, { watch, shell = false } = {}) {
 
 // ------------------------------------------------------------------------------------------------------ installed packages
 
-/** Whether npm's own record of what it installed holds everything the lock file asks of this machine. */
+/** True if npm's own record of what it installed holds everything the lock file asks of this machine. */
 function isInstalled() {
   const read = (path) => JSON.parse(readFileSync(join(root, path), 'utf8')).packages
   let installed

@@ -11,7 +11,7 @@ function structure(text) {
 
 const CLOSING = { '(': ')', '[': ']', '{': '}' }
 
-/** Where the bracket that opens at `at` is closed. */
+/** Place at which the bracket that opens at `at` is closed. */
 function closed(code, at) {
   const [open, close] = [code[at], CLOSING[code[at]]]
   for (let depth = 0, i = at; i < code.length; i++) {

@@ -148,7 +148,7 @@ function noteOf({ file, id, value }) {
   return join(place, 'notes', digest(texts.get(file) + MODULE), `${id - first}-${value}.json`)
 }
 
-/** What came of a mutant, if that still holds. */
+/** Outcome of a mutant, if it still holds. */
 function noted(mutant) {
   if (!existsSync(noteOf(mutant))) return undefined
   const { killedBy, sources } = JSON.parse(readFileSync(noteOf(mutant), 'utf8'))

@@ -29,7 +29,7 @@ function reached(file, seen = new Set()) {
   return seen
 }
 
-/** What leads to the addon in a file of tests: the entry by its name, the folder of the package, a build. */
+/** Words that lead to the addon in a file of tests: the entry by its name, the folder of the package, a build. */
 const LEADS = /index\.js|binding\.js|\bROOT\b|\bcargo\b|\bpack\b/
 
 /** True if a test cannot run before the core is built. */

@@ -34,7 +34,7 @@ if (isAll) process.env.TEST_SIZE = 'all'
 const AT_ONCE = 3
 
 const total = { passed: 0, failed: 0 }
-/** What failed and why, said once more at the end: the rest is thousands of lines. */
+/** Failures and their reasons, for the end: the rest is thousands of lines. */
 const failures = []
 /** Names of the tests that said that they cannot run here. */
 const skipped = []

@@ -1,6 +1,7 @@
 // The documents for users use everyday words: none of the turns of phrase that readers stumbled over comes back.
 //
-// Invariant guarded: each phrase below is absent from every document for users and from every message of the package.
+// Invariants guarded: each phrase below is absent from every document for users and from every message of the package; doc comments
+// begin with a noun or a verb.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -57,4 +58,31 @@ test('no document and no message uses a phrase that readers stumbled over', () =
 
 test('a message with an old phrase is noticed', () => {
   for (const text of ['Whoever has the key', 'the disk refused; mend it', 'a blank machine', 'it says so']) assert.match(text, old)
+})
+
+/** First words of a doc comment that say nothing of what is documented. */
+const EMPTY = /^(What|Whatever|Who|Whoever|How|Whether|That|Where|When|Which)\b/
+const isDocumented = (file) => /^(lib|cli|nestjs|types|scripts)\/.*\.(m?js|d\.ts)$|^index\.d\.ts$|^src\/(?!sim\/|fuzz\/|.*tests?\b).*\.rs$/.test(file)
+
+/** First lines of the doc comments of a file. */
+function docs(text) {
+  const all = text.split('\n')
+  return all.flatMap((line, n) => {
+    const rust = line.match(/^\s*\/\/\/ (.*)/)
+    if (rust) return /^\s*\/\/\//.test(all[n - 1] ?? '') ? [] : [rust[1]]
+    const [, first] = line.match(/^\s*\/\*\* (.*)/) ?? (/^\s*\/\*\*$/.test(all[n - 1] ?? '') ? (line.match(/^\s*\* (.*)/) ?? []) : [])
+    return first === undefined ? [] : [first]
+  })
+}
+
+test('doc comments begin with a noun or a verb', () => {
+  const found = files().filter(isDocumented).flatMap((file) => docs(read(file)).map((text) => ({ file, text })))
+  assert.ok(found.length > 2000, `${found.length} doc comments`)
+  assert.deepEqual(found.filter(({ text }) => EMPTY.test(text)).map(({ file, text }) => `${file}: ${text}`), [])
+})
+
+test('a doc comment that begins with a pronoun is noticed', () => {
+  const forms = ['    /// What it is.', '/** Whether it is. */', '/**\n * How it is.\n */']
+  assert.deepEqual(forms.flatMap(docs).map((text) => EMPTY.test(text)), [true, true, true])
+  assert.deepEqual(docs('/// A thing.\n/// What follows is no first line.'), ['A thing.'])
 })

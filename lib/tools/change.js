@@ -84,7 +84,7 @@ async function twice(fleet, tenantId, takeover) {
 }
 
 /**
- * Whether somebody may run a tenant. One that runs stores what has not changed again every `refreshIntervalMs`: of a claim that
+ * True if somebody may run a tenant. One that runs stores what has not changed again every `refreshIntervalMs`: of a claim that
  * was not released, silence for twice as long is the only sign that nobody does.
  */
 function mayRun({ owner, storedAt }, refreshIntervalMs, now) {

@@ -11,7 +11,7 @@ const dateOf = (ms) => (ms === null ? null : new Date(ms))
 const errorOf = (problem) => (problem === null ? null : new HybridAuthError(problem.code, problem.message))
 
 /**
- * What a store, and this machine, hold of a tenant.
+ * Contents of a store, and of this machine, of a tenant.
  * @returns {Promise<{ store: any, local: any }>}
  */
 async function inspect({ resolve }, tenantId) {
