@@ -45,7 +45,8 @@ impl Files {
     fn rooted(&self) -> Result<(), Failure> {
         match fs::metadata(&self.root) {
             Ok(found) if found.is_dir() => Ok(()),
-            Ok(_) => Err(not_a_directory()),
+            Ok(_) => Err(Failure::new(Meaning::NotConfigured, "not a directory")
+                .advise("the `store` is a file, but must be a directory")),
             Err(error) if error.kind() == ErrorKind::NotFound && self.create => {
                 private_dir(&self.root).map_err(|error| failure(&error))
             }
@@ -234,16 +235,9 @@ fn sync_dir(path: Option<&Path>) -> io::Result<()> {
     Ok(())
 }
 
-/// The failure of a store that has a file where a directory must be.
-fn not_a_directory() -> Failure {
-    Failure::new(Meaning::NotConfigured, "not a directory")
-        .advise("the `store`, or a folder of it, is a file, but must be a directory")
-}
-
 /// Meaning of a failed file operation, without the path, which holds the tenant.
 fn failure(error: &io::Error) -> Failure {
     let (meaning, detail) = match error.kind() {
-        ErrorKind::NotADirectory => return not_a_directory(),
         ErrorKind::PermissionDenied => (Meaning::Denied, "permission denied"),
         ErrorKind::InvalidInput | ErrorKind::InvalidFilename => {
             (Meaning::Impossible, "the name is not allowed")

@@ -43,31 +43,6 @@ async fn a_root_that_does_not_exist_is_refused_and_never_made_in_passing() {
 }
 
 #[tokio::test]
-async fn a_file_in_place_of_a_directory_is_refused_by_name_and_left_alone() {
-    let above = tempfile::tempdir().expect("room");
-    let (root, store_with_file) = (above.path().join("store"), above.path().join("other"));
-    fs::write(&root, "notes").expect("room");
-    fs::create_dir(&store_with_file).expect("room");
-    fs::write(store_with_file.join("v1"), "notes").expect("room");
-    for root in [&root, &store_with_file] {
-        for create in [false, true] {
-            let store = Directory::at(root, create, host());
-            for refused in [
-                store.put("v1/claims/a", "x".into()).await.err(),
-                store.get("v1/claims/a").await.err(),
-                store.list("v1/claims", "").await.err(),
-                store.details("v1/claims", "").await.err(),
-            ] {
-                let refused = refused.expect("refused");
-                assert_eq!(refused.meaning, Meaning::NotConfigured, "{refused:?}");
-                assert!(refused.error("trying").to_string().contains("is a file"), "{refused:?}");
-            }
-        }
-    }
-    assert_eq!(fs::read(&root).expect("there"), b"notes");
-}
-
-#[tokio::test]
 async fn many_listings_at_once_answer_each_by_its_prefix_and_show_what_was_stored_before() {
     let root = tempfile::tempdir().expect("room");
     let store = at(root.path());
