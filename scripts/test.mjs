@@ -4,6 +4,8 @@
 //   npm test [-- filter]           every kind of check; enumerations at a size that still fails when their guard is removed
 //   npm run test:all [-- filter]   the exhaustive sizes; whatever has one size only ran in `npm test`
 //
+// With SIZED=later, `npm test` leaves what has two sizes to `npm run test:all`: CI runs both, and each check once.
+//
 // A filter keeps the Rust tests, the Node test files and the engine runs (`Engine over gcs`) whose name holds it; nothing is built
 // that they do not need.
 //
@@ -23,6 +25,7 @@ import { hasSizes, isOfRust, needsAddon, testFiles } from './test-files.mjs'
 const KINDS = ['supabase', 'seaweedfs', 'rclone', 'gcs']
 
 const isAll = process.argv.includes('--all')
+const isLater = process.env.SIZED === 'later'
 const [filter] = process.argv.slice(2).filter((argument) => argument !== '--all')
 /** Rounds of what is drawn at random, where the exhaustive sizes are not asked for. */
 const FEW = { SIM_SCHEDULES: '400', FUZZ_ROUNDS: '10000' }
@@ -30,8 +33,8 @@ const FEW = { SIM_SCHEDULES: '400', FUZZ_ROUNDS: '10000' }
 const SIZED = ['sim::schedules', 'fuzz::']
 if (isAll) process.env.TEST_SIZE = 'all'
 
-/** Test files that run at once. */
-const AT_ONCE = 3
+/** Test files that run at once: at their full size each of them keeps more than one core busy. */
+const AT_ONCE = isAll ? 2 : 3
 
 const total = { passed: 0, failed: 0 }
 /** Failures and their reasons, for the end: the rest is thousands of lines. */
@@ -67,7 +70,7 @@ const sum = (said, pattern) => [...said.matchAll(pattern)].reduce((sum, [, n]) =
 async function rustTests() {
   if (filter && !isOfRust(filter)) return
   heading('Rust: the core without Node, the simulation included')
-  const names = filter ? [filter] : isAll ? SIZED : []
+  const names = filter ? [filter] : isAll ? SIZED : isLater ? SIZED.flatMap((name) => ['--skip', name]) : []
   const { said, status } = await shown('cargo', ['test', '--no-default-features', '--', ...names], isAll || filter ? {} : { ...FEW, ...pick(process.env, FEW) })
   const passed = sum(said, /^test result: .* (\d+) passed/gm)
   const failed = sum(said, /^test result: .* (\d+) failed/gm)
@@ -101,8 +104,11 @@ async function nodeTests(name, files) {
   add(name, passed, failed)
 }
 
-/** Kinds of stores that the engine runs over: one of them in `npm test`, the others in `npm run test:all`. */
-const kinds = KINDS.filter((kind) => (filter ? `Engine over ${kind}`.includes(filter) : isAll === (kind !== KINDS[0])))
+/** True for a file of which this run has the turn. */
+const isDue = (file) => filter || (isAll ? hasSizes(file) : !isLater || !hasSizes(file))
+
+/** Kinds of stores that the engine runs over: one of them in `npm test`; all in `npm run test:all`, that one with what has two sizes. */
+const kinds = KINDS.filter((kind) => (filter ? `Engine over ${kind}`.includes(filter) : isAll || kind === KINDS[0]))
 
 /** The engine over other stores than a directory: real servers, and doubles of services. */
 async function engineTests() {
@@ -113,7 +119,7 @@ async function engineTests() {
     process.env.TEST_STORE = kind
     process.env.TEST_STORES = JSON.stringify({ [kind]: server.address })
     try {
-      await nodeTests(name, engineFiles())
+      await nodeTests(name, engineFiles().filter((file) => kind !== KINDS[0] || isDue(file)))
     } finally {
       delete process.env.TEST_STORE
       delete process.env.TEST_STORES
@@ -130,7 +136,7 @@ async function smoke() {
   add('Smoke', Number(passed), status === 0 ? Number(failed) : Math.max(Number(failed), 1))
 }
 
-const files = testFiles(filter).filter((file) => !isAll || filter || hasSizes(file))
+const files = testFiles(filter).filter(isDue)
 const hasSmoke = filter ? 'smoke'.includes(filter) : !isAll
 await bootstrap({ addon: hasSmoke || kinds.length > 0 || files.some(needsAddon) })
 try {
