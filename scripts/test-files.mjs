@@ -5,9 +5,8 @@
 
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { root } from './bootstrap.mjs'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const tests = join(root, '__test__')
 const SIZE = join(tests, 'support', 'size.mjs')
 

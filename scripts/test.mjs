@@ -33,9 +33,6 @@ const FEW = { SIM_SCHEDULES: '400', FUZZ_ROUNDS: '10000' }
 const SIZED = ['sim::schedules', 'fuzz::']
 if (isAll) process.env.TEST_SIZE = 'all'
 
-/** Test files that run at once: at their full size each of them keeps more than one core busy. */
-const AT_ONCE = isAll ? 2 : 3
-
 const total = { passed: 0, failed: 0 }
 /** Failures and their reasons, for the end: the rest is thousands of lines. */
 const failures = []
@@ -49,10 +46,10 @@ const add = (name, passed, failed) => {
   console.log(`${name}: ${passed} passed, ${failed} failed`)
 }
 
-/** Runs a command with its output shown, and answers what it printed and its exit code. */
+/** Runs a command with its output shown, and answers what it printed and its exit code; `env` is for what the environment does not say. */
 function shown(command, args, env = {}) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: { ...environment(), ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(command, args, { cwd: root, env: { ...env, ...environment() }, stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
     child.stdout.on('data', (text) => {
       said += text
@@ -63,15 +60,13 @@ function shown(command, args, env = {}) {
   })
 }
 
-/** The values of `from` that have the names of `names`. */
-const pick = (from, names) => Object.fromEntries(Object.keys(names).filter((name) => from[name] !== undefined).map((name) => [name, from[name]]))
 const sum = (said, pattern) => [...said.matchAll(pattern)].reduce((sum, [, n]) => sum + Number(n), 0)
 
 async function rustTests() {
   if (filter && !isOfRust(filter)) return
   heading('Rust: the core without Node, the simulation included')
   const names = filter ? [filter] : isAll ? SIZED : isLater ? SIZED.flatMap((name) => ['--skip', name]) : []
-  const { said, status } = await shown('cargo', ['test', '--no-default-features', '--', ...names], isAll || filter ? {} : { ...FEW, ...pick(process.env, FEW) })
+  const { said, status } = await shown('cargo', ['test', '--no-default-features', '--', ...names], isAll || filter ? {} : FEW)
   const passed = sum(said, /^test result: .* (\d+) passed/gm)
   const failed = sum(said, /^test result: .* (\d+) failed/gm)
   // A core that does not compile, or a test that takes the process with it, leaves no count.
@@ -86,9 +81,9 @@ async function nodeTests(name, files) {
   let failed = 0
   /** @param {any} event */
   const counts = ({ details, skip, todo }) => details?.type !== 'suite' && skip === undefined && todo === undefined
-  // Most files wait more than they compute: three at a time keep two cores busy. A file that hangs fails after 40 minutes: the longest
-  // one takes more than three on a machine that has nothing else to do, and ten times that on one that has.
-  const events = run({ files, concurrency: AT_ONCE, timeout: 40 * 60_000 })
+  // Two files at a time: several of them start processes of their own. A file that hangs fails after 40 minutes: the longest one
+  // takes more than three on a machine that has nothing else to do, and ten times that on one that has.
+  const events = run({ files, concurrency: 2, timeout: 40 * 60_000 })
   events.on('test:pass', (test) => {
     if (counts(test)) passed++
     else if (test.skip !== undefined) skipped.push(test.name + (typeof test.skip === 'string' ? ` (${test.skip})` : ''))

@@ -70,7 +70,7 @@ async function begin(t, kind, options) {
 async function meet(t, { proxy, traffic, requests, bucket }, request, fault, outages) {
   const what = `${request}: ${JSON.stringify(fault)}`
   const [from, seen] = [traffic.told.length, proxy.trace.length]
-  const rule = proxy.rule({ ...requests[request], ...fault, ...(outages === 0 && { times: TIMES }) })
+  const rule = proxy.rule({ ...requests[request], ...fault, times: outages === 0 ? TIMES : 3 * TIMES })
   await eventually(`${what} three times`, () => rule.hits >= TIMES && (outages === 0 || traffic.told.length > from))
   if (outages > 0) rule.remove()
   await traffic.flush()
@@ -149,14 +149,12 @@ describe('steady traffic', { concurrency: 100 }, () => {
         await traffic.restoreCopy(t, TENANT, bucket)
         const { hung, n, told } = await watching
         // Whoever waited for the request would have made one write meanwhile, which took as long.
-        assert.ok(n - before > 2, `${n - before} writes were made meanwhile`)
+        assert.ok(n - before > 10, `${n - before} writes were made meanwhile`)
         assert.ok(traffic.longestWrite < 0.75 * hung, `a write took ${traffic.longestWrite} ms while a request hung for ${hung} ms`)
-        assert.equal(told.at(-1), 'degraded', 'the outage was told by then')
-        await eventually('the end is told', () => traffic.toldSince(from).at(-1) === 'recovered')
+        assert.deepEqual(told.slice(0, 1), ['degraded'], 'the outage was told by then')
+        await eventually('the end is told', () => traffic.toldSince(from).length > 1)
         await traffic.flush()
-        // On a busy machine a request beside it may have been silent for an interval too: told and ended in turns it must be.
-        await eventually('the last end is told', () => traffic.toldSince(from).length % 2 === 0)
-        assertOutages(traffic.toldSince(from), traffic.toldSince(from).length / 2, 'hang')
+        assertOutages(traffic.toldSince(from), 1, 'hang')
         // What was under way, and then one segment with all the rest.
         const reached = segmentsStored(proxy.trace.slice(seen)).filter(({ first, last }) => first <= n && last > before)
         assert.ok(reached.length <= 2, `${n - before} writes in ${reached.length} segments`)

@@ -4,7 +4,7 @@
 // A test file that imports this module runs in both, any other one only in `npm test`, which runs it whole.
 
 /** True in `npm run test:all`. */
-export const isAll = process.env.TEST_SIZE === 'all'
+const isAll = process.env.TEST_SIZE === 'all'
 
 /** `most` in `npm run test:all`, and `few` in `npm test`. */
 export const sized = (few, most) => (isAll ? most : few)

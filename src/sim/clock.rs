@@ -34,7 +34,7 @@ pub struct Change {
     pub machine: usize,
     /// The speed from now on, in percent.
     speed: u32,
-    /// How far it jumps ahead.
+    /// The distance of its jump ahead.
     jump: Duration,
     /// The time of day from now on, if somebody sets that.
     day: Option<u64>,

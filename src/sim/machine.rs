@@ -64,7 +64,7 @@ pub struct Machine {
     /// The oldest key that a log on its disk may need.
     logged: Arc<Mutex<Number>>,
     pub process: Option<Process>,
-    /// How often it was replaced by a blank one.
+    /// Number of times that a blank one replaced it.
     replaced: usize,
 }
 

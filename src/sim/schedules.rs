@@ -17,7 +17,7 @@ const CLOCK_SCHEDULES: u64 = 600;
 const DISK_SCHEDULES: u64 = 600;
 const KINDS: u64 = 200;
 
-/// What happens to disks in some schedules.
+/// Damage to disks in some schedules.
 const DAMAGE: &[Moment] =
     &[Moment::Rotted, Moment::RotOutlived, Moment::RotRefused, Moment::Torn, Moment::PutBack, Moment::Cloned];
 
