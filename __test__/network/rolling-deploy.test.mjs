@@ -88,9 +88,12 @@ test('a_session_that_changes_hands_again_and_again_loses_nothing_that_was_acknow
       throw error
     })
   }
+  // Chance may have spared every write so far: owners are killed until one had some that nobody else has.
+  const spared = () => deploy.traffic.custody.stats.lostWrites === 0
+  for (let more = 0; spared() && more < 20; more++) await deploy.exchange({ signal: 'SIGKILL', moment: 'before' })
   await deploy.finish()
   report(t, deploy)
-  assert.equal(deploy.exchanges.length, EXCHANGES)
+  assert.ok(deploy.exchanges.length >= EXCHANGES)
   assert.ok(deploy.traffic.custody.stats.lostWrites > 0, 'some owner died with writes that nobody had: else nothing was put to the test')
 })
 
