@@ -11,11 +11,12 @@ import * as gcs from '../support/stores/gcs.mjs'
 import * as seaweedfs from '../support/stores/seaweedfs.mjs'
 import * as supabase from '../support/stores/supabase.mjs'
 import { hybrid, scene, temporaryFolder } from '../support/sessions.mjs'
+import { sized } from '../support/size.mjs'
 import { createWorld, loadLine } from '../support/world/world.mjs'
 import { runSeed } from '../values/arbitrary.mjs'
 
 const seed = runSeed('migrate')
-const MESSAGES = 50
+const MESSAGES = sized(20, 50)
 /** Keys that a session has by then, at least: 42 to 55 with the older lines, as the seed will have it. */
 const MANY = 30
 const PATH = 'sessions/3fa85f64-5717/+49 151 é'
