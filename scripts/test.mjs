@@ -36,6 +36,11 @@ if (isAll) process.env.TEST_SIZE = 'all'
 const total = { passed: 0, failed: 0 }
 /** Failures and their reasons, for the end: the rest is thousands of lines. */
 const failures = []
+/**
+ * True for a file whose tests count requests, or keep both cores busy by themselves: two of them run at a time. Of the others, which
+ * mostly wait for a lease or a process, four do.
+ */
+const isHeavy = (file) => /[\\/]__test__[\\/](network|example|crash)[\\/]/.test(file)
 /** Names of the tests that said that they cannot run here. */
 const skipped = []
 
@@ -74,16 +79,15 @@ async function rustTests() {
   add('Rust', passed, status === 0 ? failed : Math.max(failed, 1))
 }
 
-async function nodeTests(name, files) {
-  if (files.length === 0) return
-  heading(`${name}: ${files.length} files, Node ${process.version}`)
+/** Runs test files, so many at a time, and counts what came of them. */
+async function runFiles(name, files, concurrency) {
   let passed = 0
   let failed = 0
   /** @param {any} event */
   const counts = ({ details, skip, todo }) => details?.type !== 'suite' && skip === undefined && todo === undefined
-  // Two files at a time: several of them start processes of their own. A file that hangs fails after 40 minutes: the longest one
-  // takes more than three on a machine that has nothing else to do, and ten times that on one that has.
-  const events = run({ files, concurrency: 2, timeout: 40 * 60_000 })
+  // A file that hangs fails after 40 minutes: the longest one takes more than three on a machine that has nothing else to do, and
+  // ten times that on one that has.
+  const events = run({ files, concurrency, timeout: 40 * 60_000 })
   events.on('test:pass', (test) => {
     if (counts(test)) passed++
     else if (test.skip !== undefined) skipped.push(test.name + (typeof test.skip === 'string' ? ` (${test.skip})` : ''))
@@ -96,6 +100,19 @@ async function nodeTests(name, files) {
   const report = events.compose(new spec())
   report.pipe(process.stdout, { end: false })
   await new Promise((resolve, reject) => report.on('end', resolve).on('error', reject))
+  return { passed, failed }
+}
+
+async function nodeTests(name, files) {
+  if (files.length === 0) return
+  heading(`${name}: ${files.length} files, Node ${process.version}`)
+  const groups = [[4, files.filter((file) => !isHeavy(file))], [2, files.filter(isHeavy)]]
+  let [passed, failed] = [0, 0]
+  for (const [concurrency, some] of groups.filter(([, some]) => some.length > 0)) {
+    const came = await runFiles(name, some, concurrency)
+    passed += came.passed
+    failed += came.failed
+  }
   add(name, passed, failed)
 }
 
