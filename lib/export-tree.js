@@ -4,10 +4,10 @@
 //
 // Invariants: no tenant id leads out of the folder or into the folder of another; one tenant that fails stops no other.
 
-const { mkdir } = require('node:fs/promises')
-const { join } = require('node:path')
+const { join, resolve } = require('node:path')
 const { atOnce, refuse } = require('./checks.js')
-const { HybridAuthError, unreadable } = require('./errors.js')
+const { unreadable } = require('./errors.js')
+const { makeTarget } = require('./folders.js')
 const { each } = require('./pool.js')
 
 /** A tenant id as the name of a folder: itself where that is one, else written in %. */
@@ -46,9 +46,7 @@ async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency
   const taken = new Set(places.map(({ place }) => place.toLowerCase()))
   // File systems that ignore case have one folder for both.
   if (taken.size !== places.length) refuse('two tenants would be exported to the same folder: return different folders from `folderOf`')
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error) => {
-    throw new HybridAuthError('LOCAL_UNAVAILABLE', `the folder cannot be created: ${error.code}`)
-  })
+  await makeTarget(resolve(folder))
   const exported = []
   const failed = []
   const exportTo = async ({ tenantId, place }) => {

@@ -5,6 +5,7 @@
 // Invariant: no new identity without a line at level `warn`, an event and a count; each says how it came about.
 
 const { HybridAuthError } = require('./errors.js')
+const { PAIR } = require('./missed.js')
 
 /** Reason -> how often, since this thread began. */
 const counts = { missing: 0, asked: 0, removed: 0, 'no-credentials': 0 }
@@ -25,22 +26,22 @@ const WORDS = {
   'no-credentials': () => 'the session has keys but no credentials: `saveCreds` was never called, or always failed'
 }
 
-function reasonOf({ removed, asked, keys }) {
-  if (keys > 0) return 'no-credentials'
+function reasonOf({ removed, asked, isBlank }) {
+  if (!isBlank) return 'no-credentials'
   if (asked) return 'asked'
   return removed ? 'removed' : 'missing'
 }
 
 /**
- * News of an open that found no credentials. `keys` is the number of keys that it found.
+ * News of an open that found no credentials. `isBlank`: nor any key.
  * @throws NOT_FOUND where no new identity may be made
  */
-function freshSession({ resolved, removed, keys }) {
+function freshSession({ resolved, removed, isBlank }) {
   if (!resolved.native.create) {
     // One with keys is refused by the core.
-    throw new HybridAuthError('NOT_FOUND', 'this session was never paired and is empty; no new identity was created')
+    throw new HybridAuthError('NOT_FOUND', `this session was never paired and is empty, and \`onMissing: 'error'\` forbids creating an identity; ${PAIR}`)
   }
-  const reason = reasonOf({ removed, asked: resolved.native.fresh, keys })
+  const reason = reasonOf({ removed, asked: resolved.native.fresh, isBlank })
   counts[reason]++
   return { event: 'fresh', reason, message: `a new WhatsApp identity, which needs pairing: ${WORDS[reason](resolved)}` }
 }

@@ -7,13 +7,13 @@
 // *different* multi-file session is refused: choosing silently would risk running on the older one. What plainly was a session
 // and cannot be read is never replaced by a new one: it is a `refusal`, which stands where the session is nowhere else.
 
-const fs = require('node:fs/promises')
-const { join, resolve } = require('node:path')
-const { HybridAuthError } = require('./errors.js')
+const { join } = require('node:path')
+const { HybridAuthError, settle } = require('./errors.js')
+const { call } = require('./keys.js')
 const { setAside } = require('./multi-file.js')
 const { ASIDE, holdKeys, isListed, list } = require('./multi-file-names.js')
-const { findMultiFile, findRemains, holdsSession, readMultiFile } = require('./multi-file-read.js')
-const { holdsSingleFile, isSingleFile, readSingleFile, setFileAside } = require('./single-file.js')
+const { findMultiFile, findRemains, readMultiFile } = require('./multi-file-read.js')
+const { isSingleFile, readSingleFile, setFileAside } = require('./single-file.js')
 
 /** A tenant id that is a plain file name: `useMultiFileAuthState(join(directory, tenantId))` used it as its folder. */
 const isPlainName = (id) => id !== '.' && id !== '..' && !/[/\\\0]/.test(id) && Buffer.byteLength(id) <= 255
@@ -144,72 +144,10 @@ async function settleLeftovers(found, stored, batch, { mayMove }) {
   )
 }
 
-/** Names of folders that the examples of Baileys use: they tell nothing of anybody, and may stand in a message. */
-const OF_EXAMPLES = /^((baileys_)?auth(_info)?(_(multi|baileys))*|sessions?)(\.json)?$/
-
-/** Texts that a program makes of a value that is missing, or of an object: ids by accident. */
-const NO_IDS = ['undefined', 'null', 'NaN', 'true', 'false', '[object Object]', '[object Promise]']
-
-/** Longest list of folders that is searched for folders of a tenant. */
-const MOST_NEIGHBOURS = 200
-
-/**
- * Folders below the working directory that code for `useMultiFileAuthState` usually makes of an id: `sessions/42`, `auth-42`. They are
- * read only before a new identity is created, and an unreadable working directory has none.
- */
-async function usualFolders(tenantId) {
-  if (!isPlainName(tenantId)) return []
-  const entries = await fs.readdir('.', { withFileTypes: true }).catch(() => [])
-  const names = entries.filter((entry) => entry.isDirectory() && !['node_modules', '.git'].includes(entry.name)).slice(0, MOST_NEIGHBOURS).map(({ name }) => name)
-  const prefixed = names.filter((name) => ['-', '_', '.'].some((mark) => name.endsWith(`${mark}${tenantId}`)))
-  return [...prefixed.map((name) => resolve(name)), ...names.map((name) => resolve(name, tenantId))]
+/** Imports into an open session that has no entries: one that a former open created, and nobody paired. */
+async function takeIn(binding, handle, seed, { flushTimeoutMs }) {
+  const lsn = call(binding.append, handle, seed, seed.length, true)
+  settle(await binding.synced(handle, lsn, flushTimeoutMs))
 }
 
-/**
- * A refusal where no session was found and one of Baileys plainly lies where the caller may have meant: a folder of
- * `useMultiFileAuthState`, or the file of `useSingleFileAuthState`; null otherwise. It is only looked at: which one it is, the one
- * that calls must say.
- */
-async function looksMissed({ directory, tenantId, folder }) {
-  if (NO_IDS.includes(tenantId)) {
-    const message =
-      'the tenant id is the text of a missing value or of an object (`undefined`, `null`, `[object Object]`), and this tenant has no session: no new ' +
-      'WhatsApp identity was created. Check the variable that the id comes from; if the tenant has this name, open it once with `fresh: true`'
-    return new HybridAuthError('INVALID_OPTION', message)
-  }
-  const byId = tenantId.includes('\0') || Buffer.byteLength(tenantId) > 1024 ? [] : [resolve(directory, tenantId), resolve(tenantId)]
-  for (const path of new Set([directory, ...byId, ...(await usualFolders(tenantId))])) {
-    if (path === folder || !(await isSession(path)) || !(await isListed(path))) continue
-    return missed('useMultiFileAuthState', path, path === directory ? '`directory` itself' : 'a folder named by the tenant id', 'that folder', tenantId)
-  }
-  const files = [...new Set([directory, ...byId.flatMap((path) => [path, `${path}.json`])])]
-  for (const path of files) {
-    if (!(await holdsSingleFile(path)) || !(await isListed(path))) continue
-    const where = path === directory ? 'the file `directory`, which must be a folder' : 'a file named by the tenant id'
-    return missed('useSingleFileAuthState', path, where, 'that file', tenantId)
-  }
-  return null
-}
-
-function missed(maker, path, where, name, tenantId) {
-  const plain = tenantId.replace(/^\.\//, '')
-  const said = [plain, `${plain}.json`].find((text) => OF_EXAMPLES.test(text) && resolve(text) === path)
-  const error = new HybridAuthError(
-    'INVALID_OPTION',
-    `there is a session of \`${maker}\` in ${where}, and this tenant has none: no new WhatsApp identity was created. To import that session, ` +
-      `open with ${said === undefined ? `${name} as \`importFrom\`` : `\`importFrom: './${said}'\``}; to pair a new one, with \`fresh: true\`; \`error.folder\` is its path`
-  )
-  // A path may hold a tenant id or a phone number: it is told, and stays out of logs.
-  return Object.defineProperty(error, 'folder', { value: path })
-}
-
-/** True for a folder that plainly holds a session: one that cannot be looked at does not. */
-async function isSession(path) {
-  try {
-    return await holdsSession(path)
-  } catch (error) {
-    return error.code === 'LOCAL_CORRUPT'
-  }
-}
-
-module.exports = { prepareImport, settleLeftovers, looksMissed, encodeSeed, foldersOf }
+module.exports = { prepareImport, settleLeftovers, takeIn, encodeSeed, foldersOf, isPlainName }

@@ -7,6 +7,7 @@
 const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
+const { REMEDY, whyNoPlace } = require('./folders.js')
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
 
@@ -23,7 +24,8 @@ function idOf(directory, name) {
 async function localTenants(directory) {
   const items = await fs.readdir(directory, { withFileTypes: true }).catch((error) => {
     if (error.code === 'ENOENT') return []
-    throw new HybridAuthError('LOCAL_UNAVAILABLE', `the directory cannot be listed: ${error.code}`)
+    const why = whyNoPlace(directory, '`directory`', REMEDY)
+    throw new HybridAuthError(why?.code ?? 'LOCAL_UNAVAILABLE', why?.message ?? `the directory cannot be listed: ${error.code}`)
   })
   const tenants = []
   let hidden = 0

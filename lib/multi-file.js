@@ -9,6 +9,7 @@ const { constants } = require('node:fs')
 const fs = require('node:fs/promises')
 const { basename, dirname, isAbsolute, join, relative, resolve, sep } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
+const { makeTarget } = require('./folders.js')
 const {
   ASIDE, CREDS, FAMILIES, KEYS_FOLDER, MAX_NAME, OURS, PARALLEL, WHOLE, familiesWith, list, mainOf, nameOfKey, parseKey, parseName, unavailable
 } = require('./multi-file-names.js')
@@ -123,7 +124,7 @@ async function prepare(folder, overwrite) {
   if (!overwrite && (session || old.length > 0)) {
     throw new HybridAuthError('INVALID_OPTION', 'the folder already contains a session: choose another, or pass `overwrite: true`')
   }
-  await fs.mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeTarget(resolve(folder))
   await fs.chmod(folder, 0o700)
   if (session) {
     await fs.unlink(join(folder, CREDS))

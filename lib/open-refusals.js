@@ -1,13 +1,15 @@
 'use strict'
 
-// Refusals of an open in words that say what to mend: which rule a certificate breaks, and which limit of the system was met.
+// Errors of an open, in words that say how to fix them: the rule that a certificate breaks, the limit of open files, the reason why a
+// directory cannot contain sessions.
 //
-// Invariants: the code of a refusal stays as it is; nothing is asked of anybody but the store's own address, and what cannot be found
-// out within seconds is left unsaid.
+// Invariants: an error keeps its code, but for a directory that can never contain a file: that is INVALID_OPTION, since no retry helps.
+// Nothing but the store's own address is contacted, and nothing takes longer than seconds. Messages name no path.
 
 const { closeSync, openSync } = require('node:fs')
 const { isIP } = require('node:net')
 const tls = require('node:tls')
+const { REMEDY, whyNoPlace } = require('./folders.js')
 
 const WITHIN_MS = 3000
 
@@ -78,13 +80,14 @@ function isOutOfFiles() {
   }
 }
 
-/** The answer of an open, its refusal in better words where there are some. `store` is its description for the core. */
-async function explained(opened, store) {
+/** The answer of an open, with better words for its error where there are some. `native` is the description of the session for the core. */
+async function explained(opened, { store, directory }) {
   const { code, message } = opened
   if (!code || typeof message !== 'string') return opened
   if (code === 'LOCAL_UNAVAILABLE' && isOutOfFiles()) {
-    return { ...opened, message: `too many open files: this process has reached its limit; each session needs two. Raise the limit (\`ulimit -n\`, LimitNOFILE of systemd, ulimits of Docker)` }
+    return { ...opened, message: 'too many open files: this process has reached its limit; each session needs two. Raise the limit (`ulimit -n`, LimitNOFILE of systemd, ulimits of Docker)' }
   }
+  if (code === 'LOCAL_UNAVAILABLE') return { ...opened, ...whyNoPlace(directory, '`directory`', REMEDY) }
   const why = UNTRUSTED.test(message) ? await whyUntrusted(store ?? undefined) : null
   return why === null ? opened : { ...opened, message: `the store's certificate is not trusted: ${why}` }
 }

@@ -13,9 +13,10 @@ const { createCodec } = require('./codec.js')
 const { HybridAuthError, rethrow, settle, withTypedErrors } = require('./errors.js')
 const { claimIfFree } = require('./free.js')
 const { freshSession } = require('./fresh.js')
-const { looksMissed, prepareImport, settleLeftovers } = require('./import.js')
+const { prepareImport, settleLeftovers, takeIn } = require('./import.js')
 const { ask, call: callCore, createKeys } = require('./keys.js')
 const { createLife } = require('./life.js')
+const { openOrRefuse, refuseMissed } = require('./missed.js')
 const { writeMultiFile } = require('./multi-file.js')
 const { loadBinding } = require('./native.js')
 const { createNews, hearing, sessionLogger } = require('./news.js')
@@ -127,23 +128,30 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
     const place = { directory: resolved.directory, tenantId, folder }
     const prepared = await prepareImport({ ...place, batch, importFrom: resolved.importFrom })
     const found = prepared?.seed ? prepared : null
-    /** @type {(Error & { folder?: string }) | null} */
-    const refusal = prepared?.refusal ?? (prepared === null && resolved.mayMiss ? await looksMissed(place) : null)
-    // What would be refused is looked for first, without making anything.
-    const json = JSON.stringify({ ...resolved.native, ...(refusal && { create: false }), ...inner })
-    const open = () => binding.open(json, resolved.keys, found?.seed ?? null, hearing(news))
     const wasRemoved = !resolved.cloud && (await removals.wasRemoved(folder))
-    let opened = await open()
-    if (wasRemoved && (await endsWithFolder(binding, opened, resolved))) opened = await open()
-    // A file in place of `directory` is in the way of every session.
-    const isInTheWay = refusal?.folder === resolved.directory && opened.code === 'LOCAL_UNAVAILABLE'
-    if (refusal !== null && (isInTheWay || opened.code === 'NOT_FOUND')) throw refusal
+    const open = async (words) => {
+      const json = JSON.stringify({ ...resolved.native, ...words, ...inner })
+      const once = () => binding.open(json, resolved.keys, found?.seed ?? null, hearing(news))
+      const opened = await once()
+      return wasRemoved && (await endsWithFolder(binding, opened, resolved)) ? once() : opened
+    }
+    const opened = await openOrRefuse(open, { place, prepared, resolved, isTool })
     setImmediate(news.catchUp).unref()
-    const { handle, restored, shared } = JSON.parse(settle(await explained(opened, resolved.native.store)))
+    const { handle, restored, shared } = JSON.parse(settle(await explained(opened, resolved.native)))
     try {
       check()
-      const stored = readCreds(binding, handle, batch)
-      if (found !== null) {
+      let stored = readCreds(binding, handle, batch)
+      let origin = {}
+      // It was never paired.
+      const isBlank = stored === null && !shared && !isTool && JSON.parse(callCore(binding.status, handle)).keys === 0
+      if (isBlank && prepared === null && resolved.mayMiss && restored.source !== 'fresh') await refuseMissed(place)
+      if (isBlank && found !== null) {
+        await takeIn(binding, handle, found.seed, resolved)
+        await found.finish({ wholly: true })
+        stored = readCreds(binding, handle, batch)
+        restored.source = 'imported'
+        origin = { restored }
+      } else if (found !== null) {
         const imported = restored.source === 'imported' && !shared
         await (imported ? found.finish({ wholly: true }) : settleLeftovers(found, stored, batch, { mayMove: !resolved.cloud }))
       }
@@ -152,11 +160,10 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
       }
       const creds = stored ?? newCreds(baileys)
       if (stored === null && !shared && !isTool) {
-        const { keys } = JSON.parse(callCore(binding.status, handle))
-        news.tellSoon(freshSession({ resolved, removed: wasRemoved, keys }))
+        news.tellSoon(freshSession({ resolved, removed: wasRemoved, isBlank }))
       } else if (wasRemoved) news.tellSoon(removals.COMES_BACK)
       if (!resolved.cloud) removals.remember(folder)
-      const life = createLife(statusOf.bind(null, binding, handle, resolved))
+      const life = createLife(() => ({ ...statusOf(binding, handle, resolved), ...origin }))
       news.first = ({ event }) => event === 'fenced' && life.fenced()
       const told = { event: 'opened', ...restored, shared, tookMs: Math.round(performance.now() - began) }
       setImmediate(() => news.tell(told)).unref()

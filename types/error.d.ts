@@ -27,7 +27,10 @@ export type HybridAuthErrorCode =
   | 'LOCAL_UNAVAILABLE'
   /** The required encryption key is not in `encryptionKeys`. */
   | 'KEY_UNAVAILABLE'
-  /** There is no session, or only keys without credentials, and `onMissing: 'error'` forbids creating one. */
+  /**
+   * There is no session, or only keys without credentials, and `onMissing: 'error'` forbids creating one. To pair a new number, open it once
+   * with `onMissing: 'create'`. `error.folder` is the path of a session of Baileys that was perhaps meant.
+   */
   | 'NOT_FOUND'
   /** The session was deleted: pair again with `fresh: true`. */
   | 'DELETED'

@@ -146,10 +146,19 @@ async function overlap(one, other) {
   return within(a, b) || within(b, a)
 }
 
+function isFile(path) {
+  try {
+    return lstatSync(path).isFile()
+  } catch {
+    // A path that cannot be looked at is reported by the listing.
+    return false
+  }
+}
+
 /** The source that `spec` names: what `resolveSource` of options.js answers. */
 function openSource(spec) {
   if (spec.kind !== 'directory') return bucketSource(spec)
-  return lstatSync(spec.path, { throwIfNoEntry: false })?.isFile() ? fileSource(spec.path) : folderSource(spec.path)
+  return isFile(spec.path) ? fileSource(spec.path) : folderSource(spec.path)
 }
 
 module.exports = { openSource, overlap }

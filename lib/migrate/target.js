@@ -12,9 +12,10 @@ const { resolveBaileys } = require('../baileys.js')
 const { createBatch } = require('../batch.js')
 const { createCodec, keepMessageKeys } = require('../codec.js')
 const { HybridAuthError, settle } = require('../errors.js')
-const { encodeSeed, prepareImport } = require('../import.js')
+const { encodeSeed, prepareImport, takeIn } = require('../import.js')
 const { call } = require('../keys.js')
 const { loadBinding } = require('../native.js')
+const { explained } = require('../open-refusals.js')
 const { resolveOptions } = require('../options.js')
 const { serially } = require('../session.js')
 
@@ -64,6 +65,12 @@ async function openTarget(options) {
     return { hasAll: equal === values.size, isEqual: equal === values.size && more === 0 }
   }
 
+  /** True for a session that was created and never paired. */
+  function isEmpty(entries) {
+    for (const _ of batch.readEntries(entries)) return false
+    return true
+  }
+
   function credsIn(entries) {
     for (const { type, value } of batch.readEntries(entries)) if (type === null) return value
     return null
@@ -76,10 +83,11 @@ async function openTarget(options) {
     const { native, keys } = resolved(tenantId)
     const outcome = await binding.recall(JSON.stringify(native), keys)
     if (outcome.code === 'NOT_FOUND' || (outcome.code === 'DELETED' && native.fresh)) return null
-    return seen(outcome.bytes, JSON.parse(settle(outcome)).lsn)
+    const { lsn } = JSON.parse(settle(outcome))
+    return isEmpty(outcome.bytes) ? null : seen(outcome.bytes, lsn)
   }
 
-  /** Opens the session, made of `seed` if it is nowhere; looks at what it holds, and closes it. */
+  /** Opens the session, made of `seed` if it is nowhere or was never paired; reads its contents, and closes it. */
   function visit(tenantId, seed) {
     const folder = folderOf(tenantId)
     return serially(folder, async () => {
@@ -88,15 +96,18 @@ async function openTarget(options) {
         throw new HybridAuthError('LOCAL_CORRUPT', 'there is a multi-file session in the folder of this tenant: opening the tenant imports it')
       }
       const { native, keys, closeTimeoutMs, flushTimeoutMs } = resolved(tenantId)
-      const { handle, restored, shared } = JSON.parse(settle(await binding.open(JSON.stringify(native), keys, seed, nobody)))
+      const opened = await binding.open(JSON.stringify(native), keys, seed, nobody)
+      const { handle, restored, shared } = JSON.parse(settle(await explained(opened, native)))
       let closed
       try {
+        const isBlank = seed !== null && !shared && isEmpty(call(binding.entries, handle, null))
+        if (isBlank) await takeIn(binding, handle, seed, { flushTimeoutMs })
         const { lsn } = JSON.parse(call(binding.status, handle))
         const entries = Buffer.from(call(binding.entries, handle, null))
         if (!isReplicated) settle(await binding.synced(handle, lsn, flushTimeoutMs))
         closed = await binding.close(handle, closeTimeoutMs)
         settle(closed)
-        return { ...seen(entries, lsn), isNew: restored.source === 'imported' && !shared }
+        return { ...seen(entries, lsn), isNew: isBlank || (restored.source === 'imported' && !shared) }
       } finally {
         if (closed === undefined) await binding.close(handle, closeTimeoutMs)
       }
@@ -108,7 +119,8 @@ async function openTarget(options) {
     if (isReplicated) return peek(tenantId)
     if (!existsSync(folderOf(tenantId))) return null
     try {
-      return await visit(tenantId, null)
+      const found = await visit(tenantId, null)
+      return isEmpty(found.entries) ? null : found
     } catch (error) {
       if (error.code === 'NOT_FOUND') return null
       throw error

@@ -120,6 +120,7 @@ impl Errand {
             settings: self.settings.clone(),
             store: Some(self.spec.clone()),
             seed: None,
+            looking: false,
             listener: Arc::new(|_| {}),
         }
     }
