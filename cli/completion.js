@@ -2,7 +2,8 @@
 
 // Scripts with which a shell completes the command line, made from the same table of commands as the help.
 //
-// Invariant: a script is complete by itself: it runs no command, reads no file and names no tenant.
+// Invariant: a script is complete by itself: it runs no command, reads no file and names no tenant. It completes the same behind `npx`,
+// unless something else completes that already.
 
 const NAME = 'baileys-hybrid-auth'
 const SHELLS = ['bash', 'zsh', 'fish']
@@ -52,7 +53,7 @@ function bash({ general, commands }) {
     const rest = words.length > 0 ? `_baileys_hybrid_auth_words ${quoted(words.join('\n'))}` : takesFiles ? '_baileys_hybrid_auth_files' : ':'
     return `    ${name}) if [[ $cur == -* ]]; then _baileys_hybrid_auth_words ${quoted(namesOf(options).join('\n'))}; else ${rest}; fi ;;`
   })
-  return `# Completion of ${NAME} for bash. In ~/.bashrc: eval "$(${NAME} completion bash)"
+  return `# Completion of ${NAME} for bash, with and without npx. Write it to a file once, and add to ~/.bashrc: source <file>
 _baileys_hybrid_auth_words() { COMPREPLY=($(compgen -W "$1" -- "$cur")); }
 _baileys_hybrid_auth_files() { compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); }
 _baileys_hybrid_auth() {
@@ -70,6 +71,18 @@ ${cases.join('\n')}
   esac
 }
 complete -F _baileys_hybrid_auth ${NAME}
+_baileys_hybrid_auth_npx() {
+  local i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case \${COMP_WORDS[i]} in
+      ${NAME}) COMP_WORDS=("\${COMP_WORDS[@]:i}"); ((COMP_CWORD -= i)); _baileys_hybrid_auth; return ;;
+      -*) ;;
+      *) break ;;
+    esac
+  done
+  COMPREPLY=($(compgen -W ${NAME} -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -p npx >/dev/null 2>&1 || complete -o default -F _baileys_hybrid_auth_npx npx
 `
 }
 
@@ -81,7 +94,7 @@ function zsh({ general, commands }) {
   const rest = ({ words, takesFiles }) => quoted(words.length > 0 ? `*:value:(${words.join(' ')})` : takesFiles ? '*:file:_files' : '*: :')
   const lines = commands.map((command) => `        ${command.name}) _arguments -s ${[...specs(command.options), rest(command)].join(' ')} ;;`)
   return `#compdef ${NAME}
-# Completion of ${NAME} for zsh. In ~/.zshrc, after compinit: eval "$(${NAME} completion zsh)"
+# Completion of ${NAME} for zsh, with and without npx. Write it to a file once, and add to ~/.zshrc, after compinit: source <file>
 _baileys_hybrid_auth() {
   local curcontext=$curcontext state line
   typeset -A opt_args
@@ -98,6 +111,16 @@ ${lines.join('\n')}
   esac
 }
 compdef _baileys_hybrid_auth ${NAME}
+_baileys_hybrid_auth_npx() {
+  if (( CURRENT > 2 )) && [[ $words[2] == ${NAME} ]]; then
+    shift words
+    (( CURRENT-- ))
+    _baileys_hybrid_auth
+  else
+    _alternative 'commands:command:(${NAME})' 'files:file:_files'
+  fi
+}
+(( $+_comps[npx] )) || compdef _baileys_hybrid_auth_npx npx
 `
 }
 
@@ -111,9 +134,10 @@ function fish({ general, commands }) {
     const rest = words.length > 0 ? [line(condition, `-a ${quoted(words.join(' '))}`)] : takesFiles ? [line(condition, '-F')] : []
     return [line('__fish_use_subcommand', `-a ${name} -d ${quoted(text)}`), ...options.map(option(condition)), ...rest]
   }
-  return `# Completion of ${NAME} for fish. Once: ${NAME} completion fish > ~/.config/fish/completions/${NAME}.fish
+  return `# Completion of ${NAME} for fish, with and without npx. Once: npx ${NAME} completion fish > ~/.config/fish/conf.d/${NAME}.fish
 complete -c ${NAME} -f
 ${[...general.map(option('__fish_use_subcommand')), ...commands.flatMap(of)].join('\n')}
+complete -c npx -f -n 'set -l words (commandline -opc); test (count $words) -gt 1; and test $words[2] = ${NAME}' -a '(complete -C (string join " " -- (commandline -opc)[2..-1] (commandline -ct)))'
 `
 }
 

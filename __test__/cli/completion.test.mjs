@@ -52,6 +52,25 @@ test('bash completes commands, options, values and files, as bash itself answers
   assert.deepEqual(offered(cwd, 'verify', ''), [], 'nor of tenants')
 })
 
+const BEHIND_NPX = `
+eval "$SCRIPT"
+[[ $(complete -p npx) == 'complete -o default -F _baileys_hybrid_auth_npx npx' ]] || exit 1
+COMP_WORDS=(npx "$@")
+COMP_CWORD=$#
+_baileys_hybrid_auth_npx
+printf '%s\\n' "\${COMPREPLY[@]}"
+`
+
+test('bash completes the same behind npx, and leaves another completion of npx in place', () => {
+  const script = completion(program, 'bash')
+  const answer = (code, ...words) => execFileSync('bash', ['--norc', '-c', code, 'driver', ...words], { env: { PATH: process.env.PATH, SCRIPT: script }, encoding: 'utf8' }).trim().split('\n')
+  assert.deepEqual(answer(BEHIND_NPX, 'bai'), ['baileys-hybrid-auth'])
+  assert.deepEqual(answer(BEHIND_NPX, '--yes', 'baileys-hybrid-auth', 'prune-'), ['prune-keys'])
+  assert.deepEqual(answer(BEHIND_NPX, 'baileys-hybrid-auth', 'completion', 'f'), ['fish'])
+  assert.deepEqual(answer(BEHIND_NPX, 'other', 'prune-'), [''])
+  assert.deepEqual(answer('complete -W theirs npx; eval "$SCRIPT"; complete -p npx'), ["complete -W 'theirs' npx"])
+})
+
 test('each script knows all commands and options that the help shows, none that it hides, and can be read by the shell at once', async (t) => {
   for (const shell of SHELLS) {
     const { code, stdout } = await run(t, ['completion', shell])

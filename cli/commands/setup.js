@@ -102,11 +102,11 @@ module.exports = {
     })
     define('completion', {
       summary: 'print a script with which a shell completes commands and options',
-      description: 'Prints a completion script for bash, zsh or fish on stdout. Its first lines say where to put it.',
+      description: 'Prints a completion script for bash, zsh or fish on stdout, for the installed command and for `npx`. Its first lines say where to put it.',
       arguments: [new Argument('<shell>', 'the shell').choices(SHELLS)],
       examples: [
-        ['completion bash', 'in ~/.bashrc: eval "$(npx baileys-hybrid-auth completion bash)"'],
-        ['completion fish', 'into ~/.config/fish/completions/baileys-hybrid-auth.fish']
+        ['completion bash', 'print the script; its first line says where to put it'],
+        ['completion zsh > completion.zsh', 'write it to a file, for `source` in ~/.zshrc']
       ],
       sessions: false,
       action: complete
