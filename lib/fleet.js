@@ -5,27 +5,23 @@
 // Invariant: it only keeps books. Each session is what `useHybridAuthState` gives; sharing one between several opens of a
 // tenant is the core's business.
 
-const { atOnce, fieldsOf } = require('./checks.js')
 const { HybridAuthError, settle, unreadable, withTypedErrors } = require('./errors.js')
 const { exportTree } = require('./export-tree.js')
 const { call } = require('./keys.js')
-const { localTenants } = require('./local-tenants.js')
+const { knownTenants } = require('./known-tenants.js')
 const { loadBinding } = require('./native.js')
-const { guarded } = require('./outside.js')
 const { Opens } = require('./opens.js')
 const { resolveOptions } = require('./options.js')
 const { abandoned, linked } = require('./opening.js')
-const { each, within } = require('./pool.js')
+const { within } = require('./pool.js')
 const { collectInto, metricsText } = require('./prometheus.js')
+const { restoreAll } = require('./restore-all.js')
 const { limitOf, openSession } = require('./session.js')
 const { OPENING, summarize } = require('./status.js')
 const { prune, rekey } = require('./tools/change.js')
 const { doctor } = require('./tools/doctor.js')
 const { inspect, standings, survey } = require('./tools/look.js')
 const { drill, extract } = require('./tools/recall.js')
-
-/** Sessions that are opened at once: enough to hide the round trips, too few to hold up what runs already. */
-const CONCURRENCY = 16
 
 /** Lives of a session that is none of this fleet any more, or only just. */
 const LEAVING = ['closing', 'closed', 'deleted']
@@ -182,21 +178,7 @@ class HybridAuth {
 
   /** Ids of the tenants that have a session in the store or, without one, in the directory; in order. */
   async tenants() {
-    return (await this.#known()).tenants
-  }
-
-  /** The tenants whose ids are told, and how many others there are: one id that is too long for a name stops nobody else. */
-  async #known() {
-    const { native, directory, logger } = resolveOptions('any', this.#options)
-    const isLocal = native.store === null
-    const { tenants, hidden } = isLocal ? await localTenants(directory) : JSON.parse(settle(await loadBinding().tenants(this.#store())))
-    if (hidden > 0) {
-      const count = hidden === 1 ? 'the id of 1 tenant, which is' : `the ids of ${hidden} tenants, which are`
-      const message = `the ${isLocal ? 'directory' : 'store'} does not contain ${count} hidden or too long; keep a list of them and pass it as \`tenantIds\``
-      if (tenants.length === 0 || native.hideTenantIds) throw new HybridAuthError('INVALID_OPTION', message)
-      guarded(logger)?.warn({ unnamed: hidden }, message)
-    }
-    return { tenants, unnamed: hidden }
+    return (await knownTenants(this.#options)).tenants
   }
 
   /** Checks all that the store holds of a tenant, without claiming or writing anything. */
@@ -212,30 +194,9 @@ class HybridAuth {
 
   /** Opens every tenant of the store, or those named, a few at a time. */
   async restoreAll(how) {
-    const { tenantIds, concurrency, onProgress, ifFree, signal } = fieldsOf(how, '`restoreAll`', 'tenantIds', 'concurrency', 'onProgress', 'ifFree', 'signal')
-    const workers = atOnce(concurrency, CONCURRENCY)
-    const { tenants, unnamed } = tenantIds === undefined ? await this.#known() : { tenants: tenantIds, unnamed: 0 }
-    const all = [...tenants]
-    const sessions = []
-    const opened = []
-    const failed = []
     const shutdowns = this.#shutdowns
-    const openOne = async (tenantId) => {
-      const error =
-        shutdowns === this.#shutdowns
-          ? await this.open(tenantId, { onMissing: 'error', ...(ifFree && { ifFree }), ...(signal && { signal }) }).then((session) => void sessions.push(session), (error) => error)
-          : shutDown()
-      if (error === undefined) opened.push(tenantId)
-      else failed.push({ tenantId, error })
-      return { tenantId, error: error ?? null, done: opened.length + failed.length, total: all.length }
-    }
-    try {
-      await each(all, workers, openOne, onProgress)
-    } catch (error) {
-      await Promise.allSettled(sessions.map((session) => session.close()))
-      throw error
-    }
-    return { opened, failed, unnamed }
+    const refusal = () => (shutdowns === this.#shutdowns ? null : shutDown())
+    return restoreAll({ known: () => knownTenants(this.#options), open: (tenantId, overrides) => this.open(tenantId, overrides), refusal }, how)
   }
 
   /** Logs a tenant out for good. One that never was leaves nothing behind, not even a tombstone. */
@@ -321,7 +282,7 @@ class HybridAuth {
    * @param {import('../index.js').ExportAllOptions} [options]
    */
   async exportAll(folder, { tenantIds, ...how } = {}) {
-    const { tenants, unnamed } = tenantIds === undefined ? await this.#known() : { tenants: tenantIds, unnamed: 0 }
+    const { tenants, unnamed } = tenantIds === undefined ? await knownTenants(this.#options) : { tenants: tenantIds, unnamed: 0 }
     const write = (tenantId, place, options) => this.exportMultiFile(tenantId, place, options)
     return { ...(await exportTree(folder, [...tenants], write, how)), unnamed }
   }

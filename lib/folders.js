@@ -43,7 +43,7 @@ function whyNoPlace(path, name, remedy) {
   const found = nearest(path)
   if (found === null) return null
   const is = found.isBelow ? 'is below' : 'is'
-  if (found.stat.isFile()) return { code: 'LOCAL_UNAVAILABLE', message: `${name} ${is} a file: remove the file, or ${remedy}` }
+  if (found.stat.isFile()) return { code: 'LOCAL_UNAVAILABLE', message: `${name} ${is} a file: move the file away, or ${remedy}` }
   if (!found.stat.isDirectory()) return { code: 'INVALID_OPTION', message: `${name} ${is} a device, a pipe or a socket: ${remedy}` }
   const kind = VIRTUAL.get(statfsSync(found.path).type)
   if (kind !== undefined) return { code: 'INVALID_OPTION', message: `${name} is on a file system of the kernel (${kind}), which cannot contain files: ${remedy}` }

@@ -13,6 +13,9 @@ const { loadBinding } = require('./native.js')
 
 const LOG = /^\d{20}\.log$/
 
+/** True if the folder of a tenant contains a local log. */
+const hasLog = async (folder) => (await fs.readdir(folder).catch(() => [])).some((name) => LOG.test(name))
+
 /** The id behind the name of a folder; undefined for a name that no id has, or that does not tell it. */
 function idOf(directory, name) {
   if (!/^(?:[a-z0-9-]|_[0-9a-f]{2})+$/.test(name)) return undefined
@@ -30,8 +33,7 @@ async function localTenants(directory) {
   const tenants = []
   let hidden = 0
   for (const { name } of items.filter((item) => item.isDirectory())) {
-    const names = await fs.readdir(join(directory, name)).catch(() => [])
-    if (!names.some((name) => LOG.test(name))) continue
+    if (!(await hasLog(join(directory, name)))) continue
     let id
     try {
       id = idOf(directory, name)
@@ -45,4 +47,4 @@ async function localTenants(directory) {
   return { tenants: tenants.sort(), hidden }
 }
 
-module.exports = { localTenants }
+module.exports = { hasLog, localTenants }

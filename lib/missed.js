@@ -2,13 +2,14 @@
 
 // Sessions of Baileys beside the place where a tenant has none: a caller who meant one of them must not get a new identity.
 //
-// Invariants: nothing is searched where the tenant has a session; a session that is found is neither read nor moved, since only the
+// Invariants: nothing is searched where the tenant has a session on the disk; a session that is found is neither read nor moved, since only the
 // caller can say whose it is. Messages name no path: a path may contain a tenant id or a phone number.
 
 const fs = require('node:fs/promises')
 const { resolve } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 const { isPlainName } = require('./import.js')
+const { hasLog } = require('./local-tenants.js')
 const { isListed } = require('./multi-file-names.js')
 const { holdsSession } = require('./multi-file-read.js')
 const { holdsSingleFile } = require('./single-file.js')
@@ -99,31 +100,29 @@ async function refuseMissed(place) {
   if (missed !== null) throw instead(missed)
 }
 
+const notFound = (message, missed) =>
+  withFolder(new HybridAuthError('NOT_FOUND', [message, ...(missed === null ? [] : [missed.why, missed.how]), PAIR].join('; ')), missed ?? {})
+
 /**
  * Opens a session by `open(words)`, which takes words to the core beside the options. One is created only if there is none, and none
  * that the caller may have meant; `prepared` is what the folder of the tenant has to import.
  */
 async function openOrRefuse(open, { place, prepared, resolved, isTool }) {
   const { create, fresh } = resolved.native
-  if (prepared?.refusal) {
-    const opened = await open({ create: false })
-    if (opened.code === 'NOT_FOUND') throw prepared.refusal
-    return opened
-  }
-  if (prepared !== null || isTool || (fresh && create)) return open({})
-  const opened = await open({ create: false, looking: create })
-  // A file in place of `directory` is in the way of every session.
-  if (!['NOT_FOUND', 'LOCAL_UNAVAILABLE'].includes(opened.code)) return opened
-  const missed = await look(place)
-  if (opened.code === 'LOCAL_UNAVAILABLE') {
-    if (missed?.folder === place.directory) throw instead(missed)
-    return opened
-  }
-  if (create) {
+  const mayMiss = prepared === null && !isTool && !(fresh && create)
+  const missed = mayMiss && create && !(await hasLog(place.folder)) ? await look(place) : null
+  const opened = await open(prepared?.refusal || missed ? { create: false } : {})
+  if (opened.code === 'NOT_FOUND') {
+    if (prepared?.refusal) throw prepared.refusal
     if (missed !== null) throw instead(missed)
-    return open({})
+    if (mayMiss) throw notFound(opened.message, await look(place))
   }
-  throw withFolder(new HybridAuthError('NOT_FOUND', [opened.message, ...(missed === null ? [] : [missed.why, missed.how]), PAIR].join('; ')), missed ?? {})
+  if (opened.code === 'LOCAL_UNAVAILABLE' && mayMiss) {
+    // A file in place of `directory` is in the way of every session.
+    const file = missed ?? (await look(place))
+    if (file?.folder === place.directory) throw instead(file)
+  }
+  return opened
 }
 
 module.exports = { PAIR, openOrRefuse, refuseMissed }

@@ -82,6 +82,18 @@ const parseKey = (name, families) => parseName(name, families) ?? (isWholeName(n
 /** True if there are keys of Baileys among these; what is kept whole may be of an application. */
 const holdKeys = (keys) => keys.some(({ type }) => type !== WHOLE)
 
+/**
+ * Adds the key in the file `name` to `keys`, as `entry`: of two spellings of one key, the one that Baileys reads is kept. Returns the entry
+ * that was left out; undefined for none.
+ */
+function addKey(keys, key, name, entry) {
+  const mark = `${key.type}\0${key.id}`
+  const other = keys.get(mark)
+  if (other !== undefined && name !== fileName(key.type, key.id)) return entry
+  keys.set(mark, entry)
+  return other
+}
+
 /** The name of the file of a key, whatever it is kept as. */
 const nameOfKey = (type, id) => (type === WHOLE && isWholeName(id) ? id : fileName(type, id))
 
@@ -140,6 +152,7 @@ module.exports = {
   PARALLEL,
   TEMPORARY,
   WHOLE,
+  addKey,
   damaged,
   familiesWith,
   fileName,

@@ -13,7 +13,7 @@ const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 const {
-  BACKUP, CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, MOST_WHOLE, NO_FOLLOW, PARALLEL, TEMPORARY, WHOLE, damaged, familiesWith, fileName, holdKeys,
+  BACKUP, CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, MOST_WHOLE, NO_FOLLOW, PARALLEL, TEMPORARY, WHOLE, addKey, damaged, familiesWith, holdKeys,
   list, mainOf, parseKey, parseName, unavailable
 } = require('./multi-file-names.js')
 const { each } = require('./pool.js')
@@ -201,9 +201,7 @@ function keyFiles(items, families, report) {
       else report.otherFiles++
       continue
     }
-    const mark = `${key.type}\0${key.id}`
-    const isRead = name === fileName(key.type, key.id)
-    if (!keys.has(mark) || (isRead && keys.get(mark).name !== name)) keys.set(mark, { ...key, name })
+    addKey(keys, key, name, { ...key, name })
   }
   return [...keys.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) // a folder has no order of its own, and a report should not depend on it
 }

@@ -45,8 +45,6 @@ pub struct Request {
     pub store: Option<StoreSpec>,
     /// Entries to start with if the session exists nowhere.
     pub seed: Option<Vec<u8>>,
-    /// True for the first of two opens, which finds out whether there is a session: that there is none counts as no failure.
-    pub looking: bool,
     /// Listener of the session's events.
     pub listener: EventSink,
 }
@@ -148,18 +146,15 @@ impl Registry {
 
     /// Opens a tenant, or shares it if it is open already.
     pub async fn open(&self, request: Request) -> Result<Opened> {
-        let looking = request.looking;
         let opened = self.open_or_share(request).await;
-        if let Err(error) = &opened
-            && !(looking && error.code == Code::NotFound)
-        {
+        if let Err(error) = &opened {
             METERS.open_failures.one(error.code);
         }
         opened
     }
 
     async fn open_or_share(&self, request: Request) -> Result<Opened> {
-        let Request { mut settings, store, seed, listener, .. } = request;
+        let Request { mut settings, store, seed, listener } = request;
         let store = store.map(|spec| self.stores.known(&spec));
         let identity =
             Identity { store: store.clone(), keys: settings.ring.ids(), hidden: settings.hide_tenant };

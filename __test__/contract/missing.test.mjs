@@ -53,7 +53,7 @@ test('not_found_names_a_session_of_baileys_that_was_perhaps_meant', async (t) =>
   assert.equal(imported.status().restored.source, 'imported')
 })
 
-test('nothing_beside_is_searched_where_a_tenant_has_a_session', async (t) => {
+test('nothing_beside_is_searched_where_a_tenant_has_a_session_on_the_disk_or_none_may_be_created', async (t) => {
   const at = scene(t)
   const cwd = temporaryFolder(t)
   await writeMultiFile(baileys, join(cwd, 'sessions', 'tenant'))
@@ -81,7 +81,7 @@ test('nothing_beside_is_searched_where_a_tenant_has_a_session', async (t) => {
       await first.saveCreds()
       await first.close()
       await (await open(args.here)).close()
-      await (await open(args.there)).close()
+      await (await open({ ...args.there, onMissing: 'error' })).close()
       await open({ ...args.here, directory: args.elsewhere, store: undefined, mode: 'local' })
       await say('done')
     },
@@ -118,6 +118,7 @@ for (const mode of ['local', 'replicated']) {
     await session.close()
     const again = await open({ onMissing: 'error' })
     assert.deepEqual(again.state.creds.noiseKey, creds.noiseKey)
+    await again.close()
   })
 
   test(`a_${mode}_session_that_was_created_and_never_paired_is_no_target_that_a_migration_stops_at`, async (t) => {
@@ -130,6 +131,7 @@ for (const mode of ['local', 'replicated']) {
     }
     const session = await at.open('tenant', { ...at[mode], baileys, onMissing: 'error' })
     assert.deepEqual(session.state.creds.noiseKey, creds.noiseKey)
+    await session.close()
   })
 }
 
@@ -169,8 +171,8 @@ test('a_place_with_an_obstacle_names_it_and_how_to_remove_it', async (t) => {
   const root = temporaryFolder(t)
   writeFileSync(join(root, 'file'), 'mine')
   const why = (path) => whyNoPlace(path, '`directory`', 'choose another')
-  assert.deepEqual(why(join(root, 'file')), { code: 'LOCAL_UNAVAILABLE', message: '`directory` is a file: remove the file, or choose another' })
-  assert.deepEqual(why(join(root, 'file', 'a', 'b')), { code: 'LOCAL_UNAVAILABLE', message: '`directory` is below a file: remove the file, or choose another' })
+  assert.deepEqual(why(join(root, 'file')), { code: 'LOCAL_UNAVAILABLE', message: '`directory` is a file: move the file away, or choose another' })
+  assert.deepEqual(why(join(root, 'file', 'a', 'b')), { code: 'LOCAL_UNAVAILABLE', message: '`directory` is below a file: move the file away, or choose another' })
   assert.equal(why(join(root, 'new', 'folder')), null)
   if (process.getuid?.() === 0 || process.platform === 'win32') return
   chmodSync(root, 0o500)

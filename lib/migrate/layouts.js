@@ -7,7 +7,7 @@
 // dashes.
 
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, WHOLE, familiesWith, fileName, holdKeys, mainOf, parseKey } = require('../multi-file-names.js')
+const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, WHOLE, addKey, familiesWith, holdKeys, mainOf, parseKey } = require('../multi-file-names.js')
 
 /** Layouts of keys beside a creds.json; a single file has both. */
 const OF_FOLDERS = ['flat', 'keys-folder', 'keys-file']
@@ -38,7 +38,7 @@ function byFolder(names) {
  * Baileys reads is the key, and the other one a copy.
  * @returns {{keys: {name, backup, type, id}[], copies: string[], notUnderstood: number}} `copies`: what is not read in the first place
  */
-function keyFiles(names) {
+function keysAmong(names) {
   const keys = new Map()
   const copies = []
   let notUnderstood = 0
@@ -53,12 +53,8 @@ function keyFiles(names) {
     if (name !== main) copies.push(name)
     // Without its original, a backup is what Baileys reads, and the first write of a file is nothing to it.
     if (name.endsWith('.tmp') || (name !== main && all.has(main))) continue
-    const mark = `${key.type}\0${key.id}`
-    const other = keys.get(mark)
-    const isRead = fileOf(main) === fileName(key.type, key.id)
-    if (other === undefined || isRead) keys.set(mark, { name: main, backup: all.has(`${main}.bak`) ? `${main}.bak` : undefined, ...key })
-    const left = other === undefined ? undefined : isRead ? other.name : main
-    if (left !== undefined && all.has(left)) copies.push(left)
+    const left = addKey(keys, key, fileOf(main), { name: main, backup: all.has(`${main}.bak`) ? `${main}.bak` : undefined, ...key })
+    if (left !== undefined && all.has(left.name)) copies.push(left.name)
   }
   return { keys: [...keys.values()], copies, notUnderstood }
 }
@@ -70,8 +66,8 @@ function keyFiles(names) {
 function sessionAt(folders, path, asked = 'auto') {
   const own = folders.get(path) ?? []
   const below = folders.get(inside(path, KEYS_FOLDER)) ?? []
-  const flat = keyFiles(own)
-  const nested = keyFiles(below)
+  const flat = keysAmong(own)
+  const nested = keysAmong(below)
   const keysFile = own.find((name) => fileOf(name) === KEYS_FILE)
   const there = { flat: holdKeys(flat.keys), 'keys-folder': holdKeys(nested.keys), 'keys-file': keysFile !== undefined }
   const candidates = OF_FOLDERS.filter((layout) => there[layout])
@@ -115,7 +111,7 @@ function findSessions(names, layout = 'auto', linked = []) {
   for (const path of linked) sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is not a regular file, and links are not followed` })
   const belonging = new Set(roots.flatMap((path) => [path, inside(path, KEYS_FOLDER)]))
   const others = theirs.filter((name) => !belonging.has(folderOf(name)))
-  const withoutCreds = [...folders].filter(([folder, inIt]) => !belonging.has(folder) && holdKeys(keyFiles(inIt).keys)).length
+  const withoutCreds = [...folders].filter(([folder, inIt]) => !belonging.has(folder) && holdKeys(keysAmong(inIt).keys)).length
   return { sessions, ours: names.length - theirs.length, others, withoutCreds }
 }
 

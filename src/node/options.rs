@@ -44,9 +44,6 @@ struct Options {
     /// Keys without credentials are a session, for whoever ends it or seals it anew.
     #[serde(default)]
     without_creds: bool,
-    /// The first of two opens: to find nothing is no failure yet.
-    #[serde(default)]
-    looking: bool,
     /// The claim to go on after, for whoever must not end anybody else.
     #[serde(default)]
     expected: Option<String>,
@@ -96,5 +93,5 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         },
         expected,
     };
-    Ok(Request { settings, store: options.store, seed, looking: options.looking, listener })
+    Ok(Request { settings, store: options.store, seed, listener })
 }

@@ -35,7 +35,6 @@ fn request(tenant: u64, store: bool) -> Request {
         },
         store: store.then(|| StoreSpec::Memory { name: "one".to_owned() }),
         seed: None,
-        looking: false,
         listener: Arc::new(|_| {}),
     }
 }

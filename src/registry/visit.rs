@@ -50,7 +50,6 @@ mod tests {
             },
             store: Some(StoreSpec::Memory { name: "one".to_owned() }),
             seed: None,
-            looking: false,
             listener: Arc::new(|_| {}),
         };
         for n in 0..300 {

@@ -120,7 +120,6 @@ impl Errand {
             settings: self.settings.clone(),
             store: Some(self.spec.clone()),
             seed: None,
-            looking: false,
             listener: Arc::new(|_| {}),
         }
     }
