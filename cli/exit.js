@@ -1,6 +1,6 @@
 'use strict'
 
-// How a command ends: exit codes, and what a failure tells its user.
+// The end of a command: exit codes, and the words of a failure.
 //
 // Invariants: the list of exit codes is closed and in docs/cli.md; each error code of the package has one exit code and one
 // sentence that says what to do, so that scripts decide by number and people by the line.
@@ -72,12 +72,12 @@ class Declined extends Error {
 /** Names of options of the package -> the flags that say them to the command that runs. */
 let flags = new Map()
 
-/** From now on messages name these flags where they name the options that they stand for. */
+/** From now on, messages name these flags instead of the options of the package. */
 function speakIn(names) {
   flags = new Map(Object.entries(names))
 }
 
-/** The package speaks of its options, `tenantId: 'a'` or `tenantId`; who reads this has flags. */
+/** A message about options of the package (`tenantId: 'a'`, `tenantId`), in terms of flags. */
 const inFlags = (text) =>
   text.replace(/`(\w+)(?:: ('[^'`]*'|\w+))?`/g, (said, name, value) => {
     const flag = flags.get(name)

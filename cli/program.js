@@ -1,6 +1,6 @@
 'use strict'
 
-// The tree of commands: what is parsed, who is called, and what becomes of a failure.
+// The tree of commands: parsing, dispatch, and the handling of failures.
 //
 // Invariants: every command takes the same options for output, and those that look at sessions the same options for the store;
 // whatever fails ends as one line and an exit code of the closed list, never as a stack. The package itself loads nothing of

@@ -1,6 +1,6 @@
 'use strict'
 
-// Which tenants a command is about, who owns them, and how what came of each of them is told.
+// The tenants of a command, their owners, and the report of each result.
 //
 // Invariant: a session that another instance has not released is not opened from here unless the user said so: an
 // operator's command must not fence a running service by accident.

@@ -1,4 +1,4 @@
-// Looks at the bucket from outside, as somebody who stole it would: what is there, and whether anything secret can be read in
+// Looks at the bucket from outside, like a thief: its objects, and the secrets that can be read in
 // it.
 //
 // Invariant: the search is proved on a file that does contain a secret before its silence about the bucket means anything.
@@ -15,7 +15,7 @@ export function listBucket(folder) {
   return { objects, bytes: objects.reduce((sum, { body }) => sum + body.length, 0) }
 }
 
-/** @returns the number of (secret, object) pairs in which the secret stands in any of the forms it is usually written in */
+/** @returns the number of (secret, object) pairs in which the object contains the secret in one of its usual forms */
 export function searchBucket(folder, secrets, words) {
   // 24 base64 digits of 18 whole bytes: found also where the text goes on differently at its end.
   const needles = [
@@ -29,7 +29,7 @@ export function searchBucket(folder, secrets, words) {
   return { hits, needles: needles.length }
 }
 
-/** Shows that the search finds what is there. */
+/** Shows that the search finds secrets. */
 export function proveSearch(folder, secret) {
   const file = join(folder, 'planted.json')
   const before = searchBucket(folder, [secret], []).hits

@@ -12,7 +12,7 @@ const { fileText, line, refuse, refuseHalf, token, variable } = require('./check
 
 const NOTHING = { accessKeyId: null, secretAccessKey: null, sessionToken: null, environment: {}, instanceMetadata: false }
 
-/** Places of the credentials, beside what the core is told of them. */
+/** Places of the credentials, beside their values for the core. */
 const FOUND_IN = Symbol('found in')
 const origin = (places) => ({ [FOUND_IN]: places })
 

@@ -29,7 +29,7 @@ function variable(env, ...names) {
 /** The first of these that holds a value, else the last. */
 const first = (...places) => places.find(({ value }) => value !== undefined) ?? places.at(-1)
 
-/** A name that somebody wrote, if it looks like a name: what stands in its place by mistake may be a secret. */
+/** A name that somebody wrote, if it looks like a name: a value in its place by mistake may be a secret. */
 const quoted = (name) => (/^[a-z][A-Za-z_-]{0,23}\d?$/.test(name) ? `\`${name}\`` : 'a name that is not shown here')
 
 const allOf = (names) => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`)
@@ -133,7 +133,7 @@ function line({ value, from }) {
   return text
 }
 
-/** The same for what is sent in a header. */
+/** The same for the value of a header. */
 function token(given) {
   const text = line(given)
   if (!/^[\x21-\x7e]+$/.test(text)) refuse(`${given.from} contains white space or a character that is not allowed in such a key`)
@@ -186,7 +186,7 @@ function address({ value, from }, { secretsBelong }) {
     origin: url.origin,
     host: url.hostname,
     isIp: isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0,
-    /** True if others can read on the way what is sent there. */
+    /** True if others can read the traffic on its way there. */
     isOpen: url.protocol === 'http:' && !LOOPBACK.test(url.hostname)
   }
 }

@@ -124,7 +124,7 @@ function keepMessageKeys(structure) {
 /** Containers within containers that a reviver, which calls itself for each, surely gets through wherever the text is read. */
 const MAX_READABLE_DEPTH = 1024
 
-/** True for text that can only be written, and would end the stack of whoever reads it. */
+/** True for text that can only be written, and would overflow the stack of every reader. */
 function isTooDeep(text) {
   // Each level takes two characters at the least: most values need no look.
   if (text.length <= 2 * MAX_READABLE_DEPTH) return false

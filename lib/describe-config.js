@@ -1,6 +1,6 @@
 'use strict'
 
-// What a session would be opened with: every setting, where it comes from, and what is wrong.
+// The configuration of an open: every setting, its source, and its problems.
 //
 // Invariants: it is found by the same functions that an open uses, so that neither can say what the other does not; nothing is
 // opened, sent or logged, and nothing wrong is thrown. No secret is shown, nor part of one: an encryption key is its id, by
@@ -42,7 +42,7 @@ const handoverOf = (settings) => Math.ceil(2.25 * settings.ownershipCheckInterva
 /** The way to a bucket: nothing that a directory, or memory, has a use for. */
 const OF_BUCKETS = ['caCertificate', 'allowPublicBucket', 'maxConcurrentRequests']
 
-/** Setting -> what is shown of it. The rest is shown as it is. */
+/** Setting -> its shown form. All others are shown as they are. */
 const SHOWN = {
   __proto__: null,
   encryptionKeys: (settings) => keyIds(settings.encryptionKeys()),

@@ -212,7 +212,7 @@ class HybridAuth {
     try {
       return await this.#begin(tenantId, together(this.#options, { onMissing: 'error' }), { ...this.#inner, withoutCreds: true })
     } catch (error) {
-      // Who asked to hear of sessions that are missing hears of it here too.
+      // A caller that wants an error for a missing session gets it here too.
       if (error.code === 'NOT_FOUND' && this.#options.onMissing !== 'error') return null
       throw error
     }
@@ -261,7 +261,7 @@ class HybridAuth {
     return drill(this.#tools(), tenantId, options)
   }
 
-  /** Looks for what is wrong with the store and with how it is used. */
+  /** Looks for problems of the store and of its use. */
   async doctor() {
     return doctor(this.#tools())
   }

@@ -1,8 +1,8 @@
 'use strict'
 
-// Whether nobody runs a session: for who wants to open it only then.
+// The check for a running owner, before an open that must end no other one.
 //
-// Invariant: in doubt somebody does. What was found free is opened only if nobody claimed it meanwhile.
+// Invariant: in doubt there is one. A session that was found free is opened only if nobody claimed it meanwhile.
 
 const fs = require('node:fs/promises')
 const { join } = require('node:path')
@@ -10,7 +10,7 @@ const { HybridAuthError, settle } = require('./errors.js')
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
 
-/** Claims that this folder made: whoever has its lock, as an open does, knows that they have ended. */
+/** Claims that this folder made: the holder of its lock, such as an open, knows that they have ended. */
 async function claimsOf(folder) {
   const text = await fs.readFile(join(folder, 'claims'), 'utf8').catch(() => '')
   return new Set(text.split('\n'))

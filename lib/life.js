@@ -1,9 +1,9 @@
 'use strict'
 
-// The end of an open, as those see it who still hold it: the core knows nothing of it any more, and they are answered all the same.
+// The end of an open, for callers that still hold it: the core has forgotten it, and they are answered all the same.
 //
-// Invariants: `status()` never throws because a session has ended; what is used after a `delete()` says DELETED, after a `close()`
-// CLOSED.
+// Invariants: `status()` never throws because a session has ended; calls after a `delete()` fail with DELETED, after a `close()`
+// with CLOSED.
 
 const { HybridAuthError, settle } = require('./errors.js')
 const { call } = require('./keys.js')

@@ -101,7 +101,7 @@ function parseValue(text, what) {
 async function readValue(path, what) {
   const bytes = await readBytes(path, what)
   if (bytes === undefined) return undefined
-  // What is no UTF-8 must not be read as letters that stand for it.
+  // Bytes that are not UTF-8 must not be read as replacement characters.
   if (!isUtf8(bytes)) throw damaged(what, diagnose(bytes))
   return parseValue(bytes.toString('utf8'), what)
 }
@@ -138,7 +138,7 @@ async function holdsSession(folder) {
  * @returns {Promise<null | {copies: string[], keys: number}>} null for a folder that is no session
  */
 async function findRemains(folder) {
-  // Below a file there is nothing; that no session can be made there is for whoever makes it to say.
+  // Below a file there is nothing; the open reports that no session can be created there.
   const names = ((await list(folder, { belowFile: null })) ?? []).map(({ name }) => name)
   if (names.includes(CREDS)) return null
   const copies = CREDS_COPIES.filter((name) => names.includes(name))

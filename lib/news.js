@@ -1,8 +1,8 @@
 'use strict'
 
-// What a session tells: to its listeners, and to the logger.
+// The events of a session, for its listeners and the logger.
 //
-// Invariants: each of them is told, whatever another one throws; an `error` that nobody listens to is logged and never thrown; no
+// Invariants: each of them is called, whatever another one throws; an `error` without a listener is logged and never thrown; no
 // line of a log holds a key or a contact. What the core holds of it does not keep it: listeners usually hold the session, and it could
 // never be collected.
 
@@ -54,7 +54,7 @@ function checkListener(event, listener) {
   if (typeof listener !== 'function') throw new HybridAuthError('INVALID_OPTION', `the listener of "${event}" must be a function`)
 }
 
-/** `onEvent`: told of everything, from the first moment on. */
+/** `onEvent`: called with every event, from the first moment on. */
 function createNews({ logger, tenantId, onEvent }) {
   const emitter = new EventEmitter()
 

@@ -1,9 +1,9 @@
 'use strict'
 
-// Opens under way: whose they are, for how long, for whom they wait, and how one is given up.
+// Opens in progress: their tenants, durations, awaited owners, and cancellation.
 //
-// Invariant: who gives up an open is answered at once, and nothing is left of it: what it gets all the same is closed again, which
-// `over` waits for.
+// Invariant: the caller that cancels an open is answered at once, and nothing is left of it: a session that it still gets is closed again,
+// which `over` waits for.
 
 const { abortSignal } = require('./checks.js')
 const { HybridAuthError } = require('./errors.js')
@@ -16,7 +16,7 @@ function abandoned({ reason }) {
 }
 
 /**
- * Opens a session by `work(entry, check)`, which calls `check()` where it can stop. `entry.waiting` is where it says for whom it waits.
+ * Opens a session by `work(entry, check)`, which calls `check()` where it can stop. `entry.waiting` describes the owner it waits for.
  * @returns `{ session, over }`: two promises, of which the second is kept when nothing is under way any more
  */
 function begin(tenantId, signal, work) {

@@ -142,7 +142,7 @@ function once(work) {
 }
 
 /**
- * The place that `value` (a path, a URL or an object) names beside the store of a session, complete: what is read for a migration.
+ * The place that `value` (a path, a URL or an object) names beside the store of a session, complete: the source of a migration.
  * `options` are those of the session, for certificates and the logger.
  */
 function resolveSource(value, from, given, env = process.env) {
@@ -157,8 +157,8 @@ function resolveSource(value, from, given, env = process.env) {
 }
 
 /**
- * Every setting as a function that answers its checked value, or throws what is wrong with it. Nothing is looked at before it is
- * asked for, so that who only wants to show them can go on after a wrong one.
+ * Every setting as a function that answers its checked value, or throws what is wrong with it. Nothing is read before it is
+ * asked for, so that a caller that only shows them can continue after a wrong one.
  * @param context `{ options, env, warn(message), note(field, shown, place) }`, the last as for `completeStore`
  */
 function settingsOf(given) {

@@ -1,6 +1,6 @@
 'use strict'
 
-// The originals of an import, at the end of their session: whoever is logged out leaves no readable keys behind.
+// The originals of an import, at the end of their session: a logged-out account leaves no readable keys behind.
 //
 // Invariant: nothing goes but folders that an import of this tenant made; a folder that holds a session of ours is only its own
 // tenant's.

@@ -1,6 +1,6 @@
 'use strict'
 
-// Work on many things, some at once, with somebody who is told of each.
+// Work on many items, some at once, with a report of each.
 //
 // Invariant: when it ends, by an answer or by an error, nothing of it is under way any more.
 

@@ -82,7 +82,7 @@ function deadSessions(record, { before, closedKept }) {
   if (record?.version !== 'v1' || sessions === null || typeof sessions !== 'object') return null
   const lastUse = ({ closed, used }) => Math.max(closed, used)
   const closed = Object.entries(sessions).map(([key, session]) => [key, session?.indexInfo]).filter(([, info]) => info?.closed !== -1)
-  // What lacks a time is not judged, and nor is the record it stands in.
+  // A value without a time is not judged, nor is its record.
   if (!closed.every(([, info]) => Number.isFinite(info?.closed) && Number.isFinite(info?.used))) return null
   const byAge = closed.sort(([, a], [, b]) => lastUse(b) - lastUse(a))
   return byAge.slice(closedKept).filter(([, info]) => lastUse(info) < before).map(([key]) => key)
@@ -150,7 +150,7 @@ async function prunePreKeys({ credentials, options: { window, kept }, pace, writ
   return report
 }
 
-/** Closed sessions that may go, step by step: what is read in one is decided and written in it, so that no message comes between. */
+/** Closed sessions that may go, step by step: each step reads, decides and writes without interruption by a message. */
 async function pruneSessions({ core, options: { days, closedKept }, now, pace, write }, index, told) {
   const report = { removed: 0, kept: 0, bytes: 0, records: 0 }
   for (let at = 0; at < index.length; ) {

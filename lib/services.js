@@ -45,7 +45,7 @@ const ONLY_IF_ASKED = { __proto__: null, s3: ['S3_BUCKET', 'S3_BUCKET_NAME'], gc
 /** Values where no variable says otherwise; `from` is where such a value cannot come from. */
 const DEFAULTS = { __proto__: null, supabase: { bucket: 'whatsapp-sessions' } }
 
-/** Keys that Supabase calls public: they stand beside the secret one, and never in its place. */
+/** Keys that Supabase calls public: they accompany the secret one and never replace it. */
 const PUBLIC_KEYS = ['SUPABASE_ANON_KEY', 'SUPABASE_PUBLISHABLE_KEY']
 
 /** Says nothing about a service by itself. */

@@ -1,6 +1,6 @@
 'use strict'
 
-// Opening a session, and what the caller gets: `state`, `saveCreds` and the life around them.
+// Opening a session, and its object for the caller: `state`, `saveCreds` and the life around them.
 //
 // Invariants: `state.creds` is one object from open to close, and `saveCreds` serialises what it is at the call. Nothing is
 // installed on `process`, and nothing keeps it alive but a promise somebody waits for. A session that could not be opened
@@ -51,7 +51,7 @@ async function serially(folder, work) {
   }
 }
 
-/** Opens that nobody can reach any more give their handle back, so that who opens anew for each socket needs not close. */
+/** Opens without references give their handle back, so that code that opens anew for each socket need not close. */
 const unreachable = new FinalizationRegistry((giveBack) => giveBack())
 
 /** Closer of an open that nobody can reach. It must not hold the object that it is registered for. */
@@ -227,7 +227,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
 
   /**
    * Usually a listener of `creds.update`, which nobody waits for: a failure must not end the process and its other sessions. It
-   * is told here, and whoever does wait has it as well.
+   * is reported here, and to a caller that does wait as well.
    */
   function saveCreds() {
     const saved = save().catch(rethrow)

@@ -1,6 +1,6 @@
 'use strict'
 
-// How an application ends: what is stored in the time there is, and what is said about the rest.
+// The end of an application: storing as much as the time allows, and a report of the rest.
 //
 // Two steps, because a web server may take its time between them: first everything is stored while requests that are still
 // being answered may write, then ownership is released. Invariant: both together ask no more time than there is, and no
@@ -47,7 +47,7 @@ class Farewell {
   #timeoutMs
   #spentMs = 0
 
-  /** `turns`: what is being told to the application, and is let finish. */
+  /** `turns`: callbacks of the application in progress, which may finish. */
   constructor({ sessions, turns, logger, timeoutMs }) {
     this.#sessions = sessions
     this.#turns = turns

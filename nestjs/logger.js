@@ -12,7 +12,7 @@ const silent = Object.freeze({ debug() {}, info() {}, warn() {}, error() {} })
 /** True for a logger of Nest's kind, which has `log` where pino has `info`. */
 const isNestLogger = (logger) => typeof logger?.log === 'function' && typeof logger.warn === 'function' && typeof logger.info !== 'function'
 
-/** One line: what happened to whom, and the rest of the details as JSON. The event stands in the message. */
+/** One line: tenant, event, and the other details as JSON. */
 function line({ event, tenantId, code, message: reason, ...rest }, message) {
   const who = tenantId === undefined ? '' : `tenant ${tenantId}: `
   const what = code === undefined ? message : `${message} (${code})`

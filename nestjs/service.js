@@ -157,7 +157,7 @@ class HybridAuthService {
     return this.restore(tenantId)
   }
 
-  /** Usually called by a listener that nobody waits for: a failure is told here, and whoever does wait has it as well. */
+  /** Usually called by a listener that nobody waits for: a failure is reported here, and to a caller that does wait as well. */
   deleteSession(tenantId) {
     const deleted = this.delete(tenantId).catch((error) => {
       if (error.code !== 'DELETED') throw error

@@ -21,7 +21,7 @@ function statusOf(session) {
 
 const FUNCTIONS = ['saveCreds', 'flush', 'close', 'delete', 'exportMultiFile', 'pruneKeys', 'status']
 
-/** A session as users get it. Its functions work through the loan, so whoever holds one of them holds the loan. */
+/** A session as users get it. Its functions work through the loan, so a reference to one of them is a reference to the loan. */
 function lend(session) {
   const loan = { session, lent: null }
   const through = (names, holder) => Object.fromEntries(names.map((name) => [name, (...args) => holder()[name](...args)]))
@@ -53,7 +53,7 @@ class Sessions extends HybridAuth {
   #news
   #isStopping = false
   #opening = new Set()
-  /** tenant id -> what is kept of it while it is open */
+  /** tenant id -> its entry while it is open */
   #tenants = new Map()
   /** tenants that a newer instance took over since they were last opened */
   #lost = new Set()

@@ -7,7 +7,7 @@ const { Inject } = require('./nest.js').common()
 /** The options as they were given; exported by the module. */
 const HYBRID_AUTH_OPTIONS = 'HYBRID_AUTH_OPTIONS'
 
-/** The service, for who would rather inject by a token than by its class. */
+/** The service, for injection by a token instead of its class. */
 const HYBRID_AUTH = 'HYBRID_AUTH'
 
 const named = (token, name) => (name === undefined ? token : `${token}:${name}`)

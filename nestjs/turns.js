@@ -14,7 +14,7 @@ class Turns {
   #idle = Promise.resolve()
   #becomeIdle = null
 
-  /** `merge(waiting, newer)` makes one piece of news of two; `failed(error, news)` is told of a call that failed. */
+  /** `merge(waiting, newer)` makes one piece of news of two; `failed(error, news)` is called after a call that failed. */
   constructor(callback, { failed, merge = (_, newer) => newer }) {
     this.#callback = callback
     this.#failed = failed

@@ -1,6 +1,6 @@
 'use strict'
 
-// Changing what is stored: deleting sessions, clearing old ones away, sealing with another key.
+// Changes to the stored sessions: deleting, pruning, encrypting with another key.
 //
 // Invariant: nothing is deleted unless a person confirmed it, or a script said --yes or --apply; and what another instance has
 // not released is left alone unless that is asked for.

@@ -1,6 +1,6 @@
 'use strict'
 
-// Checking: whether what is stored can be restored.
+// Checks of the stored sessions: can they be restored?
 //
 // Invariant: nothing here claims a session or writes to the store of one.
 

@@ -1,6 +1,6 @@
 'use strict'
 
-// Sessions of other systems become sessions of ours; and what is proved to be here is removed there, as a step of its own.
+// Migration of the sessions of other systems, and the removal of their source, as a step of its own.
 //
 // Invariant: nothing is removed unless --apply is said, and only with the report of the migration in hand.
 

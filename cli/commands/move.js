@@ -18,7 +18,7 @@ const SOURCES = { remote: 'the store', local: 'this machine', imported: 'a multi
 
 const NO_DISK = 'mode cloud keeps nothing on a machine: there is nothing to restore here'
 
-/** Folders of what the store has, beside whoever owns it. */
+/** Folders of the sessions in the store, without disturbing their owners. */
 async function extract(context, tenants, folder) {
   const { asked, output, fleet } = context
   const { exportTree } = require('../../lib/export-tree.js')

@@ -1,6 +1,6 @@
 'use strict'
 
-// Removing a source after its migration: a step of its own, and only what is proved to be elsewhere.
+// Removing a source after its migration: a step of its own, for sessions that are proved to be elsewhere.
 //
 // Invariants: a source goes only if it is, file by file, what was migrated, and every record in it is in the target, by value,
 // at this moment; files that were not migrated stay. creds.json goes first, with its copies: what is left of an interrupted

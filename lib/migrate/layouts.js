@@ -36,7 +36,7 @@ function byFolder(names) {
 /**
  * The key files among `names`, each with its backup, and how many .json files are none. Of two spellings of one key the one that
  * Baileys reads is the key, and the other one a copy.
- * @returns {{keys: {name, backup, type, id}[], copies: string[], notUnderstood: number}} `copies`: what is not read in the first place
+ * @returns {{keys: {name, backup, type, id}[], copies: string[], notUnderstood: number}} `copies`: files that are read only if another one fails
  */
 function keysAmong(names) {
   const keys = new Map()
@@ -61,7 +61,7 @@ function keysAmong(names) {
 
 /**
  * The session in the folder `path`: which files hold it, and in which layout. `asked` decides where several would do; without it
- * `problem` says what is not decided.
+ * `problem` says what to decide.
  */
 function sessionAt(folders, path, asked = 'auto') {
   const own = folders.get(path) ?? []

@@ -11,7 +11,7 @@ const isHex = (text) => typeof text === 'string' && /^[0-9a-f]{64}$/.test(text)
 
 const isFolder = (path) => typeof path === 'string' && (path === '' || path.split('/').every((part) => !['', '.', '..'].includes(part) && !/[\\\0]/.test(part)))
 
-/** Refuses what is no report of a migration that was done. */
+/** Rejects anything but the report of a finished migration. */
 function checkReport(report) {
   if (report?.version !== 1 || !Array.isArray(report.sessions)) refuse('`report` must be the result of `migrate`')
   if (report.dryRun) refuse('`report` belongs to a dry run: nothing was migrated')

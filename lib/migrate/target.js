@@ -1,6 +1,6 @@
 'use strict'
 
-// Where a migration writes to: one tenant of ours, looked at without disturbing whoever runs it, and made in one batch.
+// The target of a migration: one tenant of ours, read without disturbing its owner, and created in one batch.
 //
 // Invariants: a session that exists is never changed, and none is claimed in order to look at it, as far as a store can tell
 // what it holds; what was written is read back and compared by value before it is called migrated.
@@ -54,7 +54,7 @@ async function openTarget(options) {
     return values
   }
 
-  /** Difference of what is stored: the number of `values` that it has, those that it has otherwise, and the number of further records. */
+  /** Difference of the stored contents: the number of `values` that it has, those that it has otherwise, and the number of further records. */
   function compare(entries, values) {
     let equal = 0
     let more = 0

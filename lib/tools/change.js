@@ -24,7 +24,7 @@ async function standingOf(fleet, tenantId) {
   return standing
 }
 
-/** Keys that are needed to read what is kept of a tenant, in the store and here. */
+/** Keys that are needed to read the data of a tenant, in the store and here. */
 async function neededKeys(fleet, tenantId) {
   const { store, local } = await inspect(fleet, tenantId)
   return [...new Set([...(store?.keyIds ?? []), ...(local?.keyIds ?? [])])].sort()

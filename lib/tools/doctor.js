@@ -1,6 +1,6 @@
 'use strict'
 
-// The doctor: what is wrong, or may go wrong, with a store and with how it is used.
+// The doctor: problems and risks of a store and of its use.
 //
 // Invariants: a check that could not be done is `unknown`, and never `ok`. Only scratch objects under `v1/probe` are written, and
 // they are removed again; no session is touched. A check that fails costs the others nothing.
@@ -77,7 +77,7 @@ function latency({ latency: found }, { cloud, flushIntervalMs }) {
   return check('latency', 'ok', text, more)
 }
 
-/** The rules that concern what is stored here, live objects at least. */
+/** The rules that concern the objects of this package, live ones at least. */
 function concerning(rules, prefix) {
   const ours = prefix === '' ? 'v1/' : `${prefix}/v1/`
   const scratch = `${ours}probe`

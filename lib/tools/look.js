@@ -28,7 +28,7 @@ function describeStored({ claim, claimedAt, endedAt, madeAt, storedAt, problem, 
 const describeLocal = ({ problem, ...rest }) => ({ ...rest, error: errorOf(problem) })
 
 /**
- * The listings of a store, with the text of each highest claim: for whoever must not end anybody else.
+ * The listings of a store, with the text of each highest claim: for an open that must not end another owner.
  * @param {any} fleet
  * @param {Iterable<string>} [tenantIds]
  * @returns {Promise<any[]>}

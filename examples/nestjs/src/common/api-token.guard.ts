@@ -1,4 +1,4 @@
-// Access: whoever knows API_TOKEN. Health checks are open, and name nobody.
+// Access with API_TOKEN. Health checks are open, and contain no names.
 //
 // `Authorization: Bearer <token>` is for programs. Browsers send the token as the password of their own dialog, and from then on
 // by themselves, whichever page asks: so with it they may look (GET), and change something from the status page only. Without a

@@ -18,7 +18,7 @@ export class SessionRef extends UserRef {
   sessionId!: string
 }
 
-/** The body of `connect` and `disconnect`: who has one number only need not name it. */
+/** The body of `connect` and `disconnect`: optional with a single number. */
 export class ConnectRequest extends UserRef {
   @IsOptional()
   @Matches(ID, RULE)

@@ -34,7 +34,7 @@ export class OverviewQuery {
   page: string = '1'
 }
 
-/** The worst problem decides; then codes that wait for a phone, then what is on its way. */
+/** The worst problem decides; then codes that wait for a phone, then sessions in transition. */
 function rankOf(view: SessionView): number {
   if (view.problems.length > 0) return PROBLEMS.indexOf(view.problems[0])
   if (view.qrWaiting) return PROBLEMS.length

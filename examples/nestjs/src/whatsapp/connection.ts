@@ -1,4 +1,4 @@
-// One number: its session, its socket, and what is done when the socket ends.
+// One number: its session, its socket, and the reaction to the end of the socket.
 //
 // Invariants: there is one socket at a time, and what a former one still says is not listened to. A session that a newer
 // instance owns is left alone, its row in the table included. Only a logout deletes.
@@ -41,7 +41,7 @@ export class Connection {
   #socket: WASocket | null = null
   #timer: NodeJS.Timeout | undefined
   #failures = 0
-  /** Counts starts and stops: who waited for something meanwhile sees that it is not meant any more. */
+  /** Counts starts and stops: code that waited meanwhile sees that its turn is over. */
   #turn = 0
 
   constructor(
@@ -159,7 +159,7 @@ export class Connection {
       case 'reconnect-now':
         return void this.resume()
       case 'reconnect-later':
-        // Nobody scanned the last of the codes: whoever wants to pair asks again.
+        // Nobody scanned the last of the codes: pairing must be requested again.
         if (wasWaiting) return this.#halt('disconnected', 'nobody scanned the code: connect again for a new one')
         if (wasConnected) this.#note(this.table.interrupted(this.ref))
         this.#resumeLater(error?.message)
