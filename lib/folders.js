@@ -5,7 +5,7 @@
 // Invariants: a path that can never contain files is INVALID_OPTION, since no retry helps; nothing here waits for a path forever, as
 // the recursive `mkdir` of Node does below /proc. Messages name no path: it may contain a tenant id or a phone number.
 
-const { accessSync, constants, statSync, statfsSync } = require('node:fs')
+const { accessSync, constants, lstatSync, statSync, statfsSync } = require('node:fs')
 const { mkdir } = require('node:fs/promises')
 const { dirname } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
@@ -24,14 +24,25 @@ const VIRTUAL = new Map([
   [0x73636673, 'securityfs']
 ])
 
-/** The file or folder at a path or, if nothing is there, the nearest folder above it; null if that cannot be seen. */
+/** The file or folder at a path or, if nothing is there, the nearest folder above it; null if that cannot be seen, `{ obstacle }` for a link. */
 function nearest(path) {
   try {
     return { path, stat: statSync(path), isBelow: false }
   } catch (error) {
+    if (error.code === 'ELOOP') return { obstacle: 'a symbolic link that leads to itself: remove the link' }
     if (!['ENOENT', 'ENOTDIR'].includes(error.code) || dirname(path) === path) return null
+    if (error.code === 'ENOENT' && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return { obstacle: 'a symbolic link to a missing folder: create that folder' }
     const above = nearest(dirname(path))
     return above && { ...above, isBelow: true }
+  }
+}
+
+function isTooLong(path) {
+  try {
+    lstatSync(path)
+    return false
+  } catch (error) {
+    return error.code === 'ENAMETOOLONG'
   }
 }
 
@@ -40,9 +51,11 @@ function nearest(path) {
  * word of the message for it.
  */
 function whyNoPlace(path, name, remedy) {
+  if (isTooLong(path)) return { code: 'INVALID_OPTION', message: `${name} is too long, in all or in one of its names: ${remedy}` }
   const found = nearest(path)
   if (found === null) return null
   const is = found.isBelow ? 'is below' : 'is'
+  if (found.obstacle) return { code: 'LOCAL_UNAVAILABLE', message: `${name} ${is} ${found.obstacle}, or ${remedy}` }
   if (found.stat.isFile()) return { code: 'LOCAL_UNAVAILABLE', message: `${name} ${is} a file: move the file away, or ${remedy}` }
   if (!found.stat.isDirectory()) return { code: 'INVALID_OPTION', message: `${name} ${is} a device, a pipe or a socket: ${remedy}` }
   const kind = VIRTUAL.get(statfsSync(found.path).type)

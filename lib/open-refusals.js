@@ -9,6 +9,7 @@
 const { closeSync, openSync } = require('node:fs')
 const { isIP } = require('node:net')
 const tls = require('node:tls')
+const { HybridAuthError } = require('./errors.js')
 const { REMEDY, whyNoPlace } = require('./folders.js')
 
 const WITHIN_MS = 3000
@@ -92,4 +93,10 @@ async function explained(opened, { store, directory }) {
   return why === null ? opened : { ...opened, message: `the store's certificate is not trusted: ${why}` }
 }
 
-module.exports = { brokenRule, explained }
+/** An error of reading below `directory`, with better words where there are some. */
+function explainedPlace(error, { directory }) {
+  const why = error.code === 'LOCAL_UNAVAILABLE' ? whyNoPlace(directory, '`directory`', REMEDY) : null
+  return why === null ? error : new HybridAuthError(why.code, why.message)
+}
+
+module.exports = { brokenRule, explained, explainedPlace }

@@ -199,7 +199,7 @@ function settingsOf(given) {
   return {
     directory: once(() => {
       const { value, from } = look('directory')
-      if (value !== undefined && (typeof value !== 'string' || value === '')) refuse(`${from} must be the path of a directory`)
+      if (value !== undefined && (typeof value !== 'string' || value === '' || value.includes('\0'))) refuse(`${from} must be the path of a directory`)
       return resolve(value ?? 'whatsapp-sessions')
     }),
     mode,

@@ -24,7 +24,7 @@ const { begin } = require('./opening.js')
 const { createOwnCreds } = require('./own-creds.js')
 const { resolveOptions } = require('./options.js')
 const { removeOriginals } = require('./originals.js')
-const { explained } = require('./open-refusals.js')
+const { explained, explainedPlace } = require('./open-refusals.js')
 const { textOf } = require('./outside.js')
 const { pruneKeys } = require('./prune-keys.js')
 const removals = require('./removed.js')
@@ -126,7 +126,9 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
     check()
     if (resolved.ifFree) inner = { ...inner, ...(await claimIfFree({ tenantId, resolved, folder })) }
     const place = { directory: resolved.directory, tenantId, folder }
-    const prepared = await prepareImport({ ...place, batch, importFrom: resolved.importFrom })
+    const prepared = await prepareImport({ ...place, batch, importFrom: resolved.importFrom }).catch((error) => {
+      throw explainedPlace(error, resolved.native)
+    })
     const found = prepared?.seed ? prepared : null
     const wasRemoved = !resolved.cloud && (await removals.wasRemoved(folder))
     const open = async (words) => {

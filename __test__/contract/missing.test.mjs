@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { lines } from '../support/baileys-lines.mjs'
@@ -174,6 +174,15 @@ test('a_place_with_an_obstacle_names_it_and_how_to_remove_it', async (t) => {
   assert.deepEqual(why(join(root, 'file')), { code: 'LOCAL_UNAVAILABLE', message: '`directory` is a file: move the file away, or choose another' })
   assert.deepEqual(why(join(root, 'file', 'a', 'b')), { code: 'LOCAL_UNAVAILABLE', message: '`directory` is below a file: move the file away, or choose another' })
   assert.equal(why(join(root, 'new', 'folder')), null)
+  symlinkSync(join(root, 'nowhere'), join(root, 'dangling'))
+  symlinkSync(join(root, 'loop'), join(root, 'loop'))
+  assert.match(why(join(root, 'dangling')).message, /is a symbolic link to a missing folder: create that folder/)
+  assert.match(why(join(root, 'loop', 'a')).message, /symbolic link that leads to itself/)
+  for (const directory of [join(root, 'x'.repeat(300)), 'a\0b']) {
+    const { code, message } = await rejection(hybrid.useHybridAuthState('tenant', { directory, mode: 'local' }))
+    assert.equal(code, 'INVALID_OPTION')
+    assert.match(message, /^`directory` (is too long|must be the path of a directory)/)
+  }
   if (process.getuid?.() === 0 || process.platform === 'win32') return
   chmodSync(root, 0o500)
   assert.match(why(join(root, 'new')).message, /not writable for the user of this process: change its owner or its mode/)
