@@ -56,6 +56,16 @@ function integer({ value, from }, fallback, least, most, unit = ' of millisecond
   return number
 }
 
+/**
+ * The absolute path that a setting names; `what` is the word of the refusal. A `~` is refused: no shell replaced it, and a folder of
+ * that name below the working directory would be a new place for a session at each deployment.
+ */
+function pathIn({ value, from }, what) {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) refuse(`${from} must be ${what}`)
+  if (/^~(?:[\\/]|$)/.test(value)) refuse(`${from} begins with \`~\`, which only a shell replaces: write the home directory, or use \`os.homedir()\``)
+  return resolve(value)
+}
+
 /** The longest that a timer waits. What has no limit waits so long. */
 const NO_LIMIT = 2 ** 31 - 1
 
@@ -225,6 +235,7 @@ function certificates({ value, from }) {
 
 module.exports = {
   refuse,
+  pathIn,
   variable,
   first,
   quoted,

@@ -7,8 +7,7 @@
 // says `encryption: 'off'` out loud. A mode that a variable chooses is never stopped by an option that it has no use for, if
 // leaving that out loses nothing. Secrets never appear in a message.
 
-const { resolve } = require('node:path')
-const { abortSignal, certificates, choice, first, flag, integer, limit, ownFields, quoted, refuse, variable, wholeLimit } = require('./checks.js')
+const { abortSignal, certificates, choice, first, flag, integer, limit, ownFields, pathIn, quoted, refuse, variable, wholeLimit } = require('./checks.js')
 const { unreadable } = require('./errors.js')
 const { guarded } = require('./outside.js')
 const { enabled, findStore, unusedBuckets } = require('./services.js')
@@ -198,9 +197,8 @@ function settingsOf(given) {
   const yesOrNo = (name) => once(() => flag(look(name)))
   return {
     directory: once(() => {
-      const { value, from } = look('directory')
-      if (value !== undefined && (typeof value !== 'string' || value === '' || value.includes('\0'))) refuse(`${from} must be the path of a directory`)
-      return resolve(value ?? 'whatsapp-sessions')
+      const { value = 'whatsapp-sessions', from } = look('directory')
+      return pathIn({ value, from }, 'the path of a directory')
     }),
     mode,
     encryptionKeys,
@@ -240,9 +238,9 @@ function settingsOf(given) {
     importFrom: once(() => {
       const { value } = look('importFrom')
       if (value === undefined) return undefined
-      if (typeof value !== 'string' || value === '' || value.includes('\0')) refuse('`importFrom` must be the path of a folder of `useMultiFileAuthState`')
+      const path = pathIn({ value, from: '`importFrom`' }, 'the path of a folder of `useMultiFileAuthState`')
       if (mode() === 'cloud') refuse("`importFrom` does not apply: an import needs a disk; open once with `mode: 'hybrid'`")
-      return resolve(value)
+      return path
     }),
     takeover: yesOrNo('takeover'),
     seedFromDisk: yesOrNo('seedFromDisk'),

@@ -6,10 +6,9 @@
 // refused and never passed over. A key of a Supabase project goes to the address it was given with, and to no other. Nothing
 // is sent, and no variable is read before a session is opened.
 
-const { resolve } = require('node:path')
 const { fileURLToPath } = require('node:url')
 const { awsCredentials } = require('./aws.js')
-const { address, bucketName, first, flag, folderName, line, ownFields, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
+const { address, bucketName, first, flag, folderName, line, ownFields, pathIn, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
 const { googleCredentials } = require('./google.js')
 
 const KEYS_OF_S3 = 'pass `accessKeyId` and `secretAccessKey` in a store object, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
@@ -178,7 +177,7 @@ function named({ value, from }, what) {
 }
 
 function directory({ look }) {
-  const path = resolve(named(look('path'), 'the path of a directory'))
+  const path = pathIn(look('path'), 'the path of a directory')
   const { value = false, from } = look('create')
   if (typeof value !== 'boolean') refuse(`${from} must be true or false`)
   return { kind: 'directory', path, ...(value && { create: true }) }

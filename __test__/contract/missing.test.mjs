@@ -188,3 +188,18 @@ test('a_place_with_an_obstacle_names_it_and_how_to_remove_it', async (t) => {
   assert.match(why(join(root, 'new')).message, /not writable for the user of this process: change its owner or its mode/)
   chmodSync(root, 0o700)
 })
+
+test('a_tilde_that_no_shell_replaced_is_refused_wherever_a_path_is_configured', async (t) => {
+  const at = scene(t)
+  for (const path of ['~/sessions', '~', '~\\sessions']) {
+    for (const options of [{ directory: path }, { importFrom: path }, { mode: 'hybrid', encryption: 'off', store: { kind: 'directory', path } }]) {
+      const { code, message } = await rejection(at.open('tenant', { ...at.local, ...options }))
+      assert.equal(code, 'INVALID_OPTION', JSON.stringify(options))
+      assert.match(message, /begins with `~`, which only a shell replaces: write the home directory/)
+    }
+    assert.equal((await rejection(hybrid.migrate({ ...at.local, baileys, from: path }))).code, 'INVALID_OPTION')
+  }
+  assert.ok(!existsSync('~'))
+  const session = await at.open('tenant', { directory: join(temporaryFolder(t), '~x', '~'), mode: 'local' })
+  await session.close()
+})
