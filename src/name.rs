@@ -229,19 +229,20 @@ impl DataName {
     pub fn parse(name: &str) -> Option<DataName> {
         let (claim, rest) = name.split_at_checked(Claim::TEXT_LEN)?;
         let claim = Claim::parse(claim)?;
-        let (rest, kind) = rest.strip_prefix('.')?.rsplit_once('.')?;
-        let mut parts = rest.split('-');
-        let mut lsn = || parts.next().and_then(number);
-        let span = match kind {
-            "base" => Span::Base(lsn()?),
-            "seg" => Span::Segment(lsn()?, lsn()?),
-            _ => return None,
+        let lsn = |text: &mut &str| {
+            let (digits, after) = text.split_at_checked(20)?;
+            *text = after.strip_prefix('-')?;
+            number(digits)
         };
-        let digest = ShortDigest(unhex(parts.next()?)?);
-        if parts.next().is_some() {
-            return None;
-        }
-        Some(DataName { claim, span, digest })
+        let mut rest = rest.strip_prefix('.')?;
+        let span = if let Some(base) = rest.strip_suffix(".base") {
+            rest = base;
+            Span::Base(lsn(&mut rest)?)
+        } else {
+            rest = rest.strip_suffix(".seg")?;
+            Span::Segment(lsn(&mut rest)?, lsn(&mut rest)?)
+        };
+        Some(DataName { claim, span, digest: ShortDigest(unhex(rest)?) })
     }
 }
 

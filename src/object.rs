@@ -4,6 +4,8 @@
 //! before the body is looked at (I6, I15). The trailing digest tells damage from a wrong key, without any key.
 //! The byte tables are in `docs/format.md`; nothing here panics on any input.
 
+mod pack;
+
 use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
@@ -17,8 +19,6 @@ const VERSION: u8 = 1;
 pub const HEADER_LEN: usize = 176;
 const DIGEST_LEN: usize = 32;
 const ZSTD: u8 = 1;
-/// zstd level 1: key material does not compress further at any price.
-const LEVEL: i32 = 1;
 
 /// Kind of an object. The number stands in files and never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Sealer {
     ) -> Result<Sealed> {
         let counter = self.counter;
         self.counter += 1;
-        let packed = zstd::bulk::compress(body, LEVEL)
+        let packed = pack::pack(body)
             .map_err(|error| Error::new(Code::Internal, format!("compression failed: {error}")))?;
         let mut out = Vec::with_capacity(HEADER_LEN + packed.len() + self.seal.overhead() + DIGEST_LEN);
         out.extend_from_slice(&MAGIC);
@@ -243,7 +243,7 @@ impl Object {
         let len = usize::try_from(self.body_len).ok().filter(|len| *len <= MAX_BATCH_LEN);
         let len = len.ok_or_else(|| corrupt("has an impossible size"))?;
         // zstd never gives more than it was asked for: a small body cannot claim a large one, beyond its own ratio.
-        let unpacked = zstd::bulk::decompress(&body, len).map_err(|_| corrupt("does not decompress"))?;
+        let unpacked = pack::unpack(&body, len).map_err(|_| corrupt("does not decompress"))?;
         if unpacked.len() != len {
             return Err(corrupt("does not decompress to its stated length"));
         }

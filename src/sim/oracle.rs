@@ -7,10 +7,11 @@ mod requests;
 mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::error::{Code, Error};
 use crate::id::{Claim, Lsn};
-use crate::name::{DataName, Span, TenantName};
+use crate::name::{Span, TenantName};
 use crate::state::State;
 
 use super::sometimes::{Moment, saw, saw_refusal};
@@ -134,12 +135,7 @@ impl Oracle {
 
     /// `process` was told that everything up to `lsn` is restorable.
     pub fn acknowledged(&mut self, process: u64, claim: Claim, lsn: Lsn, writes: Writes) {
-        let mut stored = self
-            .trace
-            .stored
-            .iter()
-            .filter_map(|(name, at)| Some((DataName::parse(name.rsplit('/').next()?)?, *at)));
-        let at = stored.find(|(name, _)| name.claim == claim && name.span.last() == lsn).map(|(_, at)| at);
+        let at = self.trace.data_of(claim).find(|(name, _)| name.span.last() == lsn).map(|(_, at)| *at);
         let at = at.unwrap_or_else(|| panic!("I4: LSN {lsn} was acknowledged and never stored"));
         let listed = self.trace.listed.get(&process).into_iter().flatten();
         let checked =
@@ -177,10 +173,7 @@ impl Oracle {
     pub fn opened(&mut self, found: &Found<'_>) {
         let Found { claim, writes, .. } = *found;
         assert!(self.state_of(writes) == found.state, "the state of {claim:?} is not what its writes give");
-        let at = self.trace.stored.iter().find(|(name, _)| {
-            DataName::parse(name.rsplit('/').next().unwrap_or_default())
-                .is_some_and(|name| name.claim == claim && matches!(name.span, Span::Base(_)))
-        });
+        let at = self.trace.data_of(claim).find(|(name, _)| matches!(name.span, Span::Base(_)));
         let at = at.map(|(_, at)| *at).unwrap_or_else(|| panic!("I3: {claim:?} opened without a base"));
         let listed = self.trace.listed.get(&found.process).into_iter().flatten();
         let confirmed =
@@ -235,9 +228,9 @@ impl Oracle {
             }
         }
         if found.clean && found.source == "remote" {
-            let bases = self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
-            let bases = bases.filter(|name| matches!(name.span, Span::Base(_)) && name.claim < claim);
-            let parent = bases.map(|name| name.claim).max().expect("what was restored had a base");
+            let mut below = self.trace.data.range(..claim).map(|(below, _)| *below).rev();
+            let parent =
+                below.find(|below| self.trace.has_base(*below)).expect("what was restored had a base");
             let theirs = self.resolved.get(&parent).cloned().unwrap_or_default();
             assert!(
                 theirs.is_subset(writes),
@@ -258,8 +251,8 @@ impl Oracle {
 
     /// True if nobody between two claims has a base, and no tombstone lies there.
     fn is_last(&self, before: Claim, claim: Claim) -> bool {
-        let mut names = self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
-        self.same_life(before, claim) && !names.any(|name| name.claim > before && name.claim < claim)
+        let between = (Bound::Excluded(before), Bound::Excluded(claim));
+        self.same_life(before, claim) && (before >= claim || self.trace.data.range(between).next().is_none())
     }
 
     /// A process could not open the session. `lacks_keys` says that others seal with one that it does not have, or that its disk

@@ -18,12 +18,38 @@ pub struct Trace {
     pub clock: u64,
     /// Times at which objects were first stored.
     pub stored: BTreeMap<String, u64>,
+    /// The data among them, by claim, in the order in which it was stored.
+    pub data: BTreeMap<Claim, Vec<(DataName, u64)>>,
     /// Makers of claims: the number of the process.
     pub made: BTreeMap<Claim, u64>,
     /// Listings of claims by each process: the time, and the highest that was there then.
     pub listed: BTreeMap<u64, Vec<(u64, Option<Claim>)>>,
     pub highest: Option<Claim>,
     pub floor: Option<Claim>,
+    /// The number of objects when these two were read: a story changes them as well.
+    objects: usize,
+}
+
+impl Trace {
+    /// Data that was ever stored under `claim`.
+    pub fn data_of(&self, claim: Claim) -> impl Iterator<Item = &(DataName, u64)> {
+        self.data.get(&claim).into_iter().flatten()
+    }
+
+    /// True if a base of `claim` was ever stored.
+    pub fn has_base(&self, claim: Claim) -> bool {
+        self.data_of(claim).any(|(name, _)| matches!(name.span, Span::Base(_)))
+    }
+
+    fn stores(&mut self, name: &str) {
+        if self.stored.contains_key(name) {
+            return;
+        }
+        self.stored.insert(name.to_owned(), self.clock);
+        if let Some(data) = name.rsplit('/').next().and_then(DataName::parse) {
+            self.data.entry(data.claim).or_default().push((data, self.clock));
+        }
+    }
 }
 
 impl Oracle {
@@ -37,55 +63,53 @@ impl Oracle {
         self.changes_nothing(process, request, name);
         self.trace.clock += 1;
         let clock = self.trace.clock;
-        // Names lie in the order of claims, and there are many requests: only what matters is parsed.
-        let [prefix, _] = &self.own;
-        let names = objects
-            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
-            .map(|(name, _)| name.as_str());
-        let names = names.take_while(|name| name.starts_with(prefix));
-        // What no process stored was put there by a story, and means nothing.
-        let is_stored =
-            |seen: &&str| self.trace.stored.contains_key(*seen) || (request == Request::Put && *seen == name);
-        let claims: Vec<&str> = names.filter(is_stored).collect();
-        let highest = claims.iter().rev().find_map(|name| self.mark(name)).map(|(claim, _)| claim);
-        let buried =
-            claims.iter().filter(|name| name.ends_with(".deleted")).filter_map(|name| self.mark(name));
-        let buried: Vec<Claim> = buried.map(|(claim, _)| claim).collect();
-        let floor = buried.iter().copied().max();
-        match request {
-            Request::Put => {
-                self.sequential(name);
-                self.ends_nobody(process, name, &claims);
-                self.watch_for(name, &claims);
-                self.trace.stored.entry(name.to_owned()).or_insert(clock);
-                if let Some((claim, _)) = self.mark(name) {
-                    self.trace.made.entry(claim).or_insert(process);
-                }
+        let is_change = matches!(request, Request::Put | Request::Delete);
+        if request == Request::Put {
+            let claims = self.marks(objects, name);
+            self.sequential(name);
+            self.ends_nobody(process, name, &claims);
+            self.watch_for(name, &claims);
+            self.trace.stores(name);
+            if let Some((claim, _)) = self.mark(name) {
+                self.trace.made.entry(claim).or_insert(process);
             }
-            Request::List if name.starts_with("v1/claims/") => {
-                self.trace.listed.entry(process).or_default().push((clock, highest))
-            }
-            Request::List | Request::Get | Request::Delete => {}
         }
-        for claim in buried {
-            self.tombstones.entry(claim).or_insert(clock);
+        // Most requests only look, and the marks are those that were there before.
+        if is_change || objects.len() != self.trace.objects {
+            self.reads_marks(process, request, objects);
         }
-        // Only whoever made a claim takes it back, and only before anything was stored under it.
-        let is_own = |claim: &Claim| self.trace.made.get(claim) == Some(&process);
-        let back = self.trace.highest.filter(|claim| is_own(claim) && !self.has_base(*claim));
-        let kept = highest >= self.trace.highest || (request == Request::Delete && back.is_some());
-        assert!(kept, "I2: the highest claim {:?} was deleted", self.trace.highest);
-        assert!(floor >= self.trace.floor, "I2: the highest tombstone {:?} was deleted", self.trace.floor);
-        (self.trace.highest, self.trace.floor) = (highest, floor);
-        if request == Request::Delete {
+        if request == Request::List && name.starts_with("v1/claims/") {
+            self.trace.listed.entry(process).or_default().push((clock, self.trace.highest));
+        } else if request == Request::Delete {
             self.still_restorable(objects);
         }
     }
 
-    /// True if a base of `claim` was ever stored.
-    fn has_base(&self, claim: Claim) -> bool {
-        let mut names = self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
-        names.any(|name| name.claim == claim && matches!(name.span, Span::Base(_)))
+    /// Names of claims that are there, in their order. Those that no process stored were put there by a story, and mean nothing.
+    fn marks<'a>(&self, objects: &'a BTreeMap<String, Bytes>, new: &str) -> Vec<&'a str> {
+        let [prefix, _] = &self.own;
+        let names = objects.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        let names = names.map(|(name, _)| name.as_str()).take_while(|name| name.starts_with(prefix));
+        names.filter(|seen| *seen == new || self.trace.stored.contains_key(*seen)).collect()
+    }
+
+    /// I2: the highest claim and the highest tombstone stay.
+    fn reads_marks(&mut self, process: u64, request: Request, objects: &BTreeMap<String, Bytes>) {
+        let claims = self.marks(objects, "");
+        let highest = claims.iter().rev().find_map(|name| self.mark(name)).map(|(claim, _)| claim);
+        let buried = claims.iter().filter(|name| name.ends_with(".deleted"));
+        let buried: Vec<Claim> = buried.filter_map(|name| Some(self.mark(name)?.0)).collect();
+        let floor = buried.iter().copied().max();
+        for claim in buried {
+            self.tombstones.entry(claim).or_insert(self.trace.clock);
+        }
+        // Only whoever made a claim takes it back, and only before anything was stored under it.
+        let is_own = |claim: &Claim| self.trace.made.get(claim) == Some(&process);
+        let back = || self.trace.highest.is_some_and(|claim| is_own(&claim) && !self.trace.has_base(claim));
+        let kept = highest >= self.trace.highest || (request == Request::Delete && back());
+        assert!(kept, "I2: the highest claim {:?} was deleted", self.trace.highest);
+        assert!(floor >= self.trace.floor, "I2: the highest tombstone {:?} was deleted", self.trace.floor);
+        (self.trace.highest, self.trace.floor, self.trace.objects) = (highest, floor, objects.len());
     }
 
     /// The claim in the name of an object, and what it says about it.
@@ -109,38 +133,28 @@ impl Oracle {
     fn sequential(&self, name: &str) {
         let Some(new) = name.rsplit('/').next().and_then(DataName::parse) else { return };
         let Span::Segment(first, _) = new.span else { return };
-        let mut stored =
-            self.trace.stored.keys().filter_map(|name| DataName::parse(name.rsplit('/').next()?));
-        let continues = stored.any(|old| old.claim == new.claim && old.span.last() + 1 == first);
+        let continues = self.trace.data_of(new.claim).any(|(old, _)| old.span.last() + 1 == first);
         assert!(continues, "I5: {name} was stored before what it continues");
     }
 
     /// I9: after a deletion, the newest claim that ever had a base still has one with everything after it, unless a tombstone covers it.
     fn still_restorable(&self, objects: &BTreeMap<String, Bytes>) {
-        let names = |objects: &mut dyn Iterator<Item = &String>| -> Vec<DataName> {
-            objects
-                .filter_map(|name| {
-                    DataName::parse(name.strip_prefix(&format!("{}/", self.tenant.data_folder()))?)
-                })
-                .collect()
-        };
-        let ever = names(&mut self.trace.stored.keys());
-        let there = names(&mut objects.keys());
-        let buried = |claim: &Claim| self.trace.floor.is_some_and(|floor| *claim <= floor);
-        let Some(newest) =
-            ever.iter().filter(|name| matches!(name.span, Span::Base(_))).map(|name| name.claim).max()
-        else {
+        let bases = self.trace.data.iter().rev();
+        let newest = bases.map(|(claim, _)| *claim).find(|claim| self.trace.has_base(*claim));
+        let Some(newest) = newest.filter(|claim| self.trace.floor.is_none_or(|floor| *claim > floor)) else {
             return;
         };
-        if buried(&newest) {
-            return;
-        }
+        let folder = format!("{}{newest}", self.own[1]);
+        let there = objects.range::<str, _>((Bound::Included(folder.as_str()), Bound::Unbounded));
+        let there = there.map(|(name, _)| name).take_while(|name| name.starts_with(&folder));
+        let there: Vec<DataName> =
+            there.filter_map(|name| DataName::parse(name.strip_prefix(&self.own[1])?)).collect();
+        let ever: Vec<DataName> = self.trace.data_of(newest).map(|(name, _)| *name).collect();
         let reach = |data: &[DataName]| -> Option<Lsn> {
-            let own = || data.iter().filter(|name| name.claim == newest);
-            let mut reached =
-                own().filter(|name| matches!(name.span, Span::Base(_))).map(|name| name.span.last()).max()?;
+            let bases = data.iter().filter(|name| matches!(name.span, Span::Base(_)));
+            let mut reached = bases.map(|name| name.span.last()).max()?;
             while let Some(next) =
-                own().find(|name| matches!(name.span, Span::Segment(first, _) if first == reached + 1))
+                data.iter().find(|name| matches!(name.span, Span::Segment(first, _) if first == reached + 1))
             {
                 reached = next.span.last();
             }

@@ -225,7 +225,7 @@ async fn end(cluster: &Arc<Cluster>, mut machines: Vec<Machine>, mut desk: Desk,
     assert!(desk.is_done(), "a tool does not come to an end");
     // What it had open it closed.
     desk.machine.kill();
-    until_settled(&machines, schedule.seed.is_multiple_of(8)).await;
+    until_settled(&machines, schedule.seed.is_multiple_of(32)).await;
     for tenant in 0..TENANTS.len() {
         let live = owners(&machines, tenant);
         assert!(live <= 1, "{live} owners after everybody had time to look");
