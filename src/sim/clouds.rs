@@ -28,6 +28,7 @@ const CLOUD: Opening = Opening {
     neighbours: 0,
     judged: None,
     existing: false,
+    seed: false,
 };
 const PATIENCE: Duration = Duration::from_secs(5);
 

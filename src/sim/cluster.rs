@@ -19,6 +19,7 @@ use crate::replicator::Pace;
 use crate::seal::Ring;
 use crate::watch::Watch;
 
+use super::harm::Remains;
 use super::host::Rng;
 use super::keys::Keys;
 use super::machine::Opening;
@@ -47,6 +48,7 @@ pub struct Cluster {
     /// A digest of every request, when it was made and what befell it.
     pub(super) digest: AtomicU64,
     pub(super) sky: Sky,
+    pub(super) remains: Mutex<Remains>,
     /// Uploads of data under way, and listings so far.
     pub(super) uploads: AtomicU64,
     pub(super) questions: AtomicU64,
@@ -84,6 +86,7 @@ impl Cluster {
             keys: Mutex::default(),
             digest: AtomicU64::new(0),
             sky: Sky::default(),
+            remains: Mutex::default(),
             uploads: AtomicU64::new(0),
             questions: AtomicU64::new(0),
             start: Instant::now(),
@@ -134,7 +137,7 @@ impl Cluster {
             takeover: how.takeover,
             strict_lease: how.strict,
             pace: how.pace.unwrap_or(Cluster::settings_for_tests().pace),
-            allowed: Allowed { fresh: how.fresh, ..Allowed::default() },
+            allowed: Allowed { fresh: how.fresh, seed_from_disk: how.seed, ..Allowed::default() },
             expected: how.judged,
             create: !how.existing,
             ..Cluster::settings_for_tests()

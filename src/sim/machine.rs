@@ -46,6 +46,8 @@ pub struct Opening {
     pub neighbours: usize,
     /// Opens as a tool that judged this claim.
     pub judged: Option<Claim>,
+    /// Trusts its disk over a store that lost its history.
+    pub seed: bool,
     /// Opens nothing that is not there.
     pub existing: bool,
 }

@@ -7,6 +7,7 @@
 //! - `process`: what one does with it: writes, flushes, closes, deletes, seals anew;
 //! - `keys`: which keys processes are started with, and what must open with the newest alone;
 //! - `desk`: a machine on which tools run over a session that others may have open;
+//! - `harm`: what befalls the store itself: losses, rollbacks, empty and stale moments;
 //! - `turnstile`: holds requests until they are let through;
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
 //! - `schedule`: what happens in one schedule, drawn from a seed, played, and shrunk if it fails;
@@ -21,6 +22,7 @@ mod clock;
 mod clouds;
 mod cluster;
 mod desk;
+mod harm;
 mod host;
 mod interleavings;
 mod keys;

@@ -133,7 +133,12 @@ impl Store for Network {
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
-        let answer = self.memory.get(name).await?;
+        let mut answer = self.memory.get(name).await?;
+        if name.starts_with("v1/data/")
+            && let Some(shown) = self.cluster.stale()
+        {
+            answer = shown.get(name).cloned();
+        }
         if let Some(bytes) = &answer {
             self.transfer(Request::Get, name, bytes.len()).await;
         }
@@ -144,7 +149,15 @@ impl Store for Network {
         let name = format!("{folder}/{prefix}");
         let number = self.cluster.questions.fetch_add(1, Ordering::Relaxed);
         hold(&self.asked).entry(name.clone()).or_default().push(number);
-        let answer = self.memory.list(folder, prefix).await;
+        let mut answer = self.memory.list(folder, prefix).await;
+        if answer.is_ok()
+            && folder.starts_with("v1/data/")
+            && let Some(shown) = self.cluster.stale()
+        {
+            let within = format!("{folder}/");
+            let names = shown.keys().filter_map(|name| name.strip_prefix(&within));
+            answer = Ok(names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect());
+        }
         let mut asked = hold(&self.asked);
         if let Some(under_way) = asked.get_mut(&name) {
             // One whose asker gave it up stays: it was earlier, and has no answer yet.

@@ -3,6 +3,7 @@
 //! It shares no code with the engine's decisions. A write has a number that only grows; the histories it accepts are sets of
 //! writes, and the state of a history is what replaying its writes in order gives.
 
+mod harm;
 mod requests;
 mod tools;
 
@@ -14,7 +15,9 @@ use crate::id::{Claim, Lsn};
 use crate::name::{Span, TenantName};
 use crate::state::State;
 
+use super::harm::Objects;
 use super::sometimes::{Moment, saw, saw_refusal};
+use harm::Harms;
 use requests::Trace;
 use tools::Tools;
 pub use tools::{Look, Seen};
@@ -39,13 +42,14 @@ pub struct Oracle {
     resolved: BTreeMap<Claim, Writes>,
     acknowledged: Vec<Acknowledged>,
     /// Writes that resolved because the store has them: no later owner may lack them.
-    kept: Vec<(Claim, u64)>,
+    kept: Vec<(Claim, Lsn, u64)>,
     /// Tombstones, and when they were stored.
     tombstones: BTreeMap<Claim, u64>,
     /// The highest claim whose `delete()` resolved.
     deleted: Option<Claim>,
     trace: Trace,
     tools: Tools,
+    harms: Harms,
     /// Owners that said that they were leaving.
     leaving: BTreeSet<Claim>,
     /// Opens that succeeded: who, when they began, and what they found.
@@ -67,6 +71,8 @@ pub struct Found<'a> {
     pub before: Option<Claim>,
     /// Set if one bit of the log rotted on that disk since.
     pub rotten: bool,
+    /// Set if it was told to trust the disk over the store.
+    pub seeded: bool,
     /// The clock when the open began.
     pub began: u64,
 }
@@ -84,6 +90,7 @@ impl Oracle {
             deleted: None,
             trace: Trace::default(),
             tools: Tools::default(),
+            harms: Harms::default(),
             leaving: BTreeSet::new(),
             opens: Vec::new(),
         }
@@ -114,7 +121,12 @@ impl Oracle {
     }
 
     /// A write resolved that is on no disk: whatever dies from now on, any later owner has it, also one that opened already.
-    pub fn kept(&mut self, claim: Claim, number: u64) {
+    pub fn kept(&mut self, claim: Claim, lsn: Lsn, number: u64) {
+        saw(Moment::KeptWrite);
+        self.kept.push((claim, lsn, number));
+        if self.is_harmed() {
+            return;
+        }
         let later = self.opens.iter().filter(|(other, ..)| *other > claim && self.same_life(claim, *other));
         for (other, _, writes) in later {
             assert!(
@@ -122,8 +134,6 @@ impl Oracle {
                 "{other:?} lacks write {number}, which resolved under {claim:?}"
             );
         }
-        saw(Moment::KeptWrite);
-        self.kept.push((claim, number));
     }
 
     /// What replaying `writes` gives.
@@ -141,7 +151,9 @@ impl Oracle {
         let checked =
             listed.rev().take_while(|(clock, _)| *clock > at).any(|(_, highest)| *highest == Some(claim));
         assert!(checked, "I4: LSN {lsn} was acknowledged without a later listing that shows its owner");
-        for other in self.acknowledged.iter().filter(|other| self.same_life(other.claim, claim)) {
+        // Two histories from one are nobody's fault where the store forgot one of them.
+        let others = self.acknowledged.iter().filter(|_| !self.is_harmed());
+        for other in others.filter(|other| self.same_life(other.claim, claim)) {
             let nested = other.writes.is_subset(&writes) || writes.is_subset(&other.writes);
             assert!(nested, "I8: acknowledged states fork: {:?} and {claim:?}", other.claim);
         }
@@ -170,7 +182,7 @@ impl Oracle {
     }
 
     /// A process opened the session.
-    pub fn opened(&mut self, found: &Found<'_>) {
+    pub fn opened(&mut self, found: &Found<'_>, objects: &Objects) {
         let Found { claim, writes, .. } = *found;
         assert!(self.state_of(writes) == found.state, "the state of {claim:?} is not what its writes give");
         let at = self.trace.data_of(claim).find(|(name, _)| matches!(name.span, Span::Base(_)));
@@ -183,7 +195,7 @@ impl Oracle {
         let buried =
             |other: Claim| self.tombstones.keys().any(|tombstone| other <= *tombstone && *tombstone < claim);
         for (tombstone, at) in self.tombstones.range(..claim).filter(|(_, at)| **at <= found.began) {
-            if self.came_late(*tombstone, *at) {
+            if self.came_late(*tombstone, *at) || self.was_unburied(*tombstone) {
                 continue;
             }
             for (other, theirs) in self.resolved.range(..=*tombstone) {
@@ -191,9 +203,9 @@ impl Oracle {
                 assert!(back.is_empty(), "I10: {claim:?} brought back {back:?}, deleted under {other:?}");
             }
         }
-        for promise in
-            self.acknowledged.iter().filter(|promise| promise.claim < claim && !buried(promise.claim))
-        {
+        let sound = !self.is_harmed();
+        let promises = self.acknowledged.iter().filter(|promise| sound && promise.claim < claim);
+        for promise in promises.filter(|promise| !buried(promise.claim)) {
             let missing: Vec<&u64> = promise.writes.difference(writes).collect();
             assert!(
                 missing.is_empty(),
@@ -207,7 +219,8 @@ impl Oracle {
                 promise.lsn
             );
         }
-        for (other, number) in self.kept.iter().filter(|(other, _)| *other < claim && !buried(*other)) {
+        let kept = self.kept.iter().filter(|(other, ..)| sound && *other < claim && !buried(*other));
+        for (other, _, number) in kept {
             assert!(
                 writes.contains(number),
                 "{claim:?} lacks write {number}, which resolved under {other:?}"
@@ -227,7 +240,10 @@ impl Oracle {
                 saw(Moment::UnsentTail);
             }
         }
-        if found.clean && found.source == "remote" {
+        if !sound {
+            self.opened_over_harm(found, objects);
+        }
+        if sound && found.clean && found.source == "remote" {
             let mut below = self.trace.data.range(..claim).map(|(below, _)| *below).rev();
             let parent =
                 below.find(|below| self.trace.has_base(*below)).expect("what was restored had a base");
@@ -258,12 +274,14 @@ impl Oracle {
     /// A process could not open the session. `lacks_keys` says that others seal with one that it does not have, or that its disk
     /// needs one that was dropped.
     pub fn refused(&self, claimless: &Error, cloud: bool, lacks_keys: bool) {
-        let buried = !self.tombstones.is_empty();
+        let buried = self.had_tombstones();
         saw_refusal(claimless.code);
         let fine = match claimless.code {
             Code::OwnedElsewhere | Code::RemoteUnavailable => true,
             Code::Deleted => buried,
             // To whoever makes nothing.
+            Code::NotFound if self.is_harmed() => true,
+            Code::RemoteCorrupt if self.is_harmed() => true,
             Code::NotFound => self.acknowledged.iter().all(|promise| self.is_buried(promise.claim)),
             // The disk has what the store lacks, and would not be read.
             Code::InvalidOption => cloud,

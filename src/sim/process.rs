@@ -160,7 +160,7 @@ impl Process {
         let (cluster, tenant) = (Arc::clone(&self.cluster), self.tenant);
         self.host.spawn(Box::pin(async move {
             match session.settle(lsn, WRITE_TIMEOUT).await {
-                Ok(()) => cluster.oracle_of(tenant).kept(claim, number),
+                Ok(()) => cluster.oracle_of(tenant).kept(claim, lsn, number),
                 Err(error) => assert!(
                     matches!(
                         error.code,

@@ -15,6 +15,7 @@ use crate::replicator::Pace;
 use super::clock::Change;
 use super::cluster::{CHECK, Cluster};
 use super::desk::Tool;
+use super::harm::Harm;
 use super::host::Rng;
 use super::weather::{Storm, Weather};
 
@@ -36,6 +37,8 @@ pub struct Kind {
     pub clocks: bool,
     /// Set if disks rot, are torn, and are set back or copied.
     pub disks: bool,
+    /// Set if the store loses objects, goes back, or is empty for a while.
+    pub harm: bool,
 }
 
 impl fmt::Display for Kind {
@@ -53,7 +56,8 @@ impl fmt::Display for Kind {
         f.write_str(if self.keys { "; keys are turned over" } else { "" })?;
         f.write_str(if self.tools { "; tools run" } else { "" })?;
         f.write_str(if self.clocks { "; clocks go wrong" } else { "" })?;
-        f.write_str(if self.disks { "; logs rot, and old and foreign folders are put back" } else { "" })
+        f.write_str(if self.disks { "; logs rot, and old and foreign folders are put back" } else { "" })?;
+        f.write_str(if self.harm { "; the store loses objects, and goes back" } else { "" })
     }
 }
 
@@ -71,6 +75,8 @@ pub enum Shift {
     Clock(Change),
     /// Something happens to the disk of a machine, with a seed for what comes of it.
     Disk(usize, Damage, u64),
+    /// Something happens to the store, with a seed for what comes of it.
+    Store(Harm, u64),
 }
 
 /// Something that happens to a disk.
@@ -108,6 +114,7 @@ impl fmt::Display for Shift {
             Shift::Storm(storm) => storm.fmt(f),
             Shift::Clock(change) => change.fmt(f),
             Shift::Disk(machine, damage, _) => write!(f, "disk of machine {machine}: {damage:?}"),
+            Shift::Store(harm, _) => write!(f, "the store: {harm:?}"),
             Shift::Tool(tool, _) => write!(f, "the operator's turn: {tool:?}"),
         }
     }
@@ -200,6 +207,9 @@ impl Schedule {
             if kind.disks && apart.chance(8) {
                 let machine = small(apart.below(machines));
                 step.shifts.push(Shift::Disk(machine, Damage::draw(&mut apart, machines), apart.next()));
+            }
+            if kind.harm && apart.chance(6) {
+                step.shifts.push(Shift::Store(Harm::draw(&mut apart), apart.next()));
             }
             if kind.tools && apart.chance(25) {
                 step.shifts.push(Shift::Tool(Tool::draw(&mut apart), apart.next()));

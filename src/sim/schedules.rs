@@ -15,11 +15,26 @@ const KEY_SCHEDULES: u64 = 300;
 const ROUGH_SCHEDULES: u64 = 1_000;
 const CLOCK_SCHEDULES: u64 = 600;
 const DISK_SCHEDULES: u64 = 600;
+const HARM_SCHEDULES: u64 = 600;
 const KINDS: u64 = 200;
 
 /// Damage to disks in some schedules.
 const DAMAGE: &[Moment] =
     &[Moment::Rotted, Moment::RotOutlived, Moment::RotRefused, Moment::Torn, Moment::PutBack, Moment::Cloned];
+
+/// Damage to the store in some schedules.
+const HARM: &[Moment] = &[
+    Moment::ObjectLost,
+    Moment::RolledBack,
+    Moment::Emptied,
+    Moment::CameBack,
+    Moment::ShownStale,
+    Moment::OpenedOverHarm,
+    Moment::RefusedOverHarm,
+    Moment::Reseeded,
+    Moment::HealedLoss,
+    Moment::Healed,
+];
 
 #[test]
 fn seeded_schedules_keep_every_invariant() {
@@ -63,7 +78,7 @@ fn seeded_schedules_in_rough_weather_keep_every_invariant() {
     let total = campaign(seeds(ROUGH_SCHEDULES), rough, "seeded_schedules_in");
     // A logout that races with a takeover is too rare for so few.
     let others = [Moment::TombstoneOverLive, Moment::ClockTurned, Moment::Suspended];
-    let others = others.iter().chain(DAMAGE);
+    let others = others.iter().chain(DAMAGE).chain(HARM);
     total.assert_seen(|moment| !others.clone().any(|other| *other == moment));
 }
 
@@ -81,6 +96,13 @@ fn seeded_schedules_over_disks_that_rot_and_are_copied_keep_every_invariant() {
     total.assert_happened(DAMAGE);
 }
 
+#[test]
+fn seeded_schedules_over_a_store_that_loses_and_goes_back_lose_nothing_in_silence() {
+    let kind = |seed: u64| Kind { harm: true, keys: false, tools: false, ..rough(seed) };
+    let total = campaign(seeds(HARM_SCHEDULES), kind, "seeded_schedules_over_a_store");
+    total.assert_happened(HARM);
+}
+
 /// Schedules of `npm run simulate`: all kinds by turns.
 #[test]
 fn seeded_schedules_of_every_kind_keep_every_invariant() {
@@ -94,6 +116,7 @@ fn seeded_schedules_of_every_kind_keep_every_invariant() {
             tools: seed % 16 == 7,
             clocks: seed % 16 == 11,
             disks: seed % 16 == 15,
+            harm: seed % 16 == 3 && seed % 20 != 3,
             ..Kind::default()
         },
     };

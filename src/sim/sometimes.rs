@@ -63,6 +63,16 @@ moments! {
     Torn = "the end of a log was torn in a power cut",
     PutBack = "an old image of a disk was put back",
     Cloned = "the folders of one machine came to another",
+    ObjectLost = "the store lost objects",
+    RolledBack = "the store went back to an older moment",
+    Emptied = "another, empty bucket took the place of the store",
+    CameBack = "a bucket that was away came back",
+    ShownStale = "the store showed data as it was",
+    OpenedOverHarm = "an open had all that a damaged store still showed",
+    RefusedOverHarm = "an open was refused: history is missing from the store",
+    Reseeded = "a damaged store was seeded from a disk that has more",
+    HealedLoss = "an owner stored anew what the store had lost",
+    Healed = "a blank machine had all that an owner had acknowledged over a damaged store",
     KeptWrite = "a write resolved because the store has it",
 }
 
@@ -84,6 +94,7 @@ pub fn saw_refusal(code: Code) {
         Code::RemoteUnavailable => saw(Moment::RefusedAway),
         Code::Deleted => saw(Moment::RefusedDeleted),
         Code::InvalidOption => saw(Moment::RefusedCloud),
+        Code::RemoteCorrupt => saw(Moment::RefusedOverHarm),
         _ => {}
     }
 }

@@ -10,7 +10,7 @@ use crate::record::{Entries, Entry};
 use crate::session::Session;
 
 use super::super::cluster::{Cluster, hold};
-use super::super::oracle::{Found, Oracle, Writes};
+use super::super::oracle::{Found, Writes};
 use super::super::process::{Book, Door};
 use super::super::sometimes::{Moment, saw};
 
@@ -58,19 +58,22 @@ pub fn known(state: &[u8]) -> (Vec<u8>, Writes) {
 
 /// Shows the oracle what an open found.
 pub fn judge(
-    oracle: &Mutex<Oracle>,
+    cluster: &Cluster,
+    tenant: usize,
     number: u64,
     session: &Session,
     book: &Mutex<Book>,
     Left { before, cut, rotten, synced }: &Left,
     began: u64,
+    seeded: bool,
 ) {
     let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
     let (state, writes) = known(&state);
     let claim = session.claim().expect("a session with a store has a claim");
     let origin = session.origin();
     let cloud = session.mode() == "cloud";
-    hold(oracle).opened(&Found {
+    let objects = cluster.store.objects();
+    let found = Found {
         process: number,
         claim,
         lsn: session.journal().lsn(),
@@ -83,7 +86,10 @@ pub fn judge(
         rotten: rotten.load(Ordering::Relaxed) == 1,
         before: hold(before).filter(|_| !cloud && (origin.clean || !cut.load(Ordering::Relaxed))),
         began,
-    });
+        seeded,
+    };
+    cluster.oracle_of(tenant).opened(&found, &objects);
+    drop(objects);
     if !cloud {
         let mut synced = hold(synced);
         assert!(origin.source != "local" || synced.is_subset(&writes), "{claim:?} lost what was synced");
@@ -136,6 +142,9 @@ pub fn told(
         }
         Event::Repaired(what) => {
             saw(Moment::Repaired);
+            if what.contains("the store had lost") {
+                saw(Moment::HealedLoss);
+            }
             hold(book).told.push("repaired");
             assert!(
                 !what.contains("the store had lost") || cluster.tampered.load(Ordering::Relaxed),

@@ -40,12 +40,20 @@ impl Visit {
             Arc::new(move |event| told(&cluster, tenant, number, &door, &book, &event))
         };
         let cloud = settings.cloud;
-        let began = cluster.oracle_of(tenant).clock();
+        let (began, seeded) = {
+            let (objects, stale) = (cluster.store.objects(), cluster.is_stale());
+            let mut oracle = cluster.oracle_of(tenant);
+            oracle.begins(number, &objects, stale);
+            (oracle.clock(), settings.allowed.seed_from_disk)
+        };
         let host: Arc<dyn Host> = host;
         match open(host, Arc::new(disk), settings, None, events).await {
             Ok(session) => {
                 let session = Arc::new(session);
-                judge(&cluster.oracles[tenant], number, &session, &book, &here, began);
+                judge(&cluster, tenant, number, &session, &book, &here, began, seeded);
+                if seeded && session.origin().source == "local" {
+                    saw(Moment::Reseeded);
+                }
                 if !cloud {
                     *hold(&logged) = key;
                 }

@@ -80,13 +80,13 @@ impl Oracle {
         }
         if request == Request::List && name.starts_with("v1/claims/") {
             self.trace.listed.entry(process).or_default().push((clock, self.trace.highest));
-        } else if request == Request::Delete {
+        } else if request == Request::Delete && !self.is_harmed() {
             self.still_restorable(objects);
         }
     }
 
     /// Names of claims that are there, in their order. Those that no process stored were put there by a story, and mean nothing.
-    fn marks<'a>(&self, objects: &'a BTreeMap<String, Bytes>, new: &str) -> Vec<&'a str> {
+    pub(super) fn marks<'a>(&self, objects: &'a BTreeMap<String, Bytes>, new: &str) -> Vec<&'a str> {
         let [prefix, _] = &self.own;
         let names = objects.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
         let names = names.map(|(name, _)| name.as_str()).take_while(|name| name.starts_with(prefix));

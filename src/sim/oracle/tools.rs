@@ -80,9 +80,9 @@ impl Oracle {
         }
         if let Some((entries, writes)) = state {
             assert!(self.state_of(writes) == *entries, "what a tool saw is not what its writes give");
-            let mut kept = self.kept[..look.kept].iter().filter(|(claim, _)| !self.is_buried(*claim));
+            let mut kept = self.kept[..look.kept].iter().filter(|(claim, ..)| !self.is_buried(*claim));
             assert!(
-                kept.all(|(_, number)| writes.contains(number)),
+                kept.all(|(.., number)| writes.contains(number)),
                 "a tool does not see what resolved as stored"
             );
         }

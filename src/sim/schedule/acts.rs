@@ -27,6 +27,7 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
             pace: kind.rough.then(|| pace(rng)),
             judged: None,
             existing: false,
+            seed: false,
             neighbours: if kind.rough && !kind.keys { [0, 0, 1, 2][small(rng.below(4))] } else { 0 },
         };
         machine.start(how);
@@ -46,6 +47,11 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
     }
     if let Some(code) = process.refused() {
         machine.kill();
+        // Somebody is sure that this disk has the session, and says so.
+        if code == Code::RemoteCorrupt && rng.chance(30) {
+            machine.start(Opening { seed: true, takeover: rng.chance(50), ..Opening::default() });
+            return "starts from its disk, whatever the store lacks".into();
+        }
         // Somebody looks at what the error says, and gives the damaged disk away.
         if code == Code::LocalCorrupt && rng.chance(50) {
             machine.wipe();

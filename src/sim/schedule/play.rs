@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::error::Code;
 use crate::host::sleep;
+use crate::id::Claim;
 
 use super::super::cluster::{Cluster, TENANTS, hold};
 use super::super::desk::Desk;
@@ -24,6 +25,9 @@ use super::{Damage, Schedule, Shift};
 
 /// Longer than any request is on its way.
 const STRAY: Duration = Duration::from_secs(60);
+
+/// An outage that every owner notices.
+const OUTAGE: Duration = Duration::from_secs(4);
 
 /// The outcome of a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,6 +117,13 @@ fn owners(machines: &[Machine], tenant: usize) -> usize {
     sessions.filter(|session| session.is_live()).count()
 }
 
+/// The claim of the process that owns a tenant's session.
+fn owner(machines: &[Machine], tenant: usize) -> Option<Claim> {
+    let processes = machines.iter().filter_map(|machine| machine.process.as_ref());
+    let mut live = processes.flat_map(Process::rooms).filter(|room| room.tenant == tenant && room.is_live());
+    live.next()?.session()?.claim()
+}
+
 /// Gives everybody time to look: all of it, or, as that takes longest to simulate, until nothing is left to be found out.
 async fn until_settled(machines: &[Machine], whole: bool) {
     for _ in 0..120 {
@@ -187,6 +198,7 @@ async fn story(schedule: &Schedule) -> Outcome {
                 Shift::Disk(machine, damage, seed) => {
                     befall(&mut machines, *machine, *damage, &mut images, &mut Rng::new(*seed));
                 }
+                Shift::Store(harm, seed) => cluster.harm(*harm, &mut Rng::new(*seed)),
                 Shift::Tool(tool, seed) => {
                     let mut rng = seeded(&cluster, *seed);
                     note(format!("{:4}  {}", step.number, desk.act(*tool, &mut rng)));
@@ -210,6 +222,7 @@ async fn end(cluster: &Arc<Cluster>, mut machines: Vec<Machine>, mut desk: Desk,
     let kind = schedule.kind;
     note("      the network heals, and everybody has time to look".into());
     cluster.heal();
+    cluster.end_harm();
     machines.iter().for_each(|machine| machine.disk().set_space(None));
     for machine in &mut machines {
         machine.resume();
@@ -225,11 +238,18 @@ async fn end(cluster: &Arc<Cluster>, mut machines: Vec<Machine>, mut desk: Desk,
     assert!(desk.is_done(), "a tool does not come to an end");
     // What it had open it closed.
     desk.machine.kill();
-    until_settled(&machines, schedule.seed.is_multiple_of(32)).await;
+    if kind.harm {
+        // Everybody who runs looks at what the store has after an outage.
+        cluster.outage.store(true, Ordering::Relaxed);
+        sleep(OUTAGE).await;
+        cluster.outage.store(false, Ordering::Relaxed);
+    }
+    until_settled(&machines, kind.harm || schedule.seed.is_multiple_of(32)).await;
     for tenant in 0..TENANTS.len() {
         let live = owners(&machines, tenant);
         assert!(live <= 1, "{live} owners after everybody had time to look");
     }
+    let owners = (0..TENANTS.len()).map(|tenant| owner(&machines, tenant)).collect::<Vec<_>>();
     machines.iter_mut().for_each(Machine::kill);
     // What is still on its way arrives.
     sleep(STRAY).await;
@@ -242,7 +262,17 @@ async fn end(cluster: &Arc<Cluster>, mut machines: Vec<Machine>, mut desk: Desk,
     let process = last.process();
     for room in process.rooms() {
         let is_buried = room.refused() == Some(Code::Deleted);
-        assert!(room.is_live() || is_buried, "a blank machine did not open: {:?}", room.refused());
+        let owner = owners[room.tenant].filter(|_| kind.harm);
+        // What nobody had in memory to store it anew stays lost, and is said to be.
+        let is_missing = room.refused() == Some(Code::RemoteCorrupt) && kind.harm && owner.is_none();
+        assert!(
+            room.is_live() || is_buried || is_missing,
+            "a blank machine did not open: {:?}",
+            room.refused()
+        );
+        if let Some(owner) = owner.filter(|_| room.is_live()) {
+            cluster.oracle_of(room.tenant).healed(owner);
+        }
     }
     if kind.keys && process.is_live() {
         // Nobody interferes any more: the newest key is then the only one that is needed.
