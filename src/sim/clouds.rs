@@ -29,6 +29,9 @@ const CLOUD: Opening = Opening {
     judged: None,
     existing: false,
     seed: false,
+    local: false,
+    leave: false,
+    import: false,
 };
 const PATIENCE: Duration = Duration::from_secs(5);
 

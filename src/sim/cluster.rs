@@ -130,14 +130,14 @@ impl Cluster {
         let remote = Remote::new(store, Arc::clone(host));
         let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
         Settings {
-            site: Some(site),
+            site: (!how.local).then_some(site),
             ring: hold(&self.keys).ring(),
             cloud: how.cloud,
             handover: how.impatient.then_some(Duration::ZERO),
             takeover: how.takeover,
             strict_lease: how.strict,
             pace: how.pace.unwrap_or(Cluster::settings_for_tests().pace),
-            allowed: Allowed { fresh: how.fresh, seed_from_disk: how.seed, ..Allowed::default() },
+            allowed: Allowed { fresh: how.fresh, seed_from_disk: how.seed, leave_store: how.leave },
             expected: how.judged,
             create: !how.existing,
             ..Cluster::settings_for_tests()

@@ -2,6 +2,7 @@
 //!
 //! The oracle is shown each open and each promise when it was made; what a dead process had in memory is gone.
 
+mod alone;
 mod damage;
 mod judge;
 mod visit;
@@ -48,6 +49,12 @@ pub struct Opening {
     pub judged: Option<Claim>,
     /// Trusts its disk over a store that lost its history.
     pub seed: bool,
+    /// Has no store: its disk is all there is.
+    pub local: bool,
+    /// Goes on without a store also if the session was in one.
+    pub leave: bool,
+    /// Brings a folder of another kind along, to begin with where there is nothing.
+    pub import: bool,
     /// Opens nothing that is not there.
     pub existing: bool,
 }
@@ -194,12 +201,13 @@ impl Machine {
         let dyn_host: Arc<dyn Host> = host.clone();
         let settings = cluster.settings(&dyn_host, reach(Network::new(&cluster, who.0, self.number)), how);
         let mut rooms = (0..=how.neighbours).map(|tenant| {
+            let seed = how.import.then(|| self.folder_to_import(tenant));
             let settings = Settings {
                 tenant: TENANTS[tenant].into(),
                 folder: PathBuf::from(format!("/sessions/{}", TENANTS[tenant])),
                 ..settings.clone()
             };
-            self.open(Arc::clone(&host), who, tenant, settings)
+            self.open(Arc::clone(&host), who, tenant, settings, seed)
         });
         let first = rooms.next();
         let neighbours = rooms.collect();
@@ -207,8 +215,16 @@ impl Machine {
     }
 
     /// Opens the session of one tenant in a process.
-    fn open(&self, host: Arc<SimHost>, who: Who, tenant: usize, settings: Settings) -> Process {
+    fn open(
+        &self,
+        host: Arc<SimHost>,
+        who: Who,
+        tenant: usize,
+        settings: Settings,
+        seed: Option<(u64, Vec<u8>)>,
+    ) -> Process {
         let (process, visit) = self.prepare(host, who, tenant);
+        let visit = Visit { seed, ..visit };
         process.host.spawn(Box::pin(async move { _ = visit.enter(settings).await }));
         process
     }
@@ -228,6 +244,7 @@ impl Machine {
             door: Arc::new(Mutex::new(Door::Opening)),
             book: Arc::default(),
             synced: Arc::clone(&here.synced),
+            alone: Arc::clone(&here.alone),
             number,
             key,
             stopped: false,
@@ -243,6 +260,7 @@ impl Machine {
             here,
             door: Arc::clone(&process.door),
             book: Arc::clone(&process.book),
+            seed: None,
         };
         (process, visit)
     }

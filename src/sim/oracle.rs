@@ -120,6 +120,21 @@ impl Oracle {
         self.resolved.entry(claim).or_default().insert(number);
     }
 
+    /// A write was resolved where no store is, or is in a folder to be imported.
+    pub fn wrote_alone(&mut self, number: u64, batch: Vec<u8>) {
+        self.batches.insert(number, batch);
+    }
+
+    /// Writes that were resolved under `claim`.
+    pub fn resolved_under(&self, claim: Claim) -> Writes {
+        self.resolved.get(&claim).cloned().unwrap_or_default()
+    }
+
+    /// True if replaying `writes` gives `state`.
+    pub fn gives(&self, writes: &Writes, state: &[u8]) -> bool {
+        self.state_of(writes) == state
+    }
+
     /// A write resolved that is on no disk: whatever dies from now on, any later owner has it, also one that opened already.
     pub fn kept(&mut self, claim: Claim, lsn: Lsn, number: u64) {
         saw(Moment::KeptWrite);

@@ -40,6 +40,8 @@ pub struct Process {
     pub(super) book: Arc<Mutex<Book>>,
     /// Writes that are known to be synced to the disk.
     pub(super) synced: Arc<Mutex<Writes>>,
+    /// Writes of a session that lives here without a store.
+    pub(super) alone: Arc<Mutex<Option<Writes>>>,
     pub(super) number: u64,
     /// The key that it seals with.
     pub(super) key: Number,
@@ -92,6 +94,11 @@ impl Process {
         self.session().is_some_and(|session| session.journal().progress().life == Life::Live)
     }
 
+    /// True if it owns the session that the store has.
+    pub fn is_owner(&self) -> bool {
+        self.is_live() && self.session().is_some_and(|session| session.mode() != "local")
+    }
+
     /// Writes a batch: its number, some keys that are overwritten and deleted all the time, and which write was last.
     pub fn write(&self, rng: &mut Rng) -> bool {
         let Some(session) = self.session() else { return false };
@@ -112,7 +119,11 @@ impl Process {
                 let mut book = hold(&self.book);
                 assert!(!book.fenced, "I16: a fenced session accepted a write");
                 book.own.push((lsn, number));
-                let claim = session.claim().expect("a session with a store has a claim");
+                let Some(claim) = session.claim() else {
+                    hold(&self.alone).get_or_insert_default().insert(number);
+                    self.cluster.oracle_of(self.tenant).wrote_alone(number, batch);
+                    return true;
+                };
                 self.cluster.oracle_of(self.tenant).wrote(claim, number, batch);
                 if session.mode() == "cloud" {
                     self.see_resolved(session, claim, lsn, number);
@@ -148,7 +159,7 @@ impl Process {
         let Some((lsn, number)) = last else { return false };
         let synced = Arc::clone(&self.synced);
         self.background(move |session: Arc<Session>| async move {
-            if session.mode() == "hybrid" && session.settle(lsn, WRITE_TIMEOUT).await.is_ok() {
+            if session.mode() != "cloud" && session.settle(lsn, WRITE_TIMEOUT).await.is_ok() {
                 hold(&synced).insert(number);
             }
         });
@@ -191,6 +202,9 @@ impl Process {
     /// Deletes the session. The oracle is told if that resolves: from then on nothing of it may come back.
     pub fn delete(&self) {
         let (cluster, tenant) = (Arc::clone(&self.cluster), self.tenant);
+        if self.session().is_some_and(|session| session.mode() == "local") {
+            *hold(&self.alone) = None;
+        }
         self.background(move |session: Arc<Session>| async move {
             if session.delete().await.is_ok()
                 && let Some(claim) = session.claim()

@@ -39,6 +39,8 @@ pub struct Kind {
     pub disks: bool,
     /// Set if the store loses objects, goes back, or is empty for a while.
     pub harm: bool,
+    /// Set if some processes have no store, and some bring a folder to import.
+    pub locals: bool,
 }
 
 impl fmt::Display for Kind {
@@ -57,7 +59,8 @@ impl fmt::Display for Kind {
         f.write_str(if self.tools { "; tools run" } else { "" })?;
         f.write_str(if self.clocks { "; clocks go wrong" } else { "" })?;
         f.write_str(if self.disks { "; logs rot, and old and foreign folders are put back" } else { "" })?;
-        f.write_str(if self.harm { "; the store loses objects, and goes back" } else { "" })
+        f.write_str(if self.harm { "; the store loses objects, and goes back" } else { "" })?;
+        f.write_str(if self.locals { "; some have no store, or import a folder" } else { "" })
     }
 }
 

@@ -16,6 +16,7 @@ const ROUGH_SCHEDULES: u64 = 1_000;
 const CLOCK_SCHEDULES: u64 = 600;
 const DISK_SCHEDULES: u64 = 600;
 const HARM_SCHEDULES: u64 = 600;
+const LOCAL_SCHEDULES: u64 = 600;
 const KINDS: u64 = 200;
 
 /// Damage to disks in some schedules.
@@ -34,6 +35,17 @@ const HARM: &[Moment] = &[
     Moment::Reseeded,
     Moment::HealedLoss,
     Moment::Healed,
+];
+
+/// Sessions without a store, and imports, in some schedules.
+const LOCAL: &[Moment] = &[
+    Moment::OpenedAlone,
+    Moment::LeftStore,
+    Moment::RefusedLeaving,
+    Moment::CameToStore,
+    Moment::GaveWay,
+    Moment::Imported,
+    Moment::ImportLeft,
 ];
 
 #[test]
@@ -78,7 +90,7 @@ fn seeded_schedules_in_rough_weather_keep_every_invariant() {
     let total = campaign(seeds(ROUGH_SCHEDULES), rough, "seeded_schedules_in");
     // A logout that races with a takeover is too rare for so few.
     let others = [Moment::TombstoneOverLive, Moment::ClockTurned, Moment::Suspended];
-    let others = others.iter().chain(DAMAGE).chain(HARM);
+    let others = others.iter().chain(DAMAGE).chain(HARM).chain(LOCAL);
     total.assert_seen(|moment| !others.clone().any(|other| *other == moment));
 }
 
@@ -103,6 +115,13 @@ fn seeded_schedules_over_a_store_that_loses_and_goes_back_lose_nothing_in_silenc
     total.assert_happened(HARM);
 }
 
+#[test]
+fn seeded_schedules_of_sessions_that_come_to_a_store_and_leave_it_lose_no_write_of_the_disk() {
+    let kind = |seed: u64| Kind { locals: true, keys: false, tools: false, ..rough(seed) };
+    let total = campaign(seeds(LOCAL_SCHEDULES), kind, "seeded_schedules_of_sessions");
+    total.assert_happened(LOCAL);
+}
+
 /// Schedules of `npm run simulate`: all kinds by turns.
 #[test]
 fn seeded_schedules_of_every_kind_keep_every_invariant() {
@@ -117,6 +136,7 @@ fn seeded_schedules_of_every_kind_keep_every_invariant() {
             clocks: seed % 16 == 11,
             disks: seed % 16 == 15,
             harm: seed % 16 == 3 && seed % 20 != 3,
+            locals: seed % 32 == 11 && seed % 20 != 3,
             ..Kind::default()
         },
     };

@@ -73,6 +73,13 @@ moments! {
     Reseeded = "a damaged store was seeded from a disk that has more",
     HealedLoss = "an owner stored anew what the store had lost",
     Healed = "a blank machine had all that an owner had acknowledged over a damaged store",
+    OpenedAlone = "a session was opened without a store",
+    LeftStore = "a session that was in a store went on without it, as it was told to",
+    RefusedLeaving = "an open without a store was refused: the session was in one",
+    CameToStore = "a session that had no store came to one",
+    GaveWay = "a session that had no store gave way to one that had",
+    Imported = "a folder of another kind was imported",
+    ImportLeft = "a folder of another kind was left alone: a session was there",
     KeptWrite = "a write resolved because the store has it",
 }
 

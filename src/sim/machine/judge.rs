@@ -13,18 +13,21 @@ use super::super::cluster::{Cluster, hold};
 use super::super::oracle::{Found, Writes};
 use super::super::process::{Book, Door};
 use super::super::sometimes::{Moment, saw};
+use super::alone::{judge_import, judge_return};
 
 /// Remains of one tenant's sessions that lived and ended on a disk.
 #[derive(Clone, Default)]
 pub struct Left {
     /// The last claim that was live here.
-    before: Arc<Mutex<Option<Claim>>>,
+    pub before: Arc<Mutex<Option<Claim>>>,
     /// True if the power was cut since: what was not synced may be gone.
-    cut: Arc<AtomicBool>,
+    pub cut: Arc<AtomicBool>,
     /// The number of bits of its logs that rotted since.
     pub rotten: Arc<AtomicUsize>,
     /// Writes of the last claim which are known to be synced.
     pub synced: Arc<Mutex<Writes>>,
+    /// Writes of a session that lived here without a store since, with all that it began with.
+    pub alone: Arc<Mutex<Option<Writes>>>,
 }
 
 impl Left {
@@ -63,15 +66,19 @@ pub fn judge(
     number: u64,
     session: &Session,
     book: &Mutex<Book>,
-    Left { before, cut, rotten, synced }: &Left,
-    began: u64,
-    seeded: bool,
+    left: &Left,
+    (began, seeded): (u64, bool),
+    seed: Option<u64>,
 ) {
+    let Left { before, cut, rotten, synced, .. } = left;
     let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
     let (state, writes) = known(&state);
     let claim = session.claim().expect("a session with a store has a claim");
     let origin = session.origin();
     let cloud = session.mode() == "cloud";
+    judge_import(origin.source, seed, &writes);
+    let is_buried = cluster.oracle_of(tenant).had_tombstones();
+    judge_return(left, origin.source, cloud, is_buried, &writes);
     let objects = cluster.store.objects();
     let found = Found {
         process: number,

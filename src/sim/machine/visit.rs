@@ -15,6 +15,7 @@ use super::super::keys::Number;
 use super::super::process::{Book, Door};
 use super::super::sometimes::{Moment, saw};
 use super::Who;
+use super::alone::{judge_alone, refused_alone};
 use super::judge::{Left, judge, told};
 
 /// The means of a process to open one session.
@@ -29,12 +30,17 @@ pub struct Visit {
     pub(super) here: Left,
     pub(super) door: Arc<Mutex<Door>>,
     pub(super) book: Arc<Mutex<Book>>,
+    /// A folder to import, as one batch, and the number of its write.
+    pub(super) seed: Option<(u64, Vec<u8>)>,
 }
 
 impl Visit {
     /// Opens the session, and gives it, or why it does not open.
     pub async fn enter(self, settings: Settings) -> Result<Arc<Session>, Code> {
-        let Visit { cluster, host, disk, logged, who: (number, key, left), tenant, here, door, book } = self;
+        let Visit { cluster, host, disk, logged, who, tenant, here, door, book, seed } = self;
+        let (number, key, left) = who;
+        let (alone, leave) = (settings.site.is_none(), settings.allowed.leave_store);
+        let (import, seed) = seed.map_or((None, None), |(number, batch)| (Some(number), Some(batch)));
         let events = {
             let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
             Arc::new(move |event| told(&cluster, tenant, number, &door, &book, &event))
@@ -47,10 +53,14 @@ impl Visit {
             (oracle.clock(), settings.allowed.seed_from_disk)
         };
         let host: Arc<dyn Host> = host;
-        match open(host, Arc::new(disk), settings, None, events).await {
+        match open(host, Arc::new(disk), settings, seed, events).await {
             Ok(session) => {
                 let session = Arc::new(session);
-                judge(&cluster, tenant, number, &session, &book, &here, began, seeded);
+                if alone {
+                    judge_alone(&cluster, tenant, &session, &book, &here, import, leave);
+                } else {
+                    judge(&cluster, tenant, number, &session, &book, &here, (began, seeded), import);
+                }
                 if seeded && session.origin().source == "local" {
                     saw(Moment::Reseeded);
                 }
@@ -69,7 +79,9 @@ impl Visit {
                     saw(Moment::RotRefused);
                 }
                 let full = error.code == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
-                if !damaged && !full {
+                if alone && !damaged && !full {
+                    refused_alone(&error, leave, lacks_keys);
+                } else if !damaged && !full {
                     cluster.oracle_of(tenant).refused(&error, cloud, lacks_keys);
                 }
                 let code = error.code;

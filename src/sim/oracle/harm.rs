@@ -70,7 +70,8 @@ impl Oracle {
         self.harms.unburied.contains(&tombstone)
     }
 
-    pub(super) fn had_tombstones(&self) -> bool {
+    /// True if the session was deleted, at some time.
+    pub fn had_tombstones(&self) -> bool {
         !self.tombstones.is_empty() || !self.harms.unburied.is_empty()
     }
 

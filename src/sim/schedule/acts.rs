@@ -28,7 +28,15 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
             judged: None,
             existing: false,
             seed: false,
+            local: false,
+            leave: false,
+            import: kind.locals && rng.chance(30),
             neighbours: if kind.rough && !kind.keys { [0, 0, 1, 2][small(rng.below(4))] } else { 0 },
+        };
+        // Without a store, for a while or for good.
+        let how = match kind.locals && rng.chance(35) {
+            true => Opening { local: true, leave: rng.chance(60), cloud: false, ..how },
+            false => how,
         };
         machine.start(how);
         saw(Moment::Started);

@@ -114,13 +114,13 @@ async fn until_answered(process: &Process) {
 fn owners(machines: &[Machine], tenant: usize) -> usize {
     let processes = machines.iter().filter_map(|machine| machine.process.as_ref());
     let sessions = processes.flat_map(Process::rooms).filter(|room| room.tenant == tenant);
-    sessions.filter(|session| session.is_live()).count()
+    sessions.filter(|session| session.is_owner()).count()
 }
 
 /// The claim of the process that owns a tenant's session.
 fn owner(machines: &[Machine], tenant: usize) -> Option<Claim> {
     let processes = machines.iter().filter_map(|machine| machine.process.as_ref());
-    let mut live = processes.flat_map(Process::rooms).filter(|room| room.tenant == tenant && room.is_live());
+    let mut live = processes.flat_map(Process::rooms).filter(|room| room.tenant == tenant && room.is_owner());
     live.next()?.session()?.claim()
 }
 

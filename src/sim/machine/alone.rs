@@ -1,0 +1,122 @@
+//! Sessions without a store, and folders that are imported: what a disk had alone must be there at its next open, wherever that goes on.
+//!
+//! What was resolved on a disk without a store is nowhere else. It goes on from there, comes along to a store that has no history of its
+//! own, or is set aside by one that has.
+
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use crate::error::{Code, Error};
+use crate::record::{CREDS_KEY, key, push};
+use crate::session::Session;
+
+use super::super::cluster::{Cluster, hold};
+use super::super::oracle::Writes;
+use super::super::process::Book;
+use super::super::sometimes::{Moment, saw};
+use super::Machine;
+use super::judge::{Left, known};
+
+impl Machine {
+    /// A folder of another kind with one write, and its number.
+    pub(super) fn folder_to_import(&self, tenant: usize) -> (u64, Vec<u8>) {
+        let number = self.cluster.next_write.fetch_add(1, Ordering::Relaxed);
+        let value = [&[3][..], &number.to_le_bytes()].concat();
+        let mut batch = Vec::new();
+        push(&mut batch, &key("write", &number.to_string()), Some(&value));
+        push(&mut batch, CREDS_KEY, Some(&value));
+        self.cluster.oracle_of(tenant).wrote_alone(number, batch.clone());
+        (number, batch)
+    }
+}
+
+/// An import is used where there is nothing, and nowhere else.
+pub fn judge_import(source: &str, seed: Option<u64>, writes: &Writes) {
+    let Some(number) = seed else { return assert!(source != "imported", "nothing was there to import") };
+    if source == "imported" {
+        assert!(writes.len() == 1 && writes.contains(&number), "an import is all there is: {writes:?}");
+        saw(Moment::Imported);
+    } else {
+        assert!(!writes.contains(&number), "an import came into a session that was there");
+        saw(Moment::ImportLeft);
+    }
+}
+
+/// Judges what a session with a store found on a disk that was without one.
+pub fn judge_return(left: &Left, source: &str, cloud: bool, is_buried: bool, writes: &Writes) {
+    let mut alone = hold(&left.alone);
+    let Some(had) = alone.clone() else { return };
+    if !left.cut.load(Ordering::Relaxed) && left.rotten() <= 1 {
+        match source {
+            "local" => {
+                let missing: Vec<&u64> = had.difference(writes).collect();
+                assert!(missing.is_empty(), "a session that came to a store lost {missing:?}");
+                saw(Moment::CameToStore);
+            }
+            "remote" => saw(Moment::GaveWay),
+            _ => assert!(is_buried, "an open that is {source} passes over what only the disk had: {had:?}"),
+        }
+    }
+    // Without a log of its own, what is there stays as it is.
+    if !cloud {
+        *alone = None;
+    }
+}
+
+/// Judges an open without a store; `leave` says that it was told to go on without the one that the session was in.
+pub fn judge_alone(
+    cluster: &Cluster,
+    tenant: usize,
+    session: &Session,
+    book: &Mutex<Book>,
+    left: &Left,
+    seed: Option<u64>,
+    leave: bool,
+) {
+    let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
+    let (state, writes) = known(&state);
+    let origin = session.origin();
+    let oracle = cluster.oracle_of(tenant);
+    assert!(
+        oracle.gives(&writes, &state),
+        "the state of a session without a store is not what its writes give"
+    );
+    judge_import(origin.source, seed, &writes);
+    let is_whole = (origin.clean || !left.cut.load(Ordering::Relaxed)) && left.rotten() <= 1;
+    let (mut alone, mut before) = (hold(&left.alone), hold(&left.before));
+    if origin.source == "local" {
+        assert!(leave || before.is_none(), "a session that was in a store goes on without it, unasked");
+        let mut had = alone.clone().unwrap_or_default();
+        had.extend(before.iter().flat_map(|claim| oracle.resolved_under(*claim)));
+        let missing: Vec<&u64> = had.difference(&writes).filter(|_| is_whole).collect();
+        assert!(missing.is_empty(), "a restart without a store lost {missing:?}");
+        let mut synced = hold(&left.synced);
+        assert!(
+            left.rotten() > 1 || synced.is_subset(&writes),
+            "a restart without a store lost what was synced"
+        );
+        synced.clear();
+        if before.is_some() {
+            saw(Moment::LeftStore);
+        }
+    } else {
+        assert!(alone.is_none() || !is_whole, "an open that is {} passes over {alone:?}", origin.source);
+        *before = None;
+    }
+    left.rotten.store(0, Ordering::Relaxed);
+    left.cut.store(false, Ordering::Relaxed);
+    *alone = Some(writes.clone());
+    hold(book).inherited = writes;
+    saw(Moment::OpenedAlone);
+}
+
+/// An open without a store was refused.
+pub fn refused_alone(error: &Error, leave: bool, lacks_keys: bool) {
+    let fine = match error.code {
+        Code::InvalidOption => !leave,
+        Code::KeyUnavailable => lacks_keys,
+        _ => false,
+    };
+    assert!(fine, "an open without a store failed with {error:?}");
+    saw(Moment::RefusedLeaving);
+}
