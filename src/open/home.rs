@@ -152,14 +152,6 @@ impl Home {
         }
     }
 
-    /// Sets the log aside that is not part of the history that goes on. `is_stored` says that nothing in it is only there.
-    pub async fn quarantine(&self, host: &Arc<dyn Host>, is_stored: bool) -> Result<()> {
-        match self.clone() {
-            Home::Folder(folder) => blocking(host, move || folder.quarantine(is_stored)).await,
-            Home::Nowhere => Ok(()),
-        }
-    }
-
     /// Writes the new log, and then removes the old one, or sets it aside: never is there less on the disk than before.
     pub async fn start_log(
         &self,

@@ -15,8 +15,7 @@ use crate::session::{Origin, Session};
 use crate::state::State;
 use crate::wal::Recovery;
 
-use super::home::Aside;
-use super::salvage::local_of;
+use super::salvage::{Leftover, local_of};
 use super::{Loaded, Opening};
 
 impl Opening {
@@ -25,7 +24,7 @@ impl Opening {
         if !self.settings.allowed.leave_store && self.was_replicated(&recovery) {
             return Err(cut_off());
         }
-        let left = Aside::of(&recovery);
+        let left = Leftover::of(&recovery);
         let (loaded, claim) = match recovery {
             Recovery::None => {
                 let claim = Claim { epoch: 0, owner: OwnerId::of_user(random(self.host.as_ref())) };

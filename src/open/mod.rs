@@ -35,9 +35,9 @@ use crate::tenancy::Tenancy;
 use crate::wal::Recovery;
 use crate::watch::Watch;
 
-use home::{Aside, Home};
+use home::Home;
 pub use identity::{NO_CREDENTIALS, lacks_credentials, no_identity};
-use salvage::{explained, local_of};
+use salvage::{Leftover, explained, local_of};
 pub use verify::{Report, report, verify, whole};
 
 /// Times that a listing that changed while it was read is read again.
@@ -128,6 +128,9 @@ struct Loaded {
     origin: Origin,
 }
 
+/// A state, the claim whose history it goes on from, and the fate of the log that was there.
+type Found = (Loaded, Option<Claim>, Leftover);
+
 /// Opens a session. `seed` are the entries to start with when the session exists nowhere: an import.
 pub async fn open(
     host: Arc<dyn Host>,
@@ -186,8 +189,7 @@ impl Opening {
             };
             owner.await_predecessor(&dead, settings.pace.check_interval, settings.handover, waiting).await?;
         }
-        let left = Aside::of(&recovery);
-        let (loaded, parent) = self.load(&owner, recovery, seed).await?;
+        let (loaded, parent, left) = self.load(&owner, recovery, seed).await?;
         if parent.is_none()
             && let Err(error) = self.require_only_name(&owner.tenancy).await
         {
@@ -252,12 +254,7 @@ impl Opening {
     }
 
     /// Decides where the session comes from, and loads it.
-    async fn load(
-        &self,
-        owner: &Owner,
-        recovery: Recovery,
-        mut seed: Option<Vec<u8>>,
-    ) -> Result<(Loaded, Option<Claim>)> {
+    async fn load(&self, owner: &Owner, recovery: Recovery, mut seed: Option<Vec<u8>>) -> Result<Found> {
         // Without a lock on it, the log may have grown while its owner was waited for.
         let recovery = match &self.home {
             Home::Folder(_) => recovery,
@@ -291,7 +288,7 @@ impl Opening {
         local: Local,
         recovery: &Recovery,
         seed: &mut Option<Vec<u8>>,
-    ) -> Result<Option<(Loaded, Option<Claim>)>> {
+    ) -> Result<Option<Found>> {
         let found = self.home.decide(survey, &owner.claim, local, &self.settings, false)?;
         let mut parent = found.parent;
         let loaded = match (found.source, recovery) {
@@ -326,10 +323,12 @@ impl Opening {
             }
             (Source::Fresh | Source::Local, _) => self.fresh(seed.take())?,
         };
-        if found.quarantine || (parent != found.parent && local != Local::None) {
-            self.set_aside(recovery, survey, parent, loaded.lsn).await?;
-        }
-        Ok(Some((self.identified(loaded)?, parent)))
+        let left = if found.quarantine || (parent != found.parent && local != Local::None) {
+            Leftover::whole(recovery, survey, parent, loaded.lsn)
+        } else {
+            Leftover::of(recovery)
+        };
+        Ok(Some((self.identified(loaded)?, parent, left)))
     }
 }
 

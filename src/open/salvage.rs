@@ -18,40 +18,55 @@ use crate::wal::{Recovery, Suffix};
 use super::home::Aside;
 use super::{Loaded, Opening};
 
-impl Opening {
-    /// Sets aside the log of a session that goes on from elsewhere at `lsn`.
-    pub(super) async fn set_aside(
-        &self,
-        recovery: &Recovery,
-        survey: &Survey,
-        parent: Option<Claim>,
-        lsn: Lsn,
-    ) -> Result<()> {
-        let is_stored = is_stored(recovery, survey, parent, lsn);
-        self.home.quarantine(&self.host, is_stored).await?;
-        if matches!(recovery, Recovery::Locked(_)) {
-            self.tell_repaired(
-                "the local log needs a key that is not configured; as far as known, the store has at least as much, and the log is kept as `*.unsent`"
-                    .to_owned(),
-            );
-        } else if !is_stored {
-            self.tell_repaired(
-                "the local log is not part of the current history and may contain writes that no store has: it is kept as `*.unsent`"
-                    .to_owned(),
-            );
-        } else if matches!(recovery, Recovery::Damaged(_)) {
-            self.tell_repaired(
-                "the local log was damaged and is set aside: the session has all its contents".to_owned(),
-            );
-        }
-        Ok(())
+/// Fate of the log that an open found, once a new one is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Leftover {
+    aside: Aside,
+    /// The words in which that is told.
+    told: Option<&'static str>,
+}
+
+impl Leftover {
+    /// A log from which the session goes on.
+    pub fn of(recovery: &Recovery) -> Leftover {
+        let aside = Aside::of(recovery);
+        let told = "a part of the local log was unreadable; the file was set aside";
+        Leftover { aside, told: (aside != Aside::Nothing).then_some(told) }
     }
 
-    /// Starts the log of this open. What of the old one was not read is set aside.
-    pub(super) async fn start_log(&self, claim: Claim, lsn: Lsn, state: &State, left: Aside) -> Result<Log> {
-        let log = self.home.start_log(&self.host, &self.settings, claim, lsn, state, left).await?;
-        if left != Aside::Nothing {
-            self.tell_repaired("a part of the local log was unreadable; the file was set aside".to_owned());
+    /// A log of a session that goes on from elsewhere at `lsn`.
+    pub fn whole(recovery: &Recovery, survey: &Survey, parent: Option<Claim>, lsn: Lsn) -> Leftover {
+        let is_stored = is_stored(recovery, survey, parent, lsn);
+        let told = if matches!(recovery, Recovery::Locked(_)) {
+            Some(
+                "the local log needs a key that is not configured; as far as known, the store has at least as much, and the log is kept as `*.unsent`",
+            )
+        } else if !is_stored {
+            Some(
+                "the local log is not part of the current history and may contain writes that no store has: it is kept as `*.unsent`",
+            )
+        } else if matches!(recovery, Recovery::Damaged(_)) {
+            Some("the local log was damaged and is set aside: the session has all its contents")
+        } else {
+            None
+        };
+        Leftover { aside: if is_stored { Aside::Stored } else { Aside::Unsent }, told }
+    }
+}
+
+impl Opening {
+    /// Starts the log of this open. The old one is set aside where the session did not go on from all of it: not before, as an open
+    /// that fails must leave what it found.
+    pub(super) async fn start_log(
+        &self,
+        claim: Claim,
+        lsn: Lsn,
+        state: &State,
+        old: Leftover,
+    ) -> Result<Log> {
+        let log = self.home.start_log(&self.host, &self.settings, claim, lsn, state, old.aside).await?;
+        if let Some(told) = old.told {
+            self.tell_repaired(told.to_owned());
         }
         Ok(log)
     }

@@ -227,6 +227,7 @@ impl Folder {
 
     /// Sets the logs aside: they are not part of the history that goes on. If all that is in them `is_stored`, the newest two are
     /// kept, for a person to look at; if not, they stay until a person removes them.
+    #[cfg(test)]
     pub fn quarantine(&self, is_stored: bool) -> Result<()> {
         self.set_aside(is_stored, |_, _| true)
     }

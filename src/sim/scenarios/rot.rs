@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::weather::{Names, Storm};
 use super::*;
+use crate::remote::memory::Request;
 
 const FOLDER: &str = "/sessions/tenant";
 const WRITES: usize = 8;
@@ -134,5 +136,65 @@ fn an_old_image_of_a_folder_gives_way_to_the_store() {
         machine.start(Opening { takeover: true, ..Opening::default() });
         sleep(Duration::from_millis(500)).await;
         assert_eq!((machine.session().origin().source, machine.session().journal().lsn()), ("remote", 6));
+    });
+}
+
+#[test]
+fn open_that_fails_leaves_a_damaged_log_and_what_only_that_has() {
+    run(async {
+        let cluster = calm();
+        cluster.tampered.store(true, Ordering::Relaxed);
+        let mut machine = died(&cluster, 3).await;
+        let (path, bytes) = log_of(&machine);
+        let starts = starts(&bytes);
+        machine.disk().rot(&path, usize::midpoint(starts[2], starts[3]), 1);
+        // No base gets through, and the open gives up.
+        let weather = Weather { fails: 100, ..Weather::default() };
+        let lasts = Duration::from_secs(120);
+        cluster.sky.begin(Storm {
+            machine: None,
+            request: Some(Request::Put),
+            names: Names::Data,
+            weather,
+            lasts,
+        });
+        machine.start(Opening { takeover: true, ..Opening::default() });
+        sleep(lasts).await;
+        assert_eq!(machine.process().refused(), Some(Code::RemoteUnavailable));
+        machine.kill();
+        machine.start(Opening { takeover: true, ..Opening::default() });
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(machine.session().journal().lsn(), WRITES as u64, "what only the log had is gone");
+    });
+}
+
+#[test]
+fn open_that_fails_leaves_a_session_that_had_no_store_where_it_was() {
+    run(async {
+        let cluster = calm();
+        let mut other = opened(&cluster, Opening::default()).await;
+        write(&other, 1);
+        sleep(Duration::from_secs(2)).await;
+        other.kill();
+        let mut machine = opened(&cluster, Opening { local: true, ..Opening::default() }).await;
+        write(&machine, 5);
+        machine.kill();
+        let weather = Weather { fails: 100, ..Weather::default() };
+        let lasts = Duration::from_secs(120);
+        cluster.sky.begin(Storm {
+            machine: None,
+            request: Some(Request::Put),
+            names: Names::Data,
+            weather,
+            lasts,
+        });
+        machine.start(Opening { takeover: true, ..Opening::default() });
+        sleep(lasts).await;
+        assert_eq!(machine.process().refused(), Some(Code::RemoteUnavailable));
+        machine.kill();
+        machine.start(Opening { local: true, leave: true, ..Opening::default() });
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(machine.session().origin().source, "local");
+        assert_eq!(machine.session().journal().lsn(), 5);
     });
 }
