@@ -67,6 +67,8 @@ pub struct Behind<'a> {
     pub complete: bool,
     /// Start of the first frame that reads.
     gap: usize,
+    /// End of the last frame that reads.
+    read_to: usize,
     /// The last frames that follow one another without a gap, and where they end.
     run: Vec<(Frame, usize, usize)>,
 }
@@ -75,8 +77,18 @@ impl<'a> Behind<'a> {
     /// Looks at every frame that reads in `bytes`, which start at `offset` in the file, with an LSN above `good`.
     pub fn look(bytes: &'a [u8], offset: usize, codec: &'a Codec, good: Lsn) -> Behind<'a> {
         let (run, gap) = (Vec::new(), bytes.len());
-        let mut seen =
-            Behind { bytes, offset, codec, good, newest: good, synced: 0, complete: true, gap, run };
+        let mut seen = Behind {
+            bytes,
+            offset,
+            codec,
+            good,
+            newest: good,
+            synced: 0,
+            complete: true,
+            gap,
+            read_to: 0,
+            run,
+        };
         let mut effort = bytes.len().saturating_mul(EFFORT);
         let mut at = 0;
         while let Some(rest) = bytes.get(at..)
@@ -104,6 +116,7 @@ impl<'a> Behind<'a> {
     fn note(&mut self, frame: Frame, start: usize, end: usize) {
         self.newest = self.newest.max(frame.lsn);
         self.gap = self.gap.min(start);
+        self.read_to = end;
         if frame.kind == Kind::Batch {
             self.synced = self.synced.max(frame.synced);
         }
@@ -167,8 +180,8 @@ impl<'a> Behind<'a> {
         if !self.complete {
             return None;
         }
-        let tail = self.run.last().map_or(0, |(_, _, end)| *end);
-        let mut rest = self.bytes.get(tail..).unwrap_or_default();
+        // What lies before a frame that reads has lower LSNs: also before an end whose last batch is the one that does not read.
+        let mut rest = self.bytes.get(self.read_to..).unwrap_or_default();
         let most = self.newest.saturating_add((rest.len() / (self.codec.least() + LEAST_BODY)) as u64);
         if self.is_cut(rest) {
             return Some(self.newest);

@@ -191,6 +191,28 @@ fn an_end_in_which_a_bit_rotted_costs_no_batch() {
 }
 
 #[test]
+fn bit_that_rots_never_makes_a_log_look_longer_than_it_was_wherever_it_is() {
+    for ring in rings() {
+        for closed in [false, true] {
+            let bytes = left(&ring, closed);
+            for bit in 0..bytes.len() * 8 {
+                let mut bad = bytes.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                let context = format!("bit {bit} of {}, closed: {closed}", bytes.len() * 8);
+                match look(&bad, 1, &ring) {
+                    Recovery::Damaged(log) => {
+                        // A store that reached the last batch has all that such a log can have held.
+                        assert_eq!(log.newest.map(|newest| newest.max(FRAMES)), Some(FRAMES), "{context}");
+                    }
+                    Recovery::Log(log) => assert_eq!(log.lsn, FRAMES, "{context}"),
+                    other => panic!("{context}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn bytes_behind_the_mark_of_the_end_are_not_read_and_not_removed() {
     let ring = sealed();
     let bytes = [left(&ring, true), b"BHAf and something".to_vec()].concat();
