@@ -151,13 +151,17 @@ impl Tenancy {
 
     /// `survey` without data and marks that would say where the history is, and that nobody with a key made.
     pub(super) async fn proven_history(&self, survey: &mut Survey) -> Result<()> {
-        if self.ring.is_empty() {
-            return Ok(());
-        }
         let newest = |survey: &Survey| {
             let bases = survey.data.iter().filter(|name| matches!(name.span, Span::Base(_)));
             bases.map(|name| name.claim).max()
         };
+        if self.ring.is_empty() {
+            // Where its marks were lost, whoever claims next must be above it all the same.
+            if let Some(claim) = newest(survey) {
+                survey.claims.admit(claim);
+            }
+            return Ok(());
+        }
         // A logout removes the data. A tombstone beside data that nobody here can read is a peer's or a forger's: a person has to look.
         if let Some(claim) =
             survey.claims.floor().filter(|floor| newest(survey).is_some_and(|base| base <= *floor))
