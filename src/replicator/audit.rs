@@ -21,6 +21,8 @@ pub const AUDIT_SEGMENTS: usize = 32;
 const RARELY: Duration = Duration::from_secs(24 * 3600);
 /// Audits after the store was seen to have lost things, with pauses that double.
 const ALERT: u32 = 8;
+/// The longest of these pauses, in check intervals.
+const LONGEST: u32 = 1 << (ALERT - 1);
 
 /// Time of the next audit.
 pub struct Audits {
@@ -49,7 +51,10 @@ impl Audits {
 impl Replicator {
     /// The store lost things, and may go on doing so: a mount that comes and goes, a copy that is behind.
     pub(super) fn suspect(&mut self) {
-        let pause = self.pace.check_interval;
+        // What is found to be missing right after it was made good is perhaps only not shown yet: it is stored again at growing
+        // pauses too, and not as fast as the store takes it.
+        let pause = if self.audits.left > 0 { self.audits.pause } else { self.pace.check_interval };
+        let pause = pause.min(self.pace.check_interval * LONGEST);
         self.audits = Audits { at: self.now() + pause, pause, left: ALERT };
     }
 
@@ -80,7 +85,7 @@ impl Replicator {
             "the store had lost {lost} objects of this session; its full state was stored again, and nothing is missing"
         )));
         self.suspect();
-        self.collect().await;
+        self.collector.expect(&self.chain);
         Ok(Flow::Go)
     }
 

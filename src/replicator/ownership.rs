@@ -19,6 +19,7 @@ use crate::name::Mark;
 use crate::object::Link;
 use crate::owner::{Standing, linger, patience};
 use crate::plan::Survey;
+use crate::remote::{Failure, Meaning};
 use crate::restore::opening_bases;
 
 use super::{Flow, Interrupted, MAX_PAUSE, Replicator, Shipment};
@@ -36,6 +37,7 @@ impl Replicator {
         mut needed: bool,
     ) -> Result<Flow> {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
+        let mut filled = false;
         loop {
             let look = async {
                 self.lookout.quiet().await;
@@ -78,10 +80,21 @@ impl Replicator {
                     self.lookout.bury();
                     return Ok(Flow::Stop);
                 }
+                // It took all of it just now: a listing that is behind does not get better by taking it once more.
+                Ok((_, Standing::Forgotten)) if filled => {
+                    filled = false;
+                    let failure =
+                        Failure::new(Meaning::Transient, "the store does not list what it has just taken");
+                    let planned = delays.next().unwrap_or(MAX_PAUSE);
+                    if self.suffer(&failure, planned).await == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
                 Ok((_, Standing::Forgotten)) => {
                     if self.refill().await? == Flow::Stop {
                         return Ok(Flow::Stop);
                     }
+                    filled = true;
                     // The new base holds everything up to here, whether it was shipped before or not.
                     (shipped, needed) = (Some((self.head.lsn, self.chain.base().bytes)), true);
                 }

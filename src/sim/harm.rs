@@ -55,24 +55,43 @@ impl Harm {
 pub struct Remains {
     image: Option<Objects>,
     away: Option<Objects>,
-    stale: Option<(Instant, Objects)>,
+    /// What is shown of one part of the bucket, and until when.
+    stale: Option<(Instant, &'static str, Objects)>,
 }
 
 impl Cluster {
-    /// Data as the store shows it, if that is not as it is.
-    pub fn stale(&self) -> Option<Objects> {
+    /// What the store shows of `name`, if that is not as it is.
+    pub fn stale(&self, name: &str) -> Option<Objects> {
         let remains = hold(&self.remains);
-        remains.stale.as_ref().filter(|(until, _)| *until > Instant::now()).map(|(_, shown)| shown.clone())
+        let stale = remains.stale.as_ref();
+        let stale = stale.filter(|(until, within, _)| *until > Instant::now() && name.starts_with(within));
+        stale.map(|(.., shown)| shown.clone())
     }
 
     /// True if the store shows data as it was.
     pub fn is_stale(&self) -> bool {
-        hold(&self.remains).stale.as_ref().is_some_and(|(until, _)| *until > Instant::now())
+        hold(&self.remains).stale.as_ref().is_some_and(|(until, ..)| *until > Instant::now())
+    }
+
+    /// The store shows `shown` of all names within `within`, for so long.
+    pub fn show_stale(&self, within: &'static str, shown: Objects, lasts: Duration) {
+        hold(&self.remains).stale = Some((Instant::now() + lasts, within, shown));
+        self.tampered.store(true, Ordering::Relaxed);
     }
 
     /// Nothing befalls the store any more.
     pub fn end_harm(&self) {
         hold(&self.remains).stale = None;
+    }
+
+    /// Somebody changes the objects of the store.
+    pub fn harm_by(&self, change: impl FnOnce(&mut Objects)) {
+        let mut objects = self.store.objects();
+        change(&mut objects);
+        self.tampered.store(true, Ordering::Relaxed);
+        for oracle in &self.oracles {
+            hold(oracle).harmed(&objects);
+        }
     }
 
     /// Something befalls the store.
@@ -114,7 +133,7 @@ impl Cluster {
             }
             Harm::Stale => {
                 let until = Instant::now() + Duration::from_millis(200 + rng.below(6_000));
-                remains.stale = Some((until, objects.clone()));
+                remains.stale = Some((until, "v1/data/", objects.clone()));
                 saw(Moment::ShownStale);
             }
         }

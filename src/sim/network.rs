@@ -134,9 +134,7 @@ impl Store for Network {
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
         let mut answer = self.memory.get(name).await?;
-        if name.starts_with("v1/data/")
-            && let Some(shown) = self.cluster.stale()
-        {
+        if let Some(shown) = self.cluster.stale(name) {
             answer = shown.get(name).cloned();
         }
         if let Some(bytes) = &answer {
@@ -151,8 +149,7 @@ impl Store for Network {
         hold(&self.asked).entry(name.clone()).or_default().push(number);
         let mut answer = self.memory.list(folder, prefix).await;
         if answer.is_ok()
-            && folder.starts_with("v1/data/")
-            && let Some(shown) = self.cluster.stale()
+            && let Some(shown) = self.cluster.stale(&name)
         {
             let within = format!("{folder}/");
             let names = shown.keys().filter_map(|name| name.strip_prefix(&within));

@@ -8,8 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::cluster::{CHECK, Cluster, hold};
+use super::super::machine::Opening;
 use super::super::outages::{Told, session_with, set};
 use super::super::run;
+use super::super::weather::Weather;
+use super::{calm, opened, write};
 use crate::event::Event;
 use crate::host::sleep;
 use crate::open::Settings;
@@ -190,4 +193,69 @@ fn a_store_that_loses_nothing_is_never_said_to_have_and_a_quiet_session_hardly_a
         assert!((200 / 32..25).contains(&lists), "{lists} listings of data");
         session.close(LONG).await.expect("closes");
     });
+}
+
+#[test]
+fn store_whose_listings_are_behind_gets_the_full_state_at_growing_pauses_and_not_in_a_loop() {
+    run(async {
+        let cluster = Cluster::new(3, 1000, Weather { slow: 20, ..Weather::default() });
+        let machine = opened(&cluster, Opening::default()).await;
+        sleep(Duration::from_secs(1)).await;
+        let shown = cluster.store.objects().clone();
+        cluster.show_stale("v1/data/", shown, Duration::from_secs(120));
+        for _ in 0..80 {
+            write(&machine, 1);
+            sleep(CHECK).await;
+        }
+        sleep(Duration::from_secs(90)).await;
+        let healed = machine.process().told().iter().filter(|what| **what == "repaired").count();
+        assert!((2..=12).contains(&healed), "stored anew {healed} times in two minutes");
+        sleep(CHECK * 300).await;
+        let after = machine.process().told().iter().filter(|what| **what == "repaired").count();
+        assert!(
+            after <= healed + 1,
+            "stored anew {after} times, {healed} of them while listings were behind"
+        );
+        let lsn = machine.session().journal().lsn();
+        assert_eq!(restorable(&cluster.store).await, lsn);
+    });
+}
+
+#[test]
+fn store_that_does_not_list_what_it_takes_is_filled_at_growing_pauses_and_not_in_a_loop() {
+    run(async {
+        let cluster = calm();
+        let machine = opened(&cluster, Opening::default()).await;
+        sleep(Duration::from_secs(1)).await;
+        cluster.show_stale("v1/", Objects::new(), Duration::from_secs(60));
+        write(&machine, 1);
+        sleep(Duration::from_secs(120)).await;
+        let filled = machine.process().told().iter().filter(|what| **what == "failed").count();
+        assert!((1..=12).contains(&filled), "filled {filled} times in a minute");
+        assert!(machine.process().is_live());
+        let lsn = machine.session().journal().lsn();
+        assert_eq!(machine.session().journal().progress().stored, lsn);
+        assert_eq!(restorable(&cluster.store).await, lsn);
+    });
+}
+
+#[test]
+fn session_of_which_every_mark_was_lost_goes_on_and_does_not_begin_anew() {
+    for seed in 0..20 {
+        run(async move {
+            let cluster = Cluster::new(seed, 1000, Weather::default());
+            let mut machine = opened(&cluster, Opening::default()).await;
+            write(&machine, 3);
+            sleep(Duration::from_secs(2)).await;
+            machine.kill();
+            cluster.harm_by(|objects| objects.retain(|name, _| !name.starts_with("v1/claims/")));
+            let mut heir = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
+            assert_eq!((heir.session().origin().source, heir.session().journal().lsn()), ("remote", 3));
+            write(&heir, 1);
+            sleep(Duration::from_secs(2)).await;
+            heir.kill();
+            let last = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
+            assert_eq!(last.session().journal().lsn(), 4, "seed {seed}");
+        });
+    }
 }
