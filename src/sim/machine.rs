@@ -109,6 +109,12 @@ impl Machine {
         &self.clock
     }
 
+    /// True if a power cut may have taken from a log what the store has: a session that then left the store would write other things
+    /// under the same numbers, and the log would count for the newer one when it comes back (a limit in `docs/protocol.md`).
+    pub fn may_be_behind_its_store(&self) -> bool {
+        self.left.iter().any(Left::may_be_behind_its_store)
+    }
+
     /// The process on it.
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("a process was started")

@@ -306,6 +306,20 @@ impl Oracle {
         assert!(fine, "an open failed with {claimless:?}, and nobody tampered with the store");
     }
 
+    /// A rotten bit in the log of `before` stopped an open: it may, but not where the store has all that the log ever had.
+    pub fn refused_rot(&self, before: Claim, error: &Error) {
+        let theirs = self.resolved_under(before);
+        let mut promises = self.acknowledged.iter().filter(|promise| promise.claim == before);
+        let has_all = theirs.is_empty() || promises.any(|promise| theirs.is_subset(&promise.writes));
+        assert!(
+            !has_all || self.is_buried(before),
+            "a rotten bit in the log of {before:?} stopped an open that the store could serve: {error:?}"
+        );
+        if !has_all {
+            saw(Moment::RotHadMore);
+        }
+    }
+
     /// How many opens succeeded, how many promises were made, and how many writes resolved because they were stored.
     pub fn counts(&self) -> [usize; 3] {
         [self.opens.len(), self.acknowledged.len(), self.kept.len()]

@@ -20,8 +20,15 @@ const LOCAL_SCHEDULES: u64 = 600;
 const KINDS: u64 = 200;
 
 /// Damage to disks in some schedules.
-const DAMAGE: &[Moment] =
-    &[Moment::Rotted, Moment::RotOutlived, Moment::RotRefused, Moment::Torn, Moment::PutBack, Moment::Cloned];
+const DAMAGE: &[Moment] = &[
+    Moment::Rotted,
+    Moment::RotOutlived,
+    Moment::RotRefused,
+    Moment::RotHadMore,
+    Moment::Torn,
+    Moment::PutBack,
+    Moment::Cloned,
+];
 
 /// Damage to the store in some schedules.
 const HARM: &[Moment] = &[
@@ -152,6 +159,8 @@ fn a_seed_replays_with_the_same_requests_at_the_same_instants() {
         Kind { clouds: 40, keys: true, ..Kind::default() },
         Kind { clouds: 20, rough: true, ..Kind::default() },
         Kind { tools: true, clocks: true, disks: true, ..Kind::default() },
+        Kind { rough: true, harm: true, ..Kind::default() },
+        Kind { rough: true, locals: true, ..Kind::default() },
     ];
     for kind in kinds {
         let digests = |_| -> Vec<u64> {

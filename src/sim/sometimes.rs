@@ -59,6 +59,7 @@ moments! {
     Overlap = "an owner accepted a write after a later one had opened",
     Rotted = "a bit of a log rotted",
     RotOutlived = "an open had everything in spite of a bit that rotted",
+    RotHadMore = "an open was refused: a rotten log has more than the store",
     RotRefused = "an open was refused: a log rotted",
     Torn = "the end of a log was torn in a power cut",
     PutBack = "an old image of a disk was put back",

@@ -46,8 +46,9 @@ pub fn judge_import(source: &str, seed: Option<u64>, writes: &Writes) {
 pub fn judge_return(left: &Left, source: &str, cloud: bool, is_buried: bool, writes: &Writes) {
     let mut alone = hold(&left.alone);
     let Some(had) = alone.clone() else { return };
-    if !left.cut.load(Ordering::Relaxed) && left.rotten() <= 1 {
+    if left.rotten() <= 1 {
         match source {
+            "local" if left.cut.load(Ordering::Relaxed) => {}
             "local" => {
                 let missing: Vec<&u64> = had.difference(writes).collect();
                 assert!(missing.is_empty(), "a session that came to a store lost {missing:?}");
@@ -86,8 +87,9 @@ pub fn judge_alone(
     let (mut alone, mut before) = (hold(&left.alone), hold(&left.before));
     if origin.source == "local" {
         assert!(leave || before.is_none(), "a session that was in a store goes on without it, unasked");
-        let mut had = alone.clone().unwrap_or_default();
-        had.extend(before.iter().flat_map(|claim| oracle.resolved_under(*claim)));
+        // What it began with is among what it had, but for what a power cut took before that.
+        let theirs = || before.map(|claim| oracle.resolved_under(claim));
+        let had = alone.clone().or_else(theirs).unwrap_or_default();
         let missing: Vec<&u64> = had.difference(&writes).filter(|_| is_whole).collect();
         assert!(missing.is_empty(), "a restart without a store lost {missing:?}");
         let mut synced = hold(&left.synced);
@@ -100,8 +102,14 @@ pub fn judge_alone(
             saw(Moment::LeftStore);
         }
     } else {
-        assert!(alone.is_none() || !is_whole, "an open that is {} passes over {alone:?}", origin.source);
+        // Its log got its name durably before anything was resolved.
+        assert!(
+            alone.is_none() || left.rotten() > 1,
+            "an open that is {} passes over {alone:?}",
+            origin.source
+        );
         *before = None;
+        hold(&left.synced).clear();
     }
     left.rotten.store(0, Ordering::Relaxed);
     left.cut.store(false, Ordering::Relaxed);

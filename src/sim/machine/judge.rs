@@ -41,6 +41,17 @@ impl Left {
         self.rotten.load(Ordering::Relaxed)
     }
 
+    /// The last claim that was live here, if one bit of its log rotted, and nothing else befell it.
+    pub fn with_one_rotten_bit(&self) -> Option<Claim> {
+        let is_whole = self.rotten() == 1 && !self.cut.load(Ordering::Relaxed) && hold(&self.alone).is_none();
+        hold(&self.before).filter(|_| is_whole)
+    }
+
+    /// True if the power was cut since a session with a store lived here.
+    pub fn may_be_behind_its_store(&self) -> bool {
+        self.cut.load(Ordering::Relaxed) && hold(&self.alone).is_none() && hold(&self.before).is_some()
+    }
+
     /// The power was cut.
     pub fn cut(&self) {
         self.cut.store(true, Ordering::Relaxed);
@@ -59,6 +70,17 @@ pub fn known(state: &[u8]) -> (Vec<u8>, Writes) {
     (entries().filter(known).flat_map(|entry| entry.bytes).copied().collect(), writes)
 }
 
+/// How an open began.
+#[derive(Clone, Copy)]
+pub struct Start {
+    /// The clock of the oracle.
+    pub began: u64,
+    /// Set if it was told to trust the disk over the store.
+    pub seeded: bool,
+    /// The write in a folder that it brought along.
+    pub import: Option<u64>,
+}
+
 /// Shows the oracle what an open found.
 pub fn judge(
     cluster: &Cluster,
@@ -67,16 +89,17 @@ pub fn judge(
     session: &Session,
     book: &Mutex<Book>,
     left: &Left,
-    (began, seeded): (u64, bool),
-    seed: Option<u64>,
+    start: &Start,
 ) {
+    let Start { began, seeded, import } = *start;
     let Left { before, cut, rotten, synced, .. } = left;
     let state = session.journal().read(|state| state.snapshot().encode()).expect("a live session reads");
     let (state, writes) = known(&state);
     let claim = session.claim().expect("a session with a store has a claim");
     let origin = session.origin();
     let cloud = session.mode() == "cloud";
-    judge_import(origin.source, seed, &writes);
+    judge_import(origin.source, import, &writes);
+    let was_alone = hold(&left.alone).is_some();
     let is_buried = cluster.oracle_of(tenant).had_tombstones();
     judge_return(left, origin.source, cloud, is_buried, &writes);
     let objects = cluster.store.objects();
@@ -91,7 +114,8 @@ pub fn judge(
         // What a power cut took is lawfully gone, if the session says so.
         // A last batch in which more than one bit rotted nobody can tell from a write that was cut short.
         rotten: rotten.load(Ordering::Relaxed) == 1,
-        before: hold(before).filter(|_| !cloud && (origin.clean || !cut.load(Ordering::Relaxed))),
+        before: hold(before)
+            .filter(|_| !cloud && !was_alone && (origin.clean || !cut.load(Ordering::Relaxed))),
         began,
         seeded,
     };

@@ -16,7 +16,7 @@ use super::super::process::{Book, Door};
 use super::super::sometimes::{Moment, saw};
 use super::Who;
 use super::alone::{judge_alone, refused_alone};
-use super::judge::{Left, judge, told};
+use super::judge::{Left, Start, judge, told};
 
 /// The means of a process to open one session.
 pub struct Visit {
@@ -50,6 +50,9 @@ impl Visit {
             let (objects, stale) = (cluster.store.objects(), cluster.is_stale());
             let mut oracle = cluster.oracle_of(tenant);
             oracle.begins(number, &objects, stale);
+            if settings.allowed.seed_from_disk {
+                oracle.trusts_disk();
+            }
             (oracle.clock(), settings.allowed.seed_from_disk)
         };
         let host: Arc<dyn Host> = host;
@@ -59,7 +62,7 @@ impl Visit {
                 if alone {
                     judge_alone(&cluster, tenant, &session, &book, &here, import, leave);
                 } else {
-                    judge(&cluster, tenant, number, &session, &book, &here, (began, seeded), import);
+                    judge(&cluster, tenant, number, &session, &book, &here, &Start { began, seeded, import });
                 }
                 if seeded && session.origin().source == "local" {
                     saw(Moment::Reseeded);
@@ -77,6 +80,9 @@ impl Visit {
                 let damaged = error.code == Code::LocalCorrupt && (tampered || here.rotten() > 0);
                 if damaged && !tampered {
                     saw(Moment::RotRefused);
+                    if let Some(before) = here.with_one_rotten_bit().filter(|_| !alone) {
+                        cluster.oracle_of(tenant).refused_rot(before, &error);
+                    }
                 }
                 let full = error.code == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
                 if alone && !damaged && !full {

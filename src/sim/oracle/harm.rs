@@ -24,6 +24,8 @@ pub struct Harms {
     count: u64,
     /// Tombstones that it lost, if only for a while: what they covered may come back.
     unburied: BTreeSet<Claim>,
+    /// Set once somebody trusted a disk over the store.
+    trusted: bool,
     /// What was shown when the open of a process began.
     shown: BTreeMap<u64, Shown>,
 }
@@ -65,9 +67,14 @@ impl Oracle {
         self.harms.count > 0
     }
 
-    /// True if a tombstone was lost for a while.
+    /// Somebody trusts a disk over a store that has forgotten owners: what was deleted there meanwhile may come back from now on.
+    pub fn trusts_disk(&mut self) {
+        self.harms.trusted = true;
+    }
+
+    /// True if what a tombstone covered may be back.
     pub(super) fn was_unburied(&self, tombstone: Claim) -> bool {
-        self.harms.unburied.contains(&tombstone)
+        self.harms.trusted || self.harms.unburied.contains(&tombstone)
     }
 
     /// True if the session was deleted, at some time.

@@ -34,7 +34,8 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
             neighbours: if kind.rough && !kind.keys { [0, 0, 1, 2][small(rng.below(4))] } else { 0 },
         };
         // Without a store, for a while or for good.
-        let how = match kind.locals && rng.chance(35) {
+        let may_leave = kind.locals && !machine.may_be_behind_its_store();
+        let how = match may_leave && rng.chance(35) {
             true => Opening { local: true, leave: rng.chance(60), cloud: false, ..how },
             false => how,
         };
