@@ -19,25 +19,28 @@ export declare function append(handle: Handle, batch: Uint8Array, length: number
 export declare function clear(handle: Handle): number
 
 /** The time by the clock of the store, in milliseconds since 1970. Resolves to JSON. */
-export declare function clock(options: string, keys: Buffer): Promise<Outcome>
+export declare function clock(options: string, keys: Buffer): Promise<Reply>
 
 /**
  * Gives the open back: its handle is of no use any more when this returns. The last one stores the rest, releases ownership
  * and unlocks before the promise resolves.
  */
-export declare function close(handle: Handle, timeoutMs: number): Promise<Outcome>
+export declare function close(handle: Handle, timeoutMs: number): Promise<Reply>
 
 /** Deletes the session: tombstone, then data, then the local files. */
-export declare function destroy(handle: Handle): Promise<Outcome>
+export declare function destroy(handle: Handle): Promise<Reply>
 
 /** Restores into `folder`, reads it back and compares. Resolves to JSON, and the entries that were read back as bytes. */
-export declare function drill(options: string, keys: Buffer, folder: string, timeoutMs: number): Promise<Outcome>
+export declare function drill(options: string, keys: Buffer, folder: string, timeoutMs: number): Promise<Reply>
+
+/** All that a blank machine would restore, verified. Resolves to JSON as of `verify`, and the entries as bytes. */
+export declare function dump(options: string, keys: Buffer): Promise<Reply>
 
 /** The entries of one type in key order; of all types, with the credentials, when there is none. */
 export declare function entries(handle: Handle, kind?: string | undefined | null): Buffer
 
 /** Tries the store out that `store` (JSON) names. Resolves to JSON. */
-export declare function examine(store: string): Promise<Outcome>
+export declare function examine(store: string): Promise<Reply>
 
 /** Panics on purpose: proves that a fault in the core becomes an error and leaves Node alive. */
 export declare function fault(handle: Handle): void
@@ -46,19 +49,19 @@ export declare function fault(handle: Handle): void
 export declare function figures(): string
 
 /** Resolves when everything resolved before is restorable from the store. */
-export declare function flush(handle: Handle, timeoutMs: number): Promise<Outcome>
+export declare function flush(handle: Handle, timeoutMs: number): Promise<Reply>
 
 /** The directory of a tenant's local log under `directory`. */
 export declare function folder(directory: string, tenantId: string): string
 
 /** The names of all objects below a folder of a bucket of others, however deep; of the whole bucket for "". Resolves to a JSON array. */
-export declare function foreignNames(store: string, folder: string): Promise<Outcome>
+export declare function foreignNames(store: string, folder: string): Promise<Reply>
 
 /** An object in a bucket of others. Resolves to its bytes, or without any if it is gone. */
-export declare function foreignRead(store: string, name: string): Promise<Outcome>
+export declare function foreignRead(store: string, name: string): Promise<Reply>
 
 /** Removes objects from a bucket of others. */
-export declare function foreignRemove(store: string, names: Array<string>): Promise<Outcome>
+export declare function foreignRemove(store: string, names: Array<string>): Promise<Reply>
 
 /**
  * Reads values. `keys` holds `count` keys, each behind its length; the answers go to `out` in the same order. Gives the bytes
@@ -70,7 +73,7 @@ export declare function get(handle: Handle, keys: Uint8Array, keysLength: number
 export declare function index(handle: Handle, kind: string): Buffer
 
 /** Standing of a tenant, in the store and here: `options` and `keys` as for `open`. Resolves to JSON. */
-export declare function inspect(options: string, keys: Buffer): Promise<Outcome>
+export declare function inspect(options: string, keys: Buffer): Promise<Reply>
 
 /** The ids of `keys`, in their order. */
 export declare function keyring(keys: Buffer): Array<string>
@@ -80,10 +83,13 @@ export declare function keyring(keys: Buffer): Array<string>
  * start with if the session exists nowhere, and `on_event` is called with JSON, or with nothing to see whether it was told all.
  * Resolves to JSON `{ handle, restored, shared }`.
  */
-export declare function open(options: string, keys: Buffer, seed: Buffer | undefined | null, onEvent: (arg: string) => void): Promise<Outcome>
+export declare function open(options: string, keys: Buffer, seed: Buffer | undefined | null, onEvent: (arg: string) => void): Promise<Reply>
+
+/** Stores the whole state of a tenant that is open here anew. Resolves when that is done. */
+export declare function renew(options: string, keys: Buffer, timeoutMs: number): Promise<Reply>
 
 /** Outcome of a call that takes time: a value, or an error code with its message. */
-export interface Outcome {
+export interface Reply {
   /** The answer, as JSON where it is more than a word. */
   value?: string
   /** The answer's bytes, where it has some. */
@@ -94,12 +100,6 @@ export interface Outcome {
   message?: string
 }
 
-/** All that a blank machine would restore, verified. Resolves to JSON as of `verify`, and the entries as bytes. */
-export declare function recall(options: string, keys: Buffer): Promise<Outcome>
-
-/** Stores the whole state of a tenant that is open here anew. Resolves when that is done. */
-export declare function renew(options: string, keys: Buffer, timeoutMs: number): Promise<Outcome>
-
 /** Status of the session, as JSON. */
 export declare function status(handle: Handle): string
 
@@ -107,16 +107,16 @@ export declare function status(handle: Handle): string
  * Standing of all tenants of a store by its listings, or of `tenants`; the ids in `known` give hidden names back their owners. The
  * tenant in `options` counts for nothing. Resolves to JSON.
  */
-export declare function survey(options: string, keys: Buffer, tenants: Array<string> | undefined | null, known: Array<string>): Promise<Outcome>
+export declare function survey(options: string, keys: Buffer, tenants: Array<string> | undefined | null, known: Array<string>): Promise<Reply>
 
 /** Resolves when the batch `lsn` survives a power cut of this machine: synced, or acknowledged by the store where there is no log. */
-export declare function synced(handle: Handle, lsn: number, timeoutMs: number): Promise<Outcome>
+export declare function synced(handle: Handle, lsn: number, timeoutMs: number): Promise<Reply>
 
 /** The tenants that have a session in the store that `store` (JSON) names. Resolves to JSON `{ tenants, hidden }`. */
-export declare function tenants(store: string): Promise<Outcome>
+export declare function tenants(store: string): Promise<Reply>
 
 /** Requests and bytes between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used. */
 export declare function traffic(store: string): string
 
 /** Checks all that the store holds of a tenant, without touching it: `options` and `keys` as for `open`. Resolves to JSON. */
-export declare function verify(options: string, keys: Buffer): Promise<Outcome>
+export declare function verify(options: string, keys: Buffer): Promise<Reply>

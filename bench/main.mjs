@@ -21,7 +21,7 @@ import { kinds, preKeys } from './values.mjs'
 
 const require = createRequire(import.meta.url)
 const { createCodec } = require('../lib/codec.js')
-const { scratch } = require('../lib/scratch.js')
+const { encodeBuffer } = require('../lib/encode-buffer.js')
 
 const { values: args } = parseArgs({
   options: { rounds: { type: 'string', default: '9' }, calls: { type: 'string', default: '40' }, json: { type: 'boolean', default: false } }
@@ -55,7 +55,7 @@ function encodingOnly(BufferJSON) {
     set: async (all) => {
       for (const type in all) {
         for (const id in all[type]) {
-          const { buffer, length } = scratch.run(() => codec.encode(all[type][id], type))
+          const { buffer, length } = encodeBuffer.run(() => codec.encode(all[type][id], type))
           data.set(`${type}-${id}`, Buffer.from(buffer.subarray(0, length)))
         }
       }

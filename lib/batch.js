@@ -1,6 +1,6 @@
 'use strict'
 
-// Keys and batches <-> the scratch buffer: the only place that knows how a request to the core is laid out.
+// Keys and batches <-> the encode buffer: the only place that knows how a request to the core is laid out.
 //
 //   key   := type_len:u8 type(utf8) form:u8 id        form 0: id in UTF-8; form 1: UTF-16LE, for an id with a lone surrogate
 //            or the single byte 00, which is creds
@@ -12,7 +12,7 @@
 
 const { isUtf8 } = require('node:buffer')
 const { HybridAuthError } = require('./errors.js')
-const { scratch, utf8, setOwn } = require('./scratch.js')
+const { encodeBuffer, utf8, setOwn } = require('./encode-buffer.js')
 
 const MAX_KEY = 4096
 const MAX_TYPE = 255
@@ -38,21 +38,21 @@ function headOf(type) {
 
 /** Appends key_len and key; false, and nothing appended, when the key would exceed its bound. */
 function putKey(head, id) {
-  const start = scratch.at
+  const start = encodeBuffer.at
   // UTF-8 never takes fewer bytes than UTF-16 takes units: a hopelessly long id is not even copied.
   if (id.length > MAX_KEY) return false
-  const length = scratch.skip(2)
+  const length = encodeBuffer.skip(2)
   const wellFormed = id.isWellFormed()
-  scratch.raw(head)
-  scratch.byte(wellFormed ? FORM_UTF8 : FORM_UTF16)
-  if (wellFormed) scratch.text(id)
-  else scratch.utf16(id)
-  const size = scratch.at - length - 2
+  encodeBuffer.raw(head)
+  encodeBuffer.byte(wellFormed ? FORM_UTF8 : FORM_UTF16)
+  if (wellFormed) encodeBuffer.text(id)
+  else encodeBuffer.utf16(id)
+  const size = encodeBuffer.at - length - 2
   if (size > MAX_KEY) {
-    scratch.at = start
+    encodeBuffer.at = start
     return false
   }
-  scratch.u16At(length, size)
+  encodeBuffer.u16At(length, size)
   return true
 }
 
@@ -80,19 +80,19 @@ function decodeKey(buffer, from = 0, to = buffer.length) {
  */
 function createBatch(codec) {
   function putValue(value, type) {
-    const length = scratch.skip(4)
+    const length = encodeBuffer.skip(4)
     if (!value) {
-      scratch.u32At(length, NOTHING) // any falsy value deletes, as in useMultiFileAuthState
+      encodeBuffer.u32At(length, NOTHING) // any falsy value deletes, as in useMultiFileAuthState
       return
     }
     codec.encode(value, type)
-    scratch.u32At(length, scratch.at - length - 4)
+    encodeBuffer.u32At(length, encodeBuffer.at - length - 4)
   }
 
   function putCreds(creds) {
     if (creds === null || typeof creds !== 'object') throw new HybridAuthError('INVALID_OPTION', 'creds must be an object')
-    scratch.u16At(scratch.skip(2), 1)
-    scratch.byte(0)
+    encodeBuffer.u16At(encodeBuffer.skip(2), 1)
+    encodeBuffer.byte(0)
     putValue(creds, null)
   }
 
@@ -101,7 +101,7 @@ function createBatch(codec) {
     if (!Array.isArray(ids)) throw new HybridAuthError('INVALID_OPTION', 'keys.get takes an array of ids')
     let count = 0
     let possible = null
-    const built = scratch.run(() => {
+    const built = encodeBuffer.run(() => {
       const head = headOf(String(type))
       for (let i = 0; i < ids.length; i++) {
         if (head !== null && putKey(head, String(ids[i]))) {
@@ -149,7 +149,7 @@ function createBatch(codec) {
   function encodeSet(data, creds) {
     let count = 0
     let urgent = false
-    const built = scratch.run(() => {
+    const built = encodeBuffer.run(() => {
       for (const type of Object.keys(data || {})) {
         const records = data[type]
         if (!records) continue
@@ -175,15 +175,15 @@ function createBatch(codec) {
 
   /** The batch that saves creds alone. */
   function encodeCreds(creds) {
-    const built = scratch.run(() => putCreds(creds))
+    const built = encodeBuffer.run(() => putCreds(creds))
     return { buffer: built.buffer, length: built.length, count: 1, urgent: false }
   }
 
   /** The request that reads creds: its answer is decoded with `decodeAnswer(['creds'], null, …)`. */
   function encodeCredsKey() {
-    const built = scratch.run(() => {
-      scratch.u16At(scratch.skip(2), 1)
-      scratch.byte(0)
+    const built = encodeBuffer.run(() => {
+      encodeBuffer.u16At(encodeBuffer.skip(2), 1)
+      encodeBuffer.byte(0)
     })
     return { buffer: built.buffer, length: built.length, count: 1, possible: null }
   }

@@ -15,7 +15,7 @@
 // tagged because base64 and a reviver cost several times more than copying bytes.
 
 const { HybridAuthError } = require('./errors.js')
-const { scratch, latin1, utf8, writeUtf8, roomFor } = require('./scratch.js')
+const { encodeBuffer, latin1, utf8, writeUtf8, roomFor } = require('./encode-buffer.js')
 const { putTagged, readTagged, corrupt, MAX_DEPTH } = require('./tagged.js')
 
 const JSON_ASCII = 1
@@ -94,11 +94,11 @@ function surveyObject(value, depth) {
 }
 
 function putJson(text, ascii, wide) {
-  scratch.reserve(roomFor(text) + 1)
-  const { bytes, at } = scratch
+  encodeBuffer.reserve(roomFor(text) + 1)
+  const { bytes, at } = encodeBuffer
   const written = writeUtf8(bytes, text, at + 1)
   bytes[at] = written === text.length ? ascii : wide
-  scratch.at = at + 1 + written
+  encodeBuffer.at = at + 1 + written
 }
 
 /**
@@ -179,9 +179,9 @@ function createCodec(BufferJSON) {
 
   function encode(given, type) {
     if (given instanceof Uint8Array) {
-      scratch.reserve(given.length + 1)
-      scratch.bytes[scratch.at++] = RAW
-      scratch.raw(given)
+      encodeBuffer.reserve(given.length + 1)
+      encodeBuffer.bytes[encodeBuffer.at++] = RAW
+      encodeBuffer.raw(given)
       return
     }
     const value = type === 'sender-key' && Array.isArray(given) ? given.map(keepMessageKeys) : given
@@ -191,11 +191,11 @@ function createCodec(BufferJSON) {
       return
     }
     if (found === BINARY) {
-      const start = scratch.at
-      scratch.reserve(1)
-      scratch.bytes[scratch.at++] = TAGGED
+      const start = encodeBuffer.at
+      encodeBuffer.reserve(1)
+      encodeBuffer.bytes[encodeBuffer.at++] = TAGGED
       if (putTagged(value)) return
-      scratch.at = start
+      encodeBuffer.at = start
     }
     encodeUnusual(value)
   }

@@ -21,7 +21,7 @@ const { OPENING, summarize } = require('./status.js')
 const { prune, rekey } = require('./tools/change.js')
 const { doctor } = require('./tools/doctor.js')
 const { inspect, standings, survey } = require('./tools/look.js')
-const { drill, extract } = require('./tools/recall.js')
+const { drill, extract } = require('./tools/dump.js')
 
 /** Lives of a session that is none of this fleet any more, or only just. */
 const LEAVING = ['closing', 'closed', 'deleted']

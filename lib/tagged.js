@@ -10,7 +10,7 @@
 // larger than that range, and answers LOCAL_CORRUPT to anything the writer could not have written with such lengths.
 
 const { HybridAuthError } = require('./errors.js')
-const { scratch, latin1, utf8, writeUtf8, roomFor, setOwn } = require('./scratch.js')
+const { encodeBuffer, latin1, utf8, writeUtf8, roomFor, setOwn } = require('./encode-buffer.js')
 
 /** Containers within containers. Deeper values go as JSON text, whose parser guards its own stack. */
 const MAX_DEPTH = 64
@@ -24,42 +24,42 @@ const varintSize = (n) => (n < 0x80 ? 1 : n < 0x4000 ? 2 : n < 0x200000 ? 3 : n 
 
 /** `n` is below 2^32, and the caller has reserved the room. */
 function putVarint(n) {
-  const b = scratch.bytes
-  let { at } = scratch
+  const b = encodeBuffer.bytes
+  let { at } = encodeBuffer
   while (n >= 0x80) {
     b[at++] = (n & 0x7f) | 0x80
     n >>>= 7
   }
   b[at++] = n
-  scratch.at = at
+  encodeBuffer.at = at
 }
 
 /** False when the text is not short ASCII. */
 function putShort(text, isKey) {
-  const b = scratch.bytes
+  const b = encodeBuffer.bytes
   const length = text.length
-  let to = scratch.at + (isKey ? 1 : 2)
+  let to = encodeBuffer.at + (isKey ? 1 : 2)
   for (let i = 0; i < length; i++) {
     const c = text.charCodeAt(i)
     if (c > 127) return false
     b[to++] = c
   }
-  if (isKey) b[scratch.at] = length << 1
+  if (isKey) b[encodeBuffer.at] = length << 1
   else {
-    b[scratch.at] = 6
-    b[scratch.at + 1] = length
+    b[encodeBuffer.at] = 6
+    b[encodeBuffer.at + 1] = length
   }
-  scratch.at = to
+  encodeBuffer.at = to
   return true
 }
 
 /** False when the text holds a lone surrogate, which UTF-8 cannot carry: JSON text escapes it. */
 function putText(text, isKey) {
   const length = text.length
-  scratch.reserve(roomFor(text) + 12)
+  encodeBuffer.reserve(roomFor(text) + 12)
   if (length < SHORT_TEXT && putShort(text, isKey)) return true
-  const b = scratch.bytes
-  const head = scratch.at + (isKey ? 0 : 1)
+  const b = encodeBuffer.bytes
+  const head = encodeBuffer.at + (isKey ? 0 : 1)
   // Written at once where it belongs if it is ASCII; only then is the size of its header known.
   const expected = varintSize(isKey ? length * 2 : length)
   const written = writeUtf8(b, text, head + expected)
@@ -69,42 +69,42 @@ function putText(text, isKey) {
     const actual = varintSize(isKey ? written * 2 + 1 : written)
     if (actual !== expected) b.copyWithin(head + actual, head + expected, head + expected + written)
   }
-  if (!isKey) b[scratch.at++] = ascii ? 6 : 7
+  if (!isKey) b[encodeBuffer.at++] = ascii ? 6 : 7
   putVarint(isKey ? written * 2 + (ascii ? 0 : 1) : written)
-  scratch.at += written
+  encodeBuffer.at += written
   return true
 }
 
 function putNumber(n) {
-  scratch.reserve(10)
-  const b = scratch.bytes
+  encodeBuffer.reserve(10)
+  const b = encodeBuffer.bytes
   if ((n | 0) === n && n < 0x40000000 && n > -0x40000000) {
-    b[scratch.at++] = 4 // -0 becomes 0, as in JSON
+    b[encodeBuffer.at++] = 4 // -0 becomes 0, as in JSON
     putVarint(((n << 1) ^ (n >> 31)) >>> 0)
   } else if (Number.isFinite(n)) {
-    b[scratch.at++] = 5
-    scratch.at = b.writeDoubleLE(n, scratch.at)
-  } else b[scratch.at++] = 0 // null, as in JSON
+    b[encodeBuffer.at++] = 5
+    encodeBuffer.at = b.writeDoubleLE(n, encodeBuffer.at)
+  } else b[encodeBuffer.at++] = 0 // null, as in JSON
   return true
 }
 
 function putBytes(view) {
   const length = view.length
-  scratch.reserve(length + 6)
-  const b = scratch.bytes
-  b[scratch.at++] = 8
+  encodeBuffer.reserve(length + 6)
+  const b = encodeBuffer.bytes
+  b[encodeBuffer.at++] = 8
   putVarint(length)
-  const { at } = scratch
+  const { at } = encodeBuffer
   // Never by way of `view.buffer`: that moves small arrays off the V8 heap.
   if (length < SHORT_BYTES) for (let i = 0; i < length; i++) b[at + i] = view[i]
   else b.set(view, at)
-  scratch.at = at + length
+  encodeBuffer.at = at + length
   return true
 }
 
 function putHead(tag, count) {
-  scratch.reserve(6)
-  scratch.bytes[scratch.at++] = tag
+  encodeBuffer.reserve(6)
+  encodeBuffer.bytes[encodeBuffer.at++] = tag
   putVarint(count)
 }
 
@@ -116,8 +116,8 @@ function putTagged(value) {
   if (typeof value === 'string') return putText(value, false)
   if (typeof value === 'number') return putNumber(value)
   if (value === null || typeof value === 'boolean') {
-    scratch.reserve(1)
-    scratch.bytes[scratch.at++] = value === null ? 0 : value ? 3 : 2
+    encodeBuffer.reserve(1)
+    encodeBuffer.bytes[encodeBuffer.at++] = value === null ? 0 : value ? 3 : 2
     return true
   }
   if (value instanceof Uint8Array) return putBytes(value)
@@ -138,7 +138,7 @@ function putTagged(value) {
 // ---------------------------------------------------------------------------------------------------------- reading
 
 // Reading never calls back into foreign code, so its state need not be an object.
-let source = scratch.bytes
+let source = encodeBuffer.bytes
 let base = 0
 let next = 0
 let end = 0

@@ -11,16 +11,16 @@ const { fieldsOf } = require('../lib/checks.js')
 const { HybridAuthError } = require('../lib/errors.js')
 const { textOf } = require('../lib/outside.js')
 const { Bootstrap } = require('./bootstrap.js')
-const { Farewell } = require('./farewell.js')
+const { Shutdown } = require('./shutdown.js')
 const { fleetHealth, sessionHealth } = require('./health.js')
 const { readOptions } = require('./options.js')
 const { Sessions } = require('./sessions.js')
 const { HYBRID_AUTH_OPTIONS } = require('./tokens.js')
-const { Turns } = require('./turns.js')
+const { Notifier } = require('./notifier.js')
 
 class HybridAuthService {
   #sessions
-  #farewell
+  #shutdown
   #logger
   #bootstrap
   #shutdownTimeoutMs
@@ -30,11 +30,11 @@ class HybridAuthService {
     const { fleet, said, logger, shutdownTimeoutMs, openOnBootstrap, bootstrapTimeoutMs, onBackup, onFenced, metrics } = readOptions(options)
     const failed = (name) => (error, { tenantId }) => logger.error({ tenantId, message: textOf(error) }, `${name} failed`)
     const merge = (waiting, newer) => ({ ...newer, bytes: waiting.bytes + newer.bytes })
-    const backups = new Turns(onBackup, { failed: failed('onBackup'), merge })
-    const fences = new Turns(onFenced, { failed: failed('onFenced') })
+    const backups = new Notifier(onBackup, { failed: failed('onBackup'), merge })
+    const fences = new Notifier(onFenced, { failed: failed('onFenced') })
     const news = { backup: (info) => backups.tell(info), fenced: (info) => fences.tell(info) }
     this.#sessions = new Sessions(fleet, { logger, said, news })
-    this.#farewell = new Farewell({ sessions: this.#sessions, turns: [backups, fences], logger, timeoutMs: shutdownTimeoutMs })
+    this.#shutdown = new Shutdown({ sessions: this.#sessions, notifiers: [backups, fences], logger, timeoutMs: shutdownTimeoutMs })
     this.#logger = logger
     this.#bootstrap = openOnBootstrap === false ? null : new Bootstrap({ sessions: this.#sessions, logger, which: openOnBootstrap, timeoutMs: bootstrapTimeoutMs })
     this.#shutdownTimeoutMs = shutdownTimeoutMs
@@ -192,12 +192,12 @@ class HybridAuthService {
 
   async beforeApplicationShutdown() {
     this.#bootstrap?.stop()
-    await this.#farewell.store()
+    await this.#shutdown.store()
   }
 
   async onApplicationShutdown(signal) {
     this.#bootstrap?.stop()
-    await this.#farewell.release(signal)
+    await this.#shutdown.release(signal)
   }
 
   #sayOnce(name) {

@@ -20,9 +20,9 @@ import { MODULE, mutate } from './mutants.mjs'
 const MODULES = ['plan', 'owner', 'restore', 'replicator', 'journal', 'wal', 'open', 'watch', 'session', 'tenancy']
 /** Tests, the quickest first: most mutants do not get far. */
 const STAGES = [
-  { tests: [], skip: ['sim::', 'fuzz::', 'remote::', 'registry::threads'] },
+  { tests: [], skip: ['sim::', 'fuzz::', 'store::', 'registry::threads'] },
   { tests: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys'], skip: [] },
-  { tests: ['sim::', 'remote::', 'registry::threads'], skip: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys'] }
+  { tests: ['sim::', 'store::', 'registry::threads'], skip: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys'] }
 ]
 /** Seconds that a stage may take at the least, and how many times what it takes without a mutant. */
 const [LEAST, TIMES] = [60, 8]

@@ -1,4 +1,4 @@
-//! What a session tells its user while it runs. Told once, in order, and never with a secret or a tenant id.
+//! Events of a session for its user. Each is told once, in order, and never with a secret or a tenant id.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,19 +1,19 @@
 //! Durable auth state for Baileys: the Rust core.
 //!
 //! ```text
-//! 5  node                     N-API: free functions over numbered handles, promises that never reject
-//! 4  tools > registry > open > session
-//!        what an operator asks | opens that share a session | the order that makes an open safe | one tenant's life
-//! 3  replicator   journal   owner   restore   names
-//!        ships what changed | memory and log under one lock | claims | chains | looking under the right name
-//! 2  wal   remote   watch   tenancy          the log | the store | shared listings | one tenant in one store
-//! 1  plan   state   object   record   seal   name   disk        decisions, bytes, keys, names, files
-//! 0  error   id   event   host   meter       words, the one door to time, chance and threads, and what is counted
+//! 5  node                          N-API: free functions over numbered handles, promises that never reject
+//! 4  admin > registry > session::open > session
+//!        operator tools | opens that share a session | the order that makes an open safe | one tenant's life
+//! 3  replication   journal   ownership::{lease, naming}
+//!        ships changes, restores | memory and log under one lock | claims, and the right name
+//! 2  wal   store   ownership::{listing, tenancy}          the log | the store | shared listings | one tenant in one store
+//! 1  format   ownership::decide                            names, records, objects, encryption | pure decisions
+//! 0  platform   error   id   event                         the one door to time, chance, threads and files | words
 //! ```
 //!
-//! A batch flows down: `node` hands its bytes to `journal`, which appends them to the `wal` and applies them to `state` (the
-//! first durability point: `set` resolves). `replicator` cuts what changed, `object` and `seal` make a segment of it, `remote`
-//! stores it, and a listing through `watch` that still shows our claim acknowledges it (the second: `flush` resolves).
+//! A batch flows down: `node` hands its bytes to `journal`, which appends them to the `wal` and applies them to the memtable (the
+//! first durability point: `set` resolves). `replication` cuts the changes, `format` makes a segment of them, `store`
+//! takes it, and a listing through `ownership` that still shows our claim acknowledges it (the second: `flush` resolves).
 //! Layers import downward only; `__test__/docs/layers.test.mjs` holds that.
 #![deny(unsafe_code)]
 #![cfg_attr(
@@ -42,38 +42,26 @@
     )
 )]
 
-mod disk;
+mod admin;
 mod error;
 mod event;
+mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg_attr(
     feature = "fuzzing",
     allow(clippy::disallowed_methods, clippy::indexing_slicing, reason = "as a test")
 )]
 pub mod fuzz;
-mod host;
 mod id;
 mod journal;
-mod meter;
-mod name;
-mod names;
 #[cfg(feature = "node")]
 mod node;
-mod object;
-mod open;
-mod owner;
-mod plan;
-mod record;
+mod ownership;
+mod platform;
 mod registry;
-mod remote;
-mod replicator;
-mod restore;
-mod seal;
+mod replication;
 mod session;
 #[cfg(test)]
 mod sim;
-mod state;
-mod tenancy;
-mod tools;
+mod store;
 mod wal;
-mod watch;

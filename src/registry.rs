@@ -17,17 +17,17 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 
-use crate::disk::Disk;
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink, Level};
-use crate::host::Host;
+use crate::format::name::{CLAIMS, TenantName};
+use crate::format::seal::KeyId;
 use crate::journal::Life;
-use crate::meter::METERS;
-use crate::name::{CLAIMS, TenantName};
-use crate::open::{Report, Settings, Site, open, verify};
-use crate::remote::{StoreSpec, Traffic};
-use crate::seal::KeyId;
+use crate::platform::disk::Disk;
+use crate::platform::host::Host;
+use crate::platform::meter::METERS;
+use crate::session::open::{Report, Settings, Site, open, verify};
 use crate::session::{Session, Status};
+use crate::store::{StoreSpec, StoreStats};
 
 use places::{Guests, Place, Stay};
 use stores::Stores;
@@ -38,7 +38,7 @@ use visit::Visit;
 pub type Handle = u32;
 
 /// Request of one open.
-pub struct Request {
+pub struct OpenRequest {
     /// The session's settings; its site is filled in from `store`.
     pub settings: Settings,
     /// The store, if any.
@@ -145,7 +145,7 @@ impl Registry {
     }
 
     /// Opens a tenant, or shares it if it is open already.
-    pub async fn open(&self, request: Request) -> Result<Opened> {
+    pub async fn open(&self, request: OpenRequest) -> Result<Opened> {
         let opened = self.open_or_share(request).await;
         if let Err(error) = &opened {
             METERS.open_failures.one(error.code);
@@ -153,8 +153,8 @@ impl Registry {
         opened
     }
 
-    async fn open_or_share(&self, request: Request) -> Result<Opened> {
-        let Request { mut settings, store, seed, listener } = request;
+    async fn open_or_share(&self, request: OpenRequest) -> Result<Opened> {
+        let OpenRequest { mut settings, store, seed, listener } = request;
         let store = store.map(|spec| self.stores.known(&spec));
         let identity =
             Identity { store: store.clone(), keys: settings.ring.ids(), hidden: settings.hide_tenant };
@@ -270,18 +270,18 @@ impl Registry {
     }
 
     /// Checks all that the store holds of a tenant, without touching it.
-    pub async fn verify(&self, request: Request) -> Result<Report> {
+    pub async fn verify(&self, request: OpenRequest) -> Result<Report> {
         let site = self.site(store_of(&request)?)?;
         verify(&request.settings, site).await
     }
 
     /// Requests and bytes between this process and a store.
-    pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<Traffic>> {
+    pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<StoreStats>> {
         self.stores.traffic(spec)
     }
 
     /// Requests and bytes between this process and all stores.
-    pub fn all_traffic(&self) -> Traffic {
+    pub fn all_traffic(&self) -> StoreStats {
         self.stores.all_traffic()
     }
 

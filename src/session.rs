@@ -4,6 +4,7 @@
 //! is removed (I10).
 
 mod deletion;
+pub mod open;
 mod status;
 mod waiting;
 
@@ -16,10 +17,10 @@ use tokio::sync::watch;
 
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
-use crate::host::Host;
 use crate::journal::{Journal, Life};
-use crate::owner::Owner;
-use crate::replicator::{Health, Replicator};
+use crate::ownership::lease::Owner;
+use crate::platform::host::Host;
+use crate::replication::{Health, Replicator};
 
 pub use status::Status;
 

@@ -16,12 +16,12 @@ test('the store of the example has every field that the core is told of one, and
   const store = { kind: 's3', bucket: 'scratch', endpoint: 'https://store.example', accessKeyId: 'a', secretAccessKey: 'b' }
   const { native } = resolveOptions('tenant', { store, encryptionKeys: 'ab'.repeat(32) }, {})
   assert.deepEqual(Object.keys(entry.store).sort(), Object.keys(native.store).sort())
-  const fields = all(read('src/remote/contract/entries.rs').split('pub struct Entry')[1].split('\n}')[0], /^ {4}pub (\w+):/gm)
+  const fields = all(read('src/store/contract/entries.rs').split('pub struct Entry')[1].split('\n}')[0], /^ {4}pub (\w+):/gm)
   const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase())
   for (const name of Object.keys(entry)) assert.ok(fields.map(camel).includes(name), `the contract takes no ${name}`)
 })
 
 test('the command of the example is the one that the tests of this repository run', () => {
-  assert.equal(command, 'cargo test --no-default-features remote::contract')
-  for (const word of ['--no-default-features', 'remote::contract', 'STORES_UNDER_TEST']) assert.ok(read('__test__/stores/contract.test.mjs').includes(word))
+  assert.equal(command, 'cargo test --no-default-features store::contract')
+  for (const word of ['--no-default-features', 'store::contract', 'STORES_UNDER_TEST']) assert.ok(read('__test__/stores/contract.test.mjs').includes(word))
 })

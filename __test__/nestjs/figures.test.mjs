@@ -13,8 +13,8 @@ import { ROOT, scene, still, unhurried, until } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { fleetHealth, sessionHealth } = require(join(ROOT, 'nestjs/health.js'))
-const { Farewell } = require(join(ROOT, 'nestjs/farewell.js'))
-const { Turns } = require(join(ROOT, 'nestjs/turns.js'))
+const { Shutdown } = require(join(ROOT, 'nestjs/shutdown.js'))
+const { Notifier } = require(join(ROOT, 'nestjs/notifier.js'))
 const { common, core, hybridAuth, packageFolder } = nest(11)
 const { HybridAuthModule, HybridAuthService, nestLogger } = hybridAuth
 const { tenantLogger } = createRequire(import.meta.url)(join(packageFolder, 'nestjs/logger.js'))
@@ -117,7 +117,7 @@ test('an_application_is_told_of_a_tenant_one_at_a_time_and_the_newest_is_never_l
   const waiting = []
   const running = new Map()
   const failures = []
-  const turns = new Turns(
+  const notifier = new Notifier(
     async (news) => {
       assert.ok(!running.get(news.tenantId), 'two calls at once')
       running.set(news.tenantId, true)
@@ -128,15 +128,15 @@ test('an_application_is_told_of_a_tenant_one_at_a_time_and_the_newest_is_never_l
     },
     { failed: (error, { lsn }) => failures.push(lsn), merge: (old, newer) => ({ ...newer, bytes: old.bytes + newer.bytes }) }
   )
-  for (const lsn of [1, 2, 3]) turns.tell({ tenantId: 'a', lsn, bytes: 10 })
-  turns.tell({ tenantId: 'b', lsn: 1, bytes: 1 })
+  for (const lsn of [1, 2, 3]) notifier.tell({ tenantId: 'a', lsn, bytes: 10 })
+  notifier.tell({ tenantId: 'b', lsn: 1, bytes: 1 })
   assert.deepEqual(calls, ['a1:10', 'b1:1'])
   let isSettled = false
-  const settled = turns.settled().then(() => (isSettled = true))
+  const settled = notifier.settled().then(() => (isSettled = true))
   waiting.shift()()
   await until(() => calls.length === 3, 'the next call')
   assert.equal(calls[2], 'a3:20')
-  turns.tell({ tenantId: 'a', lsn: 4, bytes: 5 })
+  notifier.tell({ tenantId: 'a', lsn: 4, bytes: 5 })
   while (waiting.length > 0) {
     waiting.shift()()
     await new Promise((resolve) => setImmediate(resolve))
@@ -144,11 +144,11 @@ test('an_application_is_told_of_a_tenant_one_at_a_time_and_the_newest_is_never_l
   await settled
   assert.ok(isSettled)
   assert.deepEqual([calls[3], failures], ['a4:5', [3]])
-  turns.tell({ tenantId: 'a', lsn: 5, bytes: 1 })
+  notifier.tell({ tenantId: 'a', lsn: 5, bytes: 1 })
   assert.equal(calls[4], 'a5:1')
   waiting.shift()()
-  await turns.settled()
-  await new Turns(undefined, {}).settled()
+  await notifier.settled()
+  await new Notifier(undefined, {}).settled()
 })
 
 test('the_last_lines_name_everybody_of_whom_something_is_missing_and_say_where_it_is', async () => {
@@ -170,7 +170,7 @@ test('the_last_lines_name_everybody_of_whom_something_is_missing_and_say_where_i
     const said = []
     const logger = { error: (_, message) => said.push(`error: ${message}`), info: (_, message) => said.push(`info: ${message}`) }
     const all = { stop() {}, async flush() {}, async opened() {}, status: () => ({}), shutdown: async () => ({ failed: [] }), ...sessions }
-    await new Farewell({ sessions: all, turns: [], logger, timeoutMs: 100 }).release('SIGINT')
+    await new Shutdown({ sessions: all, notifiers: [], logger, timeoutMs: 100 }).release('SIGINT')
     return said
   }
   const lines = await say({ status: () => before, shutdown: async () => ({ failed }) })

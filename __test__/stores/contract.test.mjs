@@ -1,4 +1,4 @@
-// The contract of a store (`src/remote/contract.rs`), over servers that this test starts and over doubles of services.
+// The contract of a store (`src/store/contract.rs`), over servers that this test starts and over doubles of services.
 //
 // Invariant: every kind of store that a session can be given meets the same list of tests, none of them left out: where a
 // store cannot be made to show a behaviour, this file says so by leaving that entry out, and by nothing else.
@@ -37,7 +37,7 @@ const PUBLIC = {
 function contract(entries) {
   return new Promise((resolve) => {
     const env = { ...environment(), STORES_UNDER_TEST: JSON.stringify(entries), RUST_BACKTRACE: '0' }
-    const child = spawn('cargo', ['test', '--quiet', '--no-default-features', '--lib', '--', 'remote::contract'], { cwd: root, env })
+    const child = spawn('cargo', ['test', '--quiet', '--no-default-features', '--lib', '--', 'store::contract'], { cwd: root, env })
     let said = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))
     child.on('error', (error) => resolve({ status: 1, said: error.message }))

@@ -11,7 +11,7 @@ import { random, runSeed } from './arbitrary.mjs'
 const require = createRequire(import.meta.url)
 const { createCodec } = require('../../lib/codec.js')
 const { createBatch, decodeKey, walk } = require('../../lib/batch.js')
-const { scratch } = require('../../lib/scratch.js')
+const { encodeBuffer } = require('../../lib/encode-buffer.js')
 const { bufferJsonV7 } = require('../../lib/baileys.js')
 
 const batch = createBatch(createCodec(bufferJsonV7))
@@ -206,7 +206,7 @@ test('a value that is too deep to be read again is refused when it is set, and o
 })
 
 test('an answer that is too short, too long or malformed is LOCAL_CORRUPT', () => {
-  const value = bytesOf(scratch.run(() => createCodec(bufferJsonV7).encode({ a: 1 })))
+  const value = bytesOf(encodeBuffer.run(() => createCodec(bufferJsonV7).encode({ a: 1 })))
   const size = Buffer.alloc(4)
   size.writeUInt32LE(value.length)
   const answer = Buffer.concat([size, value])

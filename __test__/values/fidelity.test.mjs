@@ -14,13 +14,13 @@ import { sized } from '../support/size.mjs'
 
 const require = createRequire(import.meta.url)
 const { createCodec } = require('../../lib/codec.js')
-const { scratch } = require('../../lib/scratch.js')
+const { encodeBuffer } = require('../../lib/encode-buffer.js')
 const { bufferJsonV6, bufferJsonV7 } = require('../../lib/baileys.js')
 
 const FUZZED = sized(10_000, 70_000)
 
 const through = (codec, value, type) => {
-  const { buffer, length } = scratch.run(() => codec.encode(value, type))
+  const { buffer, length } = encodeBuffer.run(() => codec.encode(value, type))
   return codec.decode(buffer, 0, length)
 }
 
@@ -131,7 +131,7 @@ test('the pinned dialects of BufferJSON equal the installed ones', async () => {
 test('the bytes of each form are these, which other readers rely on', () => {
   const codec = createCodec(bufferJsonV7)
   const hex = (value) => {
-    const { buffer, length } = scratch.run(() => codec.encode(value))
+    const { buffer, length } = encodeBuffer.run(() => codec.encode(value))
     return buffer.toString('hex', 0, length)
   }
   const text = (kind, json) => Buffer.concat([Buffer.from([kind]), Buffer.from(json)]).toString('hex')
@@ -152,7 +152,7 @@ test('the bytes of each form are these, which other readers rely on', () => {
 test('what is decoded shares nothing with the buffer it came from', () => {
   const codec = createCodec(bufferJsonV7)
   for (const value of [Buffer.from('abc'), { a: Buffer.from('abc'), b: Buffer.alloc(100, 1), s: 'text' }]) {
-    const { buffer, length } = scratch.run(() => codec.encode(value))
+    const { buffer, length } = encodeBuffer.run(() => codec.encode(value))
     const copy = Buffer.from(buffer.subarray(0, length))
     const decoded = codec.decode(copy)
     copy.fill(0xee)
@@ -163,7 +163,7 @@ test('what is decoded shares nothing with the buffer it came from', () => {
 test('what is encoded is copied at once, so a later change of the value does not reach it', () => {
   const codec = createCodec(bufferJsonV7)
   const value = { bytes: Buffer.from('abc'), list: [1] }
-  const { buffer, length } = scratch.run(() => codec.encode(value))
+  const { buffer, length } = encodeBuffer.run(() => codec.encode(value))
   value.bytes.fill(0)
   value.list.push(2)
   assert.deepEqual(codec.decode(buffer, 0, length), { bytes: Buffer.from('abc'), list: [1] })
@@ -171,18 +171,18 @@ test('what is encoded is copied at once, so a later change of the value does not
 
 test('the scratch shrinks back after a huge value', () => {
   const codec = createCodec(bufferJsonV7)
-  const built = scratch.run(() => codec.encode(Buffer.alloc(9_000_000, 1)))
+  const built = encodeBuffer.run(() => codec.encode(Buffer.alloc(9_000_000, 1)))
   assert.equal(built.length, 9_000_001)
-  assert.ok(scratch.bytes.length <= 4 * 1024 * 1024)
+  assert.ok(encodeBuffer.bytes.length <= 4 * 1024 * 1024)
   assert.equal(codec.decode(built.buffer, 0, built.length).length, 9_000_000)
-  scratch.run(() => codec.encode(Buffer.alloc(3_000_000)))
-  assert.ok(scratch.bytes.length <= 4 * 1024 * 1024)
+  encodeBuffer.run(() => codec.encode(Buffer.alloc(3_000_000)))
+  assert.ok(encodeBuffer.bytes.length <= 4 * 1024 * 1024)
 })
 
 test('a value that calls the store while it is being encoded is refused, and the next batch is whole', () => {
   const codec = createCodec(bufferJsonV7)
-  const greedy = { toJSON: () => scratch.run(() => codec.encode(1)) }
-  assert.throws(() => scratch.run(() => codec.encode(greedy)), { code: 'INVALID_OPTION' })
+  const greedy = { toJSON: () => encodeBuffer.run(() => codec.encode(1)) }
+  assert.throws(() => encodeBuffer.run(() => codec.encode(greedy)), { code: 'INVALID_OPTION' })
   assert.deepEqual(through(codec, { fine: Buffer.from('x') }), { fine: Buffer.from('x') })
 })
 
@@ -210,11 +210,11 @@ test('a runtime without the undocumented Buffer methods writes and reads the sam
     const methods = names.map((name) => [name, Buffer.prototype[name]])
     for (const name of names) delete Buffer.prototype[name]
     const { createCodec } = require('./codec.js')
-    const { scratch } = require('./scratch.js')
+    const { encodeBuffer } = require('./encode-buffer.js')
     for (const [name, method] of methods) Buffer.prototype[name] = method // Node itself needs them
     const codec = createCodec(require('./baileys.js').bufferJsonV7)
     for (const value of ['x', 'é', { a: 'é'.repeat(70), b: Buffer.from([1]), ['k'.repeat(70)]: 'v'.repeat(200) }, new Date(0), { c: '🦊' }]) {
-      const { buffer, length } = scratch.run(() => codec.encode(value))
+      const { buffer, length } = encodeBuffer.run(() => codec.encode(value))
       console.log(buffer.toString('hex', 0, length), JSON.stringify(codec.decode(buffer, 0, length)))
     }`
   const cwd = fileURLToPath(new URL('../../lib/', import.meta.url))

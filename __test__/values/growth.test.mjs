@@ -1,4 +1,4 @@
-// The scratch buffer grows in the midst of a batch: whatever field is being written just then must not be lost.
+// The encode buffer grows in the midst of a batch: whatever field is being written just then must not be lost.
 //
 // Guards a loss that only a process killed over and over showed: one byte of a key went to the buffer that had just been
 // replaced, and the whole batch was refused. Every position of every field against the end of the buffer is tried.
@@ -8,7 +8,7 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 
 const require = createRequire(import.meta.url)
-const MODULES = ['scratch', 'tagged', 'codec', 'batch'].map((name) => require.resolve(`../../lib/${name}.js`))
+const MODULES = ['encode-buffer', 'tagged', 'codec', 'batch'].map((name) => require.resolve(`../../lib/${name}.js`))
 
 /** The encoders as they are right after the package was loaded, with a scratch that has never grown. */
 function freshBatch() {

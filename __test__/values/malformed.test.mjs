@@ -13,14 +13,14 @@ const require = createRequire(import.meta.url)
 const { HybridAuthError } = require('../../lib/errors.js')
 const { createCodec } = require('../../lib/codec.js')
 const { createBatch, decodeKey } = require('../../lib/batch.js')
-const { scratch } = require('../../lib/scratch.js')
+const { encodeBuffer } = require('../../lib/encode-buffer.js')
 
 const line = await lines[0].load()
 const codec = createCodec(line.BufferJSON)
 const batch = createBatch(codec)
 
 const encoded = (value) => {
-  const { buffer, length } = scratch.run(() => codec.encode(value))
+  const { buffer, length } = encodeBuffer.run(() => codec.encode(value))
   return Buffer.from(buffer.subarray(0, length))
 }
 

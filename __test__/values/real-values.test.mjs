@@ -11,13 +11,13 @@ import { appStateSyncKey, conversation, groupTalk, otherFamilies, pairedCreds } 
 
 const require = createRequire(import.meta.url)
 const { createCodec } = require('../../lib/codec.js')
-const { scratch } = require('../../lib/scratch.js')
+const { encodeBuffer } = require('../../lib/encode-buffer.js')
 const { bufferJsonV7, resolveBaileys } = require('../../lib/baileys.js')
 
 const keeper = (BufferJSON) => {
   const codec = createCodec(BufferJSON)
   return (value, type) => {
-    const { buffer, length } = scratch.run(() => codec.encode(value, type))
+    const { buffer, length } = encodeBuffer.run(() => codec.encode(value, type))
     return codec.decode(Buffer.from(buffer.subarray(0, length)))
   }
 }

@@ -81,7 +81,7 @@ async function openTarget(options) {
   /** Contents of the store; null when that is nothing. */
   async function peek(tenantId) {
     const { native, keys } = resolved(tenantId)
-    const outcome = await binding.recall(JSON.stringify(native), keys)
+    const outcome = await binding.dump(JSON.stringify(native), keys)
     if (outcome.code === 'NOT_FOUND' || (outcome.code === 'DELETED' && native.fresh)) return null
     const { lsn } = JSON.parse(settle(outcome))
     return isEmpty(outcome.bytes) ? null : seen(outcome.bytes, lsn)

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::disk::Disk;
-use crate::disk::memory::MemoryDisk;
+use crate::format::name::{ClaimName, DataName, TenantName};
+use crate::format::object::Object;
+use crate::format::record::Entries;
+use crate::format::seal::{Ring, visible_tag};
 use crate::id::{Claim, Digest, TenantTag};
-use crate::name::{ClaimName, DataName, TenantName};
-use crate::object::Object;
-use crate::record::Entries;
-use crate::remote::{Asked, Refusal, judge, keeps_versions, rules};
-use crate::seal::{Ring, visible_tag};
-use crate::state::State;
+use crate::journal::memtable::Memtable;
+use crate::platform::disk::Disk;
+use crate::platform::disk::memory::MemoryDisk;
+use crate::store::{Operation, Refusal, judge, keeps_versions, rules};
 use crate::wal::{Folder, Recovery};
 
 /// A decoder under test.
@@ -51,9 +51,9 @@ pub fn run(name: &str, input: &[u8]) {
 fn batch(input: &[u8]) {
     let read: usize = Entries::new(input).filter_map(Result::ok).map(|entry| entry.bytes.len()).sum();
     assert!(read <= input.len());
-    let Ok(mut state) = State::replay(input) else { return };
+    let Ok(mut state) = Memtable::replay(input) else { return };
     let encoded = state.snapshot().encode();
-    let again = State::replay(&encoded).expect("a state reads what it wrote");
+    let again = Memtable::replay(&encoded).expect("a state reads what it wrote");
     assert_eq!(again.snapshot().encode(), encoded);
     if let Ok((changes, _)) = state.changes(input) {
         let changes = changes.into_owned();
@@ -116,7 +116,7 @@ fn document(input: &[u8]) {
     let _ = keeps_versions(text);
     for status in [200, 400, 403, 404, 429, 500, 503] {
         let retry_after = Some(Duration::from_secs(text.len() as u64));
-        let failure = judge(&Refusal { status, code: Some(text), retry_after }, Asked::Put);
+        let failure = judge(&Refusal { status, code: Some(text), retry_after }, Operation::Put);
         assert!(failure.pause(Duration::ZERO) <= Duration::from_secs(3600), "nobody waits for ever");
     }
 }

@@ -4,13 +4,14 @@
 //! the journal has ended (fenced, closed, deleted, poisoned) nothing is accepted any more (I16). This runs on the thread
 //! that calls: no network, no sync, no waiting, and one memory copy per value.
 
+mod cut_recorder;
 mod figures;
 mod life;
 mod log;
+pub mod memtable;
 mod room;
 mod shipping;
 mod upkeep;
-mod witness;
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
@@ -18,21 +19,21 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::error::{Code, Error, Result};
-use crate::host::Host;
+use crate::format::record::MAX_BATCH_LEN;
 use crate::id::Lsn;
-use crate::meter::METERS;
-use crate::record::MAX_BATCH_LEN;
-use crate::state::State;
+use crate::journal::memtable::Memtable;
+use crate::platform::host::Host;
+use crate::platform::meter::METERS;
 use crate::wal::{Appended, Folder};
 
+pub use cut_recorder::CutRecorder;
 pub use life::{Life, Progress};
 pub use log::Log;
 pub use shipping::{Cut, Urgency};
-pub use witness::Witness;
 
 struct Core {
     life: Life,
-    state: State,
+    state: Memtable,
     log: Log,
     lsn: Lsn,
     /// Everything up to here was cut for the store.
@@ -57,16 +58,16 @@ struct Core {
     /// The folder was made anew, and nobody was told yet.
     rehomed: bool,
     /// Recorder of the state at each cut.
-    witnesses: Vec<Weak<Witness>>,
+    recorders: Vec<Weak<CutRecorder>>,
 }
 
 impl Core {
     /// Tells those who keep it what the state is at a cut.
     fn testify(&mut self) {
-        let Core { witnesses, state, lsn, .. } = self;
-        witnesses.retain(|witness| {
-            let Some(witness) = witness.upgrade() else { return false };
-            witness.keep(*lsn, state);
+        let Core { recorders, state, lsn, .. } = self;
+        recorders.retain(|recorder| {
+            let Some(recorder) = recorder.upgrade() else { return false };
+            recorder.keep(*lsn, state);
             true
         });
     }
@@ -97,14 +98,14 @@ pub struct Journal {
 
 impl Journal {
     /// A journal of `state` at `lsn` without a store.
-    pub fn local(host: Arc<dyn Host>, state: State, lsn: Lsn, log: Log) -> Journal {
+    pub fn local(host: Arc<dyn Host>, state: Memtable, lsn: Lsn, log: Log) -> Journal {
         Journal { replicated: false, ..Journal::replicated(host, state, lsn, log, None) }
     }
 
     /// A journal of `state` at `lsn`, all of which the store has.
     pub fn replicated(
         host: Arc<dyn Host>,
-        state: State,
+        state: Memtable,
         lsn: Lsn,
         mut log: Log,
         lease: Option<Duration>,
@@ -128,7 +129,7 @@ impl Journal {
             aging: false,
             passed: 0,
             rehomed: false,
-            witnesses: Vec::new(),
+            recorders: Vec::new(),
         };
         let progress = Progress { life: Life::Live, stored: 0, synced: lsn, rest: 0 };
         Journal {
@@ -245,7 +246,7 @@ impl Journal {
     }
 
     /// Without a store nothing is ever shipped: what it would have is not kept in mind.
-    fn apply(&self, state: &mut State, changes: &[u8]) -> Result<()> {
+    fn apply(&self, state: &mut Memtable, changes: &[u8]) -> Result<()> {
         if self.replicated {
             state.apply(changes);
             return Ok(());
@@ -254,7 +255,7 @@ impl Journal {
     }
 
     /// Looks at the state.
-    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T> {
+    pub fn read<T>(&self, look: impl FnOnce(&Memtable) -> T) -> Result<T> {
         let core = self.core()?;
         if matches!(core.life, Life::Closed | Life::Deleted) {
             core.life.refusal()?;
@@ -263,14 +264,14 @@ impl Journal {
     }
 
     /// Keeps what the state is at each cut from now on, the last one included unless something was written since.
-    pub fn witness(&self) -> Result<Arc<Witness>> {
+    pub fn record_cuts(&self) -> Result<Arc<CutRecorder>> {
         let mut core = self.core()?;
-        let witness = Arc::new(Witness::default());
-        core.witnesses.push(Arc::downgrade(&witness));
+        let recorder = Arc::new(CutRecorder::default());
+        core.recorders.push(Arc::downgrade(&recorder));
         if core.cut == core.lsn {
             core.testify();
         }
-        Ok(witness)
+        Ok(recorder)
     }
 
     /// Ends a life, unless it has ended for good already. Gives the life it has then.

@@ -6,13 +6,13 @@
 use hashbrown::HashMap;
 
 use crate::error::{Code, Error, Result};
-use crate::record::{Entries, Entry, LENGTHS};
-use crate::state::State;
+use crate::format::record::{Entries, Entry, LENGTHS};
+use crate::journal::memtable::Memtable;
 
 use super::Journal;
 
 /// Refuses `changes` that would let `state` grow beyond `room`.
-pub fn check(state: &State, changes: &[u8], room: usize) -> Result<()> {
+pub fn check(state: &Memtable, changes: &[u8], room: usize) -> Result<()> {
     let now = state.bytes();
     // Nearly always there is room for all of it, and nothing more needs to be known.
     if now.saturating_add(changes.len()) <= room {
@@ -61,7 +61,7 @@ impl Journal {
 }
 
 /// Bytes of `state` with `changes`, of which the last of each key counts.
-fn bytes_after(state: &State, changes: &[u8]) -> usize {
+fn bytes_after(state: &Memtable, changes: &[u8]) -> usize {
     let last: HashMap<&[u8], Entry<'_>> =
         Entries::new(changes).map_while(Result::ok).map(|entry| (entry.key, entry)).collect();
     let (mut more, mut less) = (0, 0);
@@ -75,14 +75,14 @@ fn bytes_after(state: &State, changes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::RealHost;
+    use crate::format::record::session_batch as batch;
     use crate::journal::Log;
-    use crate::record::session_batch as batch;
+    use crate::platform::host::RealHost;
 
     #[tokio::test]
     async fn a_state_that_could_not_be_opened_again_is_refused_and_changes_nothing() {
         let host = std::sync::Arc::new(RealHost::new(tokio::runtime::Handle::current()));
-        let mut journal = Journal::local(host, State::default(), 0, Log::None);
+        let mut journal = Journal::local(host, Memtable::default(), 0, Log::None);
         let first = batch(&[("a", Some(&[3; 50])), ("b", Some(&[3; 50]))]);
         journal.room = first.len();
         assert_eq!(journal.append(&first, false).map_err(|error| error.code), Ok(1));
@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn that_a_state_comes_near_its_bound_is_told_at_each_mark_and_again_after_it_was_below() {
         let host = std::sync::Arc::new(RealHost::new(tokio::runtime::Handle::current()));
-        let mut journal = Journal::local(host, State::default(), 0, Log::None);
+        let mut journal = Journal::local(host, Memtable::default(), 0, Log::None);
         journal.room = 1_000;
         let mut told = Vec::new();
         for len in [300, 400, 520, 600, 850, 900, 300, 900] {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_state_that_is_too_large_already_may_shrink() {
-        let mut state = State::default();
+        let mut state = Memtable::default();
         state.apply(&batch(&[("a", Some(&[3; 50])), ("b", Some(&[3; 50]))]));
         assert!(check(&state, &batch(&[("a", Some(&[3; 49]))]), 10).is_ok());
         assert!(check(&state, &batch(&[("a", Some(&[3; 51]))]), 10).is_err());

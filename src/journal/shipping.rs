@@ -1,4 +1,4 @@
-//! What whoever ships asks of a journal, and tells it: what waits, what was cut, what any successor would restore.
+//! The journal's side of replication: changes that wait, cuts, and the state that any successor would restore.
 //!
 //! What was cut is not cut again, and what is acknowledged is never taken back. A failure to send is nothing to a journal: it goes
 //! on accepting, and counts what waits.
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Result;
 use crate::id::Lsn;
-use crate::state::Snapshot;
+use crate::journal::memtable::Snapshot;
 
 use super::{Journal, Life};
 

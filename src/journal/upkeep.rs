@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::disk::LogFile;
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, EventSink};
-use crate::host::{Lane, blocking, blocking_in, sleep};
 use crate::id::Lsn;
-use crate::meter::METERS;
+use crate::platform::disk::LogFile;
+use crate::platform::host::{Lane, blocking, blocking_in, sleep};
+use crate::platform::meter::METERS;
 use crate::wal::{Wal, sync};
 
 use super::{Core, Journal, Life, Log, Progress};

@@ -2,13 +2,13 @@
 //!
 //! Nothing unwinds into Node: every export catches panics, and background work that panics answers with `INTERNAL`. The two
 //! hot functions, `get` and `append`, are synchronous, take and fill buffers that JavaScript owns, and touch neither the
-//! network nor a sync. What takes time answers through a promise that resolves to an [`Outcome`] and never rejects.
+//! network nor a sync. What takes time answers through a promise that resolves to an [`Reply`] and never rejects.
 
-mod answer;
-mod foreign;
-mod held;
+mod admin;
+mod handles;
+mod import_source;
 mod options;
-mod tools;
+mod promise;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,16 +20,16 @@ use napi_derive::napi;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::disk::RealDisk;
 use crate::error::{Code, Error};
 use crate::event::{Event, EventSink};
-use crate::host::RealHost;
-use crate::meter::{METERS, Meters};
+use crate::format::seal::Ring;
+use crate::platform::disk::RealDisk;
+use crate::platform::host::RealHost;
+use crate::platform::meter::{METERS, Meters};
 use crate::registry::{Handle, Opened, Registry};
-use crate::remote::Traffic;
-use crate::seal::Ring;
 use crate::session::Status;
-use answer::{Thrown, promise};
+use crate::store::StoreStats;
+use promise::{Thrown, promise};
 
 const ABSENT: u32 = u32::MAX;
 
@@ -59,7 +59,7 @@ fn engine() -> &'static Engine {
 
 /// Outcome of a call that takes time: a value, or an error code with its message.
 #[napi(object)]
-pub struct Outcome {
+pub struct Reply {
     /// The answer, as JSON where it is more than a word.
     pub value: Option<String>,
     /// The answer's bytes, where it has some.
@@ -73,7 +73,7 @@ pub struct Outcome {
 /// Opens a tenant. `options` is JSON, `keys` are 32-byte encryption keys laid end to end with the primary first, `seed` is what to
 /// start with if the session exists nowhere, and `on_event` is called with JSON, or with nothing to see whether it was told all.
 /// Resolves to JSON `{ handle, restored, shared }`.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
 pub fn open<'env>(
     env: &'env Env,
     options: String,
@@ -90,7 +90,7 @@ pub fn open<'env>(
     });
     let ring = Ring::new(&keys);
     let seed = seed.map(|seed| seed.to_vec());
-    let held = held::by(env)?;
+    let held = handles::by(env)?;
     promise(env, async move {
         let request = options::parse(&options, ring?, seed, listener)?;
         let Opened { handle, session, shared } = engine().registry.open(request).await?;
@@ -173,7 +173,7 @@ pub fn index(handle: Handle, kind: String) -> Result<Buffer, Thrown> {
 }
 
 /// Resolves when the batch `lsn` survives a power cut of this machine: synced, or acknowledged by the store where there is no log.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
 pub fn synced(env: &Env, handle: Handle, lsn: f64, timeout_ms: u32) -> napi::Result<Object<'_>> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -190,7 +190,7 @@ pub fn synced(env: &Env, handle: Handle, lsn: f64, timeout_ms: u32) -> napi::Res
 }
 
 /// Resolves when everything resolved before is restorable from the store.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
 pub fn flush(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
     promise(env, async move {
         let lsn = engine().registry.session(handle)?.flush(Duration::from_millis(timeout_ms.into())).await?;
@@ -200,24 +200,24 @@ pub fn flush(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<
 
 /// Gives the open back: its handle is of no use any more when this returns. The last one stores the rest, releases ownership
 /// and unlocks before the promise resolves.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
 pub fn close(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
-    let sink = held::by(env)?.remove(handle);
+    let sink = handles::by(env)?.remove(handle);
     let taken = engine().registry.take(handle);
     promise(env, async move {
         let closed = engine().registry.close(taken, Duration::from_millis(timeout_ms.into())).await;
-        held::hear_out(sink).await;
+        handles::hear_out(sink).await;
         closed.map(|()| String::new())
     })
 }
 
 /// Deletes the session: tombstone, then data, then the local files.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
 pub fn destroy(env: &Env, handle: Handle) -> napi::Result<Object<'_>> {
-    let held = held::by(env)?;
+    let held = handles::by(env)?;
     promise(env, async move {
         engine().registry.delete(handle).await?;
-        held::hear_out(held.remove(handle)).await;
+        handles::hear_out(held.remove(handle)).await;
         Ok(String::new())
     })
 }
@@ -230,7 +230,7 @@ pub fn status(handle: Handle) -> Result<String, Thrown> {
 }
 
 /// The tenants that have a session in the store that `store` (JSON) names. Resolves to JSON `{ tenants, hidden }`.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
 pub fn tenants(env: &Env, store: String) -> napi::Result<Object<'_>> {
     promise(env, async move {
         let (tenants, hidden) = engine().registry.tenants(&options::store(&store)?).await?;
@@ -239,7 +239,7 @@ pub fn tenants(env: &Env, store: String) -> napi::Result<Object<'_>> {
 }
 
 /// Checks all that the store holds of a tenant, without touching it: `options` and `keys` as for `open`. Resolves to JSON.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
 pub fn verify(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
     let ring = Ring::new(&keys);
     promise(env, async move {
@@ -260,13 +260,14 @@ pub fn traffic(store: String) -> Result<String, Thrown> {
 #[napi(catch_unwind)]
 pub fn figures() -> Result<String, Thrown> {
     #[derive(Serialize)]
-    struct Figures {
+    struct ProcessFigures {
         meters: &'static Meters,
-        traffic: Traffic,
+        traffic: StoreStats,
         sessions: Vec<(String, Option<Status>)>,
     }
     let registry = &engine().registry;
-    let figures = Figures { meters: &METERS, traffic: registry.all_traffic(), sessions: registry.statuses() };
+    let figures =
+        ProcessFigures { meters: &METERS, traffic: registry.all_traffic(), sessions: registry.statuses() };
     serde_json::to_string(&figures).map_err(|error| Error::new(Code::Internal, error).into())
 }
 

@@ -8,14 +8,14 @@ use serde::Deserialize;
 
 use crate::error::{Code, Error, Result};
 use crate::event::EventSink;
+use crate::format::name::TenantName;
+use crate::format::seal::Ring;
 use crate::id::Claim;
-use crate::name::TenantName;
-use crate::open::Settings;
-use crate::plan::Allowed;
-use crate::registry::Request;
-use crate::remote::StoreSpec;
-use crate::replicator::Pace;
-use crate::seal::Ring;
+use crate::ownership::decide::Allowed;
+use crate::registry::OpenRequest;
+use crate::replication::Pace;
+use crate::session::open::Settings;
+use crate::store::StoreSpec;
 
 /// Time that the first change after a quiet time waits for company.
 const DEBOUNCE: Duration = Duration::from_millis(20);
@@ -61,7 +61,7 @@ pub fn folder(directory: &str, tenant: &str) -> Result<PathBuf> {
 }
 
 /// Reads the options of one open.
-pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink) -> Result<Request> {
+pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink) -> Result<OpenRequest> {
     let options: Options =
         serde_json::from_str(json).map_err(|error| Error::new(Code::InvalidOption, error))?;
     let malformed = || Error::new(Code::InvalidOption, "the expected claim is malformed");
@@ -93,5 +93,5 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         },
         expected,
     };
-    Ok(Request { settings, store: options.store, seed, listener })
+    Ok(OpenRequest { settings, store: options.store, seed, listener })
 }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Code, Error, Result};
-use crate::open::Settings;
-use crate::remote::StoreSpec;
+use crate::session::open::Settings;
+use crate::store::StoreSpec;
 
 /// Key by which opens share a session.
 #[derive(Clone, PartialEq, Eq, Hash)]

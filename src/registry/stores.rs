@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Code, Error, Result};
-use crate::host::Host;
-use crate::open::Site;
-use crate::remote::{Remote, StoreSpec, Traffic};
-use crate::watch::Watch;
+use crate::ownership::listing::SharedListing;
+use crate::platform::host::Host;
+use crate::session::open::Site;
+use crate::store::{RetryingStore, StoreSpec, StoreStats};
 
-use super::Request;
+use super::OpenRequest;
 
 /// Stores that are kept although nobody uses them.
 const UNUSED: usize = 16;
@@ -27,7 +27,7 @@ struct Known {
     /// Uses so far.
     uses: u64,
     /// Requests and bytes of stores that are not kept any more.
-    gone: Traffic,
+    gone: StoreStats,
 }
 
 #[derive(Default)]
@@ -91,18 +91,18 @@ impl Stores {
         if let Some(site) = &kept.site {
             return Ok(site.clone());
         }
-        let remote = Remote::connect(spec, Arc::clone(host))?;
-        Ok(kept.site.insert(Site { watch: Arc::new(Watch::new(remote.clone())), remote }).clone())
+        let remote = RetryingStore::connect(spec, Arc::clone(host))?;
+        Ok(kept.site.insert(Site { watch: Arc::new(SharedListing::new(remote.clone())), remote }).clone())
     }
 
     /// Requests and bytes between this process and a store; `None` where it was never connected to.
-    pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<Traffic>> {
+    pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<StoreStats>> {
         self.all().all.get(spec)?.site.as_ref().map(|site| Arc::clone(&site.remote.traffic))
     }
 
     /// Requests and bytes between this process and all stores.
-    pub fn all_traffic(&self) -> Traffic {
-        let sum = Traffic::default();
+    pub fn all_traffic(&self) -> StoreStats {
+        let sum = StoreStats::default();
         let known = self.all();
         sum.include(&known.gone);
         known.all.values().flat_map(|kept| &kept.site).for_each(|site| sum.include(&site.remote.traffic));
@@ -113,7 +113,12 @@ impl Stores {
 #[cfg(test)]
 impl super::Registry {
     /// A registry for which `spec` is reached through `site`.
-    pub fn over(host: Arc<dyn Host>, disk: Arc<dyn crate::disk::Disk>, spec: &StoreSpec, site: Site) -> Self {
+    pub fn over(
+        host: Arc<dyn Host>,
+        disk: Arc<dyn crate::platform::disk::Disk>,
+        spec: &StoreSpec,
+        site: Site,
+    ) -> Self {
         let registry = super::Registry::new(host, disk);
         registry.stores.all().named(spec).1.site = Some(site);
         registry
@@ -121,7 +126,7 @@ impl super::Registry {
 }
 
 /// The store that a request names, for what needs one.
-pub fn store_of(request: &Request) -> Result<&StoreSpec> {
+pub fn store_of(request: &OpenRequest) -> Result<&StoreSpec> {
     request
         .store
         .as_ref()

@@ -10,24 +10,24 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::disk::memory::MemoryDisk;
 use crate::error::Code;
-use crate::host::{Host, RealHost, random};
+use crate::format::record::{key, session_batch};
 use crate::journal::Life;
-use crate::open::Settings;
-use crate::record::{key, session_batch};
-use crate::registry::{Registry, Request};
-use crate::remote::StoreSpec;
+use crate::platform::disk::memory::MemoryDisk;
+use crate::platform::host::{Host, RealHost, random};
+use crate::registry::{OpenRequest, Registry};
 use crate::session::Session;
+use crate::session::open::Settings;
 use crate::sim::{Cluster, Rng};
+use crate::store::StoreSpec;
 
 const TENANTS: u64 = 3;
 const TASKS: u64 = 12;
 const ROUNDS: u64 = 60;
 const LONG: Duration = Duration::from_secs(60);
 
-fn request(tenant: u64, store: bool) -> Request {
-    Request {
+fn request(tenant: u64, store: bool) -> OpenRequest {
+    OpenRequest {
         settings: Settings {
             tenant: format!("tenant-{tenant}"),
             folder: format!("/data/tenant-{tenant}").into(),

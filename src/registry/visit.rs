@@ -29,19 +29,19 @@ impl Drop for Visit<'_> {
 mod tests {
     use std::time::Duration;
 
-    use crate::disk::memory::MemoryDisk;
-    use crate::host::Host;
-    use crate::open::Settings;
-    use crate::registry::{Registry, Request};
-    use crate::remote::StoreSpec;
+    use crate::platform::disk::memory::MemoryDisk;
+    use crate::platform::host::Host;
+    use crate::registry::{OpenRequest, Registry};
+    use crate::session::open::Settings;
     use crate::sim::{Cluster, SimHost};
+    use crate::store::StoreSpec;
     use std::sync::Arc;
 
     #[tokio::test(start_paused = true)]
     async fn what_is_closed_or_never_opened_leaves_nothing_behind() {
         let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
         let registry = Registry::new(host, Arc::new(MemoryDisk::default()));
-        let request = |tenant: usize, create: bool| Request {
+        let request = |tenant: usize, create: bool| OpenRequest {
             settings: Settings {
                 tenant: format!("tenant-{tenant}"),
                 folder: format!("/data/tenant-{tenant}").into(),

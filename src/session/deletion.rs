@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::{Code, Error, Result};
-use crate::host::blocking;
+use crate::format::name::{CLAIMS, ClaimName, Mark};
 use crate::id::Claim;
 use crate::journal::Life;
-use crate::name::{CLAIMS, ClaimName, Mark};
-use crate::owner::{Owner, Standing};
-use crate::restore::opening_bases;
-use crate::tenancy::Tenancy;
+use crate::ownership::lease::{Owner, Standing};
+use crate::ownership::tenancy::Tenancy;
+use crate::platform::host::blocking;
+use crate::replication::restore::opening_bases;
 
 use super::{Replicated, Session};
 

@@ -1,4 +1,4 @@
-//! How a session fares, as `status()` tells it.
+//! The status of a session, as `status()` returns it.
 //!
 //! The names of fields and of lives are part of the public surface: `types/session.d.ts` says what each means.
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::Code;
-use crate::host::{Host, sleep};
+use crate::format::name::{DataName, Span};
+use crate::format::record::{key, push};
 use crate::journal::Life;
-use crate::name::{DataName, Span};
-use crate::record::{key, push};
+use crate::platform::host::{Host, sleep};
 use crate::session::Session;
 
 use super::cluster::{CHECK, Cluster, Weather};
@@ -33,7 +33,7 @@ const CLOUD: Opening = Opening {
     leave: false,
     import: false,
 };
-const PATIENCE: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// A store whose requests take up to this long.
 fn slow(millis: u64) -> Arc<Cluster> {
@@ -52,7 +52,7 @@ async fn set(session: Arc<Session>, id: &'static str, value: u8) -> Result<(), C
     let mut batch = Vec::new();
     push(&mut batch, &key("session", id), Some(&[3, value]));
     let lsn = session.journal().append(&batch, false).map_err(|error| error.code)?;
-    session.settle(lsn, PATIENCE).await.map_err(|error| error.code)
+    session.settle(lsn, LONGEST).await.map_err(|error| error.code)
 }
 
 fn get(machine: &Machine, id: &str) -> Option<u8> {
@@ -190,7 +190,7 @@ fn a_crashed_predecessor_is_waited_for_and_one_that_closed_is_not() {
             let mut first = opened(&cluster, CLOUD).await;
             set(first.session(), "a", 1).await.expect("stored");
             if !crash {
-                first.session().close(PATIENCE).await.expect("closes");
+                first.session().close(LONGEST).await.expect("closes");
             }
             first.kill();
             // The same machine again: it cannot know that the process before it is dead.
@@ -248,14 +248,14 @@ fn a_log_of_another_mode_that_has_more_than_the_store_is_not_passed_over() {
         machine.start(Opening::default());
         sleep(Duration::from_secs(1)).await;
         assert_eq!((get(&machine, "n"), machine.session().origin().source), (Some(2), "local"));
-        machine.session().close(PATIENCE).await.expect("closes");
+        machine.session().close(LONGEST).await.expect("closes");
         machine.kill();
         machine.start(CLOUD);
         sleep(Duration::from_secs(1)).await;
         assert_eq!((get(&machine, "n"), machine.session().origin().source), (Some(2), "remote"));
         // And what is written then goes before the log that is still there.
         set(machine.session(), "n", 3).await.expect("stored");
-        machine.session().close(PATIENCE).await.expect("closes");
+        machine.session().close(LONGEST).await.expect("closes");
         machine.kill();
         machine.start(Opening::default());
         sleep(Duration::from_secs(1)).await;

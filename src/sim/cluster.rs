@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::host::Host;
-use crate::name::TenantName;
-use crate::open::{Settings, Site};
-use crate::plan::Allowed;
-use crate::remote::memory::Memory;
-use crate::remote::{Remote, Store};
-use crate::replicator::Pace;
-use crate::seal::Ring;
-use crate::watch::Watch;
+use crate::format::name::TenantName;
+use crate::format::seal::Ring;
+use crate::ownership::decide::Allowed;
+use crate::ownership::listing::SharedListing;
+use crate::platform::host::Host;
+use crate::replication::Pace;
+use crate::session::open::{Settings, Site};
+use crate::store::adapters::memory::Memory;
+use crate::store::{RetryingStore, Store};
 
 use super::harm::Remains;
 use super::host::Rng;
@@ -127,8 +127,8 @@ impl Cluster {
     }
 
     pub(super) fn settings(&self, host: &Arc<dyn Host>, store: Arc<dyn Store>, how: Opening) -> Settings {
-        let remote = Remote::new(store, Arc::clone(host));
-        let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
+        let remote = RetryingStore::new(store, Arc::clone(host));
+        let site = Site { watch: Arc::new(SharedListing::new(remote.clone())), remote };
         Settings {
             site: (!how.local).then_some(site),
             ring: hold(&self.keys).ring(),

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::host::Host;
+use crate::platform::host::Host;
 use crate::registry::Registry;
-use crate::remote::StoreSpec;
+use crate::store::StoreSpec;
 
 use super::cluster::{Cluster, TENANT};
 use super::host::Rng;

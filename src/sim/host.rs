@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::host::{Host, Job, Lane, Task};
+use crate::platform::host::{Host, Job, Lane, Task};
 
 use super::clock::Clock;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Code;
-use crate::host::sleep;
+use crate::platform::host::sleep;
 
 use super::cluster::{Cluster, Weather};
 use super::host::Rng;
@@ -87,7 +87,7 @@ impl Stage {
     }
 }
 
-/// Requests of an open at the expense of a live owner, and of one shipped write: a rehearsal (claims, data, base, segment), the
+/// Requests of an open at the expense of a live owner, and of one shipped write: a preflight (claims, data, base, segment), the
 /// claim, claims, claims, data, base, segment, the new base, live, claims; then the collection, the segment, claims.
 const REQUESTS: usize = 20;
 
@@ -134,7 +134,7 @@ fn words(prefix: &mut Vec<usize>, left: [usize; 2], visit: &mut impl FnMut(&[usi
 #[test]
 fn every_order_of_the_first_requests_of_two_claimants_leaves_one_owner() {
     let mut count = 0;
-    // Nine requests: claims, data, base, segment (the rehearsal), claim, claims, claims, data, base. The rest follows in turn.
+    // Nine requests: claims, data, base, segment (the preflight), claim, claims, claims, data, base. The rest follows in turn.
     words(&mut Vec::new(), [9, 9], &mut |word| {
         count += 1;
         run(async {

@@ -8,17 +8,17 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::disk::memory::MemoryDisk;
-use crate::host::Host;
+use crate::format::name::{ClaimName, DataName};
+use crate::format::object::Object;
+use crate::format::seal::Ring;
 use crate::id::{Claim, Lsn};
-use crate::name::{ClaimName, DataName};
-use crate::object::Object;
-use crate::open::{Settings, Site, open, whole};
-use crate::plan::Claims;
-use crate::remote::Remote;
-use crate::remote::memory::Memory;
-use crate::seal::Ring;
-use crate::watch::Watch;
+use crate::ownership::decide::Claims;
+use crate::ownership::listing::SharedListing;
+use crate::platform::disk::memory::MemoryDisk;
+use crate::platform::host::Host;
+use crate::session::open::{Settings, Site, open, whole};
+use crate::store::RetryingStore;
+use crate::store::adapters::memory::Memory;
 
 use super::cluster::{CHECK, Cluster, hold};
 use super::host::SimHost;
@@ -131,8 +131,8 @@ impl Cluster {
         let sealed = std::mem::take(&mut hold(&self.keys).sealed);
         for Sealed { with, store, reached } in sealed {
             let host: Arc<dyn Host> = SimHost::new(u64::from(with), self.start);
-            let remote = Remote::new(Arc::new(store), Arc::clone(&host));
-            let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote };
+            let remote = RetryingStore::new(Arc::new(store), Arc::clone(&host));
+            let site = Site { watch: Arc::new(SharedListing::new(remote.clone())), remote };
             let settings = Settings {
                 site: Some(site.clone()),
                 ring: ring(with..=with),

@@ -11,13 +11,13 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use crate::disk::memory::MemoryDisk;
-use crate::host::Host;
 use crate::id::Claim;
-use crate::open::Settings;
-use crate::remote::Store;
-use crate::replicator::Pace;
+use crate::platform::disk::memory::MemoryDisk;
+use crate::platform::host::Host;
+use crate::replication::Pace;
 use crate::session::Session;
+use crate::session::open::Settings;
+use crate::store::Store;
 
 use super::clock::Clock;
 use super::cluster::{Cluster, TENANTS, hold};

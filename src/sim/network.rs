@@ -11,9 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::host::sleep;
-use crate::remote::memory::{Fate, Memory, Request};
-use crate::remote::{Failure, Meaning, Store};
+use crate::platform::host::sleep;
+use crate::store::adapters::memory::{Fate, Memory, Request};
+use crate::store::{Failure, Meaning, Store};
 
 use super::cluster::{Cluster, fold, hold};
 use super::host::Rng;
@@ -41,7 +41,7 @@ impl Network {
             (Rng::new(seeds.next()), Rng::new(seeds.next()))
         };
         let oracles = cluster.oracles.clone();
-        let witnessed = cluster.store.witnessed(Arc::new(move |request, name, objects| {
+        let observed = cluster.store.observed(Arc::new(move |request, name, objects| {
             for oracle in &oracles {
                 hold(oracle).saw(number, request, name, objects);
             }
@@ -60,7 +60,7 @@ impl Network {
             cluster.digest.store(fold(told, name.as_bytes()), Ordering::Relaxed);
             (time, fate)
         };
-        let memory = witnessed.through(Arc::new(script), cluster.page);
+        let memory = observed.through(Arc::new(script), cluster.page);
         let cluster = Arc::clone(cluster);
         Network {
             memory,

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::error::{Code, Error};
+use crate::format::name::{Span, TenantName};
 use crate::id::{Claim, Lsn};
-use crate::name::{Span, TenantName};
-use crate::state::State;
+use crate::journal::memtable::Memtable;
 
 use super::harm::Objects;
 use super::sometimes::{Moment, saw, saw_refusal};
@@ -155,7 +155,7 @@ impl Oracle {
     fn state_of(&self, writes: &Writes) -> Vec<u8> {
         let entries: Vec<u8> =
             writes.iter().flat_map(|number| self.batches[number].iter().copied()).collect();
-        State::replay(&entries).expect("batches are well formed").snapshot().encode()
+        Memtable::replay(&entries).expect("batches are well formed").snapshot().encode()
     }
 
     /// `process` was told that everything up to `lsn` is restorable.

@@ -9,17 +9,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::disk::memory::MemoryDisk;
 use crate::error::{Code, Result};
 use crate::event::Event;
-use crate::host::{Host, sleep};
-use crate::open::{Settings, Site, open};
-use crate::record::{key, push};
-use crate::remote::memory::{Fate, Memory, Request};
-use crate::remote::{Failure, Meaning, Remote, Store};
-use crate::replicator::Pace;
+use crate::format::record::{key, push};
+use crate::ownership::listing::SharedListing;
+use crate::platform::disk::memory::MemoryDisk;
+use crate::platform::host::{Host, sleep};
+use crate::replication::Pace;
 use crate::session::Session;
-use crate::watch::Watch;
+use crate::session::open::{Settings, Site, open};
+use crate::store::adapters::memory::{Fate, Memory, Request};
+use crate::store::{Failure, Meaning, RetryingStore, Store};
 
 use super::cluster::{CHECK, Cluster, hold};
 use super::host::SimHost;
@@ -40,8 +40,8 @@ async fn session_on(store: Arc<dyn Store>, refresh: Duration) -> Result<(Session
 /// The same, as `settings` say.
 pub(super) async fn session_with(store: Arc<dyn Store>, settings: Settings) -> Result<(Session, Told)> {
     let host: Arc<dyn Host> = SimHost::new(11, Instant::now());
-    let remote = Remote::new(store, Arc::clone(&host));
-    let site = Some(Site { watch: Arc::new(Watch::new(remote.clone())), remote });
+    let remote = RetryingStore::new(store, Arc::clone(&host));
+    let site = Some(Site { watch: Arc::new(SharedListing::new(remote.clone())), remote });
     let settings = Settings { site, ..settings };
     let told = Told::default();
     let listener = Arc::clone(&told);
@@ -63,10 +63,10 @@ fn what_does_not_change_is_stored_again_before_it_grows_old() {
         for writes in [0, 1, 5] {
             let store = Memory::default();
             let stored = Arc::new(Mutex::new(BTreeMap::<String, Instant>::new()));
-            let witness = Arc::clone(&stored);
-            let seen = store.witnessed(Arc::new(move |request, name, _| {
+            let observer = Arc::clone(&stored);
+            let seen = store.observed(Arc::new(move |request, name, _| {
                 if request == Request::Put {
-                    hold(&witness).insert(name.to_owned(), Instant::now());
+                    hold(&observer).insert(name.to_owned(), Instant::now());
                 }
             }));
             let (session, _) = session_on(Arc::new(seen), OLD).await.expect("opens");

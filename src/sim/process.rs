@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Code, Error};
-use crate::host::{Host, Task};
+use crate::format::record::{CREDS_KEY, key, push};
 use crate::id::{Claim, Lsn};
 use crate::journal::Life;
-use crate::record::{CREDS_KEY, key, push};
+use crate::platform::host::{Host, Task};
 use crate::session::Session;
 
 use super::cluster::{Cluster, hold};

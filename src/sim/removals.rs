@@ -1,11 +1,11 @@
-//! What is removed is removed beside everything else: a store that does not answer for it holds up nothing that counts.
+//! Removals happen beside everything else: a store that does not answer for them holds up nothing that counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::open::Settings;
-use crate::remote::memory::{Fate, Memory, Request};
+use crate::session::open::Settings;
+use crate::store::adapters::memory::{Fate, Memory, Request};
 
 use super::cluster::{CHECK, Cluster};
 use super::outages::{session_with, set};

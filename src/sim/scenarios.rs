@@ -27,14 +27,14 @@ use std::time::Duration;
 
 use crate::error::Code;
 use crate::event::Event;
-use crate::host::sleep;
+use crate::format::name::{DataName, Span};
+use crate::format::record::{key, push};
 use crate::journal::Life;
-use crate::name::{DataName, Span};
-use crate::open::Settings;
-use crate::record::{key, push};
-use crate::remote::memory::Memory;
-use crate::replicator::Pace;
+use crate::platform::host::sleep;
+use crate::replication::Pace;
 use crate::session::Session;
+use crate::session::open::Settings;
+use crate::store::adapters::memory::Memory;
 
 use super::cluster::{CHECK, Cluster, Weather};
 use super::host::Rng;

@@ -10,7 +10,7 @@ mod shrink;
 use std::fmt;
 use std::time::Duration;
 
-use crate::replicator::Pace;
+use crate::replication::Pace;
 
 use super::clock::Change;
 use super::cluster::{CHECK, Cluster};

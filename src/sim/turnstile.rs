@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use crate::remote::{Failure, Store};
+use crate::store::{Failure, Store};
 
 /// Lets one owner's requests through, one per permit.
 pub struct Turnstile {

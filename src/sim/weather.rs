@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::remote::memory::{Fate, Request};
+use crate::store::adapters::memory::{Fate, Request};
 
 use super::cluster::hold;
 use super::host::Rng;

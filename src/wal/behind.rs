@@ -6,7 +6,7 @@
 
 use crate::id::Lsn;
 
-use super::frame::{Codec, Frame, Kind};
+use super::frame::{Codec, Frame, FrameKind};
 
 /// Bytes checksummed for each byte of the tail before the search gives up: bodies may hold any number of false markers,
 /// each of which would cost a checksum of all the rest.
@@ -100,7 +100,7 @@ impl<'a> Behind<'a> {
                 Some(left) => effort = left,
                 None => return Behind { complete: false, ..seen },
             }
-            match codec.peek(rest) {
+            match codec.next_frame(rest) {
                 Some((frame, whole)) => {
                     if frame.lsn > good {
                         seen.note(frame, at, at + whole);
@@ -117,17 +117,17 @@ impl<'a> Behind<'a> {
         self.newest = self.newest.max(frame.lsn);
         self.gap = self.gap.min(start);
         self.read_to = end;
-        if frame.kind == Kind::Batch {
+        if frame.kind == FrameKind::Batch {
             self.synced = self.synced.max(frame.synced);
         }
         let follows = self.run.last().is_some_and(|(last, _, until)| {
-            let next = if frame.kind == Kind::End { Some(last.lsn) } else { last.lsn.checked_add(1) };
-            *until == start && last.kind == Kind::Batch && next == Some(frame.lsn)
+            let next = if frame.kind == FrameKind::End { Some(last.lsn) } else { last.lsn.checked_add(1) };
+            *until == start && last.kind == FrameKind::Batch && next == Some(frame.lsn)
         });
         if !follows {
             self.run.clear();
         }
-        if follows || frame.kind == Kind::Batch {
+        if follows || frame.kind == FrameKind::Batch {
             self.run.push((frame, start, end));
         }
     }
@@ -206,11 +206,11 @@ impl<'a> Behind<'a> {
         if !self.complete || last.lsn != self.newest || !(rest.is_empty() || is_cut) {
             return None;
         }
-        let is_end = last.kind == Kind::End || (same_boot && !is_cut);
-        let (mut entries, mut ends, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
+        let is_end = last.kind == FrameKind::End || (same_boot && !is_cut);
+        let (mut entries, mut ends, mut buffer) = (Vec::new(), Vec::new(), Vec::new());
         for (frame, start, end) in &self.run {
-            self.codec.open(frame, self.bytes.get(*start..*end)?, &mut scratch, &mut entries).ok()?;
-            if frame.kind == Kind::Batch {
+            self.codec.open(frame, self.bytes.get(*start..*end)?, &mut buffer, &mut entries).ok()?;
+            if frame.kind == FrameKind::Batch {
                 ends.push((frame.lsn, entries.len()));
             }
         }

@@ -9,10 +9,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::disk::{DirLock, Disk, LogFile};
 use crate::error::{Code, Error, Result};
+use crate::format::seal::Ring;
 use crate::id::{Claim, TenantTag};
-use crate::seal::Ring;
+use crate::platform::disk::{DirLock, Disk, LogFile};
 
 use super::names::{Name, free};
 use super::recover::{Recovery, verdict};

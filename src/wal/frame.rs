@@ -30,9 +30,9 @@
 //! | 37 | length | record entries, sealed; bytes 12 to 36 are the associated data; a 16-byte tag at the end unless plain |
 
 use crate::error::{Code, Error, Result};
+use crate::format::record::MAX_BATCH_LEN;
+use crate::format::seal::{Context, KeyId, Purpose, Ring, Seal, Suite, Tampered};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
-use crate::record::MAX_BATCH_LEN;
-use crate::seal::{Context, KeyId, Purpose, Ring, Seal, Suite, Tampered};
 
 const MAGIC: [u8; 4] = *b"BHAl";
 /// The version that is written.
@@ -52,7 +52,7 @@ const AAD_AT: usize = 12;
 
 /// Kind of a frame. The number stands in files and never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FrameKind {
     /// The whole state.
     Base = 1,
     /// One batch.
@@ -199,7 +199,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: FrameKind,
     /// The LSN that is reached with it.
     pub lsn: Lsn,
     /// The nonce: spent even when an append fails.
@@ -258,7 +258,7 @@ impl Codec {
     }
 
     /// The frame at the start of `bytes` and its whole length, if it is there and its checksum holds.
-    pub fn peek(&self, bytes: &[u8]) -> Option<(Frame, usize)> {
+    pub fn next_frame(&self, bytes: &[u8]) -> Option<(Frame, usize)> {
         let whole = Codec::extent(bytes)?;
         let mut rest = bytes.get(MARKER.len()..whole)?;
         let len: [u8; 4] = take(&mut rest)?;
@@ -267,9 +267,9 @@ impl Codec {
             return None;
         }
         let kind = match take::<1>(&mut rest)? {
-            [1] => Kind::Base,
-            [2] => Kind::Batch,
-            [3] => Kind::End,
+            [1] => FrameKind::Base,
+            [2] => FrameKind::Batch,
+            [3] => FrameKind::End,
             _ => return None,
         };
         let [lsn, counter, synced] =
@@ -289,19 +289,19 @@ impl Codec {
         FRAME_LEN.checked_add(len).filter(|whole| *whole <= bytes.len())
     }
 
-    /// Appends to `out` the body of the frame that [`Codec::peek`] found to be all of `whole`. `scratch` is reused.
+    /// Appends to `out` the body of the frame that [`Codec::next_frame`] found to be all of `whole`. `buffer` is reused.
     pub fn open(
         &self,
         frame: &Frame,
         whole: &[u8],
-        scratch: &mut Vec<u8>,
+        buffer: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> std::result::Result<(), Tampered> {
         let (head, body) = whole.split_at_checked(FRAME_LEN).ok_or(Tampered)?;
-        scratch.clear();
-        scratch.extend_from_slice(body);
-        self.seal.open(frame.counter, head.get(AAD_AT..).ok_or(Tampered)?, scratch)?;
-        out.extend_from_slice(scratch);
+        buffer.clear();
+        buffer.extend_from_slice(body);
+        self.seal.open(frame.counter, head.get(AAD_AT..).ok_or(Tampered)?, buffer)?;
+        out.extend_from_slice(buffer);
         Ok(())
     }
 
@@ -318,7 +318,7 @@ impl Codec {
         };
         let mut mended = bytes.to_vec();
         mended.splice(..8, MARKER.into_iter().chain(len.to_le_bytes()));
-        self.peek(&mended).is_some_and(|(_, whole)| whole == bytes.len())
+        self.next_frame(&mended).is_some_and(|(_, whole)| whole == bytes.len())
     }
 
     /// The LSN of the last one of frames that fill `bytes` by their lengths and follow one another by their numbers. Nothing of it

@@ -5,14 +5,14 @@
 
 use std::path::Path;
 
-use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::format::seal::Ring;
 use crate::id::{Claim, Lsn, TenantTag};
-use crate::seal::Ring;
+use crate::platform::disk::Disk;
 
 use super::frame::{Codec, HEADER_LEN, Header, Heading};
 use super::names::Name;
-use super::peek::logs_in;
+use super::reader::logs_in;
 
 /// A log that cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! - `folder`: the tenant's directory, locked for life, and the claims made from it;
 //! - `frame`: the bytes of a log, written and read;
 //! - `names`: what a file of the directory is called;
-//! - `peek`: the same read by somebody who has no lock, and changes nothing;
+//! - `reader`: the same read by somebody who has no lock, and changes nothing;
 //! - `recover`: from files to a state, telling a torn tail, a power cut and damage apart;
 //! - `tail`: the open file, and how much of it survives a power cut;
 //! - `writer`: appending, and rewriting the log without stopping.
@@ -17,7 +17,7 @@ mod folder;
 mod frame;
 mod locked;
 mod names;
-mod peek;
+mod reader;
 mod recover;
 mod tail;
 #[cfg(test)]
@@ -27,7 +27,7 @@ mod writer;
 pub use behind::Suffix;
 pub use folder::Folder;
 pub use locked::locked;
-pub use peek::{Look, is_locked, look, peek, state_at};
+pub use reader::{Look, is_locked, look, read_unlocked, state_at};
 pub use recover::{Past, Recovery};
 pub use tail::sync;
 pub use writer::{Appended, Lineage, Wal};

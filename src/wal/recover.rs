@@ -12,11 +12,11 @@
 //! the older file is the one with the newer batches.
 
 use crate::error::{Error, Result};
+use crate::format::seal::Ring;
 use crate::id::{Claim, Lsn, TenantTag};
-use crate::seal::Ring;
 
 use super::behind::{Behind, Suffix};
-use super::frame::{Codec, FRAME_LEN, HEADER_LEN, Header, Heading, Kind};
+use super::frame::{Codec, FRAME_LEN, FrameKind, HEADER_LEN, Header, Heading};
 use super::locked::Locked;
 
 /// Contents of the disk.
@@ -114,25 +114,26 @@ fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag, boot: u16)
 }
 
 fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec, boot: u16) -> Verdict {
-    let (mut at, mut good, mut entries, mut scratch) = (HEADER_LEN, None, Vec::new(), Vec::new());
+    let (mut at, mut good, mut entries, mut buffer) = (HEADER_LEN, None, Vec::new(), Vec::new());
     let mut closed = None;
     let tampered = loop {
         let rest = bytes.get(at..).unwrap_or_default();
         let is_next = |kind, lsn| match good {
-            None => (kind, lsn) == (Kind::Base, header.start),
-            Some(last) if kind == Kind::End => lsn == last,
-            Some(last) => kind == Kind::Batch && Lsn::checked_add(last, 1) == Some(lsn),
+            None => (kind, lsn) == (FrameKind::Base, header.start),
+            Some(last) if kind == FrameKind::End => lsn == last,
+            Some(last) => kind == FrameKind::Batch && Lsn::checked_add(last, 1) == Some(lsn),
         };
-        let found = codec.peek(rest).filter(|(frame, _)| closed.is_none() && is_next(frame.kind, frame.lsn));
+        let found =
+            codec.next_frame(rest).filter(|(frame, _)| closed.is_none() && is_next(frame.kind, frame.lsn));
         let Some((frame, whole)) = found else { break false };
         let frame_bytes = rest.get(..whole).unwrap_or_default();
-        if codec.open(&frame, frame_bytes, &mut scratch, &mut entries).is_err() {
+        if codec.open(&frame, frame_bytes, &mut buffer, &mut entries).is_err() {
             break true;
         }
         at += whole;
         match frame.kind {
-            Kind::End => closed = Some(frame.synced),
-            Kind::Base | Kind::Batch => good = Some(frame.lsn),
+            FrameKind::End => closed = Some(frame.synced),
+            FrameKind::Base | FrameKind::Batch => good = Some(frame.lsn),
         }
     };
     let rest = bytes.get(at..).unwrap_or_default();
@@ -212,22 +213,22 @@ pub fn state_at(bytes: &[u8], ring: &Ring, tag: TenantTag, claim: Claim, lsn: Ls
         Heading::Locked(header, error) if header.claim == claim => return Err(error),
         _ => return Ok(Past::Elsewhere),
     };
-    let (mut at, mut entries, mut scratch) = (HEADER_LEN, Vec::new(), Vec::new());
-    let mut expected = (Kind::Base, header.start);
+    let (mut at, mut entries, mut buffer) = (HEADER_LEN, Vec::new(), Vec::new());
+    let mut expected = (FrameKind::Base, header.start);
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
-        let found = codec.peek(rest).filter(|(frame, _)| (frame.kind, frame.lsn) == expected);
+        let found = codec.next_frame(rest).filter(|(frame, _)| (frame.kind, frame.lsn) == expected);
         let Some((frame, whole)) = found.filter(|(frame, _)| frame.lsn <= lsn) else {
             return Ok(Past::Missing);
         };
         let frame_bytes = rest.get(..whole).unwrap_or_default();
-        if codec.open(&frame, frame_bytes, &mut scratch, &mut entries).is_err() {
+        if codec.open(&frame, frame_bytes, &mut buffer, &mut entries).is_err() {
             return Ok(Past::Missing);
         }
         if frame.lsn == lsn {
             return Ok(Past::Found(entries));
         }
-        expected = (Kind::Batch, frame.lsn.saturating_add(1));
+        expected = (FrameKind::Batch, frame.lsn.saturating_add(1));
         at += whole;
     }
 }

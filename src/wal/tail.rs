@@ -7,10 +7,10 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::disk::LogFile;
-use crate::host::Host;
 use crate::id::Lsn;
-use crate::meter::METERS;
+use crate::platform::disk::LogFile;
+use crate::platform::host::Host;
+use crate::platform::meter::METERS;
 
 /// A log's file. Appends come from one thread at a time, syncs from any.
 pub struct Tail {

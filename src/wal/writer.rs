@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use crate::disk::LogFile;
 use crate::error::{Code, Error, Result};
-use crate::host::{Host, random};
+use crate::format::seal::Ring;
 use crate::id::{Claim, Lsn, TenantTag};
-use crate::seal::Ring;
+use crate::platform::disk::LogFile;
+use crate::platform::host::{Host, random};
 
 use super::folder::{Folder, unavailable};
-use super::frame::{Codec, Frame, Header, Kind};
+use super::frame::{Codec, Frame, FrameKind, Header};
 use super::tail::{Tail, sync};
 
 /// A log may be this large, and three times its live bytes, before it is rewritten.
@@ -104,7 +104,7 @@ impl Wal {
         let (tag, claim, boot) = (lineage.tag, lineage.claim, folder.boot());
         let header = Header { tag, claim, start: lsn, salt: random(host), boot, tells_ends: true };
         let (mut bytes, codec) = header.write(&lineage.ring);
-        codec.write(&mut bytes, &Frame { kind: Kind::Base, lsn, counter: 0, synced: 0 }, base)?;
+        codec.write(&mut bytes, &Frame { kind: FrameKind::Base, lsn, counter: 0, synced: 0 }, base)?;
         let (sequence, file) = folder.start_file()?;
         let tail = Arc::new(Tail::new(file));
         let written = tail.append(&bytes).and_then(|()| {
@@ -156,7 +156,7 @@ impl Wal {
             return Err(poisoned());
         }
         self.buffer.clear();
-        let frame = Frame { kind: Kind::End, lsn: self.lsn, counter: self.counter, synced: stored };
+        let frame = Frame { kind: FrameKind::End, lsn: self.lsn, counter: self.counter, synced: stored };
         self.codec.write(&mut self.buffer, &frame, &[])?;
         self.counter += 1;
         self.write(self.lsn)
@@ -167,7 +167,7 @@ impl Wal {
         if self.tail.has_failed() {
             return Err(poisoned());
         }
-        let frame = Frame { kind: Kind::Batch, lsn, counter: self.counter, synced: self.tail.synced() };
+        let frame = Frame { kind: FrameKind::Batch, lsn, counter: self.counter, synced: self.tail.synced() };
         self.codec.write(&mut self.buffer, &frame, entries)?;
         self.counter += 1;
         Ok(())

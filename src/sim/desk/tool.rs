@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::admin;
 use crate::error::{Code, Error, Result};
 use crate::id::Claim;
-use crate::open::Settings;
-use crate::registry::{Registry, Request};
-use crate::remote::StoreSpec;
-use crate::tools;
+use crate::registry::{OpenRequest, Registry};
+use crate::session::open::Settings;
+use crate::store::StoreSpec;
 
 use super::super::cluster::{Cluster, TENANT, hold};
 use super::super::host::Rng;
@@ -115,8 +115,8 @@ impl Errand {
         }
     }
 
-    fn request(&self) -> Request {
-        Request {
+    fn request(&self) -> OpenRequest {
+        OpenRequest {
             settings: self.settings.clone(),
             store: Some(self.spec.clone()),
             seed: None,
@@ -133,13 +133,13 @@ impl Errand {
                 Seen { lsn: lsn(&report), entries: None, damage: words(&report["damage"]) }
             }
             Tool::Export => {
-                let (report, entries) = tools::recall(registry, self.request()).await?;
+                let (report, entries) = admin::dump(registry, self.request()).await?;
                 let report: Value = serde_json::from_str(&report).expect("is JSON");
                 Seen { lsn: lsn(&report), entries: Some(known(&entries)), damage: words(&report["damage"]) }
             }
             Tool::Drill => {
                 let (drill, entries) =
-                    tools::drill(registry, self.request(), self.scratch.clone(), TIMEOUT).await?;
+                    admin::drill(registry, self.request(), self.scratch.clone(), TIMEOUT).await?;
                 let drill = parsed(&drill);
                 assert_eq!(
                     drill["storeDigest"], drill["restoredDigest"],
@@ -155,7 +155,7 @@ impl Errand {
                 Seen { lsn: lsn(&drill), entries: Some(known(&entries)), damage: Vec::new() }
             }
             Tool::Inspect => {
-                let stored = &parsed(&tools::inspect(registry, self.request()).await?)["stored"];
+                let stored = &parsed(&admin::inspect(registry, self.request()).await?)["stored"];
                 let problem = stored["problem"]["code"].as_str();
                 if let Some(code) = problem {
                     let code = [Code::NotFound, Code::RemoteUnavailable, Code::Deleted, Code::KeyUnavailable]
@@ -173,7 +173,7 @@ impl Errand {
             }
             _ => {
                 let standings = parsed(
-                    &tools::survey(registry, self.request(), Some(vec![TENANT.into()]), Vec::new()).await?,
+                    &admin::survey(registry, self.request(), Some(vec![TENANT.into()]), Vec::new()).await?,
                 );
                 let standing = &standings[0];
                 match standing["owner"].as_str() {
@@ -188,7 +188,7 @@ impl Errand {
 
     /// The highest claim, and how its owner stands, where there is something that could go.
     async fn standing(&self) -> Option<(Claim, String)> {
-        let found = tools::survey(&self.registry, self.request(), Some(vec![TENANT.into()]), Vec::new())
+        let found = admin::survey(&self.registry, self.request(), Some(vec![TENANT.into()]), Vec::new())
             .await
             .ok()?;
         let standing = &parsed(&found)[0];

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use crate::error::{Code, Error};
-use crate::record::{CREDS_KEY, key, push};
+use crate::format::record::{CREDS_KEY, key, push};
 use crate::session::Session;
 
 use super::super::cluster::{Cluster, hold};

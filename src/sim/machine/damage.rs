@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use crate::disk::Disk;
+use crate::platform::disk::Disk;
 
 use super::super::cluster::{TENANTS, hold};
 use super::super::host::Rng;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::Code;
 use crate::event::Event;
+use crate::format::record::{Entries, Entry};
 use crate::id::Claim;
-use crate::record::{Entries, Entry};
 use crate::session::Session;
 
 use super::super::cluster::{Cluster, hold};

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use crate::disk::memory::MemoryDisk;
 use crate::error::Code;
-use crate::host::Host;
-use crate::open::{Settings, open};
+use crate::platform::disk::memory::MemoryDisk;
+use crate::platform::host::Host;
 use crate::session::Session;
+use crate::session::open::{Settings, open};
 
 use super::super::cluster::{Cluster, hold};
 use super::super::host::SimHost;

@@ -11,8 +11,8 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
+use crate::format::name::{DataName, Mark, Span};
 use crate::id::{Claim, Lsn};
-use crate::name::{DataName, Mark, Span};
 
 use super::super::sometimes::{Moment, saw};
 use super::{Found, Oracle, Writes};

@@ -5,9 +5,9 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
+use crate::format::name::{ClaimName, DataName, Mark, Span};
 use crate::id::{Claim, Lsn};
-use crate::name::{ClaimName, DataName, Mark, Span};
-use crate::remote::memory::Request;
+use crate::store::adapters::memory::Request;
 
 use super::super::sometimes::{Moment, saw};
 use super::Oracle;

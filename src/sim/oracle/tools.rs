@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Code, Error, Result};
+use crate::format::name::{ClaimName, DataName, Mark, Span};
 use crate::id::{Claim, Lsn};
-use crate::name::{ClaimName, DataName, Mark, Span};
-use crate::open::NO_CREDENTIALS;
-use crate::remote::memory::Request;
+use crate::session::open::NO_CREDENTIALS;
+use crate::store::adapters::memory::Request;
 
 use super::super::sometimes::{Moment, saw};
 use super::{Oracle, Writes};

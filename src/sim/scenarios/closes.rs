@@ -11,10 +11,10 @@ use super::super::outages::{FOR_EVER, session_with, set, takes_no_data_while};
 use super::super::run;
 use crate::error::Code;
 use crate::event::Event;
-use crate::host::sleep;
-use crate::open::Settings;
-use crate::record::session_batch;
-use crate::remote::memory::{Fate, Memory, Request};
+use crate::format::record::session_batch;
+use crate::platform::host::sleep;
+use crate::session::open::Settings;
+use crate::store::adapters::memory::{Fate, Memory, Request};
 
 #[test]
 fn a_close_whose_time_is_over_before_its_release_is_stored_says_so_once_and_the_next_open_waits() {

@@ -11,15 +11,15 @@ use super::super::outages::{Told, session_with, set};
 use super::super::run;
 use crate::error::Code;
 use crate::event::Event;
-use crate::host::sleep;
+use crate::format::name::{DataName, Span};
+use crate::format::object::{Link, ObjectKind, Sealer};
+use crate::format::record::session_batch;
+use crate::format::seal::{Ring, visible_tag};
 use crate::id::{Claim, Digest};
-use crate::name::{DataName, Span};
-use crate::object::{Kind, Link, Sealer};
-use crate::open::Settings;
-use crate::record::session_batch;
-use crate::remote::memory::Memory;
-use crate::seal::{Ring, visible_tag};
+use crate::platform::host::sleep;
 use crate::session::Session;
+use crate::session::open::Settings;
+use crate::store::adapters::memory::Memory;
 
 const LONG: Duration = Duration::from_secs(600);
 /// Writes, each a segment: more than it takes until the chain is looked at.
@@ -50,7 +50,7 @@ fn store(memory: &Memory, claim: Claim, (first, last): (u64, u64), is_whole: boo
     let body = session_batch(&[("copy", Some(&[first as u8]))]);
     let previous = Link { claim, lsn: first - 1, digest: Digest::of(b"of the copy") };
     let mut sealer = Sealer::new(&Ring::default(), visible_tag(TENANT), claim);
-    let sealed = sealer.seal(Kind::Segment, (first, last), previous, 1, &body).expect("seals");
+    let sealed = sealer.seal(ObjectKind::Segment, (first, last), previous, 1, &body).expect("seals");
     let name = DataName { claim, span: Span::Segment(first, last), digest: sealed.digest.short() };
     let beside = memory.objects().keys().find(|name| name.starts_with("v1/data")).cloned().expect("a base");
     let (folder, _) = beside.rsplit_once('/').expect("a folder");

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::disk::Disk;
-use crate::disk::memory::MemoryDisk;
-use crate::host::Host;
-use crate::open::{Settings, Site, open};
-use crate::remote::Remote;
-use crate::remote::memory::Memory;
+use crate::ownership::listing::SharedListing;
+use crate::platform::disk::Disk;
+use crate::platform::disk::memory::MemoryDisk;
+use crate::platform::host::Host;
+use crate::session::open::{Settings, Site, open};
 use crate::sim::host::SimHost;
-use crate::watch::Watch;
+use crate::store::RetryingStore;
+use crate::store::adapters::memory::Memory;
 
 fn segments(cluster: &Cluster) -> usize {
     data(cluster).iter().filter(|name| matches!(name.span, Span::Segment(..))).count()
@@ -106,8 +106,8 @@ fn an_idle_fleet_costs_a_listing_per_tick_and_not_per_tenant() {
     run(async {
         const TENANTS: u64 = 40;
         let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
-        let remote = Remote::new(Arc::new(Memory::default()), Arc::clone(&host));
-        let site = Site { watch: Arc::new(Watch::new(remote.clone())), remote: remote.clone() };
+        let remote = RetryingStore::new(Arc::new(Memory::default()), Arc::clone(&host));
+        let site = Site { watch: Arc::new(SharedListing::new(remote.clone())), remote: remote.clone() };
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
         let mut fleet = Vec::new();
         for tenant in 0..TENANTS {

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::disk::memory::Op;
+use crate::platform::disk::memory::Op;
 
 use super::*;
 

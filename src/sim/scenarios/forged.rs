@@ -4,10 +4,10 @@
 
 use bytes::Bytes;
 
+use crate::format::name::{ClaimName, Mark};
+use crate::format::object::{Link, ObjectKind, Sealer};
+use crate::format::seal::{Ring, visible_tag};
 use crate::id::{Claim, OwnerId, ShortDigest};
-use crate::name::{ClaimName, Mark};
-use crate::object::{Kind, Link, Sealer};
-use crate::seal::{Ring, visible_tag};
 
 use super::super::cluster::{TENANT, hold};
 use super::*;
@@ -38,13 +38,13 @@ fn guarded() -> Arc<Cluster> {
     cluster
 }
 
-fn kind(mark: Mark) -> Kind {
+fn kind(mark: Mark) -> ObjectKind {
     match mark {
-        Mark::Claimed => Kind::Claim,
-        Mark::Live => Kind::Live,
-        Mark::Leaving => Kind::Leaving,
-        Mark::Released => Kind::Released,
-        Mark::Deleted => Kind::Deleted,
+        Mark::Claimed => ObjectKind::Claim,
+        Mark::Live => ObjectKind::Live,
+        Mark::Leaving => ObjectKind::Leaving,
+        Mark::Released => ObjectKind::Released,
+        Mark::Deleted => ObjectKind::Deleted,
     }
 }
 

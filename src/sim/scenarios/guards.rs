@@ -10,11 +10,11 @@ use super::super::outages::{session_with, set};
 use super::super::run;
 use super::slow_puts::slow;
 use crate::error::Code;
-use crate::host::sleep;
-use crate::open::Settings;
-use crate::record::session_batch;
-use crate::remote::memory::{Fate, Memory, Request};
-use crate::replicator::Pace;
+use crate::format::record::session_batch;
+use crate::platform::host::sleep;
+use crate::replication::Pace;
+use crate::session::open::Settings;
+use crate::store::adapters::memory::{Fate, Memory, Request};
 
 const LONG: Duration = Duration::from_secs(600);
 

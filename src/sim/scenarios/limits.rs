@@ -9,12 +9,12 @@ use super::super::outages::{Told, refusing, session_with};
 use super::super::run;
 use crate::error::Code;
 use crate::event::Event;
-use crate::host::sleep;
-use crate::open::Settings;
-use crate::record::{key, push};
-use crate::remote::memory::Memory;
-use crate::replicator::Pace;
+use crate::format::record::{key, push};
+use crate::platform::host::sleep;
+use crate::replication::Pace;
 use crate::session::Session;
+use crate::session::open::Settings;
+use crate::store::adapters::memory::Memory;
 
 const LONG: Duration = Duration::from_secs(600);
 const LIMIT: usize = 60_000;

@@ -10,8 +10,8 @@ use super::super::run;
 use super::super::turnstile::Turnstile;
 use super::opened;
 use crate::error::Code;
-use crate::host::sleep;
 use crate::journal::Life;
+use crate::platform::host::sleep;
 use crate::session::Session;
 
 /// More requests than an open makes here.

@@ -14,11 +14,11 @@ use super::super::run;
 use super::super::weather::Weather;
 use super::{calm, opened, write};
 use crate::event::Event;
-use crate::host::sleep;
-use crate::open::Settings;
-use crate::remote::memory::{Memory, Request};
-use crate::replicator::Pace;
+use crate::platform::host::sleep;
+use crate::replication::Pace;
 use crate::session::Session;
+use crate::session::open::Settings;
+use crate::store::adapters::memory::{Memory, Request};
 
 const LONG: Duration = Duration::from_secs(600);
 /// Writes after a loss: more than it takes until the chain is looked at.
@@ -103,10 +103,10 @@ fn a_store_that_came_back_older_is_brought_up_to_date_by_the_owner() {
     run(async {
         let states = Arc::new(std::sync::Mutex::new(Vec::<Objects>::new()));
         let memory = Memory::default();
-        let witness = Arc::clone(&states);
-        let seen = memory.witnessed(Arc::new(move |request, _, objects| {
+        let observer = Arc::clone(&states);
+        let seen = memory.observed(Arc::new(move |request, _, objects| {
             if matches!(request, Request::Put | Request::Delete) {
-                hold(&witness).push(objects.clone());
+                hold(&observer).push(objects.clone());
             }
         }));
         let (session, _) = owner(&seen).await;
@@ -174,7 +174,7 @@ fn a_store_that_loses_nothing_is_never_said_to_have_and_a_quiet_session_hardly_a
         let memory = Memory::default();
         let lists = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let count = Arc::clone(&lists);
-        let seen = memory.witnessed(Arc::new(move |request, name, _| {
+        let seen = memory.observed(Arc::new(move |request, name, _| {
             if request == Request::List && name.starts_with("v1/data") {
                 count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }

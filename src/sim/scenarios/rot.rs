@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::weather::{Names, Storm};
 use super::*;
-use crate::remote::memory::Request;
+use crate::store::adapters::memory::Request;
 
 const FOLDER: &str = "/sessions/tenant";
 const WRITES: usize = 8;

@@ -10,13 +10,13 @@ use super::super::cluster::{CHECK, Cluster};
 use super::super::outages::{Told, session_with, set};
 use super::super::run;
 use crate::error::Code;
-use crate::host::sleep;
 use crate::journal::Life;
-use crate::open::Settings;
-use crate::owner::{linger, patience};
-use crate::remote::memory::{Fate, Memory, Request};
-use crate::replicator::Pace;
+use crate::ownership::lease::{handover_wait, linger};
+use crate::platform::host::sleep;
+use crate::replication::Pace;
 use crate::session::Session;
+use crate::session::open::Settings;
+use crate::store::adapters::memory::{Fate, Memory, Request};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -39,7 +39,11 @@ async fn write_until_refused(session: &Session) -> Instant {
     let mut batch = Vec::new();
     for id in 0_u32.. {
         batch.clear();
-        crate::record::push(&mut batch, &crate::record::key("session", "x"), Some(&id.to_le_bytes()));
+        crate::format::record::push(
+            &mut batch,
+            &crate::format::record::key("session", "x"),
+            Some(&id.to_le_bytes()),
+        );
         if session.journal().append(&batch, false).is_err() {
             break;
         }
@@ -51,7 +55,7 @@ async fn write_until_refused(session: &Session) -> Instant {
 #[test]
 fn an_owner_is_refused_within_a_check_and_a_margin_however_long_its_upload_takes() {
     run(async {
-        let wait = patience(CHECK);
+        let wait = handover_wait(CHECK);
         for time in [Duration::from_secs(1), wait * 3 / 2, wait * 10, LONG] {
             for base in [false, true] {
                 let memory = Memory::default();

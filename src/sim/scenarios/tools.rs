@@ -13,9 +13,9 @@ use super::super::run;
 use super::super::turnstile::Turnstile;
 use super::opened;
 use crate::error::Code;
-use crate::host::sleep;
 use crate::id::Claim;
 use crate::journal::Life;
+use crate::platform::host::sleep;
 use crate::session::Session;
 
 /// More requests than an open and one shipped write make here.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use crate::error::Code;
-use crate::host::sleep;
 use crate::id::Claim;
+use crate::platform::host::sleep;
 
 use super::super::cluster::{Cluster, TENANTS, hold};
 use super::super::desk::Desk;

@@ -1,9 +1,9 @@
 //! The directory: claims, names, what is removed and what is not, and what messages give away.
 
 use super::*;
-use crate::disk::RealDisk;
-use crate::disk::memory::Op;
 use crate::error::Code;
+use crate::platform::disk::RealDisk;
+use crate::platform::disk::memory::Op;
 
 fn code<T>(result: Result<T>) -> Code {
     result.map(|_| ()).expect_err("fails").code
@@ -276,7 +276,7 @@ fn a_file_in_the_way_is_a_typed_error() {
 
 #[test]
 fn a_peek_sees_what_recovery_would_and_changes_nothing() {
-    let peeked = |disk: &MemoryDisk, ring: &Ring| peek(disk, &path(), ring, tag());
+    let peeked = |disk: &MemoryDisk, ring: &Ring| read_unlocked(disk, &path(), ring, tag());
     let ring = sealed();
     let disk = MemoryDisk::default();
     assert!(matches!(peeked(&disk, &ring), Ok(Recovery::None)), "where there is not even a directory");

@@ -5,8 +5,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::disk::RealDisk;
 use crate::error::Code;
+use crate::platform::disk::RealDisk;
 
 const DIRECTORY: &str = "BHA_TEST_LOCK_DIRECTORY";
 

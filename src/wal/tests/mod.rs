@@ -7,7 +7,7 @@ mod damage;
 mod folder;
 mod golden;
 mod lock;
-mod peek;
+mod reader;
 mod rot;
 mod writer;
 
@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::disk::Disk;
-use crate::disk::memory::MemoryDisk;
 use crate::error::Result;
-use crate::host::{Host, Job, Lane, Task};
+use crate::format::record::{key, push};
+use crate::format::seal::{Ring, visible_tag};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
-use crate::record::{key, push};
-use crate::seal::{Ring, visible_tag};
+use crate::platform::disk::Disk;
+use crate::platform::disk::memory::MemoryDisk;
+use crate::platform::host::{Host, Job, Lane, Task};
 
 use super::recover::{Damaged, Recovered};
 use super::*;

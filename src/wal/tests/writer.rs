@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 
 use super::*;
-use crate::disk::memory::Op;
 use crate::error::Code;
+use crate::platform::disk::memory::Op;
 use crate::wal::frame::{FRAME_LEN, HEADER_LEN};
 
 fn start(disk: &MemoryDisk, ring: &Arc<Ring>) -> (Arc<Folder>, Wal) {

@@ -1,0 +1,75 @@
+'use strict'
+
+// Getting a session out of its store beside its owner: as a folder, and as a drill.
+//
+// Invariants: nothing is claimed, and the owner goes on; nothing is written before all of it was verified. A drill calls a
+// restore good only if what came back from the disk is what the store has and, where the owner's is at hand, what it has.
+
+const fs = require('node:fs/promises')
+const { tmpdir } = require('node:os')
+const { join, resolve: absolute } = require('node:path')
+const { createBatch } = require('../batch.js')
+const { resolveBaileys } = require('../baileys.js')
+const { createCodec } = require('../codec.js')
+const { HybridAuthError, settle } = require('../errors.js')
+const { writeMultiFile } = require('../multi-file.js')
+const { loadBinding } = require('../native.js')
+
+function checkFolder(folder, who) {
+  if (typeof folder !== 'string' || folder === '') throw new HybridAuthError('INVALID_OPTION', `${who} takes the path of a folder`)
+  return absolute(folder)
+}
+
+/** Writes what a blank machine would restore as a folder of `useMultiFileAuthState`. */
+async function extract({ options, resolve }, tenantId, folder, { overwrite = false } = {}) {
+  const target = checkFolder(folder, 'extract')
+  const { native, keys, directory, cloud } = resolve(tenantId)
+  const { BufferJSON } = await resolveBaileys(options)
+  const outcome = await loadBinding().dump(JSON.stringify(native), keys)
+  const report = JSON.parse(settle(outcome))
+  const entries = createBatch(createCodec(BufferJSON)).readEntries(outcome.bytes)
+  return { ...report, ...(await writeMultiFile(target, { entries }, { BufferJSON, overwrite, directory: cloud ? null : directory })) }
+}
+
+/** Reads every value as Baileys would get it; the problems that this shows. */
+function decode(batch, bytes) {
+  let [hasKeys, hasCreds] = [false, false]
+  try {
+    for (const { type, value } of batch.readEntries(bytes)) {
+      hasKeys = true
+      hasCreds ||= type === null && value !== null
+    }
+  } catch (error) {
+    return [error.message]
+  }
+  // The rule of `src/session/open/identity.rs`: nothing at all is a session that was not paired yet.
+  return hasCreds || !hasKeys ? [] : ['it has no credentials']
+}
+
+/**
+ * Restores a tenant into a folder, and compares.
+ * @param {any} fleet
+ * @param {string} tenantId
+ * @param {{ folder?: string }} [options]
+ */
+async function drill({ options, resolve }, tenantId, { folder } = {}) {
+  const kept = folder === undefined ? null : checkFolder(folder, 'drill')
+  const { native, keys, flushTimeoutMs } = resolve(tenantId)
+  const { BufferJSON } = await resolveBaileys(options)
+  const place = kept ?? (await fs.mkdtemp(join(tmpdir(), 'hybrid-auth-drill-')))
+  try {
+    const outcome = await loadBinding().drill(JSON.stringify(native), keys, place, flushTimeoutMs)
+    const { storeDigest, restoredDigest, ownerDigest, ms, ...rest } = JSON.parse(settle(outcome))
+    const began = performance.now()
+    const problems = decode(createBatch(createCodec(BufferJSON)), outcome.bytes)
+    const decoding = Math.round(performance.now() - began)
+    if (restoredDigest !== storeDigest) problems.push('the state restored to the disk differs from the state in the store')
+    if (ownerDigest !== null && ownerDigest !== storeDigest) problems.push('the state in the store differs from the state of its owner')
+    const digests = { store: storeDigest, restored: restoredDigest, owner: ownerDigest }
+    return { ok: problems.length === 0, ...rest, digests, folder: kept, ms: { ...ms, decode: decoding }, problems }
+  } finally {
+    if (kept === null) await fs.rm(place, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+module.exports = { drill, extract }

@@ -1,0 +1,307 @@
+//! The inspection of one tenant: in the store, and on this machine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Listing, Ownership, hexes, list, log_tag, reach};
+use crate::error::{Code, Error, Result};
+use crate::format::name::{ClaimName, Mark, Span};
+use crate::format::record::{Entries, kind};
+use crate::id::{Claim, Digest, Lsn, hex};
+use crate::journal::memtable::Memtable;
+use crate::ownership::naming;
+use crate::ownership::tenancy::Tenancy;
+use crate::platform::host::blocking;
+use crate::registry::{OpenRequest, Registry};
+use crate::replication::restore::{Audit, Holdings, audit_of};
+use crate::session::open::{NO_CREDENTIALS, Settings, Site, lacks_credentials, no_identity};
+use crate::store::StoreSpec;
+use crate::wal::{Look, Recovery, look};
+
+/// Times that a listing that changed while it was read is read again.
+const SURVEYS: usize = 4;
+
+/// The error.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    code: &'static str,
+    message: String,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        Problem { code: error.code.as_str(), message: error.message }
+    }
+}
+
+/// Their number and size.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Amount {
+    count: usize,
+    bytes: usize,
+}
+
+impl Amount {
+    fn add(&mut self, bytes: usize) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// Keys of one type.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Share {
+    keys: usize,
+    bytes: usize,
+}
+
+/// The state that a new machine would restore.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contents {
+    keys: usize,
+    bytes: usize,
+    types: BTreeMap<String, Share>,
+    clean: bool,
+    digest: String,
+    ways: usize,
+    /// Told as damage.
+    #[serde(skip)]
+    lacks_credentials: bool,
+}
+
+/// Contents of a store of a tenant.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    owner: Ownership,
+    epoch: Option<u64>,
+    claim: Option<String>,
+    /// Times at which the highest claim was made, and released or deleted: by the clock of its machine.
+    claimed_at: Option<u64>,
+    ended_at: Option<u64>,
+    lsn: Option<Lsn>,
+    /// Times at which the newest object was made, by the clock of its machine, and stored, perhaps again, by that of the store.
+    made_at: Option<u64>,
+    stored_at: Option<u64>,
+    bases: Amount,
+    segments: Amount,
+    marks: usize,
+    key_ids: Vec<String>,
+    contents: Option<Contents>,
+    /// Objects that are damaged.
+    damage: Vec<String>,
+    /// Why there are no contents.
+    problem: Option<Problem>,
+}
+
+/// Contents of this machine of a tenant.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Here {
+    /// `here`, `elsewhere` (in another process of this machine) or `nobody`.
+    open: &'static str,
+    log_bytes: u64,
+    epoch: Option<u64>,
+    lsn: Option<Lsn>,
+    key_ids: Vec<String>,
+    problem: Option<Problem>,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    /// `None` without a store.
+    stored: Option<Stored>,
+    /// `None` if there is no folder here.
+    local: Option<Here>,
+}
+
+/// Looks at a tenant.
+pub async fn inspect(registry: &Registry, request: OpenRequest) -> Result<Inspection> {
+    let OpenRequest { settings, store, .. } = request;
+    let site = store.as_ref().map(|spec| registry.site(spec)).transpose()?;
+    let stored = match site {
+        Some(site) => Some(stored(&settings, site).await?),
+        None => None,
+    };
+    Ok(Inspection { stored, local: here(registry, &settings, store.as_ref()).await? })
+}
+
+async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
+    let tenancy = settings.tenancy(site, settings.name()?);
+    let mut last = None;
+    for _ in 0..SURVEYS {
+        let listing = list(&tenancy).await?;
+        let holdings = Holdings::read(&tenancy, listing.survey.data.iter().copied()).await?;
+        let (contents, problem) = match contents(&tenancy, &listing, &holdings).await {
+            // It may be there under another name.
+            Ok(Some(None)) if Ownership::of(&listing.survey.claims) == Ownership::None => {
+                (None, naming::require_only(&tenancy, &settings.tenant, settings.hide_tenant).await.err())
+            }
+            Ok(Some(contents)) => (contents, None),
+            // An object of the listing is gone: list again.
+            Ok(None) => continue,
+            Err(error) => (None, Some(error)),
+        };
+        let seen = describe(&tenancy, &listing, &holdings, contents, problem.clone()).await?;
+        match problem {
+            // What looks like a loss may be a listing that a collection went through.
+            Some(error) if error.code == Code::RemoteCorrupt => last = Some(seen),
+            _ => return Ok(seen),
+        }
+    }
+    last.ok_or_else(|| {
+        Error::new(Code::RemoteUnavailable, "the store changes faster than it can be read; retry later")
+    })
+}
+
+/// State to which the last history restores; `None` in it if there is none, and no answer at all if an object is gone.
+async fn contents(
+    tenancy: &Tenancy,
+    listing: &Listing,
+    holdings: &Holdings,
+) -> Result<Option<Option<Contents>>> {
+    let survey = &listing.survey;
+    let owner = Ownership::of(&survey.claims);
+    let Some((parent, _)) = reach(survey) else {
+        let floor = survey.claims.floor();
+        let is_lost = survey.claims.newest_live().is_some_and(|live| floor.is_none_or(|floor| live > floor));
+        return if is_lost {
+            let message =
+                "the newest owner's data is missing: restore the bucket's objects, or see the runbook";
+            Err(Error::new(Code::RemoteCorrupt, message))
+        } else {
+            Ok(Some(None))
+        };
+    };
+    if owner == Ownership::Deleted {
+        return Ok(Some(None));
+    }
+    let Some(audit) = audit_of(tenancy, survey, parent, holdings).await? else { return Ok(None) };
+    let Audit { restored, ways, .. } = audit;
+    let entries = restored.state.snapshot().encode();
+    Ok(Some(Some(Contents {
+        keys: restored.state.len(),
+        bytes: restored.state.bytes(),
+        types: types_of(&entries),
+        clean: restored.clean,
+        digest: hex(&Digest::of(&entries).0),
+        ways,
+        lacks_credentials: lacks_credentials(&restored.state),
+    })))
+}
+
+/// Keys and bytes by type, the credentials as `creds`.
+fn types_of(entries: &[u8]) -> BTreeMap<String, Share> {
+    let mut types = BTreeMap::<String, Share>::new();
+    for entry in Entries::new(entries).map_while(Result::ok) {
+        let name = match kind(entry.key) {
+            [] => "creds".into(),
+            kind => String::from_utf8_lossy(kind),
+        };
+        let share = types.entry(name.into_owned()).or_default();
+        share.keys += 1;
+        share.bytes += entry.bytes.len();
+    }
+    types
+}
+
+async fn describe(
+    tenancy: &Tenancy,
+    listing: &Listing,
+    holdings: &Holdings,
+    contents: Option<Contents>,
+    problem: Option<Error>,
+) -> Result<Stored> {
+    let Listing { survey, stored_ms, marks, forged, .. } = listing;
+    let highest = survey.claims.highest();
+    let owner = Ownership::of(&survey.claims);
+    let (mut bases, mut segments) = (Amount::default(), Amount::default());
+    for (name, object) in holdings.objects() {
+        match name.span {
+            Span::Base(_) => bases.add(object.size()),
+            Span::Segment(..) => segments.add(object.size()),
+        }
+    }
+    let mut made: Vec<u64> = holdings.objects().map(|(_, object)| object.meta.wall_ms).collect();
+    let mut damage: Vec<String> = holdings.damage().map(Error::to_string).collect();
+    damage.extend(forged.iter().cloned());
+    if contents.as_ref().is_some_and(|contents| contents.lacks_credentials) {
+        damage.push(NO_CREDENTIALS.to_owned());
+    }
+    let mut key_ids: Vec<_> = holdings.objects().filter_map(|(_, object)| object.key_id()).collect();
+    let mut said = Vec::new();
+    if let Some(claim) = highest {
+        let its = survey.claims.marks(&claim);
+        let asked = [(true, Mark::Claimed), (its.released, Mark::Released), (its.deleted, Mark::Deleted)];
+        for (_, mark) in asked.into_iter().filter(|(there, _)| *there) {
+            match tenancy.mark(&ClaimName { claim, mark }).await {
+                Ok(Some(object)) => {
+                    made.push(object.meta.wall_ms);
+                    key_ids.extend(object.key_id());
+                    said.push((mark, object.meta.wall_ms));
+                }
+                Ok(None) => {}
+                Err(error) if error.code == Code::RemoteCorrupt => damage.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let at = |wanted: &[Mark]| said.iter().find(|(mark, _)| wanted.contains(mark)).map(|(_, at)| *at);
+    Ok(Stored {
+        owner,
+        epoch: highest.map(|claim| claim.epoch),
+        claim: highest.map(|claim| claim.to_string()),
+        claimed_at: at(&[Mark::Claimed]),
+        ended_at: at(&[Mark::Released, Mark::Deleted]),
+        lsn: reach(survey).map(|(_, lsn)| lsn).filter(|_| owner != Ownership::Deleted),
+        made_at: made.into_iter().max(),
+        stored_at: *stored_ms,
+        bases,
+        segments,
+        marks: *marks,
+        key_ids: hexes(key_ids),
+        contents,
+        damage,
+        problem: problem.map(Problem::from),
+    })
+}
+
+async fn here(registry: &Registry, settings: &Settings, store: Option<&StoreSpec>) -> Result<Option<Here>> {
+    let is_open = registry.open_already(settings, store).await.is_some();
+    let (disk, path, ring, tag) =
+        (Arc::clone(registry.disk()), settings.folder.clone(), Arc::clone(&settings.ring), log_tag(settings));
+    let found = blocking(registry.host(), move || look(disk.as_ref(), &path, &ring, tag)).await?;
+    let Some(Look { bytes, key_ids, recovery, is_locked }) = found else { return Ok(None) };
+    let (claim, lsn, problem): (Option<Claim>, Option<Lsn>, Option<Problem>) = match recovery {
+        Ok(Recovery::None) => (None, None, None),
+        Ok(Recovery::Log(log)) => {
+            let lacking = lacks_credentials(&Memtable::replay(&log.entries)?);
+            (Some(log.claim), Some(log.lsn), lacking.then(|| no_identity().into()))
+        }
+        Ok(Recovery::Locked(log)) => (Some(log.claim), log.newest, Some(log.error.into())),
+        Ok(Recovery::Damaged(damage)) => {
+            let message = format!("damaged after LSN {} ({}); see the runbook", damage.good, damage.reason);
+            (damage.claim, Some(damage.good), Some(Error::new(Code::LocalCorrupt, message).into()))
+        }
+        Err(error) => (None, None, Some(error.into())),
+    };
+    Ok(Some(Here {
+        open: if is_open {
+            "here"
+        } else if is_locked {
+            "elsewhere"
+        } else {
+            "nobody"
+        },
+        log_bytes: bytes,
+        epoch: claim.map(|claim| claim.epoch),
+        lsn,
+        key_ids: hexes(key_ids),
+        problem,
+    }))
+}

@@ -1,0 +1,348 @@
+//! Ownership: claim, wait, confirm, check, release, tombstone.
+//!
+//! At most one owner is live (I3, I8), and it rests on unique names and on LIST seeing completed PUTs alone. Claims are
+//! never taken back: whoever sees a higher one than its own has lost, for good.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::{Code, Error, Result};
+use crate::format::name::{ClaimName, DataName, Mark, Span};
+use crate::format::object::{Link, ObjectKind, Sealed, Sealer};
+use crate::id::{Claim, Lsn, OwnerId};
+use crate::ownership::decide::Claims;
+use crate::ownership::tenancy::{LARGE, Tenancy};
+use crate::platform::host::{Lane, blocking_in, random, sleep};
+use crate::store::Failure;
+
+/// Standing of an owner, as one listing showed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its claim is the highest.
+    Owner,
+    /// There is a higher claim.
+    Fenced(Claim),
+    /// A tombstone covers this claim, or what it goes on from.
+    Deleted,
+    /// Its claim is not there at all, and no higher one either: the store was emptied.
+    Forgotten,
+}
+
+/// A claim, and the means to write under it.
+pub struct Owner {
+    /// Its address.
+    pub tenancy: Tenancy,
+    /// The claim.
+    pub claim: Claim,
+    /// The claim that it goes on from, once that is known.
+    parent: OnceLock<Claim>,
+    /// The claim that it judged, if it is a tool, and whether that one was letting go already.
+    judged: Option<(Claim, bool)>,
+    interval: Duration,
+    sealer: Mutex<Sealer>,
+    /// Statements about this claim. Made again it is the same bytes: a name has one content only (I1).
+    said: Mutex<BTreeMap<Mark, Bytes>>,
+}
+
+/// The error of a claimant that lost.
+pub fn lost() -> Error {
+    Error::new(
+        Code::OwnedElsewhere,
+        "another instance claimed this session during the open; leave it there, or open again later",
+    )
+}
+
+/// The error of a tool that found the session in use again.
+pub fn came_back() -> Error {
+    Error::new(
+        Code::OwnedElsewhere,
+        "the session was opened by another instance after the check: nothing was changed",
+    )
+}
+
+/// True if an owner says that it ended, or that it is about to.
+fn lets_go(claims: &Claims, claim: &Claim) -> bool {
+    let marks = claims.marks(claim);
+    marks.released || marks.leaving
+}
+
+impl Owner {
+    /// Claims the tenant, above all that a listing showed `before`; or, as a tool, right after the claim that it `judged`, and
+    /// only if nobody came back since. `record` makes the claim known to this disk before the store hears of it. `interval` is
+    /// how often this owner will look for a higher claim; successors wait by it.
+    pub async fn claim<F>(
+        tenancy: Tenancy,
+        before: &Claims,
+        judged: Option<Claim>,
+        interval: Duration,
+        record: impl FnOnce(Claim) -> F,
+    ) -> Result<Owner>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let host = tenancy.host().clone();
+        let claim = match judged {
+            Some(judged) => judged.judged_by(random(host.as_ref())),
+            None => Claim { epoch: before.next_epoch(), owner: OwnerId::of_user(random(host.as_ref())) },
+        };
+        record(claim).await?;
+        let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
+        let parent = OnceLock::new();
+        let judged = judged.map(|judged| (judged, lets_go(before, &judged)));
+        let owner = Owner { tenancy, claim, parent, judged, interval, sealer, said: Mutex::default() };
+        owner.say(Mark::Claimed, Link::default()).await?;
+        // For those who open, an early exit: whoever goes on here against a higher claim is stopped at confirm. For a tool it is the
+        // moment that decides: who claims from now on sees this claim, and is above it.
+        let claims = owner.tenancy.claims().await;
+        let alone = claims.as_ref().is_ok_and(|claims| {
+            claims.highest() == Some(claim)
+                && judged.is_none_or(|(judged, _)| claims.below(&claim) == Some(judged))
+        });
+        match claims {
+            _ if alone => Ok(owner),
+            Err(error) if judged.is_none() => Err(error),
+            claims => {
+                owner.withdraw().await;
+                claims?;
+                Err(if judged.is_some() { came_back() } else { lost() })
+            }
+        }
+    }
+
+    /// Waits until the predecessor has handed over, or cannot be alive any more. `dead` are claims that this disk made in
+    /// former lives: whoever holds its lock knows that they ended. `waiting` is told for whom, and how long at most.
+    /// A tool withdraws if the predecessor hands over: it was running.
+    pub async fn await_predecessor(
+        &self,
+        dead: &[Claim],
+        interval: Duration,
+        budget: Option<Duration>,
+        waiting: impl Fn(&Claim, Duration),
+    ) -> Result<()> {
+        let host = self.tenancy.host().clone();
+        let start = host.now();
+        let (mut deadline, mut leaving, mut told) = (None, None, None);
+        loop {
+            let claims = self.tenancy.claims().await?;
+            if claims.highest() != Some(self.claim) {
+                return Err(lost());
+            }
+            let predecessor = self.still_owing(&claims, dead).await?;
+            let answered = predecessor.is_none_or(|claim| claims.marks(&claim).leaving);
+            if answered && self.judged.is_some() && (deadline.is_some() || self.is_handed(&claims)) {
+                return Err(self.leave_to_its_owner().await);
+            }
+            let Some(predecessor) = predecessor else { return Ok(()) };
+            let within = match (deadline, budget) {
+                (Some(within), _) | (None, Some(within)) => within,
+                // It looks once per interval; twice that and a margin later it knows, or it is not running.
+                (None, None) => handover_wait(interval.max(self.interval_of(&predecessor).await?)),
+            };
+            deadline = Some(within);
+            let now = host.now();
+            let mut until = start + within;
+            if budget.is_none() && claims.marks(&predecessor).leaving {
+                // It accepts nothing more, and says that it is still at it: what it accepted is worth a longer wait.
+                let end = match leaving {
+                    Some(end) => end,
+                    None => now + linger(self.interval_of(&predecessor).await?.max(interval)),
+                };
+                leaving = Some(end);
+                until = until.max(end);
+            }
+            if now >= until {
+                return Ok(());
+            }
+            if told != Some(until) {
+                told = Some(until);
+                waiting(&predecessor, until - now);
+            }
+            let pause = (interval / 10).clamp(Duration::from_millis(20), Duration::from_secs(1));
+            sleep(pause.min(until - now)).await;
+        }
+    }
+
+    /// True if the claim that was judged lets go only since: whoever made it runs, and saw this tool's claim.
+    pub fn is_handed(&self, claims: &Claims) -> bool {
+        self.judged.is_some_and(|(judged, before)| !before && lets_go(claims, &judged))
+    }
+
+    /// Withdraws, as a tool that found its session to run.
+    pub async fn leave_to_its_owner(&self) -> Error {
+        self.withdraw().await;
+        Error::new(
+            Code::OwnedElsewhere,
+            "the owner of this session handed it over, so it was running: nothing was changed",
+        )
+    }
+
+    /// The predecessor that may still hand something over. One that released has not, if that is true.
+    async fn still_owing(&self, claims: &Claims, dead: &[Claim]) -> Result<Option<Claim>> {
+        let is_alive = |claim: &Claim| !dead.contains(claim);
+        if let Some(claim) = claims.released_before(&self.claim).filter(is_alive) {
+            let released = ClaimName { claim, mark: Mark::Released };
+            return Ok((!self.tenancy.is_said(released).await?).then_some(claim));
+        }
+        Ok(claims.predecessor(&self.claim).filter(is_alive))
+    }
+
+    async fn interval_of(&self, claim: &Claim) -> Result<Duration> {
+        let name = ClaimName { claim: *claim, mark: Mark::Claimed };
+        let body = match self.tenancy.mark(&name).await {
+            Ok(Some(object)) => self.tenancy.open(&object),
+            Ok(None) => return Ok(Duration::ZERO),
+            Err(error) => Err(error),
+        };
+        match body {
+            Ok(body) => {
+                let millis = body.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                Ok(Duration::from_millis(millis.min(600_000)))
+            }
+            // A damaged claim says nothing about its owner; one's own interval has to do.
+            Err(error) if error.code == Code::RemoteCorrupt => Ok(Duration::ZERO),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Standing of this owner, by a LIST that starts after this call; asked once.
+    pub async fn check(&self) -> Result<Standing, Failure> {
+        Ok(self.standing(&self.tenancy.look(self.interval / 2).await?))
+    }
+
+    /// Standing of this owner, by a LIST that started at `tick` or later, and that others may have asked for; asked once. It may
+    /// wait as long as `within` for those who ask for the same.
+    pub async fn check_since(&self, tick: Duration, within: Duration) -> Result<Standing, Failure> {
+        Ok(self.standing(&self.tenancy.look_since(tick, within, self.interval / 2).await?))
+    }
+
+    /// Goes on from `parent`: a tombstone over that covers this claim as well.
+    pub fn descend(&self, parent: Claim) {
+        // It is said once.
+        let _ = self.parent.set(parent);
+    }
+
+    /// Makes another claim, above all that a listing showed, by which the same one deletes what is there.
+    pub async fn above(&self, claims: &Claims) -> Result<Owner> {
+        Owner::claim(self.tenancy.clone(), claims, None, self.interval, |_| async { Ok(()) }).await
+    }
+
+    /// Standing of this owner among `claims`.
+    pub fn standing(&self, claims: &Claims) -> Standing {
+        let covered = self.parent.get().unwrap_or(&self.claim);
+        if claims.floor().is_some_and(|floor| floor >= *covered) {
+            return Standing::Deleted;
+        }
+        match claims.highest() {
+            Some(highest) if highest == self.claim => Standing::Owner,
+            Some(highest) if highest > self.claim => Standing::Fenced(highest),
+            _ => Standing::Forgotten,
+        }
+    }
+
+    /// Seals a base at `lsn`.
+    pub fn base(&self, lsn: Lsn, previous: Link, entries: &[u8]) -> Result<(DataName, Sealed)> {
+        let sealed = self.seal(ObjectKind::Base, (lsn, lsn), previous, entries)?;
+        Ok((DataName { claim: self.claim, span: Span::Base(lsn), digest: sealed.digest.short() }, sealed))
+    }
+
+    /// Seals the segment `first..=last`.
+    pub fn segment(
+        &self,
+        first: Lsn,
+        last: Lsn,
+        previous: Link,
+        entries: &[u8],
+    ) -> Result<(DataName, Sealed)> {
+        let sealed = self.seal(ObjectKind::Segment, (first, last), previous, entries)?;
+        Ok((
+            DataName { claim: self.claim, span: Span::Segment(first, last), digest: sealed.digest.short() },
+            sealed,
+        ))
+    }
+
+    /// The same, away from the runtime's workers where it is large.
+    pub async fn seal_segment(
+        self: &Arc<Self>,
+        first: Lsn,
+        last: Lsn,
+        previous: Link,
+        entries: &[u8],
+    ) -> Result<(DataName, Sealed)> {
+        if entries.len() < LARGE {
+            return self.segment(first, last, previous, entries);
+        }
+        let (owner, entries) = (Arc::clone(self), entries.to_vec());
+        let seal = move || owner.segment(first, last, previous, &entries);
+        blocking_in(self.tenancy.host(), Lane::Compute, seal).await
+    }
+
+    /// Says that this claim has a base.
+    pub async fn mark_live(&self) -> Result<()> {
+        self.say(Mark::Live, Link::default()).await
+    }
+
+    /// Says that this claim ended at `end`, and that nothing of it will follow.
+    pub async fn release(&self, end: Link) -> Result<()> {
+        self.say(Mark::Released, end).await
+    }
+
+    /// Says that the session is deleted: nothing at or below this claim comes back (I10).
+    pub async fn bury(&self) -> Result<()> {
+        self.say(Mark::Deleted, Link::default()).await
+    }
+
+    async fn say(&self, mark: Mark, end: Link) -> Result<()> {
+        let (name, bytes) = self.mark(mark, end)?;
+        self.tenancy.remote.put(&name, bytes).await
+    }
+
+    /// The object that says `mark` about this claim.
+    pub fn mark(&self, mark: Mark, end: Link) -> Result<(String, Bytes)> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = match said.get(&mark) {
+            Some(bytes) => bytes.clone(),
+            None => {
+                let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX).to_le_bytes();
+                let (kind, body) = match mark {
+                    Mark::Claimed => (ObjectKind::Claim, &interval[..]),
+                    Mark::Live => (ObjectKind::Live, &[][..]),
+                    Mark::Leaving => (ObjectKind::Leaving, &[][..]),
+                    Mark::Released => (ObjectKind::Released, &[][..]),
+                    Mark::Deleted => (ObjectKind::Deleted, &[][..]),
+                };
+                let sealed = self.seal(kind, (end.lsn, end.lsn), end, body)?;
+                self.tenancy.known.trust(ClaimName { claim: self.claim, mark });
+                said.entry(mark).or_insert(sealed.bytes).clone()
+            }
+        };
+        Ok((self.mark_name(mark), bytes))
+    }
+
+    /// Removes a claim that lost before it went live. It is garbage, so nobody minds if this fails.
+    pub async fn withdraw(&self) {
+        let _ = self.tenancy.remote.delete(vec![self.mark_name(Mark::Claimed)]).await;
+    }
+
+    fn mark_name(&self, mark: Mark) -> String {
+        ClaimName { claim: self.claim, mark }.object(&self.tenancy.name)
+    }
+
+    fn seal(&self, kind: ObjectKind, span: (Lsn, Lsn), previous: Link, body: &[u8]) -> Result<Sealed> {
+        let wall_ms = self.tenancy.host().wall_ms();
+        let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
+        sealer.seal(kind, span, previous, wall_ms, body)
+    }
+}
+
+/// Time that an owner which looks every `interval` and was refused may take to store the rest, once it has said that it is at it.
+pub fn linger(interval: Duration) -> Duration {
+    interval * 12
+}
+
+/// Time that a predecessor that looks every `interval` may go on without noticing.
+pub fn handover_wait(interval: Duration) -> Duration {
+    interval * 2 + interval / 4 + Duration::from_millis(500)
+}

@@ -1,0 +1,210 @@
+//! Bases: writing the whole state now and then, filling a store that was emptied, and storing again what grows old.
+//!
+//! A base is at the end of what is stored, or beyond a segment that leads there: a chain has no hole (I5, I20).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Code, Error, Result};
+use crate::event::{Event, Level};
+use crate::format::name::Mark;
+use crate::format::object::Link;
+use crate::id::Lsn;
+use crate::journal::memtable::Snapshot;
+use crate::platform::host::{Lane, blocking_in, sleep};
+use crate::platform::meter::METERS;
+use crate::store::Failure;
+
+use super::chain::Chain;
+use super::{BASE_PAUSE, Flow, MAX_BASE_PAUSE, MAX_PAUSE, Piece, Replicator, spread};
+
+impl Replicator {
+    /// The store lost everything of this session, and no newer owner is there: write it all again, from memory.
+    pub(super) async fn refill(&mut self) -> Result<Flow> {
+        let error = Error::new(
+            Code::RemoteCorrupt,
+            "the store was emptied while the session was running; its state is being stored again",
+        );
+        (self.events)(Event::Failed(error));
+        METERS.store_repairs.one();
+        self.suspect();
+        self.rebuild().await
+    }
+
+    pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
+        let flow = self.put_base(lsn, base, false).await?;
+        if flow == Some(Flow::Go) {
+            self.collect().await;
+        }
+        Ok(flow.unwrap_or(Flow::Go))
+    }
+
+    /// Stores a base. One that the store can never accept is tried for ever if it `must` be there; else that is told, nothing
+    /// comes of it (`None`), and segments go on after the base before it.
+    pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Result<Option<Flow>> {
+        let (owner, head) = (Arc::clone(&self.owner), self.head);
+        let (name, sealed) = blocking_in(self.owner.tenancy.host(), Lane::Compute, move || {
+            owner.base(lsn, head, &base.encode())
+        })
+        .await?;
+        let object = name.object(&self.owner.tenancy.name);
+        let bytes = sealed.bytes.len() as u64;
+        if let Some(note) = self.owner.tenancy.remote.tight(self.chain.base().bytes, bytes) {
+            (self.events)(Event::Note(Level::Warn, note));
+        }
+        let flow = if must {
+            self.store(&object, sealed.bytes).await?
+        } else {
+            match self.store_if_possible(&object, sealed.bytes).await? {
+                Ok(flow) => flow,
+                Err(failure) => {
+                    self.refused(&failure);
+                    return Ok(None);
+                }
+            }
+        };
+        if flow == Flow::Go {
+            self.chain = Chain::of(Piece { name, bytes });
+            self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
+            let mut refused = None;
+            self.note(|health| {
+                health.bases += 1;
+                health.bytes += bytes;
+                refused = health.base_refused.take();
+            });
+            (self.base_at, self.base_pause) = (Duration::ZERO, BASE_PAUSE);
+            if refused.is_some() {
+                (self.events)(Event::Repaired("the store accepts the full state again".to_owned()));
+            }
+        }
+        Ok(Some(flow))
+    }
+
+    /// The store can never take the whole state as it is: that is told once, stays in the status, and is tried again later.
+    fn refused(&mut self, failure: &Failure) {
+        let error = failure.error(
+            "storing the full state, without which changes pile up in the store and opens take longer",
+        );
+        self.base_at = self.now() + self.base_pause;
+        self.base_pause = (self.base_pause * 2).min(MAX_BASE_PAUSE);
+        let mut first = false;
+        self.note(|health| first = health.base_refused.replace(error.clone()).is_none());
+        if first {
+            (self.events)(Event::Failed(error));
+        }
+    }
+
+    /// Stores again what has not changed for long, before a rule of the bucket removes it for its age: the marks under their
+    /// names, and the state as a new base or, if nothing came since the last one, that one under its name (I1). Where the store takes
+    /// no new base, the last one and all that follows it are.
+    pub(super) async fn refresh(&mut self) -> Result<Flow> {
+        self.audit().await;
+        if self.collector.has_losses() {
+            return self.mend().await;
+        }
+        for mark in [Mark::Claimed, Mark::Live] {
+            let (name, bytes) = self.owner.mark(mark, Link::default())?;
+            if self.store(&name, bytes).await? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        let base = self.chain.base();
+        let is_whole = self.chain.len() == 0
+            && self.chain.base().name.span.last() == self.head.lsn
+            && self.journal.pending()?.is_none();
+        let flow = match if is_whole { self.again(base).await? } else { None } {
+            Some(flow) => Some(flow),
+            None => self.put_whole().await?,
+        };
+        if flow.is_none() {
+            for piece in self.chain.pieces().collect::<Vec<_>>() {
+                if self.again(piece).await? == Some(Flow::Stop) {
+                    return Ok(Flow::Stop);
+                }
+            }
+        }
+        let flow = flow.unwrap_or(Flow::Go);
+        if flow == Flow::Go {
+            self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
+            let note = "unchanged data was re-uploaded".to_owned();
+            (self.events)(Event::Note(Level::Debug, note));
+            self.collect().await;
+        }
+        Ok(flow)
+    }
+
+    /// Stores an object of the chain once more under its name; `None` if it is not there, or too large by now.
+    async fn again(&mut self, piece: Piece) -> Result<Option<Flow>> {
+        let name = piece.name.object(&self.owner.tenancy.name);
+        loop {
+            let request = self.owner.tenancy.remote.get_once(&name);
+            match self.answer(request).await {
+                None => return Ok(Some(Flow::Stop)),
+                Some(Ok(Some(bytes))) => return Ok(self.store_if_possible(&name, bytes).await?.ok()),
+                Some(Ok(None)) => return Ok(None),
+                Some(Err(failure)) => {
+                    if self.back_off(&failure, MAX_PAUSE).await == Flow::Stop {
+                        return Ok(Some(Flow::Stop));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stores the whole state anew, for those who asked: with two bases of this owner nothing of a former one is kept. Where the
+    /// store can never take it, they hear nothing more.
+    pub(super) async fn renew(&mut self) -> Result<Flow> {
+        let waiting = self.journal.take_renewals();
+        let flow = self.put_whole().await?;
+        if flow == Some(Flow::Go) {
+            self.collector.expect(&self.chain);
+            self.collector.ask(waiting);
+        }
+        Ok(flow.unwrap_or(Flow::Go))
+    }
+
+    /// Stores what waits, and then the whole state at the end of it as a base. A base beyond the segments would leave the one before
+    /// it without a way there, and a newer owner that shows up meanwhile without what was cut and is not stored (I20). `None`: the store
+    /// can never take it.
+    async fn put_whole(&mut self) -> Result<Option<Flow>> {
+        let (lsn, base) = loop {
+            let (lsn, base) = match self.journal.cut(true)? {
+                None => self.journal.view()?,
+                Some(cut) => {
+                    if self.ship_cut(&cut).await? == Flow::Stop {
+                        return Ok(Some(Flow::Stop));
+                    }
+                    let Some(base) = cut.base else { continue };
+                    (cut.last, base)
+                }
+            };
+            // Something may have been written, or the store been filled again, meanwhile.
+            if lsn == self.head.lsn {
+                break (lsn, base);
+            }
+        };
+        match self.put_base(lsn, base, false).await? {
+            Some(Flow::Go) => {}
+            other => return Ok(other),
+        }
+        let bytes = self.chain.base().bytes;
+        Ok(Some(self.acknowledge(Some((lsn, bytes)), true).await?))
+    }
+
+    /// Has what is superfluous removed. A store that answers is done with it before the next step; one that does not is waited
+    /// for shortly: a newer owner must be noticed in time.
+    pub(super) async fn collect(&self) {
+        self.collector.expect(&self.chain);
+        self.collector.ask(Vec::new());
+        self.settle(self.pace.check_interval / 4).await;
+    }
+
+    /// Waits for removals, but not for longer than `within`.
+    pub(super) async fn settle(&self, within: Duration) {
+        tokio::select! {
+            biased;
+            () = self.collector.settled() => {}
+            () = sleep(within) => {}
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Outages: how long a request may take, and the events about it.
+//!
+//! An outage ends nothing. It is told once, within an interval, also when the store does not fail but keeps silent; whoever
+//! closes the session waits for none of it. The log is kept small all the while: an outage must not fill the disk.
+
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::{Code, Result};
+use crate::event::Event;
+use crate::journal::Life;
+use crate::platform::host::sleep;
+use crate::store::{Failure, Meaning};
+
+use super::{Flow, MAX_PAUSE, Replicator};
+
+/// The longest pause between tries while somebody waits.
+const HURRIED: Duration = Duration::from_secs(1);
+
+impl Replicator {
+    /// Stores an object, however long it takes; stops when the session ends or a newer owner shows up meanwhile.
+    pub(super) async fn store(&mut self, name: &str, bytes: Bytes) -> Result<Flow> {
+        loop {
+            match self.store_if_possible(name, bytes.clone()).await? {
+                Ok(flow) => return Ok(flow),
+                // Only somebody who changes the bucket's limits can help; until then it all stays here.
+                Err(failure) => {
+                    let until = self.now() + MAX_PAUSE;
+                    while self.now() < until {
+                        if self.back_off(&failure, self.pace.check_interval).await == Flow::Stop {
+                            return Ok(Flow::Stop);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same, but gives up on what the store says it can never accept.
+    pub(super) async fn store_if_possible(
+        &mut self,
+        name: &str,
+        bytes: Bytes,
+    ) -> Result<Result<Flow, Failure>> {
+        let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
+        loop {
+            let began = self.now();
+            let (remote, whole) = (self.owner.tenancy.remote.clone(), (name.to_owned(), bytes.clone()));
+            let mut request: Pin<Box<dyn Future<Output = _> + Send>> =
+                Box::pin(async move { remote.put_once(&whole.0, whole.1).await });
+            match self.answer(&mut request).await {
+                None => {
+                    if self.is_fenced() {
+                        self.interrupted = Mutex::new(Some((name.to_owned(), request)));
+                    }
+                    return Ok(Ok(Flow::Stop));
+                }
+                Some(Ok(())) => {
+                    self.took = self.now().saturating_sub(began);
+                    return Ok(Ok(Flow::Go));
+                }
+                Some(Err(failure)) if is_final(failure.meaning) => return Ok(Err(failure)),
+                Some(Err(failure)) => {
+                    let planned = delays.next().unwrap_or(MAX_PAUSE);
+                    if self.back_off(&failure, planned).await == Flow::Stop {
+                        return Ok(Ok(Flow::Stop));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stores an object, however often the store fails: for a caller that ends it in time.
+    pub(super) async fn put_until_stored(&self, name: &str, bytes: Bytes) -> Result<()> {
+        loop {
+            match self.owner.tenancy.remote.put(name, bytes.clone()).await {
+                Err(error) if error.code == Code::RemoteUnavailable => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Waits for an answer, and says so when it keeps us waiting. `None` when the session ended meanwhile, or has a newer owner.
+    pub(super) async fn answer<T>(
+        &self,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Option<Result<T, Failure>> {
+        let (mut request, mut over) = (pin!(request), pin!(self.over()));
+        let mut silence = pin!(sleep(self.pace.check_interval));
+        let mut told = false;
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut request => return Some(answer),
+                () = &mut over => return None,
+                () = &mut silence, if !told => {
+                    told = true;
+                    self.degrade(&Failure::new(Meaning::Transient, "no answer yet"));
+                }
+                () = self.journal.wake.notified() => self.maintain().await,
+            }
+        }
+    }
+
+    /// Tells of a failure once, and waits before the next try: not for long when somebody waits for it.
+    pub(super) async fn back_off(&mut self, failure: &Failure, planned: Duration) -> Flow {
+        self.degrade(failure);
+        let (remote, began) = (&self.owner.tenancy.remote, self.now());
+        let pause = failure.pause(planned);
+        let mut over = pin!(self.over());
+        loop {
+            let pause = if self.journal.is_awaited() { failure.pause(planned.min(HURRIED)) } else { pause };
+            let passed = self.now().saturating_sub(began);
+            if passed >= pause {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = &mut over => return Flow::Stop,
+                () = self.journal.wake.notified() => self.maintain().await,
+                () = sleep(pause - passed) => {}
+            }
+        }
+        tokio::select! {
+            biased;
+            () = over => Flow::Stop,
+            () = remote.turn_to_retry() => Flow::Go,
+        }
+    }
+
+    /// Resolves when nothing more is to be shipped, or only what a newer owner waits for.
+    pub(super) async fn over(&self) {
+        let over = self.journal.follow();
+        let _ = { over }.wait_for(|progress| progress.is_done() || progress.life == Life::Fenced).await;
+    }
+
+    pub(super) fn is_fenced(&self) -> bool {
+        self.journal.progress().life == Life::Fenced
+    }
+
+    fn degrade(&self, failure: &Failure) {
+        let error = failure.error("replicating");
+        let first = {
+            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+            health.last_error = Some(error.clone());
+            !std::mem::replace(&mut health.degraded, true)
+        };
+        if first {
+            (self.events)(Event::Degraded(error));
+        }
+    }
+
+    /// Notes that the store answers, and now has everything that was shipped if it is `stored`. Says whether it failed before.
+    pub(super) fn recover(&self, stored: bool) -> bool {
+        let wall_ms = stored.then(|| self.owner.tenancy.host().wall_ms());
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.last_backup_ms = wall_ms.or(health.last_backup_ms);
+        std::mem::replace(&mut health.degraded, false)
+    }
+
+    pub(super) fn tell_recovered(&self) {
+        let lsn = self.journal.progress().stored;
+        (self.events)(Event::Recovered { lsn });
+    }
+}
+
+/// True if only somebody who changes the bucket can help.
+fn is_final(meaning: Meaning) -> bool {
+    matches!(meaning, Meaning::Impossible | Meaning::TooLarge)
+}

@@ -1,0 +1,281 @@
+//! Restoring a state from the store: load a chain, verify every link of it, and say how it ended.
+//!
+//! The result is one consistent cut of credentials and keys, verified end to end (I6), or an error; never a part of it and
+//! never something older than what the store says it has (I17).
+
+use std::collections::BTreeMap;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+
+use crate::error::{Code, Error, Result};
+use crate::format::name::{ClaimName, DataName, Mark, Span};
+use crate::format::object::{Link, Object};
+use crate::id::{Claim, Digest};
+use crate::journal::memtable::Memtable;
+use crate::ownership::decide::{Survey, chain, chains, deleted};
+use crate::ownership::tenancy::{Tenancy, corrupt};
+
+/// Objects fetched at once.
+const PARALLEL: usize = 8;
+
+/// A restored state.
+pub struct Restored {
+    /// The keys.
+    pub state: Memtable,
+    /// End of the chain.
+    pub end: Link,
+    /// True if its owner said that this is the end of it: nothing it ever resolved is missing.
+    pub clean: bool,
+    /// The damage that was gone around by taking an older base.
+    pub damage: Option<Error>,
+}
+
+/// Outcome of loading.
+pub enum ChainEnd {
+    /// All of it.
+    Restored(Box<Restored>),
+    /// An object of the listing is gone: it was collected, list again.
+    Stale,
+}
+
+/// Loads the last state of `parent`.
+pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<ChainEnd> {
+    if goes_on_from_buried(tenancy, survey, parent).await? {
+        return Err(deleted());
+    }
+    let mut first_error = None;
+    for candidate in candidates(survey, parent) {
+        let fetch = |name: DataName| async move { tenancy.data(&name).await };
+        match walk(tenancy, &candidate?, parent, survey, fetch).await {
+            Ok(Some((state, end))) => {
+                let mut outcome = finish(tenancy, survey, state, end).await?;
+                if let ChainEnd::Restored(restored) = &mut outcome {
+                    restored.damage = first_error;
+                }
+                return Ok(outcome);
+            }
+            Ok(None) => return Ok(ChainEnd::Stale),
+            // Only damage makes an older base worth a try; it must then reach the same LSN, which `chains` sees to.
+            Err(error) if error.code == Code::RemoteCorrupt => {
+                first_error.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(first_error.unwrap_or_else(no_base))
+}
+
+/// Objects that were read, each once, with what was wrong with some of them.
+#[derive(Default)]
+pub struct Holdings(BTreeMap<DataName, Result<Option<Object>>>);
+
+impl Holdings {
+    /// Reads the objects called `names`. Damage is kept in mind; an error is what keeps all from being read.
+    pub async fn read(tenancy: &Tenancy, names: impl IntoIterator<Item = DataName>) -> Result<Holdings> {
+        let names: Vec<DataName> = names.into_iter().collect();
+        let fetch = |name: DataName| async move {
+            match tenancy.data(&name).await {
+                Err(error) if error.code != Code::RemoteCorrupt => Err(error),
+                answer => Ok((name, answer)),
+            }
+        };
+        let read = stream::iter(names).map(fetch).buffer_unordered(PARALLEL).try_collect::<BTreeMap<_, _>>();
+        Ok(Holdings(read.await?))
+    }
+
+    /// Those that read.
+    pub fn objects(&self) -> impl Iterator<Item = (&DataName, &Object)> {
+        self.0.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?.as_ref()?)))
+    }
+
+    /// Damage of the others.
+    pub fn damage(&self) -> impl Iterator<Item = &Error> {
+        self.0.values().filter_map(|read| read.as_ref().err())
+    }
+
+    fn get(&self, name: &DataName) -> Result<Option<Object>> {
+        self.0.get(name).cloned().unwrap_or(Ok(None))
+    }
+}
+
+/// Everything that the store holds of the last state of `parent`, read and checked, also what a restore would not need.
+pub struct Audit {
+    /// The state, by the best way that is whole.
+    pub restored: Restored,
+    /// Ways to restore it that are whole: more than one means that damage to an object can be survived.
+    pub ways: usize,
+    /// Objects in the best of them.
+    pub objects: usize,
+    /// Damage of the others.
+    pub damage: Vec<Error>,
+}
+
+/// Reads and checks all that [`load`] could come to read; `None` when an object of the listing is gone: list again.
+pub async fn audit(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Option<Audit>> {
+    let chains = candidates(survey, parent);
+    let mut names: Vec<DataName> = chains.iter().flatten().flatten().copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    audit_of(tenancy, survey, parent, &Holdings::read(tenancy, names).await?).await
+}
+
+/// The same over objects that were read already.
+pub async fn audit_of(
+    tenancy: &Tenancy,
+    survey: &Survey,
+    parent: Claim,
+    holdings: &Holdings,
+) -> Result<Option<Audit>> {
+    let fetch = |name: DataName| std::future::ready(holdings.get(&name));
+    let (mut best, mut ways, mut damage) = (None, 0, Vec::new());
+    for candidate in candidates(survey, parent) {
+        let walked = match candidate {
+            Ok(chain) => walk(tenancy, &chain, parent, survey, fetch).await.map(|found| (found, chain.len())),
+            Err(error) => Err(error),
+        };
+        match walked {
+            Ok((None, _)) => return Ok(None),
+            Ok((Some(found), objects)) => {
+                ways += 1;
+                best = best.or(Some((found, objects)));
+            }
+            Err(error) if error.code == Code::RemoteCorrupt => damage.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    let Some(((state, end), objects)) = best else {
+        return Err(damage.into_iter().next().unwrap_or_else(no_base));
+    };
+    match finish(tenancy, survey, state, end).await? {
+        ChainEnd::Stale => Ok(None),
+        ChainEnd::Restored(restored) => Ok(Some(Audit { restored: *restored, ways, objects, damage })),
+    }
+}
+
+fn no_base() -> Error {
+    corrupt(&"the store", "it has no base of the last owner")
+}
+
+/// The chains to try, best first: each base of `parent`, then the history that its oldest base was restored from.
+fn candidates(survey: &Survey, parent: Claim) -> Vec<Result<Vec<DataName>>> {
+    let mut all = chains(&survey.data, parent);
+    let opening = opening_base(&survey.data, parent);
+    let grandparent = survey.data.iter().map(|name| name.claim).filter(|claim| *claim < parent).max();
+    if let (Some(opening), Some(grandparent), Some(Ok(longest))) = (opening, grandparent, all.last())
+        && let Ok(mut before) = chain(&survey.data, grandparent)
+        && before.last().is_some_and(|name| name.span.last() == opening.span.last())
+    {
+        before.extend(longest.iter().skip(1));
+        all.push(Ok(before));
+    }
+    all
+}
+
+async fn walk<F: Future<Output = Result<Option<Object>>>>(
+    tenancy: &Tenancy,
+    chain: &[DataName],
+    parent: Claim,
+    survey: &Survey,
+    read: impl Fn(DataName) -> F,
+) -> Result<Option<(Memtable, Link)>> {
+    let (data, floor) = (&survey.data, survey.claims.floor());
+    let fetch = |name: DataName| read(name).map(move |object| object.map(|object| (name, object)));
+    let mut objects = stream::iter(chain.to_vec()).map(fetch).buffered(PARALLEL);
+    let mut state = Memtable::default();
+    let mut head = Link::default();
+    while let Some((name, object)) = objects.try_next().await? {
+        let Some(object) = object else { return Ok(None) };
+        if matches!(name.span, Span::Segment(..)) && !continues(&object, &name, &head, data) {
+            return Err(corrupt(&name, "it does not continue the object before it"));
+        }
+        if matches!(name.span, Span::Base(_)) && descends_from_buried(&object, floor) {
+            return Err(deleted());
+        }
+        head = Link { claim: name.claim, lsn: name.span.last(), digest: head_after(&object, &name) };
+        let before = std::mem::take(&mut state);
+        let absorb = move |body: Result<Vec<u8>>| {
+            let mut state = before;
+            state.absorb(&body?).map_err(|_| corrupt(&name, "it contains no batch"))?;
+            Ok::<_, Error>(state)
+        };
+        state = tenancy.with_body(object, absorb).await?;
+    }
+    Ok(Some((state, Link { claim: parent, ..head })))
+}
+
+/// True if the history of `claim` goes on from one that a tombstone covers, as far as its oldest base tells.
+pub async fn goes_on_from_buried(tenancy: &Tenancy, survey: &Survey, claim: Claim) -> Result<bool> {
+    let floor = survey.claims.floor();
+    if floor.is_none() {
+        return Ok(false);
+    }
+    for name in opening_bases(&survey.data, claim) {
+        match tenancy.data(name).await {
+            Ok(Some(base)) if descends_from_buried(&base, floor) => return Ok(true),
+            // What is damaged is for the restore to judge.
+            Err(error) if error.code != Code::RemoteCorrupt => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(false)
+}
+
+/// True if a base was restored from a history that a tombstone covers: its owner had read the store just before the tombstone
+/// came, and never found out (I10).
+fn descends_from_buried(base: &Object, floor: Option<Claim>) -> bool {
+    let origin = base.meta.previous.claim;
+    origin != base.meta.claim && origin.epoch > 0 && floor.is_some_and(|floor| origin <= floor)
+}
+
+/// The digest that the next segment must name: a base in mid-chain passes on the one it stands at.
+fn head_after(object: &Object, name: &DataName) -> Digest {
+    match name.span {
+        Span::Base(_) if object.meta.previous.claim == name.claim => object.meta.previous.digest,
+        Span::Base(_) | Span::Segment(..) => object.digest,
+    }
+}
+
+fn continues(object: &Object, name: &DataName, head: &Link, data: &[DataName]) -> bool {
+    let previous = &object.meta.previous;
+    let digest_matches = if head.claim == name.claim {
+        previous.digest == head.digest
+    } else {
+        // The opening base of this claim did not read; its name still tells the start of its digest.
+        opening_bases(data, name.claim).any(|base| base.digest == previous.digest.short())
+    };
+    digest_matches && previous.claim == name.claim && previous.lsn == head.lsn
+}
+
+/// The base that `claim` opened with, or the oldest one of it that is still there. Of several at one LSN any may be given.
+fn opening_base(data: &[DataName], claim: Claim) -> Option<&DataName> {
+    opening_bases(data, claim).next()
+}
+
+/// The bases of `claim` at the lowest LSN that it has one of, the one that it opened with among them: a state that is stored anew
+/// while nothing is written gives another base of the same LSN, and names do not tell which came first.
+pub fn opening_bases(data: &[DataName], claim: Claim) -> impl Iterator<Item = &DataName> {
+    let bases =
+        move || data.iter().filter(move |name| name.claim == claim && matches!(name.span, Span::Base(_)));
+    let lowest = bases().map(|name| name.span.last()).min();
+    bases().filter(move |name| Some(name.span.last()) == lowest)
+}
+
+/// Holds the end of the chain against what its owner said when it released.
+async fn finish(tenancy: &Tenancy, survey: &Survey, state: Memtable, end: Link) -> Result<ChainEnd> {
+    let mut clean = false;
+    let name = ClaimName { claim: end.claim, mark: Mark::Released };
+    if survey.claims.marks(&end.claim).released && tenancy.is_said(name).await? {
+        let Some(object) = tenancy.mark(&name).await? else { return Ok(ChainEnd::Stale) };
+        tenancy.open(&object)?;
+        let said = object.meta.previous;
+        if said.lsn > end.lsn {
+            let message = format!(
+                "the last owner ended at LSN {}, but the store has only up to LSN {}; see the runbook",
+                said.lsn, end.lsn
+            );
+            return Err(Error::new(Code::RemoteCorrupt, message));
+        }
+        clean = said.lsn == end.lsn && said.digest == end.digest;
+    }
+    Ok(ChainEnd::Restored(Box::new(Restored { state, end, clean, damage: None })))
+}

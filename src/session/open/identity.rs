@@ -1,0 +1,66 @@
+//! Sessions without an identity yet, and keys without credentials: a session that lost its identity, and none that anybody can go
+//! on with (I17).
+//!
+//! Baileys would make new credentials beside the old keys, and the number would have to be linked again. It is said by one rule
+//! wherever a session is opened or looked at; a state with nothing in it is a session that was not paired yet, and lost nothing.
+
+use crate::error::{Code, Error, Result};
+use crate::format::object::Link;
+use crate::format::record::CREDS_KEY;
+use crate::journal::memtable::Memtable;
+use crate::session::Origin;
+
+use super::{Loaded, Opening, missing};
+
+/// The damage, in the words of all tools.
+pub const NO_CREDENTIALS: &str = "it has no credentials";
+
+/// True if `state` has keys, and no credentials that they belong to.
+pub fn lacks_credentials(state: &Memtable) -> bool {
+    state.len() > 0 && state.get(CREDS_KEY).is_none()
+}
+
+/// The error of whoever needs an identity.
+pub fn no_identity() -> Error {
+    Error::new(
+        Code::NotFound,
+        "this session has keys but no credentials, so it has no identity: call `saveCreds` at each `creds.update`",
+    )
+}
+
+impl Opening {
+    /// A session that exists nowhere: what was imported, or nothing.
+    pub(super) fn fresh(&self, seed: Option<Vec<u8>>) -> Result<Loaded> {
+        let (state, lsn, origin) = match seed {
+            Some(entries) => {
+                self.home.takes_in()?;
+                (Memtable::replay(&entries)?, 1, Origin::imported())
+            }
+            None if self.settings.create => (Memtable::default(), 0, Origin::fresh()),
+            None => return Err(missing()),
+        };
+        Ok(Loaded { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
+    }
+
+    /// Refuses a state without an identity where none may be made.
+    pub(super) fn require_identity(&self, state: &Memtable) -> Result<()> {
+        let settings = &self.settings;
+        if !settings.create && !settings.without_creds && lacks_credentials(state) {
+            return Err(no_identity());
+        }
+        Ok(())
+    }
+
+    /// Gives back `loaded` if there is an identity in it or one may be made; that one is made is told.
+    pub(super) fn identified(&self, loaded: Loaded) -> Result<Loaded> {
+        self.require_identity(&loaded.state)?;
+        if self.settings.without_creds || !lacks_credentials(&loaded.state) {
+            return Ok(loaded);
+        }
+        self.tell_repaired(
+            "the session has keys but no credentials: a new identity is created, and the number must be linked again".to_owned(),
+        );
+        let origin = Origin { clean: loaded.origin.clean, ..Origin::fresh() };
+        Ok(Loaded { origin, ..loaded })
+    }
+}

@@ -1,0 +1,346 @@
+//! Opening a session: lock, recover, claim, wait, survey, restore, base, confirm, and only then a new local log.
+//!
+//! The order is the safety (I3): a predecessor is waited for before its data is read, so that a healthy handover loses
+//! nothing; the new local log comes last, so that a crash anywhere before it leaves the old one whole. A restore is
+//! verified in memory and then switched: there is no half-restored state.
+
+mod identity;
+mod local;
+mod log_location;
+mod preflight;
+mod salvage;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Code, Error, Result};
+use crate::event::{Event, EventSink, Level};
+use crate::format::name::TenantName;
+use crate::format::object::Link;
+use crate::format::seal::{Ring, visible_tag};
+use crate::id::{Claim, Lsn, TenantTag};
+use crate::journal::Journal;
+use crate::journal::memtable::Memtable;
+use crate::ownership::decide::{Allowed, Local, Source, Survey, deleted};
+use crate::ownership::lease::{Owner, Standing, came_back, handover_wait, lost};
+use crate::ownership::listing::SharedListing;
+use crate::ownership::tenancy::Tenancy;
+use crate::platform::disk::Disk;
+use crate::platform::host::{Host, Lane, blocking_in};
+use crate::replication::restore::{ChainEnd, goes_on_from_buried, load};
+use crate::replication::{Pace, Piece, Replicator, Start};
+use crate::session::{Origin, Session};
+use crate::store::RetryingStore;
+use crate::wal::Recovery;
+
+pub use identity::{NO_CREDENTIALS, lacks_credentials, no_identity};
+use log_location::LogLocation;
+use salvage::{Leftover, explained, local_of};
+pub use verify::{Report, report, verify, whole};
+
+/// Times that a listing that changed while it was read is read again.
+const SURVEYS: usize = 4;
+
+/// A store and what this process shares about it.
+#[derive(Clone)]
+pub struct Site {
+    /// The store.
+    pub remote: RetryingStore,
+    /// Listings of claims.
+    pub watch: Arc<SharedListing>,
+}
+
+/// Everything that one tenant's session is opened with.
+#[derive(Clone)]
+pub struct Settings {
+    /// The tenant.
+    pub tenant: String,
+    /// The tenant's own directory.
+    pub folder: PathBuf,
+    /// Keep no log: the store alone has the session, and a write is safe when that has it.
+    pub cloud: bool,
+    /// The store; `None`: local only.
+    pub site: Option<Site>,
+    /// The keys.
+    pub ring: Arc<Ring>,
+    /// Pace of an instance.
+    pub pace: Pace,
+    /// Wait for a predecessor; `None`: until it must have noticed.
+    pub handover: Option<Duration>,
+    /// Take over at once, without waiting for the predecessor's tail.
+    pub takeover: bool,
+    /// Refuse changes when ownership was not confirmed in time.
+    pub strict_lease: bool,
+    /// True if a session that exists nowhere is made.
+    pub create: bool,
+    /// Names in the store show the tag instead of the tenant id.
+    pub hide_tenant: bool,
+    /// Take keys without credentials for a session: for whoever deletes it or seals it anew.
+    pub without_creds: bool,
+    /// Permissions of the caller.
+    pub allowed: Allowed,
+    /// Go on only right after this claim, as a tool that judged it: what somebody else began since is not to be ended.
+    pub expected: Option<Claim>,
+}
+
+impl Settings {
+    fn tag(&self) -> TenantTag {
+        let hidden = if self.hide_tenant { self.ring.hidden_tag(&self.tenant) } else { None };
+        hidden.unwrap_or_else(|| visible_tag(&self.tenant))
+    }
+
+    /// This tenant in a store.
+    pub fn tenancy(&self, site: Site, name: TenantName) -> Tenancy {
+        Tenancy {
+            remote: site.remote,
+            watch: site.watch,
+            ring: Arc::clone(&self.ring),
+            name,
+            tag: self.tag(),
+            known: Arc::default(),
+        }
+    }
+
+    /// Names of this tenant in a store.
+    pub fn name(&self) -> Result<TenantName> {
+        if self.hide_tenant {
+            let tag = self.ring.hidden_tag(&self.tenant);
+            let tag = tag.ok_or_else(|| {
+                Error::new(
+                    Code::InvalidOption,
+                    "`hideTenantIds` needs `encryptionKeys`, because names depend on them",
+                )
+            })?;
+            return Ok(TenantName::hidden(tag));
+        }
+        TenantName::visible(&self.tenant)
+    }
+}
+
+/// A state, and where its history stands.
+struct Loaded {
+    state: Memtable,
+    lsn: Lsn,
+    /// The chain that the new base continues.
+    previous: Link,
+    origin: Origin,
+}
+
+/// A state, the claim whose history it goes on from, and the fate of the log that was there.
+type Found = (Loaded, Option<Claim>, Leftover);
+
+/// Opens a session. `seed` are the entries to start with when the session exists nowhere: an import.
+pub async fn open(
+    host: Arc<dyn Host>,
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    seed: Option<Vec<u8>>,
+    events: EventSink,
+) -> Result<Session> {
+    let name = settings.name()?;
+    let (home, recovery) = LogLocation::find(&host, Arc::clone(&disk), &settings).await?;
+    let (place, machine) = (home.clone(), Arc::clone(&host));
+    let opening = Opening { host, disk, settings, home, events };
+    let opened = match opening.settings.site.clone() {
+        None => opening.local(recovery, seed).await,
+        Some(site) => opening.replicated(site, name, recovery, seed).await,
+    };
+    if matches!(&opened, Err(error) if error.code == Code::NotFound) {
+        place.leave(&machine).await;
+    }
+    opened
+}
+
+struct Opening {
+    host: Arc<dyn Host>,
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    home: LogLocation,
+    events: EventSink,
+}
+
+impl Opening {
+    async fn replicated(
+        self,
+        site: Site,
+        name: TenantName,
+        recovery: Recovery,
+        seed: Option<Vec<u8>>,
+    ) -> Result<Session> {
+        let settings = &self.settings;
+        let tenancy = settings.tenancy(site, name);
+        tenancy.remote.require_fit().await?;
+        let local = local_of(&recovery);
+        let before = self.preflight(&tenancy, local, seed.is_some()).await;
+        let before = before.map_err(|error| explained(&recovery, error))?;
+        if settings.expected.is_some_and(|expected| before.claims.highest() != Some(expected)) {
+            return Err(came_back());
+        }
+        let dead = self.home.dead();
+        let record = |claim| self.home.record(&self.host, claim);
+        let pace = settings.pace;
+        let owner =
+            Owner::claim(tenancy, &before.claims, settings.expected, pace.check_interval, record).await?;
+        if !settings.takeover {
+            let waiting = |predecessor: &Claim, at_most| {
+                (self.events)(Event::Waiting { epoch: predecessor.epoch, at_most });
+            };
+            owner.await_predecessor(&dead, settings.pace.check_interval, settings.handover, waiting).await?;
+        }
+        let (loaded, parent, left) = self.load(&owner, recovery, seed).await?;
+        if parent.is_none()
+            && let Err(error) = self.require_only_name(&owner.tenancy).await
+        {
+            // Somebody begins it under another name just then: neither goes on, rather than both.
+            owner.withdraw().await;
+            return Err(error);
+        }
+        let Loaded { state, lsn, previous, origin } = loaded;
+        if let Some(from) = parent.or(Some(previous.claim).filter(|claim| claim.epoch > 0)) {
+            owner.descend(from);
+        }
+        let owner = Arc::new(owner);
+        let (base, sealed) = {
+            let (owner, snapshot) = (Arc::clone(&owner), state.snapshot());
+            blocking_in(&self.host, Lane::Compute, move || owner.base(lsn, previous, &snapshot.encode()))
+                .await?
+        };
+        let head = Link { claim: owner.claim, lsn, digest: sealed.digest };
+        let piece = Piece { name: base, bytes: sealed.bytes.len() as u64 };
+        if let Some(note) = owner.tenancy.remote.tight(0, piece.bytes) {
+            (self.events)(Event::Note(Level::Warn, note));
+        }
+        owner.tenancy.remote.put(&base.object(&owner.tenancy.name), sealed.bytes).await?;
+        let stored_ms = self.host.wall_ms();
+        owner.mark_live().await?;
+        let started = self.host.now();
+        let claims = owner.tenancy.claims().await?;
+        let standing = owner.standing(&claims);
+        if standing == Standing::Deleted && claims.highest() == Some(owner.claim) {
+            // The session was deleted after it was read here (I10): what was stored of it since goes the same way.
+            owner.bury().await?;
+        }
+        if standing == Standing::Deleted {
+            return Err(deleted());
+        }
+        if standing != Standing::Owner {
+            // Nobody was served under this claim: successors need not wait for it.
+            let _ = owner.release(head).await;
+            return Err(lost());
+        }
+        let log = match self.start_log(owner.claim, lsn, &state, left).await {
+            Ok(log) => log,
+            Err(error) => {
+                let _ = owner.release(head).await;
+                return Err(error);
+            }
+        };
+        let lease = settings.strict_lease.then(|| handover_wait(settings.pace.check_interval));
+        let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, log, lease));
+        journal.confirm(started);
+        journal.acknowledge(lsn, || {});
+        let stored_ms = (origin.source != "fresh").then_some(stored_ms);
+        let start = Start { head, base: piece, parent, stored_ms };
+        let replicator = Replicator::new(
+            Arc::clone(&owner),
+            Arc::clone(&journal),
+            Arc::clone(&self.events),
+            settings.pace,
+            start,
+        );
+        Ok(Session::replicated(self.host, journal, origin, owner, replicator))
+    }
+
+    /// Decides where the session comes from, and loads it.
+    async fn load(&self, owner: &Owner, recovery: Recovery, mut seed: Option<Vec<u8>>) -> Result<Found> {
+        // Without a lock on it, the log may have grown while its owner was waited for.
+        let recovery = match &self.home {
+            LogLocation::Folder(_) => recovery,
+            LogLocation::Nowhere => {
+                LogLocation::find(&self.host, Arc::clone(&self.disk), &self.settings).await?.1
+            }
+        };
+        let local = local_of(&recovery);
+        let mut last = None;
+        for _ in 0..SURVEYS {
+            let survey = owner.tenancy.survey().await?;
+            if survey.claims.highest() != Some(owner.claim) {
+                return Err(lost());
+            }
+            if !self.settings.takeover && owner.is_handed(&survey.claims) {
+                return Err(owner.leave_to_its_owner().await);
+            }
+            match self.attempt(owner, &survey, local, &recovery, &mut seed).await {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) => {}
+                // What looks like a loss may be a listing that a collection went through: look again before saying so.
+                Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
+                Err(error) => return Err(explained(&recovery, error)),
+            }
+        }
+        Err(last.unwrap_or_else(restless))
+    }
+
+    async fn attempt(
+        &self,
+        owner: &Owner,
+        survey: &Survey,
+        local: Local,
+        recovery: &Recovery,
+        seed: &mut Option<Vec<u8>>,
+    ) -> Result<Option<Found>> {
+        let found = self.home.decide(survey, &owner.claim, local, &self.settings, false)?;
+        let mut parent = found.parent;
+        let loaded = match (found.source, recovery) {
+            (Source::Local, Recovery::Log(log)) => {
+                let from = found.parent.unwrap_or(log.claim);
+                if goes_on_from_buried(&owner.tenancy, survey, from).await? {
+                    if !self.settings.allowed.fresh {
+                        return Err(deleted());
+                    }
+                    parent = None;
+                    self.fresh(seed.take())?
+                } else {
+                    let previous = Link { claim: from, lsn: log.lsn, ..Link::default() };
+                    let origin = Origin::local(log.is_clean());
+                    Loaded { state: Memtable::replay(&log.entries)?, lsn: log.lsn, previous, origin }
+                }
+            }
+            (Source::Remote(chain), _) => {
+                let from = found.parent.unwrap_or_default();
+                let note = format!("restoring from {} objects of the store", chain.len());
+                (self.events)(Event::Note(Level::Debug, note));
+                match load(&owner.tenancy, survey, from).await {
+                    Ok(ChainEnd::Stale) => return Ok(None),
+                    Ok(ChainEnd::Restored(restored)) => self.salvaged(*restored, from, local, recovery)?,
+                    // To start anew is what was asked for where all that there is came from a history that was buried.
+                    Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => {
+                        parent = None;
+                        self.fresh(seed.take())?
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            (Source::Fresh | Source::Local, _) => self.fresh(seed.take())?,
+        };
+        let left = if found.quarantine || (parent != found.parent && local != Local::None) {
+            Leftover::whole(recovery, survey, parent, loaded.lsn)
+        } else {
+            Leftover::of(recovery)
+        };
+        Ok(Some((self.identified(loaded)?, parent, left)))
+    }
+}
+
+fn missing() -> Error {
+    Error::new(
+        Code::NotFound,
+        "this tenant has no session on the disk or in the store, and `onMissing: 'error'` forbids creating one",
+    )
+}
+
+fn restless() -> Error {
+    Error::new(Code::RemoteUnavailable, "the store changes faster than it can be read; retry later")
+}

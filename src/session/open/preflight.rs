@@ -1,0 +1,102 @@
+//! The preflight of an open: whether it could succeed, found out before anything is claimed.
+//!
+//! A claim ends whoever runs now. An instance with a wrong key, without a session to restore, or with a damaged store in
+//! front of it must not make one.
+
+use crate::error::{Code, Result};
+use crate::event::Event;
+use crate::format::name::{ClaimName, Mark};
+use crate::id::{Claim, OwnerId};
+use crate::ownership::decide::{Local, Source, Survey};
+use crate::ownership::naming;
+use crate::ownership::tenancy::Tenancy;
+use crate::replication::restore::{ChainEnd, load};
+
+use super::{Opening, SURVEYS, missing, restless};
+
+impl Opening {
+    /// Finds out whether this open could succeed, before it claims anything: a claim ends whoever runs now, and an instance
+    /// with a wrong key or a damaged store in front of it must not. Gives the survey that the claim is made above.
+    pub(super) async fn preflight(&self, tenancy: &Tenancy, local: Local, seeded: bool) -> Result<Survey> {
+        let mut last = None;
+        for _ in 0..SURVEYS {
+            let survey = tenancy.survey().await?;
+            for error in tenancy.known.take_news() {
+                (self.events)(Event::Failed(error));
+            }
+            // Whatever claim comes of it, it is above all of these.
+            let me = Claim { epoch: survey.claims.next_epoch(), owner: OwnerId([u8::MAX; 16]) };
+            match self.could(tenancy, &survey, &me, local, seeded).await {
+                Ok(true) => return Ok(survey),
+                Ok(false) => {}
+                Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(restless))
+    }
+
+    pub(super) async fn could(
+        &self,
+        tenancy: &Tenancy,
+        survey: &Survey,
+        me: &Claim,
+        local: Local,
+        seeded: bool,
+    ) -> Result<bool> {
+        let found = match self.home.decide(survey, me, local, &self.settings, true) {
+            // What vanished is perhaps there, under another name.
+            Err(error) if error.code == Code::RemoteCorrupt && survey.data.is_empty() => {
+                self.require_only_name(tenancy).await?;
+                return Err(error);
+            }
+            found => found?,
+        };
+        if found.parent.is_none() {
+            self.require_only_name(tenancy).await?;
+        }
+        match (found.source, found.parent) {
+            // Somebody may be running now: only a restore that was verified from end to end justifies ending it.
+            (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
+                match load(tenancy, survey, parent).await {
+                    Ok(ChainEnd::Restored(restored)) => self.require_identity(&restored.state).map(|()| true),
+                    Ok(ChainEnd::Stale) => Ok(false),
+                    Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => Ok(true),
+                    Err(error) => Err(error),
+                }
+            }
+            (Source::Remote(_) | Source::Local, Some(parent)) => {
+                // The claim itself is small and sealed with the same keys.
+                let mark = ClaimName { claim: parent, mark: Mark::Claimed };
+                let opened = match tenancy.mark(&mark).await {
+                    Ok(Some(object)) => tenancy.open(&object).map(|_| true),
+                    Ok(None) => Ok(true),
+                    Err(error) => Err(error),
+                };
+                // That it is damaged says nothing about the data.
+                if matches!(&opened, Err(error) if error.code == Code::RemoteCorrupt) {
+                    Ok(true)
+                } else {
+                    opened
+                }
+            }
+            (Source::Fresh, _) => {
+                if seeded {
+                    self.home.takes_in()?;
+                } else if !self.settings.create {
+                    return Err(missing());
+                }
+                if self.settings.hide_tenant {
+                    naming::leave_mark(tenancy).await?;
+                }
+                Ok(true)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Checks that this session is not in the store under another name.
+    pub(super) async fn require_only_name(&self, tenancy: &Tenancy) -> Result<()> {
+        naming::require_only(tenancy, &self.settings.tenant, self.settings.hide_tenant).await
+    }
+}

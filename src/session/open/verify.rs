@@ -1,0 +1,99 @@
+//! Verifying: whether a blank machine could restore a session, found out without claiming or writing anything.
+//!
+//! Whoever owns the session is not disturbed, and the answer is as of a moment during the call. It reads all that a restore
+//! could come to need, also the older base that is kept against damage.
+
+use serde::Serialize;
+
+use crate::error::{Code, Error, Result};
+use crate::id::{Claim, Digest, Lsn, OwnerId, hex};
+use crate::journal::memtable::Memtable;
+use crate::ownership::decide::{Allowed, Local, Source, origin};
+use crate::ownership::naming;
+use crate::replication::restore::{Audit, audit};
+
+use super::{NO_CREDENTIALS, SURVEYS, Settings, Site, lacks_credentials, restless};
+
+/// The state that a new machine would restore.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The claim that wrote it last.
+    epoch: u64,
+    /// The last write in it.
+    lsn: Lsn,
+    /// True if its owner ended there: nothing it ever resolved is missing.
+    clean: bool,
+    /// Keys, the credentials among them.
+    keys: usize,
+    /// Their bytes, unpacked.
+    bytes: usize,
+    /// SHA-256 of all of them: equal states have equal digests.
+    digest: String,
+    /// Objects in the best way to restore it.
+    objects: usize,
+    /// Number of ways.
+    ways: usize,
+    /// Damage of the ways that have some.
+    damage: Vec<String>,
+}
+
+/// Checks all that `site` holds of the tenant that `settings` name.
+pub async fn verify(settings: &Settings, site: Site) -> Result<Report> {
+    let (parent, audit) = whole(settings, site).await?;
+    Ok(report(parent, &audit))
+}
+
+/// Reads and checks all that `site` holds of a tenant, and whose it is.
+pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
+    let tenancy = settings.tenancy(site, settings.name()?);
+    let mut last = None;
+    for _ in 0..SURVEYS {
+        let survey = tenancy.survey().await?;
+        let anybody = Claim { epoch: u64::MAX, owner: OwnerId([u8::MAX; 16]) };
+        let found = match origin(&survey, &anybody, Local::None, Allowed::default()) {
+            Ok(found) => found,
+            Err(error) if error.code == Code::RemoteCorrupt => {
+                last = Some(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let (Source::Remote(_), Some(parent)) = (found.source, found.parent) else {
+            naming::require_only(&tenancy, &settings.tenant, settings.hide_tenant).await?;
+            return Err(Error::new(Code::NotFound, "the store has no session of this tenant"));
+        };
+        match audit(&tenancy, &survey, parent).await {
+            Ok(Some(audit)) => return Ok((parent, audit)),
+            Ok(None) => {}
+            // What looks like a loss may be a listing that a collection went through.
+            Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or_else(restless))
+}
+
+/// The words for it.
+pub fn report(parent: Claim, audit: &Audit) -> Report {
+    let Audit { restored, ways, objects, damage } = audit;
+    let (ways, objects) = (*ways, *objects);
+    let state = &restored.state;
+    Report {
+        epoch: parent.epoch,
+        lsn: restored.end.lsn,
+        clean: restored.clean,
+        keys: state.len(),
+        bytes: state.bytes(),
+        digest: hex(&Digest::of(&state.snapshot().encode()).0),
+        objects,
+        ways,
+        damage: told(damage, state),
+    }
+}
+
+/// The damage of a session: of its objects, and of what they restore to.
+pub fn told(damage: &[Error], state: &Memtable) -> Vec<String> {
+    let lacking = lacks_credentials(state).then(|| NO_CREDENTIALS.to_owned());
+    damage.iter().map(Error::to_string).chain(lacking).collect()
+}

@@ -1,0 +1,127 @@
+//! The report of an examination: a step for each ability that a store must have, and facts beside them.
+//!
+//! A step is right only if it was seen to be so; what could not be tried, or may pass, is neither right nor wrong.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::store::Failure;
+use crate::store::rules::Rule;
+
+/// Outcome of a step.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// True if it was as it must be; `None` if it could not be tried.
+    pub done: Option<bool>,
+    /// The problem, or why it could not be tried.
+    pub problem: Option<String>,
+    /// Its duration.
+    pub ms: Option<u64>,
+}
+
+impl Step {
+    pub(super) fn untried(why: &str) -> Step {
+        Step { done: None, problem: Some(why.to_owned()), ms: None }
+    }
+
+    pub(super) fn from(right: bool, problem: &str, took: Duration) -> Step {
+        Step { done: Some(right), problem: (!right).then(|| problem.to_owned()), ms: Some(millis(took)) }
+    }
+
+    pub(super) fn failed(failure: &Failure, doing: &str, took: Duration) -> Step {
+        // Whatever may pass says nothing about the store.
+        let done = if failure.may_pass() { None } else { Some(false) };
+        Step { done, problem: Some(failure.error(doing).message), ms: Some(millis(took)) }
+    }
+}
+
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Knowledge of the rules of a bucket.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Known<T> {
+    /// It was told.
+    Told {
+        /// The rules.
+        value: T,
+    },
+    /// This kind of store has no such thing.
+    Impossible,
+    /// It was not told.
+    Unknown {
+        /// Why.
+        problem: String,
+    },
+}
+
+/// The middle of some measurements, in milliseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Latency {
+    /// Storing a small object.
+    pub(super) put: f64,
+    /// Listing it.
+    pub(super) list: f64,
+    /// Reading it.
+    pub(super) get: f64,
+}
+
+/// All that was found out.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Examination {
+    /// True if the store answers.
+    pub(super) reachable: Step,
+    /// The right to store.
+    pub(super) write: Step,
+    /// The right to list.
+    pub(super) list: Step,
+    /// True if a listing shows what was stored before.
+    pub(super) list_after_put: Step,
+    /// The right to read.
+    pub(super) read: Step,
+    /// The right to remove.
+    pub(super) delete: Step,
+    /// True if it is closed to strangers.
+    pub(super) private: Step,
+    /// True if its clock and ours agree.
+    pub(super) clock: Step,
+    /// Lead of its clock over ours, in milliseconds.
+    pub(super) skew_ms: Option<i64>,
+    /// Duration of requests.
+    pub(super) latency: Option<Latency>,
+    /// Objects that it removes by itself.
+    pub(super) rules: Known<Vec<Rule>>,
+    /// True if it keeps what is replaced or removed.
+    pub(super) versions: Known<bool>,
+    /// The bytes of the largest object that it takes; `None` if it sets no limit.
+    pub(super) largest: Known<Option<u64>>,
+}
+
+impl Examination {
+    /// The store was not reached.
+    pub(super) fn nothing(reachable: Step) -> Examination {
+        let untried = || Step::untried("the store is unavailable");
+        let problem = || "the store is unavailable".to_owned();
+        Examination {
+            reachable,
+            write: untried(),
+            list: untried(),
+            list_after_put: untried(),
+            read: untried(),
+            delete: untried(),
+            private: untried(),
+            clock: untried(),
+            skew_ms: None,
+            latency: None,
+            rules: Known::Unknown { problem: problem() },
+            versions: Known::Unknown { problem: problem() },
+            largest: Known::Unknown { problem: problem() },
+        }
+    }
+}

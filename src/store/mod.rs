@@ -1,0 +1,88 @@
+//! The store, by whichever kind it is: which adapter is behind a spec, and what the rest of the core knows of all this.
+//!
+//! `operations` is the seam that every adapter keeps, and `retrying` the only way to it from outside: nothing outside this folder
+//! sends a request of its own, or knows the kind of the store.
+
+pub mod adapters;
+mod examine;
+mod failure;
+mod import_source;
+mod limiter;
+mod limits;
+mod operations;
+mod parts;
+mod preflight;
+mod retrying;
+mod rules;
+mod spec;
+mod stats;
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod odd_settings;
+#[cfg(test)]
+mod write_once;
+
+use std::sync::Arc;
+
+use crate::error::{Code, Error, Result};
+use crate::platform::host::Host;
+use operations::{joined, listed};
+use retrying::PLACES;
+
+pub use examine::{Examination, examine};
+pub use failure::{Failure, Meaning};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use failure::{Refusal, judge};
+pub use import_source::ImportSource;
+pub use operations::{Findings, Listed, Operation, Rates, Setting, Store, Told};
+pub use retrying::RetryingStore;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use rules::{keeps_versions, rules};
+pub use spec::StoreSpec;
+pub use stats::StoreStats;
+
+/// The adapter for the store that `spec` names. Nothing is sent yet.
+fn adapter(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
+    Ok(match spec {
+        StoreSpec::Directory { path, create } => {
+            Arc::new(adapters::directory::Directory::at(path, *create, host))
+        }
+        StoreSpec::Memory { .. } => Arc::new(adapters::memory::Memory::default()),
+        StoreSpec::S3(spec) => Arc::new(adapters::bucket::Bucket::s3(spec, host)?),
+        StoreSpec::Gcs(spec) => Arc::new(adapters::bucket::Bucket::gcs(spec, host)?),
+        StoreSpec::Supabase(spec) => Arc::new(adapters::supabase::Supabase::new(spec, host)?),
+    })
+}
+
+/// Reaches the bucket of others that `spec` names. Nothing is sent yet.
+pub fn foreign(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<ImportSource> {
+    Ok(match spec {
+        StoreSpec::S3(s3) => {
+            ImportSource::over(adapters::bucket::Bucket::s3(s3, Arc::clone(&host))?, spec, host)
+        }
+        StoreSpec::Gcs(gcs) => {
+            ImportSource::over(adapters::bucket::Bucket::gcs(gcs, Arc::clone(&host))?, spec, host)
+        }
+        StoreSpec::Supabase(of) => {
+            ImportSource::over(adapters::supabase::Supabase::new(of, Arc::clone(&host))?, spec, host)
+        }
+        StoreSpec::Directory { .. } | StoreSpec::Memory { .. } => {
+            return Err(Error::new(
+                Code::InvalidOption,
+                "this kind of store cannot be the source of a migration",
+            ));
+        }
+    })
+}
+
+impl RetryingStore {
+    /// Reaches the store that `spec` names. Nothing is sent yet.
+    pub fn connect(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<RetryingStore> {
+        let http = spec.http();
+        let places = http.map_or(PLACES, |http| http.max_concurrent_requests);
+        let allow_public = http.is_some_and(|http| http.allow_public);
+        Ok(RetryingStore::unknown(adapter(spec, Arc::clone(&host))?, host, places, allow_public))
+    }
+}
