@@ -110,7 +110,7 @@ const [v7, v6] = await Promise.all(['baileys', 'baileys-v6'].map(async (name) =>
   return line.load()
 }))
 const key = 'ab'.repeat(32)
-const bucket = pathToFileURL(join(root, 'bucket')).href
+const bucket = `${pathToFileURL(join(root, 'bucket')).href}?create=true`
 const v7files = await multiFile('v7', v7)
 const stores = [
   { name: 'ours, bucket', store: await ours('hybrid', v7, { store: bucket, encryptionKeys: key }) },
