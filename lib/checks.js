@@ -56,14 +56,20 @@ function integer({ value, from }, fallback, least, most, unit = ' of millisecond
   return number
 }
 
+/** The text that a setting holds; `what` is the word of the refusal. */
+function named({ value, from }, what) {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) refuse(`${from} must be ${what}`)
+  return value
+}
+
 /**
  * The absolute path that a setting names; `what` is the word of the refusal. A `~` is refused: no shell replaced it, and a folder of
  * that name below the working directory would be a new place for a session at each deployment.
  */
-function pathIn({ value, from }, what) {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) refuse(`${from} must be ${what}`)
-  if (/^~(?:[\\/]|$)/.test(value)) refuse(`${from} begins with \`~\`, which only a shell replaces: write the home directory, or use \`os.homedir()\``)
-  return resolve(value)
+function pathIn(setting, what) {
+  const path = named(setting, what)
+  if (/^~(?:[\\/]|$)/.test(path)) refuse(`${setting.from} begins with \`~\`, which only a shell replaces: write the home directory, or use \`os.homedir()\``)
+  return resolve(path)
 }
 
 /** The longest that a timer waits. What has no limit waits so long. */
@@ -235,6 +241,7 @@ function certificates({ value, from }) {
 
 module.exports = {
   refuse,
+  named,
   pathIn,
   variable,
   first,

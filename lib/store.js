@@ -8,7 +8,7 @@
 
 const { fileURLToPath } = require('node:url')
 const { awsCredentials } = require('./aws.js')
-const { address, bucketName, first, flag, folderName, line, ownFields, pathIn, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
+const { address, bucketName, first, flag, folderName, line, named, ownFields, pathIn, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
 const { googleCredentials } = require('./google.js')
 
 const KEYS_OF_S3 = 'pass `accessKeyId` and `secretAccessKey` in a store object, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
@@ -169,11 +169,6 @@ function describeStore({ value, from }) {
   if (typeof value === 'string') return describeUrl(value.trim(), from)
   if (type === '[object Object]') return describeObject(value, from)
   return refuse(`${from} must be a URL, such as ${KNOWN_URLS}, or an object with a \`kind\``)
-}
-
-function named({ value, from }, what) {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) refuse(`${from} must be ${what}`)
-  return value
 }
 
 function directory({ look }) {

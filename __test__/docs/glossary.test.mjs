@@ -8,7 +8,7 @@ import { files, read, section } from './repository.mjs'
 
 /** Words that were given up, and those that stand for them. */
 const FORMER = {
-  patience: 'retry, backoff, wait', insist: 'retry', suffer: 'backoff', rehearsal: 'preflight', rehearse: 'preflight', witness: 'cut recorder',
+  patience: 'retry, backoff, wait', patiently: 'with retries', insist: 'retry', suffer: 'backoff', rehearsal: 'preflight', rehearse: 'preflight', witness: 'cut recorder',
   farewell: 'shutdown'
 }
 

@@ -53,7 +53,7 @@ impl Tenancy {
     pub async fn claims(&self) -> Result<Claims> {
         let mut listed = Claims::default();
         for _ in 0..LOOKS {
-            listed = self.remote.patiently("listing claims", || self.watch.claims(&self.name)).await?;
+            listed = self.remote.with_retries("listing claims", || self.watch.claims(&self.name)).await?;
             if let Some(claims) = self.proven(listed.clone(), Manner::Patient).await? {
                 return Ok(claims);
             }

@@ -47,7 +47,7 @@ async fn opened(cluster: &Arc<Cluster>, how: Opening) -> Machine {
     machine
 }
 
-/// What a `set` does: it is accepted, and then it resolves or not.
+/// The course of a `set`: it is accepted, and then it resolves or not.
 async fn set(session: Arc<Session>, id: &'static str, value: u8) -> Result<(), Code> {
     let mut batch = Vec::new();
     push(&mut batch, &key("session", id), Some(&[3, value]));

@@ -144,7 +144,7 @@ impl Cluster {
         }
     }
 
-    /// What all sessions of all stories are opened with, without a store.
+    /// Settings of all sessions in all stories, without a store.
     pub fn settings_for_tests() -> Settings {
         Settings {
             tenant: TENANT.into(),

@@ -30,7 +30,7 @@ pub enum Harm {
     Rollback,
     /// Another bucket, which is empty, takes its place.
     Empty,
-    /// What was there comes back, beside what is there now.
+    /// Objects of before come back, beside those of now.
     Return,
     /// Listings and reads of data are from this moment, for a while.
     Stale,
@@ -55,12 +55,12 @@ impl Harm {
 pub struct Remains {
     image: Option<Objects>,
     away: Option<Objects>,
-    /// What is shown of one part of the bucket, and until when.
+    /// The view of one part of the bucket, and its end.
     stale: Option<(Instant, &'static str, Objects)>,
 }
 
 impl Cluster {
-    /// What the store shows of `name`, if that is not as it is.
+    /// View of the store that counts for `name`, if it is not the true one.
     pub fn stale(&self, name: &str) -> Option<Objects> {
         let remains = hold(&self.remains);
         let stale = remains.stale.as_ref();

@@ -48,7 +48,7 @@ enum Mode {
     Dead,
 }
 
-/// What lets the tasks of a process run.
+/// The executor of the tasks of a process.
 struct Gate {
     mode: Mode,
     waiting: Vec<Waker>,

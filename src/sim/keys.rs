@@ -26,7 +26,7 @@ use super::host::SimHost;
 /// The number of a key; a higher one is a newer key.
 pub type Number = u8;
 
-/// Which keys processes are started with, the newest first. No key: nothing is encrypted.
+/// Keys with which processes are started, the newest first. No key: nothing is encrypted.
 pub struct Keys {
     oldest: Number,
     newest: Number,
@@ -34,7 +34,7 @@ pub struct Keys {
     running: BTreeMap<u64, Number>,
     /// Sessions that were sealed anew, and are still to be looked at.
     sealed: Vec<Sealed>,
-    /// How often that was done with nothing left that needs another key.
+    /// Number of times that this was done with nothing left that needs another key.
     pub complete: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct Keys {
 struct Sealed {
     with: Number,
     store: Memory,
-    /// What a restore must reach.
+    /// The LSN that a restore must reach.
     reached: Lsn,
 }
 
@@ -58,7 +58,7 @@ fn ring(keys: RangeInclusive<Number>) -> Arc<Ring> {
 }
 
 impl Keys {
-    /// What a process is started with now.
+    /// The keys with which a process is started now.
     pub fn ring(&self) -> Arc<Ring> {
         ring(self.oldest..=self.newest)
     }

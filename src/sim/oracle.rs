@@ -56,7 +56,7 @@ pub struct Oracle {
     opens: Vec<(Claim, u64, Writes)>,
 }
 
-/// What a process found when it opened.
+/// The find of a process when it opened.
 pub struct Found<'a> {
     pub process: u64,
     pub claim: Claim,
@@ -151,7 +151,7 @@ impl Oracle {
         }
     }
 
-    /// What replaying `writes` gives.
+    /// The state that replaying `writes` gives.
     fn state_of(&self, writes: &Writes) -> Vec<u8> {
         let entries: Vec<u8> =
             writes.iter().flat_map(|number| self.batches[number].iter().copied()).collect();
@@ -320,7 +320,7 @@ impl Oracle {
         }
     }
 
-    /// How many opens succeeded, how many promises were made, and how many writes resolved because they were stored.
+    /// Numbers of opens that succeeded, of promises made, and of writes that resolved because they were stored.
     pub fn counts(&self) -> [usize; 3] {
         [self.opens.len(), self.acknowledged.len(), self.kept.len()]
     }

@@ -25,7 +25,7 @@ use super::cluster::{CHECK, Cluster, hold};
 use super::host::SimHost;
 use super::run;
 
-/// How long a request takes that is never answered.
+/// Time that a request takes that is never answered.
 pub(super) const FOR_EVER: Duration = Duration::from_secs(100_000);
 
 pub(super) type Told = Arc<Mutex<Vec<(Instant, Event)>>>;

@@ -19,17 +19,17 @@ use super::keys::Number;
 use super::oracle::Writes;
 use super::sometimes::{Moment, saw};
 
-/// What became of an open.
+/// The result of an open.
 pub(super) enum Door {
     Opening,
     Open(Arc<Session>),
     Refused(Error),
 }
 
-/// How long a write of a session without a log waits to be stored.
+/// Time that a write of a session without a log waits to be stored.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long sealing anew waits for the store.
+/// Time that sealing anew waits for the store.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A process with, sooner or later, a session.
@@ -51,7 +51,7 @@ pub struct Process {
     pub(super) neighbours: Vec<Process>,
 }
 
-/// What a process knows of its own history.
+/// Knowledge of a process about its own history.
 #[derive(Default)]
 pub(super) struct Book {
     /// Writes that were there when it opened.
@@ -84,7 +84,7 @@ impl Process {
         }
     }
 
-    /// What it was told of the store.
+    /// The state of the store, as its events told it.
     pub fn told(&self) -> Vec<&'static str> {
         hold(&self.book).told.clone()
     }

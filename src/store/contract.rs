@@ -22,7 +22,7 @@ use crate::error::Code;
 static PROBING: Mutex<()> = Mutex::const_new(());
 
 /// Asks again as the engine does: a server may be busy.
-async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, Failure>
+async fn with_retries<T, F>(ask: impl Fn() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
@@ -36,13 +36,13 @@ where
 }
 
 async fn put(store: &dyn Store, name: &str, bytes: &Bytes) {
-    patiently(|| store.put(name, bytes.clone()))
+    with_retries(|| store.put(name, bytes.clone()))
         .await
         .unwrap_or_else(|failure| panic!("put {name}: {failure:?}"));
 }
 
 async fn read(store: &dyn Store, name: &str) -> Result<Option<Bytes>, Failure> {
-    patiently(|| store.get(name)).await
+    with_retries(|| store.get(name)).await
 }
 
 async fn put_all(store: &dyn Store, folder: &str, names: &[String]) {
@@ -56,8 +56,9 @@ async fn put_all(store: &dyn Store, folder: &str, names: &[String]) {
 }
 
 async fn list(store: &dyn Store, folder: &str, prefix: &str) -> BTreeSet<String> {
-    let names =
-        patiently(|| store.list(folder, prefix)).await.unwrap_or_else(|failure| panic!("list: {failure:?}"));
+    let names = with_retries(|| store.list(folder, prefix))
+        .await
+        .unwrap_or_else(|failure| panic!("list: {failure:?}"));
     let count = names.len();
     let names: BTreeSet<String> = names.into_iter().collect();
     assert_eq!(names.len(), count, "a name is listed twice");
@@ -131,7 +132,7 @@ contract! {
         let removing = async {
             for names in slowly.chunks(1).chain(at_once.chunks(300)) {
                 let names: Vec<String> = names.iter().map(|name| format!("{folder}/{name}")).collect();
-                patiently(|| store.delete(names.clone())).await.expect("removes");
+                with_retries(|| store.delete(names.clone())).await.expect("removes");
             }
         };
         let listing = async {
@@ -163,7 +164,7 @@ contract! {
         let mut kept = BTreeSet::new();
         for name in ["plain", "a b", "a+b", "a%b", "a%20b", "\u{e4}\u{f6}", "a@b", "a:b", "a,b;c=d", "a~b", "a&b", "a!'()*"] {
             let full = format!("{folder}/{name}");
-            match patiently(|| store.put(&full, noise(name.len()))).await {
+            match with_retries(|| store.put(&full, noise(name.len()))).await {
                 Ok(()) => {
                     assert_eq!(read(store, &full).await, Ok(Some(noise(name.len()))), "{name}");
                     kept.insert(name.to_owned());
@@ -208,7 +209,7 @@ contract! {
         put_all(store, &folder, &names).await;
         let gone = |names: &[&str]| names.iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>();
         for _ in 0..2 {
-            patiently(|| store.delete(gone(&["1", "3", "never-there"]))).await.expect("removes");
+            with_retries(|| store.delete(gone(&["1", "3", "never-there"]))).await.expect("removes");
             let left: Vec<String> = list(store, &folder, "").await.into_iter().collect();
             assert_eq!(left, ["0", "2", "4"]);
             assert_eq!(read(store, &format!("{folder}/1")).await, Ok(None));

@@ -74,7 +74,7 @@ impl ImportSource {
             let mut cursor: Option<String> = None;
             loop {
                 let page = || self.remote.once("", self.walk.page(&folder, cursor.as_deref()));
-                let page = self.remote.patiently("listing the source", page).await?;
+                let page = self.remote.with_retries("listing the source", page).await?;
                 names.extend(page.names);
                 folders.extend(page.folders);
                 self.tags.lock().unwrap_or_else(PoisonError::into_inner).extend(page.tags);
@@ -102,7 +102,7 @@ impl ImportSource {
         let name = possible(name)?;
         let listed = self.tags.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         let read = || self.remote.once("", self.listed_content(name, listed.as_deref()));
-        self.remote.patiently("reading the source", read).await
+        self.remote.with_retries("reading the source", read).await
     }
 
     /// Objects of others are written again under their names, and a copy in a cache may be an older one.

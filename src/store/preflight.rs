@@ -116,7 +116,7 @@ async fn check(
     let Findings { is_public, skew_ms } = if allow_public {
         Findings { is_public: None, skew_ms: remote.store.skew_ms() }
     } else {
-        remote.patiently(INSPECTING, || remote.store.inspect(name)).await?
+        remote.with_retries(INSPECTING, || remote.store.inspect(name)).await?
     };
     if is_public == Some(true) {
         return Err(unfit(

@@ -110,7 +110,7 @@ impl RetryingStore {
 
     /// Stores an object, trying again while that may help.
     pub async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
-        self.patiently("storing an object", || self.put_once(name, bytes.clone())).await
+        self.with_retries("storing an object", || self.put_once(name, bytes.clone())).await
     }
 
     /// Sends an object, once. A key that may not store again is refused where an earlier try took effect and its answer was lost:
@@ -149,9 +149,9 @@ impl RetryingStore {
     pub async fn get(&self, name: &str) -> Result<Option<Bytes>> {
         // What belongs to claims is small. A large object that is on its way is not asked for twice.
         if name.starts_with(crate::format::name::CLAIMS) {
-            return self.patiently("reading an object", || self.asked_twice(|| self.get_once(name))).await;
+            return self.with_retries("reading an object", || self.asked_twice(|| self.get_once(name))).await;
         }
-        self.patiently("reading an object", || self.get_once(name)).await
+        self.with_retries("reading an object", || self.get_once(name)).await
     }
 
     /// Reads an object, once, and joins it if it is in parts.
@@ -176,7 +176,7 @@ impl RetryingStore {
 
     /// Lists a folder, trying again while that may help.
     pub async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>> {
-        self.patiently("listing objects", || self.asked_twice(|| self.list_once(folder, prefix))).await
+        self.with_retries("listing objects", || self.asked_twice(|| self.list_once(folder, prefix))).await
     }
 
     /// Lists a folder, once.
@@ -197,7 +197,7 @@ impl RetryingStore {
 
     /// Lists a folder with what is told of each object, trying again while that may help.
     pub async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>> {
-        self.patiently("listing objects", || self.details_once(folder, prefix)).await
+        self.with_retries("listing objects", || self.details_once(folder, prefix)).await
     }
 
     /// Lists a folder with what is told of each object, once.
@@ -218,7 +218,7 @@ impl RetryingStore {
         }
         let batches = names.chunks(self.store.most_removed_at_once()).map(<[String]>::to_vec);
         let remove = |batch: Vec<String>| async move {
-            self.patiently("removing objects", || self.delete_once(batch.clone())).await
+            self.with_retries("removing objects", || self.delete_once(batch.clone())).await
         };
         stream::iter(batches).map(remove).buffer_unordered(PARALLEL).try_collect().await
     }
@@ -279,7 +279,7 @@ impl RetryingStore {
     }
 
     /// Asks until there is an answer, a final refusal, or the time is up.
-    pub async fn patiently<T, F>(&self, doing: &str, ask: impl Fn() -> F + Send + Sync) -> Result<T>
+    pub async fn with_retries<T, F>(&self, doing: &str, ask: impl Fn() -> F + Send + Sync) -> Result<T>
     where
         F: Future<Output = Result<T, Failure>> + Send,
     {

@@ -219,7 +219,7 @@ pub(super) fn small_listings() -> impl Iterator<Item = Vec<DataName>> {
     })
 }
 
-/// How far `claim` can be rebuilt, told naively: from its last base, as long as the next segment is there.
+/// The LSN up to which `claim` can be rebuilt, found naively: from its last base, as long as the next segment is there.
 pub(super) fn naive_reach(data: &[DataName], claim: Claim) -> Option<Lsn> {
     let own = || data.iter().filter(|name| name.claim == claim);
     let mut reached = own().filter_map(base_lsn).max()?;

@@ -70,7 +70,7 @@ pub fn known(state: &[u8]) -> (Vec<u8>, Writes) {
     (entries().filter(known).flat_map(|entry| entry.bytes).copied().collect(), writes)
 }
 
-/// How an open began.
+/// The beginning of an open.
 #[derive(Clone, Copy)]
 pub struct Start {
     /// The clock of the oracle.

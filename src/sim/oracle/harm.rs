@@ -20,17 +20,17 @@ use super::{Found, Oracle, Writes};
 /// Damage, as far as the oracle minds it.
 #[derive(Default)]
 pub struct Harms {
-    /// How often something befell the store.
+    /// Number of times that the store was harmed.
     count: u64,
     /// Tombstones that it lost, if only for a while: what they covered may come back.
     unburied: BTreeSet<Claim>,
     /// Set once somebody trusted a disk over the store.
     trusted: bool,
-    /// What was shown when the open of a process began.
+    /// Views of the store at the beginning of each process's open.
     shown: BTreeMap<u64, Shown>,
 }
 
-/// What the store showed when an open began.
+/// The view of the store at the beginning of an open.
 struct Shown {
     count: u64,
     newest: Option<Claim>,

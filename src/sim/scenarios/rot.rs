@@ -15,7 +15,7 @@ enum Damage {
     Zeros,
 }
 
-/// Where the header and each frame start, and the end.
+/// Offsets of the header, of each frame, and of the end.
 fn starts(bytes: &[u8]) -> Vec<usize> {
     let mut starts = vec![0, 116];
     while let Some(head) = bytes.get(starts[starts.len() - 1]..).filter(|head| head.len() >= 37) {
@@ -139,6 +139,23 @@ fn an_old_image_of_a_folder_gives_way_to_the_store() {
     });
 }
 
+/// Opens while no base gets through, until the open gives up, and ends the process.
+async fn no_base_gets_through(cluster: &Arc<Cluster>, machine: &mut Machine) {
+    let weather = Weather { fails: 100, ..Weather::default() };
+    let lasts = Duration::from_secs(120);
+    cluster.sky.begin(Storm {
+        machine: None,
+        request: Some(Request::Put),
+        names: Names::Data,
+        weather,
+        lasts,
+    });
+    machine.start(Opening { takeover: true, ..Opening::default() });
+    sleep(lasts).await;
+    assert_eq!(machine.process().refused(), Some(Code::RemoteUnavailable));
+    machine.kill();
+}
+
 #[test]
 fn open_that_fails_leaves_a_damaged_log_and_what_only_that_has() {
     run(async {
@@ -148,20 +165,7 @@ fn open_that_fails_leaves_a_damaged_log_and_what_only_that_has() {
         let (path, bytes) = log_of(&machine);
         let starts = starts(&bytes);
         machine.disk().rot(&path, usize::midpoint(starts[2], starts[3]), 1);
-        // No base gets through, and the open gives up.
-        let weather = Weather { fails: 100, ..Weather::default() };
-        let lasts = Duration::from_secs(120);
-        cluster.sky.begin(Storm {
-            machine: None,
-            request: Some(Request::Put),
-            names: Names::Data,
-            weather,
-            lasts,
-        });
-        machine.start(Opening { takeover: true, ..Opening::default() });
-        sleep(lasts).await;
-        assert_eq!(machine.process().refused(), Some(Code::RemoteUnavailable));
-        machine.kill();
+        no_base_gets_through(&cluster, &mut machine).await;
         machine.start(Opening { takeover: true, ..Opening::default() });
         sleep(Duration::from_secs(1)).await;
         assert_eq!(machine.session().journal().lsn(), WRITES as u64, "what only the log had is gone");
@@ -179,19 +183,7 @@ fn open_that_fails_leaves_a_session_that_had_no_store_where_it_was() {
         let mut machine = opened(&cluster, Opening { local: true, ..Opening::default() }).await;
         write(&machine, 5);
         machine.kill();
-        let weather = Weather { fails: 100, ..Weather::default() };
-        let lasts = Duration::from_secs(120);
-        cluster.sky.begin(Storm {
-            machine: None,
-            request: Some(Request::Put),
-            names: Names::Data,
-            weather,
-            lasts,
-        });
-        machine.start(Opening { takeover: true, ..Opening::default() });
-        sleep(lasts).await;
-        assert_eq!(machine.process().refused(), Some(Code::RemoteUnavailable));
-        machine.kill();
+        no_base_gets_through(&cluster, &mut machine).await;
         machine.start(Opening { local: true, leave: true, ..Opening::default() });
         sleep(Duration::from_secs(1)).await;
         assert_eq!(machine.session().origin().source, "local");

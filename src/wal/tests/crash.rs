@@ -160,7 +160,7 @@ fn operations(ring: &Arc<Ring>) -> u64 {
     disk.operations()
 }
 
-/// What survives on `disk`, which a new process finds.
+/// The log that survives on `disk`, as a new process finds it.
 #[track_caller]
 fn survives(disk: &MemoryDisk, ring: &Arc<Ring>, history: &History, floor: Lsn, context: &str) {
     match recover(disk, ring) {

@@ -8,7 +8,7 @@ const FRAMES: Lsn = 28;
 const BASE: Lsn = 3;
 const SYNCED: Lsn = 17;
 
-/// Where each frame starts, the base first, and the end of the file.
+/// Offsets of the frames, the base first, and of the end of the file.
 fn starts(bytes: &[u8]) -> Vec<usize> {
     let mut at = HEADER_LEN;
     let mut starts = vec![at];

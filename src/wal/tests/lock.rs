@@ -14,7 +14,7 @@ fn open(path: &Path) -> Result<Folder> {
     Folder::lock(Arc::new(RealDisk), path)
 }
 
-/// What the other process does: it says how locking went, and holds on until it is killed or its input ends.
+/// The other process: it says how locking went, and holds on until it is killed or its input ends.
 #[test]
 fn helper_process_of_the_lock_tests() {
     let Some(path) = std::env::var_os(DIRECTORY) else { return };

@@ -106,7 +106,7 @@ fn batch(lsn: Lsn, attempt: u64) -> Vec<u8> {
     bytes
 }
 
-/// What the application was told.
+/// Answers to the application.
 #[derive(Debug, Clone, Default)]
 struct History {
     /// The batches that were acknowledged, from LSN 1 on.

@@ -20,7 +20,7 @@ fn left(ring: &Arc<Ring>, closed: bool) -> Vec<u8> {
     only_log(&disk).1
 }
 
-/// Where each frame starts and ends.
+/// Start and end of each frame.
 fn spans(bytes: &[u8]) -> Vec<(usize, usize)> {
     let (mut at, mut spans) = (HEADER_LEN, Vec::new());
     while at < bytes.len() {
