@@ -40,7 +40,7 @@ const failures = []
  * True for a file whose tests count requests, or keep both cores busy by themselves: two of them run at a time. Of the others, which
  * mostly wait for a lease or a process, four do.
  */
-const isHeavy = (file) => /[\\/]__test__[\\/](network|example|crash)[\\/]/.test(file)
+const isHeavy = (file) => /[\\/]__test__[\\/](network|example|crash|profile)[\\/]/.test(file)
 /** Names of the tests that said that they cannot run here. */
 const skipped = []
 

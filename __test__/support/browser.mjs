@@ -16,14 +16,19 @@ const find = () =>
     .flatMap((folder) => NAMES.map((name) => join(folder, name)))
     .find(existsSync)
 
+/** The program, installed where it is missing and may be. */
+export const chromiumPath = () => provide('chromium', 'Chromium', find)
+
+/** True where Chromium can isolate its processes: it refuses to for root. */
+export const hasSandbox = process.getuid?.() !== 0
+
 /** Generous: it only ends a broken run. */
-const PATIENCE_MS = 180_000
+export const PATIENCE_MS = 180_000
 
 /** A page to visit things with, and what went wrong on it so far. `context`: options of the browser's context. */
 export async function openPage(t, context = {}) {
-  const executablePath = provide('chromium', 'Chromium', find)
   const args = ['--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking']
-  const browser = await chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0, args, timeout: PATIENCE_MS })
+  const browser = await chromium.launch({ executablePath: chromiumPath(), chromiumSandbox: hasSandbox, args, timeout: PATIENCE_MS })
   atEnd(t, () => browser.close())
   const page = await (await browser.newContext(context)).newPage()
   page.setDefaultTimeout(PATIENCE_MS)
