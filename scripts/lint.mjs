@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path'
 import { installWheel } from '../__test__/support/stores/install.mjs'
 import { environment, root } from './bootstrap.mjs'
 
-const JAVASCRIPT = ['index.js', 'lib', 'cli', 'nestjs', 'demo', 'bench', 'scripts', '__test__', 'examples']
+const JAVASCRIPT = ['index.js', 'lib', 'cli', 'nestjs', 'whatsapp-web', 'demo', 'bench', 'scripts', '__test__', 'examples']
 
 const require = createRequire(import.meta.url)
 /** The path of a program that a development package brings. */

@@ -12,7 +12,7 @@ const FORMER = {
   farewell: 'shutdown'
 }
 
-const sources = files().filter((file) => /^(src|lib|nestjs|cli)\/.*\.(rs|js)$/.test(file))
+const sources = files().filter((file) => /^(src|lib|nestjs|whatsapp-web|cli)\/.*\.(rs|js)$/.test(file))
 /** Words of names, however they are put together. */
 const wordsOf = (text) => text.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase().match(/[a-z0-9]+/g) ?? []
 const used = new Set(sources.flatMap((file) => wordsOf(read(file))))

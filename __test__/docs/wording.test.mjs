@@ -41,7 +41,7 @@ const lines = (file) => {
 }
 
 const isForUsers = (file) =>
-  /^(README|SECURITY|CHANGELOG)\.md$|^docs\/.*\.(md|yml)$|^(index|types\/.*|nestjs\/.*)\.d\.ts$|^(lib|cli|nestjs)\/.*\.js$|^src\/(?!sim\/|fuzz\/|store\/contract|.*tests?\b).*\.rs$|^examples\/nestjs\/README\.md$/.test(file)
+  /^(README|SECURITY|CHANGELOG)\.md$|^docs\/.*\.(md|yml)$|^(index|types\/.*|(nestjs|whatsapp-web)\/.*)\.d\.ts$|^(lib|cli|nestjs|whatsapp-web)\/.*\.js$|^src\/(?!sim\/|fuzz\/|store\/contract|.*tests?\b).*\.rs$|^examples\/nestjs\/README\.md$/.test(file)
 
 test('no document and no message uses a phrase that readers stumbled over', () => {
   const found = []
@@ -62,7 +62,7 @@ test('a message with an old phrase is noticed', () => {
 
 /** First words of a doc comment that say nothing of what is documented. */
 const EMPTY = /^(What|Whatever|Who|Whoever|How|Whether|That|Where|When|Which)\b/
-const isDocumented = (file) => /^(lib|cli|nestjs|types|scripts)\/.*\.(m?js|d\.ts)$|^index\.d\.ts$|^src\/.*\.rs$/.test(file)
+const isDocumented = (file) => /^(lib|cli|nestjs|whatsapp-web|types|scripts)\/.*\.(m?js|d\.ts)$|^index\.d\.ts$|^src\/.*\.rs$/.test(file)
 
 /** First lines of the doc comments of a file. */
 function docs(text) {
