@@ -28,6 +28,7 @@ const CODES = {
   REMOTE_CORRUPT: [wrong, 'See "The bucket is lost or damaged" in docs/runbook.md.'],
   LOCAL_CORRUPT: [wrong, 'See "The local log is damaged" in docs/runbook.md.'],
   LOCAL_UNAVAILABLE: [refused, 'Make room on the disk, or set its permissions, then try again.'],
+  PROFILE_BUSY: [wrong, 'Try again, or close the browser first; the last generation is kept.'],
   KEY_UNAVAILABLE: [refused, 'Add the key it was stored with to SESSION_ENCRYPTION_KEY or to the --key-file.'],
   NOT_FOUND: [wrong, 'Compare with `baileys-hybrid-auth list`, and the store with `baileys-hybrid-auth config`.'],
   DELETED: [wrong, 'It was logged out: pair the account again.'],

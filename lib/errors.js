@@ -16,6 +16,7 @@ const codes = Object.freeze([
   'REMOTE_CORRUPT', // a hole, a wrong digest or a wrong tag in the store: see the runbook, never reset by itself
   'LOCAL_CORRUPT', // damage in local data before its tail, or in a folder to import
   'LOCAL_UNAVAILABLE', // disk full, read-only or not permitted: refused, and nothing was changed
+  'PROFILE_BUSY', // a running browser left no moment for a whole copy of its profile: the last generation stays
   'KEY_UNAVAILABLE', // the encryption key of this data is not among those given
   'NOT_FOUND', // no session anywhere, and onMissing: 'error' forbids making one
   'DELETED', // the session was logged out and deleted: pair again

@@ -28,6 +28,8 @@ pub enum Code {
     LocalCorrupt,
     /// The local disk refused (full, read-only, not permitted): nothing changed, retry once it is mended.
     LocalUnavailable,
+    /// A running browser left no moment for a whole copy of its profile: the last generation stays, try again.
+    ProfileBusy,
     /// The encryption key needed is not in the ring: supply it.
     KeyUnavailable,
     /// There is no session anywhere, and `onMissing: 'error'` forbids making one: check where it should be.
@@ -56,6 +58,7 @@ impl Code {
             Code::RemoteCorrupt => "REMOTE_CORRUPT",
             Code::LocalCorrupt => "LOCAL_CORRUPT",
             Code::LocalUnavailable => "LOCAL_UNAVAILABLE",
+            Code::ProfileBusy => "PROFILE_BUSY",
             Code::KeyUnavailable => "KEY_UNAVAILABLE",
             Code::NotFound => "NOT_FOUND",
             Code::Deleted => "DELETED",

@@ -4,6 +4,7 @@
 //! 5  node                          N-API: free functions over numbered handles, promises that never reject
 //! 4  admin > registry > session::open > session
 //!        operator tools | opens that share a session | the order that makes an open safe | one tenant's life
+//!    profile                       snapshots of the profiles of browsers
 //! 3  replication   journal   ownership::{lease, naming}
 //!        ships changes, restores | memory and log under one lock | claims, and the right name
 //! 2  wal   store   ownership::{listing, tenancy}          the log | the store | shared listings | one tenant in one store
@@ -58,6 +59,7 @@ mod journal;
 mod node;
 mod ownership;
 mod platform;
+mod profile;
 mod registry;
 mod replication;
 mod session;

@@ -25,6 +25,8 @@ export type HybridAuthErrorCode =
   | 'LOCAL_CORRUPT'
   /** The disk rejected the write (full, read-only, no permission): nothing changed; fix the disk and retry. */
   | 'LOCAL_UNAVAILABLE'
+  /** The running browser changed its profile during every copy: the last generation stays in the store, and the next backup tries again. */
+  | 'PROFILE_BUSY'
   /** The required encryption key is not in `encryptionKeys`. */
   | 'KEY_UNAVAILABLE'
   /**

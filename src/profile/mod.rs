@@ -1,0 +1,15 @@
+//! Profiles of browsers: what of a Chromium user data directory is kept, and a whole copy of it at one moment.
+//!
+//! ```text
+//! snapshot   a whole copy: stop, link, copy, continue, prove; again if it was not whole
+//! quiet      a process that is stopped for a moment, and continues whatever happens
+//! leveldb    the proof that a LevelDB directory is whole
+//! scan       the files that are kept, and their marks
+//! ```
+//!
+//! Invariant: what a [`snapshot::Snapshot`] holds opens in a browser with every record that was there at its moment, or there is
+//! an error and no snapshot. Nothing in the profile is changed.
+#![allow(dead_code, reason = "backups of profiles, which use it, are not part of the N-API surface yet")]
+
+pub mod scan;
+pub mod snapshot;
