@@ -20,6 +20,8 @@ use crate::platform::disk::memory::MemoryDisk;
 use crate::store::{Operation, Refusal, judge, keeps_versions, rules};
 use crate::wal::{Folder, Recovery};
 
+mod leveldb;
+
 /// A decoder under test.
 pub struct Target {
     /// Name of the target, and of its folder of inputs.
@@ -29,12 +31,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "batch", run: batch },
     Target { name: "object", run: object },
     Target { name: "log", run: log },
     Target { name: "name", run: name },
     Target { name: "document", run: document },
+    Target { name: "leveldb", run: leveldb::target },
 ];
 
 /// Runs the target called `name`.

@@ -1,8 +1,8 @@
 //! Profiles of browsers: what of a Chromium user data directory is kept, and a whole copy of it at one moment.
 //!
 //! ```text
-//! snapshot   a whole copy: stop, link, copy, continue, prove; again if it was not whole
-//! quiet      a process that is stopped for a moment, and continues whatever happens
+//! snapshot   a whole copy
+//! proof      its databases, each of which has to be whole
 //! leveldb    the proof that a LevelDB directory is whole
 //! scan       the files that are kept, and their marks
 //! ```
@@ -11,5 +11,7 @@
 //! an error and no snapshot. Nothing in the profile is changed.
 #![allow(dead_code, reason = "backups of profiles, which use it, are not part of the N-API surface yet")]
 
+pub mod leveldb;
+pub mod proof;
 pub mod scan;
 pub mod snapshot;

@@ -207,3 +207,6 @@ pub fn unreadable(path: &str, error: &io::Error) -> Error {
         format!("{path} cannot be read: {error}; check that it exists, and its permissions"),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::platform::host::Host;
-use crate::profile::scan;
+use crate::profile::{proof, scan};
 
 pub use crate::profile::scan::FileMark;
 
@@ -101,7 +101,7 @@ pub fn take(_host: &dyn Host, request: &SnapshotRequest) -> Result<Snapshot> {
 }
 
 fn closed(request: &SnapshotRequest) -> Result<Snapshot> {
-    let files = scan::look(&request.directory, &request.extra)?
+    let files: Vec<SnapshotFile> = scan::look(&request.directory, &request.extra)?
         .into_iter()
         .map(|(path, found)| SnapshotFile {
             path,
@@ -111,5 +111,11 @@ fn closed(request: &SnapshotRequest) -> Result<Snapshot> {
             mark: found.mark,
         })
         .collect();
+    proof::check(files.iter().map(|file| (file.path.as_str(), file.at.as_path(), file.size))).map_err(
+        |damage| {
+            let what = "the profile is not whole. Open the browser on it once, or restore a generation of it";
+            Error::new(Code::LocalCorrupt, format!("{} {}: {what}", damage.file, damage.fault))
+        },
+    )?;
     Ok(Snapshot { files, quiet: Quiet::Closed, tries: 1, stopped: Duration::ZERO })
 }

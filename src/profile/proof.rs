@@ -1,0 +1,44 @@
+//! The databases among the files of a profile, each of which has to be whole.
+//!
+//! Invariant: every folder that holds a database is checked, and every path in an answer is relative to the profile.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use crate::profile::leveldb::{self, Damage, Folder};
+use crate::profile::scan;
+
+/// Files of one folder: their places and lengths, by name.
+#[derive(Default)]
+struct Files<'a>(BTreeMap<&'a str, (&'a Path, u64)>);
+
+impl Folder for Files<'_> {
+    fn files(&self) -> BTreeMap<&str, u64> {
+        self.0.iter().map(|(name, (_, size))| (*name, *size)).collect()
+    }
+
+    fn read(&self, name: &str, start: u64) -> io::Result<Box<dyn Read + '_>> {
+        let (at, size) = self.0.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let mut file = scan::open(at)?;
+        file.seek(SeekFrom::Start(start))?;
+        // Of a file that still grows, no more than the snapshot has.
+        Ok(Box::new(file.take(size.saturating_sub(start))))
+    }
+}
+
+/// Checks the databases among files that are given by path in the profile, place and length. The file of a damage is a path.
+pub fn check<'a>(files: impl Iterator<Item = (&'a str, &'a Path, u64)>) -> Result<(), Damage> {
+    let mut folders: BTreeMap<&str, Files<'_>> = BTreeMap::new();
+    for (path, at, size) in files {
+        let Some((folder, name)) = path.rsplit_once('/') else { continue };
+        folders.entry(folder).or_default().0.insert(name, (at, size));
+    }
+    for (path, files) in folders {
+        if leveldb::is_database(path, files.0.keys().copied()) {
+            leveldb::check(&files)
+                .map_err(|Damage { file, fault }| Damage { file: format!("{path}/{file}"), fault })?;
+        }
+    }
+    Ok(())
+}
