@@ -85,6 +85,27 @@ export declare function keyring(keys: Buffer): Array<string>
  */
 export declare function open(options: string, keys: Buffer, seed: Buffer | undefined | null, onEvent: (arg: string) => void): Promise<Reply>
 
+/** Restores the newest generation of a profile to the folder `to`, which must not be there, without a claim. Resolves to JSON. */
+export declare function profileExtract(options: string, keys: Buffer, to: string): Promise<Reply>
+
+/** Says that the folder beside `marker` holds nothing of the session any more: it is about to be replaced. */
+export declare function profileForget(marker: string): void
+
+/** The generations of a profile that are kept, as JSON, oldest first; and whether the folder beside `marker` holds the newest one. */
+export declare function profileGenerations(handle: Handle, marker?: string | undefined | null): string
+
+/** Says that the folder beside `marker` holds the newest generation: it was restored there. */
+export declare function profileHold(handle: Handle, marker: string): void
+
+/** Seals the packs of a profile anew, under its claim and the primary key. Resolves when that is acknowledged. */
+export declare function profileReseal(handle: Handle, timeoutMs: number): Promise<Reply>
+
+/** Restores a generation, or the newest one, to the folder `to`, which must not be there. Resolves to a report, as JSON. */
+export declare function profileRestore(handle: Handle, to: string, generation?: number | undefined | null): Promise<Reply>
+
+/** Backs a profile up. `order` is JSON. Resolves to a report, as JSON, when the generation is acknowledged. */
+export declare function profileStore(handle: Handle, order: string): Promise<Reply>
+
 /** Stores the whole state of a tenant that is open here anew. Resolves when that is done. */
 export declare function renew(options: string, keys: Buffer, timeoutMs: number): Promise<Reply>
 

@@ -46,4 +46,9 @@ function freshSession({ resolved, removed, isBlank }) {
   return { event: 'fresh', reason, message: `a new WhatsApp identity, which needs pairing: ${WORDS[reason](resolved)}` }
 }
 
-module.exports = { freshCounts: () => ({ ...counts }), freshSession }
+/** Counts a new identity that was told otherwise. */
+function countFresh(reason) {
+  counts[reason]++
+}
+
+module.exports = { countFresh, freshCounts: () => ({ ...counts }), freshSession }

@@ -9,6 +9,7 @@ const { localTenants } = require('./local-tenants.js')
 const { loadBinding } = require('./native.js')
 const { resolveOptions } = require('./options.js')
 const { guarded } = require('./outside.js')
+const { isProfileTenant } = require('./profile/names.js')
 
 /** @returns {Promise<{ tenants: string[], unnamed: number }>} the known ids, and the number of tenants without one */
 async function knownTenants(options) {
@@ -21,7 +22,8 @@ async function knownTenants(options) {
     if (tenants.length === 0 || native.hideTenantIds) throw new HybridAuthError('INVALID_OPTION', message)
     guarded(logger)?.warn({ unnamed: hidden }, message)
   }
-  return { tenants, unnamed: hidden }
+  // Profiles of browsers may share the store; a fleet opens none.
+  return { tenants: tenants.filter((tenantId) => !isProfileTenant(tenantId)), unnamed: hidden }
 }
 
 module.exports = { knownTenants }

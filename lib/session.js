@@ -24,6 +24,7 @@ const { begin } = require('./opening.js')
 const { createOwnCreds } = require('./own-creds.js')
 const { resolveOptions } = require('./options.js')
 const { removeOriginals } = require('./originals.js')
+const { isProfileTenant } = require('./profile/names.js')
 const { explained, explainedPlace } = require('./open-refusals.js')
 const { textOf } = require('./outside.js')
 const { pruneKeys } = require('./prune-keys.js')
@@ -102,6 +103,9 @@ async function endsWithFolder(binding, opened, { native, directory }) {
  */
 async function openSession(tenantId, options = {}, inner = {}, began = () => {}) {
   const resolved = resolveOptions(tenantId, options)
+  if (isProfileTenant(tenantId) && Object.keys(inner).length === 0) {
+    throw new HybridAuthError('INVALID_OPTION', 'tenant ids that begin with `whatsapp-web.js/` or `browser-profile/` are those of browser profiles: use `HybridAuth` or `openProfile`')
+  }
   const { session, over } = begin(tenantId, resolved.signal, (entry, check) => openResolved({ tenantId, options, resolved, inner, entry, check }))
   began(over)
   return session

@@ -127,6 +127,22 @@ impl Session {
         self.remote.as_ref().map(|remote| remote.owner.claim)
     }
 
+    /// The claim that it is written under, and the means to store beside its history.
+    pub fn owner(&self) -> Result<&Arc<Owner>> {
+        let remote = self.remote.as_ref();
+        remote.map(|remote| &remote.owner).ok_or_else(|| {
+            Error::new(
+                Code::InvalidOption,
+                "a browser profile needs a store; set `store` or SESSION_BACKUP_STORE",
+            )
+        })
+    }
+
+    /// The machine.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.host
+    }
+
     /// Its origin.
     pub fn origin(&self) -> Origin {
         self.origin

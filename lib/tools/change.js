@@ -9,6 +9,7 @@
 const { HybridAuthError, settle } = require('../errors.js')
 const { call } = require('../keys.js')
 const { loadBinding } = require('../native.js')
+const { isProfileTenant } = require('../profile/names.js')
 const { clock, inspect, standings } = require('./look.js')
 
 const DAY = 86_400_000
@@ -30,8 +31,24 @@ async function neededKeys(fleet, tenantId) {
   return [...new Set([...(store?.keyIds ?? []), ...(local?.keyIds ?? [])])].sort()
 }
 
+/**
+ * Opens the profile of a browser, without a log, and seals its packs anew. Its folder is none of ours.
+ * @param {any} fleet
+ */
+async function passOverProfile(fleet, tenantId, takeover, inner) {
+  const [binding, { native, keys, flushTimeoutMs, closeTimeoutMs }] = [loadBinding(), fleet.resolve(tenantId)]
+  const json = JSON.stringify({ ...native, ...inner, cloud: true, profile: true, create: false, takeover })
+  const { handle } = JSON.parse(settle(await binding.open(json, keys, null, () => {})))
+  try {
+    settle(await binding.profileReseal(handle, flushTimeoutMs))
+  } finally {
+    settle(await binding.close(handle, closeTimeoutMs))
+  }
+}
+
 /** Opens a tenant that nobody runs, and closes it: all of it is then written anew. */
 async function passOver(fleet, tenantId, takeover, native) {
+  if (isProfileTenant(tenantId)) return passOverProfile(fleet, tenantId, takeover, native)
   const session = await fleet.openInner(tenantId, { onMissing: 'error', takeover }, { ...native, withoutCreds: true })
   await session.close()
 }

@@ -14,15 +14,35 @@ const { createCodec } = require('../codec.js')
 const { HybridAuthError, settle } = require('../errors.js')
 const { writeMultiFile } = require('../multi-file.js')
 const { loadBinding } = require('../native.js')
+const { isProfileTenant } = require('../profile/names.js')
 
 function checkFolder(folder, who) {
   if (typeof folder !== 'string' || folder === '') throw new HybridAuthError('INVALID_OPTION', `${who} takes the path of a folder`)
   return absolute(folder)
 }
 
+/** Restores the profile of a browser to a folder that does not exist. */
+async function extractProfile({ resolve }, tenantId, to) {
+  const { native, keys } = resolve(tenantId)
+  return JSON.parse(settle(await loadBinding().profileExtract(JSON.stringify(native), keys, to)))
+}
+
+/** A drill of a profile: each pack is opened, and each piece compared with its hash, on the way to the disk. */
+async function drillProfile(fleet, tenantId, kept) {
+  const place = kept ?? (await fs.mkdtemp(join(tmpdir(), 'hybrid-auth-drill-')))
+  const began = performance.now()
+  try {
+    const { damage, restored, ...rest } = await extractProfile(fleet, tenantId, join(place, 'profile'))
+    return { ok: damage.length === 0, ...rest, restored, folder: kept, ms: { restore: Math.round(performance.now() - began) }, problems: damage }
+  } finally {
+    if (kept === null) await fs.rm(place, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
 /** Writes what a blank machine would restore as a folder of `useMultiFileAuthState`. */
 async function extract({ options, resolve }, tenantId, folder, { overwrite = false } = {}) {
   const target = checkFolder(folder, 'extract')
+  if (isProfileTenant(tenantId)) return extractProfile({ resolve }, tenantId, target)
   const { native, keys, directory, cloud } = resolve(tenantId)
   const { BufferJSON } = await resolveBaileys(options)
   const outcome = await loadBinding().dump(JSON.stringify(native), keys)
@@ -54,6 +74,7 @@ function decode(batch, bytes) {
  */
 async function drill({ options, resolve }, tenantId, { folder } = {}) {
   const kept = folder === undefined ? null : checkFolder(folder, 'drill')
+  if (isProfileTenant(tenantId)) return drillProfile({ resolve }, tenantId, kept)
   const { native, keys, flushTimeoutMs } = resolve(tenantId)
   const { BufferJSON } = await resolveBaileys(options)
   const place = kept ?? (await fs.mkdtemp(join(tmpdir(), 'hybrid-auth-drill-')))

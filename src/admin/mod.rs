@@ -5,6 +5,7 @@
 
 mod drill;
 mod inspect;
+mod profile;
 mod survey;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::store::{Examination, Listed, StoreSpec};
 
 pub use drill::drill;
 pub use inspect::inspect;
+pub use profile::extract_profile;
 pub use survey::survey;
 
 /// Owner of a session, as the marks in the store tell.

@@ -13,8 +13,10 @@
 //! v1/data/<tenant>/<claim>.<lsn>-<digest>.base       the whole state at an LSN
 //! v1/data/<tenant>/<claim>.<first>-<last>-<digest>.seg   the last values of what changed in a range
 //! v1/data/<tenant>/<object>.<size>-<number>.part     some bytes of an object that is too large for the store
+//! v1/packs/<tenant>/<claim>.<number>-<digest>.pack   pieces of the files of a browser profile
 //! ```
 
+mod pack;
 mod part;
 
 use std::fmt;
@@ -24,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Lsn, ShortDigest, TenantTag, hex, number, unhex};
 
+pub use pack::PackName;
 pub use part::{MAX_PART, PartName, part};
 
 /// Folder of the claims of all tenants, flat, so that one listing shows them all.

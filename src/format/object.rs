@@ -37,12 +37,15 @@ pub enum ObjectKind {
     Segment = 6,
     /// Says that a claim accepts nothing more, and is still storing what it accepted.
     Leaving = 7,
+    /// Pieces of the files of a browser profile.
+    Pack = 8,
 }
 
 impl ObjectKind {
     fn from_byte(byte: u8) -> Option<ObjectKind> {
-        use ObjectKind::{Base, Claim, Deleted, Leaving, Live, Released, Segment};
-        [Claim, Live, Released, Deleted, Base, Segment, Leaving].into_iter().find(|kind| *kind as u8 == byte)
+        use ObjectKind::{Base, Claim, Deleted, Leaving, Live, Pack, Released, Segment};
+        let kinds = [Claim, Live, Released, Deleted, Base, Segment, Leaving, Pack];
+        kinds.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -66,7 +69,7 @@ pub struct Meta {
     pub tag: TenantTag,
     /// The claim that wrote it.
     pub claim: Claim,
-    /// First LSN covered; for all but segments the same as `last`.
+    /// First LSN covered; for all but segments the same as `last`. The number of a pack.
     pub first: Lsn,
     /// Last LSN covered.
     pub last: Lsn,

@@ -9,6 +9,9 @@ use crate::error::{Code, Error, Result};
 /// The key of the credentials: no type is empty, so nothing else can have it.
 pub const CREDS_KEY: &[u8] = &[0];
 
+/// The key of the head of a browser profile: a state that has it is one, and needs no credentials.
+pub const PROFILE_KEY: &[u8] = b"\x07profile\x00head";
+
 /// Longest key: ids come from the network, and somebody may send a very long one.
 pub const MAX_KEY_LEN: usize = 4096;
 /// Bytes of an entry beside its key and its value: their two lengths.
@@ -143,7 +146,6 @@ pub fn session_batch(changes: &[(&str, Option<&[u8]>)]) -> Vec<u8> {
 }
 
 /// The key of `id` of type `kind`, as JavaScript writes it for a well-formed id.
-#[cfg(test)]
 pub fn key(kind: &str, id: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(2 + kind.len() + id.len());
     key.push(u8::try_from(kind.len()).unwrap_or(u8::MAX));

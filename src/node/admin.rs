@@ -66,6 +66,16 @@ pub fn dump(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>
     })
 }
 
+/// Restores the newest generation of a profile to the folder `to`, which must not be there, without a claim. Resolves to JSON.
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+pub fn profile_extract(env: &Env, options: String, keys: Buffer, to: String) -> napi::Result<Object<'_>> {
+    let ring = Ring::new(&keys);
+    promise(env, async move {
+        let request = request(&options, ring)?;
+        admin::json(&admin::extract_profile(&engine().registry, request, PathBuf::from(to), None).await?)
+    })
+}
+
 /// Restores into `folder`, reads it back and compares. Resolves to JSON, and the entries that were read back as bytes.
 #[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
 pub fn drill(

@@ -8,6 +8,7 @@ mod admin;
 mod handles;
 mod import_source;
 mod options;
+mod profile;
 mod promise;
 
 use std::sync::{Arc, OnceLock};
@@ -203,6 +204,7 @@ pub fn flush(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<
 #[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
 pub fn close(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
     let sink = handles::by(env)?.remove(handle);
+    profile::release(handle);
     let taken = engine().registry.take(handle);
     promise(env, async move {
         let closed = engine().registry.close(taken, Duration::from_millis(timeout_ms.into())).await;
@@ -217,6 +219,7 @@ pub fn destroy(env: &Env, handle: Handle) -> napi::Result<Object<'_>> {
     let held = handles::by(env)?;
     promise(env, async move {
         engine().registry.delete(handle).await?;
+        profile::release(handle);
         handles::hear_out(held.remove(handle)).await;
         Ok(String::new())
     })

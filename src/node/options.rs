@@ -41,6 +41,9 @@ struct Options {
     /// To have no store was asked for, and is not for want of a variable.
     #[serde(default)]
     leave_store: bool,
+    /// It is a browser profile.
+    #[serde(default)]
+    profile: bool,
     /// Keys without credentials are a session, for whoever ends it or seals it anew.
     #[serde(default)]
     without_creds: bool,
@@ -85,6 +88,7 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         strict_lease: options.strict_lease,
         create: options.create,
         hide_tenant: options.hide_tenant_ids,
+        profile: options.profile,
         without_creds: options.without_creds,
         allowed: Allowed {
             fresh: options.fresh,

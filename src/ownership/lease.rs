@@ -330,7 +330,8 @@ impl Owner {
         ClaimName { claim: self.claim, mark }.object(&self.tenancy.name)
     }
 
-    fn seal(&self, kind: ObjectKind, span: (Lsn, Lsn), previous: Link, body: &[u8]) -> Result<Sealed> {
+    /// Seals an object under this claim.
+    pub fn seal(&self, kind: ObjectKind, span: (Lsn, Lsn), previous: Link, body: &[u8]) -> Result<Sealed> {
         let wall_ms = self.tenancy.host().wall_ms();
         let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
         sealer.seal(kind, span, previous, wall_ms, body)

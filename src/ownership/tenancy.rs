@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
-use crate::format::name::{ClaimName, DataName, Mark, Span, TenantName};
+use crate::format::name::{ClaimName, DataName, Mark, PackName, Span, TenantName};
 use crate::format::object::{Object, ObjectKind};
 use crate::format::seal::Ring;
 use crate::id::{Claim, TenantTag};
@@ -121,6 +121,16 @@ impl Tenancy {
         let Some(object) = read else { return Ok(None) };
         let (meta, digest) = (&object.meta, object.digest.short());
         if (meta.first, meta.last, digest) != (first, last, name.digest) {
+            return Err(corrupt(name, "its header does not match its name"));
+        }
+        Ok(Some(object))
+    }
+
+    /// A pack; `None` when it is gone.
+    pub async fn pack(&self, name: &PackName) -> Result<Option<Object>> {
+        let read = self.read(&name.object(&self.name), ObjectKind::Pack, &name.claim).await?;
+        let Some(object) = read else { return Ok(None) };
+        if (object.meta.first, object.digest.short()) != (name.number, name.digest) {
             return Err(corrupt(name, "its header does not match its name"));
         }
         Ok(Some(object))

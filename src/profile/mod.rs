@@ -1,17 +1,44 @@
-//! Profiles of browsers: what of a Chromium user data directory is kept, and a whole copy of it at one moment.
+//! Profiles of browsers: sessions of whatsapp-web.js, whose state is a table of files and whose payload lies beside it in packs.
 //!
 //! ```text
-//! snapshot   a whole copy
+//! backup     a snapshot becomes a generation          restore   a generation becomes a folder
+//! reseal     packs under new keys                     collect   packs that nothing names any more
+//! catalog    files, generations and packs of a state  entry     their bytes
+//! cut        files into pieces, pieces into packs     holds     the marker beside a folder
+//! snapshot   a whole copy: stop, link, copy, continue, prove; again if it was not whole
+//! quiet      a process that is stopped for a moment, and continues whatever happens
 //! proof      its databases, each of which has to be whole
 //! leveldb    the proof that a LevelDB directory is whole
 //! scan       the files that are kept, and their marks
 //! ```
 //!
-//! Invariant: what a [`snapshot::Snapshot`] holds opens in a browser with every record that was there at its moment, or there is
-//! an error and no snapshot. Nothing in the profile is changed.
-#![allow(dead_code, reason = "backups of profiles, which use it, are not part of the N-API surface yet")]
+//! Everything that makes a session safe is the engine's: claims, fencing, the log, segments, bases. Invariants of what is added:
+//! what a snapshot holds opens in a browser with every record that was there at its moment, or there is no snapshot; a batch names
+//! only packs that are stored, and a pack that an acknowledged state names is not removed. Nothing in a profile in use is changed.
+#![cfg_attr(
+    not(feature = "node"),
+    allow(dead_code, reason = "the N-API surface is what uses the core, and it is not part of such a build")
+)]
 
+mod backup;
+mod catalog;
+mod collect;
+mod cut;
+mod entry;
+mod holds;
 pub mod leveldb;
 pub mod proof;
+mod reseal;
+mod restore;
 pub mod scan;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub use backup::Report;
+pub use backup::{Keeper, Order};
+pub use catalog::Catalog;
+pub use holds::{forget, hold, is_held};
+pub use reseal::reseal;
+pub use restore::{Restored, restore, restore_from};

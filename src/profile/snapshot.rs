@@ -51,17 +51,17 @@ pub struct SnapshotFile {
     pub mark: FileMark,
 }
 
-/// Way in which writers were kept quiet.
+/// Way in which writers were kept quiet. The number stands in states and never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quiet {
     /// No browser ran.
-    Closed,
+    Closed = 0,
     /// Its process was stopped.
-    Stopped,
+    Stopped = 1,
     /// Its pages were frozen, and nothing changed between two looks.
-    Frozen,
+    Frozen = 2,
     /// Not at all: no database changed its list of files meanwhile.
-    Optimistic,
+    Optimistic = 3,
 }
 
 impl Quiet {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::{Code, Error, Result};
-use crate::format::name::{CLAIMS, ClaimName, Mark};
+use crate::format::name::{CLAIMS, ClaimName, Mark, PackName};
+use crate::format::record::PROFILE_KEY;
 use crate::id::Claim;
 use crate::journal::Life;
 use crate::ownership::lease::{Owner, Standing};
@@ -58,8 +59,13 @@ impl Session {
             Standing::Owner | Standing::Forgotten | Standing::Deleted => {}
         }
         burying.store(true, Ordering::Relaxed);
+        // What ended otherwise meanwhile is not read any more: its packs are looked for.
+        let is_profile = self.journal.read(|state| state.get(PROFILE_KEY).is_some()).unwrap_or(true);
         self.end_for_good().await;
         let last = bury(owner).await?;
+        if is_profile {
+            erase_packs(&owner.tenancy, last).await?;
+        }
         erase(&owner.tenancy, last).await
     }
 }
@@ -118,4 +124,11 @@ async fn erase(tenancy: &Tenancy, last: Claim) -> Result<()> {
     let marks = names.iter().filter_map(|name| ClaimName::parse(&tenancy.name, name));
     let gone = marks.filter(|name| name.claim < last || (name.claim == last && name.mark == Mark::Live));
     tenancy.remote.delete(gone.map(|name| name.object(&tenancy.name)).collect()).await
+}
+
+/// Removes the packs that the tombstone of `last` covers.
+async fn erase_packs(tenancy: &Tenancy, last: Claim) -> Result<()> {
+    let names = tenancy.remote.list(&tenancy.name.packs_folder(), "").await?;
+    let packs = names.iter().filter_map(|name| PackName::parse(name)).filter(|name| name.claim <= last);
+    tenancy.remote.delete(packs.map(|name| name.object(&tenancy.name)).collect()).await
 }

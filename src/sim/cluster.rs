@@ -164,6 +164,7 @@ impl Cluster {
             create: true,
             hide_tenant: false,
             // Stories write keys alone.
+            profile: false,
             without_creds: true,
             allowed: Allowed::default(),
             expected: None,

@@ -6,7 +6,7 @@
 
 use crate::error::{Code, Error, Result};
 use crate::format::object::Link;
-use crate::format::record::CREDS_KEY;
+use crate::format::record::{CREDS_KEY, PROFILE_KEY};
 use crate::journal::memtable::Memtable;
 use crate::session::Origin;
 
@@ -15,9 +15,24 @@ use super::{Loaded, Opening, missing};
 /// The damage, in the words of all tools.
 pub const NO_CREDENTIALS: &str = "it has no credentials";
 
-/// True if `state` has keys, and no credentials that they belong to.
+/// True if `state` has keys, and no credentials that they belong to. A browser profile has its identity in its files.
 pub fn lacks_credentials(state: &Memtable) -> bool {
-    state.len() > 0 && state.get(CREDS_KEY).is_none()
+    state.len() > 0 && state.get(CREDS_KEY).is_none() && state.get(PROFILE_KEY).is_none()
+}
+
+/// Refuses a session of the other library: its state would be taken for none.
+fn require_kind(state: &Memtable, is_profile: bool) -> Result<()> {
+    if state.len() == 0 || state.get(PROFILE_KEY).is_some() == is_profile {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::InvalidOption,
+        if is_profile {
+            "this is a session of Baileys and not a browser profile; open it with `useHybridAuthState`"
+        } else {
+            "this is a browser profile and not a session of Baileys; open it with `HybridAuth` or `openProfile`"
+        },
+    ))
 }
 
 /// The error of whoever needs an identity.
@@ -45,6 +60,9 @@ impl Opening {
     /// Refuses a state without an identity where none may be made.
     pub(super) fn require_identity(&self, state: &Memtable) -> Result<()> {
         let settings = &self.settings;
+        if !settings.without_creds {
+            require_kind(state, settings.profile)?;
+        }
         if !settings.create && !settings.without_creds && lacks_credentials(state) {
             return Err(no_identity());
         }

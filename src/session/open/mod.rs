@@ -77,6 +77,8 @@ pub struct Settings {
     pub create: bool,
     /// Names in the store show the tag instead of the tenant id.
     pub hide_tenant: bool,
+    /// A browser profile is expected, and no session of Baileys.
+    pub profile: bool,
     /// Take keys without credentials for a session: for whoever deletes it or seals it anew.
     pub without_creds: bool,
     /// Permissions of the caller.

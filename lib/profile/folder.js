@@ -1,0 +1,137 @@
+'use strict'
+
+// The folder of a profile: whether it counts, setting it aside, and its removal.
+//
+// Invariants: nothing that a browser may be using is touched; what is replaced is set aside, and only the third oldest copy goes. A
+// lock of a browser that cannot run any more, since this process owns the session, is removed; one of a running browser is an error.
+
+const fs = require('node:fs/promises')
+const { hostname } = require('node:os')
+const { dirname, basename, join } = require('node:path')
+const { HybridAuthError } = require('../errors.js')
+
+/** Copies of superseded folders that are kept. */
+const KEPT = 2
+
+/** Pauses between attempts to remove a folder that a browser is still leaving. */
+const PAUSES = [100, 300, 1000, 3000, 10_000]
+
+const exists = async (path) => {
+  try {
+    await fs.lstat(path)
+    return true
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false
+    throw unavailable('looked at', error)
+  }
+}
+
+const unavailable = (done, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `the folder of the profile cannot be ${done} (${error.code}): fix its permissions or free space`)
+
+/** True if a process of this host has this number. */
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
+
+/**
+ * True if process `pid` of this host runs a browser on `path`. Where processes do not tell, one that runs is taken for one.
+ * @param {number} pid
+ * @param {string} path
+ */
+async function isBrowserOf(pid, path) {
+  if (!isRunning(pid)) return false
+  const command = await fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => null)
+  // A number that was given to another program since: its command names no such folder.
+  return command === null || command.includes(path) || command.includes(basename(path))
+}
+
+/** The process of this host that a browser's lock names; null for none, or for one of another host. */
+async function lockOwner(path) {
+  const target = await fs.readlink(join(path, 'SingletonLock')).catch(() => null)
+  const [, host, pid] = /^(.*)-(\d+)$/.exec(target ?? '') ?? []
+  return host === hostname() ? Number(pid) : null
+}
+
+/** @param {string} path the user data directory */
+function createFolder(path) {
+  return {
+    path,
+
+    /** True if there is a profile in it. */
+    hasProfile: () => exists(join(path, 'Default')),
+
+    /** True if there is storage of pages in it, which a backup holds. */
+    hasStorage: () => exists(join(path, 'Default', 'IndexedDB')),
+
+    /** The process of this host that uses it; null for none. */
+    async user() {
+      const pid = await lockOwner(path)
+      return pid !== null && (await isBrowserOf(pid, path)) ? pid : null
+    },
+
+    /** Removes the locks of a browser that is gone: one of another host would keep the next browser out. */
+    async unlock() {
+      for (const name of ['SingletonLock', 'SingletonCookie', 'SingletonSocket']) await fs.rm(join(path, name), { force: true }).catch(() => {})
+    },
+
+    /** Makes room for a restore: what is there is set aside. */
+    async setAside() {
+      if (!(await exists(path))) return null
+      try {
+        const items = await fs.readdir(path)
+        if (items.length === 0) return void (await fs.rmdir(path))
+        const aside = `${path}.superseded-${new Date().toISOString().replace(/\D/g, '').slice(0, 17)}`
+        await fs.rename(path, aside)
+        await this.trim()
+        return aside
+      } catch (error) {
+        throw unavailable('set aside', error)
+      }
+    },
+
+    /** Removes all but the newest copies that were set aside. */
+    async trim() {
+      const prefix = `${basename(path)}.superseded-`
+      const items = await fs.readdir(dirname(path)).catch(() => [])
+      const copies = items.filter((name) => name.startsWith(prefix)).sort().reverse()
+      for (const name of copies.slice(KEPT)) await fs.rm(join(dirname(path), name), { recursive: true, force: true }).catch(() => {})
+    },
+
+    /** Removes the folder, and its copies, however long a browser takes to leave it. Answers whether it is gone. */
+    async remove() {
+      const prefix = `${basename(path)}.superseded-`
+      const items = await fs.readdir(dirname(path)).catch(() => [])
+      const all = [path, ...items.filter((name) => name.startsWith(prefix)).map((name) => join(dirname(path), name))]
+      for (const pause of [...PAUSES, 0]) {
+        const left = await Promise.all(all.map((folder) => fs.rm(folder, { recursive: true, force: true }).then(() => false, () => true)))
+        if (!left.includes(true)) return true
+        await new Promise((done) => setTimeout(done, pause).unref())
+      }
+      return false
+    },
+
+    /** Text that changes with every write to the storage of pages. */
+    async signature() {
+      const marks = []
+      const visit = async (folder) => {
+        for (const item of await fs.readdir(folder, { withFileTypes: true }).catch(() => [])) {
+          const at = join(folder, item.name)
+          if (item.isDirectory()) await visit(at)
+          else if (item.isFile() && !/^LOG(\.old)?$/.test(item.name)) {
+            const { size, mtimeMs, ino } = await fs.stat(at).catch(() => ({ size: -1, mtimeMs: 0, ino: 0 }))
+            marks.push(`${at}\0${size}\0${mtimeMs}\0${ino}`)
+          }
+        }
+      }
+      for (const name of ['IndexedDB', 'Local Storage']) await visit(join(path, 'Default', name))
+      return marks.sort().join('\n')
+    }
+  }
+}
+
+module.exports = { createFolder, isRunning }

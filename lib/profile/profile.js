@@ -1,0 +1,236 @@
+'use strict'
+
+// A browser profile with its folder: ready for a browser when it is opened, backed up while that runs, and released at the end.
+//
+// Invariants: the folder is that of the newest generation, or newer, before its path is given out; a fenced profile ends its browser,
+// stores nothing and deletes nothing; `close` resolves when the next machine can go on with what the browser left.
+
+const { basename, join, resolve } = require('node:path')
+const { integer, ownFields } = require('../checks.js')
+const { HybridAuthError, withTypedErrors } = require('../errors.js')
+const { call } = require('../keys.js')
+const { loadBinding } = require('../native.js')
+const { createFolder, isRunning } = require('./folder.js')
+const { BROWSER } = require('./names.js')
+const { createSchedule } = require('./schedule.js')
+const { openProfileSession } = require('./session.js')
+
+const stopsProcesses = process.platform === 'linux' || process.platform === 'darwin'
+
+const refuse = (message) => {
+  throw new HybridAuthError('INVALID_OPTION', message)
+}
+
+/** Options of the folder and its backups, apart from those of the session. */
+function settingsOf({ backupIntervalMs, generations, extraPaths, ...options }, env = process.env) {
+  const asked = backupIntervalMs === undefined && env.SESSION_BACKUP_INTERVAL_MS ? { value: env.SESSION_BACKUP_INTERVAL_MS, from: 'SESSION_BACKUP_INTERVAL_MS' } : { value: backupIntervalMs, from: '`backupIntervalMs`' }
+  const isList = extraPaths === undefined || (Array.isArray(extraPaths) && extraPaths.every((path) => typeof path === 'string' && path !== ''))
+  if (!isList) refuse('`extraPaths` must be a list of paths below the profile')
+  return {
+    intervalMs: integer(asked, 60_000, 1000, 86_400_000),
+    generations: integer({ value: generations, from: '`generations`' }, 5, 1, 100, ''),
+    extraPaths: extraPaths ?? [],
+    options
+  }
+}
+
+/** Decides what the folder is, and makes it the profile to go on with. */
+async function settle(session, folder) {
+  const { generations, isHeld } = session.generations()
+  const user = await folder.user()
+  if (user !== null) throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on this profile: close it first`)
+  const newest = generations.at(-1)
+  if (newest === undefined) {
+    if (await folder.hasProfile()) return { source: session.restored.source === 'fresh' ? 'imported' : 'local', generation: null }
+    session.tellFresh(session.restored.source === 'fresh' ? 'missing' : 'no-credentials')
+    return { source: 'fresh', generation: null }
+  }
+  if (isHeld && ((await folder.hasStorage()) || newest.files === 0)) return { source: 'local', generation: newest.number }
+  session.forget()
+  await folder.setAside()
+  await session.restoreTo(folder.path)
+  session.hold()
+  return { source: 'remote', generation: newest.number }
+}
+
+/**
+ * Opens the profile of `tenantId` in the folder `name` of `dataPath`.
+ * @param {any} given `{ tenantId, dataPath, folder, … }` with the options of a session
+ */
+async function openProfileAt(given) {
+  const { tenantId, dataPath, folder: name, ...rest } = ownFields(given)
+  const { options, ...settings } = settingsOf(rest)
+  const session = await openProfileSession(tenantId, { ...options, dataPath })
+  try {
+    const folder = createFolder(join(resolve(dataPath), name))
+    const found = await settle(session, folder)
+    await folder.unlock()
+    return createProfile({ session, folder, found, settings })
+  } catch (error) {
+    await session.close().catch(() => {})
+    throw error
+  }
+}
+
+function createProfile({ session, folder, found, settings }) {
+  const { news } = session
+  const restored = { ...found, clean: session.restored.clean }
+  /** @type {{ pid: number, cdp?: any } | null} */
+  let browser = null
+  let lastError = null
+  let ended = false
+  let busy = Promise.resolve()
+
+  const schedule = createSchedule({
+    intervalMs: settings.intervalMs,
+    signature: () => folder.signature(),
+    backup: (how) => backup(how),
+    isFirst: () => session.generation() === null
+  })
+
+  const isAlive = () => browser !== null && isRunning(browser.pid)
+
+  /** Does `work` with the way to keep the browser from writing: by its state, and by what the system can do. */
+  async function quietly(work) {
+    if (!isAlive()) return work({})
+    if (stopsProcesses) return work({ pid: browser?.pid })
+    const { cdp } = browser ?? {}
+    if (cdp === undefined) return work({ running: true })
+    try {
+      await cdp.send('Page.setWebLifecycleState', { state: 'frozen' })
+      return await work({ frozen: true })
+    } finally {
+      await cdp.send('Page.setWebLifecycleState', { state: 'active' }).catch(() => {})
+    }
+  }
+
+  async function take(how) {
+    try {
+      const report = await quietly((browser) =>
+        session.store(folder.path, { ...browser, ...how, generations: settings.generations, extraPaths: settings.extraPaths, isInUse: true })
+      )
+      lastError = null
+      if (report.changed) news.tell({ event: 'backup', ...report })
+      if (report.repaired > 0) news.tell({ event: 'repaired', message: `the store had lost ${report.repaired} packs of this profile; its files were stored again` })
+      if (report.uncollected !== null) news.tell({ event: 'error', code: 'REMOTE_UNAVAILABLE', message: `superfluous packs could not be removed: ${report.uncollected}` })
+      return report
+    } catch (error) {
+      lastError = { code: error.code, message: error.message }
+      // That the session has ended was told when it did.
+      if (!['FENCED', 'CLOSED', 'DELETED'].includes(error.code)) news.tell({ event: 'error', ...lastError })
+      throw error
+    }
+  }
+
+  /** Backs the profile up. Resolves when any machine with the keys can restore it. */
+  function backup({ audit = false, timeoutMs = undefined } = {}) {
+    const turn = busy.then(() => take({ audit, timeoutMs }))
+    busy = turn.then(() => {}, () => {})
+    return turn
+  }
+
+  function kill() {
+    if (!isAlive()) return
+    try {
+      process.kill(/** @type {any} */ (browser).pid, 'SIGKILL')
+    } catch {
+      // It ended by itself.
+    }
+  }
+
+  session.whenFenced(() => {
+    schedule.stop()
+    kill()
+  })
+
+  async function end(how) {
+    const { timeoutMs = session.limits.close } = how ?? {}
+    schedule.stop()
+    let failed = null
+    if (!ended && session.status().life === 'live' && (await folder.hasProfile())) {
+      const stored = backup({ timeoutMs })
+      failed = await stored.then(() => null, (error) => error)
+    }
+    ended = true
+    await session.close({ timeoutMs })
+    if (failed !== null) throw failed
+  }
+
+  const profile = {
+    path: folder.path,
+    tenantId: session.tenantId,
+    restored,
+
+    /**
+     * The browser that runs on the folder.
+     * @param {{ pid: number, cdp?: any }} running
+     */
+    attach(running) {
+      const { pid, cdp } = ownFields(running)
+      if (!Number.isSafeInteger(pid) || pid < 2 || pid === process.pid) refuse('`pid` must be the process of the browser, as `browser.process().pid` of Puppeteer gives it')
+      browser = { pid, cdp }
+      if (session.status().life === 'fenced') return kill()
+      schedule.start()
+    },
+
+    /** The browser is gone. */
+    detach() {
+      browser = null
+    },
+
+    backup: () => backup(),
+
+    /** The newest acknowledged generation; null before the first. */
+    generation: () => session.generation(),
+
+    /** A copy of a generation, or of the newest one, in a folder that must not exist. */
+    restoreTo: (directory, how) => session.restoreTo(directory, how),
+
+    status() {
+      const generation = ['closed', 'deleted'].includes(session.status().life) ? null : session.generation()
+      return { ...session.status(), generation, ageMs: generation === null ? null : Math.max(0, Date.now() - generation.at), browser: isAlive() ? 'running' : 'closed', lastError: lastError ?? session.status().lastError }
+    },
+
+    close: (how) => end(how),
+
+    /** Deletes the session everywhere; the folder goes as soon as the browser has left it. */
+    async logout() {
+      schedule.stop()
+      ended = true
+      await busy
+      await session.delete()
+      void folder.remove().then((isGone) => {
+        if (!isGone) news.tell({ event: 'error', code: 'LOCAL_UNAVAILABLE', message: 'the folder of a deleted profile could not be removed: remove it by hand' })
+      })
+    },
+
+    on(event, listener) {
+      session.on(event, listener)
+      return profile
+    },
+
+    off(event, listener) {
+      session.off(event, listener)
+      return profile
+    }
+  }
+  if (Symbol.asyncDispose !== undefined) profile[Symbol.asyncDispose] = () => profile.close()
+  return withTypedErrors(profile, ['attach', 'backup', 'generation', 'restoreTo', 'status', 'close', 'logout', 'on', 'off'])
+}
+
+/**
+ * Opens the profile `id` in a folder below `directory`.
+ * @param {string} id
+ * @param {any} options
+ */
+async function openProfile(id, options = {}) {
+  if (typeof id !== 'string' || id === '' || !id.isWellFormed()) refuse('the id of a profile must be a non-empty text')
+  const { directory = 'browser-profiles', ...rest } = ownFields(options)
+  if (typeof directory !== 'string' || directory === '') refuse('`directory` must be the path of a directory')
+  const folder = basename(call(loadBinding().folder, directory, id))
+  return openProfileAt({ tenantId: `${BROWSER}${id}`, dataPath: directory, folder, ...rest })
+}
+
+const typed = withTypedErrors({ openProfile, openProfileAt })
+
+module.exports = { openProfile: typed.openProfile, openProfileAt: typed.openProfileAt }

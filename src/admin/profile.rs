@@ -1,0 +1,52 @@
+//! Restoring the profile of a browser without a claim: for operators, and for drills.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::error::{Code, Error, Result};
+use crate::profile::{Catalog, Restored, restore_from};
+use crate::registry::{OpenRequest, Registry, store_of};
+use crate::session::open::{Report, report, whole};
+
+/// Times that a restore begins anew because its packs were collected meanwhile.
+const TRIES: usize = 4;
+
+/// Outcome of an extraction.
+#[derive(Debug, Clone, Serialize)]
+pub struct Extraction {
+    /// The state that was read.
+    #[serde(flatten)]
+    state: Report,
+    /// The generation, as it lies in the folder.
+    restored: Restored,
+}
+
+/// Restores a generation, or the newest one, to the folder `to`, which must not be there. The owner goes on.
+pub async fn extract_profile(
+    registry: &Registry,
+    request: OpenRequest,
+    to: PathBuf,
+    generation: Option<u64>,
+) -> Result<Extraction> {
+    let site = registry.site(store_of(&request)?)?;
+    let settings = &request.settings;
+    let tenancy = settings.tenancy(site.clone(), settings.name()?);
+    let mut last = None;
+    for _ in 0..TRIES {
+        let (parent, audit) = whole(settings, site.clone()).await?;
+        let catalog = Catalog::read(&audit.restored.state)?;
+        if catalog.head.is_none() {
+            return Err(Error::new(Code::NotFound, "this profile has no backup yet"));
+        }
+        match restore_from(&tenancy, &catalog, to.clone(), generation).await {
+            Ok(restored) => return Ok(Extraction { state: report(parent, &audit), restored }),
+            // What looks like a loss may be a pack that its owner collected meanwhile.
+            Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        Error::new(Code::RemoteCorrupt, "the profile in the store is damaged; see the runbook")
+    }))
+}

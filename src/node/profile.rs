@@ -1,0 +1,143 @@
+//! Browser profiles, as exports: backups and restores of the session behind a handle.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use napi::Env;
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::engine;
+use super::promise::{Thrown, promise};
+use crate::admin::json;
+use crate::error::{Code, Error, Result};
+use crate::profile::snapshot::{SnapshotRequest, Writer};
+use crate::profile::{Catalog, Keeper, Order, forget, is_held, reseal, restore};
+use crate::registry::Handle;
+
+/// Knowledge of each open profile, until it is closed.
+fn keepers() -> &'static DashMap<Handle, Arc<Keeper>> {
+    static KEEPERS: OnceLock<DashMap<Handle, Arc<Keeper>>> = OnceLock::new();
+    KEEPERS.get_or_init(DashMap::new)
+}
+
+/// Nothing is known of a handle that was given back.
+pub fn release(handle: Handle) {
+    keepers().remove(&handle);
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StoreOrder {
+    directory: PathBuf,
+    scratch: PathBuf,
+    /// The process of a running browser.
+    pid: Option<u32>,
+    /// It runs, and its pages were frozen.
+    is_frozen: bool,
+    /// It runs.
+    is_running: bool,
+    extra: Vec<String>,
+    generations: usize,
+    marker: Option<PathBuf>,
+    audit: bool,
+    timeout_ms: u64,
+}
+
+fn parse<'a, T: Deserialize<'a>>(order: &'a str) -> Result<T> {
+    serde_json::from_str(order).map_err(|error| Error::new(Code::InvalidOption, error))
+}
+
+/// Backs a profile up. `order` is JSON. Resolves to a report, as JSON, when the generation is acknowledged.
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+pub fn profile_store(env: &Env, handle: Handle, order: String) -> napi::Result<Object<'_>> {
+    let session = engine().registry.session(handle);
+    promise(env, async move {
+        let session = session?;
+        let order: StoreOrder = parse(&order)?;
+        let writer = match order.pid {
+            _ if order.is_frozen => Writer::Frozen,
+            Some(pid) => Writer::Process(pid),
+            None if order.is_running => Writer::Running,
+            None => Writer::None,
+        };
+        let (directory, scratch, extra) = (order.directory, order.scratch, order.extra);
+        let order = Order {
+            snapshot: Arc::new(SnapshotRequest { directory, scratch, writer, extra }),
+            keep: order.generations,
+            marker: order.marker,
+            audit: order.audit,
+            timeout: Duration::from_millis(order.timeout_ms),
+        };
+        let keeper = Arc::clone(&*keepers().entry(handle).or_default());
+        json(&keeper.backup(&session, order).await?)
+    })
+}
+
+/// Restores a generation, or the newest one, to the folder `to`, which must not be there. Resolves to a report, as JSON.
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+pub fn profile_restore(
+    env: &Env,
+    handle: Handle,
+    to: String,
+    generation: Option<f64>,
+) -> napi::Result<Object<'_>> {
+    let session = engine().registry.session(handle);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "JavaScript checked that it is a whole number"
+    )]
+    let generation = generation.map(|number| number as u64);
+    promise(env, async move { json(&restore(&*session?, PathBuf::from(to), generation).await?) })
+}
+
+/// Seals the packs of a profile anew, under its claim and the primary key. Resolves when that is acknowledged.
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+pub fn profile_reseal(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
+    let session = engine().registry.session(handle);
+    promise(env, async move {
+        reseal(&*session?, Duration::from_millis(timeout_ms.into())).await?;
+        Ok(String::new())
+    })
+}
+
+/// The generations of a profile that are kept, as JSON, oldest first; and whether the folder beside `marker` holds the newest one.
+#[napi(catch_unwind)]
+pub fn profile_generations(handle: Handle, marker: Option<String>) -> std::result::Result<String, Thrown> {
+    let catalog = engine().registry.session(handle)?.journal().read(Catalog::read)??;
+    let generations: Vec<_> = catalog
+        .generations
+        .iter()
+        .map(|(number, made)| {
+            json!({
+                "number": number,
+                "at": made.wall_ms,
+                "files": made.files,
+                "bytes": made.bytes,
+                "quiet": made.quiet().map(crate::profile::snapshot::Quiet::as_str),
+            })
+        })
+        .collect();
+    let stored: u64 = catalog.packs.values().map(|pack| u64::from(pack.stored)).sum();
+    let is_held = marker.is_some_and(|marker| is_held(marker.as_ref(), &catalog));
+    let packs = catalog.packs.len();
+    Ok(json!({ "generations": generations, "packs": packs, "stored": stored, "isHeld": is_held }).to_string())
+}
+
+/// Says that the folder beside `marker` holds nothing of the session any more: it is about to be replaced.
+#[napi(catch_unwind)]
+pub fn profile_forget(marker: String) -> std::result::Result<(), Thrown> {
+    Ok(forget(marker.as_ref())?)
+}
+
+/// Says that the folder beside `marker` holds the newest generation: it was restored there.
+#[napi(catch_unwind)]
+pub fn profile_hold(handle: Handle, marker: String) -> std::result::Result<(), Thrown> {
+    let catalog = engine().registry.session(handle)?.journal().read(Catalog::read)??;
+    Ok(crate::profile::hold(marker.as_ref(), &catalog)?)
+}

@@ -1,0 +1,90 @@
+//! The marker beside a profile: which generations the folder holds, so that a restart on the same disk downloads nothing.
+//!
+//! It is written before the generation that it announces can be anywhere, and removed before the folder is replaced. A folder counts
+//! only if its marker names the newest generation, by number and claim: then it is that generation, or newer.
+#![expect(clippy::disallowed_methods, reason = "a browser keeps its profile on the real disk")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+
+use super::catalog::Catalog;
+
+/// A generation by its number and the claim under which it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holds {
+    generation: u64,
+    claim: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    format: u32,
+    holds: Vec<Holds>,
+}
+
+impl Holds {
+    /// The newest generation or another one of `catalog`; `None` if it is not kept.
+    pub fn of(catalog: &Catalog, generation: u64) -> Option<Holds> {
+        let made = catalog.generations.get(&generation)?;
+        Some(Holds { generation, claim: made.claim.to_string() })
+    }
+}
+
+/// Says what the folder holds. Survives a power cut when this returns.
+pub fn record(marker: &Path, holds: Vec<Holds>) -> Result<()> {
+    let write = || {
+        let bytes = serde_json::to_vec(&Marker { format: 1, holds })?;
+        let new = marker.with_extension("new");
+        let mut file = File::create(&new)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, marker)?;
+        sync_folder(marker)
+    };
+    write().map_err(|error| unwritten(&error))
+}
+
+/// Says that the folder holds the newest generation of `catalog`.
+pub fn hold(marker: &Path, catalog: &Catalog) -> Result<()> {
+    record(marker, catalog.head.and_then(|head| Holds::of(catalog, head.generation)).into_iter().collect())
+}
+
+/// Says that the folder holds nothing. Survives a power cut when this returns.
+pub fn forget(marker: &Path) -> Result<()> {
+    match fs::remove_file(marker) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unwritten(&error)),
+        _ => sync_folder(marker).map_err(|error| unwritten(&error)),
+    }
+}
+
+/// True if the folder holds the newest generation of `catalog`. A marker that does not read holds nothing.
+pub fn is_held(marker: &Path, catalog: &Catalog) -> bool {
+    let newest = catalog.head.and_then(|head| Holds::of(catalog, head.generation));
+    let marker = fs::read(marker).ok().and_then(|bytes| serde_json::from_slice::<Marker>(&bytes).ok());
+    newest.is_some_and(|newest| {
+        marker.is_some_and(|marker| marker.format == 1 && marker.holds.contains(&newest))
+    })
+}
+
+/// Makes the names beside `path` survive a power cut, where the system can.
+pub fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        #[cfg(unix)]
+        Some(folder) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+fn unwritten(error: &std::io::Error) -> Error {
+    Error::new(
+        Code::LocalUnavailable,
+        format!(
+            "the marker beside the profile could not be written ({error}); free space or fix its permissions"
+        ),
+    )
+}

@@ -1,0 +1,109 @@
+//! Losses: packs that are damaged, gone or named by nobody, and states that are not to be trusted.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn damaged_or_lost_pack_is_an_error_and_never_an_older_generation() {
+    let (store, place) = (Memory::default(), Place::new());
+    let session = place.open(&store).await;
+    place.write("table", &noise(50_000, 1));
+    place.back_up(&session).await;
+    place.write("other", &noise(50_000, 2));
+    place.back_up(&session).await;
+    let name = packs(&store).pop().expect("is stored");
+    let whole = store.objects()[&name].clone();
+    for bad in [None, Some(0), Some(whole.len() / 2), Some(whole.len() - 1)] {
+        let mut bytes = whole.to_vec();
+        if let Some(at) = bad {
+            bytes[at] ^= 4;
+        }
+        match bad {
+            Some(_) => store.objects().insert(name.clone(), bytes.into()),
+            None => store.objects().remove(&name),
+        };
+        assert_eq!(place.restored(&session, None).await, Err(Code::RemoteCorrupt), "{bad:?}");
+        let older = place.restored(&session, Some(1)).await.expect("is whole, and was asked for");
+        assert_eq!(older.len(), 1);
+    }
+    let left: Vec<_> = std::fs::read_dir(place.folder.path())
+        .expect("reads")
+        .flatten()
+        .map(|item| item.file_name())
+        .collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".staged")), "{left:?}");
+    store.objects().insert(name, whole);
+    assert_eq!(place.restored(&session, None).await, Ok(place.contents()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn owner_stores_again_what_the_store_has_lost() {
+    let (store, place) = (Memory::default(), Place::new());
+    let session = place.open(&store).await;
+    place.write("table", &noise(200_000, 1));
+    place.back_up(&session).await;
+    for name in packs(&store) {
+        store.objects().remove(&name);
+    }
+    let audited = Order { audit: true, ..place.order(3) };
+    let report = place.keeper.backup(&session, audited).await.expect("is stored");
+    assert_eq!(report.repaired, 1);
+    assert_eq!(place.restored(&session, None).await, Ok(place.contents()));
+    assert_eq!(place.restored(&session, Some(1)).await, Err(Code::NotFound), "what needed it is given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pack_whose_batch_never_came_is_removed_by_the_next_owner() {
+    let (store, place) = (Memory::default(), Place::new());
+    let session = place.open(&store).await;
+    place.write("table", &noise(50_000, 1));
+    place.back_up(&session).await;
+    // Whatever is put under the data of the tenant fails from now on: packs arrive, batches do not.
+    let stuck = store.through(
+        Arc::new(|request, name: &str| {
+            let fate = if request == Request::Put && name.starts_with("v1/data") {
+                Fate::FailBefore
+            } else {
+                Fate::Done
+            };
+            (Duration::ZERO, fate)
+        }),
+        1000,
+    );
+    session.close(WAIT).await.expect("closes");
+    let other = Place::new();
+    let session = other.open_with(&store, &[7], |_| {}).await.expect("opens");
+    drop(session);
+    let session = other.open_with(&stuck, &[7], |settings| settings.handover = Some(Duration::ZERO)).await;
+    assert!(session.is_err(), "its base is not stored either");
+    let third = Place::new();
+    let session = third.open(&store).await;
+    let orphan = session.owner().expect("has one");
+    let name = backup::store(orphan, 900, noise(10_000, 9)).await.expect("is stored").name;
+    assert_eq!(packs(&store).len(), 2);
+    session.close(WAIT).await.expect("closes");
+    let last = Place::new();
+    let session = last.open(&store).await;
+    last.write("table", &noise(50_000, 1));
+    last.back_up(&session).await;
+    assert!(!packs(&store).iter().any(|stored| stored.ends_with(&name.to_string())));
+    assert_eq!(packs(&store).len(), 1);
+    assert_eq!(last.restored(&session, None).await, Ok(last.contents()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn state_that_names_a_file_outside_is_not_written() {
+    let (store, place) = (Memory::default(), Place::new());
+    let session = place.open(&store).await;
+    place.write("table", b"bytes");
+    place.back_up(&session).await;
+    let catalog = session.journal().read(Catalog::read).expect("reads").expect("reads");
+    for path in ["../out", "/out", "a/../../out", "c:\\out", "a\\b", ""] {
+        let mut bad = catalog.clone();
+        let versions = bad.files.pop_first().expect("has one").1;
+        bad.files.insert(path.to_owned(), versions);
+        let tenancy = &session.owner().expect("has one").tenancy;
+        let to = place.folder.path().join("never");
+        let refused = restore_from(tenancy, &bad, to.clone(), None).await.map_err(|error| error.code);
+        assert_eq!((refused.err(), to.exists()), (Some(Code::RemoteCorrupt), false), "{path}");
+    }
+}
