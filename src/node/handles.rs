@@ -95,6 +95,8 @@ pub fn by(env: &Env) -> napi::Result<EnvHandles> {
         let new = held.borrow_mut().insert(EnvHandles::default()).clone();
         env.add_env_cleanup_hook(new.clone(), |ended: EnvHandles| {
             HELD.with(|held| held.borrow_mut().take());
+            // This may be the exit of the process, in the middle of a snapshot: no browser stands still for ever.
+            crate::profile::quiet::continue_all();
             ended.end();
         })?;
         Ok(new)

@@ -47,11 +47,14 @@ pub fn is_database<'a>(path: &str, mut names: impl Iterator<Item = &'a str>) -> 
     path.ends_with("leveldb") || names.any(|name| name == "CURRENT" || name.starts_with("MANIFEST-"))
 }
 
-/// Checks that the database in `folder` is whole.
-pub fn check(folder: &dyn Folder) -> Result<(), Damage> {
+/// Checks that the database in `folder` is whole. Gives the ends of its manifest and its logs, by name: what is behind the end
+/// of one was being written, and belongs into no copy.
+pub fn check(folder: &dyn Folder) -> Result<BTreeMap<String, u64>, Damage> {
     let files = folder.files();
+    let mut ends = BTreeMap::new();
     let manifest = current(folder)?;
-    let version = Version::read(&mut *open(folder, &manifest)?).map_err(|fault| damage(&manifest, &fault))?;
+    let (version, end) =
+        Version::read(&mut *open(folder, &manifest)?).map_err(|fault| damage(&manifest, &fault))?;
     let numbered = |name: &&str| numbered(name, "log");
     for (&(_, number), &size) in &version.tables {
         let names = ["ldb", "sst"].map(|ending| format!("{number:06}.{ending}"));
@@ -77,19 +80,28 @@ pub fn check(folder: &dyn Folder) -> Result<(), Damage> {
     let mut logs: BTreeMap<u64, &str> =
         files.keys().filter_map(|name| Some((numbered(name)?, *name))).collect();
     logs.retain(|&number, _| number >= version.log || number == version.previous_log);
+    // A manifest that was never written to again names none, but a database that was ever opened has a log.
+    if logs.is_empty() {
+        return Err(Damage {
+            file: "*.log".to_owned(),
+            fault: "is missing, and every database has one".to_owned(),
+        });
+    }
     if version.log > 0 && !logs.contains_key(&version.log) {
         let file = format!("{:06}.log", version.log);
         return Err(Damage { file, fault: format!("is missing, and {manifest} names it") });
     }
     for name in logs.values() {
         let file = &mut *open(folder, name)?;
-        record::each_length(file, &mut |length| match length {
+        let end = record::each_length(file, &mut |length| match length {
             ..BATCH_HEADER => Err(Fault::Damaged("has a record that is no batch")),
             _ => Ok(()),
         })
         .map_err(|fault| damage(name, &fault))?;
+        ends.insert((*name).to_owned(), end);
     }
-    Ok(())
+    ends.insert(manifest, end);
+    Ok(ends)
 }
 
 /// Name of the manifest that counts.
@@ -131,4 +143,8 @@ fn damage(name: &str, fault: &Fault) -> Damage {
 }
 
 #[cfg(test)]
-pub mod tests;
+mod golden;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub mod writer;

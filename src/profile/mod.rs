@@ -5,10 +5,12 @@
 //! reseal     packs under new keys                     collect   packs that nothing names any more
 //! catalog    files, generations and packs of a state  entry     their bytes
 //! cut        files into pieces, pieces into packs     holds     the marker beside a folder
-//! snapshot   a whole copy: stop, link, copy, continue, prove; again if it was not whole
+//! snapshot   a whole copy: stop, link and copy, continue, prove; again if it was not whole
 //! quiet      a process that is stopped for a moment, and continues whatever happens
-//! proof      its databases, each of which has to be whole
-//! leveldb    the proof that a LevelDB directory is whole
+//! process    another process: its state, and the signals to it
+//! copy       the folder of a snapshot, and what is linked and copied into it
+//! proof      the databases in a snapshot, each of which has to be whole
+//! leveldb    the proof for one of them
 //! scan       the files that are kept, and their marks
 //! ```
 //!
@@ -23,11 +25,14 @@
 mod backup;
 mod catalog;
 mod collect;
+mod copy;
 mod cut;
 mod entry;
 mod holds;
 pub mod leveldb;
-pub mod proof;
+mod process;
+mod proof;
+pub mod quiet;
 mod reseal;
 mod restore;
 pub mod scan;

@@ -27,18 +27,25 @@ impl Folder for Files<'_> {
     }
 }
 
-/// Checks the databases among files that are given by path in the profile, place and length. The file of a damage is a path.
-pub fn check<'a>(files: impl Iterator<Item = (&'a str, &'a Path, u64)>) -> Result<(), Damage> {
+/// Checks the databases among files that are given by path in the profile, place and length. Gives the ends of their manifests and
+/// logs, as [`leveldb::check`] does, by path. The file of a damage is a path.
+pub fn check<'a>(
+    files: impl Iterator<Item = (&'a str, &'a Path, u64)>,
+) -> Result<BTreeMap<String, u64>, Damage> {
     let mut folders: BTreeMap<&str, Files<'_>> = BTreeMap::new();
     for (path, at, size) in files {
         let Some((folder, name)) = path.rsplit_once('/') else { continue };
         folders.entry(folder).or_default().0.insert(name, (at, size));
     }
+    let mut ends = BTreeMap::new();
     for (path, files) in folders {
         if leveldb::is_database(path, files.0.keys().copied()) {
-            leveldb::check(&files)
-                .map_err(|Damage { file, fault }| Damage { file: format!("{path}/{file}"), fault })?;
+            let inner = |name: &str| format!("{path}/{name}");
+            match leveldb::check(&files) {
+                Ok(of_folder) => ends.extend(of_folder.into_iter().map(|(name, end)| (inner(&name), end))),
+                Err(Damage { file, fault }) => return Err(Damage { file: inner(&file), fault }),
+            }
         }
     }
-    Ok(())
+    Ok(ends)
 }

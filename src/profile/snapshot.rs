@@ -1,13 +1,19 @@
 //! A whole copy of a profile at one moment.
 //!
-//! Invariant: a [`Snapshot`] is whole, or there is none. With the browser closed nothing is copied.
+//! Invariant: a [`Snapshot`] is whole, or there is none. Everything that can be done beside a running browser is: links to fixed
+//! files before it is stopped, the proof after it continues. With the browser closed nothing is copied.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::platform::host::Host;
-use crate::profile::{proof, scan};
+use crate::profile::copy::{Kept, Scratch};
+use crate::profile::leveldb::Damage;
+use crate::profile::quiet::{self, Stop};
+use crate::profile::scan::{Found, Look};
+use crate::profile::{process, proof, scan};
 
 pub use crate::profile::scan::FileMark;
 
@@ -43,7 +49,7 @@ pub struct SnapshotFile {
     pub path: String,
     /// Place of its bytes.
     pub at: PathBuf,
-    /// Length in bytes.
+    /// Number of bytes that count, from the start: what a browser was writing behind them belongs to no moment.
     pub size: u64,
     /// Permissions in the profile.
     pub mode: u32,
@@ -87,35 +93,221 @@ pub struct Snapshot {
     pub tries: u32,
     /// Time for which the browser was stopped, in all attempts.
     pub stopped: Duration,
+    /// Folder of the copies; `None` where the files are those of the profile.
+    #[expect(dead_code, reason = "the copies live as long as this")]
+    scratch: Option<Scratch>,
 }
 
+/// Attempts with the browser stopped.
+const STOPPED_TRIES: u32 = 3;
+/// Attempts with its pages frozen.
+const FROZEN_TRIES: u32 = 5;
+/// Attempts beside a running browser.
+const RUNNING_TRIES: u32 = 20;
+/// Time between two looks at a profile that is frozen, and the pause before another attempt.
+const MOMENT: Duration = Duration::from_millis(10);
+
 /// Takes a snapshot. Blocks.
-pub fn take(_host: &dyn Host, request: &SnapshotRequest) -> Result<Snapshot> {
+pub fn take(host: &dyn Host, request: &SnapshotRequest) -> Result<Snapshot> {
     scan::check_extra(&request.extra)?;
-    match request.writer {
-        Writer::None => closed(request),
-        _ => {
-            Err(Error::new(Code::ProfileBusy, "close the browser first: a running one is not supported yet"))
+    if request.writer == Writer::None {
+        return closed(request);
+    }
+    let mut attempt = Attempt {
+        host,
+        request,
+        scratch: Scratch::new(host, &request.scratch)?,
+        writer: request.writer,
+        stopped: Duration::ZERO,
+    };
+    let (mut tries, mut left) = (0, tries_of(request.writer));
+    loop {
+        tries += 1;
+        left -= 1;
+        let writer = attempt.writer;
+        let unrest = match attempt.copy()? {
+            Copies::Made(quiet, files) => match prove(files) {
+                Ok(files) => {
+                    let Attempt { scratch, stopped, .. } = attempt;
+                    return Ok(Snapshot { files, quiet, tries, stopped, scratch: Some(scratch) });
+                }
+                Err(Damage { file, fault }) => format!("{file} {fault}"),
+            },
+            Copies::Unneeded => return Ok(Snapshot { tries, ..closed(request)? }),
+            Copies::Moved(unrest) => unrest,
+        };
+        if writer != attempt.writer {
+            left = tries_of(attempt.writer);
+        } else if left == 0 {
+            return Err(Error::new(
+                Code::ProfileBusy,
+                format!(
+                    "no complete copy of the running browser's profile in {tries} attempts, the last one because {unrest}; \
+                     the last generation stays, and the next backup tries again"
+                ),
+            ));
         }
+        process::wait(MOMENT);
     }
 }
 
-fn closed(request: &SnapshotRequest) -> Result<Snapshot> {
-    let files: Vec<SnapshotFile> = scan::look(&request.directory, &request.extra)?
-        .into_iter()
-        .map(|(path, found)| SnapshotFile {
-            path,
-            at: found.at,
-            size: found.mark.size,
-            mode: found.mode,
-            mark: found.mark,
-        })
-        .collect();
-    proof::check(files.iter().map(|file| (file.path.as_str(), file.at.as_path(), file.size))).map_err(
-        |damage| {
-            let what = "the profile is not whole. Open the browser on it once, or restore a generation of it";
-            Error::new(Code::LocalCorrupt, format!("{} {}: {what}", damage.file, damage.fault))
-        },
-    )?;
-    Ok(Snapshot { files, quiet: Quiet::Closed, tries: 1, stopped: Duration::ZERO })
+fn tries_of(writer: Writer) -> u32 {
+    match writer {
+        Writer::None | Writer::Process(_) => STOPPED_TRIES,
+        Writer::Frozen => FROZEN_TRIES,
+        Writer::Running => RUNNING_TRIES,
+    }
 }
+
+/// Snapshot of a profile that nobody writes to.
+fn closed(request: &SnapshotRequest) -> Result<Snapshot> {
+    let files = scan::look(&request.directory, &request.extra)?.into_iter().map(|(path, found)| {
+        let kept = Kept { at: found.at.clone(), size: found.mark.size };
+        file(path, &found, kept)
+    });
+    let files = prove(files.collect()).map_err(|Damage { file, fault }| {
+        let advice = "the profile is not whole; open the browser on it once, or restore a generation";
+        Error::new(Code::LocalCorrupt, format!("{file} {fault}: {advice}"))
+    })?;
+    Ok(Snapshot { files, quiet: Quiet::Closed, tries: 1, stopped: Duration::ZERO, scratch: None })
+}
+
+fn file(path: String, found: &Found, kept: Kept) -> SnapshotFile {
+    SnapshotFile { path, at: kept.at, size: kept.size, mode: found.mode, mark: found.mark.clone() }
+}
+
+/// Proves the databases among `files` whole, and cuts off what was being written to them.
+fn prove(mut files: Vec<SnapshotFile>) -> Result<Vec<SnapshotFile>, Damage> {
+    let ends = proof::check(files.iter().map(|file| (file.path.as_str(), file.at.as_path(), file.size)))?;
+    for file in &mut files {
+        if let Some(end) = ends.get(&file.path) {
+            file.size = *end;
+        }
+    }
+    Ok(files)
+}
+
+/// Attempts at a snapshot of a running browser.
+struct Attempt<'a> {
+    host: &'a dyn Host,
+    request: &'a SnapshotRequest,
+    scratch: Scratch,
+    /// The way that is tried: the one that was asked for, until the system does not let us.
+    writer: Writer,
+    stopped: Duration,
+}
+
+/// Outcome of one attempt.
+enum Copies {
+    /// Copies, not proven yet.
+    Made(Quiet, Vec<SnapshotFile>),
+    /// There is no browser any more.
+    Unneeded,
+    /// The profile changed, in this way.
+    Moved(String),
+}
+
+impl Attempt<'_> {
+    fn copy(&mut self) -> Result<Copies> {
+        let before = self.look()?;
+        // Of what is fixed the link that is made now is as good as any.
+        self.keep(&before, |found| found.mark.is_fixed)?;
+        match self.writer {
+            Writer::None => Ok(Copies::Unneeded),
+            Writer::Process(pid) => self.copy_stopped(pid),
+            Writer::Frozen => self.copy_frozen(),
+            Writer::Running => self.copy_running(before),
+        }
+    }
+
+    fn copy_stopped(&mut self, pid: u32) -> Result<Copies> {
+        let pause = match quiet::stop(self.host, pid)? {
+            Stop::Stopped(pause) => pause,
+            Stop::Gone => return Ok(Copies::Unneeded),
+            Stop::Unable => {
+                self.writer = Writer::Running;
+                return Ok(Copies::Moved("its process cannot be stopped".to_owned()));
+            }
+        };
+        let look = self.look()?;
+        let files = self.keep(&look, |_| true)?;
+        let (stopped, stood_still) = pause.end(self.host);
+        self.stopped += stopped;
+        if !stood_still {
+            return Ok(Copies::Moved("its process continued before all was copied".to_owned()));
+        }
+        Ok(Copies::Made(Quiet::Stopped, files))
+    }
+
+    fn copy_frozen(&mut self) -> Result<Copies> {
+        let began = self.host.now();
+        let look = self.look()?;
+        let files = self.keep(&look, |_| true)?;
+        process::wait(MOMENT.saturating_sub(self.host.now().saturating_sub(began)));
+        if let Some(path) = difference(&look, &self.look()?, |_, _| true) {
+            return Ok(Copies::Moved(format!("{path} changed meanwhile")));
+        }
+        Ok(Copies::Made(Quiet::Frozen, files))
+    }
+
+    /// Copies beside a browser that writes: a log up to a length is a moment of its database, as long as the list of tables stays.
+    fn copy_running(&mut self, before: Look) -> Result<Copies> {
+        let look = self.look()?;
+        let mut files = self.keep(&look, |_| true)?;
+        let after = self.look()?;
+        if let Some(path) = difference(&look, &after, lists_tables) {
+            return Ok(Copies::Moved(format!("{path} changed meanwhile")));
+        }
+        files.extend(self.keep(&other_blobs(before, &look, after), |_| true)?);
+        // Of two copies of a blob the later one counts: when the first was made it may not have had all its bytes.
+        let by_path: BTreeMap<String, SnapshotFile> =
+            files.into_iter().map(|file| (file.path.clone(), file)).collect();
+        Ok(Copies::Made(Quiet::Optimistic, by_path.into_values().collect()))
+    }
+
+    fn look(&self) -> Result<Look> {
+        scan::look(&self.request.directory, &self.request.extra)
+    }
+
+    /// Keeps the files of a look that are chosen, as far as they are still there.
+    fn keep(&mut self, look: &Look, chosen: impl Fn(&Found) -> bool) -> Result<Vec<SnapshotFile>> {
+        let mut files = Vec::with_capacity(look.len());
+        for (path, found) in look.iter().filter(|(_, found)| chosen(found)) {
+            match self.scratch.keep(path, found) {
+                Ok(kept) => files.push(file(path.clone(), found, kept)),
+                // Whether it is needed is for the proof to say.
+                Err(error) if scan::is_absence(&error) => {}
+                Err(error) => return Err(scan::unreadable(path, &error)),
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// True for the files that say which tables and logs a database has.
+fn lists_tables(path: &str, _: &Found) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name == "CURRENT" || name.starts_with("MANIFEST-")
+}
+
+/// Blobs that a log copied between three looks may name besides those of the look in the middle: some are gone since the first, and
+/// some are new, or longer, in the last.
+fn other_blobs(mut before: Look, look: &Look, mut after: Look) -> Look {
+    before.retain(|path, _| !look.contains_key(path));
+    after.retain(|path, found| look.get(path) != Some(found));
+    before.extend(after);
+    before.retain(|path, found| found.mark.is_fixed && !path.ends_with(".ldb") && !path.ends_with(".sst"));
+    before
+}
+
+/// The first path of which two looks differ, among those that are chosen.
+fn difference<'a>(one: &'a Look, other: &'a Look, chosen: impl Fn(&str, &Found) -> bool) -> Option<&'a str> {
+    let of = |look: &'a Look, than: &'a Look| {
+        let mut paths = look.iter().filter(|(path, found)| chosen(path, found));
+        paths.find(|(path, found)| than.get(*path) != Some(*found)).map(|(path, _)| path.as_str())
+    };
+    of(one, other).or(of(other, one))
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,13 +33,13 @@ struct Given {
 }
 
 impl Version {
-    /// Reads the manifest in `file`.
-    pub fn read(file: &mut dyn Read) -> Result<Version, Fault> {
+    /// Reads the manifest in `file`. Gives the end of its last edit too.
+    pub fn read(file: &mut dyn Read) -> Result<(Version, u64), Fault> {
         let mut version = Version::default();
         let mut given = Given::default();
-        record::each(file, &mut |edit| version.apply(edit, &mut given).ok_or(NO_EDIT))?;
+        let end = record::each(file, &mut |edit| version.apply(edit, &mut given).ok_or(NO_EDIT))?;
         match (given.log, given.next_file, given.last_sequence) {
-            (Some(log), Some(_), Some(_)) => Ok(Version { log, ..version }),
+            (Some(log), Some(_), Some(_)) => Ok((Version { log, ..version }, end)),
             _ => Err(Fault::Damaged("ends before it describes the database")),
         }
     }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Invariant: one block is held at a time. A file that ends within a fragment, between the fragments of a record, or in zeros that
-//! were reserved, ends with the record before: its writer was at work. All else that is not as it should be is a fault, wherever
+//! were reserved, ends with the record before: its writer was at work, and the end is told, as a browser that goes on behind
+//! such a rest makes damage of it. All else that is not as it should be is a fault, wherever
 //! it is, and so is such an end with a good fragment behind it, which LevelDB would drop without a word.
 
 use std::io::{self, Read};
@@ -23,8 +24,11 @@ pub enum Fault {
     Damaged(&'static str),
 }
 
-/// Calls `each` with the length of every record.
-pub fn each_length(file: &mut dyn Read, each: &mut dyn FnMut(u64) -> Result<(), Fault>) -> Result<(), Fault> {
+/// Calls `each` with the length of every record. Gives the end of the last one.
+pub fn each_length(
+    file: &mut dyn Read,
+    each: &mut dyn FnMut(u64) -> Result<(), Fault>,
+) -> Result<u64, Fault> {
     let mut length = 0;
     fragments(file, |payload, ends| {
         length += payload.len() as u64;
@@ -32,8 +36,8 @@ pub fn each_length(file: &mut dyn Read, each: &mut dyn FnMut(u64) -> Result<(), 
     })
 }
 
-/// Calls `each` with every record.
-pub fn each(file: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+/// Calls `each` with every record. Gives the end of the last one.
+pub fn each(file: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> Result<(), Fault>) -> Result<u64, Fault> {
     let mut record = Vec::new();
     fragments(file, |payload, ends| {
         record.extend_from_slice(payload);
@@ -45,12 +49,17 @@ pub fn each(file: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> Result<(), Fault
     })
 }
 
-/// Calls `on` with the payload of every fragment, and whether its record ends with it.
-fn fragments(file: &mut dyn Read, mut on: impl FnMut(&[u8], bool) -> Result<(), Fault>) -> Result<(), Fault> {
+/// Calls `on` with the payload of every fragment, and whether its record ends with it. Gives the end of the last record.
+fn fragments(
+    file: &mut dyn Read,
+    mut on: impl FnMut(&[u8], bool) -> Result<(), Fault>,
+) -> Result<u64, Fault> {
     let mut block = Vec::with_capacity(BLOCK);
     let mut within = false;
+    let (mut read, mut end) = (0, 0);
     loop {
         let is_last = fill(file, &mut block)? < BLOCK;
+        read += block.len() as u64;
         let mut rest = block.as_slice();
         while let Some(next) = Next::read(rest) {
             match next {
@@ -61,8 +70,11 @@ fn fragments(file: &mut dyn Read, mut on: impl FnMut(&[u8], bool) -> Result<(), 
                     within = !ends;
                     on(payload, ends)?;
                     rest = after;
+                    if ends {
+                        end = read - rest.len() as u64;
+                    }
                 }
-                Next::Torn if is_last && !has_good(rest) => return Ok(()),
+                Next::Torn if is_last && !has_good(rest) => return Ok(end),
                 Next::Torn => return Err(Fault::Damaged("has a record with a wrong length")),
                 Next::Rotten => return Err(Fault::Damaged("has a record with a wrong checksum")),
                 Next::Unknown => return Err(Fault::Damaged("has a record of an unknown type")),
@@ -71,12 +83,12 @@ fn fragments(file: &mut dyn Read, mut on: impl FnMut(&[u8], bool) -> Result<(), 
                     while is_blank && fill(file, &mut block)? > 0 {
                         is_blank = is_zero(&block);
                     }
-                    return if is_blank { Ok(()) } else { Err(Fault::Damaged("has a hole")) };
+                    return if is_blank { Ok(end) } else { Err(Fault::Damaged("has a hole")) };
                 }
             }
         }
         if is_last {
-            return Ok(());
+            return Ok(end);
         }
     }
 }

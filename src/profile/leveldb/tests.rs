@@ -1,160 +1,17 @@
-//! Databases as LevelDB writes them, made by hand, and each kind of damage to them.
+//! Each kind of damage to a database.
 
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, Read};
 
 use super::record::{checksum, masked};
+use super::writer::*;
 use super::*;
-
-/// Database in memory: files by name.
-#[derive(Clone, Default)]
-pub struct Database(pub BTreeMap<String, Vec<u8>>);
-
-impl Folder for Database {
-    fn files(&self) -> BTreeMap<&str, u64> {
-        self.0.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64)).collect()
-    }
-
-    fn read(&self, name: &str, start: u64) -> io::Result<Box<dyn Read + '_>> {
-        let mut file = Cursor::new(self.0.get(name).ok_or(io::ErrorKind::NotFound)?);
-        file.set_position(start);
-        Ok(Box::new(file))
-    }
-}
-
-impl Database {
-    fn change(&mut self, name: &str) -> &mut Vec<u8> {
-        self.0.get_mut(name).expect("a file of this name")
-    }
-
-    fn fault(&self) -> String {
-        let Damage { file, fault } = check(self).expect_err("damage");
-        format!("{file} {fault}")
-    }
-}
-
-/// Appends `record` to a manifest or a log, in as many fragments as it takes.
-pub fn append(file: &mut Vec<u8>, mut record: &[u8]) {
-    let mut begins = true;
-    loop {
-        let mut left = BLOCK - file.len() % BLOCK;
-        if left < HEADER {
-            file.resize(file.len() + left, 0);
-            left = BLOCK;
-        }
-        let (payload, rest) = record.split_at(record.len().min(left - HEADER));
-        let kind = match (begins, rest.is_empty()) {
-            (true, true) => 1,
-            (true, false) => 2,
-            (false, false) => 3,
-            (false, true) => 4,
-        };
-        let covered = [&[kind], payload].concat();
-        file.extend(masked(checksum(&covered)).to_le_bytes());
-        file.extend(u16::try_from(payload.len()).unwrap().to_le_bytes());
-        file.extend(covered);
-        (begins, record) = (false, rest);
-        if record.is_empty() {
-            return;
-        }
-    }
-}
-
-const BLOCK: usize = 32 * 1024;
-const HEADER: usize = 7;
-
-/// Number in as few bytes as it takes, seven bits in each.
-fn number(edit: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        edit.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    edit.push(number as u8);
-}
-
-fn text(edit: &mut Vec<u8>, bytes: &[u8]) {
-    number(edit, bytes.len() as u64);
-    edit.extend(bytes);
-}
-
-/// Edit that sets the numbers that every manifest has.
-pub fn opening(log: u64) -> Vec<u8> {
-    let mut edit = vec![1];
-    text(&mut edit, b"idb_cmp1");
-    for (tag, value) in [(2, log), (9, 0), (3, 1000), (4, 77_777)] {
-        edit.push(tag);
-        number(&mut edit, value);
-    }
-    edit
-}
-
-/// Edit that adds a table.
-pub fn added(level: u64, table: u64, size: u64) -> Vec<u8> {
-    let mut edit = vec![7];
-    for value in [level, table, size] {
-        number(&mut edit, value);
-    }
-    text(&mut edit, b"first key 0000000");
-    text(&mut edit, b"last key 00000000");
-    edit
-}
-
-/// Edit that deletes a table.
-pub fn deleted(level: u64, table: u64) -> Vec<u8> {
-    let mut edit = vec![5];
-    number(&mut edit, level);
-    text(&mut edit, b"next key 00000000");
-    edit.push(6);
-    number(&mut edit, level);
-    number(&mut edit, table);
-    edit
-}
-
-/// Manifest of `edits`.
-pub fn manifest(edits: &[Vec<u8>]) -> Vec<u8> {
-    let mut file = Vec::new();
-    edits.iter().for_each(|edit| append(&mut file, edit));
-    file
-}
-
-/// Table of `size` bytes, of which only the end is as in a real one.
-pub fn table(size: usize) -> Vec<u8> {
-    let mut bytes = vec![0x5a; size - TABLE_MAGIC.len()];
-    bytes.extend(TABLE_MAGIC);
-    bytes
-}
-
-/// Database with two tables, one that moved, one that is gone, and logs with records of one and of many blocks.
-pub fn database() -> Database {
-    let manifest = manifest(&[
-        opening(9),
-        added(0, 5, 200),
-        added(0, 7, 300),
-        [deleted(0, 5), added(1, 5, 200)].concat(),
-        added(1, 6, 1),
-        deleted(1, 6),
-    ]);
-    let mut log = Vec::new();
-    for length in [12, 20_000, 13_000, 100_000, 500] {
-        append(&mut log, &vec![7; length]);
-    }
-    let mut next = Vec::new();
-    append(&mut next, &[8; 64]);
-    let files = [
-        ("CURRENT", b"MANIFEST-000004\n".to_vec()),
-        ("MANIFEST-000004", manifest),
-        ("000005.ldb", table(200)),
-        ("000007.sst", table(300)),
-        ("000003.log", b"of no use any more".to_vec()),
-        ("000009.log", log),
-        ("000010.log", next),
-    ];
-    Database(files.map(|(name, bytes)| (name.to_owned(), bytes)).into())
-}
 
 #[test]
 fn a_whole_database_passes() {
-    assert_eq!(check(&database()), Ok(()));
+    let ends: BTreeMap<String, u64> = ["MANIFEST-000004", "000009.log", "000010.log"]
+        .map(|name| (name.to_owned(), database().0[name].len() as u64))
+        .into();
+    assert_eq!(check(&database()), Ok(ends));
     assert!(is_database("some/folder", database().files().into_keys()));
     assert!(
         is_database("Local Storage/leveldb", ["000003.log"].into_iter()),
@@ -222,8 +79,12 @@ fn a_table_that_never_reached_the_disk_is_damage() {
 fn a_missing_log_is_damage_and_an_old_one_is_none() {
     let mut database = database();
     database.0.remove("000003.log");
+    let whole = database.clone();
     database.0.remove("000010.log");
-    assert_eq!(check(&database), Ok(()));
+    assert!(check(&database).is_ok());
+    database.0.remove("000009.log");
+    assert_eq!(database.fault(), "*.log is missing, and every database has one");
+    database = whole;
     database.0.remove("000009.log");
     assert_eq!(database.fault(), "000009.log is missing, and MANIFEST-000004 names it");
 }
@@ -240,18 +101,33 @@ fn a_log_before_the_oldest_counts_if_the_manifest_says_so() {
 }
 
 #[test]
-fn every_torn_tail_of_a_log_is_passed_over() {
+fn every_torn_tail_of_a_log_is_told_from_what_is_before_it() {
     let whole = database();
     let mut short = Vec::new();
     append(&mut short, &[1; 40]);
     append(&mut short, &[2; 40]);
-    for (name, log) in [("000010.log", short), ("000009.log", whole.0["000009.log"].clone())] {
+    let long = whole.0["000009.log"].clone();
+    let ends = record_ends(&long);
+    for (name, log, ends) in [("000010.log", short, vec![0, 47, 94]), ("000009.log", long, ends)] {
         for length in (0..log.len()).step_by(if log.len() < 200 { 1 } else { 997 }) {
             let mut torn = whole.clone();
             *torn.change(name) = log[..length].to_vec();
-            assert_eq!(check(&torn), Ok(()), "{name} torn at {length}");
+            let end = ends.iter().rfind(|end| **end <= length as u64);
+            assert_eq!(Some(&torn.end(name)), end, "{name} torn at {length}");
         }
     }
+}
+
+/// Ends of the records of the long log of [`database`], and its start.
+fn record_ends(log: &[u8]) -> Vec<u64> {
+    let mut ends = vec![0];
+    let mut again = Vec::new();
+    for length in RECORDS {
+        append(&mut again, &vec![7; length]);
+        ends.push(again.len() as u64);
+    }
+    assert_eq!(again, log);
+    ends
 }
 
 #[test]
@@ -306,7 +182,7 @@ fn fragments_out_of_order_are_damage() {
         *database.change("000010.log") =
             blocks.iter().flat_map(|block| log.chunks(BLOCK).nth(*block).unwrap().to_vec()).collect();
         match fault {
-            "" => assert_eq!(check(&database), Ok(())),
+            "" => assert_eq!(database.end("000010.log"), 0, "a record without its last fragment"),
             fault => assert_eq!(database.fault(), format!("000010.log has {fault}")),
         }
     }
@@ -319,7 +195,7 @@ fn reserved_space_ends_a_log_and_nothing_may_follow_it() {
     log.resize(2 * BLOCK + 5000, 0);
     let mut database = database();
     *database.change("000010.log") = log.clone();
-    assert_eq!(check(&database), Ok(()));
+    assert_eq!(database.end("000010.log"), 47);
     for at in [log.len() - 1, BLOCK, 60] {
         let mut follows = log.clone();
         follows[at] = 1;
