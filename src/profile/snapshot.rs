@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::platform::host::Host;
 use crate::profile::copy::{Kept, Scratch};
 use crate::profile::leveldb::Damage;
-use crate::profile::quiet::{self, Stop};
+use crate::profile::quiet::{self, Pause, Stop};
 use crate::profile::scan::{Found, Look};
 use crate::profile::{process, proof, scan};
 
@@ -216,7 +216,10 @@ impl Attempt<'_> {
             Writer::None => Ok(Copies::Unneeded),
             Writer::Process(pid) => self.copy_stopped(pid),
             Writer::Frozen => self.copy_frozen(),
-            Writer::Running => self.copy_running(before),
+            Writer::Running => {
+                let look = self.look()?;
+                self.copy_running(before, look)
+            }
         }
     }
 
@@ -229,6 +232,10 @@ impl Attempt<'_> {
                 return Ok(Copies::Moved("its process cannot be stopped".to_owned()));
             }
         };
+        self.copy_paused(pause)
+    }
+
+    fn copy_paused(&mut self, pause: Pause) -> Result<Copies> {
         let look = self.look()?;
         let files = self.keep(&look, |_| true)?;
         let (stopped, stood_still) = pause.end(self.host);
@@ -251,8 +258,7 @@ impl Attempt<'_> {
     }
 
     /// Copies beside a browser that writes: a log up to a length is a moment of its database, as long as the list of tables stays.
-    fn copy_running(&mut self, before: Look) -> Result<Copies> {
-        let look = self.look()?;
+    fn copy_running(&mut self, before: Look, look: Look) -> Result<Copies> {
         let mut files = self.keep(&look, |_| true)?;
         let after = self.look()?;
         if let Some(path) = difference(&look, &after, lists_tables) {

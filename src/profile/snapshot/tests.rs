@@ -52,7 +52,7 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).expect("a folder").next().is_none()
 }
 
-/// What the profile of these tests holds.
+/// Content of the profile of these tests.
 fn expected() -> BTreeMap<String, Vec<u8>> {
     let mut files: BTreeMap<String, Vec<u8>> =
         database().0.into_iter().map(|(name, bytes)| (format!("{DATABASE}/{name}"), bytes)).collect();
@@ -170,6 +170,27 @@ fn a_frozen_profile_that_changes_is_busy() {
     assert!(error.message.contains("000010.log changed meanwhile"), "{}", error.message);
 }
 
+/// Attempts as [`take`] begins them.
+fn attempt<'a>(host: &'a dyn Host, request: &'a SnapshotRequest) -> Attempt<'a> {
+    let scratch = Scratch::new(host, &request.scratch).expect("room");
+    Attempt { host, request, scratch, writer: request.writer, stopped: Duration::ZERO }
+}
+
+#[test]
+fn a_running_profile_whose_list_of_tables_changed_during_a_copy_is_not_taken() {
+    let (profile, scratch, host) = (profile(), folder(), host());
+    let request = request(&profile, &scratch, Writer::Running);
+    let mut attempt = attempt(&host, &request);
+    let look = attempt.look().expect("a profile");
+    let mut bytes = database().0.remove("MANIFEST-000004").expect("a manifest");
+    append(&mut bytes, &[4, 1]);
+    fs::write(profile.path().join(DATABASE).join("MANIFEST-000004"), bytes).expect("room");
+    let copies = attempt.copy_running(look.clone(), look).expect("copies");
+    assert!(matches!(copies, Copies::Moved(unrest) if unrest.ends_with("MANIFEST-000004 changed meanwhile")));
+    let look = attempt.look().expect("a profile");
+    assert!(matches!(attempt.copy_running(look.clone(), look), Ok(Copies::Made(Quiet::Optimistic, _))));
+}
+
 /// Look at files of these paths and lengths.
 fn look(files: &[(&str, u64)]) -> Look {
     let found = |path: &str, size| {
@@ -231,9 +252,11 @@ mod unix {
         let shell = Shell::run(&script, &profile.path().join(DATABASE));
         let path = format!("{DATABASE}/000010.log");
         for _ in 0..5 {
-            let snapshot = take(&host(), &request(&profile, &scratch, Writer::Process(shell.pid())))
+            let request = request(&profile, &scratch, Writer::Process(shell.pid()));
+            // A machine under load may take its time, and is asked again.
+            let snapshot = (0..)
+                .find_map(|_| take(&host(), &request).ok().filter(|made| made.quiet == Quiet::Stopped))
                 .expect("a whole copy");
-            assert_eq!(snapshot.quiet, Quiet::Stopped);
             assert!(snapshot.stopped > Duration::ZERO);
             let size = snapshot.files.iter().find(|file| file.path == path).expect("the log").size;
             assert_eq!(size % 128, 0, "whole records");
@@ -248,6 +271,26 @@ mod unix {
             let before = length();
             until(|| length() > before);
         }
+    }
+
+    #[test]
+    fn a_browser_that_continued_during_a_copy_is_not_taken() {
+        let _turn = TURN.read();
+        let (profile, scratch, host) = (profile(), folder(), host());
+        let shell = Shell::run("while :; do :; done", profile.path());
+        let request = request(&profile, &scratch, Writer::Process(shell.pid()));
+        let mut attempt = attempt(&host, &request);
+        // A machine under load may take its time, and is asked again.
+        let mut is_taken = |continues: bool| {
+            let Ok(Stop::Stopped(pause)) = quiet::stop(&host, shell.pid()) else { return false };
+            if continues {
+                process::proceed(shell.pid()).expect("a process");
+                until(|| state(shell.pid()) == State::Running);
+            }
+            matches!(attempt.copy_paused(pause).expect("copies"), Copies::Made(Quiet::Stopped, _))
+        };
+        assert!(!is_taken(true));
+        until(|| is_taken(false));
     }
 
     #[test]
