@@ -71,9 +71,10 @@ fn stop_for(host: &dyn Host, pid: u32, limit: Duration) -> Result<Stop> {
     }
     let Ok(stopped) = watched(pid, limit) else { return Ok(Stop::Unable) };
     let began = host.now();
+    let sent = stopped.stop();
     // From here on, what is dropped continues.
     let pause = Pause { pid, began, stopped: Some(stopped) };
-    match process::stop(pid) {
+    match sent {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stop::Gone),
         Err(_) => return Ok(Stop::Unable),
@@ -119,6 +120,12 @@ impl Drop for Pause {
 }
 
 impl Stopped {
+    /// Stops the process, unless its time was over before it came to that. The thread that continues it cannot do so in between.
+    fn stop(&self) -> io::Result<()> {
+        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_over { Err(io::ErrorKind::TimedOut.into()) } else { process::stop(self.pid) }
+    }
+
     /// Continues the process, unless that was done before; gives true if not.
     fn resume(&self) -> bool {
         let mut is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);

@@ -118,6 +118,22 @@ fn a_process_continues_when_its_time_is_over_and_the_pause_tells() {
 }
 
 #[test]
+fn a_process_whose_time_is_over_before_it_stops_is_not_stopped() {
+    let _turn = TURN.read();
+    let (_directory, shell, length) = writing();
+    for _ in 0..20 {
+        drop(stop_for(&host(), shell.pid(), Duration::ZERO));
+    }
+    let before = length();
+    until(|| length() > before);
+    // The same with certainty, whatever the threads do.
+    let late = watched(shell.pid(), Duration::ZERO).expect("a thread");
+    until(|| *late.is_over.lock().expect("no panic"));
+    assert!(late.stop().is_err());
+    assert_eq!(process::state(shell.pid()), State::Running);
+}
+
+#[test]
 fn a_process_that_was_continued_by_somebody_else_did_not_stand_still() {
     let _turn = TURN.read();
     let (_directory, shell, length) = writing();
