@@ -204,6 +204,25 @@ const FAMILIES = [
     rows: ({ meters }) => one(meters.storeRepairs)
   },
   {
+    name: 'profile_backup_duration_seconds',
+    type: 'histogram',
+    help: 'Duration of acknowledged backups of browser profiles, unchanged ones included',
+    rows: ({ meters }) => one(seconds(meters.profileBackups))
+  },
+  {
+    name: 'profile_stop_duration_seconds',
+    type: 'histogram',
+    help: 'Time for which browsers were stopped during backups of their profiles',
+    rows: ({ meters }) => one(seconds(meters.profileStops))
+  },
+  {
+    name: 'profile_backup_failures_total',
+    type: 'counter',
+    help: 'Failed backups of browser profiles by error code',
+    labels: ['code'],
+    rows: ({ meters }) => by('code', { ...Object.fromEntries(codes.map((code) => [code, 0])), ...meters.profileFailures })
+  },
+  {
     name: 'append_failures_total',
     type: 'counter',
     help: 'Writes that the local disk rejected',

@@ -5,9 +5,11 @@
 // Invariants: nothing that a browser may be using is touched; what is replaced is set aside, and only the third oldest copy goes. A
 // lock of a browser that cannot run any more, since this process owns the session, is removed; one of a running browser is an error.
 
+const { execFile } = require('node:child_process')
 const fs = require('node:fs/promises')
 const { hostname } = require('node:os')
 const { dirname, basename, join } = require('node:path')
+const { promisify } = require('node:util')
 const { HybridAuthError } = require('../errors.js')
 
 /** Copies of superseded folders that are kept. */
@@ -38,6 +40,24 @@ function isRunning(pid) {
   }
 }
 
+/** Continues a process that was stopped, if it is ours. */
+function proceed(pid) {
+  try {
+    if (process.platform !== 'win32') process.kill(pid, 'SIGCONT')
+  } catch {
+    // It ended meanwhile, or is of another user.
+  }
+}
+
+/** The command of a process, where the system has no files that tell it; null if it does not tell. */
+async function commandOf(pid) {
+  try {
+    return (await promisify(execFile)('ps', ['-p', String(pid), '-o', 'command='])).stdout
+  } catch {
+    return null
+  }
+}
+
 /**
  * True if process `pid` of this host runs a browser on `path`. Where processes do not tell, one that runs is taken for one.
  * @param {number} pid
@@ -45,7 +65,7 @@ function isRunning(pid) {
  */
 async function isBrowserOf(pid, path) {
   if (!isRunning(pid)) return false
-  const command = await fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => null)
+  const command = await fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => commandOf(pid))
   // A number that was given to another program since: its command names no such folder.
   return command === null || command.includes(path) || command.includes(basename(path))
 }
@@ -71,7 +91,10 @@ function createFolder(path) {
     /** The process of this host that uses it; null for none. */
     async user() {
       const pid = await lockOwner(path)
-      return pid !== null && (await isBrowserOf(pid, path)) ? pid : null
+      if (pid === null || !(await isBrowserOf(pid, path))) return null
+      // A program that was killed during a backup left it stopped, and nobody could close it.
+      proceed(pid)
+      return pid
     },
 
     /** Removes the locks of a browser that is gone: one of another host would keep the next browser out. */

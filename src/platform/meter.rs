@@ -78,11 +78,12 @@ pub struct ByObject {
     pub segment: Count,
     pub base: Count,
     pub mark: Count,
+    pub pack: Count,
 }
 
 impl ByObject {
     const fn new() -> ByObject {
-        ByObject { segment: Count::new(), base: Count::new(), mark: Count::new() }
+        ByObject { segment: Count::new(), base: Count::new(), mark: Count::new(), pack: Count::new() }
     }
 }
 
@@ -179,6 +180,12 @@ pub struct Meters {
     pub refused_repeats: Count,
     /// States that were stored again because a store had lost objects.
     pub store_repairs: Count,
+    /// Backups of profiles that were acknowledged, whether something had changed or not.
+    pub profile_backups: Opens,
+    /// Times for which their browsers were stopped.
+    pub profile_stops: Syncs,
+    /// Backups of profiles that failed.
+    pub profile_failures: ByCode,
 }
 
 /// The figures of this process.
@@ -205,6 +212,9 @@ pub static METERS: Meters = Meters {
     repairs: Count::new(),
     refused_repeats: Count::new(),
     store_repairs: Count::new(),
+    profile_backups: opens(),
+    profile_stops: syncs(),
+    profile_failures: ByCode(Mutex::new(BTreeMap::new())),
 };
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::format::name::PackName;
 use crate::format::object::{Link, ObjectKind};
 use crate::ownership::lease::Owner;
 use crate::platform::host::{Lane, blocking, blocking_in};
+use crate::platform::meter::METERS;
 use crate::session::Session;
 
 use super::catalog::{Catalog, changes};
@@ -87,12 +88,23 @@ struct Memory {
 impl Keeper {
     /// Backs the profile up. Resolves when any machine with the keys can restore it. One at a time.
     pub async fn backup(&self, session: &Session, order: Order) -> Result<Report> {
+        let began = session.host().now();
+        let backed_up = self.back_up(session, order).await;
+        match &backed_up {
+            Ok(_) => METERS.profile_backups.observe(session.host().now().saturating_sub(began)),
+            Err(error) => METERS.profile_failures.one(error.code),
+        }
+        backed_up
+    }
+
+    async fn back_up(&self, session: &Session, order: Order) -> Result<Report> {
         let mut memory = self.0.lock().await;
+        session.journal().life().refusal()?;
         let mut report = memory.generation(session, &order).await?;
         let looks = !memory.looked || memory.unlooked >= LOOK_AFTER || order.audit;
         if looks {
             let before = memory.lost.len();
-            report.uncollected = memory.collect(session, order.timeout).await;
+            report.uncollected = memory.collect(session).await;
             if memory.lost.len() > before {
                 let lost = memory.lost.len();
                 let again = memory.generation(session, &order).await?;
@@ -115,6 +127,9 @@ impl Memory {
             let (host, request) = (Arc::clone(session.host()), Arc::clone(&order.snapshot));
             blocking(session.host(), move || take(host.as_ref(), &request)).await?
         };
+        if !snapshot.stopped.is_zero() {
+            METERS.profile_stops.observe(snapshot.stopped);
+        }
         let files = std::mem::take(&mut snapshot.files);
         let (unread, mut now) = self.unchanged(&before, files);
         let avoided = self.avoided(&before);
@@ -209,6 +224,8 @@ impl Memory {
         };
         self.unlooked += 1;
         if is_same {
+            // The backup that made it may have waited for its acknowledgement in vain.
+            session.flush(order.timeout).await?;
             return Ok(report);
         }
         let mut after = before.clone();
@@ -246,11 +263,10 @@ impl Memory {
     }
 
     /// Removes packs that nothing names any more, and finds out which ones are lost. Gives the reason why it could not.
-    async fn collect(&mut self, session: &Session, timeout: Duration) -> Option<String> {
+    async fn collect(&mut self, session: &Session) -> Option<String> {
         let collected = async {
             let catalog = session.journal().read(Catalog::read)??;
-            // What it does not name may go only once any successor would begin with it.
-            session.flush(timeout).await?;
+            // It is acknowledged: a backup that is not has failed before.
             collect(&session.owner()?.tenancy, &session.owner()?.claim, &catalog).await
         };
         match collected.await {

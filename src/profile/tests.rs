@@ -3,6 +3,7 @@
 mod backups;
 mod losses;
 mod owners;
+mod schedules;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,7 +41,10 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
-        Place { folder: TempDir::new().expect("room"), disk: Arc::default(), keeper: Keeper::default() }
+        // Thousands of syncs, none of which a test waits for a disk for.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+        Place { folder: folder.expect("room"), disk: Arc::default(), keeper: Keeper::default() }
     }
 
     async fn open_with(
@@ -49,7 +53,17 @@ impl Place {
         keys: &[u8],
         how: impl FnOnce(&mut Settings),
     ) -> Result<Session, Error> {
-        let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
+        let host = SimHost::new(1, tokio::time::Instant::now());
+        self.open_on(host, store, keys, how).await
+    }
+
+    async fn open_on(
+        &self,
+        host: Arc<dyn Host>,
+        store: &Memory,
+        keys: &[u8],
+        how: impl FnOnce(&mut Settings),
+    ) -> Result<Session, Error> {
         let remote = RetryingStore::new(Arc::new(store.clone()), Arc::clone(&host));
         let site = Site { watch: Arc::new(SharedListing::new(remote.clone())), remote };
         let keys: Vec<u8> = keys.iter().flat_map(|byte| [*byte; 32]).collect();

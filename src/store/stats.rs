@@ -53,6 +53,7 @@ pub(super) fn kind_of(name: &str) -> Option<fn(&ByObject) -> &Count> {
         Some((whole, "part")) if whole.contains(".base.") => Some(|of| &of.base),
         Some((_, "part")) => Some(|of| &of.segment),
         Some((_, "base")) => Some(|of| &of.base),
+        Some((_, "pack")) => Some(|of| &of.pack),
         _ => None,
     }
 }

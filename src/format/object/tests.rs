@@ -34,6 +34,7 @@ fn every_truncation_and_every_flip_of_every_kind_is_damage() {
             ObjectKind::Deleted,
             ObjectKind::Base,
             ObjectKind::Segment,
+            ObjectKind::Pack,
         ] {
             let whole = sample(&ring, kind, b"some body").bytes;
             for len in 0..whole.len() {
@@ -99,6 +100,24 @@ fn version_1_objects_open_for_ever_and_are_written_byte_for_byte() {
             );
             assert_eq!(object.body(&ring).expect("opens"), b"a body of version 1");
         }
+    }
+}
+
+#[test]
+fn packs_of_version_1_open_for_ever_and_are_written_byte_for_byte() {
+    let golden: [(&[u8], Ring); 2] = [
+        (include_bytes!("../../../__test__/fixtures/v1/pack-plain.bin"), Ring::default()),
+        (include_bytes!("../../../__test__/fixtures/v1/pack-sealed.bin"), ring()),
+    ];
+    for (file, ring) in golden {
+        let mut sealer =
+            Sealer::new(&ring, visible_tag("tenant"), Claim { epoch: 5, owner: OwnerId([3; 16]) });
+        let body = b"pieces of version 1, pieces of version 1";
+        let written = sealer.seal(ObjectKind::Pack, (7, 7), Link::default(), 1_234, body).expect("seals");
+        assert!(file == written.bytes, "the format changed: {}", crate::id::hex(&written.bytes));
+        let object = Object::read(Bytes::from_static(file)).expect("reads");
+        assert_eq!((object.meta.kind, object.meta.first, object.meta.last), (ObjectKind::Pack, 7, 7));
+        assert_eq!(object.body(&ring).expect("opens"), body);
     }
 }
 

@@ -113,3 +113,12 @@ fn state_whose_parts_do_not_agree_is_damage() {
         assert_eq!(Catalog::read(&state).map_err(|error| error.code), Err(Code::RemoteCorrupt));
     }
 }
+
+#[test]
+fn state_of_version_1_reads_for_ever_and_is_written_byte_for_byte() {
+    let golden = include_bytes!("../../../__test__/fixtures/v1/profile-state.bin");
+    let written = changes(&Catalog::default(), &sample());
+    assert!(golden[..] == written, "the format changed: {}", crate::id::hex(&written));
+    let state = Memtable::replay(golden).expect("is a batch");
+    assert_eq!(Catalog::read(&state), Ok(sample()));
+}

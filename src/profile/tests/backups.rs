@@ -99,3 +99,22 @@ async fn pack_with_little_of_use_is_stored_anew() {
     assert!(stored < 400_000, "{stored} bytes are stored of 301,000");
     assert_eq!(place.restored(&session, None).await, Ok(place.contents()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn file_that_may_change_is_read_again_although_its_mark_is_the_same() {
+    let (store, place) = (Memory::default(), Place::new());
+    let session = place.open(&store).await;
+    let at = place.folder.path().join("profile").join(KEPT).join("log");
+    let touch = || {
+        let file = std::fs::File::options().write(true).open(&at).expect("is there");
+        file.set_modified(std::time::UNIX_EPOCH).expect("is ours");
+    };
+    place.write("log", &noise(50_000, 1));
+    touch();
+    place.back_up(&session).await;
+    // As fast as clocks of file systems are coarse.
+    place.write("log", &noise(50_000, 2));
+    touch();
+    assert!(place.back_up(&session).await.changed);
+    assert_eq!(place.restored(&session, None).await, Ok(place.contents()));
+}

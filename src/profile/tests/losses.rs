@@ -107,3 +107,72 @@ async fn state_that_names_a_file_outside_is_not_written() {
         assert_eq!((refused.err(), to.exists()), (Some(Code::RemoteCorrupt), false), "{path}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn piece_that_is_not_what_the_state_says_is_not_written() {
+    let (store, place) = (Memory::default(), Place::new());
+    let session = place.open(&store).await;
+    place.write("table", &noise(50_000, 1));
+    place.back_up(&session).await;
+    let mut catalog = session.journal().read(Catalog::read).expect("reads").expect("reads");
+    let mut files = catalog.files.values_mut().flat_map(BTreeMap::values_mut).flatten();
+    files.next().expect("has one").pieces[1].hash[3] ^= 1;
+    let tenancy = &session.owner().expect("has one").tenancy;
+    let to = place.folder.path().join("never");
+    let refused = restore_from(tenancy, &catalog, to.clone(), None).await.map_err(|error| error.code);
+    assert_eq!((refused.err(), to.exists()), (Some(Code::RemoteCorrupt), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pack_of_the_last_acknowledged_state_stays_until_the_next_one_is_acknowledged() {
+    let memory = Memory::default();
+    let outage = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let fails = Arc::clone(&outage);
+    let script = move |request, name: &str| {
+        let lost = fails.load(std::sync::atomic::Ordering::Relaxed);
+        let fate = if lost && request == Request::Put && name.starts_with("v1/data") {
+            Fate::FailBefore
+        } else {
+            Fate::Done
+        };
+        (Duration::ZERO, fate)
+    };
+    let (store, place) = (memory.through(Arc::new(script), 1000), Place::new());
+    let session = place.open(&store).await;
+    place.write("table", &noise(50_000, 1));
+    place.back_up(&session).await;
+    let acknowledged = packs(&memory);
+    outage.store(true, std::sync::atomic::Ordering::Relaxed);
+    place.write("table", &noise(50_000, 2));
+    let order = || Order { keep: 1, audit: true, timeout: Duration::from_secs(5), ..place.order(1) };
+    let late = place.keeper.backup(&session, order()).await.map_err(|error| error.code);
+    assert_eq!(late.err(), Some(Code::RemoteUnavailable));
+    let unchanged = place.keeper.backup(&session, order()).await.map_err(|error| error.code);
+    assert_eq!(
+        unchanged.err(),
+        Some(Code::RemoteUnavailable),
+        "nothing has changed, and nothing is acknowledged"
+    );
+    assert!(acknowledged.iter().all(|name| packs(&memory).contains(name)), "a successor would need it");
+    outage.store(false, std::sync::atomic::Ordering::Relaxed);
+    let settled = place.keeper.backup(&session, order()).await.expect("is stored");
+    assert_eq!((settled.uncollected, packs(&memory).len()), (None, 1));
+    assert!(!packs(&memory).contains(&acknowledged[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pack_of_a_newer_owner_is_none_of_an_older_one() {
+    let (store, place) = (Memory::default(), Place::new());
+    let session = place.open(&store).await;
+    place.write("table", &noise(50_000, 1));
+    place.back_up(&session).await;
+    let other = Place::new();
+    let successor =
+        other.open_with(&store, &[7], |settings| settings.takeover = true).await.expect("takes over");
+    // Stored, and not named yet.
+    backup::store(successor.owner().expect("has one"), 50, noise(10_000, 5)).await.expect("is stored");
+    let catalog = session.journal().read(Catalog::read).expect("reads").expect("reads");
+    let owner = session.owner().expect("has one");
+    collect::collect(&owner.tenancy, &owner.claim, &catalog).await.expect("lists");
+    assert_eq!(packs(&store).len(), 2);
+}

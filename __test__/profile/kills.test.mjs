@@ -1,0 +1,75 @@
+// SIGKILL of the program, of its browser, or of both, at random moments: the next open is good, here and on another machine.
+//
+// Invariants guarded (I7, I17, I22): the pairs are whole after each kill, and none that an acknowledged generation has is missing.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { atEnd } from '../support/endings.mjs'
+import { eventually, KEY, runSeed, scratch } from '../support/machines.mjs'
+import { servePage } from '../support/profile-browser.mjs'
+import { sized } from '../support/size.mjs'
+import { makeRandom } from '../support/world/wire.mjs'
+
+const PROGRAM = fileURLToPath(new URL('../support/child-profile.mjs', import.meta.url))
+const ROUNDS = sized(5, 60)
+
+const killed = (pid) => {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** Starts the program; `lines` are what it told so far. */
+function start(t, order) {
+  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const lines = []
+  let wrong = ''
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)))
+  child.stderr.on('data', (text) => (wrong += text))
+  const ended = once(child, 'exit')
+  atEnd(t, () => {
+    child.kill('SIGKILL')
+    for (const { pid } of lines) if (pid !== undefined) killed(pid)
+    return ended
+  })
+  return { child, lines, ended, wrong: () => wrong }
+}
+
+test('no_acknowledged_pair_is_missing_after_any_kill', async (t) => {
+  const random = makeRandom(runSeed('profile kills'))
+  const root = scratch(t)
+  mkdirSync(join(root, 'bucket'))
+  const url = await servePage(t)
+  const options = { store: `file://${join(root, 'bucket')}`, encryptionKeys: [KEY], backupIntervalMs: 3_600_000, takeover: true }
+  let [least, opened] = [0, {}]
+  for (let round = 0; round < ROUNDS; round++) {
+    // Every third life begins on a blank disk.
+    const directory = join(root, random.below(3) === 0 ? `blank-${round}` : 'disk')
+    const { child, lines, ended, wrong } = start(t, { url, directory, options })
+    await eventually('the browser', () => lines.length > 0 || child.exitCode !== null)
+    assert.equal(child.exitCode, null, wrong())
+    const [{ pid, found, opened: source }] = lines
+    opened = { ...opened, [source]: (opened[source] ?? 0) + 1 }
+    assert.ok(found.isEqual, `round ${round}: the pairs are whole`)
+    assert.ok(found.newest >= least, `round ${round}, ${source}: ${found.newest} of at least ${least}`)
+    await eventually('some backups', () => lines.length > 1 + random.below(3))
+    await pause(random.below(300))
+    const kind = random.below(3)
+    if (kind === 0) killed(pid)
+    if (kind === 0) await pause(random.below(200))
+    child.kill('SIGKILL')
+    await ended
+    killed(pid)
+    least = Math.max(least, ...lines.slice(1).map(({ newest }) => newest))
+  }
+  t.diagnostic(`${ROUNDS} rounds, opened from ${JSON.stringify(opened)}, ${least} pairs acknowledged`)
+})
