@@ -11,6 +11,7 @@ const { HybridAuthError, withTypedErrors } = require('../errors.js')
 const { call } = require('../keys.js')
 const { loadBinding } = require('../native.js')
 const { createFolder, isRunning } = require('./folder.js')
+const { leave, stay } = require('./leaving.js')
 const { BROWSER } = require('./names.js')
 const { createSchedule } = require('./schedule.js')
 const { openProfileSession } = require('./session.js')
@@ -34,13 +35,22 @@ function settingsOf({ backupIntervalMs, generations, extraPaths, ...options }, e
   }
 }
 
-/** Decides what the folder is, and makes it the profile to go on with. */
-async function settle(session, folder) {
+/**
+ * Decides what the folder is, and makes it the profile to go on with.
+ * @param {any} session
+ * @param {ReturnType<typeof createFolder>} folder
+ * @param {{ browser?: { pid: number }, isNew?: boolean, adopt?: (path: string) => Promise<unknown> }} how `browser`: one that runs on the folder
+ *   since before a logout, and keeps it as it is; `isNew`: what is in the folder is of a deleted session; `adopt` puts a profile of another
+ *   program into an empty folder
+ */
+async function settle(session, folder, { browser, isNew, adopt }) {
   const { generations, isHeld } = session.generations()
   const user = await folder.user()
-  if (user !== null) throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on this profile: close it first`)
+  if (user !== null && (user !== browser?.pid || generations.length > 0)) throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on this profile: close it first`)
   const newest = generations.at(-1)
   if (newest === undefined) {
+    if (isNew && user === null) await folder.setAside()
+    if (adopt !== undefined && !(await folder.hasProfile()) && (await adopt(folder.path))) return { source: 'imported', generation: null }
     if (await folder.hasProfile()) return { source: session.restored.source === 'fresh' ? 'imported' : 'local', generation: null }
     session.tellFresh(session.restored.source === 'fresh' ? 'missing' : 'no-credentials')
     return { source: 'fresh', generation: null }
@@ -58,13 +68,14 @@ async function settle(session, folder) {
  * @param {any} given `{ tenantId, dataPath, folder, … }` with the options of a session
  */
 async function openProfileAt(given) {
-  const { tenantId, dataPath, folder: name, ...rest } = ownFields(given)
+  const { tenantId, dataPath, folder: name, browser, isNew, adopt, ...rest } = ownFields(given)
   const { options, ...settings } = settingsOf(rest)
   const session = await openProfileSession(tenantId, { ...options, dataPath })
   try {
     const folder = createFolder(join(resolve(dataPath), name))
-    const found = await settle(session, folder)
-    await folder.unlock()
+    await stay(folder.path, browser !== undefined)
+    const found = await settle(session, folder, { browser, isNew, adopt })
+    if (browser === undefined) await folder.unlock()
     return createProfile({ session, folder, found, settings })
   } catch (error) {
     await session.close().catch(() => {})
@@ -144,10 +155,10 @@ function createProfile({ session, folder, found, settings }) {
   })
 
   async function end(how) {
-    const { timeoutMs = session.limits.close } = how ?? {}
+    const { timeoutMs = session.limits.close, backup: isWanted = true } = how ?? {}
     schedule.stop()
     let failed = null
-    if (!ended && session.status().life === 'live' && (await folder.hasProfile())) {
+    if (isWanted && !ended && session.status().life === 'live' && (await folder.hasProfile())) {
       const stored = backup({ timeoutMs })
       failed = await stored.then(() => null, (error) => error)
     }
@@ -199,7 +210,7 @@ function createProfile({ session, folder, found, settings }) {
       ended = true
       await busy
       await session.delete()
-      void folder.remove().then((isGone) => {
+      void leave(folder, isAlive).then((isGone) => {
         if (!isGone) news.tell({ event: 'error', code: 'LOCAL_UNAVAILABLE', message: 'the folder of a deleted profile could not be removed: remove it by hand' })
       })
     },
