@@ -89,17 +89,22 @@ function program() {
   window.isReady = navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready).then(() => true)
 }
 
-const FILES = {
-  '/': ['text/html', `<!doctype html><title>Pairs</title><script>(${program})()</script>`],
+const filesOf = (script) => ({
+  '/': ['text/html', `<!doctype html><title>Pairs</title><script>${script};(${program})()</script>`],
   '/worker.js': ['text/javascript', WORKER],
   '/asset.bin': ['application/octet-stream', Buffer.alloc(200_000, 'asset')]
-}
+})
 
-/** Serves the page until the test ends; resolves to its address. A profile belongs to one address, so a test serves one page. */
-export async function servePage(t) {
+/**
+ * Serves the page until the test ends; resolves to its address. A profile belongs to one address, so a test serves one page. `script` runs
+ * in it before everything else.
+ */
+export async function servePage(t, { script = '' } = {}) {
+  const files = filesOf(script)
   const server = createServer(({ url }, response) => {
-    const [type, body] = FILES[url] ?? ['text/plain', '']
-    response.writeHead(url in FILES ? 200 : 404, { 'content-type': type }).end(body)
+    const path = new URL(url, 'http://localhost').pathname
+    const [type, body] = files[path] ?? ['text/plain', '']
+    response.writeHead(path in files ? 200 : 404, { 'content-type': type }).end(body)
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
   atEnd(t, () => {
@@ -125,10 +130,10 @@ export const BROWSER_ARGS = [
 ]
 
 /** The port that Chromium wrote into its profile. */
-async function portOf(userDataDir, process) {
+async function portOf(userDataDir, child) {
   const deadline = performance.now() + PATIENCE_MS
   while (performance.now() < deadline) {
-    if (process.exitCode !== null || process.signalCode !== null) throw new Error(`Chromium ended (${process.exitCode ?? process.signalCode})`)
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`Chromium ended (${child.exitCode ?? child.signalCode})`)
     try {
       const [port, rest] = readFileSync(join(userDataDir, 'DevToolsActivePort'), 'utf8').split('\n')
       if (rest !== undefined) return Number(port)
@@ -140,6 +145,15 @@ async function portOf(userDataDir, process) {
   throw new Error('Chromium never listened')
 }
 
+/** Ends a browser that leads a group, with all of its processes. */
+export function killGroup(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error
+  }
+}
+
 /**
  * A Chromium on a profile folder, with the page at `url` open: `{ pid, page, ended, close(), kill() }`. It is the browser process itself
  * that `pid` names, and `kill()` ends it as a lost machine does.
@@ -148,10 +162,11 @@ export async function openBrowser(t, userDataDir, url) {
   // A profile that was restored, or whose browser was killed, may hold the port of another time.
   rmSync(join(userDataDir, 'DevToolsActivePort'), { force: true })
   const args = [...BROWSER_ARGS, '--remote-debugging-port=0', `--user-data-dir=${userDataDir}`, 'about:blank']
-  const child = spawn(chromiumPath(), args, { stdio: 'ignore' })
+  // As the leader of a group, so that all of its processes end at once.
+  const child = spawn(chromiumPath(), args, { stdio: 'ignore', detached: true })
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
   const kill = () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    killGroup(child)
     return ended
   }
   atEnd(t, kill)

@@ -1,0 +1,48 @@
+'use strict'
+
+// Names of whatsapp-web.js: its client ids and folders, and our tenants for them.
+//
+// Invariants: `HybridAuth` and `RemoteAuthStore` mean the same tenant by the same client id, and different client ids never mean the same
+// one; a name that is none is rejected before anything is opened.
+
+const { HybridAuthError } = require('../lib/errors.js')
+const { WHATSAPP_WEB } = require('../lib/profile/index.js')
+
+/** Folder of sessions, unless the application names another one: that of whatsapp-web.js. */
+const DATA_PATH = '.wwebjs_auth'
+
+/** The tenant of a client without an id: no client id contains a dot. */
+const UNNAMED = '.default'
+
+const refuse = (message) => {
+  throw new HybridAuthError('INVALID_OPTION', message)
+}
+
+/** A client id, or null for none. */
+function clientIdIn(clientId) {
+  if (clientId === undefined || clientId === null || clientId === '') return null
+  if (typeof clientId !== 'string' || !/^[-_\w]+$/i.test(clientId)) refuse('`clientId` must consist of letters, digits, underscores and hyphens')
+  return clientId
+}
+
+const tenantOf = (clientId) => `${WHATSAPP_WEB}${clientId ?? UNNAMED}`
+
+/** The folder of a strategy (`RemoteAuth`, or `session` of LocalAuth) for a client id. */
+const folderOf = (strategy, clientId) => (clientId === null ? strategy : `${strategy}-${clientId}`)
+
+/** Name and client id of a session as RemoteAuth names it: alone, or behind the path of its folder. */
+function sessionIn(session) {
+  if (typeof session !== 'string') refuse('`session` must be the name of a session, as RemoteAuth gives it')
+  const name = session.split(/[\\/]/).at(-1)
+  const [, clientId] = /^RemoteAuth(?:-([-_\w]+))?$/i.exec(name) ?? refuse('`session` must be `RemoteAuth` or `RemoteAuth-` and a client id')
+  return { name, clientId: clientId ?? null, tenantId: tenantOf(clientId ?? null) }
+}
+
+/** The path of the folder of sessions that an option names. */
+function dataPathIn(dataPath) {
+  if (dataPath === undefined || dataPath === null || dataPath === '') return DATA_PATH
+  if (typeof dataPath !== 'string' || dataPath.includes('\0')) refuse('`dataPath` must be the path of a folder')
+  return dataPath
+}
+
+module.exports = { clientIdIn, tenantOf, folderOf, sessionIn, dataPathIn, refuse }
