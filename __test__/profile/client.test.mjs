@@ -7,38 +7,9 @@ import assert from 'node:assert/strict'
 import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openBrowser, readPairs, servePage, writePairs } from '../support/profile-browser.mjs'
-import { contentsOf, fingerprintsOf, rejection, scene, until } from '../support/sessions.mjs'
-import { SmallClient, optionsOf, whatsappWeb } from '../support/whatsapp-web.mjs'
-
-const { HybridAuth } = whatsappWeb
-
-/** A scene whose machines run clients of one session: `client(name)` is a new client on the machine of that name. */
-async function clients(t) {
-  const at = scene(t)
-  const url = await servePage(t)
-  const dataPathOf = (name) => join(at.root, name, 'auth')
-  return {
-    at,
-    url,
-    dataPathOf,
-    folderOf: (name) => join(dataPathOf(name), 'RemoteAuth-shop-7'),
-    client(name, options = {}) {
-      const news = []
-      const onEvent = ({ event, error }) => news.push(error === undefined ? event : `${event} ${error.code}`)
-      const authStrategy = new HybridAuth({ clientId: 'shop-7', dataPath: dataPathOf(name), ...optionsOf(at), onEvent, ...options })
-      return Object.assign(new SmallClient(t, { authStrategy, url }), { news })
-    }
-  }
-}
-
-const pairsOf = async (client) => {
-  const { local: _, ...pairs } = await readPairs(client.pupPage)
-  return pairs
-}
-const whole = (newest) => ({ count: newest, newest, isEqual: true })
-const objectsOf = (at) => Object.keys(contentsOf(at.bucket))
-const isLogout = (at) => objectsOf(at).every((name) => !/packs|segments|bases/.test(name))
+import { openBrowser, writePairs } from '../support/profile-browser.mjs'
+import { fingerprintsOf, rejection, until } from '../support/sessions.mjs'
+import { clients, isLogout, objectsOf, pairsOf, whole } from '../support/whatsapp-web.mjs'
 
 /** Starts a client whose session is in the store, with so many pairs. */
 async function started(client, count) {

@@ -7,10 +7,11 @@
 
 import { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
-import { BROWSER_ARGS, killGroup } from './profile-browser.mjs'
+import { join } from 'node:path'
+import { BROWSER_ARGS, killGroup, readPairs, servePage } from './profile-browser.mjs'
 import { chromiumPath } from './browser.mjs'
 import { atEnd } from './endings.mjs'
-import { KEY } from './sessions.mjs'
+import { KEY, contentsOf, scene } from './sessions.mjs'
 
 const require = createRequire(import.meta.url)
 
@@ -113,3 +114,34 @@ export async function killed(browser) {
   killGroup(child)
   await ended
 }
+
+/** A scene whose machines run clients of one session: `client(name)` is a new client on the machine of that name. */
+export async function clients(t) {
+  const at = scene(t)
+  const url = await servePage(t)
+  const dataPathOf = (name) => join(at.root, name, 'auth')
+  return {
+    at,
+    url,
+    dataPathOf,
+    folderOf: (name) => join(dataPathOf(name), 'RemoteAuth-shop-7'),
+    client(name, options = {}) {
+      const news = []
+      const onEvent = ({ event, error }) => news.push(error === undefined ? event : `${event} ${error.code}`)
+      const authStrategy = new whatsappWeb.HybridAuth({ clientId: 'shop-7', dataPath: dataPathOf(name), ...optionsOf(at), onEvent, ...options })
+      return Object.assign(new SmallClient(t, { authStrategy, url }), { news })
+    }
+  }
+}
+
+/** The pairs of a client; local storage may be some seconds behind after a kill. */
+export const pairsOf = async (client) => {
+  const { local: _, ...pairs } = await readPairs(client.pupPage)
+  return pairs
+}
+/** All pairs up to this one. */
+export const whole = (newest) => ({ count: newest, newest, isEqual: true })
+/** Names in the bucket. */
+export const objectsOf = (at) => Object.keys(contentsOf(at.bucket))
+/** True if nothing is left but claims and marks. */
+export const isLogout = (at) => objectsOf(at).every((name) => !/packs|segments|bases/.test(name))
