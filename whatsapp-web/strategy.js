@@ -204,6 +204,8 @@ class HybridAuth {
     const profile = this.#profile
     if (profile === null) return
     try {
+      // A folder goes when its browser has left it.
+      if (isRunning(this.#browser)) this.#attach()
       await profile.logout()
     } catch (error) {
       // A newer owner decides what its session is; one that is deleted is what was asked for.

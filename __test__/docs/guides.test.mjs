@@ -11,8 +11,11 @@ import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { PGlite } from '@electric-sql/pglite'
 import { load as parseYaml } from 'js-yaml'
+import typescript from 'typescript-5'
 import { KEY, ROOT, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
 import { read, root } from './repository.mjs'
+
+const { transpileModule } = typescript
 
 const NAMES = readdirSync(join(root, 'docs/guides')).filter((name) => name.endsWith('.md'))
 const blocksOf = (name) => [...read(`docs/guides/${name}`).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ name, language, text }))
@@ -47,11 +50,13 @@ const CHECKS = {
   yaml: (text) => assert.equal(typeof parseYaml(text), 'object'),
   toml: checkToml,
   dockerfile: checkDockerfile,
+  // Compiled with its packages in `__test__/profile/types.test.mjs`.
+  ts: (text) => assert.deepEqual(transpileModule(text, { reportDiagnostics: true, compilerOptions: { experimentalDecorators: true } }).diagnostics, []),
   sql: (text) => assert.match(text.trim(), /;$/)
 }
 
 test('every block of every guide is of a language that is checked, and passes', () => {
-  assert.deepEqual(NAMES.sort(), ['connection.md', 'gcs.md', 'platforms.md', 'r2.md', 's3.md', 'security.md', 'supabase.md'])
+  assert.deepEqual(NAMES.sort(), ['connection.md', 'gcs.md', 'platforms.md', 'r2.md', 's3.md', 'security.md', 'supabase.md', 'whatsapp-web.md'])
   assert.ok(blocks.length >= 20, `${blocks.length} blocks`)
   for (const { name, language, text } of blocks) {
     assert.ok(Object.hasOwn(CHECKS, language), `${name}: ${language}`)

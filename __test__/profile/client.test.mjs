@@ -128,6 +128,22 @@ test('a logout from the phone leaves the browser alone, and the session that is 
   assert.deepEqual(await pairsOf(two), whole(5))
 })
 
+test('a logout from the phone before anything was ready leaves the browser alone too', async (t) => {
+  const { client, folderOf } = await clients(t)
+  const one = client('one')
+  await one.initialize({ isPaired: false })
+  await writePairs(one.pupPage)
+  const before = lstatSync(join(folderOf('one'), 'SingletonLock')).ino
+  await one.loggedOutByPhone()
+  assert.equal(lstatSync(join(folderOf('one'), 'SingletonLock')).ino, before)
+  await one.ready()
+  await writePairs(one.pupPage)
+  await one.destroy()
+  const two = client('two')
+  await two.initialize()
+  assert.deepEqual(await pairsOf(two), whole(2))
+})
+
 test('a logout by the application ends with a new session on the next start of the same client', async (t) => {
   const { client, at, folderOf } = await clients(t)
   const one = client('one')

@@ -1,7 +1,7 @@
 // The declarations of `baileys-hybrid-auth/whatsapp-web`, as the compilers of applications read them beside those of whatsapp-web.js.
 //
 // Invariants guarded: what the declarations promise compiles with the newest and an old version of whatsapp-web.js; what is wrong does
-// not.
+// not; the service of the guide compiles as it stands there.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -81,6 +81,12 @@ for (const version of ['1.23.0', '1.34.7']) {
     })
   }
 }
+
+test('the service of the guide compiles', () => {
+  const [, text] = read('docs/guides/whatsapp-web.md').match(/^```ts\n([\s\S]*?)^```$/m)
+  const { status, said } = compile({ version: '1.34.7', file: 'service.mts', text, compiler: 'typescript', compilerOptions: NODE_NEXT })
+  assert.equal(status, 0, said)
+})
 
 test('every class and function that is declared is there, and nothing else', () => {
   const text = read('whatsapp-web/index.d.ts')
