@@ -79,6 +79,17 @@ test('of two instances the older one loses its browser, and deletes nothing', as
   assert.ok(readdirSync(join(folderOf('one'), '..')).some((name) => name.includes('.superseded-')))
 })
 
+test('an older instance that is not ready yet loses its browser too', async (t) => {
+  const { client } = await clients(t)
+  const one = client('one')
+  await one.initialize({ isPaired: false })
+  const browser = one.pupBrowser.process()
+  const two = client('two')
+  await two.initialize()
+  await until(() => one.events.includes('disconnected FENCED'), 'the end of the older one')
+  assert.equal(browser.signalCode ?? browser.exitCode, 'SIGKILL')
+})
+
 test('a conflict and a lost connection delete nothing', async (t) => {
   const { client, at } = await clients(t)
   for (const [n, state] of ['CONFLICT', 'UNLAUNCHED', 'PROXYBLOCK', 'TOS_BLOCK', 'SMB_TOS_BLOCK', 'DEPRECATED_VERSION'].entries()) {
