@@ -5,9 +5,6 @@
 // Invariants: nothing here throws, whatever a client or its Puppeteer is; only the process that Puppeteer started is ever ended, and by
 // its handle: a number may belong to another process meanwhile.
 
-/** Systems on which a process can be stopped; elsewhere a page is frozen through its session. */
-const stopsProcesses = process.platform === 'linux' || process.platform === 'darwin'
-
 /** The process of a browser that Puppeteer started; null for none. */
 function processOf(browser) {
   try {
@@ -21,16 +18,6 @@ function processOf(browser) {
 /** True until a process has ended. */
 const isRunning = (child) => child !== null && child.exitCode === null && child.signalCode === null
 
-/** A session of the page's debugging protocol, where it is needed; older versions of Puppeteer have it elsewhere. */
-async function sessionOf(page) {
-  if (stopsProcesses) return undefined
-  try {
-    return (await page?.createCDPSession?.()) ?? (await page?.target?.()?.createCDPSession?.())
-  } catch {
-    return undefined
-  }
-}
-
 /** Ends a browser at once, as a power cut does. */
 function kill(child) {
   try {
@@ -40,4 +27,4 @@ function kill(child) {
   }
 }
 
-module.exports = { processOf, isRunning, sessionOf, kill }
+module.exports = { processOf, isRunning, kill }

@@ -132,9 +132,9 @@ export interface Profile {
   readonly restored: { source: 'fresh' | 'imported' | 'local' | 'remote'; clean: boolean; generation: number | null }
   /**
    * Starts the backups of a browser that runs on the folder. The browser is stopped for some milliseconds while its changed files are copied (Linux,
-   * macOS); elsewhere a `cdp` session of a page, as Puppeteer gives it, freezes that page instead.
+   * macOS); elsewhere it keeps running, and a copy that is not whole is made again.
    */
-  attach(browser: { pid: number; cdp?: any }): void
+  attach(browser: { pid: number }): void
   /** Ends the link to a browser that has ended. */
   detach(): void
   /** Backs the profile up now. Resolves when any machine with the keys can restore it. */

@@ -11,7 +11,7 @@
 const { join, resolve } = require('node:path')
 const { HybridAuthError } = require('../lib/errors.js')
 const { openProfileAt } = require('../lib/profile/index.js')
-const { isRunning, kill, processOf, sessionOf } = require('./browser.js')
+const { isRunning, kill, processOf } = require('./browser.js')
 const { adopt } = require('./local-auth.js')
 const { clientIdIn, dataPathIn, folderOf, refuse, tenantOf } = require('./names.js')
 const { createReports } = require('./reports.js')
@@ -116,7 +116,7 @@ class HybridAuth {
       if (this.#profile === null && !this.#isFenced) await this.#continueInBrowser()
       if (this.#profile === null || !isRunning(this.#browser)) return
       this.#tellsSaved = true
-      this.#attach(await sessionOf(this.client.pupPage))
+      this.#attach()
     } catch (error) {
       this.#reports.failed('the backups could not be started', error)
     }
@@ -186,8 +186,8 @@ class HybridAuth {
     })
   }
 
-  #attach(cdp = undefined) {
-    this.#profile?.attach({ pid: this.#browser.pid, cdp })
+  #attach() {
+    this.#profile?.attach({ pid: this.#browser.pid })
   }
 
   /** The session that follows a logout while the browser keeps running: its profile stays where it is. */

@@ -86,7 +86,7 @@ async function openProfileAt(given) {
 function createProfile({ session, folder, found, settings }) {
   const { news } = session
   const restored = { ...found, clean: session.restored.clean }
-  /** @type {{ pid: number, cdp?: any } | null} */
+  /** @type {{ pid: number } | null} */
   let browser = null
   let lastError = null
   let ended = false
@@ -101,25 +101,12 @@ function createProfile({ session, folder, found, settings }) {
 
   const isAlive = () => browser !== null && isRunning(browser.pid)
 
-  /** Does `work` with the way to keep the browser from writing: by its state, and by what the system can do. */
-  async function quietly(work) {
-    if (!isAlive()) return work({})
-    if (stopsProcesses) return work({ pid: browser?.pid })
-    const { cdp } = browser ?? {}
-    if (cdp === undefined) return work({ running: true })
-    try {
-      await cdp.send('Page.setWebLifecycleState', { state: 'frozen' })
-      return await work({ frozen: true })
-    } finally {
-      await cdp.send('Page.setWebLifecycleState', { state: 'active' }).catch(() => {})
-    }
-  }
+  /** The way to keep the browser from writing: by its state, and by what the system can do. */
+  const quiet = () => (isAlive() ? (stopsProcesses ? { pid: browser?.pid } : { running: true }) : {})
 
   async function take(how) {
     try {
-      const report = await quietly((browser) =>
-        session.store(folder.path, { ...browser, ...how, generations: settings.generations, extraPaths: settings.extraPaths, isInUse: true })
-      )
+      const report = await session.store(folder.path, { ...quiet(), ...how, generations: settings.generations, extraPaths: settings.extraPaths, isInUse: true })
       lastError = null
       if (report.changed) news.tell({ event: 'backup', ...report })
       if (report.repaired > 0) news.tell({ event: 'repaired', message: `the store had lost ${report.repaired} packs of this profile; its files were stored again` })
@@ -174,12 +161,12 @@ function createProfile({ session, folder, found, settings }) {
 
     /**
      * The browser that runs on the folder.
-     * @param {{ pid: number, cdp?: any }} running
+     * @param {{ pid: number }} running
      */
     attach(running) {
-      const { pid, cdp } = ownFields(running)
+      const { pid } = ownFields(running)
       if (!Number.isSafeInteger(pid) || pid < 2 || pid === process.pid) refuse('`pid` must be the process of the browser, as `browser.process().pid` of Puppeteer gives it')
-      browser = { pid, cdp }
+      browser = { pid }
       if (session.status().life === 'fenced') return kill()
       schedule.start()
     },
