@@ -179,6 +179,7 @@ test('profile_that_is_there_is_taken_over_and_a_new_one_is_told', async (t) => {
   await eventually('the news', () => seen.includes('fresh'))
   const { path } = fresh
   await fresh.close()
+  await assert.rejects(open('one', { onMissing: 'error' }), { code: 'NOT_FOUND' }, 'it was opened, and never paired')
   rmSync(path, { recursive: true, force: true })
   mkdirSync(join(root, 'two'), { recursive: true })
   renameSync(join(root, 'made'), join(root, 'two', 'shop'))

@@ -52,6 +52,9 @@ async function settle(session, folder, { browser, isNew, adopt }) {
     if (isNew && user === null) await folder.setAside()
     if (adopt !== undefined && !(await folder.hasProfile()) && (await adopt(folder.path))) return { source: 'imported', generation: null }
     if (await folder.hasProfile()) return { source: session.restored.source === 'fresh' ? 'imported' : 'local', generation: null }
+    if (!session.mayCreate) {
+      throw new HybridAuthError('NOT_FOUND', "this profile was never backed up and is not on the disk, and `onMissing: 'error'` forbids creating one; to pair a new number, open it once with `onMissing: 'create'`")
+    }
     session.tellFresh(session.restored.source === 'fresh' ? 'missing' : 'no-credentials')
     return { source: 'fresh', generation: null }
   }

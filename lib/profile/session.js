@@ -94,6 +94,8 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
     restored,
     logger,
     news,
+    /** True if a profile that exists nowhere may be made. */
+    mayCreate: resolved.native.create,
     limits: { close: resolved.closeTimeoutMs, flush: resolved.flushTimeoutMs },
 
     /** Called before anybody else hears that a newer owner is there. */
