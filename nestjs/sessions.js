@@ -179,7 +179,8 @@ class Sessions extends HybridAuth {
     this.#tenants.set(tenantId, tenant)
 
     session.on('backup', ({ lsn, bytes }) => {
-      if (tenant.toldLsn === lsn) return
+      // Each open hears of it on a way of its own, and one may hear of several writes before another one hears of the first.
+      if (tenant.toldLsn !== null && lsn <= tenant.toldLsn) return
       tenant.toldLsn = lsn
       this.#news.backup({ tenantId, at: new Date(), lsn, bytes })
     })

@@ -125,6 +125,26 @@ test('a_session_that_was_taken_over_is_taken_back_on_purpose_only', async (t) =>
   assert.deepEqual(fenced, ['tenant'])
 })
 
+/** Keeps the event loop busy for so long. */
+const hold = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+
+test('news_that_a_busy_event_loop_hears_late_comes_once', async (t) => {
+  const at = scene(t, unhurried)
+  const backups = []
+  const one = await application(t, 11, { ...at.elsewhere(), onBackup: ({ lsn }) => { backups.push(lsn) } })
+  const all = [await one.auth.initialize('tenant'), await one.auth.initialize('tenant'), await one.auth.initialize('tenant')]
+  await one.auth.backup('tenant')
+  // Both are stored before any of the three opens hears of the first.
+  const under = [all[0].saveCreds(), all[0].flush()]
+  hold(700)
+  under.push(all[0].state.keys.set({ session: { a: { v: 1 } } }), all[0].flush())
+  hold(700)
+  await Promise.all(under)
+  await until(() => backups.at(-1) === 2, 'the news')
+  await one.started.close()
+  assert.deepEqual(backups, [...new Set(backups)])
+})
+
 test('news_of_a_tenant_that_is_open_several_times_comes_once', async (t) => {
   const at = scene(t, unhurried)
   const fenced = []
