@@ -7,6 +7,7 @@
 
 const { EXIT, UsageError, exitOfAll, explain, inFlags } = require('./exit.js')
 const { plural } = require('./output.js')
+const { isProfileTenant } = require('../lib/profile/names.js')
 
 const unique = (names) => [...new Set(names)]
 
@@ -25,6 +26,12 @@ async function tenantsOf(fleet, named, { all }) {
 async function tenantsAskedFor(fleet, named, { all }) {
   if (!all && named.length === 0) throw new UsageError('no tenant is given', 'Name tenants, or use --all.')
   return tenantsOf(fleet, named, { all })
+}
+
+/** The same for what opens sessions of Baileys: of all tenants, profiles of browsers are none. */
+async function sessionsAskedFor(fleet, named, asked) {
+  const tenants = await tenantsAskedFor(fleet, named, asked)
+  return named.length > 0 ? tenants : tenants.filter((tenantId) => !isProfileTenant(tenantId))
 }
 
 /**
@@ -103,4 +110,4 @@ function sentence(error) {
 /** `summary` of `tell`: "3 tenants restored.", "2 of 3 tenants restored, 1 failed." */
 const counted = (verb) => (good, bad) => (bad === 0 ? `${plural(good, 'tenant')} ${verb}.` : `${good} of ${plural(good + bad, 'tenant')} ${verb}, ${bad} failed.`)
 
-module.exports = { tenantsOf, tenantsAskedFor, released, tell, counted, failureOf }
+module.exports = { tenantsOf, sessionsAskedFor, tenantsAskedFor, released, tell, counted, failureOf }

@@ -8,7 +8,7 @@
 const { HybridAuthError, settle, unreadable, withTypedErrors } = require('./errors.js')
 const { exportTree } = require('./export-tree.js')
 const { call } = require('./keys.js')
-const { knownTenants } = require('./known-tenants.js')
+const { knownSessions, knownTenants } = require('./known-tenants.js')
 const { loadBinding } = require('./native.js')
 const { Opens } = require('./opens.js')
 const { resolveOptions } = require('./options.js')
@@ -196,7 +196,7 @@ class HybridAuth {
   async restoreAll(how) {
     const shutdowns = this.#shutdowns
     const refusal = () => (shutdowns === this.#shutdowns ? null : shutDown())
-    return restoreAll({ known: () => knownTenants(this.#options), open: (tenantId, overrides) => this.open(tenantId, overrides), refusal }, how)
+    return restoreAll({ known: () => knownSessions(this.#options), open: (tenantId, overrides) => this.open(tenantId, overrides), refusal }, how)
   }
 
   /** Logs a tenant out for good. One that never was leaves nothing behind, not even a tombstone. */
@@ -282,7 +282,7 @@ class HybridAuth {
    * @param {import('../index.js').ExportAllOptions} [options]
    */
   async exportAll(folder, { tenantIds, ...how } = {}) {
-    const { tenants, unnamed } = tenantIds === undefined ? await knownTenants(this.#options) : { tenants: tenantIds, unnamed: 0 }
+    const { tenants, unnamed } = tenantIds === undefined ? await knownSessions(this.#options) : { tenants: tenantIds, unnamed: 0 }
     const write = (tenantId, place, options) => this.exportMultiFile(tenantId, place, options)
     return { ...(await exportTree(folder, [...tenants], write, how)), unnamed }
   }

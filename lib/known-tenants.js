@@ -22,8 +22,13 @@ async function knownTenants(options) {
     if (tenants.length === 0 || native.hideTenantIds) throw new HybridAuthError('INVALID_OPTION', message)
     guarded(logger)?.warn({ unnamed: hidden }, message)
   }
-  // Profiles of browsers may share the store; a fleet opens none.
-  return { tenants: tenants.filter((tenantId) => !isProfileTenant(tenantId)), unnamed: hidden }
+  return { tenants, unnamed: hidden }
 }
 
-module.exports = { knownTenants }
+/** Those of them that are sessions of Baileys: profiles of browsers may share the store, and are opened otherwise. */
+async function knownSessions(options) {
+  const { tenants, unnamed } = await knownTenants(options)
+  return { tenants: tenants.filter((tenantId) => !isProfileTenant(tenantId)), unnamed }
+}
+
+module.exports = { knownSessions, knownTenants }

@@ -9,7 +9,7 @@ const { InvalidArgumentError, Option } = require('commander')
 const { confirm } = require('../ask.js')
 const { EXIT, exitOfAll, explain } = require('../exit.js')
 const { age, count, plural, printable, size } = require('../output.js')
-const { counted, failureOf, released, tell, tenantsAskedFor } = require('../tenants.js')
+const { counted, failureOf, released, sessionsAskedFor, tell, tenantsAskedFor } = require('../tenants.js')
 const { forEach } = require('../work.js')
 
 async function remove(context, named) {
@@ -91,7 +91,7 @@ async function prune(context) {
 
 async function pruneKeys(context, named) {
   const { asked, output, fleet } = context
-  const tenants = await tenantsAskedFor(fleet, named, asked)
+  const tenants = await sessionsAskedFor(fleet, named, asked)
   const options = {
     dryRun: asked.apply !== true,
     preKeyWindow: asked.preKeyWindow,

@@ -8,7 +8,7 @@ const { join, resolve } = require('node:path')
 const { Option } = require('commander')
 const { UsageError } = require('../exit.js')
 const { count, plural, size } = require('../output.js')
-const { counted, released, tell, tenantsAskedFor } = require('../tenants.js')
+const { counted, released, sessionsAskedFor, tell, tenantsAskedFor } = require('../tenants.js')
 const { allAtOnce, forEach, forOne } = require('../work.js')
 const { LAYOUTS, LENIENT, importFolder, migrateAll } = require('./migrate.js')
 
@@ -54,7 +54,7 @@ async function restore(context, named) {
   if (asked.overwrite && asked.to === undefined) throw new UsageError('--overwrite belongs to --to')
   if (asked.takeover && asked.to !== undefined) throw new UsageError('--takeover has no effect with --to, which takes over no session')
   if (asked.to === undefined && resolved.cloud) throw new UsageError(NO_DISK, 'Open them directly; `verify` and `drill` check them, and --to writes folders.')
-  const tenants = await tenantsAskedFor(fleet, named, asked)
+  const tenants = await (asked.to === undefined ? sessionsAskedFor : tenantsAskedFor)(fleet, named, asked)
   if (asked.to !== undefined) return extract(context, tenants, asked.to)
   const openAndClose = async (tenantId) => {
     const judged = await released(context, fleet, tenantId).catch(notHere)

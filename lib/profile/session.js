@@ -127,6 +127,7 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
         // A folder that is only read from holds nothing that an open could go on with.
         marker: isInUse ? marker : null,
         audit,
+        refreshMs: resolved.native.refreshIntervalMs,
         timeoutMs
       }
       const report = JSON.parse(life.settle(await binding.profileStore(handle, JSON.stringify(order))))

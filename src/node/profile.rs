@@ -45,6 +45,7 @@ struct StoreOrder {
     generations: usize,
     marker: Option<PathBuf>,
     audit: bool,
+    refresh_ms: u64,
     timeout_ms: u64,
 }
 
@@ -71,6 +72,7 @@ pub fn profile_store(env: &Env, handle: Handle, order: String) -> napi::Result<O
             keep: order.generations,
             marker: order.marker,
             audit: order.audit,
+            refresh: Duration::from_millis(order.refresh_ms),
             timeout: Duration::from_millis(order.timeout_ms),
         };
         let keeper = Arc::clone(&*keepers().entry(handle).or_default());

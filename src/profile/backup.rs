@@ -45,6 +45,8 @@ pub struct Order {
     pub marker: Option<PathBuf>,
     /// Look at the packs in the store although nothing changed.
     pub audit: bool,
+    /// Age at which packs are stored again.
+    pub refresh: Duration,
     /// Wait for the acknowledgement.
     pub timeout: Duration,
 }
@@ -104,7 +106,7 @@ impl Keeper {
         let looks = !memory.looked || memory.unlooked >= LOOK_AFTER || order.audit;
         if looks {
             let before = memory.lost.len();
-            report.uncollected = memory.collect(session).await;
+            report.uncollected = memory.collect(session, order.refresh).await;
             if memory.lost.len() > before {
                 let lost = memory.lost.len();
                 let again = memory.generation(session, &order).await?;
@@ -263,11 +265,11 @@ impl Memory {
     }
 
     /// Removes packs that nothing names any more, and finds out which ones are lost. Gives the reason why it could not.
-    async fn collect(&mut self, session: &Session) -> Option<String> {
+    async fn collect(&mut self, session: &Session, refresh: Duration) -> Option<String> {
         let collected = async {
             let catalog = session.journal().read(Catalog::read)??;
             // It is acknowledged: a backup that is not has failed before.
-            collect(&session.owner()?.tenancy, &session.owner()?.claim, &catalog).await
+            collect(&session.owner()?.tenancy, &session.owner()?.claim, &catalog, refresh).await
         };
         match collected.await {
             Ok(Collected { lost }) => {

@@ -36,5 +36,5 @@ pub async fn reseal(session: &Session, timeout: Duration) -> Result<()> {
     after.head = Some(head);
     session.journal().append(&changes(&before, &after), true)?;
     session.flush(timeout).await?;
-    collect(&owner.tenancy, &owner.claim, &after).await.map(|_| ())
+    collect(&owner.tenancy, &owner.claim, &after, Duration::MAX).await.map(|_| ())
 }

@@ -101,7 +101,14 @@ impl Place {
             extra: vec![KEPT.to_owned()],
         };
         let marker = Some(self.folder.path().join("holds.json"));
-        Order { snapshot: Arc::new(snapshot), keep, marker, audit: false, timeout: WAIT }
+        Order {
+            snapshot: Arc::new(snapshot),
+            keep,
+            marker,
+            audit: false,
+            refresh: WAIT * 100_000,
+            timeout: WAIT,
+        }
     }
 
     async fn back_up(&self, session: &Session) -> Report {

@@ -173,6 +173,6 @@ async fn pack_of_a_newer_owner_is_none_of_an_older_one() {
     backup::store(successor.owner().expect("has one"), 50, noise(10_000, 5)).await.expect("is stored");
     let catalog = session.journal().read(Catalog::read).expect("reads").expect("reads");
     let owner = session.owner().expect("has one");
-    collect::collect(&owner.tenancy, &owner.claim, &catalog).await.expect("lists");
+    collect::collect(&owner.tenancy, &owner.claim, &catalog, WAIT).await.expect("lists");
     assert_eq!(packs(&store).len(), 2);
 }
