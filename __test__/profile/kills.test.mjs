@@ -18,7 +18,7 @@ import { sized } from '../support/size.mjs'
 import { makeRandom } from '../support/world/wire.mjs'
 
 const PROGRAM = fileURLToPath(new URL('../support/child-profile.mjs', import.meta.url))
-const ROUNDS = sized(5, 60)
+const ROUNDS = sized(4, 25)
 
 const killed = (pid) => {
   try {
