@@ -97,6 +97,9 @@ export declare function profileGenerations(handle: Handle, marker?: string | und
 /** Says that the folder beside `marker` holds the newest generation: it was restored there. */
 export declare function profileHold(handle: Handle, marker: string): void
 
+/** Cuts torn ends off the databases of the profile in `directory`, where no browser runs. Resolves to the number of logs. */
+export declare function profileMend(directory: string): Promise<Reply>
+
 /** Seals the packs of a profile anew, under its claim and the primary key. Resolves when that is acknowledged. */
 export declare function profileReseal(handle: Handle, timeoutMs: number): Promise<Reply>
 

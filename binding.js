@@ -860,6 +860,7 @@ module.exports.profileExtract = nativeBinding.profileExtract
 module.exports.profileForget = nativeBinding.profileForget
 module.exports.profileGenerations = nativeBinding.profileGenerations
 module.exports.profileHold = nativeBinding.profileHold
+module.exports.profileMend = nativeBinding.profileMend
 module.exports.profileReseal = nativeBinding.profileReseal
 module.exports.profileRestore = nativeBinding.profileRestore
 module.exports.profileStore = nativeBinding.profileStore

@@ -4,7 +4,7 @@
 // profile is that of the newest generation, or newer; a fenced profile ends its browser and changes nothing in the store.
 
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { atEnd } from '../support/endings.mjs'
@@ -166,6 +166,28 @@ test('lock_of_another_host_does_not_keep_the_browser_out_and_a_running_browser_d
   const again = await browse(t, second, url)
   assert.equal((await readPairs(again.page)).newest, 2)
   assert.ok(root)
+})
+
+test('torn_end_of_a_log_is_cut_off_before_a_browser_writes_behind_it', async (t) => {
+  const { open } = world(t)
+  const url = await servePage(t)
+  const first = await open('one')
+  const browser = await browse(t, first, url)
+  await writePairs(browser.page, { count: 3 })
+  await browser.kill()
+  await first.close()
+  const folder = join(first.path, 'Default', 'IndexedDB')
+  const [log] = readdirSync(folder, { recursive: true }).map(String).filter((name) => name.endsWith('.log')).sort().reverse()
+  const size = statSync(join(folder, log)).size
+  // A record of 1,000 bytes of which ten arrived, as a killed browser leaves it.
+  appendFileSync(join(folder, log), Buffer.from([1, 2, 3, 4, 0xe8, 3, 1, ...Array(10).fill(7)]))
+  const second = await open('one')
+  assert.equal(second.restored.source, 'local')
+  assert.equal(statSync(join(folder, log)).size, size)
+  const again = await browse(t, second, url)
+  assert.equal((await readPairs(again.page)).newest, 3)
+  await writePairs(again.page, { count: 3 })
+  await second.backup()
 })
 
 test('profile_that_is_there_is_taken_over_and_a_new_one_is_told', async (t) => {

@@ -78,7 +78,10 @@ async function openProfileAt(given) {
     const folder = createFolder(join(resolve(dataPath), name))
     await stay(folder.path, browser !== undefined)
     const found = await settle(session, folder, { browser, isNew, adopt })
-    if (browser === undefined) await folder.unlock()
+    if (browser === undefined) {
+      await folder.unlock()
+      if (await folder.hasProfile()) await session.trimLogs(folder.path)
+    }
     return createProfile({ session, folder, found, settings })
   } catch (error) {
     await session.close().catch(() => {})

@@ -15,8 +15,9 @@ use super::engine;
 use super::promise::{Thrown, promise};
 use crate::admin::json;
 use crate::error::{Code, Error, Result};
+use crate::platform::host::blocking;
 use crate::profile::snapshot::{SnapshotRequest, Writer};
-use crate::profile::{Catalog, Keeper, Order, forget, is_held, reseal, restore};
+use crate::profile::{Catalog, Keeper, Order, forget, is_held, mend, reseal, restore};
 use crate::registry::Handle;
 
 /// Knowledge of each open profile, until it is closed.
@@ -129,6 +130,17 @@ pub fn profile_generations(handle: Handle, marker: Option<String>) -> std::resul
     let is_held = marker.is_some_and(|marker| is_held(marker.as_ref(), &catalog));
     let packs = catalog.packs.len();
     Ok(json!({ "generations": generations, "packs": packs, "stored": stored, "isHeld": is_held }).to_string())
+}
+
+/// Cuts torn ends off the databases of the profile in `directory`, where no browser runs. Resolves to the number of logs.
+#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+pub fn profile_mend(env: &Env, directory: String) -> napi::Result<Object<'_>> {
+    promise(env, async move {
+        let host = Arc::clone(engine().registry.host());
+        let machine = Arc::clone(&host);
+        let cut = blocking(&host, move || mend(machine.as_ref(), directory.as_ref())).await?;
+        Ok(cut.to_string())
+    })
 }
 
 /// Says that the folder beside `marker` holds nothing of the session any more: it is about to be replaced.

@@ -4,6 +4,7 @@
 //! backup     a snapshot becomes a generation          restore   a generation becomes a folder
 //! reseal     packs under new keys                     collect   packs that nothing names any more
 //! catalog    files, generations and packs of a state  entry     their bytes
+//! mend       torn ends of logs, cut off before a browser starts
 //! cut        files into pieces, pieces into packs     holds     the marker beside a folder
 //! snapshot   a whole copy: stop, link and copy, continue, prove; again if it was not whole
 //! quiet      a process that is stopped for a moment, and continues whatever happens
@@ -30,6 +31,7 @@ mod cut;
 mod entry;
 mod holds;
 pub mod leveldb;
+mod mend;
 mod process;
 mod proof;
 pub mod quiet;
@@ -45,5 +47,6 @@ pub use backup::Report;
 pub use backup::{Keeper, Order};
 pub use catalog::Catalog;
 pub use holds::{forget, hold, is_held};
+pub use mend::mend;
 pub use reseal::reseal;
 pub use restore::{Restored, restore, restore_from};
