@@ -25,7 +25,7 @@ const { values: args } = parseArgs({
 const [messages, rounds, news, restores] = [args.messages, args.rounds, args.new, args.restores].map(Number)
 const root = mkdtempSync(join(tmpdir(), 'hybrid-auth-profile-'))
 const endings = []
-/** What the harness of the tests asks of a test. */
+/** The part of a test that the harness of the tests uses. */
 const t = { after: (work) => endings.unshift(work) }
 
 const options = { store: `file://${join(root, 'bucket')}`, encryptionKeys: ['5a'.repeat(32)], backupIntervalMs: 86_400_000 }

@@ -25,7 +25,7 @@ async function knownTenants(options) {
   return { tenants, unnamed: hidden }
 }
 
-/** Those of them that are sessions of Baileys: profiles of browsers may share the store, and are opened otherwise. */
+/** Sessions of Baileys among them: profiles of browsers may share the store, and are opened otherwise. */
 async function knownSessions(options) {
   const { tenants, unnamed } = await knownTenants(options)
   return { tenants: tenants.filter((tenantId) => !isProfileTenant(tenantId)), unnamed }

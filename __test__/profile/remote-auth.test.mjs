@@ -31,7 +31,7 @@ before(async (t) => {
   await again.close()
 })
 
-/** What a backup has to hold of a profile. */
+/** Parts of a profile that a backup has to hold. */
 const keptOf = (folder) => Object.fromEntries(Object.entries(fingerprintsOf(folder)).filter(([path]) => KEPT.test(path)))
 
 /** A machine with the real RemoteAuth of a version over a store of its own; `options` are those of the store. */
