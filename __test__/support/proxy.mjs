@@ -16,6 +16,7 @@
 
 import { once, setMaxListeners } from 'node:events'
 import { createServer } from 'node:http'
+import { inTime } from './in-time.mjs'
 import { Exchange, Outage, wholeBody } from './proxy/exchange.mjs'
 import { faults } from './proxy/faults.mjs'
 import { freePort, givePortBack } from './proxy/ports.mjs'
@@ -33,7 +34,8 @@ class Proxy {
   #rules
   #trace
   #sockets = new Set()
-  #underWay = new Set()
+  /** Work on each request, with its entry in the trace. */
+  #underWay = new Map()
   #ending = new AbortController()
   #outage = null
   #accepted = 0
@@ -43,8 +45,9 @@ class Proxy {
     this.#rules = new Rules(options.seed)
     this.#trace = new Trace(options)
     this.#http = createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, (request, response) => {
-      const work = this.#serve(request, response).finally(() => this.#underWay.delete(work))
-      this.#underWay.add(work)
+      const entry = this.#trace.begin(request)
+      const work = this.#serve(request, response, entry).finally(() => this.#underWay.delete(work))
+      this.#underWay.set(work, entry)
     })
     this.#http.on('connection', (socket) => {
       this.#accepted += 1
@@ -77,10 +80,9 @@ class Proxy {
 
   /** Resolves when no request is under way. One that hangs is not: nothing will come of it. */
   async idle() {
+    const what = () => `requests under way end: ${JSON.stringify([...this.#underWay.values()])}`
     // What is delayed keeps no process alive, but whoever waits for it does.
-    const awake = setInterval(() => {}, 1000)
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay)
-    clearInterval(awake)
+    while (this.#underWay.size > 0) await inTime(what, Promise.all(this.#underWay.keys()))
   }
 
   async listen() {
@@ -142,8 +144,7 @@ class Proxy {
     givePortBack(this.#port)
   }
 
-  async #serve(request, response) {
-    const entry = this.#trace.begin(request)
+  async #serve(request, response, entry) {
     if (this.#outage !== null) {
       entry.fault = 'outage'
       return this.#trace.end(entry)

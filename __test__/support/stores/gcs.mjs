@@ -13,6 +13,7 @@ import { randomBytes } from 'node:crypto'
 import { keyFile, makeAccount, redirected } from './gcs/identity.mjs'
 import { Server } from './gcs/server.mjs'
 import { codeOf, listed } from './gcs/xml.mjs'
+import { rawRequest } from './raw-request.mjs'
 
 export const kind = 'gcs'
 
@@ -34,10 +35,10 @@ export function connect(address, { endpoint = address.endpoint } = {}) {
 
   /** A request of the owner; `fine` are the statuses that are answers, all others are errors. */
   const ask = async (method, path, { body, fine = [200, 204] } = {}) => {
-    const answer = await fetch(`${address.endpoint}/${path}`, { method, body, headers: { authorization: `Bearer ${address.ownerToken}` } })
-    const bytes = Buffer.from(await answer.arrayBuffer())
-    if (!fine.includes(answer.status)) throw new Error(`${method}: ${answer.status} ${codeOf(bytes.toString())}`)
-    return { status: answer.status, bytes }
+    const headers = { authorization: `Bearer ${address.ownerToken}` }
+    const { status, bytes } = await rawRequest(`${address.endpoint}/${path}`, { method, body, headers })
+    if (!fine.includes(status)) throw new Error(`${method}: ${status} ${codeOf(bytes.toString())}`)
+    return { status, bytes }
   }
   const switchAt = (path, switches, fine) => ask('POST', `_switch/${path}`, { body: JSON.stringify(switches), fine })
 

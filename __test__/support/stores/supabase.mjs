@@ -4,6 +4,7 @@
 // It goes to the server itself, whatever proxy stands in front of it for others.
 
 import { randomBytes } from 'node:crypto'
+import { rawRequest } from './raw-request.mjs'
 import { remoteControl } from './supabase/control.mjs'
 import { OBSERVER, StorageServer } from './supabase/server.mjs'
 
@@ -35,16 +36,15 @@ export function connect(address, { endpoint = address.endpoint } = {}) {
 
   /** One request; what the server refuses is an error with its words in it, but for the codes in `but`. */
   async function call(method, path, { json, bytes, headers = {}, but = [] } = {}) {
-    const response = await fetch(`${address.endpoint}/storage/v1${path}`, {
+    const { ok, status, bytes: body } = await rawRequest(`${address.endpoint}/storage/v1${path}`, {
       method,
       headers: { authorization: `Bearer ${key}`, apikey: key, [OBSERVER]: 'yes', ...(json && { 'content-type': 'application/json' }), ...headers },
       body: json ? JSON.stringify(json) : bytes
     })
-    const body = Buffer.from(await response.arrayBuffer())
-    if (response.ok) return body
+    if (ok) return body
     const { code, message } = JSON.parse(body.toString())
     if (but.includes(code)) return null
-    throw new Error(`${method} ${path}: ${response.status} ${code}: ${message}`)
+    throw new Error(`${method} ${path}: ${status} ${code}: ${message}`)
   }
   const answered = async (...request) => JSON.parse((await call(...request)).toString())
 

@@ -3,6 +3,8 @@
 // Invariant: both have the same names and take the same one argument. A switch for one bucket leaves the others alone, so that
 // test files can share a server.
 
+import { rawRequest } from '../raw-request.mjs'
+
 export const CONTROL_PATH = '/__control'
 
 export class Control {
@@ -109,8 +111,8 @@ export async function answerControl(control, text) {
 /** The switches of a server that another process has. */
 export function remoteControl(endpoint) {
   const call = async (op, args = {}) => {
-    const response = await fetch(new URL(CONTROL_PATH, endpoint), { method: 'POST', body: JSON.stringify({ op, args }, plain) })
-    const { result, error } = await response.json()
+    const { bytes } = await rawRequest(new URL(CONTROL_PATH, endpoint), { method: 'POST', body: JSON.stringify({ op, args }, plain) })
+    const { result, error } = JSON.parse(bytes.toString())
     if (error !== undefined) throw new RangeError(error)
     return result
   }
