@@ -4,8 +4,12 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { inTime } from '../support/in-time.mjs'
 import { eventually } from '../support/machines.mjs'
 import { isOpen, scene, startClient } from '../support/proxy/scene.mjs'
+import { resetSocket } from '../support/reset.mjs'
 
 test('while_connections_are_refused_nobody_gets_through_and_afterwards_the_address_is_the_same', async (t) => {
   const { upstream, proxy, ask } = await scene(t)
@@ -78,3 +82,21 @@ test('a_proxy_that_is_stopped_lets_nothing_through_any_more', async (t) => {
   assert.deepEqual([upstream.seen, proxy.connections.open], [[], 0])
   assert.equal((await startClient(t, proxy.origin)('GET', '/x')).error, 'ECONNREFUSED')
 })
+
+for (const before of ['idle', 'ending', 'ended', 'reset']) {
+  test(`connection_that_is_${before}_is_closed_by_a_reset`, async (t) => {
+    const server = createServer().listen(0, '127.0.0.1')
+    t.after(() => server.close())
+    await once(server, 'listening')
+    const client = connect(server.address().port, '127.0.0.1').resume()
+    const gone = new Promise((resolve) => client.on('error', () => {}).once('close', resolve))
+    const [socket] = await once(server, 'connection')
+    socket.on('error', () => {})
+    if (before === 'ending' || before === 'ended') socket.end('all')
+    if (before === 'ended') await once(socket, 'finish')
+    const closed = once(socket, 'close')
+    if (before === 'reset') resetSocket(socket)
+    resetSocket(socket)
+    await inTime('both sides are closed', Promise.all([closed, gone]), 30_000)
+  })
+}

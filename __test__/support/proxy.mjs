@@ -22,6 +22,7 @@ import { faults } from './proxy/faults.mjs'
 import { freePort, givePortBack } from './proxy/ports.mjs'
 import { Rules } from './proxy/rules.mjs'
 import { Trace } from './proxy/trace.mjs'
+import { resetSocket } from './reset.mjs'
 
 export { startForwardProxy } from './proxy/forward.mjs'
 
@@ -53,7 +54,7 @@ class Proxy {
       this.#accepted += 1
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
-      if (this.#outage === 'reset') socket.resetAndDestroy()
+      if (this.#outage === 'reset') resetSocket(socket)
     })
     // A test that forgets it ends all the same.
     this.#http.unref()
@@ -125,7 +126,7 @@ class Proxy {
 
   async #resetAll() {
     const closed = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) resetSocket(socket)
     await Promise.all(closed)
   }
 

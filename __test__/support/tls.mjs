@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { makeCertificates } from './proxy/certificates.mjs'
+import { resetSocket } from './reset.mjs'
 
 /**
  * Starts a listener on this machine in front of `origin`. `names` are what the certificate is for; `expired` makes it one of
@@ -22,9 +23,6 @@ export async function startTls(origin, { names = ['127.0.0.1', 'localhost'], exp
     socket.once('close', () => sockets.delete(socket))
     return socket
   }
-  const reset = (socket) => {
-    if (!socket.destroyed) socket.resetAndDestroy()
-  }
   let handshakes = 0
 
   const listener = createServer((raw) => {
@@ -35,7 +33,7 @@ export async function startTls(origin, { names = ['127.0.0.1', 'localhost'], exp
     client.once('secure', () => {
       handshakes += 1
       const server = track(connect(Number(port), hostname))
-      server.on('error', () => reset(raw))
+      server.on('error', () => resetSocket(raw))
       client.once('close', () => server.destroy())
       client.pipe(server).pipe(client)
     })

@@ -4,6 +4,7 @@
 // the trace's entry, bodies and headers do not.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { resetSocket } from '../reset.mjs'
 import { abandon, ask, endToEnd } from './upstream.mjs'
 
 /** The body of a request, or null if the client left in the middle. */
@@ -105,7 +106,7 @@ export class Exchange {
 
   /** Ends the connection at once, in a way that the client notices. */
   reset() {
-    if (!this.#socket.destroyed) this.#socket.resetAndDestroy()
+    resetSocket(this.#socket)
   }
 
   /** Leaves the client without an answer for ever, on a connection that stays: there is nothing to do. */

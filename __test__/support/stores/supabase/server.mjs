@@ -15,6 +15,7 @@ import { Log } from './log.mjs'
 import { Storage } from './objects.mjs'
 import { routeOf } from './routes.mjs'
 import { parseBody } from './schema.mjs'
+import { resetSocket } from '../../reset.mjs'
 import { Settings } from './settings.mjs'
 
 const PREFIX = '/storage/v1'
@@ -121,7 +122,7 @@ export class StorageServer {
       }
       const answer = await this.#answer(context, entry, target, query)
       entry.status = answer === 'reset' ? 0 : answer.status
-      if (answer === 'reset') request.socket.resetAndDestroy()
+      if (answer === 'reset') resetSocket(request.socket)
       else traffic.out = await this.#send(request, response, answer)
     } finally {
       if (!observer) this.#log.add({ ...entry, bytesIn: traffic.in, bytesOut: traffic.out, stale: traffic.stale })
