@@ -3,7 +3,7 @@
 // Invariants guarded (I7, I17, I22): the pairs are whole after each kill, and none that an acknowledged generation has is missing.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,9 +28,16 @@ const killed = (pid) => {
   }
 }
 
+/** Words before a command that give it another host name; null where the system gives none. */
+const elsewhere = (name) => {
+  const words = ['unshare', '--uts', '--map-root-user', 'sh', '-c', `hostname ${name} && exec "$0" "$@"`]
+  return spawnSync(words[0], [...words.slice(1), 'true']).status === 0 ? words : null
+}
+
 /** Starts the program; `lines` are what it told so far. */
-function start(t, order) {
-  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'pipe'] })
+function start(t, order, before = []) {
+  const [command, ...words] = [...before, process.execPath, PROGRAM, JSON.stringify(order)]
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
   const lines = []
   let wrong = ''
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)))
@@ -74,4 +81,23 @@ test('no_acknowledged_pair_is_missing_after_any_kill', async (t) => {
     least = Math.max(least, ...lines.slice(1).map(({ newest }) => newest))
   }
   t.diagnostic(`${ROUNDS} rounds, opened from ${JSON.stringify(opened)}, ${least} pairs acknowledged`)
+})
+
+test('folder_of_a_killed_browser_opens_on_a_host_with_another_name', { skip: elsewhere('any') === null && 'the system gives no second host name' }, async (t) => {
+  const root = scratch(t)
+  mkdirSync(join(root, 'bucket'))
+  const options = { store: `file://${join(root, 'bucket')}`, encryptionKeys: [KEY], backupIntervalMs: 3_600_000, takeover: true }
+  const order = { url: await servePage(t), directory: join(root, 'disk'), options }
+  let least = 0
+  for (const before of [[], elsewhere('another-host'), elsewhere('a-third-one')]) {
+    const { child, lines, ended, wrong } = start(t, order, before)
+    await eventually('a backup', () => lines.length > 1 || child.exitCode !== null)
+    assert.equal(child.exitCode, null, wrong())
+    const [{ pid, found }, { newest }] = lines
+    assert.ok(found.isEqual && found.newest >= least, `${found.newest} of at least ${least}`)
+    least = newest
+    child.kill('SIGKILL')
+    killed(pid)
+    await ended
+  }
 })
