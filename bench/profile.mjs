@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util'
 import { openBrowser, servePage, writePairs } from '../__test__/support/profile-browser.mjs'
 import binding from '../binding.js'
 import profiles from '../lib/profile/index.js'
-import zip from '../whatsapp-web/zip.js'
+import zip from '../lib/zip/archive.js'
 
 const number = (text) => ({ type: /** @type {const} */ ('string'), default: String(text) })
 const { values: args } = parseArgs({

@@ -1,18 +1,15 @@
 'use strict'
 
-// Names of whatsapp-web.js: its client ids and folders, and our tenants for them.
+// Names of whatsapp-web.js as options and arguments: its client ids, sessions and folders.
 //
-// Invariants: `HybridAuth` and `RemoteAuthStore` mean the same tenant by the same client id, and different client ids never mean the same
-// one; a name that is none is rejected before anything is opened.
+// Invariants: `HybridAuth` and `RemoteAuthStore` mean the same tenant by the same client id; a name that is none is rejected before
+// anything is opened.
 
 const { HybridAuthError } = require('../lib/errors.js')
-const { WHATSAPP_WEB } = require('../lib/profile/index.js')
+const { isClientId, tenantOf } = require('../lib/profile/names.js')
 
 /** Folder of sessions, unless the application names another one: that of whatsapp-web.js. */
 const DATA_PATH = '.wwebjs_auth'
-
-/** The tenant of a client without an id: no client id contains a dot. */
-const UNNAMED = '.default'
 
 const refuse = (message) => {
   throw new HybridAuthError('INVALID_OPTION', message)
@@ -21,14 +18,9 @@ const refuse = (message) => {
 /** A client id, or null for none. */
 function clientIdIn(clientId) {
   if (clientId === undefined || clientId === null || clientId === '') return null
-  if (typeof clientId !== 'string' || !/^[-_\w]+$/i.test(clientId)) refuse('`clientId` must consist of letters, digits, underscores and hyphens')
+  if (!isClientId(clientId)) refuse('`clientId` must consist of letters, digits, underscores and hyphens')
   return clientId
 }
-
-const tenantOf = (clientId) => `${WHATSAPP_WEB}${clientId ?? UNNAMED}`
-
-/** The folder of a strategy (`RemoteAuth`, or `session` of LocalAuth) for a client id. */
-const folderOf = (strategy, clientId) => (clientId === null ? strategy : `${strategy}-${clientId}`)
 
 /** Name and client id of a session as RemoteAuth names it: alone, or behind the path of its folder. */
 function sessionIn(session) {
@@ -45,4 +37,4 @@ function dataPathIn(dataPath) {
   return dataPath
 }
 
-module.exports = { clientIdIn, tenantOf, folderOf, sessionIn, dataPathIn, refuse }
+module.exports = { clientIdIn, sessionIn, dataPathIn, refuse }

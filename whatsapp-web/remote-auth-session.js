@@ -8,11 +8,12 @@
 // Invariants: a save, a restore and a deletion never overlap; a zip counts when it is whole and its databases are; a zip that waits is
 // dropped as soon as it could be older than the store. Once fenced, nothing is stored and nothing is deleted.
 
-const { mkdir, readdir } = require('node:fs/promises')
-const { join, resolve } = require('node:path')
+const { mkdir } = require('node:fs/promises')
+const { resolve } = require('node:path')
 const { HybridAuthError } = require('../lib/errors.js')
-const { extract } = require('./remote-auth-zip.js')
-const { openZip, writeZip } = require('./zip.js')
+const { entriesOf } = require('../lib/profile/contents.js')
+const { extractZip } = require('../lib/profile/intake.js')
+const { openZip, writeZip } = require('../lib/zip/archive.js')
 
 /** Time for which a deleted session can be brought back. */
 const KEPT_MS = 7 * 24 * 3_600_000
@@ -22,20 +23,6 @@ const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [5_000, 300_000]
 
 /** Failures of the store or the disk that may pass. */
 const PASSING = ['REMOTE_UNAVAILABLE', 'REMOTE_REFUSED', 'LOCAL_UNAVAILABLE']
-
-/** All files below a folder, as entries of a zip. */
-async function filesOf(folder) {
-  const found = []
-  const visit = async (at) => {
-    for (const item of await readdir(join(folder, at), { withFileTypes: true })) {
-      const path = at === '' ? item.name : `${at}/${item.name}`
-      if (item.isDirectory()) await visit(path)
-      else if (item.isFile()) found.push({ path, source: join(folder, path) })
-    }
-  }
-  await visit('')
-  return found.sort((a, b) => (a.path < b.path ? -1 : 1))
-}
 
 /**
  * @param {any} parts `profile`: the open session of the profile; `own`: its private folder; `finder`, `reports`; `settings`: `{ generations,
@@ -78,7 +65,7 @@ function createStored({ profile, own, finder, reports, settings, name }) {
     if (waiting === null) return true
     const folder = own.staged()
     try {
-      await extract(waiting.path, folder)
+      await extractZip(waiting.path, folder)
       await store(folder)
     } catch (error) {
       if (PASSING.includes(error.code)) return false
@@ -140,10 +127,10 @@ function createStored({ profile, own, finder, reports, settings, name }) {
     const waiting = await own.waiting()
     let folder = own.staged()
     try {
-      if (waiting !== null) await extract(waiting.path, folder)
+      if (waiting !== null) await extractZip(waiting.path, folder)
       else if (ahead?.number === newest()?.number) folder = ahead.folder
       else await profile.restoreTo(folder)
-      await writeZip(path, await filesOf(folder))
+      await writeZip(path, await entriesOf(folder))
       const archive = await openZip(path)
       await archive.verify().finally(archive.close)
     } finally {

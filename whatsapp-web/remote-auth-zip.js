@@ -11,7 +11,7 @@
 const { constants, copyFile, stat } = require('node:fs/promises')
 const { dirname, isAbsolute, join, resolve } = require('node:path')
 const { HybridAuthError } = require('../lib/errors.js')
-const { openZip } = require('./zip.js')
+const { extractZip } = require('../lib/profile/intake.js')
 
 /** Places of the zip of a session. */
 function placesOf({ session, name, dataPath }) {
@@ -25,17 +25,6 @@ const markOf = ({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`
 async function present(places) {
   const found = await Promise.all(places.map((path) => stat(path).then((at) => ({ path, mark: markOf(at), mtimeMs: at.mtimeMs, isFile: at.isFile() }), () => null)))
   return found.filter((zip) => zip?.isFile).sort((a, b) => b.mtimeMs - a.mtimeMs)
-}
-
-/** Extracts a zip, checked, to a folder that does not exist yet. */
-async function extract(path, folder) {
-  const archive = await openZip(path)
-  try {
-    if (archive.entries.length === 0) throw new HybridAuthError('LOCAL_CORRUPT', 'the zip archive is damaged: it is empty')
-    await archive.extract(folder)
-  } finally {
-    await archive.close()
-  }
 }
 
 /** @param {string} dataPath */
@@ -61,7 +50,7 @@ function createFinder(dataPath) {
         const [zip, folder] = [own.staged('.zip'), own.staged()]
         try {
           await copyFile(path, zip, constants.COPYFILE_FICLONE)
-          await extract(zip, folder)
+          await extractZip(zip, folder)
           old.set(path, mark)
           return { zip, folder }
         } catch (error) {
@@ -75,4 +64,4 @@ function createFinder(dataPath) {
   }
 }
 
-module.exports = { createFinder, extract }
+module.exports = { createFinder }

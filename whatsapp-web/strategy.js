@@ -11,9 +11,10 @@
 const { join, resolve } = require('node:path')
 const { HybridAuthError } = require('../lib/errors.js')
 const { openProfileAt } = require('../lib/profile/index.js')
+const { sessionName, tenantOf } = require('../lib/profile/names.js')
 const { isRunning, kill, processOf } = require('./browser.js')
 const { adopt } = require('./local-auth.js')
-const { clientIdIn, dataPathIn, folderOf, refuse, tenantOf } = require('./names.js')
+const { clientIdIn, dataPathIn, refuse } = require('./names.js')
 const { createReports } = require('./reports.js')
 
 /** States of a connection by which WhatsApp tells that this device is not linked any more. */
@@ -61,8 +62,8 @@ class HybridAuth {
     checkOptions({ ...rest, onFenced })
     this.clientId = clientIdIn(clientId) ?? undefined
     this.#dataPath = resolve(dataPathIn(dataPath))
-    this.#folder = folderOf('RemoteAuth', clientIdIn(clientId))
-    this.#localAuth = join(this.#dataPath, folderOf('session', clientIdIn(clientId)))
+    this.#folder = sessionName('RemoteAuth', clientIdIn(clientId))
+    this.#localAuth = join(this.#dataPath, sessionName('session', clientIdIn(clientId)))
     this.#tenantId = tenantOf(clientIdIn(clientId))
     this.#options = rest
     const { logger, onEvent } = rest

@@ -7,32 +7,17 @@ import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { openBrowser, servePage, writePairs } from '../support/profile-browser.mjs'
 import { contentsOf, fingerprintsOf, rejection, scene, temporaryFolder, until } from '../support/sessions.mjs'
 import { VERSIONS, load, optionsOf, whatsappWeb } from '../support/whatsapp-web.mjs'
+import { keptOf, makeProfiles } from '../support/wwebjs-sessions.mjs'
 import { atEnd } from '../support/endings.mjs'
 
 const { RemoteAuthStore } = whatsappWeb
-const KEPT = /^Default\/(IndexedDB|Local Storage)\/(?!.*\/?(LOCK|LOG|LOG\.old)$)/
-
 /** A profile with pairs, and the same with more of them: made once by a real browser. */
 let profiles
 before(async (t) => {
-  const folder = temporaryFolder(t, 'profiles')
-  profiles = { first: join(folder, 'first'), second: join(folder, 'second') }
-  const url = await servePage(t)
-  const browser = await openBrowser(t, profiles.first, url)
-  await writePairs(browser.page, { count: 5, bytes: 20_000 })
-  await writePairs(browser.page, { count: 1, bytes: 120_000 })
-  await browser.close()
-  cpSync(profiles.first, profiles.second, { recursive: true })
-  const again = await openBrowser(t, profiles.second, url)
-  await writePairs(again.page, { count: 5, bytes: 20_000 })
-  await again.close()
+  profiles = await makeProfiles(t)
 })
-
-/** Parts of a profile that a backup has to hold. */
-const keptOf = (folder) => Object.fromEntries(Object.entries(fingerprintsOf(folder)).filter(([path]) => KEPT.test(path)))
 
 /** A machine with the real RemoteAuth of a version over a store of its own; `options` are those of the store. */
 function machine(t, at, version, name, options = {}) {

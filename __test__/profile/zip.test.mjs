@@ -15,9 +15,9 @@ import { contentsOf } from '../support/sessions.mjs'
 import { every } from '../support/size.mjs'
 
 const require = createRequire(import.meta.url)
-const { openZip, writeZip } = require('../../whatsapp-web/zip.js')
-const { crc32, crc32ByTable } = require('../../whatsapp-web/zip-checksum.js')
-const { endRecords, directoryRecord, localHeader } = require('../../whatsapp-web/zip-records.js')
+const { openZip, writeZip } = require('../../lib/zip/archive.js')
+const { crc32, crc32ByTable } = require('../../lib/zip/checksum.js')
+const { endRecords, directoryRecord, localHeader } = require('../../lib/zip/records.js')
 
 /** The archiver and the unzipper that each line of whatsapp-web.js brings. */
 const LINES = ['wwebjs-1-34-6', 'wwebjs-1-34-7'].map((name) => {

@@ -70,11 +70,17 @@ async function isBrowserOf(pid, path) {
   return command === null || command.includes(path) || command.includes(basename(path))
 }
 
-/** The process of this host that a browser's lock names; null for none, or for one of another host. */
-async function lockOwner(path) {
+/** Host and process that a browser's lock names; null for no lock. */
+async function lockIn(path) {
   const target = await fs.readlink(join(path, 'SingletonLock')).catch(() => null)
   const [, host, pid] = /^(.*)-(\d+)$/.exec(target ?? '') ?? []
-  return host === hostname() ? Number(pid) : null
+  return pid === undefined ? null : { host, pid: Number(pid) }
+}
+
+/** The process of this host that a browser's lock names; null for none, or for one of another host. */
+async function lockOwner(path) {
+  const lock = await lockIn(path)
+  return lock?.host === hostname() ? lock.pid : null
 }
 
 /** @param {string} path the user data directory */
@@ -95,6 +101,12 @@ function createFolder(path) {
       // A program that was killed during a backup left it stopped, and nobody could close it.
       proceed(pid)
       return pid
+    },
+
+    /** True if the lock of a browser is of another host, of which this one cannot tell whether it runs. */
+    async isLockedElsewhere() {
+      const lock = await lockIn(path)
+      return lock !== null && lock.host !== hostname()
     },
 
     /** Removes the locks of a browser that is gone: one of another host would keep the next browser out. */

@@ -10,10 +10,10 @@ const { open, mkdir, rename, rm } = require('node:fs/promises')
 const { dirname, join } = require('node:path')
 const { pipeline } = require('node:stream/promises')
 const zlib = require('node:zlib')
-const { HybridAuthError } = require('../lib/errors.js')
-const { parseDirectory, readAt, readTail } = require('./zip-directory.js')
-const { crc32 } = require('./zip-checksum.js')
-const { localHeader, directoryRecord, endRecords } = require('./zip-records.js')
+const { HybridAuthError } = require('../errors.js')
+const { parseDirectory, readAt, readTail } = require('./directory.js')
+const { crc32 } = require('./checksum.js')
+const { localHeader, directoryRecord, endRecords } = require('./records.js')
 
 /** Most bytes that an archive may hold when it is extracted, unless the caller says otherwise. */
 const MOST_BYTES = 16 * 2 ** 30
@@ -46,7 +46,7 @@ async function* checked(chunks, entry, fail) {
 }
 
 /**
- * An archive whose directory was checked: `{ entries, bytes, extract(folder), verify(), close() }`.
+ * An archive whose directory was checked: `{ entries, modified, bytes, extract(folder), verify(), close() }`.
  * @param {string} path
  * @param {{ code?: string, maxBytes?: number }} [options] `code`: that of a damaged archive
  */
@@ -90,6 +90,8 @@ function createArchive(file, entries, bytes, fail) {
 
   return {
     entries: files.map(({ path, size }) => ({ path, size })),
+    /** Date of the newest file: of two archives, the larger number is the later one. */
+    modified: files.reduce((newest, entry) => Math.max(newest, entry.modified), 0),
     bytes,
 
     /** Reads all entries, and rejects if one of them is damaged. */

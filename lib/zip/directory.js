@@ -132,6 +132,8 @@ function recordAt(buffer, at, { fail, refuse }) {
     ...largeNumbers(extra, wanted, fail),
     sum: buffer.readUInt32LE(at + 16),
     isDeflated: method === 8,
+    /** Date and time of the file, as one number that grows with them. */
+    modified: buffer.readUInt32LE(at + 12),
     hasDescriptor: (flags & DESCRIPTOR) !== 0,
     at: 0
   }
