@@ -10,6 +10,9 @@ import type { HybridAuthStore } from './store.js'
  * already has a session is not changed, and a running instance is not disturbed. Run it again after an interruption. Needs a disk:
  * in `cloud` mode it is an error; migrate in `hybrid`, with any `directory`, and then open the sessions in `cloud`.
  *
+ * With a layout of whatsapp-web.js, imports browser profiles for `HybridAuth` of `baileys-hybrid-auth/whatsapp-web`, in any mode: each is checked
+ * completely, stored as one generation, restored and compared file by file. Copies are in the system's folder for temporary files meanwhile.
+ *
  * Resolves when every session was migrated or has failed, as listed in the report; a failure does not stop the others. Rejects before it
  * writes anything: with `INVALID_OPTION`, with `NOT_FOUND` if there is no session, and if the source cannot be listed.
  */
@@ -22,12 +25,16 @@ export interface MigrateOptions extends HybridAuthOptions {
    * searched. It must not be inside `directory`, nor contain it: a session in the place of a tenant is imported when the tenant is opened.
    */
   from: string | URL | HybridAuthStore
-  /** Layout of the keys. `auto` detects it per session; a session with keys in more than one layout is an error. @default 'auto' */
+  /**
+   * Layout of the keys. `auto` detects it per session; a session with keys in more than one layout is an error. Sessions of whatsapp-web.js
+   * are never detected, but counted in `profiles` of the report. @default 'auto'
+   */
   layout?: 'auto' | MigrationLayout
   /**
    * The tenant id of a session: a template in which `{1}` is the first folder below `from`, `{2}` the second, `{-1}` the last; or a
    * function, which skips a session by returning `null`. Two sessions with the same id are an error before anything is
-   * written. @default the name of the folder; required if sessions are more than one folder deep
+   * written. With a layout of whatsapp-web.js, the id of a client, or of a tenant that begins with `whatsapp-web.js/`.
+   * @default the name of the folder; required if sessions are more than one folder deep. For whatsapp-web.js, the client id in the name
    */
   tenantId?: string | ((found: FoundSession) => string | null)
   /** AES-256-CBC key of the source files: 64 hex digits or 32 bytes. @default the `encryptionKeys` are tried */
@@ -38,9 +45,9 @@ export interface MigrateOptions extends HybridAuthOptions {
   allowDamagedKeys?: boolean
   /** Read and compare, and write nothing. @default false */
   dryRun?: boolean
-  /** Remove each source that was migrated and verified, in the same call. @default false */
+  /** Remove each source that was migrated and verified, in the same call. An error for whatsapp-web.js. @default false */
   cleanup?: boolean
-  /** Only these tenants. @default all */
+  /** Only these tenants; for whatsapp-web.js also client ids. @default all */
   only?: Iterable<string>
   /** Number of sessions migrated at the same time. @default 4 */
   concurrency?: number
@@ -48,11 +55,11 @@ export interface MigrateOptions extends HybridAuthOptions {
   onProgress?: (progress: { tenantId: string; status: MigrationStatus; done: number; total: number }) => void
 }
 
-/** A session found by a migration: a folder with a `creds.json`, or a single file. */
+/** A session found by a migration: a folder with a `creds.json`, a single file, or a zip or folder of whatsapp-web.js. */
 export interface FoundSession {
   /** The folder or single file, relative to the source and with `/` between its parts; '' for the source itself. */
   path: string
-  /** The parts of `path`, without the `.json` of a single file. */
+  /** The parts of `path`, without the `.json` of a single file. For whatsapp-web.js, the last part is the client id, if there is one. */
   parts: string[]
   layout: MigrationLayout
 }
@@ -61,8 +68,11 @@ export interface FoundSession {
  * Layout of the keys beside a `creds.json`: `flat`, one `<type>-<id>.json` each, as `useMultiFileAuthState` writes them; `keys-folder`,
  * the same in a folder `keys`; `keys-file`, one `keys.json` with `{ type: { id: value } }` or `{ "type-id": value }`. `single-file`: the file of
  * `useSingleFileAuthState`, `{ creds, keys }`; `auto` checks up to 1,000 files that belong to nothing else for this format.
+ *
+ * Of whatsapp-web.js: `wwebjs-zip`, zips of `RemoteAuth`, `RemoteAuth-<client id>.zip` or `<client id>.zip`, in any folder; `wwebjs-local`, folders of
+ * `LocalAuth`, `session-<client id>` or `session`, on a disk.
  */
-export type MigrationLayout = 'flat' | 'keys-folder' | 'keys-file' | 'single-file'
+export type MigrationLayout = 'flat' | 'keys-folder' | 'keys-file' | 'single-file' | 'wwebjs-zip' | 'wwebjs-local'
 
 /** Result of the migration of one session. */
 export type MigrationStatus =
@@ -72,9 +82,9 @@ export type MigrationStatus =
   | 'already'
   /** Would be migrated (`dryRun`). */
   | 'ready'
-  /** The tenant has a session of another identity. Not changed. */
+  /** The tenant has a session of another identity, or another browser profile. Not changed. */
   | 'conflict'
-  /** The tenant has this session, and has been used since. Not changed. */
+  /** The tenant has this session, and has been used since; a browser profile does not tell whose it is. Not changed. */
   | 'newer-target'
   /** The source was written after the tenant was created from it: the old system still runs. Not changed. */
   | 'newer-source'
@@ -101,7 +111,7 @@ export interface MigratedSession {
   message: string | null
   /** Number of keys read, by type. */
   keys: Record<string, number>
-  /** Number of files read, and their bytes. */
+  /** Number of files read, and their bytes; of a browser profile, those that are stored. */
   files: number
   bytes: number
   /** Files that were not migrated: damaged keys by type, `.json` files that are not keys, and other files. They are never removed. */
@@ -112,9 +122,9 @@ export interface MigratedSession {
   sourceChanged: boolean
   /** SHA-256 of the files and names of the source as read; `null` if they were not read. */
   digest: string | null
-  /** SHA-256 of the public half of the identity. */
+  /** SHA-256 of the public half of the identity; `null` for a browser profile. */
   identity: string | null
-  /** State of the tenant: the number of the last write, and the digest as in `verify`; `null` if it has none. */
+  /** State of the tenant: the number of the last write, and the digest as in `verify` or, of a browser profile, of its files; `null` if it has none. */
   target: { lsn: number; digest: string } | null
 }
 
@@ -142,6 +152,8 @@ export interface MigrationReport {
   unreadable: string[]
   /** Number of objects of this package in the source, which may be the target bucket. */
   ours: number
+  /** Number of sessions of whatsapp-web.js in the source that the layout does not read, by the layout that does. */
+  profiles: { 'wwebjs-zip': number; 'wwebjs-local': number }
   /** Present with `cleanup`. */
   cleanup?: CleanupReport
 }

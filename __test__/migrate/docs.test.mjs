@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
+import archives from '../../lib/zip/archive.js'
 import { read, root, section } from '../docs/repository.mjs'
 import { lines } from '../support/baileys-lines.mjs'
 import { declarations } from '../support/declarations.mjs'
@@ -142,6 +143,19 @@ test('an S3 bucket', async (t) => {
   await putAll(bucket, below('tenant', LAYOUTS['keys file by type']((await session(t)).files)))
   const variables = { OLD_ENDPOINT: address.endpoint, OLD_ACCESS_KEY_ID: address.accessKeyId, OLD_SECRET_ACCESS_KEY: address.secretAccessKey }
   assert.match(await run(blockOf('## From R2 or S3'), {}, variables), /migrated: 1/)
+})
+
+test('zips of whatsapp-web.js in an S3 bucket', async (t) => {
+  const { run, work } = await place(t)
+  const { address, bucket } = await makeBucket(seaweedfs, 'old-bucket')
+  const [file, zip] = [join(work, 'file'), join(work, 'a.zip')]
+  writeFileSync(file, 'storage of pages')
+  await archives.writeZip(zip, [{ path: 'Default/IndexedDB/pages/1', source: file }])
+  await putAll(bucket, [['live/workspace_1/RemoteAuth-shop-7.zip', readFileSync(zip)], ['live/workspace_1/shop-8.zip', readFileSync(zip).subarray(1)]])
+  const from = `s3://old-bucket/live?${new URLSearchParams({ endpoint: address.endpoint, region: address.region, pathStyle: 'true' })}`
+  const variables = { AWS_ACCESS_KEY_ID: address.accessKeyId, AWS_SECRET_ACCESS_KEY: address.secretAccessKey }
+  const printed = await run(blockOf('## Sessions of whatsapp-web.js'), { "'s3://old-bucket/live'": JSON.stringify(from) }, variables)
+  assert.match(printed, /^whatsapp-web\.js\/shop-7 migrated {2}\nwhatsapp-web\.js\/shop-8 damaged LOCAL_CORRUPT the zip archive is damaged/)
 })
 
 test('no block is left out, and every status that there is is explained', () => {

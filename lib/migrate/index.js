@@ -3,22 +3,21 @@
 // Migration: sessions of other systems become sessions of ours, one by one, verified.
 //
 // Invariants: a session is read whole before its target is touched, becomes one batch, and is compared by value afterwards; a
-// target that exists is never written. One session that fails stops no other. Whatever moment this is killed at, running it again
-// finds what was done and does the rest. A report holds no keys, no values and no contacts.
+// target that exists is never written. Whatever moment this is killed at, running it again finds what was done and does the rest.
 
 const { ownFields } = require('../checks.js')
 const { HybridAuthError } = require('../errors.js')
 const { CREDS, holdKeys } = require('../multi-file-names.js')
 const { call } = require('../keys.js')
-const { each } = require('../pool.js')
 const { checkMigrate, openEnds } = require('./options.js')
 const { cleanupSessions } = require('./cleanup.js')
 const { findSessions, nameTenants } = require('./layouts.js')
+const { countProfiles } = require('./profile-layouts.js')
+const { isOfProfiles, migrateProfiles } = require('./profiles.js')
 const { readSession } = require('./read.js')
+const { CHANGED, STATUSES, differs, refused, runAll } = require('./run.js')
 const { LAYOUT: SINGLE, findSingles, singleAt } = require('./singles.js')
 const { identityOf } = require('./target.js')
-
-const STATUSES = ['migrated', 'already', 'ready', 'conflict', 'newer-target', 'newer-source', 'credsOnly', 'damaged', 'ambiguous', 'failed']
 
 const CREDS_ONLY =
   'the source has credentials but no keys: it would connect, but not decrypt messages of contacts; find the folder of the last ' +
@@ -27,26 +26,6 @@ const CREDS_ONLY =
 const NEEDS_A_DISK =
   "sessions are not migrated in `mode: 'cloud'`, because an import needs a disk: migrate with `mode: 'hybrid'` " +
   '(BAILEYS_HYBRID_AUTH_MODE=hybrid, which overrides other variables), the same `store` and keys, and any `directory`; then open them in `cloud`'
-
-/** The answer for one session before anything of it is known. */
-const unknown = ({ tenantId, path, layout, notUnderstood, otherFiles }) => ({
-  tenantId,
-  path,
-  layout,
-  encrypted: false,
-  status: 'failed',
-  code: null,
-  message: null,
-  keys: {},
-  files: 0,
-  bytes: 0,
-  leftOut: { damaged: {}, notUnderstood, otherFiles },
-  warnings: [],
-  sourceChanged: false,
-  digest: null,
-  identity: null,
-  target: null
-})
 
 function counted(items) {
   const counts = new Map()
@@ -80,8 +59,6 @@ function judge(there, session, target) {
 }
 
 const describe = ({ lsn, digest }) => ({ lsn, digest })
-
-const refused = (status, code, message) => ({ status, code, message })
 
 /** Outcome of reading, in the words of a report. */
 function unreadable(error) {
@@ -131,10 +108,9 @@ async function settleTarget(found, session, { source, target, keys }, dryRun) {
   }
   const stored = target.isReplicated ? await target.peek(tenantId) : made
   const isEqual = [made, stored].every((copy) => copy !== null && target.compare(copy.entries, target.expected(session)).isEqual)
-  if (!isEqual) throw new HybridAuthError('INTERNAL', 'the stored session differs from the source: keep the source, and report this')
+  if (!isEqual) throw differs()
   const sourceChanged = await hasChanged(found, session, { source, keys })
-  const message = sourceChanged ? 'the source was written during the migration: the old system is still running, and this copy is outdated' : null
-  return { status: 'migrated', message, sourceChanged, target: describe(stored) }
+  return { status: 'migrated', message: sourceChanged ? CHANGED : null, sourceChanged, target: describe(stored) }
 }
 
 /** True if a source is another one than it was. Files that came since are changes too. */
@@ -159,7 +135,7 @@ async function survey({ source, keys }, layout) {
   const isLooked = isSingle || layout === 'auto'
   const { singles, unsearched } = isLooked ? await findSingles(source, others, keys, isSingle) : { singles: [], unsearched: 0 }
   const passedOver = others.length - singles.length + odd
-  return { all: [...(isSingle ? [] : sessions), ...singles], ours, passedOver, unsearched, withoutCreds, unreadable }
+  return { all: [...(isSingle ? [] : sessions), ...singles], passedOver, unsearched, withoutCreds, unreadable, ours, profiles: countProfiles(others, source) }
 }
 
 /** See types/migrate.d.ts. */
@@ -167,39 +143,34 @@ async function migrate(given = {}) {
   if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
   const { from, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = ownFields(given)
   const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
+  if (isOfProfiles(asked.layout)) return migrateProfiles(from, asked, options)
   const ends = await openEnds({ from, sourceKey }, options)
   if (ends.target.cloud) throw new HybridAuthError('INVALID_OPTION', NEEDS_A_DISK)
-  const { all, ours, passedOver, unsearched, withoutCreds, unreadable } = await survey(ends, asked.layout)
-  if (all.length === 0) throw nothing(ours, { unsearched, withoutCreds, unreadable })
+  const { all, ...counts } = await survey(ends, asked.layout)
+  if (all.length === 0) throw nothing(counts)
   const named = nameTenants(all, { tenantId: asked.tenantId, label: ends.source.label })
   // An id that cannot be one is refused here, before the first session is made.
   for (const { tenantId } of named) call(ends.target.folderOf, tenantId)
-  const chosen = named.filter(({ tenantId }) => asked.only === null || asked.only.has(tenantId))
-  const missing = [...(asked.only ?? [])].filter((id) => !named.some(({ tenantId }) => tenantId === id))
-
-  const sessions = new Array(chosen.length)
-  let done = 0
-  const work = async ([i, found]) => {
-    const answer = await migrateOne(found, ends, asked).catch((error) => refused('failed', error.code ?? 'INTERNAL', error.message))
-    sessions[i] = { ...unknown(found), ...answer }
-    return { tenantId: found.tenantId, status: sessions[i].status, done: ++done, total: chosen.length }
-  }
-  await each(chosen.entries(), asked.concurrency, work, asked.onProgress)
-
-  const totals = Object.fromEntries(STATUSES.map((status) => [status, sessions.filter((session) => session.status === status).length]))
-  const report = { version: 1, dryRun: asked.dryRun, sessions, totals, leftOut: all.length - named.length, missing, passedOver, unsearched, withoutCreds, unreadable, ours }
+  const report = await runAll(named, (found) => migrateOne(found, ends, asked), asked, { leftOut: all.length - named.length, ...counts })
   if (asked.cleanup) report.cleanup = await cleanupSessions(report, ends, { confirm: true, concurrency: asked.concurrency })
   return report
 }
 
-function nothing(ours, { unsearched, withoutCreds, unreadable }) {
+/** The layouts that would read what was found of whatsapp-web.js; '' for nothing. */
+function elsewhere(profiles) {
+  const found = Object.entries(profiles).filter(([, count]) => count > 0)
+  return found.map(([layout, count]) => `; ${count} ${count === 1 ? 'session' : 'sessions'} of whatsapp-web.js (set the layout \`${layout}\`)`).join('')
+}
+
+function nothing({ ours, unsearched, withoutCreds, unreadable, profiles }) {
   const hint = 'it contains sessions of this package: use it as the `store`, and open or restore them'
-  if (ours > 0) return new HybridAuthError('INVALID_OPTION', `the source needs no migration: ${hint}`)
+  const others = elsewhere(profiles)
+  if (ours > 0 && others === '') return new HybridAuthError('INVALID_OPTION', `the source needs no migration: ${hint}`)
   const few = (count, what) => `; ${count} ${count === 1 ? 'folder' : 'folders'} ${what}`
   const keysOnly = withoutCreds === 0 ? '' : few(withoutCreds, `with keys but without ${CREDS} or a backup of it (restore it)`)
   const closed = unreadable.length === 0 ? '' : few(unreadable.length, 'that cannot be read (grant this user access)')
   const tooMany = unsearched === 0 ? '' : `; ${unsearched} .json files were not searched (if sessions may be in them, set the layout \`single-file\`)`
-  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}, and no file is one of \`useSingleFileAuthState\`${keysOnly}${closed}${tooMany}`)
+  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}, and no file is one of \`useSingleFileAuthState\`${keysOnly}${closed}${tooMany}${others}`)
 }
 
 module.exports = { migrate, STATUSES }

@@ -14,7 +14,9 @@ const OF_FOLDERS = ['flat', 'keys-folder', 'keys-file']
 const LAYOUTS = [...OF_FOLDERS, 'single-file']
 
 /** Names that this package stores itself. */
-const OURS = /(^|\/)v1\/(claims\/[^/]+|names\/[^/]+|data\/[^/]+\/[^/]+)$/
+const OURS = /(^|\/)v1\/(claims\/[^/]+|names\/[^/]+|(data|packs)\/[^/]+\/[^/]+)$/
+
+const isOurs = (name) => OURS.test(name)
 
 const familyNames = familiesWith()
 
@@ -102,7 +104,7 @@ function sessionAt(folders, path, asked = 'auto') {
  *   `others`: what belongs to no session; `withoutCreds`: folders with keys and no credentials
  */
 function findSessions(names, layout = 'auto', linked = []) {
-  const theirs = names.filter((name) => !OURS.test(name))
+  const theirs = names.filter((name) => !isOurs(name))
   const folders = byFolder(theirs)
   const isRoot = (folder) => (folders.get(folder) ?? []).some((name) => [CREDS, ...CREDS_COPIES].includes(fileOf(name)))
   const isKeysOf = (folder) => fileOf(folder) === KEYS_FOLDER && folder !== KEYS_FOLDER ? isRoot(folderOf(folder)) : folder === KEYS_FOLDER && isRoot('')
@@ -147,17 +149,20 @@ function collision(folders) {
 
 /**
  * Gives each session its tenant id; those whose id is null are left out. Refused before anything happens: an id that is none, and
- * two folders with one id.
+ * two folders with one id. `own` names a session where nothing else is said; `asId` makes a name an id.
+ * @param {any[]} sessions
+ * @param {{ tenantId: any, label: string, own?: (found: any) => string, asId?: (name: string) => string }} how
  */
-function nameTenants(sessions, { tenantId, label }) {
-  const nameOf = typeof tenantId === 'function' ? tenantId : tenantId === undefined ? ownName(label) : template(tenantId)
+function nameTenants(sessions, { tenantId, label, own = ownName(label), asId = (id) => id }) {
+  const nameOf = typeof tenantId === 'function' ? tenantId : tenantId === undefined ? own : template(tenantId)
   const taken = new Map()
   const named = []
   for (const session of sessions) {
     const { path, parts, layout } = session
-    const id = nameOf({ path, parts: [...parts], layout })
-    if (id === null) continue
-    if (typeof id !== 'string' || id === '' || !id.isWellFormed()) refuse('`tenantId` must return the id of a tenant, or null')
+    const name = nameOf({ path, parts: [...parts], layout })
+    if (name === null) continue
+    if (typeof name !== 'string' || name === '' || !name.isWellFormed()) refuse('`tenantId` must return the id of a tenant, or null')
+    const id = asId(name)
     if (taken.has(id)) throw collision([taken.get(id), path])
     taken.set(id, path)
     named.push({ ...session, tenantId: id })
@@ -165,4 +170,4 @@ function nameTenants(sessions, { tenantId, label }) {
   return named
 }
 
-module.exports = { findSessions, sessionAt, byFolder, nameTenants, LAYOUTS, inside }
+module.exports = { isOurs, findSessions, sessionAt, byFolder, nameTenants, LAYOUTS, inside }

@@ -7,6 +7,7 @@
 const { atOnce, choice, flag, refuse } = require('../checks.js')
 const { resolveSource } = require('../options.js')
 const { LAYOUTS } = require('./layouts.js')
+const { LAYOUTS: OF_PROFILES } = require('./profile-layouts.js')
 const { openSource, overlap } = require('./source.js')
 const { openTarget } = require('./target.js')
 
@@ -43,7 +44,7 @@ function checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDama
   const checked = {
     tenantId,
     onProgress,
-    layout: choice(own({ layout }, 'layout'), 'auto', ['auto', ...LAYOUTS]),
+    layout: choice(own({ layout }, 'layout'), 'auto', ['auto', ...LAYOUTS, ...OF_PROFILES]),
     concurrency: atOnce(concurrency, 4),
     allowCredsOnly: flag(own({ allowCredsOnly }, 'allowCredsOnly')),
     allowDamagedKeys: flag(own({ allowDamagedKeys }, 'allowDamagedKeys')),

@@ -6,6 +6,7 @@
 
 const { refuse } = require('../checks.js')
 const { LAYOUTS } = require('./layouts.js')
+const { LAYOUTS: OF_PROFILES } = require('./profile-layouts.js')
 
 const isHex = (text) => typeof text === 'string' && /^[0-9a-f]{64}$/.test(text)
 
@@ -15,6 +16,9 @@ const isFolder = (path) => typeof path === 'string' && (path === '' || path.spli
 function checkReport(report) {
   if (report?.version !== 1 || !Array.isArray(report.sessions)) refuse('`report` must be the result of `migrate`')
   if (report.dryRun) refuse('`report` belongs to a dry run: nothing was migrated')
+  if (report.sessions.some((session) => OF_PROFILES.includes(session?.layout))) {
+    refuse('`report` is of profiles of whatsapp-web.js, whose source is only read: remove it by hand, once the clients run')
+  }
   for (const session of report.sessions) {
     if (!['migrated', 'already'].includes(session?.status)) continue
     const isWhole = typeof session.tenantId === 'string' && isFolder(session.path) && LAYOUTS.includes(session.layout)

@@ -6,9 +6,10 @@
 // nothing is removed but by `remove`. Names are relative, with `/` between their parts. Messages hold no names: those of keys
 // are contacts.
 
-const { constants, lstatSync } = require('node:fs')
+const { constants, createWriteStream, lstatSync } = require('node:fs')
 const fs = require('node:fs/promises')
 const { basename, dirname, join, relative, resolve, sep } = require('node:path')
+const { pipeline } = require('node:stream/promises')
 const { HybridAuthError, settle } = require('../errors.js')
 const { CREDS } = require('../multi-file-names.js')
 const { loadBinding } = require('../native.js')
@@ -62,6 +63,19 @@ function folderSource(root) {
     }
   }
 
+  /** Copies a file to `to`; answers false if it is gone. */
+  async function copy(name, to) {
+    try {
+      const file = await fs.open(pathOf(name), constants.O_RDONLY | NO_FOLLOW)
+      // The stream closes it.
+      await pipeline(file.createReadStream(), createWriteStream(to, { flags: 'wx', mode: 0o600 }))
+      return true
+    } catch (error) {
+      if (error.code === 'ENOENT') return false
+      throw failed('read', error)
+    }
+  }
+
   /** Makes what was unlinked in a folder stay so, where the platform knows how. */
   async function sync(folder) {
     const handle = await fs.open(folder, constants.O_RDONLY).catch(() => null)
@@ -99,6 +113,7 @@ function folderSource(root) {
       return found
     },
     read,
+    copy,
     remove,
     tidy
   }
@@ -123,6 +138,12 @@ function bucketSource(spec) {
       const outcome = await binding.foreignRead(store, name)
       settle(outcome)
       return outcome.bytes ?? null
+    },
+    async copy(name, to) {
+      const bytes = await this.read(name)
+      if (bytes === null) return false
+      await fs.writeFile(to, bytes, { flag: 'wx', mode: 0o600 })
+      return true
     },
     async remove(names) {
       settle(await binding.foreignRemove(store, names))
