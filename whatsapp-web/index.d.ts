@@ -36,8 +36,20 @@ export interface HybridAuthStrategyOptions extends ProfileOptions {
    * LocalAuth in `session-<clientId>`, is adopted if the session is not in the store yet. @default '.wwebjs_auth'
    */
   dataPath?: string
+  /**
+   * The store of the RemoteAuth that you had, such as one of wwebjs-mongo. It is asked for the session once, when there is none in `store` and no
+   * profile on the disk; the session is checked and adopted. Nothing in it is ever changed. `initialize()` rejects if it rejects, or has a
+   * damaged zip. @default none
+   */
+  legacy?: LegacyStore
   /** Called when a newer instance has taken over the session, and the browser was ended. Exceptions are ignored. @default none */
   onFenced?: () => void
+}
+
+/** Part of a store of RemoteAuth that reads. */
+export interface LegacyStore {
+  sessionExists(options: { session: string }): any
+  extract(options: { session: string; path: string }): any
 }
 
 /**

@@ -13,6 +13,7 @@ const { HybridAuthError } = require('../lib/errors.js')
 const { openProfileAt } = require('../lib/profile/index.js')
 const { sessionName, tenantOf } = require('../lib/profile/names.js')
 const { isRunning, kill, processOf } = require('./browser.js')
+const { adoptLegacy, checkLegacy } = require('./legacy.js')
 const { adopt } = require('./local-auth.js')
 const { clientIdIn, dataPathIn, refuse } = require('./names.js')
 const { createReports } = require('./reports.js')
@@ -28,7 +29,7 @@ const OF_REMOTE_AUTH = {
 
 function checkOptions(options) {
   for (const [name, remedy] of Object.entries(OF_REMOTE_AUTH)) if (options[name] !== undefined) refuse(`\`${name}\` is an option of RemoteAuth: ${remedy}`)
-  if (typeof options.store?.sessionExists === 'function') refuse('`store` is a store of RemoteAuth: name the bucket instead, such as `s3://bucket`')
+  if (typeof options.store?.sessionExists === 'function') refuse('`store` is a store of RemoteAuth: name the bucket instead, such as `s3://bucket`, and pass this one as `legacy` if it has the session')
   if (options.onFenced !== undefined && typeof options.onFenced !== 'function') refuse('`onFenced` must be a function')
 }
 
@@ -37,6 +38,8 @@ class HybridAuth {
   #dataPath
   #folder
   #localAuth
+  /** Another store of RemoteAuth, which may have the session. */
+  #legacy
   #tenantId
   #reports
   /** The open profile; null before the first open and after the end. */
@@ -58,8 +61,10 @@ class HybridAuth {
   /** @param {any} [options] */
   constructor(options = {}) {
     if (options === null || typeof options !== 'object') refuse('`HybridAuth` takes an object of options')
-    const { clientId, dataPath, onFenced, ...rest } = options
+    const { clientId, dataPath, onFenced, legacy, ...rest } = options
     checkOptions({ ...rest, onFenced })
+    checkLegacy(legacy)
+    this.#legacy = legacy
     this.clientId = clientIdIn(clientId) ?? undefined
     this.#dataPath = resolve(dataPathIn(dataPath))
     this.#folder = sessionName('RemoteAuth', clientIdIn(clientId))
@@ -168,11 +173,22 @@ class HybridAuth {
     // The folder, and that of LocalAuth, may still have the session that was deleted.
     const openNew = () => openProfileAt({ ...given, fresh: true, isNew: true })
     if (this.#isLoggedOut) return openNew()
-    return openProfileAt({ ...given, adopt: (path) => adopt(this.#localAuth, path) }).catch((error) => {
+    const isStrict = this.#options.onMissing === 'error'
+    const adopting = { ...given, adopt: (path) => this.#adopt(path, signal) }
+    return openProfileAt(adopting).catch((error) => {
+      // What the other store has is no new session, and only an open can take it.
+      if (error.code === 'NOT_FOUND' && isStrict && this.#legacy !== undefined) return openProfileAt({ ...adopting, onMissing: 'create', mayCreate: false })
       // whatsapp-web.js pairs again after a logout, and shows that it does; `onMissing: 'error'` forbids it.
-      if (error.code !== 'DELETED' || this.#options.onMissing === 'error') throw error
+      if (error.code !== 'DELETED' || isStrict) throw error
       return openNew()
     })
+  }
+
+  /** Takes over the profile of LocalAuth, or the session in the other store; answers whether there was one. */
+  async #adopt(path, signal) {
+    if (await adopt(this.#localAuth, path)) return true
+    if (this.#legacy === undefined) return false
+    return adoptLegacy(this.#legacy, { names: [this.#folder, join(this.#dataPath, this.#folder)], to: path, signal })
   }
 
   #keep(profile) {

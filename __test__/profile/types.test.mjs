@@ -14,14 +14,14 @@ import { ROOT } from '../support/sessions.mjs'
 import { packageOf, whatsappWeb } from '../support/whatsapp-web.mjs'
 
 const consumer = `
-import { Client, RemoteAuth } from 'whatsapp-web.js'
+import { Client, RemoteAuth, type Store } from 'whatsapp-web.js'
 import { HybridAuth, HybridAuthError, RemoteAuthStore, openProfile } from 'baileys-hybrid-auth/whatsapp-web'
 import type { BackupReport, HybridAuthStrategyOptions, Profile, ProfileEvent, RemoteAuthStoreOptions } from 'baileys-hybrid-auth/whatsapp-web'
 import { HybridAuthError as RootError } from 'baileys-hybrid-auth'
 
 const options: HybridAuthStrategyOptions = {
   clientId: 'a', dataPath: 'x', store: 's3://bucket', encryptionKeys: 'hex', backupIntervalMs: 1000, generations: 3, extraPaths: ['Default/Cookies'],
-  onFenced: () => {}, onMissing: 'error', logger: console,
+  onFenced: () => {}, onMissing: 'error', logger: console, legacy: new RemoteAuthStore(),
   onEvent: (news: ProfileEvent) => {
     if (news.event === 'error') console.log(news.error.code)
     if (news.event === 'backup') console.log(news.sent, news.generation)
@@ -29,6 +29,7 @@ const options: HybridAuthStrategyOptions = {
 }
 export const one = new Client({ authStrategy: new HybridAuth(options) })
 export const two = new Client({ authStrategy: new HybridAuth() })
+export const taking = (legacy: Store) => new HybridAuth({ legacy })
 
 const given: RemoteAuthStoreOptions = { dataPath: 'x', purge: true, onError: (error, { session }) => console.log(error.code, session), onFenced: ({ session }) => console.log(session) }
 const store = new RemoteAuthStore(given)
@@ -48,6 +49,8 @@ export async function run(strategy: HybridAuth): Promise<number | undefined> {
 export const codeOf = (error: unknown) => (error instanceof HybridAuthError && error instanceof RootError ? error.code : undefined)
 // @ts-expect-error a profile has no mode
 new HybridAuth({ mode: 'cloud' })
+// @ts-expect-error no store of RemoteAuth
+new HybridAuth({ legacy: 'mongodb://host' })
 // @ts-expect-error an option of RemoteAuth
 new HybridAuth({ backupSyncIntervalMs: 60_000 })
 // @ts-expect-error there is no such event

@@ -39,11 +39,11 @@ function settingsOf({ backupIntervalMs, generations, extraPaths, ...options }, e
  * Decides what the folder is, and makes it the profile to go on with.
  * @param {any} session
  * @param {ReturnType<typeof createFolder>} folder
- * @param {{ browser?: { pid: number }, isNew?: boolean, adopt?: (path: string) => Promise<unknown> }} how `browser`: one that runs on the folder
+ * @param {{ browser?: { pid: number }, isNew?: boolean, adopt?: (path: string) => Promise<unknown>, mayCreate?: boolean }} how `browser`: one that runs on the folder
  *   since before a logout, and keeps it as it is; `isNew`: what is in the folder is of a deleted session; `adopt` puts a profile of another
- *   program into an empty folder
+ *   program into an empty folder; `mayCreate`: false if a profile that is nowhere is an error
  */
-async function settle(session, folder, { browser, isNew, adopt }) {
+async function settle(session, folder, { browser, isNew, adopt, mayCreate = session.mayCreate }) {
   const { generations, isHeld } = session.generations()
   const user = await folder.user()
   if (user !== null && (user !== browser?.pid || generations.length > 0)) throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on this profile: close it first`)
@@ -52,7 +52,7 @@ async function settle(session, folder, { browser, isNew, adopt }) {
     if (isNew && user === null) await folder.setAside()
     if (adopt !== undefined && !(await folder.hasProfile()) && (await adopt(folder.path))) return { source: 'imported', generation: null }
     if (await folder.hasProfile()) return { source: session.restored.source === 'fresh' ? 'imported' : 'local', generation: null }
-    if (!session.mayCreate) {
+    if (!mayCreate) {
       throw new HybridAuthError('NOT_FOUND', "this profile was never backed up and is not on the disk, and `onMissing: 'error'` forbids creating one; to pair a new number, open it once with `onMissing: 'create'`")
     }
     session.tellFresh(session.restored.source === 'fresh' ? 'missing' : 'no-credentials')
@@ -71,13 +71,13 @@ async function settle(session, folder, { browser, isNew, adopt }) {
  * @param {any} given `{ tenantId, dataPath, folder, … }` with the options of a session
  */
 async function openProfileAt(given) {
-  const { tenantId, dataPath, folder: name, browser, isNew, adopt, ...rest } = ownFields(given)
+  const { tenantId, dataPath, folder: name, browser, isNew, adopt, mayCreate, ...rest } = ownFields(given)
   const { options, ...settings } = settingsOf(rest)
   const session = await openProfileSession(tenantId, { ...options, dataPath })
   try {
     const folder = createFolder(join(resolve(dataPath), name))
     await stay(folder.path, browser !== undefined)
-    const found = await settle(session, folder, { browser, isNew, adopt })
+    const found = await settle(session, folder, { browser, isNew, adopt, mayCreate })
     if (browser === undefined) {
       await folder.unlock()
       if (await folder.hasProfile()) await session.trimLogs(folder.path)
