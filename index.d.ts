@@ -29,7 +29,7 @@ export type { HybridAuthStore, S3Store, SupabaseStore, GcsStore, DirectoryStore,
 export type { HybridAuthState, HybridKeyStore, HybridTypedKeys, SessionStatus, OpeningStatus, SessionEvents, SessionEvent, ExportReport } from './types/session.js'
 
 // Operations on many tenants, and figures.
-export type { RestoreAllOptions, ExportAllOptions } from './types/fleet.js'
+export type { RestoreAllOptions, ExportAllOptions, ExportProfileOptions, ExportProfileReport } from './types/fleet.js'
 export type { FleetSummary, StoreTraffic, MetricsOptions, MetricsRegistry } from './types/metrics.js'
 
 // Operator tools.

@@ -25,8 +25,8 @@ function answerOf(folderOf, tenantId) {
 }
 
 /** The folder of a tenant within the tree, checked. */
-function placeOf(tenantId, folderOf) {
-  const place = folderOf === undefined ? folderName(tenantId) : answerOf(folderOf, tenantId)
+function placeOf(tenantId, folderOf, ownName) {
+  const place = folderOf === undefined ? (ownName(tenantId) ?? folderName(tenantId)) : answerOf(folderOf, tenantId)
   const isPlace = typeof place === 'string' && place.split('/').every((part) => !['', '.', '..'].includes(part) && !/[\\\0]/.test(part))
   if (!isPlace) refuse('`folderOf` must return the path of a folder within the tree, such as a/b')
   return place
@@ -37,12 +37,13 @@ function placeOf(tenantId, folderOf) {
  * @param {string} folder
  * @param {string[]} tenantIds
  * @param {(tenantId: string, folder: string, options: object) => Promise<object>} exportOne
- * @param {{ overwrite?: boolean, concurrency?: number, folderOf?: (tenantId: string) => string, onProgress?: (step: object) => void }} [how]
+ * @param {{ overwrite?: boolean, concurrency?: number, folderOf?: (tenantId: string) => string, onProgress?: (step: object) => void,
+ *   ownName?: (tenantId: string) => string | null }} [how] `ownName`: the name of a tenant that does not get it from its id
  */
-async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency, folderOf, onProgress } = {}) {
+async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency, folderOf, onProgress, ownName = () => null } = {}) {
   if (typeof folder !== 'string' || folder === '') refuse('an export takes the path of a folder')
   const workers = atOnce(concurrency, 4)
-  const places = tenantIds.map((tenantId) => ({ tenantId, place: placeOf(tenantId, folderOf) }))
+  const places = tenantIds.map((tenantId) => ({ tenantId, place: placeOf(tenantId, folderOf, ownName) }))
   const taken = new Set(places.map(({ place }) => place.toLowerCase()))
   // File systems that ignore case have one folder for both.
   if (taken.size !== places.length) refuse('two tenants would be exported to the same folder: return different folders from `folderOf`')
@@ -60,4 +61,4 @@ async function exportTree(folder, tenantIds, exportOne, { overwrite, concurrency
   return { exported, failed }
 }
 
-module.exports = { exportTree }
+module.exports = { exportTree, folderName }

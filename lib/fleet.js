@@ -5,6 +5,8 @@
 // Invariant: it only keeps books. Each session is what `useHybridAuthState` gives; sharing one between several opens of a
 // tenant is the core's business.
 
+const { resolve } = require('node:path')
+const { choice } = require('./checks.js')
 const { HybridAuthError, settle, unreadable, withTypedErrors } = require('./errors.js')
 const { exportTree } = require('./export-tree.js')
 const { call } = require('./keys.js')
@@ -14,6 +16,7 @@ const { Opens } = require('./opens.js')
 const { resolveOptions } = require('./options.js')
 const { abandoned, linked } = require('./opening.js')
 const { within } = require('./pool.js')
+const { isProfileTenant } = require('./profile/names.js')
 const { collectInto, metricsText } = require('./prometheus.js')
 const { restoreAll } = require('./restore-all.js')
 const { limitOf, openSession } = require('./session.js')
@@ -22,6 +25,7 @@ const { prune, rekey } = require('./tools/change.js')
 const { doctor } = require('./tools/doctor.js')
 const { inspect, standings, survey } = require('./tools/look.js')
 const { drill, extract } = require('./tools/dump.js')
+const { FORMATS, exportProfile, nameOf, writeProfile } = require('./tools/export-profile.js')
 
 /** Lives of a session that is none of this fleet any more, or only just. */
 const LEAVING = ['closing', 'closed', 'deleted']
@@ -235,6 +239,7 @@ class HybridAuth {
     return {
       options: this.#options,
       resolve: (tenantId) => resolveOptions(tenantId, this.#options),
+      inner: this.#inner,
       list: () => this.list(),
       get: (tenantId) => this.get(tenantId),
       openInner: (tenantId, overrides, inner) => this.#begin(tenantId, together(this.#options, overrides), inner)
@@ -277,14 +282,24 @@ class HybridAuth {
   }
 
   /**
-   * Writes every tenant of the store, or those named, as a tree of multi-file folders.
+   * Writes every tenant of the store, or those named, as a tree of multi-file folders; profiles of browsers in the form `profiles`.
    * @param {string} folder
    * @param {import('../index.js').ExportAllOptions} [options]
    */
-  async exportAll(folder, { tenantIds, ...how } = {}) {
-    const { tenants, unnamed } = tenantIds === undefined ? await knownSessions(this.#options) : { tenants: tenantIds, unnamed: 0 }
-    const write = (tenantId, place, options) => this.exportMultiFile(tenantId, place, options)
-    return { ...(await exportTree(folder, [...tenants], write, how)), unnamed }
+  async exportAll(folder, { tenantIds, profiles, ...how } = {}) {
+    const format = choice({ value: profiles, from: '`profiles`' }, null, FORMATS)
+    const known = format === null ? knownSessions : knownTenants
+    const { tenants, unnamed } = tenantIds === undefined ? await known(this.#options) : { tenants: tenantIds, unnamed: 0 }
+    const isProfile = (tenantId) => format !== null && isProfileTenant(tenantId)
+    const write = (tenantId, place, { overwrite }) =>
+      isProfile(tenantId) ? writeProfile(this.#tools(), tenantId, resolve(place), { format, overwrite }) : this.exportMultiFile(tenantId, place, { overwrite })
+    const ownName = (tenantId) => (isProfile(tenantId) ? nameOf(tenantId, format) : null)
+    return { ...(await exportTree(folder, [...tenants], write, { ...how, ownName })), unnamed }
+  }
+
+  /** Writes the profile of a browser as a folder of LocalAuth, or as a zip of RemoteAuth. */
+  async exportProfile(tenantId, folder, options) {
+    return exportProfile(this.#tools(), tenantId, folder, options)
   }
 
   exportMultiFile(tenantId, folder, options) {

@@ -60,6 +60,11 @@ export class HybridAuth {
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
   /**
+   * Writes a browser profile for the `LocalAuth` or `RemoteAuth` of whatsapp-web.js: as `session-<client id>`, or as `RemoteAuth-<client id>.zip`, in
+   * `folder`. Opens and closes the profile, which takes it over from a running owner: close its client first. Rejects like an open.
+   */
+  exportProfile(tenantId: string, folder: string, options?: ExportProfileOptions): Promise<ExportProfileReport>
+  /**
    * State of a tenant in the store and in this machine's directory, from one reading of all its objects. Claims, writes and locks
    * nothing. A missing tenant, damage and a missing key are results, not errors. Rejects like an open if the store is unavailable.
    */
@@ -100,12 +105,16 @@ export class HybridAuth {
   prune(options: PruneOptions): Promise<PruneEntry[]>
   /**
    * Writes every tenant as a folder for `useMultiFileAuthState`, in a tree. Opens and closes tenants that are not open, which
-   * takes them over from a running owner. A failure does not stop the others.
+   * takes them over from a running owner. A failure does not stop the others. Browser profiles are left out without `profiles`.
    */
   exportAll(
     folder: string,
-    options?: ExportAllOptions
+    options?: ExportAllOptions & { profiles?: undefined }
   ): Promise<{ exported: Array<ExportReport & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
+  exportAll(
+    folder: string,
+    options: ExportAllOptions
+  ): Promise<{ exported: Array<(ExportReport | ExportProfileReport) & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
   /** `pruneKeys` of a tenant's session, opening it if necessary. Rejects with `NOT_FOUND` if there is none. */
   pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
   /**
@@ -131,8 +140,28 @@ export interface RestoreAllOptions {
   onProgress?: (progress: { tenantId: string; error: HybridAuthError | null; done: number; total: number }) => void
 }
 
+/** Options of `exportProfile`. */
+export interface ExportProfileOptions {
+  /** A folder of `LocalAuth`, or a zip of `RemoteAuth`. @default 'local' */
+  format?: 'local' | 'zip'
+  /** Replace an existing session. @default false */
+  overwrite?: boolean
+}
+
+/** Result of `exportProfile`. */
+export interface ExportProfileReport {
+  /** The folder, or the zip. */
+  path: string
+  format: 'local' | 'zip'
+  generation: number
+  files: number
+  bytes: number
+}
+
 /** Options of `exportAll`. */
 export interface ExportAllOptions {
+  /** Also export browser profiles, as `exportProfile` does: the folder is then the `dataPath` of their strategy. @default none */
+  profiles?: 'local' | 'zip'
   /** Tenants to export. @default all tenants in the store */
   tenantIds?: Iterable<string>
   /** Replace existing sessions in these folders. @default false */

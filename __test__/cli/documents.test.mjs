@@ -3,7 +3,7 @@
 // Invariant guarded: nothing is documented that does not work, and what works is documented.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -16,6 +16,7 @@ const require = createRequire(import.meta.url)
 const { build } = require('../../cli/program.js')
 const { EXIT, CODES } = require('../../cli/exit.js')
 const { SESSION_OPTIONS } = require('../../cli/settings.js')
+const { writeZip } = require('../../lib/zip/archive.js')
 
 const commands = build(() => {}).commands.filter((command) => command.name() !== 'help')
 const document = read('docs/cli.md')
@@ -37,6 +38,9 @@ async function place(t) {
   const cwd = join(at.folder, 'project')
   mkdirSync(cwd)
   for (const folder of ['auth/tenant-7', 'auth_sessions/u1/s1', 'baileys_auth_info']) await multiFile(join(cwd, folder))
+  const pages = join(cwd, '.wwebjs_auth/session-shop-7/Default/IndexedDB/pages')
+  mkdirSync(pages, { recursive: true })
+  writeFileSync(join(pages, '1'), 'storage of pages')
   for (const name of ['keys.txt', 'session.key']) privateFile(cwd, name, name === 'keys.txt' ? `${OTHER_KEY}\n${KEY}\n` : KEY)
   privateFile(cwd, '.env', `SESSION_BACKUP_INTERVAL_MS=2000\n`)
   return { ...at, cwd, env: { ...at.env, WHATSAPP_SESSION_PATH: join(cwd, 'whatsapp-sessions') } }
@@ -50,11 +54,17 @@ async function otherBucket(t, at) {
   const bucket = await supabase.connect(server.address).makeBucket('old-bucket')
   const folder = join(at.cwd, 'auth', 'tenant-7')
   for (const name of ['creds.json', 'session-anna.0.json', 'pre-key-1.json']) await bucket.put(`tenant-9/${name}`, readFileSync(join(folder, name)))
+  const zip = join(at.cwd, 'shop-8.zip')
+  await writeZip(zip, [{ path: 'Default/IndexedDB/pages/1', source: join(at.cwd, '.wwebjs_auth/session-shop-7/Default/IndexedDB/pages/1') }])
+  await bucket.put('live/RemoteAuth-shop-8.zip', readFileSync(zip))
   return { SUPABASE_URL: server.endpoint ?? server.address.endpoint, SUPABASE_SERVICE_KEY: server.address.key }
 }
 
 /** What has to be done for an example to find what it names: a line -> the lines before it. */
-const before = (line) => (line.includes('--cleanup') ? ["npx baileys-hybrid-auth migrate ./auth_sessions --tenant-id '{1}-{2}' --report migrated.json"] : [])
+function before(line) {
+  if (line.includes('--cleanup')) return ["npx baileys-hybrid-auth migrate ./auth_sessions --tenant-id '{1}-{2}' --report migrated.json"]
+  return line.includes('export whatsapp-web.js/') ? ['npx baileys-hybrid-auth migrate ./.wwebjs_auth --layout wwebjs-local'] : []
+}
 
 /** Whether a person has to answer. */
 const asks = (line) => /baileys-hybrid-auth delete/.test(line) && !line.includes('--yes')
@@ -96,8 +106,9 @@ for (const command of commands) {
 test('the blocks of docs/cli.md work one after another', async (t) => {
   const at = await place(t)
   const lines = linesOf(document)
+  const other = await otherBucket(t, at)
   for (const line of lines) {
-    const { code, stdout, stderr } = await runLine(t, at, line)
+    const { code, stdout, stderr } = await runLine(t, line.includes('old-bucket') ? { ...at, env: { ...at.env, ...other } } : at, line)
     assert.equal(code, 0, `${line}\n${plain(stdout)}${stderr}`)
     // What follows needs both keys, as a service does in the middle of a rotation.
     if (line.includes('rekey')) at.env = { ...at.env, SESSION_ENCRYPTION_KEY: `${OTHER_KEY},${KEY}` }

@@ -47,8 +47,10 @@ function tellMigrated(output, report, document = {}) {
       const missing = report.missing.length > 0 ? `, ${count(report.missing.length)} not in the source (${report.missing.join(', ')})` : ''
       const closed = report.unreadable?.length > 0 ? ` Skipped, because they are not readable: ${report.unreadable.join(', ')}.` : ''
       const keysOnly = report.withoutCreds > 0 ? ` Skipped, because they have keys and no credentials: ${plural(report.withoutCreds, 'folder')}.` : ''
+      const others = Object.entries(report.profiles ?? {}).filter(([, n]) => n > 0)
+      const profiles = others.map(([layout, n]) => ` Not read: ${plural(n, 'session')} of whatsapp-web.js; \`--layout ${layout}\` does.`).join('')
       const tooMany = report.unsearched > 0 ? ` Not searched for single-file sessions: ${plural(report.unsearched, 'JSON file')}; \`--layout single-file\` does.` : ''
-      return `${plural(report.sessions.length, 'session')}: ${parts.join(', ') || 'none'}${missing}.${closed}${keysOnly}${tooMany}`
+      return `${plural(report.sessions.length, 'session')}: ${parts.join(', ') || 'none'}${missing}.${closed}${keysOnly}${tooMany}${profiles}`
     },
     document
   })
@@ -137,7 +139,7 @@ async function importFolder(context, folder) {
   return tellMigrated(output, report)
 }
 
-const LAYOUTS = ['auto', 'flat', 'keys-folder', 'keys-file', 'single-file']
+const LAYOUTS = ['auto', 'flat', 'keys-folder', 'keys-file', 'single-file', 'wwebjs-zip', 'wwebjs-local']
 
 const LENIENT = [
   ['--source-key-file <file>', 'a file with the key of a source encrypted with AES-256-CBC, 64 hex digits'],

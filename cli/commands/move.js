@@ -10,6 +10,7 @@ const { UsageError } = require('../exit.js')
 const { count, plural, size } = require('../output.js')
 const { counted, released, sessionsAskedFor, tell, tenantsAskedFor } = require('../tenants.js')
 const { allAtOnce, forEach, forOne } = require('../work.js')
+const { isProfileTenant } = require('../../lib/profile/names.js')
 const { LAYOUTS, LENIENT, importFolder, migrateAll } = require('./migrate.js')
 
 const TAKEOVER = ['--takeover', 'also take sessions that another instance has not released; it is then fenced']
@@ -81,8 +82,24 @@ async function restore(context, named) {
   })
 }
 
+/** The profile of a browser, as LocalAuth or RemoteAuth has it. */
+async function exportProfile(context, tenantId, folder) {
+  const { asked, output, fleet } = context
+  if (asked.local) throw new UsageError('--local does not apply to the profile of a browser, which is in a store')
+  const write = async () => {
+    const judged = await released(context, fleet, tenantId)
+    return judged.exportProfile(tenantId, folder, { format: asked.format, overwrite: asked.overwrite === true })
+  }
+  const report = await forOne(context, tenantId, write, { changes: true, done: 'Exported' })
+  output.result({ ok: true, tenantId, ...report }, () => {
+    output.line(`The profile with ${plural(report.files, 'file')}, ${size(report.bytes)}, written to ${report.path}.`)
+  })
+}
+
 async function exportFolder(context, tenantId, folder) {
   const { asked, output, fleet } = context
+  if (isProfileTenant(tenantId)) return exportProfile(context, tenantId, folder)
+  if (asked.format !== undefined) throw new UsageError('--format is for the profiles of browsers, and this tenant is none', 'Leave it out.')
   const write = async () => {
     const judged = await released(context, fleet, tenantId)
     return judged.exportMultiFile(tenantId, folder, { overwrite: asked.overwrite === true })
@@ -121,12 +138,21 @@ module.exports = {
       action: restore
     })
     define('export <tenant> <folder>', {
-      summary: 'write a session as a folder of useMultiFileAuthState',
+      summary: 'write a session as a folder of useMultiFileAuthState, or for whatsapp-web.js',
       description:
-        'Writes a session as a folder for useMultiFileAuthState, to go back to it. Opens and closes the session. From ' +
+        'Writes a session as a folder for useMultiFileAuthState, to go back to it. A session of whatsapp-web.js becomes a folder of LocalAuth ' +
+        'or a zip of RemoteAuth in <folder>, their `dataPath`. Opens and closes the session. From ' +
         'then on use only one of the two: both at once spoil the encryption keys of the account.',
-      options: [['--overwrite', 'write into a folder with files'], ['--local', 'export a session of this machine, without a store'], TAKEOVER],
-      examples: [['export tenant-42 ./exported/tenant-42', 'go back to useMultiFileAuthState']],
+      options: [
+        ['--overwrite', 'write into a folder with files; replace a session of whatsapp-web.js'],
+        new Option('--format <form>', 'of a session of whatsapp-web.js: a folder of LocalAuth or a zip of RemoteAuth').choices(['local', 'zip']),
+        ['--local', 'export a session of this machine, without a store'],
+        TAKEOVER
+      ],
+      examples: [
+        ['export tenant-42 ./exported/tenant-42', 'go back to useMultiFileAuthState'],
+        ['export whatsapp-web.js/shop-7 ./exported', 'go back to LocalAuth']
+      ],
       action: exportFolder
     })
     define('import <folder>', {
@@ -151,7 +177,7 @@ module.exports = {
       options: [
         ['--tenant-id <template>', 'template of tenant ids: {1} is the first folder below the source, {2} the second, {-1} the last'],
         tenantAlias(),
-        new Option('--layout <how>', 'the layout of the sessions').choices(LAYOUTS),
+        new Option('--layout <how>', 'the layout of the sessions; those of whatsapp-web.js are never detected').choices(LAYOUTS),
         ['--only <tenants...>', 'only these tenants'],
         ...LENIENT,
         ['--dry-run', 'read and compare without writing'],
@@ -164,6 +190,7 @@ module.exports = {
         ["migrate ./auth_sessions --tenant-id '{1}-{2}' --dry-run", 'preview of a tree of folders, user and session'],
         ["migrate ./auth_sessions --tenant-id '{1}-{2}' --report migrated.json", 'take it over'],
         ['migrate supabase://old-bucket --report migrated.json', 'the bucket of another system'],
+        ['migrate supabase://old-bucket --layout wwebjs-zip --dry-run', 'preview of the zips of RemoteAuth of whatsapp-web.js'],
         ['migrate ./auth_sessions --cleanup migrated.json --apply', 'days later: remove what was migrated']
       ],
       action: migrateAll
