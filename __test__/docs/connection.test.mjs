@@ -37,7 +37,7 @@ async function guide(t) {
 
 test('it connects again with the same state when the session is good, and stores what the sockets change', async (t) => {
   const at = scene(t)
-  const end = await (await guide(t))('tenant', at.local)
+  const end = await (await guide(t))('tenant', { ...at.local, onMissing: 'create' })
   sockets[0].auth.creds.me = { id: 'paired' }
   sockets[0].ev.emit('creds.update', {})
   sockets[0].close(DisconnectReason.restartRequired)
@@ -55,7 +55,7 @@ test('it connects again with the same state when the session is good, and stores
 
 test('it does not connect again where another program has the account, and lets go of the session', async (t) => {
   const at = scene(t)
-  await (await guide(t))('tenant', at.local)
+  await (await guide(t))('tenant', { ...at.local, onMissing: 'create' })
   sockets[0].ev.emit('creds.update', {})
   sockets[0].close(DisconnectReason.connectionReplaced)
   assert.ok(sockets[0].ended)
@@ -65,7 +65,7 @@ test('it does not connect again where another program has the account, and lets 
 
 test('it deletes an account that was logged out', async (t) => {
   const at = scene(t)
-  await (await guide(t))('tenant', at.replicated)
+  await (await guide(t))('tenant', { ...at.replicated, onMissing: 'create', fresh: true })
   sockets[0].ev.emit('creds.update', {})
   sockets[0].close(DisconnectReason.loggedOut)
   const fleet = new hybrid.HybridAuth(at.replicated)
@@ -76,9 +76,16 @@ test('it deletes an account that was logged out', async (t) => {
 
 test('it ends when a newer instance runs the account', async (t) => {
   const at = scene(t)
-  await (await guide(t))('tenant', at.replicated)
+  await (await guide(t))('tenant', { ...at.replicated, onMissing: 'create', fresh: true })
   sockets[0].ev.emit('creds.update', {})
   await at.open('tenant', { ...at.elsewhere(), onMissing: 'create' })
   await until(() => sockets[0].ended, 'its end')
   assert.equal(sockets.length, 1)
+})
+
+test('a session that is missing is an error, and no new identity', async (t) => {
+  const at = scene(t)
+  const run = await guide(t)
+  assert.equal((await rejection(run('tenant', at.local))).code, 'NOT_FOUND')
+  assert.equal(sockets.length, 0)
 })

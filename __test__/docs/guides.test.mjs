@@ -108,6 +108,9 @@ test('the lines that wait for a signal store and release everything, and end the
   const block = blockOf('platforms', 'js', 'fleet.shutdown')
   for (const signal of ['SIGTERM', 'SIGINT']) {
     const at = scene(t)
+    const linked = await at.openReplicated('tenant-42')
+    await linked.saveCreds()
+    await linked.close()
     const file = join(at.root, 'main.mjs')
     const script = block.replace("'baileys-hybrid-auth'", JSON.stringify(pathToFileURL(join(ROOT, 'index.js')).href))
     writeFileSync(file, `${script}\nawait fleet.get('tenant-42').saveCreds()\nsetInterval(() => {}, 1000)\nglobalThis.isReady()\n`)

@@ -40,7 +40,10 @@ test('the example for forks opens a session with the Baileys that it imports', (
   const fork = blocksOf('docs/bundlers.md').find((block) => block.includes("import('your-fork')"))
   const script = fork.replace("'your-fork'", JSON.stringify(import.meta.resolve('baileys-v6')))
   assert.notEqual(script, fork)
-  assert.equal(run(t, `${script}\nawait saveCreds()\nconsole.log(state.creds.noiseKey.public.length)`, { WHATSAPP_SESSION_PATH: 'sessions' }), '32\n')
+  // Where a number is linked; the example is of a service.
+  const linking = script.replace("onMissing: 'error'", "onMissing: 'create'")
+  assert.notEqual(linking, script)
+  assert.equal(run(t, `${linking}\nawait saveCreds()\nconsole.log(state.creds.noiseKey.public.length)`, { WHATSAPP_SESSION_PATH: 'sessions' }), '32\n')
 })
 
 test('the script for a store passes on one that is well, and fails on one that is not there', (t) => {

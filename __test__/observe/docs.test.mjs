@@ -12,15 +12,22 @@ import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { read } from '../docs/repository.mjs'
 import { atEnd } from '../support/endings.mjs'
-import { ROOT, temporaryFolder } from '../support/sessions.mjs'
+import { hybrid, ROOT, temporaryFolder } from '../support/sessions.mjs'
 import { PREFIX } from './scrapes.mjs'
 
 const { FAMILIES } = createRequire(import.meta.url)('../../lib/metrics.js')
 
 const blocks = [...read('docs/observability.md').matchAll(/^<!-- runs in __test__\/observe\/docs\.test\.mjs -->\n```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
 
+/** The session that the blocks open: they are of services, and a number was linked before. */
+async function link(options) {
+  const session = await hybrid.useHybridAuthState('tenant-42', options)
+  await session.saveCreds()
+  await session.close()
+}
+
 /** Runs a block with the places in it replaced; what it says is gathered. */
-function run(t, block, places) {
+async function run(t, block, places) {
   const work = temporaryFolder(t, 'document')
   const all = {
     "from 'baileys-hybrid-auth'": `from ${JSON.stringify(pathToFileURL(join(ROOT, 'index.js')).href)}`,
@@ -37,7 +44,11 @@ function run(t, block, places) {
   }
   const file = join(work, 'example.mjs')
   writeFileSync(file, script)
-  const env = { ...process.env, SESSION_ENCRYPTION_KEY: randomBytes(32).toString('hex') }
+  const key = randomBytes(32).toString('hex')
+  const env = { ...process.env, SESSION_ENCRYPTION_KEY: key }
+  const directory = join(work, 'disk')
+  if (block.includes('file:///mnt/bucket')) await link({ directory, store: `${pathToFileURL(join(work, 'bucket')).href}?create=true`, encryptionKeys: key })
+  else await link({ directory, mode: 'local', encryptionKeys: key })
   const child = spawn(process.execPath, [file], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const said = { text: '' }
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said.text += text))
@@ -57,7 +68,7 @@ test('every block of JavaScript in the document is one that runs here', () => {
 })
 
 test('the example with pino logs the backup in the fields that the document shows', async (t) => {
-  const { said, ended } = run(t, blocks[0], bucket)
+  const { said, ended } = await run(t, blocks[0], bucket)
   assert.equal(await ended, 0, said.text)
   const lines = said.text.trim().split('\n').map((line) => JSON.parse(line))
   const shown = JSON.parse(read('docs/observability.md').match(/^```json\n([\s\S]*?)^```$/m)[1])
@@ -71,7 +82,7 @@ test('the example with pino logs the backup in the fields that the document show
 test('the example with a server answers a scrape', async (t) => {
   // It takes any port and says which: one that was found free before may be taken by then.
   const listen = ".listen(0, '127.0.0.1', function () { console.log(`port ${this.address().port}`) })"
-  const { said, ended, child } = run(t, blocks[1], (work) => ({ ...bucket(work), '.listen(9464)': listen }))
+  const { said, ended, child } = await run(t, blocks[1], (work) => ({ ...bucket(work), '.listen(9464)': listen }))
   const port = () => said.text.match(/^port (\d+)$/m)?.[1]
   await new Promise((resolve) => {
     child.stdout.on('data', () => port() && resolve())
@@ -84,7 +95,7 @@ test('the example with a server answers a scrape', async (t) => {
 })
 
 test('the example with a registry of its own prints the metrics', async (t) => {
-  const { said, ended } = run(t, blocks[2], () => ({}))
+  const { said, ended } = await run(t, blocks[2], () => ({}))
   assert.equal(await ended, 0, said.text)
   assert.match(said.text, /^# TYPE baileys_hybrid_auth_lag_seconds gauge$/m)
 })
@@ -97,7 +108,7 @@ test('the example with OpenTelemetry sends every metric to a collector', async (
   }).listen(0, '127.0.0.1')
   await once(collector, 'listening')
   atEnd(t, () => collector.close())
-  const { said, ended } = run(t, blocks[3], () => ({
+  const { said, ended } = await run(t, blocks[3], () => ({
     'http://127.0.0.1:4318': `http://127.0.0.1:${collector.address().port}`,
     "process.once('SIGTERM'": "setImmediate(() => process.emit('SIGTERM'))\nprocess.once('SIGTERM'"
   }))
@@ -106,6 +117,6 @@ test('the example with OpenTelemetry sends every metric to a collector', async (
   const names = FAMILIES.flatMap(({ name, type }) => (type === 'histogram' ? [`${name}_count`, `${name}_sum`] : [name]))
   assert.deepEqual([...new Set(metrics.map(({ name }) => name))].sort(), names.map((name) => PREFIX + name).sort())
   const pointsOf = (name) => metrics.filter((metric) => metric.name === PREFIX + name).flatMap(({ gauge, sum }) => (gauge ?? sum).dataPoints)
-  const opens = pointsOf('restore_duration_seconds_count').filter(({ attributes }) => attributes.some(({ value }) => value.stringValue === 'fresh'))
+  const opens = pointsOf('restore_duration_seconds_count').filter(({ attributes }) => attributes.some(({ value }) => value.stringValue === 'local'))
   assert.deepEqual(opens.map(({ asDouble, asInt }) => Number(asDouble ?? asInt)), [1])
 })

@@ -16,6 +16,8 @@ import { SessionsTable } from './database/sessions-table.js'
       useFactory: (table: SessionsTable) => ({
         baileys,
         directory: config.sessionFolder,
+        // Only a user who connects a number creates a session: `connection.ts`.
+        onMissing: 'error' as const,
         // With a real store, the variables decide and a key is asked for.
         ...(config.tryOutStore === undefined ? {} : { store: config.tryOutStore, encryption: 'off' as const }),
         onBackup: ({ tenantId, at }) => table.backedUp(tenantId, at)

@@ -68,7 +68,7 @@ export class Connection {
   async resume({ phase = 'connecting', onlyPaired = false, wasConnected = true }: { phase?: Phase; onlyPaired?: boolean; wasConnected?: boolean } = {}): Promise<void> {
     const turn = this.#begin(phase)
     try {
-      await this.#openSocket(turn, () => this.auth.initialize(this.#tenantId, { onMissing: 'error' }), onlyPaired)
+      await this.#openSocket(turn, () => this.auth.initialize(this.#tenantId), onlyPaired)
     } catch (error) {
       if (turn === this.#turn) this.#notOpened(error, wasConnected)
     }
@@ -92,10 +92,10 @@ export class Connection {
 
   async #openByPerson(): Promise<HybridAuthState> {
     try {
-      return await this.auth.open(this.#tenantId)
+      return await this.auth.open(this.#tenantId, { onMissing: 'create' })
     } catch (error) {
       if (!(error instanceof HybridAuthError) || error.code !== 'DELETED') throw error
-      return this.auth.open(this.#tenantId, { fresh: true })
+      return this.auth.open(this.#tenantId, { onMissing: 'create', fresh: true })
     }
   }
 
