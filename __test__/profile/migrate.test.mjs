@@ -39,11 +39,17 @@ function put(folder, files) {
   return folder
 }
 
-/** A bucket for sessions, a source, and options of a migration from it. */
+/** A bucket for sessions, a source, a folder for temporary files that nobody else writes to, and options of a migration. */
 function place(t, files = {}) {
   const at = scene(t)
-  const from = join(at.root, 'source')
-  mkdirSync(from)
+  const [from, temporary] = [join(at.root, 'source'), join(at.root, 'temporary')]
+  for (const folder of [from, temporary]) mkdirSync(folder)
+  const before = process.env.TMPDIR
+  process.env.TMPDIR = temporary
+  atEnd(t, () => {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
+  })
   put(from, files)
   return { at, from, options: { ...optionsOf(at), from, layout: 'wwebjs-zip' } }
 }
@@ -63,8 +69,6 @@ async function restoredBy(t, at, clientId, name = 'blank') {
   await authStrategy.destroy()
   return { generation, files }
 }
-
-const leftIn = (prefix) => readdirSync(tmpdir()).filter((name) => name.startsWith(prefix))
 
 test('zips in a folder become sessions that HybridAuth restores byte for byte, and damaged ones are named', async (t) => {
   const { at, from, options } = place(t, {
@@ -97,7 +101,7 @@ test('zips in a folder become sessions that HybridAuth restores byte for byte, a
   assert.deepEqual(outcomes(await hybrid.migrate(options)), { ...good('already'), ...faults })
   assert.deepEqual(contentsOf(at.bucket), stored)
   assert.deepEqual(contentsOf(from), before)
-  assert.deepEqual(leftIn('hybrid-auth-migrate-'), [])
+  assert.deepEqual(readdirSync(tmpdir()), [])
 
   assert.deepEqual(await restoredBy(t, at, 'a'), { generation: 1, files: keptOf(profiles.first) })
   assert.deepEqual(await restoredBy(t, at, undefined), { generation: 1, files: keptOf(profiles.second) })
@@ -180,7 +184,7 @@ test('a dangerous zip is refused by name, and nothing of it is written', async (
   put(from, { 'RemoteAuth-evil.zip': bytes })
   const report = await hybrid.migrate(options)
   assert.deepEqual(outcomes(report), { [tenant('a')]: 'migrated', [tenant('evil')]: 'damaged INVALID_OPTION' })
-  assert.deepEqual(leftIn('x'), [])
+  assert.deepEqual([readdirSync(tmpdir()), existsSync(join(at.root, 'x'))], [[], false])
   assert.equal((await new hybrid.HybridAuth(optionsOf(at)).tenants()).length, 1)
 })
 
