@@ -1,12 +1,12 @@
 'use strict'
 
-// Folders that the package creates, and the reasons why one cannot be created.
+// Folders that the package creates, the reasons why one cannot be created, and their names on the disk.
 //
 // Invariants: a path that can never contain files is INVALID_OPTION, since no retry helps; nothing here waits for a path forever, as
 // the recursive `mkdir` of Node does below /proc. Messages name no path: it may contain a tenant id or a phone number.
 
 const { accessSync, constants, lstatSync, statSync, statfsSync } = require('node:fs')
-const { mkdir } = require('node:fs/promises')
+const { mkdir, open } = require('node:fs/promises')
 const { dirname } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 
@@ -96,4 +96,25 @@ async function makeTarget(path) {
   }
 }
 
-module.exports = { REMEDY, makeTarget, whyNoPlace }
+/** Errors of file systems that cannot sync a folder, such as some network drives. */
+const UNSYNCABLE = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'])
+
+/** Makes what was created, renamed or removed in a folder survive a power cut, where the system can. */
+async function syncFolder(path) {
+  if (process.platform === 'win32') return
+  const folder = await open(path, 'r').catch((error) => {
+    if (error.code === 'ENOENT') return null
+    throw error
+  })
+  // One that is gone has no names to keep.
+  if (folder === null) return
+  try {
+    await folder.sync()
+  } catch (error) {
+    if (!UNSYNCABLE.has(error.code)) throw error
+  } finally {
+    await folder.close()
+  }
+}
+
+module.exports = { REMEDY, makeTarget, syncFolder, whyNoPlace }

@@ -5,11 +5,10 @@
 // Invariants: nothing is left out uncounted; creds.json is the first file to leave a folder and the last to enter one, so that at
 // every instant a folder with creds.json is a whole session. Symbolic links are not followed.
 
-const { constants } = require('node:fs')
 const fs = require('node:fs/promises')
 const { basename, dirname, isAbsolute, join, relative, resolve, sep } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
-const { makeTarget } = require('./folders.js')
+const { makeTarget, syncFolder } = require('./folders.js')
 const {
   ASIDE, CREDS, FAMILIES, KEYS_FOLDER, MAX_NAME, OURS, PARALLEL, WHOLE, familiesWith, list, mainOf, nameOfKey, parseKey, parseName, unavailable
 } = require('./multi-file-names.js')
@@ -17,13 +16,6 @@ const { findMultiFile, isTooLarge } = require('./multi-file-read.js')
 const { each } = require('./pool.js')
 
 // -------------------------------------------------------------------------------------------------------- moving away
-
-/** Makes renames in `folder` durable, where the platform knows how. */
-async function syncFolder(folder) {
-  const handle = await fs.open(folder, constants.O_RDONLY).catch(() => null)
-  await handle?.sync().catch(() => {})
-  await handle?.close()
-}
 
 /**
  * Moves an imported session into `<folder>/multi-file-originals-<n>/`, with the copies (.bak, .tmp) that newer versions of Baileys

@@ -9,6 +9,7 @@ const { randomUUID } = require('node:crypto')
 const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('../lib/errors.js')
+const { syncFolder } = require('../lib/folders.js')
 
 /** Begin of the names of what a process makes and removes again. */
 const STAGED = 'staged-'
@@ -49,6 +50,7 @@ function createPrivateFolder(path) {
       await file.sync().finally(() => file.close())
       const name = `waiting-${follows}.zip`
       await fs.rename(staged, join(path, name))
+      await syncFolder(path)
       for (const other of await names()) if (WAITING.test(other) && other !== name) await fs.rm(join(path, other), { force: true })
     },
 

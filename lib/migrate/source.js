@@ -11,6 +11,7 @@ const fs = require('node:fs/promises')
 const { basename, dirname, join, relative, resolve, sep } = require('node:path')
 const { pipeline } = require('node:stream/promises')
 const { HybridAuthError, settle } = require('../errors.js')
+const { syncFolder } = require('../folders.js')
 const { CREDS } = require('../multi-file-names.js')
 const { loadBinding } = require('../native.js')
 
@@ -76,17 +77,10 @@ function folderSource(root) {
     }
   }
 
-  /** Makes what was unlinked in a folder stay so, where the platform knows how. */
-  async function sync(folder) {
-    const handle = await fs.open(folder, constants.O_RDONLY).catch(() => null)
-    await handle?.sync().catch(() => {})
-    await handle?.close()
-  }
-
   async function remove(names) {
     try {
       for (const name of names) await fs.rm(pathOf(name), { force: true })
-      for (const folder of new Set(names.map((name) => dirname(pathOf(name))))) await sync(folder)
+      for (const folder of new Set(names.map((name) => dirname(pathOf(name))))) await syncFolder(folder)
     } catch (error) {
       throw failed('removed', error)
     }

@@ -11,6 +11,7 @@ const { dirname, join } = require('node:path')
 const { pipeline } = require('node:stream/promises')
 const zlib = require('node:zlib')
 const { HybridAuthError } = require('../errors.js')
+const { syncFolder } = require('../folders.js')
 const { parseDirectory, readAt, readTail } = require('./directory.js')
 const { crc32 } = require('./checksum.js')
 const { localHeader, directoryRecord, endRecords } = require('./records.js')
@@ -174,17 +175,6 @@ async function append(file, at, { path, source }) {
     return { entry, end }
   } finally {
     await from.close()
-  }
-}
-
-/** Makes a rename last over a power cut, where folders can be opened. */
-async function syncFolder(path) {
-  if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }
 
