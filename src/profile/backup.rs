@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::format::name::PackName;
 use crate::format::object::{Link, ObjectKind};
 use crate::ownership::lease::Owner;
-use crate::platform::host::{Lane, blocking, blocking_in};
+use crate::platform::host::{Host, Lane, blocking, blocking_in};
 use crate::platform::meter::METERS;
 use crate::session::Session;
 
@@ -26,7 +26,8 @@ use super::entry::{FileVersion, Generation, Head, Pack};
 use super::holds::{Holds, record};
 use super::snapshot::{FileMark, Snapshot, SnapshotFile, SnapshotRequest, take};
 
-/// Backups of a process that read files at once.
+/// Backups of a process that read files at once. None reads while it waits for a store, which may keep silent for hours: the profiles
+/// in other stores have their turn meanwhile.
 static READING: Semaphore = Semaphore::const_new(2);
 /// A pack of which less is in use, in percent, is stored anew by and by,
 const SPARSE: u64 = 40;
@@ -122,13 +123,10 @@ impl Keeper {
 
 impl Memory {
     async fn generation(&mut self, session: &Session, order: &Order) -> Result<Report> {
-        let reading = READING.acquire().await.map_err(|error| Error::new(Code::Internal, error))?;
         let owner = session.owner()?;
         let before = session.journal().read(Catalog::read)??;
-        let mut snapshot = {
-            let (host, request) = (Arc::clone(session.host()), Arc::clone(&order.snapshot));
-            blocking(session.host(), move || take(host.as_ref(), &request)).await?
-        };
+        let (host, request) = (Arc::clone(session.host()), Arc::clone(&order.snapshot));
+        let mut snapshot = reading(session.host(), move || take(host.as_ref(), &request)).await??;
         if !snapshot.stopped.is_zero() {
             METERS.profile_stops.observe(snapshot.stopped);
         }
@@ -141,16 +139,15 @@ impl Memory {
         let mut cutter = Cutter::new(unread, known, next_pack);
         let mut packs = BTreeMap::new();
         loop {
-            let (back, cut) = blocking(session.host(), move || {
+            let (back, cut) = reading(session.host(), move || {
                 let cut = cutter.next_pack();
                 (cutter, cut)
             })
-            .await;
+            .await?;
             cutter = back;
             let Some((number, body)) = cut? else { break };
             packs.insert(number, store(owner, number, body).await?);
         }
-        drop(reading);
         let (cut, next_pack) = cutter.finish();
         now.extend(cut);
         let now: BTreeMap<String, (FileVersion, FileMark)> =
@@ -280,6 +277,15 @@ impl Memory {
             Err(error) => Some(error.message),
         }
     }
+}
+
+/// Reads files, in turn with the other backups of this process.
+async fn reading<T: Send + 'static>(
+    host: &Arc<dyn Host>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let _turn = READING.acquire().await.map_err(|error| Error::new(Code::Internal, error))?;
+    Ok(blocking(host, work).await)
 }
 
 /// Seals a pack and stores it.

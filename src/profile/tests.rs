@@ -4,6 +4,7 @@ mod backups;
 mod losses;
 mod owners;
 mod schedules;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::path::Path;
