@@ -115,7 +115,7 @@ function createProfile({ session, folder, found, settings }) {
       const report = await session.store(folder.path, { ...quiet(), ...how, generations: settings.generations, extraPaths: settings.extraPaths, isInUse: true })
       lastError = null
       if (report.changed) news.tell({ event: 'backup', ...report })
-      if (report.repaired > 0) news.tell({ event: 'repaired', message: `the store had lost ${report.repaired} packs of this profile; its files were stored again` })
+      if (report.repaired > 0) news.tell({ event: 'repaired', message: `the store had lost ${report.repaired} packs of this profile; its files were stored again, and older generations that needed those packs were given up` })
       if (report.uncollected !== null) news.tell({ event: 'error', code: 'REMOTE_UNAVAILABLE', message: `superfluous packs could not be removed: ${report.uncollected}` })
       return report
     } catch (error) {

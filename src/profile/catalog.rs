@@ -123,6 +123,16 @@ impl Catalog {
         shares.filter(|(number, share)| share * 100 < body(number) * percent).collect()
     }
 
+    /// Number of the newest generations that need none of `packs`.
+    pub fn without(&self, packs: &BTreeSet<u64>) -> usize {
+        let needs = |version: &&FileVersion| version.pieces.iter().any(|piece| packs.contains(&piece.pack));
+        let is_whole = |number: &&u64| self.at(**number).is_ok_and(|files| !files.values().any(needs));
+        if packs.is_empty() {
+            return self.generations.len();
+        }
+        self.generations.keys().rev().take_while(is_whole).count()
+    }
+
     /// The catalog without all but the newest `keep` generations, and without the versions and packs that only those needed.
     pub fn retaining(&self, keep: usize) -> Catalog {
         let mut kept = self.clone();

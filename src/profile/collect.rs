@@ -14,20 +14,14 @@ use crate::ownership::tenancy::Tenancy;
 
 use super::catalog::Catalog;
 
-/// Outcome of a collection.
-pub struct Collected {
-    /// Numbers of packs that the state names and the store does not have.
-    pub lost: BTreeSet<u64>,
-}
-
 /// Removes what `me`, the owner, finds in the store and the acknowledged `catalog` does not name, and stores again what is older than
-/// `refresh`. No backup runs meanwhile.
+/// `refresh`. No backup runs meanwhile. Gives the packs that the state names and the store does not have.
 pub async fn collect(
     tenancy: &Tenancy,
     me: &Claim,
     catalog: &Catalog,
     refresh: Duration,
-) -> Result<Collected> {
+) -> Result<BTreeSet<PackName>> {
     let listed = tenancy.remote.details(&tenancy.name.packs_folder(), "").await?;
     let times: BTreeMap<PackName, Option<u64>> = listed
         .iter()
@@ -40,7 +34,7 @@ pub async fn collect(
     tenancy.remote.delete(gone.map(|name| name.object(&tenancy.name)).collect()).await?;
     let kept = times.into_iter().filter(|(name, _)| named.contains(name));
     renew(tenancy, kept.filter_map(|(name, at)| Some((name, at?))).collect(), refresh).await?;
-    Ok(Collected { lost: named.difference(&there).map(|name| name.number).collect() })
+    Ok(named.difference(&there).copied().collect())
 }
 
 /// Stores those of `packs` again that are older than `refresh` by the clock of the store, given the times at which it took them.

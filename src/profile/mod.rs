@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! backup     a snapshot becomes a generation          restore   a generation becomes a folder
+//! commit     what a backup found becomes a batch      memory    what is known until the next one
 //! reseal     packs under new keys                     collect   packs that nothing names any more
 //! catalog    files, generations and packs of a state  entry     their bytes
 //! mend       torn ends of logs, cut off before a browser starts
@@ -26,11 +27,13 @@
 mod backup;
 mod catalog;
 mod collect;
+mod commit;
 mod copy;
 mod cut;
 mod entry;
 mod holds;
 pub mod leveldb;
+mod memory;
 mod mend;
 mod process;
 mod proof;

@@ -52,6 +52,66 @@ async fn owner_stores_again_what_the_store_has_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn generations_are_kept_again_after_a_repair_that_failed_at_first() {
+    let (memory, place) = (Memory::default(), Place::new());
+    let outage = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let fails = Arc::clone(&outage);
+    let script = move |request, name: &str| {
+        let lost = fails.load(std::sync::atomic::Ordering::Relaxed);
+        let is_pack = request == Request::Put && name.starts_with("v1/packs/");
+        (Duration::ZERO, if lost && is_pack { Fate::FailBefore } else { Fate::Done })
+    };
+    let store = memory.through(Arc::new(script), 1000);
+    let session = place.open(&store).await;
+    place.write("table", &noise(200_000, 1));
+    place.back_up(&session).await;
+    for name in packs(&memory) {
+        memory.objects().remove(&name);
+    }
+    outage.store(true, std::sync::atomic::Ordering::Relaxed);
+    let audited = || Order { audit: true, ..place.order(3) };
+    let failed = place.keeper.backup(&session, audited()).await.map_err(|error| error.code);
+    assert_eq!(failed.err(), Some(Code::RemoteUnavailable), "nothing could be stored again");
+    outage.store(false, std::sync::atomic::Ordering::Relaxed);
+    let report = place.keeper.backup(&session, audited()).await.expect("is stored");
+    assert_eq!(report.repaired, 1);
+    let mut made = vec![(report.generation, place.contents())];
+    for round in 2..=3 {
+        place.write("log", &noise(10_000, round));
+        made.push((place.back_up(&session).await.generation, place.contents()));
+    }
+    for (generation, contents) in made {
+        assert_eq!(place.restored(&session, Some(generation)).await, Ok(contents), "{generation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn loss_gives_up_the_generations_that_need_it_and_no_other() {
+    let (store, place) = (Memory::default(), Place::new());
+    let session = place.open(&store).await;
+    place.write("old", &noise(100_000, 1));
+    place.back_up(&session).await;
+    let lost = packs(&store);
+    place.remove("old");
+    let mut made = Vec::new();
+    for round in 2..=3 {
+        place.write("table", &noise(50_000, round));
+        made.push((place.back_up(&session).await.generation, place.contents()));
+    }
+    for name in lost {
+        assert!(store.objects().remove(&name).is_some(), "generation 1 needs it");
+    }
+    // Nothing of the newest generation is lost, and nothing of the profile changed.
+    let audited = Order { audit: true, ..place.order(3) };
+    let report = place.keeper.backup(&session, audited).await.expect("is stored");
+    assert_eq!((report.changed, report.generation, report.packs), (false, 3, 0));
+    for (generation, contents) in made {
+        assert_eq!(place.restored(&session, Some(generation)).await, Ok(contents), "{generation}");
+    }
+    assert_eq!(place.restored(&session, Some(1)).await, Err(Code::NotFound), "it is given up");
+}
+
+#[tokio::test(start_paused = true)]
 async fn pack_whose_batch_never_came_is_removed_by_the_next_owner() {
     let (store, place) = (Memory::default(), Place::new());
     let session = place.open(&store).await;
