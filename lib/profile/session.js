@@ -112,15 +112,14 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
     /**
      * Backs the profile in `directory` up.
      * @param {string} directory
-     * @param {{ pid?: number, frozen?: boolean, running?: boolean, generations?: number, extraPaths?: string[], audit?: boolean, timeoutMs?: number, isInUse?: boolean }} [how]
+     * @param {{ pid?: number, running?: boolean, generations?: number, extraPaths?: string[], audit?: boolean, timeoutMs?: number, isInUse?: boolean }} [how]
      */
-    async store(directory, { pid, frozen = false, running = false, generations = 5, extraPaths = [], audit = false, timeoutMs = resolved.flushTimeoutMs, isInUse = false } = {}) {
+    async store(directory, { pid, running = false, generations = 5, extraPaths = [], audit = false, timeoutMs = resolved.flushTimeoutMs, isInUse = false } = {}) {
       const began = performance.now()
       const order = {
         directory: resolve(directory),
         scratch,
         pid: pid ?? null,
-        isFrozen: frozen,
         isRunning: running,
         extra: extraPaths,
         generations,

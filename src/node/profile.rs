@@ -38,8 +38,6 @@ struct StoreOrder {
     scratch: PathBuf,
     /// The process of a running browser.
     pid: Option<u32>,
-    /// It runs, and its pages were frozen.
-    is_frozen: bool,
     /// It runs.
     is_running: bool,
     extra: Vec<String>,
@@ -62,7 +60,6 @@ pub fn profile_store(env: &Env, handle: Handle, order: String) -> napi::Result<O
         let session = session?;
         let order: StoreOrder = parse(&order)?;
         let writer = match order.pid {
-            _ if order.is_frozen => Writer::Frozen,
             Some(pid) => Writer::Process(pid),
             None if order.is_running => Writer::Running,
             None => Writer::None,

@@ -171,7 +171,7 @@ impl Head {
 impl Generation {
     /// The way in which it was made; `None` if it is one of a newer release.
     pub fn quiet(&self) -> Option<Quiet> {
-        let known = [Quiet::Closed, Quiet::Stopped, Quiet::Frozen, Quiet::Optimistic];
+        let known = [Quiet::Closed, Quiet::Stopped, Quiet::Optimistic];
         known.into_iter().find(|quiet| *quiet as u8 == self.quiet)
     }
 

@@ -36,8 +36,6 @@ pub enum Writer {
     None,
     /// Running as this process, which may be stopped for a moment.
     Process(u32),
-    /// Frozen by the caller.
-    Frozen,
     /// Running, with nothing that stops it.
     Running,
 }
@@ -57,15 +55,13 @@ pub struct SnapshotFile {
     pub mark: FileMark,
 }
 
-/// Way in which writers were kept quiet. The number stands in states and never changes its meaning.
+/// Way in which writers were kept quiet. The number stands in states and never changes its meaning; 2 is reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quiet {
     /// No browser ran.
     Closed = 0,
     /// Its process was stopped.
     Stopped = 1,
-    /// Its pages were frozen, and nothing changed between two looks.
-    Frozen = 2,
     /// Not at all: no database changed its list of files meanwhile.
     Optimistic = 3,
 }
@@ -76,7 +72,6 @@ impl Quiet {
         match self {
             Quiet::Closed => "closed",
             Quiet::Stopped => "stopped",
-            Quiet::Frozen => "frozen",
             Quiet::Optimistic => "optimistic",
         }
     }
@@ -100,11 +95,9 @@ pub struct Snapshot {
 
 /// Attempts with the browser stopped.
 const STOPPED_TRIES: u32 = 3;
-/// Attempts with its pages frozen.
-const FROZEN_TRIES: u32 = 5;
 /// Attempts beside a running browser.
 const RUNNING_TRIES: u32 = 20;
-/// Time between two looks at a profile that is frozen, and the pause before another attempt.
+/// Pause before another attempt.
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// Takes a snapshot. Blocks.
@@ -154,7 +147,6 @@ pub fn take(host: &dyn Host, request: &SnapshotRequest) -> Result<Snapshot> {
 fn tries_of(writer: Writer) -> u32 {
     match writer {
         Writer::None | Writer::Process(_) => STOPPED_TRIES,
-        Writer::Frozen => FROZEN_TRIES,
         Writer::Running => RUNNING_TRIES,
     }
 }
@@ -215,7 +207,6 @@ impl Attempt<'_> {
         match self.writer {
             Writer::None => Ok(Copies::Unneeded),
             Writer::Process(pid) => self.copy_stopped(pid),
-            Writer::Frozen => self.copy_frozen(),
             Writer::Running => {
                 let look = self.look()?;
                 self.copy_running(before, look)
@@ -244,17 +235,6 @@ impl Attempt<'_> {
             return Ok(Copies::Moved("its process continued before all was copied".to_owned()));
         }
         Ok(Copies::Made(Quiet::Stopped, files))
-    }
-
-    fn copy_frozen(&mut self) -> Result<Copies> {
-        let began = self.host.now();
-        let look = self.look()?;
-        let files = self.keep(&look, |_| true)?;
-        process::wait(MOMENT.saturating_sub(self.host.now().saturating_sub(began)));
-        if let Some(path) = difference(&look, &self.look()?, |_, _| true) {
-            return Ok(Copies::Moved(format!("{path} changed meanwhile")));
-        }
-        Ok(Copies::Made(Quiet::Frozen, files))
     }
 
     /// Copies beside a browser that writes: a log up to a length is a moment of its database, as long as the list of tables stays.

@@ -89,7 +89,7 @@ fn what_was_being_written_belongs_to_no_snapshot() {
         bytes.pop();
         fs::write(profile.path().join(DATABASE).join(name), bytes).expect("room");
     }
-    for writer in [Writer::None, Writer::Frozen, Writer::Running] {
+    for writer in [Writer::None, Writer::Running] {
         let snapshot = take(&host(), &request(&profile, &scratch, writer)).expect("a whole profile");
         assert_eq!(contents(&snapshot.files), expected(), "{writer:?}");
     }
@@ -98,7 +98,7 @@ fn what_was_being_written_belongs_to_no_snapshot() {
 #[test]
 fn a_path_out_of_the_profile_is_rejected_for_each_writer() {
     let (profile, scratch) = (profile(), folder());
-    for writer in [Writer::None, Writer::Frozen, Writer::Running, Writer::Process(0)] {
+    for writer in [Writer::None, Writer::Running, Writer::Process(0)] {
         let mut request = request(&profile, &scratch, writer);
         request.extra = vec!["../x".to_owned()];
         assert_eq!(take(&host(), &request).expect_err("a path").code, Code::InvalidOption);
@@ -107,67 +107,25 @@ fn a_path_out_of_the_profile_is_rejected_for_each_writer() {
 
 #[test]
 fn a_quiet_profile_is_copied_in_one_attempt() {
-    for (writer, quiet) in [(Writer::Frozen, Quiet::Frozen), (Writer::Running, Quiet::Optimistic)] {
-        let (profile, scratch) = (profile(), folder());
-        let snapshot = take(&host(), &request(&profile, &scratch, writer)).expect("a whole profile");
-        assert_eq!((snapshot.quiet, snapshot.tries), (quiet, 1));
-        fs::remove_dir_all(profile.path().join("Default")).expect("there");
-        assert_eq!(contents(&snapshot.files), expected());
-        drop(snapshot);
-        assert!(is_empty(&scratch.path().join("scratch")));
-    }
+    let (profile, scratch) = (profile(), folder());
+    let snapshot = take(&host(), &request(&profile, &scratch, Writer::Running)).expect("a whole profile");
+    assert_eq!((snapshot.quiet, snapshot.tries), (Quiet::Optimistic, 1));
+    fs::remove_dir_all(profile.path().join("Default")).expect("there");
+    assert_eq!(contents(&snapshot.files), expected());
+    drop(snapshot);
+    assert!(is_empty(&scratch.path().join("scratch")));
 }
 
 #[test]
 fn a_profile_that_is_never_whole_is_busy_after_all_attempts() {
-    for (writer, tries) in [(Writer::Frozen, 5), (Writer::Running, 20)] {
-        let (profile, scratch) = (profile(), folder());
-        fs::write(profile.path().join(DATABASE).join("000005.ldb"), table(201)).expect("room");
-        let error = take(&host(), &request(&profile, &scratch, writer)).expect_err("not whole");
-        assert_eq!(error.code, Code::ProfileBusy);
-        let fault = format!(
-            "{tries} attempts, the last one because {DATABASE}/000005.ldb has 201 bytes instead of 200"
-        );
-        assert!(error.message.contains(&fault), "{}", error.message);
-        assert!(is_empty(&scratch.path().join("scratch")));
-    }
-}
-
-/// Machine on which a profile changes whenever somebody asks for the time.
-struct Restless(RealHost, PathBuf);
-
-impl Host for Restless {
-    fn now(&self) -> Duration {
-        let mut log = fs::read(&self.1).expect("there");
-        append(&mut log, &[9; 20]);
-        fs::write(&self.1, log).expect("room");
-        self.0.now()
-    }
-
-    fn random(&self, bytes: &mut [u8]) {
-        self.0.random(bytes);
-    }
-
-    fn wall_ms(&self) -> u64 {
-        self.0.wall_ms()
-    }
-
-    fn spawn(&self, task: crate::platform::host::Task) {
-        self.0.spawn(task);
-    }
-
-    fn offload(&self, lane: crate::platform::host::Lane, job: crate::platform::host::Job) {
-        self.0.offload(lane, job);
-    }
-}
-
-#[test]
-fn a_frozen_profile_that_changes_is_busy() {
     let (profile, scratch) = (profile(), folder());
-    let host = Restless(host(), profile.path().join(DATABASE).join("000010.log"));
-    let error = take(&host, &request(&profile, &scratch, Writer::Frozen)).expect_err("changes");
+    fs::write(profile.path().join(DATABASE).join("000005.ldb"), table(201)).expect("room");
+    let error = take(&host(), &request(&profile, &scratch, Writer::Running)).expect_err("not whole");
     assert_eq!(error.code, Code::ProfileBusy);
-    assert!(error.message.contains("000010.log changed meanwhile"), "{}", error.message);
+    let fault =
+        format!("20 attempts, the last one because {DATABASE}/000005.ldb has 201 bytes instead of 200");
+    assert!(error.message.contains(&fault), "{}", error.message);
+    assert!(is_empty(&scratch.path().join("scratch")));
 }
 
 /// Attempts as [`take`] begins them.
