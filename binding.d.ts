@@ -91,14 +91,14 @@ export declare function profileExtract(options: string, keys: Buffer, to: string
 /** Says that the folder beside `marker` holds nothing of the session any more: it is about to be replaced. */
 export declare function profileForget(marker: string): void
 
-/** The generations of a profile that are kept, as JSON, oldest first; and whether the folder beside `marker` holds the newest one. */
-export declare function profileGenerations(handle: Handle, marker?: string | undefined | null): string
+/** The generations of a profile that are kept, as JSON, oldest first. */
+export declare function profileGenerations(handle: Handle): string
 
 /** Says that the folder beside `marker` holds the newest generation: it was restored there. */
 export declare function profileHold(handle: Handle, marker: string): void
 
-/** Cuts torn ends off the databases of the profile in `directory`, where no browser runs. Resolves to the number of logs. */
-export declare function profileMend(directory: string): Promise<Reply>
+/** True if the folder beside `marker` holds the newest generation. */
+export declare function profileIsHeld(handle: Handle, marker: string): boolean
 
 /** Seals the packs of a profile anew, under its claim and the primary key. Resolves when that is acknowledged. */
 export declare function profileReseal(handle: Handle, timeoutMs: number): Promise<Reply>
@@ -108,6 +108,12 @@ export declare function profileRestore(handle: Handle, to: string, generation?: 
 
 /** Backs a profile up. `order` is JSON. Resolves to a report, as JSON, when the generation is acknowledged. */
 export declare function profileStore(handle: Handle, order: string): Promise<Reply>
+
+/**
+ * Truncates the logs of the profile in `directory`, where no browser runs, behind their last whole records. Resolves to the number of
+ * logs.
+ */
+export declare function profileTruncateLogs(directory: string): Promise<Reply>
 
 /** Stores the whole state of a tenant that is open here anew. Resolves when that is done. */
 export declare function renew(options: string, keys: Buffer, timeoutMs: number): Promise<Reply>

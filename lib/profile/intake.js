@@ -52,7 +52,7 @@ async function prove(folder, scratch) {
     try {
       const { files } = await session.store(folder)
       if (files === 0) throw new HybridAuthError('LOCAL_CORRUPT', 'the profile is empty: it was never paired, or it is incomplete')
-      await session.trimLogs(folder)
+      await session.truncateLogs(folder)
     } finally {
       await session.close()
     }

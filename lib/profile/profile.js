@@ -80,7 +80,7 @@ async function openProfileAt(given) {
     const found = await settle(session, folder, { browser, isNew, adopt, mayCreate })
     if (browser === undefined) {
       await folder.unlock()
-      if (await folder.hasProfile()) await session.trimLogs(folder.path)
+      if (await folder.hasProfile()) await session.truncateLogs(folder.path)
     }
     return createProfile({ session, folder, found, settings })
   } catch (error) {

@@ -143,10 +143,10 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
     hold: () => life.call(binding.profileHold, handle, marker),
     forget: () => life.call(binding.profileForget, marker),
 
-    /** Cuts torn ends off the databases of a profile whose browser was killed: the next one would write behind them. */
-    async trimLogs(directory) {
-      const cut = Number(settle(await binding.profileMend(resolve(directory))))
-      if (cut > 0) logger?.info({ logs: cut }, 'torn ends of databases were cut off: the last browser was killed')
+    /** Truncates the logs of a profile whose browser was killed behind their last whole records: the next one would write behind the rest. */
+    async truncateLogs(directory) {
+      const logs = Number(settle(await binding.profileTruncateLogs(resolve(directory))))
+      if (logs > 0) logger?.info({ logs }, 'torn ends of databases were cut off: the last browser was killed')
     },
 
     /** Seals the newest generation anew under the primary key. */
@@ -183,7 +183,7 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
       news.tellSoon({ event: 'fresh', reason, message: 'a new browser profile, which needs pairing: there was no session in the store and no profile on the disk' })
     }
   }
-  return withTypedErrors(session, ['store', 'restoreTo', 'trimLogs', 'reseal', 'close', 'delete', 'status', 'generations', 'generation', 'on', 'off'])
+  return withTypedErrors(session, ['store', 'restoreTo', 'truncateLogs', 'reseal', 'close', 'delete', 'status', 'generations', 'generation', 'on', 'off'])
 }
 
 const { openProfileSession: open } = withTypedErrors({ openProfileSession })

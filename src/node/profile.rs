@@ -17,7 +17,7 @@ use crate::admin::json;
 use crate::error::{Code, Error, Result};
 use crate::platform::host::blocking;
 use crate::profile::snapshot::{SnapshotRequest, Writer};
-use crate::profile::{Catalog, Keeper, Order, forget, is_held, mend, reseal, restore};
+use crate::profile::{Catalog, Keeper, Order, forget, is_held, reseal, restore, truncate_logs};
 use crate::registry::Handle;
 
 /// Knowledge of each open profile, until it is closed.
@@ -129,14 +129,13 @@ pub fn profile_generations(handle: Handle, marker: Option<String>) -> std::resul
     Ok(json!({ "generations": generations, "packs": packs, "stored": stored, "isHeld": is_held }).to_string())
 }
 
-/// Cuts torn ends off the databases of the profile in `directory`, where no browser runs. Resolves to the number of logs.
+/// Truncates the logs of the profile in `directory`, where no browser runs, behind their last whole records. Resolves to the number of
+/// logs.
 #[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
-pub fn profile_mend(env: &Env, directory: String) -> napi::Result<Object<'_>> {
+pub fn profile_truncate_logs(env: &Env, directory: String) -> napi::Result<Object<'_>> {
     promise(env, async move {
-        let host = Arc::clone(engine().registry.host());
-        let machine = Arc::clone(&host);
-        let cut = blocking(&host, move || mend(machine.as_ref(), directory.as_ref())).await?;
-        Ok(cut.to_string())
+        let truncated = blocking(engine().registry.host(), move || truncate_logs(directory.as_ref())).await?;
+        Ok(truncated.to_string())
     })
 }
 

@@ -5,7 +5,7 @@
 //! commit     what a backup found becomes a batch      memory    what is known until the next one
 //! reseal     packs under new keys                     collect   packs that nothing names any more
 //! catalog    files, generations and packs of a state  entry     their bytes
-//! mend       torn ends of logs, cut off before a browser starts
+//! truncate   torn ends of logs, cut off before a browser starts
 //! cut        files into pieces, pieces into packs     holds     the marker beside a folder
 //! snapshot   a whole copy: stop, link and copy, continue, prove; again if it was not whole
 //! quiet      a process that is stopped for a moment, and continues whatever happens
@@ -34,7 +34,6 @@ mod entry;
 mod holds;
 pub mod leveldb;
 mod memory;
-mod mend;
 mod process;
 mod proof;
 pub mod quiet;
@@ -44,12 +43,13 @@ pub mod scan;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
+mod truncate;
 
 #[cfg(test)]
 pub use backup::Report;
 pub use backup::{Keeper, Order};
 pub use catalog::Catalog;
 pub use holds::{forget, hold, is_held};
-pub use mend::mend;
 pub use reseal::reseal;
 pub use restore::{Restored, restore, restore_from};
+pub use truncate::truncate_logs;

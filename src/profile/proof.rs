@@ -27,25 +27,32 @@ impl Folder for Files<'_> {
     }
 }
 
-/// Checks the databases among files that are given by path in the profile, place and length. Gives the ends of their manifests and
+/// Checks each database among files that are given by path in the profile, place and length. Gives the ends of its manifest and its
 /// logs, as [`leveldb::check`] does, by path. The file of a damage is a path.
-pub fn check<'a>(
+pub fn databases<'a>(
     files: impl Iterator<Item = (&'a str, &'a Path, u64)>,
-) -> Result<BTreeMap<String, u64>, Damage> {
+) -> impl Iterator<Item = Result<BTreeMap<String, u64>, Damage>> {
     let mut folders: BTreeMap<&str, Files<'_>> = BTreeMap::new();
     for (path, at, size) in files {
         let Some((folder, name)) = path.rsplit_once('/') else { continue };
         folders.entry(folder).or_default().0.insert(name, (at, size));
     }
+    let is_database = |(path, files): &(&str, Files<'_>)| leveldb::is_database(path, files.0.keys().copied());
+    folders.into_iter().filter(is_database).map(|(path, files)| {
+        let inner = |name: &str| format!("{path}/{name}");
+        let ends =
+            leveldb::check(&files).map_err(|Damage { file, fault }| Damage { file: inner(&file), fault })?;
+        Ok(ends.into_iter().map(|(name, end)| (inner(&name), end)).collect())
+    })
+}
+
+/// Checks all of these databases, each of which has to be whole.
+pub fn check<'a>(
+    files: impl Iterator<Item = (&'a str, &'a Path, u64)>,
+) -> Result<BTreeMap<String, u64>, Damage> {
     let mut ends = BTreeMap::new();
-    for (path, files) in folders {
-        if leveldb::is_database(path, files.0.keys().copied()) {
-            let inner = |name: &str| format!("{path}/{name}");
-            match leveldb::check(&files) {
-                Ok(of_folder) => ends.extend(of_folder.into_iter().map(|(name, end)| (inner(&name), end))),
-                Err(Damage { file, fault }) => return Err(Damage { file: inner(&file), fault }),
-            }
-        }
+    for of_one in databases(files) {
+        ends.extend(of_one?);
     }
     Ok(ends)
 }
