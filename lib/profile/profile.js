@@ -44,7 +44,7 @@ function settingsOf({ backupIntervalMs, generations, extraPaths, ...options }, e
  *   program into an empty folder; `mayCreate`: false if a profile that is nowhere is an error
  */
 async function settle(session, folder, { browser, isNew, adopt, mayCreate = session.mayCreate }) {
-  const { generations, isHeld } = session.generations()
+  const { generations } = session.generations()
   const user = await folder.user()
   if (user !== null && (user !== browser?.pid || generations.length > 0)) throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on this profile: close it first`)
   const newest = generations.at(-1)
@@ -58,7 +58,7 @@ async function settle(session, folder, { browser, isNew, adopt, mayCreate = sess
     session.tellFresh(session.restored.source === 'fresh' ? 'missing' : 'no-credentials')
     return { source: 'fresh', generation: null }
   }
-  if (isHeld && ((await folder.hasStorage()) || newest.files === 0)) return { source: 'local', generation: newest.number }
+  if (session.isHeld() && ((await folder.hasStorage()) || newest.files === 0)) return { source: 'local', generation: newest.number }
   session.forget()
   await folder.setAside()
   await session.restoreTo(folder.path)

@@ -87,7 +87,7 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
     life.fenced()
     onFenced?.()
   }
-  const look = () => JSON.parse(life.call(binding.profileGenerations, handle, marker))
+  const look = () => JSON.parse(life.call(binding.profileGenerations, handle))
 
   const session = {
     tenantId,
@@ -105,6 +105,9 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
 
     /** The generations that are kept, oldest first, with the packs that they need. */
     generations: look,
+
+    /** True if the folder in use holds the newest generation, or what followed it. */
+    isHeld: () => life.call(binding.profileIsHeld, handle, marker),
 
     /** The newest generation; null before the first. */
     generation: () => look().generations.at(-1) ?? null,
@@ -183,7 +186,7 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
       news.tellSoon({ event: 'fresh', reason, message: 'a new browser profile, which needs pairing: there was no session in the store and no profile on the disk' })
     }
   }
-  return withTypedErrors(session, ['store', 'restoreTo', 'truncateLogs', 'reseal', 'close', 'delete', 'status', 'generations', 'generation', 'on', 'off'])
+  return withTypedErrors(session, ['store', 'restoreTo', 'truncateLogs', 'reseal', 'close', 'delete', 'status', 'generations', 'generation', 'isHeld', 'on', 'off'])
 }
 
 const { openProfileSession: open } = withTypedErrors({ openProfileSession })

@@ -167,9 +167,10 @@ impl Memtable {
 
     /// The entries of one type (empty: the credentials), in key order.
     pub fn entries_of(&self, kind: &[u8]) -> Vec<u8> {
-        let mut snapshot = self.snapshot();
-        snapshot.cells.retain(|cell| record::kind(key_of(cell)) == kind);
-        snapshot.encode()
+        let of_kind = |cell: &&Cell| record::kind(key_of(cell)) == kind;
+        let cells: Vec<Cell> = self.cells.iter().filter(of_kind).cloned().collect();
+        let bytes = cells.iter().map(|cell| cell.len()).sum();
+        Snapshot { cells, bytes }.encode()
     }
 
     /// The keys of one type in order, each behind its length and before the length of its whole entry: values are not copied.

@@ -17,7 +17,7 @@ use crate::admin::json;
 use crate::error::{Code, Error, Result};
 use crate::platform::host::blocking;
 use crate::profile::snapshot::{SnapshotRequest, Writer};
-use crate::profile::{Catalog, Keeper, Order, forget, is_held, reseal, restore, truncate_logs};
+use crate::profile::{Keeper, Order, Summary, forget, hold, is_held, reseal, restore, truncate_logs};
 use crate::registry::Handle;
 
 /// Knowledge of each open profile, until it is closed.
@@ -106,12 +106,16 @@ pub fn profile_reseal(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Resul
     })
 }
 
-/// The generations of a profile that are kept, as JSON, oldest first; and whether the folder beside `marker` holds the newest one.
+/// Reads what the state says of a profile beside its files.
+fn summary(handle: Handle) -> Result<Summary> {
+    engine().registry.session(handle)?.journal().read(Summary::read)?
+}
+
+/// The generations of a profile that are kept, as JSON, oldest first.
 #[napi(catch_unwind)]
-pub fn profile_generations(handle: Handle, marker: Option<String>) -> std::result::Result<String, Thrown> {
-    let catalog = engine().registry.session(handle)?.journal().read(Catalog::read)??;
-    let generations: Vec<_> = catalog
-        .generations
+pub fn profile_generations(handle: Handle) -> std::result::Result<String, Thrown> {
+    let Summary { generations, packs, .. } = summary(handle)?;
+    let generations: Vec<_> = generations
         .iter()
         .map(|(number, made)| {
             json!({
@@ -123,10 +127,14 @@ pub fn profile_generations(handle: Handle, marker: Option<String>) -> std::resul
             })
         })
         .collect();
-    let stored: u64 = catalog.packs.values().map(|pack| u64::from(pack.stored)).sum();
-    let is_held = marker.is_some_and(|marker| is_held(marker.as_ref(), &catalog));
-    let packs = catalog.packs.len();
-    Ok(json!({ "generations": generations, "packs": packs, "stored": stored, "isHeld": is_held }).to_string())
+    let stored: u64 = packs.values().map(|pack| u64::from(pack.stored)).sum();
+    Ok(json!({ "generations": generations, "packs": packs.len(), "stored": stored }).to_string())
+}
+
+/// True if the folder beside `marker` holds the newest generation.
+#[napi(catch_unwind)]
+pub fn profile_is_held(handle: Handle, marker: String) -> std::result::Result<bool, Thrown> {
+    Ok(is_held(marker.as_ref(), &summary(handle)?.generations))
 }
 
 /// Truncates the logs of the profile in `directory`, where no browser runs, behind their last whole records. Resolves to the number of
@@ -148,6 +156,5 @@ pub fn profile_forget(marker: String) -> std::result::Result<(), Thrown> {
 /// Says that the folder beside `marker` holds the newest generation: it was restored there.
 #[napi(catch_unwind)]
 pub fn profile_hold(handle: Handle, marker: String) -> std::result::Result<(), Thrown> {
-    let catalog = engine().registry.session(handle)?.journal().read(Catalog::read)??;
-    Ok(crate::profile::hold(marker.as_ref(), &catalog)?)
+    Ok(hold(marker.as_ref(), &summary(handle)?.generations)?)
 }

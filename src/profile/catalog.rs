@@ -1,4 +1,4 @@
-//! The catalog: files, generations and packs of a profile, as its state says.
+//! The catalog: files, generations and packs of a profile, as its state says; and its summary, which is cheap to read.
 //!
 //! A file is kept as of each generation in which it changed, and one in which it went away is a version too: the file in a
 //! generation is its newest version up to there. A version counts only if its pieces lie within packs that are known.
@@ -30,25 +30,49 @@ pub struct Catalog {
     pub files: BTreeMap<String, BTreeMap<u64, Option<FileVersion>>>,
 }
 
-impl Catalog {
+/// A catalog without its files, of which there may be thousands.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// The head; `None` before the first backup.
+    pub head: Option<Head>,
+    /// The generations that are kept.
+    pub generations: BTreeMap<u64, Generation>,
+    /// The packs that they need.
+    pub packs: BTreeMap<u64, Pack>,
+}
+
+impl Summary {
     /// Reads a state.
-    pub fn read(state: &Memtable) -> Result<Catalog> {
-        let mut catalog = Catalog::default();
+    pub fn read(state: &Memtable) -> Result<Summary> {
+        let mut summary = Summary::default();
         if let Some(value) = state.get(Head::KEY) {
-            catalog.head = Some(read(Head::decode(value), "the head")?);
+            summary.head = Some(read(Head::decode(value), "the head")?);
         }
         for entry in Entries::new(&state.entries_of(GENERATION.as_bytes())) {
             let entry = entry?;
             let number = read(number_of(entry.key, GENERATION), "a generation")?;
             let generation = read(entry.value.and_then(Generation::decode), "a generation")?;
-            catalog.generations.insert(number, generation);
+            summary.generations.insert(number, generation);
         }
         for entry in Entries::new(&state.entries_of(PACK.as_bytes())) {
             let entry = entry?;
             let number = read(number_of(entry.key, PACK), "a pack")?;
             let pack = read(entry.value.and_then(|value| Pack::decode(number, value)), "a pack")?;
-            catalog.packs.insert(number, pack);
+            summary.packs.insert(number, pack);
         }
+        let head = summary.head.map(|head| head.generation);
+        if head != summary.generations.last_key_value().map(|(newest, _)| *newest) {
+            return Err(entry::malformed("the list of generations"));
+        }
+        Ok(summary)
+    }
+}
+
+impl Catalog {
+    /// Reads a state.
+    pub fn read(state: &Memtable) -> Result<Catalog> {
+        let Summary { head, generations, packs } = Summary::read(state)?;
+        let mut catalog = Catalog { head, generations, packs, files: BTreeMap::new() };
         for entry in Entries::new(&state.entries_of(FILE.as_bytes())) {
             let entry = entry?;
             let (path, generation) = read(file_of(entry.key), "a file")?;
@@ -60,12 +84,6 @@ impl Catalog {
     }
 
     fn check(&self) -> Result<()> {
-        let head = self.head.map(|head| head.generation);
-        if head.is_some() != self.generations.last_key_value().is_some()
-            || self.generations.last_key_value().is_some_and(|(newest, _)| Some(*newest) != head)
-        {
-            return Err(entry::malformed("the list of generations"));
-        }
         let lies = |piece: &Piece| {
             let pack = self.packs.get(&piece.pack);
             pack.is_some_and(|pack| {

@@ -108,8 +108,8 @@ pub async fn commit(
     let after = after.retaining(terms.keep.min(after.without(terms.lost)));
     let generation = after.head.map_or(newest, |head| head.generation);
     if let Some(marker) = terms.marker.filter(|_| !is_same) {
-        let had = Holds::of(before, newest);
-        let holds = had.into_iter().chain(Holds::of(&after, generation)).collect();
+        let had = Holds::of(&before.generations, newest);
+        let holds = had.into_iter().chain(Holds::of(&after.generations, generation)).collect();
         blocking(session.host(), move || record(&marker, holds)).await?;
     }
     session.journal().append(&changes(before, &after), true)?;

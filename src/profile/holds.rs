@@ -4,6 +4,7 @@
 //! only if its marker names the newest generation, by number and claim: then it is that generation, or newer.
 #![expect(clippy::disallowed_methods, reason = "a browser keeps its profile on the real disk")]
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 
-use super::catalog::Catalog;
+use super::entry::Generation;
 
 /// A generation by its number and the claim under which it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +29,14 @@ struct Marker {
 }
 
 impl Holds {
-    /// The newest generation or another one of `catalog`; `None` if it is not kept.
-    pub fn of(catalog: &Catalog, generation: u64) -> Option<Holds> {
-        let made = catalog.generations.get(&generation)?;
+    /// The newest of `generations`, or another one; `None` if it is not kept.
+    pub fn of(generations: &BTreeMap<u64, Generation>, generation: u64) -> Option<Holds> {
+        let made = generations.get(&generation)?;
         Some(Holds { generation, claim: made.claim.to_string() })
+    }
+
+    fn newest(generations: &BTreeMap<u64, Generation>) -> Option<Holds> {
+        Holds::of(generations, *generations.last_key_value()?.0)
     }
 }
 
@@ -49,9 +54,9 @@ pub fn record(marker: &Path, holds: Vec<Holds>) -> Result<()> {
     write().map_err(|error| unwritten(&error))
 }
 
-/// Says that the folder holds the newest generation of `catalog`.
-pub fn hold(marker: &Path, catalog: &Catalog) -> Result<()> {
-    record(marker, catalog.head.and_then(|head| Holds::of(catalog, head.generation)).into_iter().collect())
+/// Says that the folder holds the newest of `generations`.
+pub fn hold(marker: &Path, generations: &BTreeMap<u64, Generation>) -> Result<()> {
+    record(marker, Holds::newest(generations).into_iter().collect())
 }
 
 /// Says that the folder holds nothing. Survives a power cut when this returns.
@@ -62,9 +67,9 @@ pub fn forget(marker: &Path) -> Result<()> {
     }
 }
 
-/// True if the folder holds the newest generation of `catalog`. A marker that does not read holds nothing.
-pub fn is_held(marker: &Path, catalog: &Catalog) -> bool {
-    let newest = catalog.head.and_then(|head| Holds::of(catalog, head.generation));
+/// True if the folder holds the newest of `generations`. A marker that does not read holds nothing.
+pub fn is_held(marker: &Path, generations: &BTreeMap<u64, Generation>) -> bool {
+    let newest = Holds::newest(generations);
     let marker = fs::read(marker).ok().and_then(|bytes| serde_json::from_slice::<Marker>(&bytes).ok());
     newest.is_some_and(|newest| {
         marker.is_some_and(|marker| marker.format == 1 && marker.holds.contains(&newest))

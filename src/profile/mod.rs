@@ -48,7 +48,7 @@ mod truncate;
 #[cfg(test)]
 pub use backup::Report;
 pub use backup::{Keeper, Order};
-pub use catalog::Catalog;
+pub use catalog::{Catalog, Summary};
 pub use holds::{forget, hold, is_held};
 pub use reseal::reseal;
 pub use restore::{Restored, restore, restore_from};

@@ -30,7 +30,7 @@ async fn folder_counts_if_it_holds_the_newest_generation_and_only_then() {
     let held = |session: &Session| {
         session
             .journal()
-            .read(|state| is_held(&marker, &Catalog::read(state).expect("reads")))
+            .read(|state| is_held(&marker, &Catalog::read(state).expect("reads").generations))
             .expect("is live")
     };
     let session = place.open(&store).await;

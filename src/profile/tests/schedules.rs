@@ -92,14 +92,14 @@ impl Node {
         let marker = self.place.folder.path().join("holds.json");
         let profile = self.place.folder.path().join("profile");
         let Some(head) = found.last().copied() else { return };
-        if is_held(&marker, &catalog) {
+        if is_held(&marker, &catalog.generations) {
             assert!(self.holds.contains(&head), "the folder never held {head:?}");
             return;
         }
         forget(&marker).expect("room");
         let _ = std::fs::remove_dir_all(&profile);
         if restore(session, profile, None).await.is_ok() {
-            hold(&marker, &catalog).expect("room");
+            hold(&marker, &catalog.generations).expect("room");
             self.holds = vec![head];
         } else {
             self.holds.clear();
