@@ -9,9 +9,10 @@ mod pack;
 use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
+use crate::format::fields::{Fields, put_claim};
 use crate::format::record::MAX_BATCH_LEN;
 use crate::format::seal::{Context, KeyId, Purpose, Ring, Seal, Suite};
-use crate::id::{Claim, Digest, Lsn, OwnerId, TenantTag};
+use crate::id::{Claim, Digest, Lsn, TenantTag};
 
 const MAGIC: [u8; 4] = *b"BHAo";
 const VERSION: u8 = 1;
@@ -145,11 +146,6 @@ fn context(tag: TenantTag, claim: &Claim) -> Context<'_> {
     Context { purpose: Purpose::Object, salt: &claim.owner.0, tag, epoch: claim.epoch }
 }
 
-fn put_claim(out: &mut Vec<u8>, claim: &Claim) {
-    out.extend_from_slice(&claim.epoch.to_le_bytes());
-    out.extend_from_slice(&claim.owner.0);
-}
-
 /// An object that was read and whose digest held; its body is still closed.
 #[derive(Debug, Clone)]
 pub struct Object {
@@ -163,25 +159,6 @@ pub struct Object {
     counter: u64,
     body_len: u64,
     bytes: Bytes,
-}
-
-/// Reads fields off the front of a slice.
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (field, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*field)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn claim(&mut self) -> Option<Claim> {
-        Some(Claim { epoch: self.u64()?, owner: OwnerId(self.take()?) })
-    }
 }
 
 fn corrupt(message: impl std::fmt::Display) -> Error {
@@ -208,7 +185,7 @@ impl Object {
         if digest.0 != stored {
             return Err(corrupt("does not match its digest"));
         }
-        let mut fields = Fields(covered);
+        let mut fields = Fields::of(covered);
         let header = || corrupt("has an invalid header");
         let magic: [u8; 4] = fields.take().ok_or_else(header)?;
         let [version, kind, suite, packing] = fields.take().ok_or_else(header)?;

@@ -4,9 +4,10 @@
 //! far as the bytes that it announces are there.
 
 use crate::error::{Code, Error, Result};
+use crate::format::fields::{Fields, put_claim};
 use crate::format::name::PackName;
 use crate::format::record::{PROFILE_KEY, key};
-use crate::id::{Claim, OwnerId, ShortDigest, number};
+use crate::id::{Claim, ShortDigest, number};
 
 use super::snapshot::Quiet;
 
@@ -114,41 +115,10 @@ pub fn file_of(key: &[u8]) -> Option<(&str, u64)> {
     Some((path.strip_prefix('/')?, number(digits)?))
 }
 
-/// Reads fields off the front of a value.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn of(value: &'a [u8]) -> Option<Fields<'a>> {
-        let (format, rest) = value.split_first()?;
-        (*format == FORMAT).then_some(Fields(rest))
-    }
-
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (field, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*field)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn claim(&mut self) -> Option<Claim> {
-        Some(Claim { epoch: self.u64()?, owner: OwnerId(self.take()?) })
-    }
-
-    fn end<T>(self, value: T) -> Option<T> {
-        self.0.is_empty().then_some(value)
-    }
-}
-
-fn put_claim(out: &mut Vec<u8>, claim: &Claim) {
-    out.extend_from_slice(&claim.epoch.to_le_bytes());
-    out.extend_from_slice(&claim.owner.0);
+/// The fields of a value of this format.
+fn fields(value: &[u8]) -> Option<Fields<'_>> {
+    let (format, rest) = value.split_first()?;
+    (*format == FORMAT).then_some(Fields::of(rest))
 }
 
 impl Head {
@@ -162,7 +132,7 @@ impl Head {
 
     /// Reads a value.
     pub fn decode(value: &[u8]) -> Option<Head> {
-        let mut fields = Fields::of(value)?;
+        let mut fields = fields(value)?;
         let head = Head { generation: fields.u64()?, next_pack: fields.u64()? };
         fields.end(head)
     }
@@ -188,7 +158,7 @@ impl Generation {
 
     /// Reads a value.
     pub fn decode(value: &[u8]) -> Option<Generation> {
-        let mut fields = Fields::of(value)?;
+        let mut fields = fields(value)?;
         let (claim, wall_ms) = (fields.claim()?, fields.u64()?);
         let [quiet] = fields.take()?;
         let generation = Generation { claim, wall_ms, quiet, files: fields.u32()?, bytes: fields.u64()? };
@@ -209,7 +179,7 @@ impl Pack {
 
     /// Reads the value of pack `number`.
     pub fn decode(number: u64, value: &[u8]) -> Option<Pack> {
-        let mut fields = Fields::of(value)?;
+        let mut fields = fields(value)?;
         let name = PackName { claim: fields.claim()?, number, digest: ShortDigest(fields.take()?) };
         let pack = Pack { name, stored: fields.u32()?, body: fields.u32()? };
         fields.end(pack)
@@ -234,16 +204,15 @@ pub fn encode_file(version: Option<&FileVersion>) -> Vec<u8> {
 
 /// Reads the value of a file. Its pieces are exactly its bytes.
 pub fn decode_file(value: &[u8]) -> Option<Option<FileVersion>> {
-    let mut fields = Fields::of(value)?;
+    let mut fields = fields(value)?;
     if fields.take()? == [0] {
         return fields.end(None);
     }
     let (mode, size) = (fields.u32()?, fields.u64()?);
-    let mut pieces = Vec::with_capacity(fields.0.len() / 30);
+    let mut pieces = Vec::with_capacity(fields.left() / 30);
     let mut reached = 0_u64;
-    while !fields.0.is_empty() {
-        let (pack, offset) = (fields.u64()?, fields.u32()?);
-        let len = u16::from_le_bytes(fields.take()?);
+    while fields.left() > 0 {
+        let (pack, offset, len) = (fields.u64()?, fields.u32()?, fields.u16()?);
         if len == 0 || usize::from(len) > PIECE_LEN {
             return None;
         }
@@ -269,6 +238,7 @@ pub fn read<T>(decoded: Option<T>, what: &str) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::OwnerId;
 
     fn claim() -> Claim {
         Claim { epoch: 7, owner: OwnerId([5; 16]) }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::format::seal::visible_tag;
+use crate::id::OwnerId;
 
 fn sample(ring: &Ring, kind: ObjectKind, body: &[u8]) -> Sealed {
     let claim = Claim { epoch: 5, owner: OwnerId([3; 16]) };
