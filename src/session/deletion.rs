@@ -63,10 +63,7 @@ impl Session {
         let is_profile = self.journal.read(|state| state.get(PROFILE_KEY).is_some()).unwrap_or(true);
         self.end_for_good().await;
         let last = bury(owner).await?;
-        if is_profile {
-            erase_packs(&owner.tenancy, last).await?;
-        }
-        erase(&owner.tenancy, last).await
+        erase(&owner.tenancy, last, is_profile).await
     }
 }
 
@@ -113,8 +110,13 @@ fn lives_on() -> Error {
     )
 }
 
-/// Removes what the tombstone of `last` covers: all data of this tenant and all marks but the newest.
-async fn erase(tenancy: &Tenancy, last: Claim) -> Result<()> {
+/// Removes what the tombstone of `last` covers: the packs of a profile, all data of this tenant and all marks but the newest.
+async fn erase(tenancy: &Tenancy, last: Claim, is_profile: bool) -> Result<()> {
+    if is_profile {
+        let names = tenancy.remote.list(&tenancy.name.packs_folder(), "").await?;
+        let packs = names.iter().filter_map(|name| PackName::parse(name)).filter(|name| name.claim <= last);
+        tenancy.remote.delete(packs.map(|name| name.object(&tenancy.name)).collect()).await?;
+    }
     let survey = tenancy.survey().await?;
     let data = survey.data.iter().filter(|name| name.claim <= last).map(|name| name.object(&tenancy.name));
     let parts = survey.parts.iter().filter(|part| part.of.claim <= last);
@@ -124,11 +126,4 @@ async fn erase(tenancy: &Tenancy, last: Claim) -> Result<()> {
     let marks = names.iter().filter_map(|name| ClaimName::parse(&tenancy.name, name));
     let gone = marks.filter(|name| name.claim < last || (name.claim == last && name.mark == Mark::Live));
     tenancy.remote.delete(gone.map(|name| name.object(&tenancy.name)).collect()).await
-}
-
-/// Removes the packs that the tombstone of `last` covers.
-async fn erase_packs(tenancy: &Tenancy, last: Claim) -> Result<()> {
-    let names = tenancy.remote.list(&tenancy.name.packs_folder(), "").await?;
-    let packs = names.iter().filter_map(|name| PackName::parse(name)).filter(|name| name.claim <= last);
-    tenancy.remote.delete(packs.map(|name| name.object(&tenancy.name)).collect()).await
 }
