@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 
+use crate::profile::leveldb::crc32c::crc32c;
 use crate::profile::leveldb::edit::Version;
-use crate::profile::leveldb::record::{checksum, masked};
+use crate::profile::leveldb::record::masked;
 use crate::profile::leveldb::{Folder, check};
 
 const BLOCK: usize = 32 * 1024;
@@ -63,7 +64,7 @@ fn with_checksums(input: &[u8]) -> Vec<u8> {
             if end > rest.len() {
                 break;
             }
-            let crc = masked(checksum(&rest[HEADER - 1..end]));
+            let crc = masked(crc32c(&rest[HEADER - 1..end]));
             rest[..4].copy_from_slice(&crc.to_le_bytes());
             rest = &mut rest[end..];
         }

@@ -7,6 +7,7 @@
 //! 32 KiB, never a table. As strict as LevelDB with paranoid checks, because that is how a browser opens its databases, and it
 //! empties those that fail. Stricter where LevelDB goes on without records that were there.
 
+pub mod crc32c;
 pub mod edit;
 pub mod record;
 

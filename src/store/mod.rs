@@ -18,6 +18,8 @@ mod spec;
 mod stats;
 
 #[cfg(test)]
+mod checksum;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod odd_settings;

@@ -12,6 +12,8 @@
 
 use std::io::{self, Read};
 
+use super::crc32c::crc32c;
+
 const BLOCK: usize = 32 * 1024;
 const HEADER: usize = 7;
 
@@ -123,7 +125,7 @@ impl<'a> Next<'a> {
         }
         let Some((payload, after)) = payload.split_at_checked(length) else { return Some(Next::Torn) };
         let covered = block.get(HEADER - 1..HEADER + length)?;
-        if u32::from_le_bytes([c0, c1, c2, c3]) != masked(checksum(covered)) {
+        if u32::from_le_bytes([c0, c1, c2, c3]) != masked(crc32c(covered)) {
             return Some(Next::Rotten);
         }
         let (begins, ends) = match kind {
@@ -145,11 +147,6 @@ fn has_good(block: &[u8]) -> bool {
 
 fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
-}
-
-/// The CRC-32C of `bytes`.
-pub fn checksum(bytes: &[u8]) -> u32 {
-    crc_fast::crc32_iscsi(bytes)
 }
 
 /// A checksum as it is stored: the checksum of bytes that hold their own checksum says little.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 
-use super::record::{checksum, masked};
+use super::crc32c::crc32c;
+use super::record::masked;
 use super::*;
 
 /// Database in memory: files by name.
@@ -55,7 +56,7 @@ pub fn append(file: &mut Vec<u8>, mut record: &[u8]) {
             (false, true) => 4,
         };
         let covered = [&[kind], payload].concat();
-        file.extend(masked(checksum(&covered)).to_le_bytes());
+        file.extend(masked(crc32c(&covered)).to_le_bytes());
         file.extend(u16::try_from(payload.len()).unwrap().to_le_bytes());
         file.extend(covered);
         (begins, record) = (false, rest);
