@@ -21,6 +21,7 @@ use crate::store::{Operation, Refusal, judge, keeps_versions, rules};
 use crate::wal::{Folder, Recovery};
 
 mod leveldb;
+mod profile;
 
 /// A decoder under test.
 pub struct Target {
@@ -31,13 +32,14 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "batch", run: batch },
     Target { name: "object", run: object },
     Target { name: "log", run: log },
     Target { name: "name", run: name },
     Target { name: "document", run: document },
     Target { name: "leveldb", run: leveldb::target },
+    Target { name: "profile", run: profile::target },
 ];
 
 /// Runs the target called `name`.

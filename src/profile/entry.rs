@@ -205,8 +205,10 @@ pub fn encode_file(version: Option<&FileVersion>) -> Vec<u8> {
 /// Reads the value of a file. Its pieces are exactly its bytes.
 pub fn decode_file(value: &[u8]) -> Option<Option<FileVersion>> {
     let mut fields = fields(value)?;
-    if fields.take()? == [0] {
-        return fields.end(None);
+    match fields.take()? {
+        [0] => return fields.end(None),
+        [1] => {}
+        [_] => return None,
     }
     let (mode, size) = (fields.u32()?, fields.u64()?);
     let mut pieces = Vec::with_capacity(fields.left() / 30);

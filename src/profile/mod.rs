@@ -25,12 +25,12 @@
 )]
 
 mod backup;
-mod catalog;
+pub mod catalog;
 mod collect;
 mod commit;
 mod copy;
 mod cut;
-mod entry;
+pub mod entry;
 mod holds;
 pub mod leveldb;
 mod memory;
