@@ -12,6 +12,7 @@ const { isPlainName } = require('./import.js')
 const { hasLog } = require('./local-tenants.js')
 const { isListed } = require('./multi-file-names.js')
 const { holdsSession } = require('./multi-file-read.js')
+const { each } = require('./pool.js')
 const { holdsSingleFile } = require('./single-file.js')
 
 /** Names of folders in the examples of Baileys: they identify nobody, so a message may contain them. */
@@ -23,8 +24,21 @@ const NO_IDS = ['undefined', 'null', 'NaN', 'true', 'false', '[object Object]', 
 /** Limit of the folders that are searched for folders of a tenant. */
 const MOST_NEIGHBOURS = 200
 
+/** Looks at once. */
+const PARALLEL = 8
+
 /** Remedy for an open that must not create a session, and finds none. */
 const PAIR = "to pair a new number, open it once with `onMissing: 'create'`"
+
+/** The folders that exist of these, in their order: most do not, and one look at each tells. */
+async function existing(paths) {
+  const found = new Set()
+  await each(paths, PARALLEL, async (path) => {
+    const info = await fs.stat(path).catch(() => null)
+    if (info?.isDirectory()) found.add(path)
+  })
+  return paths.filter((path) => found.has(path))
+}
 
 /** Folders below the working directory that code for `useMultiFileAuthState` usually makes of an id: `sessions/42`, `auth-42`. */
 async function usualFolders(tenantId) {
@@ -33,7 +47,7 @@ async function usualFolders(tenantId) {
   const folders = entries.filter((entry) => entry.isDirectory() && !['node_modules', '.git'].includes(entry.name)).map(({ name }) => name)
   const names = [...folders.filter((name) => OF_EXAMPLES.test(name)), ...folders.filter((name) => !OF_EXAMPLES.test(name))].slice(0, MOST_NEIGHBOURS)
   const prefixed = names.filter((name) => ['-', '_', '.'].some((mark) => name.endsWith(`${mark}${tenantId}`)))
-  return [...prefixed.map((name) => resolve(name)), ...names.map((name) => resolve(name, tenantId))]
+  return [...prefixed.map((name) => resolve(name)), ...(await existing(names.map((name) => resolve(name, tenantId))))]
 }
 
 /** True for a folder that plainly contains a session, damaged or not; an unreadable one does not. */

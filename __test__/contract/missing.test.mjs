@@ -91,6 +91,37 @@ test('nothing_beside_is_searched_where_a_tenant_has_a_session_on_the_disk_or_non
   assert.deepEqual(await said(), ['INVALID_OPTION', true])
 })
 
+test('a_folder_beside_that_has_none_of_the_tenant_costs_one_look_and_one_that_has_is_found_behind_many', async (t) => {
+  const at = scene(t)
+  const cwd = temporaryFolder(t)
+  for (let n = 0; n < 150; n++) mkdirSync(join(cwd, `other-${n}`))
+  await writeMultiFile(baileys, join(cwd, 'zz', 'linked'))
+  symlinkSync(join(cwd, 'zz', 'linked'), join(cwd, 'zz', 'pointed'))
+  const { said } = startProcess(
+    t,
+    async ({ hybrid, args, say }) => {
+      process.chdir(args.cwd)
+      const fs = await import('node:fs')
+      const looks = []
+      for (const name of ['readdir', 'lstat', 'stat', 'access', 'open', 'readFile']) {
+        const original = fs.promises[name]
+        fs.promises[name] = (path, ...rest) => {
+          if (/other-\d/.test(path)) looks.push(path)
+          return original(path, ...rest)
+        }
+      }
+      for (const tenant of ['nobody', 'linked', 'pointed']) {
+        looks.length = 0
+        const opened = await hybrid.useHybridAuthState(tenant, args.here).catch((error) => error)
+        await say([opened.code ?? opened.status().restored.source, looks.length <= 150])
+      }
+    },
+    { cwd, here: at.replicated }
+  )
+  assert.deepEqual(await said(), ['fresh', true])
+  assert.deepEqual([await said(), await said()], [['INVALID_OPTION', true], ['INVALID_OPTION', true]])
+})
+
 test('a_new_identity_is_no_failed_open_in_the_metrics', async (t) => {
   const at = scene(t)
   const failures = async () => Number((await metricsText()).match(/open_failures_total\{code="NOT_FOUND"\} (\d+)/)[1])
