@@ -112,13 +112,15 @@ ${lines.join('\n')}
 }
 compdef _baileys_hybrid_auth ${NAME}
 _baileys_hybrid_auth_npx() {
-  if (( CURRENT > 2 )) && [[ $words[2] == ${NAME} ]]; then
-    shift words
-    (( CURRENT-- ))
-    _baileys_hybrid_auth
-  else
-    _alternative 'commands:command:(${NAME})' 'files:file:_files'
-  fi
+  local -i i
+  for ((i = 2; i < CURRENT; i++)); do
+    case $words[i] in
+      ${NAME}) shift $((i - 1)) words; ((CURRENT -= i - 1)); _baileys_hybrid_auth; return ;;
+      -*) ;;
+      *) break ;;
+    esac
+  done
+  _alternative 'commands:command:(${NAME})' 'files:file:_files'
 }
 (( $+_comps[npx] )) || compdef _baileys_hybrid_auth_npx npx
 `
@@ -137,7 +139,29 @@ function fish({ general, commands }) {
   return `# Completion of ${NAME} for fish, with and without npx. Once: npx ${NAME} completion fish > ~/.config/fish/conf.d/${NAME}.fish
 complete -c ${NAME} -f
 ${[...general.map(option('__fish_use_subcommand')), ...commands.flatMap(of)].join('\n')}
-complete -c npx -f -n 'set -l words (commandline -opc); test (count $words) -gt 1; and test $words[2] = ${NAME}' -a '(complete -C (string join " " -- (commandline -opc)[2..-1] (commandline -ct)))'
+# The line behind npx and its options; fails if another program is there.
+function __baileys_hybrid_auth_behind_npx
+  set -l words (commandline -opc)
+  set -e words[1]
+  while set -q words[1]
+    switch $words[1]
+      case ${NAME}
+        string join ' ' -- (string escape -- $words) (commandline -ct)
+        return 0
+      case '-*'
+        set -e words[1]
+      case '*'
+        return 1
+    end
+  end
+  return 2
+end
+function __baileys_hybrid_auth_names_npx
+  __baileys_hybrid_auth_behind_npx >/dev/null
+  test $status -eq 2
+end
+complete -c npx -f -n '__baileys_hybrid_auth_behind_npx >/dev/null' -a '(complete -C (__baileys_hybrid_auth_behind_npx))'
+complete -c npx -n __baileys_hybrid_auth_names_npx -a ${NAME}
 `
 }
 

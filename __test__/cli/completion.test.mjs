@@ -1,7 +1,7 @@
 // Completion of the command line in a shell.
 //
-// Invariant guarded: the scripts know every command and every option that the help shows, and nothing else; what bash answers is
-// asked of bash itself.
+// Invariant guarded: the scripts know every command and every option that the help shows, and nothing else; what a shell answers is
+// asked of that shell itself.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -10,6 +10,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { run, runJson, temporaryFolder } from './command.mjs'
+import { SHELLS as REAL } from './shells.mjs'
 
 const require = createRequire(import.meta.url)
 const { build } = require('../../cli/program.js')
@@ -70,6 +71,37 @@ test('bash completes the same behind npx, and leaves another completion of npx i
   assert.deepEqual(answer(BEHIND_NPX, 'other', 'prune-'), [''])
   assert.deepEqual(answer('complete -W theirs npx; eval "$SCRIPT"; complete -p npx'), ["complete -W 'theirs' npx"])
 })
+
+for (const shell of ['zsh', 'fish']) {
+  test(`${shell} completes commands, options, values and files, as ${shell} itself answers, with and without npx`, { skip: process.platform === 'win32' && 'there is no such shell' }, (t) => {
+    const cwd = temporaryFolder(t)
+    mkdirSync(join(cwd, 'auth folder'))
+    writeFileSync(join(cwd, 'keys.txt'), '')
+    const offered = REAL[shell](t, completion(program, shell))
+    const names = commands.map(({ name }) => name).sort()
+    const { options } = commands.find(({ name }) => name === 'migrate')
+    const layouts = options.find(({ names }) => names.includes('--layout')).value.words
+    assert.ok(layouts.length > 5)
+    for (const before of ['baileys-hybrid-auth', 'npx baileys-hybrid-auth', 'npx --yes baileys-hybrid-auth']) {
+      const of = (rest) => offered(cwd, `${before} ${rest}`)
+      assert.deepEqual(of(''), names, before)
+      assert.deepEqual(of('prune-'), ['prune-keys'])
+      assert.deepEqual(of('--q'), ['--quiet'])
+      assert.deepEqual(of('migrate --'), longOf(options).sort())
+      assert.deepEqual(of('verify --json --no-c'), ['--no-color'])
+      assert.deepEqual(of('migrate --layout '), [...layouts].sort())
+      assert.deepEqual(of('completion f'), ['fish'])
+      assert.deepEqual(of('verify --key-file '), ['auth folder', 'keys.txt'])
+      assert.deepEqual(of('import au'), ['auth folder'])
+      assert.deepEqual(of('verify --store '), [], 'nothing is known of that')
+      assert.deepEqual(of('verify '), [], 'nor of tenants')
+    }
+    assert.deepEqual(offered(cwd, 'npx bai'), ['baileys-hybrid-auth'])
+    assert.deepEqual(offered(cwd, 'npx --yes bai'), ['baileys-hybrid-auth'])
+    assert.ok(!offered(cwd, 'npx other prune-').includes('prune-keys'))
+    assert.ok(!offered(cwd, 'npx other baileys-hybrid-auth prune-').includes('prune-keys'), 'another program has this argument')
+  })
+}
 
 test('each script knows all commands and options that the help shows, none that it hides, and can be read by the shell at once', async (t) => {
   for (const shell of SHELLS) {
