@@ -21,7 +21,7 @@ const CODES = {
   INVALID_OPTION: [usage, 'Correct the option or the variable; `baileys-hybrid-auth config` shows the configuration in effect.'],
   ALREADY_OPEN: [refused, 'A process of this machine has the session open: stop it, or use another --directory.'],
   OWNED_ELSEWHERE: [refused, 'Stop that instance first, or use --takeover to take the session from it.'],
-  FENCED: [refused, 'Another instance took over the session meanwhile: decide which one should own it.'],
+  FENCED: [refused, 'Another instance has taken over the session: decide which one should own it.'],
   LEASE_LOST: [refused, 'Try again when the store is available.'],
   REMOTE_UNAVAILABLE: [unreachable, 'Check address and network, then try again; nothing was changed.'],
   REMOTE_REFUSED: [refused, 'Fix what the message names: key, right, bucket or limit.'],

@@ -70,7 +70,7 @@ class Interrupts {
   #ask() {
     if (this.isAsked) process.exit(EXIT.interrupted)
     this.isAsked = true
-    if (this.#work?.changes) this.#output.note('\nEnding what has begun; Ctrl-C once more ends at once.')
+    if (this.#work?.changes) this.#output.note('\nFinishing the current work. Press Ctrl-C again to stop immediately.')
     else {
       this.#work?.leave()
       const error = this.#work === null ? new Interrupted() : this.#work.interrupted()

@@ -60,7 +60,7 @@ function giverBack({ binding, handle, logger, timeoutMs }) {
   return async () => {
     logger?.debug({}, 'session closed: no longer referenced')
     const { code, message } = await binding.close(handle, timeoutMs)
-    if (code) logger?.warn({ code, message }, 'session closed with a remainder')
+    if (code) logger?.warn({ code, message }, 'session closed with unsent writes')
   }
 }
 
@@ -257,7 +257,7 @@ function createSession({ binding, handle, batch, baileys, creds, news, logger, r
   function close(how) {
     const closed = end(how).catch(rethrow)
     // Called from a listener of `fenced`, as is usual, nobody waits for it.
-    closed.catch(({ code, message }) => logger?.warn({ code, message }, code === 'INVALID_OPTION' ? 'session not closed' : 'session closed with a remainder'))
+    closed.catch(({ code, message }) => logger?.warn({ code, message }, code === 'INVALID_OPTION' ? 'session not closed' : 'session closed with unsent writes'))
     return closed
   }
 

@@ -21,7 +21,7 @@ export interface HybridAuthOptions {
   directory?: string
   /**
    * The bucket, as a URL (`s3://bucket`, `supabase://bucket`, `gs://bucket`, `file:///path` for a directory, `memory://name` for
-   * tests) or as an object. `null`: no store, whatever the variables contain. Without it: the URL in `SESSION_BACKUP_STORE`, or the store
+   * tests) or as an object. `null`: no store, regardless of the variables. Without it: the URL in `SESSION_BACKUP_STORE`, or the store
    * that `SUPABASE_URL` and `SUPABASE_SERVICE_KEY`, or `R2_ACCOUNT_ID` or `R2_ENDPOINT` with `R2_ACCESS_KEY_ID`,
    * `R2_SECRET_ACCESS_KEY` and `R2_BUCKET_NAME` describe, unless `SESSION_BACKUP_ENABLED` is `false`. An incomplete store is an
    * error, and so are two complete ones. `S3_BUCKET` with `S3_ENDPOINT`, `S3_REGION`, `S3_ACCESS_KEY_ID` and `S3_SECRET_ACCESS_KEY`, and
@@ -122,7 +122,7 @@ export interface HybridAuthOptions {
    * newest one reports. @default none
    */
   onEvent?: (event: SessionEvent) => void
-  /** Cancels the open: it rejects with `ABORTED` immediately. If a session is opened all the same, it is closed again. @default none */
+  /** Cancels the open: it rejects with `ABORTED` immediately. If a session is opened anyway, it is closed again. @default none */
   signal?: AbortSignal
   /**
    * Open the session only if no instance runs it: rejects with `OWNED_ELSEWHERE` if it was not released, unless its owner was on this

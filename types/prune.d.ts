@@ -20,7 +20,7 @@ export interface PruneKeysOptions {
    * messages. `null` keeps all sessions. @default 90
    */
   closedSessionsOlderThanDays?: number | null
-  /** Number of closed sessions to keep for each device of a contact, whatever their age; 1 to 40, which is the number that Baileys keeps. @default 5 */
+  /** Number of closed sessions to keep for each device of a contact, regardless of age; 1 to 40, which is the number that Baileys keeps. @default 5 */
   closedSessionsKept?: number
   /** Called after each step with the number of checked pre-keys and session records, and their total. */
   onProgress?: (progress: { done: number; total: number }) => void

@@ -20,7 +20,7 @@ export function useHybridAuthState(tenantId: string, options?: HybridAuthOptions
 /** The same, with the tenant id among the options, as in another package with a function of this name. */
 export function useHybridAuthState(options: HybridAuthOptions & { sessionId: string }): Promise<HybridAuthState>
 
-// Types of the installed Baileys. One that is not installed is `any`, which is no error here.
+// Types of the installed Baileys. One that is not installed is `any`, which is not an error here.
 // @ts-ignore
 type OfBaileys = import('baileys').AuthenticationState
 // @ts-ignore
@@ -61,7 +61,7 @@ export interface HybridAuthState {
   /**
    * Stores the rest, releases ownership and unlocks. While this process has another open of the tenant, it only flushes; an unreferenced
    * older open counts until it is garbage-collected. Rejects with `REMOTE_UNAVAILABLE` if the store could not be reached in time: the
-   * session is closed all the same, and the local log keeps the rest for the next open here (in `cloud` mode it is lost). If everything is
+   * session is closed anyway, and the local log keeps the rest for the next open here (in `cloud` mode it is lost). If everything is
    * stored but the release is not, it resolves, and an `error` event reports that the next open on another machine has to wait. Rejects with
    * `FENCED` if a newer instance owns the session and does not have the last writes. Never an unhandled rejection.
    */

@@ -32,7 +32,7 @@ test('restore ends what it has begun on a signal, begins nothing new, says what 
   const child = start(t, ['restore', '--all', '--json'], at)
   await at.gathered(1)
   child.child.kill('SIGINT')
-  await child.printed(/Ending what has begun/)
+  await child.printed(/Finishing the current work/)
   at.release()
   const ended = await child.ended
   assert.equal(ended.code, 130, ended.stderr)
@@ -50,7 +50,7 @@ test('the second signal ends it at once', async (t) => {
   const child = start(t, ['restore', '--all'], at)
   await at.gathered(1)
   child.child.kill('SIGTERM')
-  await child.printed(/Ending what has begun/)
+  await child.printed(/Finishing the current work/)
   child.child.kill('SIGTERM')
   assert.equal((await child.ended).code, 130)
   at.release()
@@ -64,7 +64,7 @@ test('migrate ends what it has begun, says how far it came, and goes on when it 
   const child = start(t, ['migrate', tree], at)
   await at.server.control.gathered({ id, count: 1 })
   child.child.kill('SIGINT')
-  await child.printed(/Ending what has begun/)
+  await child.printed(/Finishing the current work/)
   await at.server.control.release({ id })
   const ended = await child.ended
   assert.equal(ended.code, 130, ended.stderr)

@@ -22,7 +22,14 @@ const PHRASES = {
   'nobody has open|nobody holds any more': 'closed, no longer referenced',
   'says so': 'reports it',
   'if need be': 'if necessary',
-  'holds? no': 'contains no'
+  'holds? no': 'contains no',
+  whatever: 'regardless of',
+  'at hand': 'available',
+  'sealed anew|seal \\w+ \\w+ anew': 're-encrypted',
+  'cannot be told': 'is unknown, cannot be distinguished',
+  'with a remainder': 'with unsent writes',
+  'at the least': 'at least',
+  'is no (error|bucket)': 'is not an error'
 }
 
 const old = new RegExp(`\\b(${Object.keys(PHRASES).join('|')})\\b`, 'i')
@@ -57,7 +64,7 @@ test('no document and no message uses a phrase that readers stumbled over', () =
 })
 
 test('a message with an old phrase is noticed', () => {
-  for (const text of ['Whoever has the key', 'the disk refused; mend it', 'a blank machine', 'it says so']) assert.match(text, old)
+  for (const text of ['Whoever has the key', 'the disk refused; mend it', 'a blank machine', 'it says so', 'whatever it is', 'sealed anew', 'closed with a remainder']) assert.match(text, old)
 })
 
 /** First words of a doc comment that say nothing of what is documented. */

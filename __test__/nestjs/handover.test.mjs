@@ -181,7 +181,7 @@ test('what_a_listener_that_nobody_waits_for_could_not_do_is_logged_and_ends_noth
   await until(() => one.told().some((line) => line.startsWith('tenant tenant: session not deleted (REMOTE_UNAVAILABLE): ')), 'the first line')
   await session.state.keys.set({ session: { a: { v: 1 } } })
   session.close()
-  await until(() => one.told().some((line) => line.startsWith('tenant tenant: session closed with a remainder')), 'the second line')
+  await until(() => one.told().some((line) => line.startsWith('tenant tenant: session closed with unsent writes')), 'the second line')
   bucket.bringBack()
 })
 

@@ -55,7 +55,7 @@ const OUTCOMES = {
 async function pruneFound(context, fleet, found, how) {
   const going = found.filter(({ outcome }) => outcome === 'would-delete').map(({ tenantId }) => tenantId)
   const one = async (tenantId) => (await fleet.prune({ ...how, dryRun: false, tenantIds: [tenantId] }))[0]
-  const results = await forEach(context, going, one, { title: 'prune', changes: true, concurrency: 4, done: 'Looked at' })
+  const results = await forEach(context, going, one, { title: 'prune', changes: true, concurrency: 4, done: 'Checked' })
   const outcomes = new Map(results.map((result) => [result.item, result]))
   return found.map((entry) => {
     const { value, error } = outcomes.get(entry.tenantId) ?? { value: entry }
@@ -104,7 +104,7 @@ async function pruneKeys(context, named) {
   }
   const results = await forEach(context, tenants, work, { title: 'prune keys', changes: true, concurrency: 4, done: 'Pruned' })
   const code = tell(output, results, {
-    word: options.dryRun ? 'looked at' : 'pruned',
+    word: options.dryRun ? 'checked' : 'pruned',
     columns: [
       { title: 'PRE-KEYS', right: true, of: ({ preKeys }) => count(preKeys.removed) },
       { title: 'KEPT', right: true, of: ({ preKeys }) => count(preKeys.kept) },
@@ -113,7 +113,7 @@ async function pruneKeys(context, named) {
       { title: 'SIZE', right: true, of: ({ preKeys, closedSessions }) => size(preKeys.bytes + closedSessions.bytes) }
     ],
     fields: ({ preKeys, closedSessions }) => ({ preKeys, closedSessions }),
-    summary: counted(options.dryRun ? 'looked at' : 'pruned'),
+    summary: counted(options.dryRun ? 'checked' : 'pruned'),
     document: { applied: !options.dryRun }
   })
   if (options.dryRun) output.note('Nothing was removed: this was a dry run. --apply removes exactly these.')
@@ -123,7 +123,7 @@ async function pruneKeys(context, named) {
 async function rekey(context, named) {
   const { asked, output, fleet, resolved } = context
   const tenants = await tenantsAskedFor(fleet, named, asked)
-  const how = { title: 'rekey', changes: true, concurrency: 4, done: 'Sealed anew' }
+  const how = { title: 'rekey', changes: true, concurrency: 4, done: 'Re-encrypted' }
   const seal = async (tenantId) => {
     // An open waits for what an instance that runs hands over; being taken over by the tool itself would not.
     if (asked.takeover) await (await fleet.open(tenantId)).close()
@@ -136,14 +136,14 @@ async function rekey(context, named) {
   const unneeded = isAll && results.length > 0 ? ids.reduce((all, some) => all.filter((id) => some.includes(id))) : null
   return tell(output, results, {
     isGood: ({ complete }) => complete,
-    word: 'sealed anew',
+    word: 're-encrypted',
     badWord: 'needs older keys',
     columns: [{ title: 'READ WITH', of: ({ needed }) => needed.join(', ') }],
     fields: (value) => value,
     // All that is in the store was stored anew: what is left is a log that no session in this mode touches.
     details: ({ complete }) => (complete || !resolved.cloud ? [] : ['another mode left a log of it on this machine: move its folder away, and the older key is no longer needed']),
     summary: (good, bad) => {
-      const said = counted('sealed anew')(good, bad)
+      const said = counted('re-encrypted')(good, bad)
       if (unneeded === null) return `${said} Use --all to learn which keys are no longer needed.`
       return unneeded.length === 0 ? `${said} Every key given is needed.` : `${said} No longer needed by the store and this machine: ${unneeded.join(', ')}. Logs on the disks of other machines are not seen.`
     },
@@ -195,7 +195,7 @@ module.exports = {
         ['--all', 'all tenants in the store'],
         new Option('--pre-key-window <ids>', 'how many of the last pre-key ids to keep; default 1624, at least 812').argParser(whole),
         new Option('--closed-older-than <age>', 'how long to keep a closed session with a contact; default 90d, at least 30d').argParser(days),
-        new Option('--closed-kept <count>', 'how many closed sessions to keep per contact, whatever their age; default 5').argParser(whole),
+        new Option('--closed-kept <count>', 'how many closed sessions to keep per contact, regardless of age; default 5').argParser(whole),
         ['--apply', 'remove them'],
         ['--takeover', 'also open sessions that another instance has not released']
       ],

@@ -32,7 +32,7 @@ async function verify(context, named) {
   })
 }
 
-const OWNERS = { memory: 'the same', log: 'the same', elsewhere: 'not at hand' }
+const OWNERS = { memory: 'the same', log: 'the same', elsewhere: 'not available' }
 
 /** Tenants that are drilled at once: each is a download and a disk's work. */
 const DRILLS = 2
@@ -101,7 +101,7 @@ module.exports = {
       summary: 'restore into a scratch folder and compare; claims nothing',
       description:
         'Restores these tenants, or all, into a scratch folder as a new machine would, reads everything back, and compares it with the ' +
-        "store and, where it is at hand, with what the owner has. Claims nothing and leaves nothing behind. It is the proof that a backup works.",
+        "store and, where available, with the state of the owner. Claims nothing and leaves nothing behind. It is the proof that a backup works.",
       options: [ALL],
       examples: [
         ['drill', 'all tenants, each night'],

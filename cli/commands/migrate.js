@@ -74,7 +74,7 @@ async function cleanUp(context, from) {
     throw new UsageError('the file of --cleanup is not the report of a migration', 'Name the file that `migrate --report <file>` wrote.')
   }
   const options = { ...sourceOf(context, from), report, confirm: asked.apply === true, allowMovedOn: asked.allowMovedOn === true }
-  const how = { title: 'clean up', changes: asked.apply === true, done: 'Looked at' }
+  const how = { title: 'clean up', changes: asked.apply === true, done: 'Checked' }
   const cleaned = await allAtOnce(context, (onProgress) => cleanupMigrated({ ...options, onProgress }), how)
   const code = tell(output, resultsOf(cleaned.sessions), {
     isGood: ({ status }) => ['removed', 'gone', 'removable'].includes(status),

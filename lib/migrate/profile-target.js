@@ -11,7 +11,7 @@ const { contentsOf } = require('../profile/contents.js')
 const { openProfileSession, resolveProfile } = require('../profile/session.js')
 
 const NO_STORE = 'profiles of whatsapp-web.js are kept in a store: set `store` (SESSION_BACKUP_STORE), and leave `mode` out'
-const WAS_DELETED = 'the session was deleted from the store: to make it anew, pass `fresh: true`'
+const WAS_DELETED = 'the session was deleted from the store: to create it again, pass `fresh: true`'
 
 /** The tenants that a migration of profiles writes to. `options`: those of the sessions; their `directory` and `mode` are for Baileys. */
 function openProfileTarget({ directory, mode, ...options }, scratch) {

@@ -147,7 +147,7 @@ function names(tenants, keys) {
   const forged = tenants.flatMap((tenant) => tenant.forged)
   if (forged.length === 0) return check(name, 'ok', 'all names that decide about ownership were made with a key of this store')
   const of = counted(tenants.filter((tenant) => tenant.forged.length > 0).length, 'tenant')
-  return check(name, 'failed', `${counted(forged.length, 'object')} of ${of} made without a key of this store: somebody else can write to it. They are ignored; \`inspect\` lists them; remove them`, { forged })
+  return check(name, 'failed', `${counted(forged.length, 'object')} of ${of} made without a key of this store: another party can write to it. They are ignored; \`inspect\` lists them; remove them`, { forged })
 }
 
 function idleTenants(tenants, life, native) {
@@ -190,7 +190,7 @@ function sizeLimit({ largest }, { store }, tenants) {
   if (store.kind === 'directory' || store.kind === 'memory') return check(name, 'ok', 'this kind of store sets no limit of its own for the size of an object')
   if (largest.kind !== 'told') {
     const why = store.kind === 'supabase' ? `: ${largest.problem}` : ', this kind of store does not tell; what is too large for it travels in parts'
-    return check(name, 'unknown', `whether there is a limit for the size of an object cannot be told${why}`)
+    return check(name, 'unknown', `the limit for the size of an object is unknown${why}`)
   }
   if (largest.value === null) return check(name, 'ok', 'the bucket sets no limit for the size of an object, and the server tells none')
   const limit = largest.value

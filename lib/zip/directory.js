@@ -147,7 +147,7 @@ function recordAt(buffer, at, { fail, refuse }) {
 
 /** Compares the header of an entry with its record, and finds where its bytes begin. */
 async function locate(file, entry, until, fail) {
-  if (entry.header + 30 + entry.name.length + entry.stored > until) fail('an entry lies behind the directory')
+  if (entry.header + 30 + entry.name.length + entry.stored > until) fail('an entry starts after the directory')
   const header = await readAt(file, entry.header, 30 + entry.name.length, fail)
   const [flags, method, extraLength] = [header.readUInt16LE(6), header.readUInt16LE(8), header.readUInt16LE(28)]
   const isSame = header.readUInt32LE(0) === 0x04034b50 && header.readUInt16LE(26) === entry.name.length && header.subarray(30).equals(entry.name)
@@ -155,7 +155,7 @@ async function locate(file, entry, until, fail) {
   if (flags & (ENCRYPTED | STRONG | MASKED)) fail('an entry is not the one of its directory')
   entry.at = entry.header + header.length + extraLength
   entry.end = entry.at + entry.stored
-  if (entry.end > until) fail('an entry lies behind the directory')
+  if (entry.end > until) fail('an entry starts after the directory')
   if (entry.hasDescriptor) return
   const found = { sum: header.readUInt32LE(14), stored: header.readUInt32LE(18), size: header.readUInt32LE(22) }
   if (found.sum !== entry.sum) fail('an entry has two checksums')
