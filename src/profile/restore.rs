@@ -11,7 +11,6 @@ use std::path::{Component, Path, PathBuf};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use crate::error::{Code, Error, Result};
 use crate::ownership::tenancy::Tenancy;
@@ -23,9 +22,6 @@ use super::cut::hash;
 use super::entry::{FileVersion, Pack, Piece};
 use super::holds::sync_folder;
 
-/// Packs of a process that are in memory at once, beside the one that each restore may always have: a store that keeps silent makes
-/// the restores from others slower, and none of them waits for it.
-static MORE_PACKS: Semaphore = Semaphore::const_new(4);
 /// Packs of one restore that are fetched at once.
 const PARALLEL: usize = 4;
 
@@ -149,15 +145,9 @@ async fn fetch(tenancy: &Tenancy, catalog: &Catalog, files: &Files<'_>, staged: 
             at += u64::from(piece.len);
         }
     }
-    let own = &Semaphore::new(1);
     let fill = |(number, targets): (u64, Vec<Target>)| async move {
         let pack = catalog.packs.get(&number).ok_or_else(|| gone(number))?;
-        let place = tokio::select! {
-            biased;
-            place = own.acquire() => place,
-            place = MORE_PACKS.acquire() => place,
-        };
-        let _place = place.map_err(|error| Error::new(Code::Internal, error))?;
+        let _room = tenancy.remote.room_for_pack().await;
         let body = body(tenancy, pack).await?;
         blocking(tenancy.host(), move || write(number, &body, &targets)).await
     };

@@ -14,6 +14,8 @@ use crate::platform::host::{Host, sleep};
 
 /// Places that only questions of ownership take.
 pub(super) const RESERVED: usize = 4;
+/// Packs that may be in memory at once: however many profiles are restored, they need no more.
+const PACKS: usize = 4;
 /// Tries after failures that can be saved up.
 const SAVED: f64 = 64.0;
 /// Tries after failures per second, however bad things are.
@@ -26,6 +28,7 @@ pub struct Limiter {
     host: Arc<dyn Host>,
     places: Semaphore,
     reserved: Semaphore,
+    packs: Semaphore,
     /// Queue of those who try again, first come first served; the one at the front waits for a try to be left.
     line: tokio::sync::Mutex<()>,
     retries: Mutex<Retries>,
@@ -45,6 +48,7 @@ impl Limiter {
             host,
             places: Semaphore::new(places.max(1)),
             reserved: Semaphore::new(RESERVED),
+            packs: Semaphore::new(PACKS),
             line: tokio::sync::Mutex::default(),
             retries,
             earned: Notify::new(),
@@ -64,6 +68,11 @@ impl Limiter {
             place = self.reserved.acquire() => place.ok(),
             place = self.places.acquire() => place.ok(),
         }
+    }
+
+    /// Room in memory for one pack, until it is dropped.
+    pub async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        self.packs.acquire().await.ok()
     }
 
     /// Waits for a turn to try again.

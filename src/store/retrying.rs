@@ -11,7 +11,7 @@ use std::time::Duration;
 use backon::BackoffBuilder;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, SemaphorePermit};
 
 use super::failure::{Failure, Meaning};
 use super::limiter::Limiter;
@@ -101,6 +101,11 @@ impl RetryingStore {
     /// Cost of listings.
     pub fn rates(&self) -> Rates {
         self.store.rates()
+    }
+
+    /// Room in memory for one pack that is read from here, until it is dropped.
+    pub async fn room_for_pack(&self) -> Option<SemaphorePermit<'_>> {
+        self.limiter.room().await
     }
 
     /// Waits for a turn to try again.

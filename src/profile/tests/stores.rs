@@ -1,5 +1,8 @@
-//! Stores that keep silent: the profiles in one do not keep those in another waiting.
+//! Stores that keep silent: the profiles in one do not keep those in another waiting, and need little memory meanwhile.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::join_all;
 use tokio::time::timeout;
 
 use super::*;
@@ -62,4 +65,30 @@ async fn packs_that_a_store_does_not_give_keep_no_other_profile_waiting() {
     place.back_up(&session).await;
     let restored = timeout(WAIT, place.restored(&session, None)).await.expect("its store answers");
     assert_eq!(restored, Ok(place.contents()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn restores_from_one_store_hold_few_packs_in_memory() {
+    let (store, place) = (Memory::default(), Place::new());
+    let session = place.open(&store).await;
+    for (seed, name) in ["one", "two", "three", "four", "five"].into_iter().enumerate() {
+        place.write(name, &noise(50_000, seed as u64));
+        assert_eq!(place.back_up(&session).await.packs, 1);
+    }
+    session.close(WAIT).await.expect("closes");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = {
+        let asked = Arc::clone(&asked);
+        let script = move |request, name: &str| {
+            let hangs = request == Request::Get && name.starts_with("v1/packs/");
+            asked.fetch_add(usize::from(hangs), Ordering::Relaxed);
+            (if hangs { LONG } else { Duration::ZERO }, Fate::Done)
+        };
+        store.through(Arc::new(script), 1000)
+    };
+    let other = Place::new();
+    let session = other.open(&counting).await;
+    let restores = join_all((0..3).map(|_| other.restored(&session, None)));
+    assert!(timeout(WAIT, restores).await.is_err(), "its store keeps silent");
+    assert_eq!(asked.load(Ordering::Relaxed), 4, "packs asked for at once");
 }
