@@ -193,7 +193,7 @@ export declare class HybridAuthService {
   /** Requests and bytes between this process and the store so far; `null` before the first request. */
   traffic(): StoreTraffic | null
   /** Opens every tenant of the store, or the named ones, a few at a time. A failure does not stop the others. */
-  restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
+  restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
   /** Logs a tenant out permanently, opening its session first if necessary. */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>

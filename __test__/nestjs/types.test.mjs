@@ -19,7 +19,7 @@ import {
 } from 'baileys-hybrid-auth/nestjs'
 import type { BackupInfo, HybridAuthModuleOptions, HybridAuthOptionsFactory, SessionHealthReport } from 'baileys-hybrid-auth/nestjs'
 import { HybridAuthHealthIndicator } from 'baileys-hybrid-auth/nestjs/terminus'
-import { HybridAuthError as RootError, type HybridAuthState } from 'baileys-hybrid-auth'
+import { HybridAuthError as RootError, type HybridAuth, type HybridAuthState } from 'baileys-hybrid-auth'
 
 @Injectable()
 class Settings implements HybridAuthOptionsFactory {
@@ -81,6 +81,8 @@ const table = { update: async (id: string, row: { lastBackupAt: Date }): Promise
 })
 export class AppModule {}
 
+// The methods that the service shares with a fleet promise the same.
+export const asFleet = (auth: HybridAuthService): Pick<HybridAuth, keyof HybridAuth & keyof HybridAuthService> => auth
 export const codeOf = (error: unknown) => (error instanceof HybridAuthError && error instanceof RootError ? error.code : undefined)
 // @ts-expect-error there is no such option
 HybridAuthModule.forRoot({ shutdownTimeout: 5 })
