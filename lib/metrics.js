@@ -194,7 +194,7 @@ const FAMILIES = [
   {
     name: 'refused_repeats_total',
     type: 'counter',
-    help: 'Objects that a store refused to accept a second time although they existed',
+    help: 'Existing objects that a store did not allow to be stored again',
     rows: ({ meters }) => one(meters.refusedRepeats)
   },
   {

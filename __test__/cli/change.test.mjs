@@ -68,7 +68,7 @@ test('prune says what is old, and with --apply deletes it, but not what may run'
   assert.equal(dry.code, 0, dry.stderr)
   assert.match(dry.stdout, /^anna +would be deleted +10 d ago$/m)
   assert.match(dry.stdout, /^ben +kept: may run/m)
-  assert.match(dry.stdout, /2 sessions as old as that: 1 would be deleted, 1 kept, 0 failed\.\n$/)
+  assert.match(dry.stdout, /2 sessions that old: 1 would be deleted, 1 kept, 0 failed\.\n$/)
   assert.match(dry.stderr, /dry run/)
   assert.deepEqual(await tenantsOf(t, at), ['anna', 'ben', 'carl'])
   assert.equal((await runJson(t, ['prune', '--older-than', '30d'], at)).json.sessions.length, 0)

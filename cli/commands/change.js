@@ -74,7 +74,7 @@ async function prune(context) {
   const told = sessions.map(({ error, ...session }) => ({ ...session, error: error === null ? null : failureOf(error) }))
   const total = (outcome) => sessions.filter((session) => session.outcome === outcome).length
   output.result({ ok: failed.length === 0, applied, olderThanDays: asked.olderThan, sessions: told }, () => {
-    if (sessions.length === 0) return output.line('No session is as old as that.')
+    if (sessions.length === 0) return output.line('No session is that old.')
     output.table(sessions, [
       { title: 'TENANT', of: ({ tenantId, name }) => tenantId ?? `(hidden) ${name}` },
       { title: 'OUTCOME', of: ({ outcome }) => OUTCOMES[outcome], paint: ({ outcome }, { red }) => (outcome === 'failed' ? red : String) },
@@ -83,7 +83,7 @@ async function prune(context) {
     for (const { tenantId, error } of failed) output.text(`${tenantId}: ${explain(error).code}: ${explain(error).message}. ${explain(error).advice}`)
     const deleted = applied ? `${count(total('deleted'))} deleted` : `${count(total('would-delete'))} would be deleted`
     const kept = total('active') + total('open') + total('unnamed')
-    output.text(`${plural(sessions.length, 'session')} as old as that: ${deleted}, ${count(kept)} kept, ${count(failed.length)} failed.`)
+    output.text(`${plural(sessions.length, 'session')} that old: ${deleted}, ${count(kept)} kept, ${count(failed.length)} failed.`)
   })
   if (!applied) output.note('Nothing was deleted: this was a dry run. Use --apply to delete them.')
   return failed.length === 0 ? EXIT.done : exitOfAll(failed.map(({ error }) => error))
@@ -206,7 +206,7 @@ module.exports = {
       action: pruneKeys
     })
     define('rekey [tenants...]', {
-      summary: 'seal sessions with the first key, so that older keys can go',
+      summary: 'seal sessions with the first key, so that older keys can be removed',
       description:
         'Stores these sessions again under the first encryption key, and lists the older keys that are no longer needed. Put the new key first and ' +
         'keep the old ones until then. A session that an instance has not released is left to that instance, whose next opens do the same.',

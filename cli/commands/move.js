@@ -99,7 +99,7 @@ async function exportProfile(context, tenantId, folder) {
 async function exportFolder(context, tenantId, folder) {
   const { asked, output, fleet } = context
   if (isProfileTenant(tenantId)) return exportProfile(context, tenantId, folder)
-  if (asked.format !== undefined) throw new UsageError('--format is for the profiles of browsers, and this tenant is none', 'Leave it out.')
+  if (asked.format !== undefined) throw new UsageError('--format is for browser profiles, and this tenant is not one', 'Leave it out.')
   const write = async () => {
     const judged = await released(context, fleet, tenantId)
     return judged.exportMultiFile(tenantId, folder, { overwrite: asked.overwrite === true })
@@ -107,8 +107,8 @@ async function exportFolder(context, tenantId, folder) {
   const report = await forOne(context, tenantId, write, { changes: true, done: 'Exported' })
   output.result({ ok: true, tenantId, folder: resolve(folder), ...report }, () => {
     output.line(`The credentials and ${plural(report.written, 'key')} written to ${folder}.`)
-    if (report.collisions > 0) output.warn(`${count(report.collisions)} keys have names that a multi-file folder cannot tell apart`)
-    if (report.impossible > 0) output.warn(`${count(report.impossible)} keys have names that a multi-file folder cannot hold`)
+    if (report.collisions > 0) output.warn(`${count(report.collisions)} keys have names that are the same in a multi-file folder`)
+    if (report.impossible > 0) output.warn(`${count(report.impossible)} keys have names that are impossible in a multi-file folder`)
   })
 }
 

@@ -64,7 +64,7 @@ const countProfiles = (names, { kind, label }) => ({ [ZIP]: findZips(names).leng
 /** The tenant of a client id, or of the id of a profile as it is in the store. */
 function profileTenant(id, option) {
   const isOne = isProfileTenant(id) ? clientIdOf(id) !== undefined || (id.startsWith(BROWSER) && id.length > BROWSER.length) : isClientId(id)
-  if (!isOne) refuse(`${option} must give client ids of whatsapp-web.js, of letters, digits, underscores and hyphens, or ids that begin with whatsapp-web.js/ or ${BROWSER}`)
+  if (!isOne) refuse(`${option} must return client ids of whatsapp-web.js, of letters, digits, underscores and hyphens, or ids that begin with whatsapp-web.js/ or ${BROWSER}`)
   return isProfileTenant(id) ? id : tenantOf(id)
 }
 

@@ -160,7 +160,7 @@ async function readSession(source, found, keys) {
       const read = await content(at)
       if (read === null) continue
       try {
-        if (type === WHOLE && read.length > MOST_WHOLE) throw corrupt('a file of no known family')
+        if (type === WHOLE && read.length > MOST_WHOLE) throw corrupt('a file of an unknown type')
         const value = valueOf(read, type)
         // Baileys takes a falsy value for none.
         if (value) entries[i] = { type, id, value, name: at }

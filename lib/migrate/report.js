@@ -17,7 +17,7 @@ function checkReport(report) {
   if (report?.version !== 1 || !Array.isArray(report.sessions)) refuse('`report` must be the result of `migrate`')
   if (report.dryRun) refuse('`report` belongs to a dry run: nothing was migrated')
   if (report.sessions.some((session) => OF_PROFILES.includes(session?.layout))) {
-    refuse('`report` is of profiles of whatsapp-web.js, whose source is only read: remove it by hand, once the clients run')
+    refuse('`report` is about profiles of whatsapp-web.js, whose source is only read: remove it by hand, once the clients run')
   }
   for (const session of report.sessions) {
     if (!['migrated', 'already'].includes(session?.status)) continue

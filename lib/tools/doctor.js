@@ -189,10 +189,10 @@ function sizeLimit({ largest }, { store }, tenants) {
   const name = 'size-limit'
   if (store.kind === 'directory' || store.kind === 'memory') return check(name, 'ok', 'this kind of store sets no limit of its own for the size of an object')
   if (largest.kind !== 'told') {
-    const why = store.kind === 'supabase' ? `: ${largest.problem}` : ', this kind of store does not tell; what is too large for it travels in parts'
+    const why = store.kind === 'supabase' ? `: ${largest.problem}` : ', this kind of store does not report it; larger objects are stored in parts'
     return check(name, 'unknown', `the limit for the size of an object is unknown${why}`)
   }
-  if (largest.value === null) return check(name, 'ok', 'the bucket sets no limit for the size of an object, and the server tells none')
+  if (largest.value === null) return check(name, 'ok', 'the bucket sets no limit for the size of an object, and the server reports none')
   const limit = largest.value
   const takes = `the store takes objects of up to ${sized(limit)}`
   if (limit < SMALLEST_PART) return check(name, 'failed', `${takes}, which leaves no room for a session: raise the file size limit of the bucket and of the project`, { limit })

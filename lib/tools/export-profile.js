@@ -39,7 +39,7 @@ function checkExport(tenantId, given = {}) {
 /** Claims a profile without a log, restores its newest generation to `to`, and releases it. */
 async function restoreClaimed({ resolve, inner }, tenantId, to) {
   const [binding, { native, keys, closeTimeoutMs }] = [loadBinding(), resolve(tenantId)]
-  if (native.store === null) refuse('profiles of browsers are in a store, and none is configured: set `store` (SESSION_BACKUP_STORE)')
+  if (native.store === null) refuse('browser profiles are in a store, and none is configured: set `store` (SESSION_BACKUP_STORE)')
   const json = JSON.stringify({ ...native, ...inner, cloud: true, profile: true, create: false })
   const { handle } = JSON.parse(settle(await binding.open(json, keys, null, () => {})))
   try {
