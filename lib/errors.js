@@ -26,6 +26,9 @@ const codes = Object.freeze([
   'INTERNAL' // a defect of this package, caught before it could harm
 ])
 
+/** Codes of failures of the store or the disk that may pass by themselves. */
+const PASSING = Object.freeze(['REMOTE_UNAVAILABLE', 'REMOTE_REFUSED', 'LOCAL_UNAVAILABLE'])
+
 const known = new Set(codes)
 
 /** Property by which copies of the package know each other's errors. */
@@ -96,4 +99,4 @@ function withTypedErrors(object, names = Object.getOwnPropertyNames(object).filt
   return object
 }
 
-module.exports = { HybridAuthError, codes, settle, rethrow, unreadable, withTypedErrors }
+module.exports = { HybridAuthError, PASSING, codes, settle, rethrow, unreadable, withTypedErrors }

@@ -5,11 +5,12 @@
 // Invariants: the application starts, whatever the store does: it is waited for as long as there is, and no longer; what could not be
 // opened and may be later is tried again behind its back, and told each time. What is wrong for good is told once.
 
+const { PASSING } = require('../lib/errors.js')
 const { within } = require('../lib/pool.js')
 const { textOf } = require('../lib/outside.js')
 
 /** Codes that time or an operator may mend. */
-const PASSING = ['REMOTE_UNAVAILABLE', 'REMOTE_REFUSED', 'LOCAL_UNAVAILABLE', 'ALREADY_OPEN', 'OWNED_ELSEWHERE']
+const RETRIED = [...PASSING, 'ALREADY_OPEN', 'OWNED_ELSEWHERE']
 
 const FIRST_WAIT_MS = 5000
 const LONGEST_WAIT_MS = 5 * 60_000
@@ -61,11 +62,11 @@ class Bootstrap {
       if (this.#isStopped) return
       const { code } = error
       this.#logger.error({ code, message: textOf(error) }, 'the sessions to open at startup cannot be listed')
-      if (PASSING.includes(code)) this.#tryLater(which)
+      if (RETRIED.includes(code)) this.#tryLater(which)
       return
     }
     if (this.#isStopped) return
-    const later = failed.filter(({ error }) => PASSING.includes(error.code)).map(({ tenantId }) => tenantId)
+    const later = failed.filter(({ error }) => RETRIED.includes(error.code)).map(({ tenantId }) => tenantId)
     for (const { tenantId, error } of failed) {
       const hint = later.includes(tenantId) ? '; it will be retried' : ''
       this.#logger.error({ tenantId, code: error.code, message: error.message }, `not opened at startup${hint}`)

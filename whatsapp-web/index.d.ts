@@ -84,7 +84,10 @@ export class HybridAuth {
   disconnect(): Promise<void>
   /** Stores the last state and releases the session. Never rejects. */
   destroy(): Promise<void>
-  /** Deletes the session everywhere. Rejects if the store could not be reached and the browser is closed. */
+  /**
+   * Deletes the session everywhere. Rejects if the store could not be reached and the browser is closed. The deletion is then tried again in the
+   * background, and by `destroy()`.
+   */
   logout(): Promise<void>
 }
 
@@ -158,7 +161,10 @@ export interface Profile {
   status(): ProfileStatus
   /** Stores the last state and releases the profile; close the browser first. `backup: false` stores nothing. */
   close(options?: { timeoutMs?: number; backup?: boolean }): Promise<void>
-  /** Deletes the profile everywhere. Its folder is removed when the browser has ended. */
+  /**
+   * Deletes the profile everywhere. Its folder is removed when the browser has ended. If the store cannot be reached, it rejects, and the deletion
+   * is tried again in the background at growing pauses, and once more by `close()`. `attach` withdraws it: the profile is in use again.
+   */
   logout(): Promise<void>
   /** Adds a listener. An exception or rejection of a listener does not affect the others. */
   on<E extends keyof ProfileEvents>(event: E, listener: ProfileEvents[E]): this

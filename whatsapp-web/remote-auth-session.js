@@ -10,7 +10,7 @@
 
 const { mkdir } = require('node:fs/promises')
 const { resolve } = require('node:path')
-const { HybridAuthError } = require('../lib/errors.js')
+const { HybridAuthError, PASSING } = require('../lib/errors.js')
 const { entriesOf } = require('../lib/profile/contents.js')
 const { extractZip } = require('../lib/profile/intake.js')
 const { openZip, writeZip } = require('../lib/zip/archive.js')
@@ -20,9 +20,6 @@ const KEPT_MS = 7 * 24 * 3_600_000
 
 /** Pauses between attempts to store the zip that waits. */
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [5_000, 300_000]
-
-/** Failures of the store or the disk that may pass. */
-const PASSING = ['REMOTE_UNAVAILABLE', 'REMOTE_REFUSED', 'LOCAL_UNAVAILABLE']
 
 /**
  * @param {any} parts `profile`: the open session of the profile; `own`: its private folder; `finder`, `reports`; `settings`: `{ generations,

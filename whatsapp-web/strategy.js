@@ -51,7 +51,7 @@ class HybridAuth {
   /** The process of the browser; null before the first. */
   #browser = null
   #state = null
-  /** The client shows a QR code: its profile holds no session. */
+  /** The client shows a QR code, or was logged out: its profile holds no session. */
   #needsPairing = false
   /** The session was deleted here, so that the next open is one of a new session. */
   #isLoggedOut = false
@@ -169,7 +169,8 @@ class HybridAuth {
   }
 
   async #openProfile({ signal, ...how }) {
-    const given = { ...this.#options, ...how, tenantId: this.#tenantId, dataPath: this.#dataPath, folder: this.#folder, signal }
+    const onLoggedOut = () => this.#loggedOutLater()
+    const given = { ...this.#options, ...how, tenantId: this.#tenantId, dataPath: this.#dataPath, folder: this.#folder, signal, onLoggedOut }
     // The folder, and that of LocalAuth, may still have the session that was deleted.
     const openNew = () => openProfileAt({ ...given, fresh: true, isNew: true })
     if (this.#isLoggedOut) return openNew()
@@ -220,6 +221,7 @@ class HybridAuth {
   async #logout() {
     const profile = this.#profile
     if (profile === null) return
+    this.#needsPairing = true
     try {
       // A folder goes when its browser has left it.
       if (isRunning(this.#browser)) this.#attach()
@@ -233,6 +235,13 @@ class HybridAuth {
     this.#profile = null
   }
 
+  /** The store took a logout that had failed; a browser that runs on may have paired another session meanwhile. */
+  #loggedOutLater() {
+    this.#isLoggedOut = true
+    this.#profile = null
+    if (isRunning(this.#browser) && !this.#needsPairing) void this.afterAuthReady()
+  }
+
   async #end() {
     await this.#opening?.done
     const profile = this.#profile
@@ -240,11 +249,12 @@ class HybridAuth {
     if (profile === null) return
     try {
       // Puppeteer waits for the end of a browser, but not of one that it lost.
-      if (isRunning(this.#browser)) this.#attach()
-      // A profile that waits for its QR code has no session to back up.
+      if (isRunning(this.#browser) && !this.#needsPairing) this.#attach()
+      // A profile that waits for its QR code, or for its deletion, has no session to back up.
       await profile.close(this.#needsPairing ? { backup: false } : {})
+      if (profile.status().life === 'deleted') this.#isLoggedOut = true
     } catch (error) {
-      if (error.code !== 'FENCED') this.#reports.failed('the last backup is not in the store', error)
+      if (error.code !== 'FENCED') this.#reports.failed('the last state is not in the store', error)
     }
     this.#profile = null
     this.#needsPairing = false

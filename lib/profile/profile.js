@@ -12,6 +12,7 @@ const { call } = require('../keys.js')
 const { loadBinding } = require('../native.js')
 const { createFolder, isRunning } = require('./folder.js')
 const { leave, stay } = require('./leaving.js')
+const { createLogout } = require('./logout.js')
 const { BROWSER } = require('./names.js')
 const { createSchedule } = require('./schedule.js')
 const { openProfileSession } = require('./session.js')
@@ -68,10 +69,11 @@ async function settle(session, folder, { browser, isNew, adopt, mayCreate = sess
 
 /**
  * Opens the profile of `tenantId` in the folder `name` of `dataPath`.
- * @param {any} given `{ tenantId, dataPath, folder, … }` with the options of a session
+ * @param {any} given `{ tenantId, dataPath, folder, … }` with the options of a session; `onLoggedOut()` is called when the store took a
+ *   logout after its call had failed
  */
 async function openProfileAt(given) {
-  const { tenantId, dataPath, folder: name, browser, isNew, adopt, mayCreate, ...rest } = ownFields(given)
+  const { tenantId, dataPath, folder: name, browser, isNew, adopt, mayCreate, onLoggedOut, ...rest } = ownFields(given)
   const { options, ...settings } = settingsOf(rest)
   const session = await openProfileSession(tenantId, { ...options, dataPath })
   try {
@@ -82,14 +84,14 @@ async function openProfileAt(given) {
       await folder.unlock()
       if (await folder.hasProfile()) await session.truncateLogs(folder.path)
     }
-    return createProfile({ session, folder, found, settings })
+    return createProfile({ session, folder, found, settings, onLoggedOut })
   } catch (error) {
     await session.close().catch(() => {})
     throw error
   }
 }
 
-function createProfile({ session, folder, found, settings }) {
+function createProfile({ session, folder, found, settings, onLoggedOut }) {
   const { news } = session
   const restored = { ...found, clean: session.restored.clean }
   /** @type {{ pid: number } | null} */
@@ -142,14 +144,32 @@ function createProfile({ session, folder, found, settings }) {
     }
   }
 
+  const logout = createLogout({
+    destroy: () => session.delete(),
+    release: () => session.close(),
+    isLive: () => session.status().life === 'live',
+    deleted({ isLate, isKept }) {
+      if (!isKept) {
+        void leave(folder, isAlive).then((isGone) => {
+          if (!isGone) news.tell({ event: 'error', code: 'LOCAL_UNAVAILABLE', message: 'the folder of a deleted profile could not be removed: remove it by hand' })
+        })
+      }
+      if (!isLate) return
+      news.tell({ event: 'note', level: 'info', message: 'the store has the logout of this profile now' })
+      onLoggedOut?.()
+    }
+  })
+
   session.whenFenced(() => {
     schedule.stop()
+    logout.stop()
     kill()
   })
 
   async function end(how) {
     const { timeoutMs = session.limits.close, backup: isWanted = true } = how ?? {}
     schedule.stop()
+    if (logout.isPending()) return logout.finish({ timeoutMs })
     let failed = null
     if (isWanted && !ended && session.status().life === 'live' && (await folder.hasProfile())) {
       const stored = backup({ timeoutMs })
@@ -174,6 +194,7 @@ function createProfile({ session, folder, found, settings }) {
       if (!Number.isSafeInteger(pid) || pid < 2 || pid === process.pid) refuse('`pid` must be the process of the browser, as `browser.process().pid` of Puppeteer gives it')
       browser = { pid }
       if (session.status().life === 'fenced') return kill()
+      logout.withdraw()
       schedule.start()
     },
 
@@ -197,15 +218,11 @@ function createProfile({ session, folder, found, settings }) {
 
     close: (how) => end(how),
 
-    /** Deletes the session everywhere; the folder goes as soon as the browser has left it. */
+    /** Deletes the session everywhere; the folder goes as soon as the browser has left it. A failure of the store is retried later. */
     async logout() {
       schedule.stop()
-      ended = true
       await busy
-      await session.delete()
-      void leave(folder, isAlive).then((isGone) => {
-        if (!isGone) news.tell({ event: 'error', code: 'LOCAL_UNAVAILABLE', message: 'the folder of a deleted profile could not be removed: remove it by hand' })
-      })
+      await logout.start()
     },
 
     on(event, listener) {
