@@ -9,15 +9,16 @@ const { freshCounts } = require('./fresh.js')
 const { call } = require('./keys.js')
 const { loadBinding } = require('./native.js')
 const { underWay } = require('./opening.js')
+const { openProfiles, summarizeProfiles } = require('./profile/open-profiles.js')
 const { FAULTY, OPENING, describe, summarize } = require('./status.js')
 
-/** @returns `{ fresh, meters, traffic, sessions: [{ tenantId, status }], opening, summary }`, `fresh` and `opening` being those of this thread */
+/** @returns `{ fresh, meters, traffic, sessions: [{ tenantId, status }], opening, profiles, summary }`, `fresh`, `opening` and `profiles` being those of this thread */
 function readFigures() {
   const { meters, traffic, sessions: told } = JSON.parse(call(loadBinding().figures))
   const sessions = told.map(([tenantId, status]) => ({ tenantId, status: describe(status ?? FAULTY) }))
   const opening = underWay()
   const summary = summarize([...sessions.map(({ status }) => status), ...opening.map(() => OPENING)])
-  return { fresh: freshCounts(), meters, traffic, sessions, opening, summary }
+  return { fresh: freshCounts(), meters, traffic, sessions, opening, profiles: summarizeProfiles(openProfiles()), summary }
 }
 
 module.exports = { readFigures }

@@ -6,7 +6,7 @@
 // tenant is the core's business.
 
 const { resolve } = require('node:path')
-const { choice } = require('./checks.js')
+const { choice, fieldsOf } = require('./checks.js')
 const { HybridAuthError, settle, unreadable, withTypedErrors } = require('./errors.js')
 const { exportTree } = require('./export-tree.js')
 const { call } = require('./keys.js')
@@ -267,8 +267,8 @@ class HybridAuth {
   }
 
   /** Looks for problems of the store and of its use. */
-  async doctor() {
-    return doctor(this.#tools())
+  async doctor(options) {
+    return doctor(this.#tools(), fieldsOf(options, '`doctor`', 'dataPath'))
   }
 
   /** Seals all that is kept of a tenant with the first key. */

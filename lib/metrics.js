@@ -223,6 +223,39 @@ const FAMILIES = [
     rows: ({ meters }) => by('code', { ...Object.fromEntries(codes.map((code) => [code, 0])), ...meters.profileFailures })
   },
   {
+    name: 'profiles',
+    type: 'gauge',
+    help: 'Open browser profiles by state of their browser',
+    labels: ['browser'],
+    rows: ({ profiles: { open, running } }) => by('browser', { running, closed: open - running })
+  },
+  {
+    name: 'profiles_never_backed_up',
+    type: 'gauge',
+    help: 'Open browser profiles without an acknowledged backup',
+    rows: ({ profiles }) => one(profiles.neverBackedUp)
+  },
+  {
+    name: 'profiles_failing',
+    type: 'gauge',
+    help: 'Open browser profiles whose last backup failed',
+    rows: ({ profiles }) => one(profiles.failing)
+  },
+  {
+    name: 'profile_failing_seconds',
+    type: 'gauge',
+    aggregator: 'max',
+    help: 'Time for which the backups of a browser profile have been failing, the longest one; 0 if none fails',
+    rows: ({ profiles }) => one(profiles.failingForMs / 1000)
+  },
+  {
+    name: 'profile_oldest_backup_seconds',
+    type: 'gauge',
+    aggregator: 'max',
+    help: 'Age of the newest acknowledged backup of a browser profile, the oldest one; unchanged profiles are not stored again',
+    rows: ({ profiles }) => one((profiles.oldestBackupMs ?? 0) / 1000)
+  },
+  {
     name: 'append_failures_total',
     type: 'counter',
     help: 'Writes that the local disk rejected',

@@ -1,11 +1,12 @@
 'use strict'
 
-// From the status of sessions to figures: how many are backed up, and whether the whole is healthy.
+// From the status of sessions and profiles to figures: how many are backed up, and whether the whole is healthy.
 //
 // Invariants: nothing here asks the clock or a session. A session that has nothing to store is not behind, however long ago
 // its last backup was: what counts is the age of what a blank machine would not restore.
 
 const { limit } = require('../lib/checks.js')
+const { summarizeProfiles } = require('../lib/profile/index.js')
 const { OVERDUE_AFTER_MS, backupState } = require('../lib/status.js')
 
 /** A time limit, in any number of milliseconds. */
@@ -61,4 +62,16 @@ function fleetHealth(sessions, { tenantIds = false, ...how } = {}, opening = [])
   }
 }
 
-module.exports = { OVERDUE_AFTER_MS, fleetHealth, sessionHealth }
+/**
+ * Health of browser profiles: as long as backups may fail, a store may be away.
+ * @param {{ tenantId: string, browser: string, ageMs: number | null, failingForMs: number }[]} profiles
+ * @param {{ tenantIds?: boolean, degradedForMs?: number }} [how]
+ */
+function profileHealth(profiles, { tenantIds = false, ...how } = {}) {
+  const degradedForMs = span(how.degradedForMs, 'degradedForMs')
+  const failing = profiles.filter(({ failingForMs }) => failingForMs > 0).map(({ tenantId }) => tenantId)
+  const figures = summarizeProfiles(profiles)
+  return { healthy: figures.failingForMs <= degradedForMs, ...figures, ...(tenantIds ? { tenantIds: { failing } } : {}) }
+}
+
+module.exports = { OVERDUE_AFTER_MS, fleetHealth, profileHealth, sessionHealth }

@@ -5,6 +5,7 @@
 
 import type { DynamicModule, InjectionToken, LoggerService, ModuleMetadata, OptionalFactoryDependency, Provider, Type } from '@nestjs/common'
 import type {
+  DoctorCheck,
   ExportReport,
   FleetSummary,
   HybridAuthError,
@@ -17,8 +18,10 @@ import type {
   PruneKeysReport,
   RestoreAllOptions,
   SessionStatus,
-  StoreTraffic
+  StoreTraffic,
+  TenantStanding
 } from '../index.js'
+import type { HybridAuth, HybridAuthStrategyOptions } from '../whatsapp-web/index.js'
 
 export { HybridAuthError } from '../index.js'
 export type { HybridAuthErrorCode, HybridAuthOptions, HybridAuthState, SessionStatus } from '../index.js'
@@ -142,7 +145,7 @@ export interface FleetHealthOptions {
 
 /** Figures of the sessions that are open here. */
 export interface FleetHealth {
-  /** True if no session is poisoned, and no store has been failing for longer than `degradedForMs`. */
+  /** True if no session is poisoned, and no store and no backups of a profile have been failing for longer than `degradedForMs`. */
   healthy: boolean
   sessions: number
   /** Tenants that are being opened. */
@@ -160,6 +163,27 @@ export interface FleetHealth {
   /** Age of the oldest write that a new machine could not restore; 0 if there is none, or no store. */
   maxLagMs: number
   tenantIds?: { poisoned: string[]; degraded: string[]; fenced: string[] }
+}
+
+/** Figures of the browser profiles that are open in this process. */
+export interface ProfileHealth {
+  open: number
+  /** Those whose browser runs. */
+  running: number
+  /** Those without an acknowledged backup. */
+  neverBackedUp: number
+  /** Those whose last backup failed. */
+  failing: number
+  /** Time for which the backups of a profile have been failing, the longest one; 0 if none fails. */
+  failingForMs: number
+  /** Age of the newest acknowledged backup, of the profile where that is oldest; `null` if there is none. Unchanged profiles are not stored again. */
+  oldestBackupMs: number | null
+  tenantIds?: { failing: string[] }
+}
+
+/** Result of `health()`. */
+export interface ServiceHealth extends FleetHealth {
+  profiles: ProfileHealth
 }
 
 /**
@@ -194,6 +218,10 @@ export declare class HybridAuthService {
   traffic(): StoreTraffic | null
   /** Opens every tenant of the store, or the named ones, a few at a time. A failure does not stop the others. */
   restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
+  /** Standing of the tenants in the store, profiles included, by its listings. Writes nothing. */
+  survey(options?: { tenantIds?: Iterable<string> }): Promise<TenantStanding[]>
+  /** Checks the store and its usage, and with `dataPath` the folder of browser profiles. Makes some requests. */
+  doctor(options?: { dataPath?: string }): Promise<DoctorCheck[]>
   /** Logs a tenant out permanently, opening its session first if necessary. */
   delete(tenantId: string): Promise<void>
   exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
@@ -240,7 +268,14 @@ export declare class HybridAuthService {
   /** Backups of one tenant, or of all that are open here. `overdueAfterMs` is 600000 (10 minutes) by default. */
   getSessionHealth(tenantId?: string, options?: { overdueAfterMs?: number }): Promise<SessionHealthReport>
   /** Figures for a health check, as shown by `HybridAuthHealthIndicator`. */
-  health(options?: FleetHealthOptions): FleetHealth
+  health(options?: FleetHealthOptions): ServiceHealth
+
+  /**
+   * An auth strategy for a client of whatsapp-web.js, with the store, keys, logger and callbacks of this module:
+   * `new Client({ authStrategy: auth.whatsappWeb('shop-7') })`. `options` go before those of the module. At shutdown the module ends the client and
+   * its browser, stores the last state and releases the session. `onBackup` of the module gets the number of the generation as `lsn`.
+   */
+  whatsappWeb(clientId?: string | null, options?: Omit<HybridAuthStrategyOptions, 'clientId'>): HybridAuth
 
   /** `shutdown()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>

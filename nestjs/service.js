@@ -10,16 +10,19 @@ const { Inject, Injectable } = require('./nest.js').common()
 const { fieldsOf } = require('../lib/checks.js')
 const { HybridAuthError } = require('../lib/errors.js')
 const { textOf } = require('../lib/outside.js')
+const { openProfiles } = require('../lib/profile/index.js')
 const { Bootstrap } = require('./bootstrap.js')
 const { Shutdown } = require('./shutdown.js')
-const { fleetHealth, sessionHealth } = require('./health.js')
+const { fleetHealth, profileHealth, sessionHealth } = require('./health.js')
 const { readOptions } = require('./options.js')
+const { Profiles } = require('./profiles.js')
 const { Sessions } = require('./sessions.js')
 const { HYBRID_AUTH_OPTIONS } = require('./tokens.js')
 const { Notifier } = require('./notifier.js')
 
 class HybridAuthService {
   #sessions
+  #profiles
   #shutdown
   #logger
   #bootstrap
@@ -34,7 +37,8 @@ class HybridAuthService {
     const fences = new Notifier(onFenced, { failed: failed('onFenced') })
     const news = { backup: (info) => backups.tell(info), fenced: (info) => fences.tell(info) }
     this.#sessions = new Sessions(fleet, { logger, said, news })
-    this.#shutdown = new Shutdown({ sessions: this.#sessions, notifiers: [backups, fences], logger, timeoutMs: shutdownTimeoutMs })
+    this.#profiles = new Profiles(fleet, { logger, said, news })
+    this.#shutdown = new Shutdown({ sessions: this.#sessions, profiles: this.#profiles, notifiers: [backups, fences], logger, timeoutMs: shutdownTimeoutMs })
     this.#logger = logger
     this.#bootstrap = openOnBootstrap === false ? null : new Bootstrap({ sessions: this.#sessions, logger, which: openOnBootstrap, timeoutMs: bootstrapTimeoutMs })
     this.#shutdownTimeoutMs = shutdownTimeoutMs
@@ -87,6 +91,14 @@ class HybridAuthService {
     return this.#sessions.restoreAll(options)
   }
 
+  survey(options) {
+    return this.#sessions.survey(options)
+  }
+
+  doctor(options) {
+    return this.#sessions.doctor(options)
+  }
+
   delete(tenantId) {
     return this.#sessions.delete(tenantId)
   }
@@ -99,9 +111,16 @@ class HybridAuthService {
     return this.#sessions.pruneKeys(tenantId, options)
   }
 
+  // ---- whatsapp-web.js
+
+  whatsappWeb(clientId, options) {
+    return this.#profiles.strategy(clientId, options)
+  }
+
   async shutdown(how) {
     const { timeoutMs = this.#shutdownTimeoutMs } = fieldsOf(how, '`shutdown`', 'timeoutMs')
-    return this.#sessions.shutdown({ timeoutMs })
+    const [done] = await Promise.all([this.#sessions.shutdown({ timeoutMs }), this.#profiles.end({ timeoutMs })])
+    return done
   }
 
   // ---- the names of the systems it replaces
@@ -181,7 +200,9 @@ class HybridAuthService {
   }
 
   health(options) {
-    return fleetHealth(this.#sessions.look(), options, this.#sessions.opening())
+    const fleet = fleetHealth(this.#sessions.look(), options, this.#sessions.opening())
+    const { healthy, ...profiles } = profileHealth(openProfiles(), options)
+    return { ...fleet, healthy: fleet.healthy && healthy, profiles }
   }
 
   // ---- the life of the application

@@ -42,14 +42,16 @@ function outcomes(failed, before) {
 
 class Shutdown {
   #sessions
+  #profiles
   #notifiers
   #logger
   #timeoutMs
   #spentMs = 0
 
   /** `notifiers`: callbacks of the application in progress, which may finish. */
-  constructor({ sessions, notifiers, logger, timeoutMs }) {
+  constructor({ sessions, profiles, notifiers, logger, timeoutMs }) {
     this.#sessions = sessions
+    this.#profiles = profiles
     this.#notifiers = notifiers
     this.#logger = logger
     this.#timeoutMs = timeoutMs
@@ -68,7 +70,8 @@ class Shutdown {
 
   async store() {
     this.#sessions.stop()
-    await this.#timed(this.#sessions.flush({ timeoutMs: this.#timeoutMs * STORING }))
+    const timeoutMs = this.#timeoutMs * STORING
+    await this.#timed(Promise.all([this.#sessions.flush({ timeoutMs }), this.#profiles.end({ timeoutMs })]))
   }
 
   /** @param {string} [signal] what ended the application */
@@ -76,13 +79,15 @@ class Shutdown {
     this.#sessions.stop()
     await this.#timed(within(this.#sessions.opened(), this.#leftMs))
     const before = Object.fromEntries(Object.entries(this.#sessions.status()).filter(([, { life }]) => life !== 'opening'))
-    const { failed } = await this.#timed(this.#sessions.shutdown({ timeoutMs: this.#leftMs }))
+    const timeoutMs = this.#leftMs
+    const [{ failed }, left] = await this.#timed(Promise.all([this.#sessions.shutdown({ timeoutMs }), this.#profiles.end({ timeoutMs })]))
     await within(Promise.all(this.#notifiers.map((notifier) => notifier.settled())), this.#leftMs)
-    this.#tell({ failed, before, why: signal === undefined ? '' : ` (${signal})` })
+    this.#tell({ failed, left, before, why: signal === undefined ? '' : ` (${signal})` })
   }
 
-  #tell({ failed, before, why }) {
+  #tell({ failed, left, before, why }) {
     const say = (level, text) => this.#logger[level]({}, `shut down${why}: ${text}`)
+    if (left.length > 0) say('error', `not stored and released in time: ${left.slice(0, PER_LINE).join(', ')}; the profiles on this disk have everything`)
     for (const [outcome, names] of outcomes(failed, before)) {
       for (let at = 0; at < names.length; at += PER_LINE) {
         const some = names.slice(at, at + PER_LINE)

@@ -1,11 +1,11 @@
 /** A health indicator for `@nestjs/terminus` 10 and later. */
 
-import type { FleetHealth, FleetHealthOptions, HybridAuthService } from './index.js'
+import type { FleetHealthOptions, HybridAuthService, ServiceHealth } from './index.js'
 
 /** Result under the key in Terminus. */
 export type HybridAuthIndicatorResult<Key extends string = string> = Record<
   Key,
-  { status: 'up' | 'down' } & Omit<FleetHealth, 'healthy'>
+  { status: 'up' | 'down' } & Omit<ServiceHealth, 'healthy'>
 >
 
 /**

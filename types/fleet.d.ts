@@ -88,9 +88,11 @@ export class HybridAuth {
   drill(tenantId: string, options?: { folder?: string }): Promise<DrillReport>
   /**
    * Checks the store and its usage, one check after another; a failed check does not stop the others. Writes only
-   * scratch objects, and removes them. Rejects with `INVALID_OPTION` if no session could be opened with these options.
+   * scratch objects, and removes them. With `dataPath`, the folder of browser profiles on this machine is checked too: left-over locks, hard links,
+   * free space, the kind of its disk, and whether browsers can be stopped. Rejects with `INVALID_OPTION` if no session could be opened with
+   * these options.
    */
-  doctor(): Promise<DoctorCheck[]>
+  doctor(options?: { dataPath?: string }): Promise<DoctorCheck[]>
   /**
    * Stores a tenant's session again, so that all of it is encrypted with the first of `encryptionKeys`. A session that is open
    * here stores its state once more; any other session is opened and closed twice. Rejects with `OWNED_ELSEWHERE` if the session was not

@@ -145,7 +145,8 @@ export interface DoctorCheck {
   /**
    * `store` (without one), or `reachable`, `write`, `list`, `read`, `delete`, `list-after-put`, `private`, `clock`, `latency`,
    * `encryption`, `lifecycle`, `versioning`, `tenant-ids`, `names`,
-   * `idle-tenants`, `size-limit`, `cost`.
+   * `idle-tenants`, `size-limit`, `cost`; with `dataPath` also `profile-locks`, `profile-links`, `profile-space`, `profile-disk` and
+   * `profile-stop`.
    */
   name: string
   /** `unknown`: it could not be checked. Never `ok` without a check. */

@@ -200,6 +200,8 @@ export interface ProfileStatus extends SessionStatus {
   /** Age of the newest acknowledged generation; `null` before the first. */
   ageMs: number | null
   browser: 'running' | 'closed'
+  /** Time since backups began to fail; 0 while they succeed. */
+  failingForMs: number
 }
 
 /** Events of a profile and their arguments: those of a session, with generations as backups. */

@@ -107,3 +107,11 @@ test('doctor fails with 1 for a bucket that it finds something wrong with, and w
   const gone = await runJson(t, ['doctor'], at)
   assert.deepEqual([gone.code, gone.json.ok], [3, false])
 })
+
+test('doctor looks at a folder of browser profiles that is named', async (t) => {
+  const at = directorySite(t)
+  const { code, json } = await runJson(t, ['doctor', '--profiles', at.folder], at)
+  assert.equal(code, 0)
+  const names = json.checks.map(({ name }) => name).filter((name) => name.startsWith('profile-'))
+  assert.deepEqual(names, ['profile-locks', 'profile-links', 'profile-space', 'profile-disk', 'profile-stop'])
+})

@@ -4,6 +4,7 @@
 //
 // Invariant: nothing here claims a session or writes to the store of one.
 
+const { existsSync } = require('node:fs')
 const { EXIT } = require('../exit.js')
 const { count, duration, plural, size } = require('../output.js')
 const { tell, tenantsOf } = require('../tenants.js')
@@ -63,8 +64,12 @@ const ALL = ['--all', 'all tenants in the store (default)']
 
 const PAINT = { ok: 'green', warning: 'yellow', failed: 'red', unknown: 'dim' }
 
-async function doctor({ output, fleet }) {
-  const checks = await fleet.doctor()
+/** The folder in which whatsapp-web.js keeps profiles by default, where there is one. */
+const usualProfiles = () => (existsSync('.wwebjs_auth') ? '.wwebjs_auth' : undefined)
+
+async function doctor({ asked, output, fleet }) {
+  const dataPath = asked.profiles ?? usualProfiles()
+  const checks = await fleet.doctor(dataPath === undefined ? undefined : { dataPath })
   const failed = checks.filter(({ outcome }) => outcome === 'failed')
   const total = (outcome) => checks.filter((check) => check.outcome === outcome).length
   const totals = Object.fromEntries(Object.keys(PAINT).map((outcome) => [outcome, total(outcome)]))
@@ -113,9 +118,12 @@ module.exports = {
       summary: 'look for problems of the store and of its use',
       description:
         'Tests the store: rights, public access, clock, consistency of LIST, latency, lifecycle rules ' +
-        'that would remove live objects, versions, cost. Writes one scratch object and removes it again; touches no session.',
+        'that would remove live objects, versions, cost. Writes one scratch object and removes it again; touches no session. ' +
+        'With browser profiles, it also tests their folder: left-over locks, hard links, free space, kind of the disk, signals.',
+      options: [['--profiles <folder>', 'the folder of browser profiles on this machine (default: .wwebjs_auth here, if it exists)']],
       examples: [
         ['doctor', 'before going to production'],
+        ['doctor --profiles /var/lib/app/wwebjs', 'with the folder of browser profiles'],
         ['doctor --json', 'for a program']
       ],
       action: doctor

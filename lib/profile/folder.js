@@ -169,4 +169,4 @@ function createFolder(path) {
   }
 }
 
-module.exports = { createFolder, isRunning }
+module.exports = { createFolder, isBrowserOf, isRunning, lockIn }

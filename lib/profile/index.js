@@ -3,7 +3,8 @@
 // Browser profiles: what the entry points take from here.
 
 const { BROWSER, WHATSAPP_WEB, isProfileTenant } = require('./names.js')
+const { openProfiles, summarizeProfiles } = require('./open-profiles.js')
 const { openProfile, openProfileAt } = require('./profile.js')
-const { openProfileSession } = require('./session.js')
+const { FOREIGN, openProfileSession } = require('./session.js')
 
-module.exports = { BROWSER, WHATSAPP_WEB, isProfileTenant, openProfile, openProfileAt, openProfileSession }
+module.exports = { BROWSER, FOREIGN, WHATSAPP_WEB, isProfileTenant, openProfile, openProfileAt, openProfiles, openProfileSession, summarizeProfiles }

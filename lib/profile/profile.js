@@ -14,6 +14,7 @@ const { createFolder, isRunning } = require('./folder.js')
 const { leave, stay } = require('./leaving.js')
 const { createLogout } = require('./logout.js')
 const { BROWSER } = require('./names.js')
+const openProfiles = require('./open-profiles.js')
 const { createSchedule } = require('./schedule.js')
 const { openProfileSession } = require('./session.js')
 
@@ -97,6 +98,8 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
   /** @type {{ pid: number } | null} */
   let browser = null
   let lastError = null
+  /** When the backups began to fail; null while they succeed. */
+  let failingSince = null
   let ended = false
   let busy = Promise.resolve()
 
@@ -116,6 +119,7 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
     try {
       const report = await session.store(folder.path, { ...quiet(), ...how, generations: settings.generations, extraPaths: settings.extraPaths, isInUse: true })
       lastError = null
+      failingSince = null
       if (report.changed) news.tell({ event: 'backup', ...report })
       if (report.repaired > 0) news.tell({ event: 'repaired', message: `the store had lost ${report.repaired} packs of this profile; its files were stored again, and older generations that needed those packs were given up` })
       if (report.uncollected !== null) news.tell({ event: 'error', code: 'REMOTE_UNAVAILABLE', message: `superfluous packs could not be removed: ${report.uncollected}` })
@@ -123,7 +127,9 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
     } catch (error) {
       lastError = { code: error.code, message: error.message }
       // That the session has ended was told when it did.
-      if (!['FENCED', 'CLOSED', 'DELETED'].includes(error.code)) news.tell({ event: 'error', ...lastError })
+      if (['FENCED', 'CLOSED', 'DELETED'].includes(error.code)) throw error
+      failingSince ??= Date.now()
+      news.tell({ event: 'error', ...lastError })
       throw error
     }
   }
@@ -149,6 +155,7 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
     release: () => session.close(),
     isLive: () => session.status().life === 'live',
     deleted({ isLate, isKept }) {
+      openProfiles.drop(profile)
       if (!isKept) {
         void leave(folder, isAlive).then((isGone) => {
           if (!isGone) news.tell({ event: 'error', code: 'LOCAL_UNAVAILABLE', message: 'the folder of a deleted profile could not be removed: remove it by hand' })
@@ -169,14 +176,14 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
   async function end(how) {
     const { timeoutMs = session.limits.close, backup: isWanted = true } = how ?? {}
     schedule.stop()
-    if (logout.isPending()) return logout.finish({ timeoutMs })
+    if (logout.isPending()) return logout.finish({ timeoutMs }).finally(() => openProfiles.drop(profile))
     let failed = null
     if (isWanted && !ended && session.status().life === 'live' && (await folder.hasProfile())) {
       const stored = backup({ timeoutMs })
       failed = await stored.then(() => null, (error) => error)
     }
     ended = true
-    await session.close({ timeoutMs })
+    await session.close({ timeoutMs }).finally(() => openProfiles.drop(profile))
     if (failed !== null) throw failed
   }
 
@@ -213,7 +220,7 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
 
     status() {
       const generation = ['closed', 'deleted'].includes(session.status().life) ? null : session.generation()
-      return { ...session.status(), generation, ageMs: generation === null ? null : Math.max(0, Date.now() - generation.at), browser: isAlive() ? 'running' : 'closed', lastError: lastError ?? session.status().lastError }
+      return { ...session.status(), generation, ageMs: generation === null ? null : Math.max(0, Date.now() - generation.at), browser: isAlive() ? 'running' : 'closed', failingForMs: failingSince === null ? 0 : Math.max(1, Date.now() - failingSince), lastError: lastError ?? session.status().lastError }
     },
 
     close: (how) => end(how),
@@ -236,6 +243,7 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
     }
   }
   if (Symbol.asyncDispose !== undefined) profile[Symbol.asyncDispose] = () => profile.close()
+  openProfiles.keep(profile)
   return withTypedErrors(profile, ['attach', 'backup', 'generation', 'restoreTo', 'status', 'close', 'logout', 'on', 'off'])
 }
 

@@ -191,4 +191,4 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
 
 const { openProfileSession: open } = withTypedErrors({ openProfileSession })
 
-module.exports = { openProfileSession: open, homeOf, resolveProfile }
+module.exports = { FOREIGN, openProfileSession: open, homeOf, resolveProfile }

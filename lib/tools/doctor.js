@@ -6,11 +6,13 @@
 // they are removed again; no session is touched. A check that fails costs the others nothing.
 
 const { stat } = require('node:fs/promises')
+const { refuse } = require('../checks.js')
 const { settle } = require('../errors.js')
 const { call } = require('../keys.js')
 const { loadBinding } = require('../native.js')
 const { mayRun } = require('./change.js')
 const { costPerTenantDay } = require('./cost.js')
+const { doctorProfiles } = require('./doctor-profiles.js')
 const { standings } = require('./look.js')
 
 const DAY = 86_400_000
@@ -227,8 +229,17 @@ function notReached(problem, native, keys) {
   return [check('reachable', 'failed', problem), ...open, encryption(native, keys), cost(native, null)]
 }
 
-/** Looks at the store of a fleet from all sides. */
-async function doctor(fleet) {
+/**
+ * Looks at the store of a fleet from all sides, and at the folder of profiles if one is named.
+ * @param {any} fleet
+ * @param {{ dataPath?: string }} [how]
+ */
+async function doctor(fleet, { dataPath } = {}) {
+  if (dataPath !== undefined && (typeof dataPath !== 'string' || dataPath === '')) refuse('`dataPath` must be the path of a folder of profiles')
+  return [...(await doctorStore(fleet)), ...(dataPath === undefined ? [] : await doctorProfiles(dataPath))]
+}
+
+async function doctorStore(fleet) {
   const { native, keys } = fleet.resolve('any')
   if (native.store === null) return [check('store', 'unknown', 'there is no `store`: sessions are only on this machine, and there is nothing to check'), encryption(native, keys)]
   const outcome = await loadBinding().examine(JSON.stringify(native.store))
