@@ -13,7 +13,6 @@ import { ROOT, scene, still, unhurried, until } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { fleetHealth, sessionHealth } = require(join(ROOT, 'nestjs/health.js'))
-const { Profiles } = require(join(ROOT, 'nestjs/profiles.js'))
 const { Shutdown } = require(join(ROOT, 'nestjs/shutdown.js'))
 const { Notifier } = require(join(ROOT, 'nestjs/notifier.js'))
 const { common, core, hybridAuth, packageFolder } = nest(11)
@@ -171,7 +170,7 @@ test('the_last_lines_name_everybody_of_whom_something_is_missing_and_say_where_i
     const said = []
     const logger = { error: (_, message) => said.push(`error: ${message}`), info: (_, message) => said.push(`info: ${message}`) }
     const all = { stop() {}, async flush() {}, async opened() {}, status: () => ({}), shutdown: async () => ({ failed: [] }), ...sessions }
-    await new Shutdown({ sessions: all, profiles: new Profiles({}, { logger, said: new Set(), news: {} }), notifiers: [], logger, timeoutMs: 100 }).release('SIGINT')
+    await new Shutdown({ sessions: all, profiles: { end: async () => [] }, notifiers: [], logger, timeoutMs: 100 }).release('SIGINT')
     return said
   }
   const lines = await say({ status: () => before, shutdown: async () => ({ failed }) })

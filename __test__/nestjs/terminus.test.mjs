@@ -15,10 +15,11 @@ import { removableBucket } from '../support/stores/outages.mjs'
 const require = createRequire(import.meta.url)
 const { fleetHealth } = require(join(ROOT, 'nestjs/health.js'))
 
-const FIGURES = { sessions: 2, opening: 0, poisoned: 0, degraded: 0, degradedForMs: 0, fenced: 0, baseRefused: 0, maxLagMs: 0 }
+const NO_PROFILES = { open: 0, running: 0, neverBackedUp: 0, failing: 0, failingForMs: 0, oldestBackupMs: null }
+const FIGURES = { sessions: 2, opening: 0, poisoned: 0, degraded: 0, degradedForMs: 0, fenced: 0, baseRefused: 0, maxLagMs: 0, profiles: NO_PROFILES }
 
 /** A service in whose place nothing but figures can be had: for what a test cannot make happen. */
-const standIn = (status) => ({ health: (options) => fleetHealth([{ tenantId: 'tenant', status, degradedForMs: 0 }], options) })
+const standIn = (status) => ({ health: (options) => ({ ...fleetHealth([{ tenantId: 'tenant', status, degradedForMs: 0 }], options), profiles: NO_PROFILES }) })
 
 for (const major of MAJORS) {
   const { common, core, hybridAuth, load } = nest(major)
@@ -69,7 +70,7 @@ for (const major of MAJORS) {
     const { status, degraded, degradedForMs, maxLagMs, ...rest } = late.body.error.sessions
     assert.equal(status, 'down')
     assert.ok(degraded >= 1 && degradedForMs > 20 && maxLagMs > 0, JSON.stringify(late.body.error))
-    assert.deepEqual(rest, { sessions: 2, opening: 0, poisoned: 0, fenced: 0, baseRefused: 0 }, 'no tenant is named')
+    assert.deepEqual(rest, { sessions: 2, opening: 0, poisoned: 0, fenced: 0, baseRefused: 0, profiles: NO_PROFILES }, 'no tenant is named')
     assert.ok((await check({ tenantIds: true })).body.details.sessions.tenantIds.degraded.includes('a'))
 
     bucket.bringBack()

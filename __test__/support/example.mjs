@@ -1,5 +1,5 @@
-// The example application for tests: installed once per test process as a team would install it, with the packed package, and
-// started as a process of its own against the double of WhatsApp.
+// The example applications for tests: each installed once per test process as a team would install it, with the packed package, and
+// started as a process of its own; that of Baileys against the double of WhatsApp.
 //
 // Invariants: it sees nothing of this process's environment that configures sessions; a service that a test started is ended
 // when the test is; a disk is a folder, and wiping it removes everything that is in it.
@@ -15,7 +15,6 @@ import { atEnd } from './endings.mjs'
 import { KEY, ROOT, temporaryFolder } from './sessions.mjs'
 import { startWhatsApp } from './whatsapp/double.mjs'
 
-const SOURCE = join(ROOT, 'examples', 'nestjs')
 export const TRUST = fileURLToPath(new URL('whatsapp/trust.mjs', import.meta.url))
 export const TOKEN = 'a-token-for-tests'
 
@@ -29,7 +28,8 @@ function npm(args, cwd) {
   return stdout.trim().split('\n').at(-1)
 }
 
-function install() {
+function install(name) {
+  const source = join(ROOT, 'examples', name)
   const scene = mkdtempSync(join(tmpdir(), 'hybrid-auth-example-'))
   process.once('exit', () => rmSync(scene, { recursive: true, force: true, maxRetries: 5 }))
   const addon = readdirSync(ROOT).find((name) => name.endsWith('.node'))
@@ -39,9 +39,9 @@ function install() {
   cpSync(join(ROOT, addon), join(native, addon))
   const [pack, nativePack] = [ROOT, native].map((folder) => join(scene, npm(['pack', '--pack-destination', scene], folder)))
 
-  const folder = join(scene, 'nestjs')
-  const isOurs = (path) => !/[\\/](node_modules|dist|data)$/.test(path.slice(SOURCE.length))
-  cpSync(SOURCE, folder, { recursive: true, filter: isOurs })
+  const folder = join(scene, name)
+  const isOurs = (path) => !/[\\/](node_modules|dist|data)$/.test(path.slice(source.length))
+  cpSync(source, folder, { recursive: true, filter: isOurs })
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   Object.assign(manifest.dependencies, { 'baileys-hybrid-auth': `file:${pack}`, [`baileys-hybrid-auth-${platform}`]: `file:${nativePack}` })
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
@@ -50,10 +50,13 @@ function install() {
   return folder
 }
 
-let installed
+const installed = new Map()
 
-/** The folder of the application, compiled and ready to be started. */
-export const exampleFolder = () => (installed ??= install())
+/** The folder of an application, compiled and ready to be started. */
+export function exampleFolder(name = 'nestjs') {
+  if (!installed.has(name)) installed.set(name, install(name))
+  return installed.get(name)
+}
 
 /** Asks until the answer is true, for as long as it may take on a busy machine; fails with what there is then. */
 export async function eventually(ask, isTrue, what) {
@@ -130,9 +133,19 @@ class Service {
 }
 
 /** The environment of a program that trusts the double, if `TRUST` is imported; of ours it has what configures no session. */
-export function environmentFor(given, whatsapp) {
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NODE_')))
-  return { ...inherited, NO_COLOR: '1', WHATSAPP_DOUBLE_ROOT: Buffer.from(whatsapp.rootKey).toString('hex'), ...given }
+export const environmentFor = (given, whatsapp) => ({ ...inherited(), WHATSAPP_DOUBLE_ROOT: Buffer.from(whatsapp.rootKey).toString('hex'), ...given })
+
+const inherited = () => ({ ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NODE_'))), NO_COLOR: '1' })
+
+/** Starts the application in `folder` with these variables; resolves when it listens. `imports` are modules that it loads before its own. */
+export async function startService(t, folder, env, imports = []) {
+  const args = [...imports.flatMap((file) => ['--import', pathToFileURL(file).href]), '--preserve-symlinks', join(folder, 'dist', 'main.js')]
+  const child = spawn(process.execPath, args, { cwd: folder, env: { ...inherited(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const service = new Service(child)
+  atEnd(t, () => service.end('SIGKILL'))
+  await eventually(() => service.said, (said) => said.includes('ready after') || child.exitCode !== null, 'the start')
+  assert.equal(child.exitCode, null, service.said)
+  return service
 }
 
 /**
@@ -155,13 +168,7 @@ export function machine(t, { whatsapp, bucket, databaseUrl, env = {} }) {
       ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
       ...env
     }
-    const args = ['--import', pathToFileURL(TRUST).href, '--preserve-symlinks', join(folder, 'dist', 'main.js')]
-    const child = spawn(process.execPath, args, { cwd: folder, env: environmentFor(given, whatsapp), stdio: ['ignore', 'pipe', 'pipe'] })
-    const service = new Service(child)
-    atEnd(t, () => service.end('SIGKILL'))
-    await eventually(() => service.said, (said) => said.includes('ready after') || child.exitCode !== null, 'the start')
-    assert.equal(child.exitCode, null, service.said)
-    return service
+    return startService(t, folder, environmentFor(given, whatsapp), [TRUST])
   }
 
   const wipe = () => rmSync(disk, { recursive: true, force: true, maxRetries: 5 })

@@ -62,9 +62,23 @@ function whatsapp() {
   })
 }
 
-/** Serves the page; resolves to the arguments by which a Chromium takes it for web.whatsapp.com. */
-export async function serveWhatsApp(t) {
-  const url = await servePage(t, { script: `(${whatsapp})()` })
+/** A phone that scans each code that the client shows, and a device that syncs once it is linked. Runs in the page. */
+function phone() {
+  const { whatsapp } = /** @type {any} */ (window)
+  let left = 60
+  setInterval(() => {
+    if (left > 0 && whatsapp.isLinked() && left--) return whatsapp.sync()
+    // The client has this function once it waits for a code.
+    if (!whatsapp.isLinked() && 'onQRChangedEvent' in window) setTimeout(() => whatsapp.link(), 1000)
+  }, 1000)
+}
+
+/**
+ * Serves the page; resolves to the arguments by which a Chromium takes it for web.whatsapp.com. `isScanned`: codes are scanned as they are
+ * shown, for a client in another process.
+ */
+export async function serveWhatsApp(t, { isScanned = false } = {}) {
+  const url = await servePage(t, { script: `(${whatsapp})()${isScanned ? `;(${phone})()` : ''}` })
   const tls = await startTls(url, { names: ['web.whatsapp.com'] })
   atEnd(t, () => tls.stop())
   const { port } = new URL(tls.origin)

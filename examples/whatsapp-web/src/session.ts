@@ -46,6 +46,8 @@ export class Session {
     const strategy = this.#auth.whatsappWeb(this.clientId, { dataPath: config.dataPath, onMissing: pair ? 'create' : 'error' })
     const client = new Client({
       authStrategy: strategy,
+      // No copies of WhatsApp's page in the working directory, which may be read-only.
+      webVersionCache: { type: 'none' },
       // On SIGINT this service closes its browsers itself: Puppeteer would end them before anything is stored.
       puppeteer: { executablePath: config.chromiumPath, args: config.chromiumArgs, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false }
     })
