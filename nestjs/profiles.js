@@ -8,6 +8,7 @@
 const { HybridAuthError } = require('../lib/errors.js')
 const { within } = require('../lib/pool.js')
 const { FOREIGN } = require('../lib/profile/index.js')
+const { tenantOf } = require('../lib/profile/names.js')
 const { tenantLogger } = require('./logger.js')
 
 /** Loaded where it is used: services of Baileys have no need of it. */
@@ -33,7 +34,7 @@ class Profiles {
   /** A strategy for one client. */
   strategy(clientId, overrides = {}) {
     if (this.#isStopping) throw new HybridAuthError('CLOSED', 'the application is shutting down, so no session is opened')
-    const { HybridAuth, clientIdIn, tenantOf } = whatsappWeb()
+    const { HybridAuth, clientIdIn } = whatsappWeb()
     const tenantId = tenantOf(clientIdIn(clientId))
     const options = { logger: tenantLogger(this.#logger, tenantId, this.#said), ...this.#fleet, ...overrides, clientId }
     const onEvent = (told) => {
@@ -63,7 +64,7 @@ class Profiles {
       left.delete(strategy)
     })
     await within(Promise.all(ends), timeoutMs)
-    return [...left].map(({ clientId }) => whatsappWeb().tenantOf(clientId ?? null))
+    return [...left].map(({ clientId }) => tenantOf(clientId ?? null))
   }
 }
 
