@@ -98,7 +98,7 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
   /** @type {{ pid: number } | null} */
   let browser = null
   let lastError = null
-  /** When the backups began to fail; null while they succeed. */
+  /** Time at which the backups began to fail; null while they succeed. */
   let failingSince = null
   let ended = false
   let busy = Promise.resolve()

@@ -12,7 +12,7 @@ const { hostname } = require('node:os')
 const { join, resolve } = require('node:path')
 const { isBrowserOf, lockIn } = require('../profile/folder.js')
 
-/** What a backup holds of a profile. */
+/** Folders of a profile that a backup holds. */
 const KEPT = [join('Default', 'IndexedDB'), join('Default', 'Local Storage')]
 
 /** Folders that this package makes beside profiles. */
@@ -68,7 +68,7 @@ function locks(profiles) {
   return check(name, 'ok', `${all}; ${counted(locked.length, 'lock')} of a browser that was killed: the next open removes it, and nothing is to be done`, more)
 }
 
-/** Whether a backup can link files instead of copying them. */
+/** Looks whether a backup can link files instead of copying them. */
 async function links(dataPath, profiles) {
   const name = 'profile-links'
   const home = join(dataPath, '.bha')

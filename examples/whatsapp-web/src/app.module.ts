@@ -8,7 +8,7 @@ import { SessionsController } from './sessions.controller'
 import { SessionsService } from './sessions.service'
 
 @Module({
-  imports: [HybridAuthModule.forRoot({ ...config.tryOut, shutdownTimeoutMs: 20_000 })],
+  imports: [HybridAuthModule.forRoot({ ...config.tryOut, onMissing: 'error', shutdownTimeoutMs: 20_000 })],
   controllers: [SessionsController, HealthController],
   providers: [SessionsService, { provide: APP_GUARD, useClass: TokenGuard }, { provide: APP_FILTER, useClass: HybridAuthErrorFilter }]
 })
