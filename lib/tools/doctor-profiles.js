@@ -103,7 +103,7 @@ async function space(dataPath, profiles) {
 
 async function disk(dataPath) {
   const name = 'profile-disk'
-  if (process.platform !== 'linux') return check(name, 'unknown', 'the kind of the file system cannot be told on this system: it should be a local disk')
+  if (process.platform !== 'linux') return check(name, 'unknown', 'the kind of the file system is unknown on this system; it should be a local disk')
   const type = Number((await fs.statfs(dataPath)).type)
   const network = NETWORK.get(type)
   if (network !== undefined) return check(name, 'warning', `the folder is on a network or user-space file system (${network}), where databases of a browser are slow and their locks may not hold; use a local disk, the store has the copy`)
