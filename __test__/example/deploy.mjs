@@ -109,9 +109,9 @@ export function stories() {
     const service = start(t, 'npm', ['start'], { cwd: folder, env })
     let port = await portOf(service)
     // Nothing is configured: nobody else is answered, and what that is good for is said.
-    assert.match(service.said, /listening on http:\/\/127\.0\.0\.1:/)
-    assert.match(service.said, /API_TOKEN is not set/)
-    assert.match(service.said, /a directory is the bucket, unencrypted/)
+    const told = [/listening on http:\/\/127\.0\.0\.1:/, /API_TOKEN is not set/, /a directory is the bucket, unencrypted/]
+    // The lines come one by one, and the first of them is what was waited for.
+    await eventually(() => service.said, (said) => told.every((line) => line.test(said)), 'what is not configured')
 
     const curl = (command) => {
       const { status, stdout, stderr } = spawnSync('sh', ['-c', command.replace('curl ', 'curl --silent --show-error ').replace(':3000', `:${port}`)], { encoding: 'utf8' })
