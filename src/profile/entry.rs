@@ -99,9 +99,10 @@ pub fn file_key(path: &str, generation: u64) -> Vec<u8> {
     key(FILE, &format!("{generation:020}/{path}"))
 }
 
-/// The id in a key of a known type.
+/// The id in a key of a known type. Of the forms that ids have, an entry of a profile has the first alone.
 pub fn id_of<'a>(key: &'a [u8], kind: &str) -> Option<&'a str> {
-    std::str::from_utf8(key.get(kind.len() + 2..)?).ok()
+    let (form, id) = key.get(kind.len() + 1..)?.split_first()?;
+    std::str::from_utf8(id).ok().filter(|_| *form == 0)
 }
 
 /// The number in the key of a generation or a pack.
