@@ -112,6 +112,7 @@ pub fn take(host: &dyn Host, request: &SnapshotRequest) -> Result<Snapshot> {
         scratch: Scratch::new(host, &request.scratch)?,
         writer: request.writer,
         stopped: Duration::ZERO,
+        overdue: 0,
     };
     let (mut tries, mut left) = (0, tries_of(request.writer));
     loop {
@@ -187,6 +188,8 @@ struct Attempt<'a> {
     /// The way that is tried: the one that was asked for, until the system does not let us.
     writer: Writer,
     stopped: Duration,
+    /// Attempts in which the browser continued before all was copied.
+    overdue: u32,
 }
 
 /// Outcome of one attempt.
@@ -232,6 +235,11 @@ impl Attempt<'_> {
         let (stopped, stood_still) = pause.end(self.host);
         self.stopped += stopped;
         if !stood_still {
+            // A large profile on a busy machine takes longer than a browser may stand still.
+            self.overdue += 1;
+            if self.overdue == STOPPED_TRIES {
+                self.writer = Writer::Running;
+            }
             return Ok(Copies::Moved("its process continued before all was copied".to_owned()));
         }
         Ok(Copies::Made(Quiet::Stopped, files))

@@ -131,7 +131,7 @@ fn a_profile_that_is_never_whole_is_busy_after_all_attempts() {
 /// Attempts as [`take`] begins them.
 fn attempt<'a>(host: &'a dyn Host, request: &'a SnapshotRequest) -> Attempt<'a> {
     let scratch = Scratch::new(host, &request.scratch).expect("room");
-    Attempt { host, request, scratch, writer: request.writer, stopped: Duration::ZERO }
+    Attempt { host, request, scratch, writer: request.writer, stopped: Duration::ZERO, overdue: 0 }
 }
 
 #[test]
@@ -249,6 +249,24 @@ mod unix {
         };
         assert!(!is_taken(true));
         until(|| is_taken(false));
+    }
+
+    #[test]
+    fn a_browser_that_continued_during_every_copy_is_copied_while_it_runs() {
+        let _turn = TURN.read();
+        let (profile, scratch, host) = (profile(), folder(), host());
+        let shell = Shell::run("while :; do :; done", profile.path());
+        let request = request(&profile, &scratch, Writer::Process(shell.pid()));
+        let mut attempt = attempt(&host, &request);
+        while attempt.writer != Writer::Running {
+            assert!(attempt.overdue < STOPPED_TRIES);
+            let Ok(Stop::Stopped(pause)) = quiet::stop(&host, shell.pid()) else { continue };
+            process::proceed(shell.pid()).expect("a process");
+            until(|| state(shell.pid()) == State::Running);
+            assert!(matches!(attempt.copy_paused(pause), Ok(Copies::Moved(_))));
+        }
+        assert_eq!(attempt.overdue, STOPPED_TRIES);
+        assert!(matches!(attempt.copy(), Ok(Copies::Made(Quiet::Optimistic, _))));
     }
 
     #[test]
