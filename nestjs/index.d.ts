@@ -168,11 +168,11 @@ export interface FleetHealth {
 /** Figures of the browser profiles that are open in this process. */
 export interface ProfileHealth {
   open: number
-  /** Those whose browser runs. */
+  /** Number of those whose browser runs. */
   running: number
-  /** Those without an acknowledged backup. */
+  /** Number of those without an acknowledged backup. */
   neverBackedUp: number
-  /** Those whose last backup failed. */
+  /** Number of those whose last backup failed. */
   failing: number
   /** Time for which the backups of a profile have been failing, the longest one; 0 if none fails. */
   failingForMs: number

@@ -90,7 +90,7 @@ async function makePlaces(t, kind, count) {
   return { places, objects: await objectsNow(places[0].bucket) }
 }
 
-/** How many requests one first open of a process makes, up to its last listing, and how many of them come before the claim. */
+/** Requests of one first open of a process: their number up to its last listing, and that of those before the claim. */
 async function requestsOfOneOpen(t, place) {
   const { made, open } = opener(t, TENANT, place)
   const from = place.proxy.trace.length
@@ -105,7 +105,7 @@ async function requestsOfOneOpen(t, place) {
   return { count: last + 1, beforeClaim: claim }
 }
 
-/** The same of the open that asks least: on a busy machine a question without an answer is asked once more. */
+/** The same numbers, of the open that asks least: on a busy machine a question without an answer is asked once more. */
 async function requestsOfOpen(t, { places: [place] }) {
   const all = []
   while (all.length < MEASURED) all.push(await requestsOfOneOpen(t, place))

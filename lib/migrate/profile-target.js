@@ -17,8 +17,8 @@ const WAS_DELETED = 'the session was deleted from the store: to create it again,
 function openProfileTarget({ directory, mode, ...options }, scratch) {
   const given = { ...options, dataPath: scratch, onMissing: 'create' }
   const resolved = (tenantId) => resolveProfile(tenantId, given)
-  const isFresh = resolved('any').native.fresh
-  if (mode === 'local' || resolved('any').native.store === null) throw new HybridAuthError('INVALID_OPTION', NO_STORE)
+  const { fresh: isFresh, store } = resolved('any').native
+  if (mode === 'local' || store === null) throw new HybridAuthError('INVALID_OPTION', NO_STORE)
 
   /**
    * The newest generation of a tenant, restored to a folder that does not exist: `{ contents, generation, lsn }`; null for none.
@@ -47,7 +47,7 @@ function openProfileTarget({ directory, mode, ...options }, scratch) {
     }
   }
 
-  /** Rejects a tenant id that cannot be one. */
+  // To resolve the options of a tenant rejects an id that cannot be one.
   return { look, make, check: resolved }
 }
 
