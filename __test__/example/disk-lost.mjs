@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { atEnd, scratch } from '../support/endings.mjs'
 import { eventually, machine, pair, whatsappOf } from '../support/example.mjs'
-import { startPostgres } from '../support/postgres.mjs'
+import { startPostgres } from '../support/databases/postgres.mjs'
 
 const NUMBERS = [
   { userId: 'anna', sessionId: 'shop', phone: '4915550001' },

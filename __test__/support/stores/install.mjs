@@ -45,7 +45,7 @@ const isAlive = (pid) => {
 }
 
 /** Removes what processes that were killed while installing have left. */
-function sweep(cache) {
+export function sweep(cache) {
   for (const name of readdirSync(cache)) {
     const pid = name.match(STAGING)?.[1]
     if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(cache, name), { recursive: true, force: true })

@@ -60,7 +60,7 @@ class ServerProcess {
   #watchdog
   #stopped = null
 
-  constructor({ program, args, env = {}, litter = [] }, folder) {
+  constructor({ program, args, env = {}, litter = [], data = [] }, folder) {
     this.#folder = folder
     this.#litter = litter
     const log = openSync(this.#logFile, 'w')
@@ -70,7 +70,7 @@ class ServerProcess {
     closeSync(log)
     this.ended = new Promise((resolve) => this.child.once('exit', resolve).once('error', resolve))
     if (this.child.pid === undefined) return
-    this.#watchdog = spawn('sh', ['-c', WATCHDOG, 'watchdog', this.child.pid, folder, ...litter], { stdio: ['pipe', 'ignore', 'ignore'] })
+    this.#watchdog = spawn('sh', ['-c', WATCHDOG, 'watchdog', this.child.pid, folder, ...litter, ...data], { stdio: ['pipe', 'ignore', 'ignore'] })
     for (const part of [this.child, this.#watchdog, this.#watchdog.stdin]) part.unref()
   }
 
@@ -117,7 +117,8 @@ async function whenReady(server, ready) {
 
 /**
  * Starts a server. `plan(folder)` says, for a fresh folder: the `program`, its `args`, what else is in its `env`, the `litter` it
- * leaves outside of the folder, and `ready(server)`, which answers how it is reached once it is. Answers `{ server, address }`.
+ * leaves outside of the folder, the `data` that `stop` leaves to a next start, and `ready(server)`, which answers how it is reached once it
+ * is. Answers `{ server, address }`.
  */
 export async function startServer(name, plan) {
   for (let attempt = 1; ; attempt++) {
