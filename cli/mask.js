@@ -19,8 +19,16 @@ const SECRET_VARIABLES = [
   'S3_SECRET_KEY',
   'AWS_SECRET_ACCESS_KEY',
   'AWS_SESSION_TOKEN',
+  'PGPASSWORD',
+  'REDIS_PASSWORD',
   'GOOGLE_CREDENTIALS'
 ]
+
+/** Variables that hold a URL with a password in it. */
+const URLS = ['DATABASE_URL', 'POSTGRES_URL', 'SUPABASE_DB_URL', 'REDIS_URL', 'VALKEY_URL']
+
+/** Passwords that are words of every message, and open nothing that they should not. */
+const WORDS = ['postgres', 'password']
 
 /** Shorter ones would take ordinary words out of the text, and open nothing. */
 const SHORTEST = 8
@@ -42,14 +50,27 @@ function within(text) {
   }
 }
 
+/** The password in a URL, as it stands there and decoded. */
+function passwordIn(text) {
+  const found = text.match(/^[^:]+:\/\/[^/?#:]*:([^/?#]*)@/)?.[1]
+  if (!found) return []
+  try {
+    return [found, decodeURIComponent(found)]
+  } catch {
+    return [found]
+  }
+}
+
 /** The secrets in these variables, and the parts of those that hold several. */
 function secretsOf(env) {
-  return SECRET_VARIABLES.flatMap((name) => {
+  const inUrls = URLS.flatMap((name) => passwordIn(env[name]?.trim() ?? ''))
+  const alone = SECRET_VARIABLES.flatMap((name) => {
     const text = env[name]?.trim()
     if (!text) return []
     if (name.includes('ENCRYPTION_KEY')) return text.split(/[\s,;]+/)
     return [text, ...within(text)]
   })
+  return [...alone, ...inUrls].filter((text) => !WORDS.includes(text))
 }
 
 function masking() {

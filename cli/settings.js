@@ -12,7 +12,7 @@ const { secretsOf } = require('./mask.js')
 
 /** Options that every command takes which looks at sessions: flags, what they say, and what they are for the package. */
 const SESSION_OPTIONS = [
-  ['--store <url>', 'the store: s3://bucket, supabase://bucket, gs://bucket or file:///path', 'store'],
+  ['--store <url>', 'the store: s3://bucket, supabase://bucket, gs://bucket, postgres://host/database, redis://host or file:///path', 'store'],
   ['--directory <folder>', 'the local logs, one folder per tenant', 'directory'],
   ['-e, --env-file <file>', 'read variables from this file; the environment overrides it'],
   ['--key-file <file>', 'read the encryption keys from this file, one per line, the sealing key first'],

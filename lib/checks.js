@@ -182,7 +182,26 @@ function folderName({ value = '', from }, alphabet = /^[^]*$/) {
   return folder
 }
 
-const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/
+/** The text of a part of a URL. */
+function decoded(text, from) {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return refuse(`${from} is malformed: write a % as %25`)
+  }
+}
+
+/** Result of `work(...given)`; undefined where it throws. For what was not asked for, and for what is reported elsewhere. */
+function unlessWrong(work, ...given) {
+  try {
+    return work(...given)
+  } catch {
+    return undefined
+  }
+}
+
+/** True for a host that is this machine. */
+const isLoopback = (host) => /^(localhost|.+\.localhost|127(\.\d+){3}|\[?::1\]?)$/.test(host)
 
 /** An http or https address, `{ text, host, isOpen }` without slashes at its end; null without a value. */
 function address({ value, from }, { secretsBelong }) {
@@ -203,7 +222,7 @@ function address({ value, from }, { secretsBelong }) {
     host: url.hostname,
     isIp: isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0,
     /** True if others can read the traffic on its way there. */
-    isOpen: url.protocol === 'http:' && !LOOPBACK.test(url.hostname)
+    isOpen: url.protocol === 'http:' && !isLoopback(url.hostname)
   }
 }
 
@@ -263,6 +282,9 @@ module.exports = {
   spoken,
   line,
   token,
+  decoded,
+  unlessWrong,
+  isLoopback,
   bucketName,
   folderName,
   address,

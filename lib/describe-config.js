@@ -8,7 +8,7 @@
 
 const { hkdfSync } = require('node:crypto')
 const { givenOf } = require('./baileys.js')
-const { isOption, ownFields } = require('./checks.js')
+const { isOption, ownFields, unlessWrong } = require('./checks.js')
 const { unreadable } = require('./errors.js')
 const { settingsOf, wrongNames, KNOWN } = require('./options.js')
 const { lookUp } = require('./variables.js')
@@ -18,12 +18,17 @@ const keyId = (key) => Buffer.from(hkdfSync('sha256', key, '', 'bha/v1/key-id', 
 
 const keyIds = (keys) => Array.from({ length: keys.length / 32 }, (_, i) => keyId(keys.subarray(i * 32, (i + 1) * 32)))
 
+/** Host and port of a server, the usual port left out. */
+const hostOf = ({ host, port }, usual) => (host.includes(':') ? `[${host}]` : host) + (port === usual ? '' : `:${port}`)
+
 /** A store in the form of its URL, which never holds credentials. */
 function nameOf(store) {
   if (store === null) return null
   const { kind, bucket, prefix, path, name } = store
   if (kind === 'directory') return `directory ${path}`
   if (kind === 'memory') return `memory://${name}`
+  if (kind === 'postgres') return `postgres://${hostOf(store, 5432)}/${encodeURIComponent(store.database)}${prefix === '' ? '' : `/${prefix}`}`
+  if (kind === 'redis') return `redis${store.tls ? 's' : ''}://${hostOf(store, 6379)}/${store.db}`
   return `${kind === 'gcs' ? 'gs' : kind}://${bucket}${prefix === '' ? '' : `/${prefix}`}`
 }
 
@@ -56,7 +61,7 @@ const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 
 /** Settings among them; the others are parts of Baileys. */
 const OF_SETTINGS = ['logger', 'onEvent', 'signal']
 
-function tableOf({ settings, problems, warnings }) {
+function tableOf({ settings, problems, warnings, notes }) {
   const text = (value) => (value === null ? '-' : Array.isArray(value) ? value.join(', ') || '-' : String(value))
   const rows = Object.entries(settings).map(([name, { value, source, from, problem }]) => [
     name,
@@ -66,7 +71,7 @@ function tableOf({ settings, problems, warnings }) {
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)))
   const lines = rows.map(([name, value, from]) => `${name.padEnd(widths[0])}  ${value.padEnd(widths[1])}  ${from}`)
   const listed = (title, list) => (list.length === 0 ? [] : ['', title, ...list.map((one) => `- ${one}`)])
-  return [...lines, ...listed('problems', problems), ...listed('warnings', warnings)].join('\n')
+  return [...lines, ...listed('problems', problems), ...listed('warnings', warnings), ...listed('notes', notes)].join('\n')
 }
 
 /** See types/options.d.ts. */
@@ -124,7 +129,7 @@ function describeConfig(options = {}, variables = process.env) {
   const { value: warning } = attempt(() => settings.noStore())
   if (warning !== null) warnings.add(warning)
 
-  const described = { settings: found, problems: [...problems], warnings: [...warnings] }
+  const described = { settings: found, problems: [...problems], warnings: [...warnings], notes: unlessWrong(settings.unused) ?? [] }
   return Object.defineProperty(described, 'toString', { value: () => tableOf(described) })
 }
 

@@ -7,11 +7,11 @@
 // says `encryption: 'off'` out loud. A mode that a variable chooses is never stopped by an option that it has no use for, if
 // leaving that out loses nothing. Secrets never appear in a message.
 
-const { abortSignal, certificates, choice, first, flag, integer, limit, ownFields, pathIn, quoted, refuse, variable, wholeLimit } = require('./checks.js')
+const { abortSignal, certificates, choice, first, flag, integer, limit, ownFields, pathIn, quoted, refuse, unlessWrong, variable, wholeLimit } = require('./checks.js')
 const { unreadable } = require('./errors.js')
 const { guarded } = require('./outside.js')
-const { enabled, findStore, unusedBuckets } = require('./services.js')
-const { authoritiesOf, completeStore, describeStore } = require('./store.js')
+const { enabled, findStore, unusedDatabases, unusedStores } = require('./services.js')
+const { authoritiesOf, completeStore, describeStore, isFree } = require('./store.js')
 const { VARIABLES, lookUp, ownVariable, wrongVariables } = require('./variables.js')
 
 const KNOWN = new Set([
@@ -79,7 +79,7 @@ let toldOfNoStore = false
 
 /** Warning for an open without a store that nobody asked for: it looks the same as with one. */
 function nothingSays(env) {
-  const unused = unusedBuckets(env).map(([name, service]) => ` ${name} takes effect with SESSION_BACKUP_STORE=${service}.`)
+  const unused = unusedStores(env).map(([name, service]) => ` ${name} takes effect with SESSION_BACKUP_STORE=${service}.`)
   return (
     'no store is configured: sessions are only on the local disk, and lost with it. Set a store with `store` or SESSION_BACKUP_STORE, ' +
     `or set \`mode: 'local'\` (SESSION_STORAGE_TYPE=local) if this is intended.${unused.join('')}`
@@ -87,8 +87,8 @@ function nothingSays(env) {
 }
 
 /**
- * Settings of all stores behind HTTP: `http(variables)`, with those that name authorities for this kind alone. Where authorities
- * are looked for is noted before they are read, so that it is known of wrong ones; none count that no store asked for.
+ * Settings of all stores that are reached over a network: `http(authorities)`, with the variables, or places, that name authorities for
+ * this store alone. Where authorities are looked for is noted before they are read, so that it is known of wrong ones; none count that no store asked for.
  */
 function httpSpec(look, { options, env, note }) {
   const own = first({ value: options.caCertificate, from: '`caCertificate`' }, variable(env, ownVariable('caCertificate')))
@@ -98,8 +98,9 @@ function httpSpec(look, { options, env, note }) {
     maxConcurrentRequests: integer(look('maxConcurrentRequests'), 64, 1, 1024, '')
   }
   const checked = certificates(own)
-  return (variables) => {
-    const place = own.value === undefined ? variable(env, ...variables, 'NODE_EXTRA_CA_CERTS') : own
+  return (authorities) => {
+    const places = [...authorities, 'NODE_EXTRA_CA_CERTS'].map((place) => (typeof place === 'string' ? variable(env, place) : place))
+    const place = own.value === undefined ? first(...places) : own
     note('ca', null, place)
     const ca = checked ?? certificates(place)
     if (ca !== null) note('ca', `certificates (${ca.split('BEGIN').length - 1})`, place)
@@ -150,6 +151,7 @@ function resolveSource(value, from, given, env = process.env) {
   const described = isPath ? describeStore({ value: { kind: 'directory', path: value }, from }) : describeStore({ value, from })
   if (described === null) refuse(`${from} must be a path, the URL of a bucket, or an object with a \`kind\``)
   if (described.kind === 'memory') refuse(`${from} must not be memory: it cannot contain sessions of another system`)
+  if (isFree(described.kind)) refuse(`${from} must not be a database: sessions of another system in its tables or keys cannot be read; write them to files first`)
   const look = (name) => lookUp(options, env, name)
   const context = { options, env, note: () => {}, warn: (message) => warnOnce(options.logger, message) }
   return completeStore(described, { ...context, http: httpSpec(look, context) })
@@ -192,6 +194,8 @@ function settingsOf(given) {
     const isForOthers = place.from === 'SESSION_BACKUP_INTERVAL' && mode() !== 'hybrid'
     return isForOthers ? { value: undefined, from: '`flushIntervalMs`' } : place
   })
+  /** Checks are further apart where each of them is paid for. A store that is wrong is reported elsewhere. */
+  const checkInterval = () => (unlessWrong(() => mode() !== 'local' && isFree(described().kind)) ? 1000 : 5000)
   const between = (name, fallback, least, most) => once(() => integer(look(name), fallback, least, most))
   const oneOf = (name, fallback, allowed) => once(() => choice(look(name), fallback(), allowed))
   const yesOrNo = (name) => once(() => flag(look(name)))
@@ -221,7 +225,7 @@ function settingsOf(given) {
     store: once(() => (http(), mode() === 'local' ? null : completeStore(described(), { ...context, http: http() }))),
     flushIntervalMs: once(() => flushInterval(flushPlace())),
     localDurability: oneOf('localDurability', () => (mode() === 'local' ? 'data' : 'os'), ['os', 'data']),
-    ownershipCheckIntervalMs: between('ownershipCheckIntervalMs', 5000, 50, 600_000),
+    ownershipCheckIntervalMs: once(() => integer(look('ownershipCheckIntervalMs'), checkInterval(), 50, 600_000)),
     handoverTimeoutMs: between('handoverTimeoutMs', null, 0, 3_600_000),
     refreshIntervalMs: between('refreshIntervalMs', 7 * 86_400_000, 1000, 365 * 86_400_000),
     closeTimeoutMs: once(() => limit(look('closeTimeoutMs'), 10_000)),
@@ -253,8 +257,10 @@ function settingsOf(given) {
     isLocalSaid: () => asked() === 'local',
     /** Place where the store is named; null for none. */
     storeFrom: () => described()?.from ?? null,
-    /** The variables that name authorities for the store in effect alone; null where there is none that has a use for any. */
-    authorities: () => (mode() === 'local' ? null : authoritiesOf(described().kind)),
+    /** The variables, or places, that name authorities for the store in effect alone; null where there is none that has a use for any. */
+    authorities: () => (mode() === 'local' ? null : authoritiesOf(described(), env)),
+    /** Variables that name a database, which no store is, in words. */
+    unused: () => (described() === null ? [] : unusedDatabases(env).filter(([, , kind]) => kind !== described().kind)).map(([name, service]) => `${name} is not used for sessions: SESSION_BACKUP_STORE=${service} would make it the store`),
     /** Place where the flush interval is looked for. */
     flushPlace
   }
@@ -280,7 +286,7 @@ function complete(tenantId, options, env) {
   const [wrong] = wrongNames(options, env)
   if (wrong !== undefined) refuse(wrong)
   const settings = settingsOf({ options, env, note: () => {}, warn: (message) => warnOnce(settings.logger(), message) })
-  const { noStore, isLocalSaid, storeFrom, authorities, flushPlace, ...readings } = settings
+  const { noStore, isLocalSaid, storeFrom, authorities, unused, flushPlace, ...readings } = settings
   const found = Object.fromEntries(Object.entries(readings).map(([name, read]) => [name, read()]))
   const { directory, logger } = found
   const cloud = found.mode === 'cloud'

@@ -3,12 +3,12 @@
 // The store that the variables of existing services make, so that they switch without touching their configuration.
 //
 // Invariants: a store is made of variables only when nothing else names one, and only of a full set of them. Those of AWS are
-// everywhere, and never name one; those called S3_*, and those of Google, are as often for pictures, and make one only when a
-// store is asked for. Two full sets are refused, whichever they are, and half of one where there is no full one: a guess would
+// everywhere, and never name one; those of databases are for the tables and queues of the application, and count only where the database
+// is asked for by name; those called S3_*, and those of Google, are as often for pictures, and make one only when a store is asked for. Two full sets are refused, whichever they are, and half of one where there is no full one: a guess would
 // send sessions to a place that nobody looks at, or to none.
 
 const { allOf, halfOf, isOption, ownFields, refuse, spoken, variable } = require('./checks.js')
-const { describe, describeStore } = require('./store.js')
+const { databasesIn, describe, describeDatabase, describeStore, placeOf } = require('./store.js')
 const { lookUp, ownVariable } = require('./variables.js')
 
 /** Service -> field of its store -> the variables that may hold it. */
@@ -105,9 +105,14 @@ function read(service, env) {
   }
 }
 
+/** Databases that variables name and no store is: the variable, and what asks for it in SESSION_BACKUP_STORE. */
+const unusedDatabases = (env) => databasesIn(env).map(([kind, from]) => [from, from === 'SUPABASE_DB_URL' ? 'supabase-db' : kind, kind])
+
 /** Variables that could make a store, and do not because none is asked for. */
-const unusedBuckets = (env) =>
-  Object.keys(ONLY_IF_ASKED).filter((service) => wouldBeMeant(service, env)).map((service) => [variable(env, ...SERVICES[service].bucket).from, service])
+const unusedStores = (env) => [
+  ...Object.keys(ONLY_IF_ASKED).filter((service) => wouldBeMeant(service, env)).map((service) => [variable(env, ...SERVICES[service].bucket).from, service]),
+  ...unusedDatabases(env)
+]
 
 /** The store of a service, described. */
 function storeOf({ service, places, set }) {
@@ -186,8 +191,10 @@ function findStore(option, env, mode, warn = () => {}) {
   if (isLocal && !isOption(mode.from)) unused(`${mode.from} is local`)
   const named = variable(env, own.from, 'SESSION_BACKUP_STORE')
   const service = named.value?.trim().toLowerCase()
-  if (isSet(named) && !Object.hasOwn(SERVICES, service)) return describeStore(named)
+  const database = isSet(named) ? describeDatabase({ name: service, from: named.from }) : null
+  if (isSet(named) && database === null && !Object.hasOwn(SERVICES, service)) return describeStore(named)
   if (isLocal) return null
+  if (database !== null) return database
   if (isSet(named)) return storeNamed({ service, from: named.from }, env)
   const made = storeOfSets(env, isEnabled === true || mode.value !== undefined, warn)
   if (made === null && isEnabled) {
@@ -200,7 +207,7 @@ function findStore(option, env, mode, warn = () => {}) {
 function storeIn(env) {
   const { value, from } = lookUp({}, env, 'mode')
   const found = findStore(undefined, env, { value, from })
-  return found && { from: found.from, place: JSON.stringify([found.kind, found.place, ...['path', 'name'].map((field) => found.look(field).value)]) }
+  return found && { from: found.from, place: placeOf(found, env) }
 }
 
 /** The setting by which there is no store although one may be named, in words; null where there is none of that kind. */
@@ -211,4 +218,4 @@ function reasonForNoStore(given, env = process.env) {
   return options.store === undefined && enabled(env) === false ? 'SESSION_BACKUP_ENABLED forbids a store' : null
 }
 
-module.exports = { findStore, enabled, unusedBuckets, storeIn, reasonForNoStore }
+module.exports = { findStore, enabled, unusedDatabases, unusedStores, storeIn, reasonForNoStore }

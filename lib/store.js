@@ -8,8 +8,10 @@
 
 const { fileURLToPath } = require('node:url')
 const { awsCredentials } = require('./aws.js')
-const { address, bucketName, first, flag, folderName, line, named, ownFields, pathIn, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
+const { address, bucketName, decoded, first, flag, folderName, line, named, ownFields, pathIn, quoted, refuse, refuseHalf, token, variable } = require('./checks.js')
 const { googleCredentials } = require('./google.js')
+const { POSTGRES } = require('./postgres.js')
+const { REDIS } = require('./redis.js')
 
 const KEYS_OF_S3 = 'pass `accessKeyId` and `secretAccessKey` in a store object, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
 const KEYS_OF_GOOGLE = 'pass `credentials` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS'
@@ -27,7 +29,8 @@ const HOST_PART = /^(?!xn--)(?!.*\.(xn--|\.))[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?
 
 /**
  * Kind -> its fields in a store object, its parameters in a URL, where its credentials belong, and how it is completed. One that is
- * reached over a network has `authorities`: the variables that name some for it alone.
+ * reached over a network has `authorities`: the variables, or places, that name some for it alone. A database takes its own URL apart
+ * (`lookIn`), has variables of other programs (`services`, `namedIn`), and charges nothing for a request (`isFree`).
  */
 const KINDS = {
   directory: { fields: ['path', 'create'], parameters: ['create'], secretsBelong: 'a directory needs none', complete: directory },
@@ -56,14 +59,21 @@ const KINDS = {
     names: SUPABASE_NAMES,
     buckets: BUCKETS_OF_SUPABASE,
     complete: supabase
-  }
+  },
+  postgres: POSTGRES,
+  redis: REDIS
 }
 
 /** Parameters that are true or false. */
 const FLAGS = new Set(['create', 'pathStyle', 'instanceMetadata'])
 
-const SCHEMES = { file: 'directory', memory: 'memory', s3: 's3', gs: 'gcs', supabase: 'supabase' }
-const KNOWN_URLS = 's3://bucket, supabase://bucket, gs://bucket, file:///path or memory://name'
+const DATABASES = { postgres: POSTGRES, redis: REDIS }
+const SCHEMES = {
+  __proto__: null,
+  file: 'directory', memory: 'memory', s3: 's3', gs: 'gcs', supabase: 'supabase',
+  ...Object.fromEntries(Object.entries(DATABASES).flatMap(([kind, { schemes }]) => schemes.map((scheme) => [scheme, kind])))
+}
+const KNOWN_URLS = 's3://bucket, supabase://bucket, gs://bucket, postgres://host/database, redis://host, file:///path or memory://name'
 
 /**
  * A store, described: `look(field)` answers `{ value, from }`. The place in the bucket is checked here, credentials and
@@ -88,15 +98,6 @@ function describeObject(given, from) {
     if (name !== 'kind' && !fields.includes(name)) refuse(`${from}: ${quoted(name)} is unknown; a store of kind ${kind} takes ${fields.join(', ')}`)
   }
   return describe(kind, from, (field) => ({ value: object[field], from: `\`store.${field}\`` }))
-}
-
-/** The text of a part of a URL. */
-function decoded(text, from) {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return refuse(`${from} is malformed: write a % as %25`)
-  }
 }
 
 function parametersOf(query, { kind, from }) {
@@ -146,6 +147,7 @@ function describeUrl(text, from) {
     refuse(`${from} must be ${KNOWN_URLS}, ${word}; the address of a server is the \`endpoint\` of s3 or the \`url\` of supabase`)
   }
   const kind = SCHEMES[scheme]
+  if (kind in DATABASES) return describe(kind, from, DATABASES[kind].lookIn(text, from))
   if (kind !== 'directory' && kind !== 'memory') return describeBucket(kind, from, text)
   if (!URL.canParse(text)) refuse(`${from} is not a URL; write file:///path with three slashes`)
   const url = new URL(text)
@@ -292,7 +294,30 @@ function supabase({ from, look, place }, { env, http, warn, note }) {
  */
 const completeStore = (store, context) => KINDS[store.kind].complete(store, context)
 
-/** The variables that name authorities for a kind of store alone; null for one that has no use for any. */
-const authoritiesOf = (kind) => KINDS[kind].authorities ?? null
+/** The variables, or places, that name authorities for this store alone; null for one that has no use for any. */
+function authoritiesOf(store, env) {
+  const { authorities = null } = KINDS[store.kind]
+  return typeof authorities === 'function' ? authorities(store, env) : authorities
+}
 
-module.exports = { describe, describeStore, completeStore, authoritiesOf }
+/** The place that a described store is, to tell two apart. */
+function placeOf(store, env) {
+  const { kind, place, look } = store
+  return JSON.stringify([kind, kind in DATABASES ? DATABASES[kind].placeOf(store, env) : (place ?? ['path', 'name'].map((field) => look(field).value))])
+}
+
+/** True for a kind of store whose requests cost nothing. */
+const isFree = (kind) => KINDS[kind].isFree === true
+
+/** The database that is asked for by this name, described; null for any other name. */
+function describeDatabase({ name, from }) {
+  const found = Object.entries(DATABASES).find(([, { services }]) => name in services)
+  if (found === undefined) return null
+  const [kind, { services }] = found
+  return { ...describe(kind, from, () => ({ value: undefined, from })), names: services[name] }
+}
+
+/** Databases that variables name, whether or not they are asked for: kind and variable. */
+const databasesIn = (env) => Object.entries(DATABASES).map(([kind, { namedIn }]) => [kind, namedIn(env)]).filter(([, from]) => from !== undefined)
+
+module.exports = { describe, describeDatabase, describeStore, completeStore, authoritiesOf, databasesIn, isFree, placeOf }

@@ -32,7 +32,7 @@ const VARIABLES = {
   mode: ['SESSION_STORAGE_TYPE'],
   encryptionKeys: ['SESSION_ENCRYPTION_KEY'],
   flushIntervalMs: ['SESSION_BACKUP_INTERVAL_MS', 'SESSION_BACKUP_INTERVAL'],
-  caCertificate: ['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS']
+  caCertificate: ['AWS_CA_BUNDLE', 'PGSSLROOTCERT', 'NODE_EXTRA_CA_CERTS']
 }
 
 /** Options that are true or false. */

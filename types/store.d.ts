@@ -85,5 +85,76 @@ export interface GcsStore {
   anonymous?: boolean
 }
 
+/**
+ * A Postgres database: objects are rows of one table in a schema of its own. Requests cost nothing, and a write in `cloud` mode takes one round
+ * trip. As a URL: `postgres://host:port/database/prefix?sslmode=…&maxConnections=…&notify=…`, never with a user or password in it.
+ *
+ * Without `connectionString` and `host`, the server is the one in `DATABASE_URL`, `POSTGRES_URL` or `SUPABASE_DB_URL` (the first that names a Postgres), or
+ * in `PGHOST`, `PGPORT` and `PGDATABASE`. A missing user or password comes from one of those URLs if it is for the same host and port, else from `PGUSER`
+ * and `PGPASSWORD`, unless `PGHOST` or `PGPORT` name another server. No variable makes this store by itself: request it, with `SESSION_BACKUP_STORE=postgres`
+ * or `supabase-db` (which takes `SUPABASE_DB_URL` first), a URL, or an object.
+ */
+export interface PostgresStore {
+  kind: 'postgres'
+  /**
+   * `postgres://user:password@host:port/database?sslmode=…`; special characters in the password are percent-encoded. Parameters of Prisma and libpq
+   * that concern other programs are ignored, `schema` among them; unknown ones are errors.
+   */
+  connectionString?: string
+  /** The primary, by name or address. A Unix socket, a list of hosts and a replica are errors. */
+  host?: string
+  /** @default 5432 */
+  port?: number
+  database?: string
+  user?: string
+  password?: string
+  /**
+   * `verify-full`: encrypted, and the certificate is checked against the authorities of the system and `caCertificate`. `require`: encrypted, and nobody checks
+   * that it is the right server; logs a warning. `disable`: unencrypted; logs a warning. Overrides the mode in the connection string, which overrides
+   * `PGSSLMODE`. `prefer`, `allow` and `verify-ca` are errors. @default 'verify-full', or 'disable' for a server on this machine
+   */
+  sslmode?: 'verify-full' | 'require' | 'disable'
+  /** Schema of the table, for this package alone: lower-case letters, digits and underscores. Created if the user may. @default 'baileys_hybrid_auth' */
+  schema?: string
+  /** A folder within the table, such as `a/b`: for several services in one database. @default the table itself */
+  prefix?: string
+  /** Connections of this process for requests of all its sessions, 1 to 32. One more listens for notifications. @default 4 */
+  maxConnections?: number
+  /** Listen for notifications of the database, so that an owner notices its successor at once. Poolers in transaction mode cannot. @default true */
+  notify?: boolean
+}
+
+/**
+ * A Redis or Valkey server, single or with replicas. For sessions that run: a failover can lose acknowledged writes, and a server that evicts keys or keeps
+ * nothing on a disk is rejected. As a URL: `redis://host:port/db?prefix=…&waitReplicas=…&allowVolatile=…`, `rediss://` with encryption, never with a
+ * password in it.
+ *
+ * Without `url` and `host`, the server is the one in `REDIS_URL` or `VALKEY_URL`, or in `REDIS_HOST`, `REDIS_PORT` and `REDIS_DB`. A missing password comes from one
+ * of those URLs if it is for the same host and port, else from `REDIS_USERNAME` and `REDIS_PASSWORD`, unless `REDIS_HOST` or `REDIS_PORT` name another server. No
+ * variable makes this store by itself: request it, with `SESSION_BACKUP_STORE=redis` or `valkey`, a URL, or an object.
+ */
+export interface RedisStore {
+  kind: 'redis'
+  /** `redis://user:password@host:port/db`, or `rediss://…`; special characters in the password are percent-encoded. */
+  url?: string
+  /** The primary, by name or address. A Unix socket and a list of hosts are errors. */
+  host?: string
+  /** @default 6379 */
+  port?: number
+  /** Number of the database. @default 0 */
+  db?: number
+  /** User of the access list. @default the default user */
+  username?: string
+  password?: string
+  /** Encrypt the connection. `'no-verify'`: nobody checks that it is the right server; logs a warning. @default true for `rediss://`, else false */
+  tls?: boolean | 'no-verify'
+  /** First word of the names of all keys, in braces: letters, digits and `._:-`. @default 'bha' */
+  prefix?: string
+  /** Number of replicas that must have a write before it counts, 0 to 16. @default 0 */
+  waitReplicas?: number
+  /** Accept a server that keeps nothing on a disk and has no replica: its restart loses what no process holds in memory or in a log. @default false */
+  allowVolatile?: boolean
+}
+
 /** A store as an object. Unknown fields are errors, and so are credentials in a URL. */
-export type HybridAuthStore = S3Store | SupabaseStore | GcsStore | DirectoryStore | MemoryStore
+export type HybridAuthStore = S3Store | SupabaseStore | GcsStore | PostgresStore | RedisStore | DirectoryStore | MemoryStore

@@ -295,13 +295,17 @@ const KINDS_OF_STORES = [
   ['memory', [{ store: 'memory://b' }, {}], [{ store: { kind: 'memory', name: 'b' } }, {}], [{}, { BAILEYS_HYBRID_AUTH_STORE: 'memory://b' }]],
   ['s3', [{ store: 's3://b' }, {}], [{ store: { kind: 's3', bucket: 'b' } }, {}], ...['s3', 'r2', 's3://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
   ['gcs', [{ store: 'gs://b' }, {}], [{ store: { kind: 'gcs', bucket: 'b' } }, {}], ...['gcs', 'gs://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
-  ['supabase', [{ store: 'supabase://b' }, {}], [{ store: { kind: 'supabase', bucket: 'b' } }, {}], ...['supabase', 'supabase://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])]
+  ['supabase', [{ store: 'supabase://b' }, {}], [{ store: { kind: 'supabase', bucket: 'b' } }, {}], ...['supabase', 'supabase://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
+  ['postgres', [{ store: 'postgres://h/d' }, {}], [{ store: { kind: 'postgres' } }, {}], ...['postgres', 'supabase-db', 'postgres://h/d'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
+  ['redis', [{ store: 'rediss://h' }, {}], [{ store: { kind: 'redis' } }, {}], ...['redis', 'valkey', 'rediss://h'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])]
 ]
 /** Kind -> the fields that are shown of it, and the variables that may be their source. */
 const SHOWN_OF = {
   s3: [['credentials', 'endpoint', 'pathStyle', 'region'], /^(AWS|S3|R2)_/],
   gcs: [['credentials', 'endpoint'], /^GOOGLE_/],
-  supabase: [['key', 'url'], /^SUPABASE_/]
+  supabase: [['key', 'url'], /^SUPABASE_/],
+  postgres: [['maxConnections', 'notify', 'password', 'schema', 'sslmode', 'user'], /^(PG|DATABASE_URL)/],
+  redis: [['allowVolatile', 'password', 'prefix', 'tls', 'username', 'waitReplicas'], /^(REDIS|SESSION_BACKUP_STORE)/]
 }
 
 test('a setting of a store is shown as what the core is told, and only where the store in effect has a use for it', (t) => {
@@ -317,7 +321,7 @@ test('a setting of a store is shown as what the core is told, and only where the
     AWS_ACCESS_KEY_ID: 'i', AWS_SECRET_ACCESS_KEY: 's', AWS_REGION: 'r', AWS_ENDPOINT_URL: 'https://aws.example', STORAGE_BUCKET: 'b',
     S3_ENDPOINT: 'https://s3.example', S3_REGION: 'r', S3_ACCESS_KEY_ID: 'i', S3_SECRET_ACCESS_KEY: 's', S3_FORCE_PATH_STYLE: 'true',
     R2_ACCOUNT_ID: 'abc', R2_ACCESS_KEY_ID: 'i', R2_SECRET_ACCESS_KEY: 's', SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: 'k',
-    GOOGLE_CREDENTIALS: '{"client_email":"a","private_key":"b","private_key_id":"c"}'
+    GOOGLE_CREDENTIALS: '{"client_email":"a","private_key":"b","private_key_id":"c"}', DATABASE_URL: 'postgres://u:pw@h/d', PGUSER: 'u', PGSSLMODE: 'verify-full', REDIS_URL: 'rediss://:pw@h', REDIS_PASSWORD: 'pw'
   }
   const own = ownVariable('caCertificate')
   const places = { AWS_CA_BUNDLE: 1, NODE_EXTRA_CA_CERTS: 2, [own]: 3, caCertificate: 4 }

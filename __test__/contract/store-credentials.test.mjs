@@ -261,12 +261,15 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
     (m) => `s3://${m}:${m}@b`, (m) => `s3://b?${m}=${m}`, (m) => `supabase://${m}@b#${m}`, (m) => `gs://b/${m}/../${m}`, (m) => `file://${m}?${m}`,
     (m) => `{"${m}": ${m}`, (m) => JSON.stringify({ type: m, private_key: m }), () => json, () => PUBLIC, (m) => `sb_publishable_${m}`,
     (m) => `-----BEGIN CERTIFICATE-----\n${m}\n-----END CERTIFICATE-----`, (m) => `-----BEGIN ${m}`, () => rootCertificates[0],
-    (m) => ({ kind: m }), (m) => ({ kind: 's3', bucket: 'b', [m]: m })
+    (m) => ({ kind: m }), (m) => ({ kind: 's3', bucket: 'b', [m]: m }), (m) => `postgres://${m}:${m}@${m}/${m}?${m}=${m}`, (m) => `postgres://u:${m}/${m}@h/d`, (m) => `postgres://h/d#${m}`,
+    (m) => `redis://${m}:${m}@h/${m}`, (m) => `rediss://:${m}%zz@h`, (m) => `redis://h?${m}=1`, (m) => `postgres://${m}@h/d?sslmode=${m}`
   ]
   const fields = {
     s3: ['bucket', 'prefix', 'region', 'endpoint', 'pathStyle', 'accessKeyId', 'secretAccessKey', 'sessionToken', 'instanceMetadata'],
     supabase: ['url', 'key', 'bucket', 'prefix', 'allowAnonKey'],
     gcs: ['bucket', 'prefix', 'credentials', 'credentialsFile', 'endpoint', 'instanceMetadata', 'anonymous'],
+    postgres: ['connectionString', 'host', 'port', 'database', 'user', 'password', 'sslmode', 'schema', 'prefix', 'maxConnections', 'notify'],
+    redis: ['url', 'host', 'port', 'db', 'username', 'password', 'tls', 'prefix', 'waitReplicas', 'allowVolatile'],
     directory: ['path'],
     memory: ['name']
   }
@@ -290,17 +293,19 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
   const value = (name) => {
     if (random(5) === 0) return anyOf(shapes)(MARK)
     if (/pathStyle|instanceMetadata|anonymous|allowAnonKey/.test(name)) return random(4) > 0
+    if (/DATABASE_URL|POSTGRES_URL|SUPABASE_DB_URL|connectionString/.test(name)) return `postgres://u:${MARK}@host/d`
+    if (/REDIS_URL|VALKEY_URL/.test(name)) return `redis://:${MARK}@host`
     if (/url|endpoint|URL|ENDPOINT|URI/.test(name)) return `http://host/${MARK}`
     if (/^credentials$|GOOGLE_CREDENTIALS/.test(name)) return JSON.stringify({ client_email: MARK, private_key: MARK, private_key_id: MARK })
-    return name === 'SESSION_BACKUP_STORE' ? anyOf(['r2', 'supabase', `s3://${MARK}`]) : MARK
+    return name === 'SESSION_BACKUP_STORE' ? anyOf(['r2', 'supabase', 'postgres', 'supabase-db', 'redis', `s3://${MARK}`, `postgres://${MARK}/d`]) : MARK
   }
   for (const shape of shapes) {
     for (const name of options) attempt({ [name]: shape(MARK) }, {})
     const text = shape(MARK)
     for (const name of typeof text === 'string' ? variables : []) {
-      for (const store of [undefined, 's3://b', 'supabase://b', 'gs://b']) attempt({ store }, { [name]: text })
+      for (const store of [undefined, 's3://b', 'supabase://b', 'gs://b', 'postgres://h/d', { kind: 'postgres' }, 'redis://h', { kind: 'redis' }]) attempt({ store }, { [name]: text })
     }
-    for (const [kind, names] of Object.entries(fields)) for (const name of names) attempt({ store: { kind, bucket: 'b', [name]: shape(MARK) } }, {})
+    for (const [kind, names] of Object.entries(fields)) for (const name of names) attempt({ store: { kind, ...(names.includes('bucket') && { bucket: 'b' }), [name]: shape(MARK) } }, {})
   }
   for (let round = 0; round < 4000; round++) {
     const kind = anyOf(Object.keys(fields))
@@ -308,7 +313,7 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
     const store = { kind, ...Object.fromEntries(given.map((name) => [name, value(name)])) }
     const some = [...variables].filter(() => random(4) === 0).map((name) => [name, value(name)])
     const env = Object.fromEntries(some.filter(([, text]) => typeof text === 'string'))
-    attempt({ ...(random(3) && { store: random(2) ? store : anyOf(['s3://b', 'supabase://b', 'gs://b']) }) }, env)
+    attempt({ ...(random(3) && { store: random(2) ? store : anyOf(['s3://b', 'supabase://b', 'gs://b', 'postgres://h/d', 'redis://h']) }) }, env)
   }
   assert.ok(refusals > 1000, `${refusals} refusals`)
 })
@@ -316,7 +321,7 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
 /** The variables that the README and the document on configuration name. */
 function documented() {
   const text = ['README.md', 'docs/configuration.md'].map((file) => readFileSync(join(ROOT, file), 'utf8')).join('\n')
-  return [...text.matchAll(/`((?:AWS|GOOGLE|R2|S3|SUPABASE|SESSION|STORAGE|WHATSAPP|NODE|BAILEYS_HYBRID)_[A-Z0-9_]*[A-Z0-9])/g)].map(([, name]) => name)
+  return [...text.matchAll(/`((?:(?:AWS|GOOGLE|R2|S3|SUPABASE|SESSION|STORAGE|WHATSAPP|NODE|BAILEYS_HYBRID|DATABASE|POSTGRES|REDIS|VALKEY)_[A-Z0-9_]*|PG[A-Z]*)[A-Z0-9])/g)].map(([, name]) => name)
 }
 
 test('every_variable_that_is_read_is_documented_and_none_is_read_but_from_what_is_given', (t) => {
@@ -327,9 +332,10 @@ test('every_variable_that_is_read_is_documented_and_none_is_read_but_from_what_i
     getOwnPropertyDescriptor: (object, name) => (asked.add(name), Reflect.getOwnPropertyDescriptor(object, name))
   })
   const identity = { AWS_WEB_IDENTITY_TOKEN_FILE: 'x', AWS_ROLE_ARN: 'x' }
+  const databases = ['postgres', 'redis'].flatMap((kind) => [[undefined, { SESSION_BACKUP_STORE: kind }], [`${kind}://h/1`, {}]])
   const urls = ['s3://b', 's3://b?endpoint=https://x.r2.cloudflarestorage.com', 's3://b?instanceMetadata=true', 'gs://b', 'gs://b?instanceMetadata=true']
   const services = ['s3', 'gcs', 'r2', 'supabase'].map((name) => [undefined, { SESSION_BACKUP_STORE: name, STORAGE_BUCKET: 'b' }])
-  const runs = [[undefined, {}], ...services, ['s3://b', identity], ['supabase://b', {}], ...urls.map((url) => [url, {}])]
+  const runs = [[undefined, {}], ...services, ...databases, ['s3://b', identity], ['supabase://b', {}], ...urls.map((url) => [url, {}])]
   process.env.SESSION_BACKUP_STORE = 'memory://x'
   t.after(() => delete process.env.SESSION_BACKUP_STORE)
   for (const [store, env] of runs) {
@@ -342,7 +348,7 @@ test('every_variable_that_is_read_is_documented_and_none_is_read_but_from_what_i
   const types = declarations()
   const undocumented = [...asked].filter((name) => !['HOME', 'USERPROFILE'].includes(name) && !documented().includes(name))
   assert.deepEqual(undocumented, [], 'in the README or docs/configuration.md')
-  assert.deepEqual([...asked].filter((name) => /^(AWS|GOOGLE|NODE)_/.test(name) && !types.includes(`\`${name}\``)), [], 'in the declarations')
+  assert.deepEqual([...asked].filter((name) => /^(AWS|GOOGLE|NODE|DATABASE|POSTGRES|REDIS|VALKEY)_|^PG/.test(name) && !types.includes(`\`${name}\``)), [], 'in the declarations')
   assert.ok(asked.size > 30, `${asked.size} asked`)
   assert.equal(resolveOptions('tenant', { encryptionKeys: KEY }).native.store.kind, 'memory', 'by itself it is that of the process, as it is now')
 })

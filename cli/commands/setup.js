@@ -50,9 +50,9 @@ const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 
 function config({ output, options }) {
   const { describeConfig } = require('../../index.js')
   const { logger, ...given } = options
-  const { settings: all, problems, warnings } = describeConfig(given)
+  const { settings: all, problems, warnings, notes } = describeConfig(given)
   const settings = Object.fromEntries(Object.entries(all).filter(([name]) => !OBJECTS.includes(name)))
-  output.result({ ok: problems.length === 0, settings, problems, warnings }, () => {
+  output.result({ ok: problems.length === 0, settings, problems, warnings, notes }, () => {
     const rows = Object.entries(settings).map(([name, setting]) => ({ name, ...setting }))
     output.table(rows, [
       { title: 'SETTING', of: ({ name }) => name },
@@ -65,6 +65,7 @@ function config({ output, options }) {
     ])
     for (const problem of problems) output.text(`problem: ${problem}`)
     for (const warning of warnings) output.text(`warning: ${warning}`)
+    for (const note of notes) output.text(`note: ${note}`)
   })
   return problems.length === 0 ? EXIT.done : EXIT.usage
 }
