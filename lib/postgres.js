@@ -270,5 +270,6 @@ module.exports = {
     authorities: authoritiesOf,
     placeOf,
     namedIn
-  }
+  },
+  schemaOf
 }

@@ -1,11 +1,12 @@
 'use strict'
 
-// Setting up: keys, and what the configuration comes to.
+// Setting up: keys, the table of a database, and what the configuration comes to.
 //
 // Invariant: the one secret that is ever printed is a key that was made a moment ago, because that is what was asked for.
 
 const { randomBytes } = require('node:crypto')
-const { closeSync, openSync, writeSync } = require('node:fs')
+const { closeSync, openSync, readFileSync, writeSync } = require('node:fs')
+const { join } = require('node:path')
 const { Argument } = require('commander')
 const { SHELLS, completion } = require('../completion.js')
 const { EXIT, UsageError } = require('../exit.js')
@@ -70,6 +71,15 @@ function config({ output, options }) {
   return problems.length === 0 ? EXIT.done : EXIT.usage
 }
 
+/** Statements that make the table of a Postgres store: those that the core runs itself where it may. */
+function schema({ asked, output }) {
+  const { schemaOf } = require('../../lib/postgres.js')
+  const name = schemaOf({ value: asked.schema, from: '--schema' })
+  // The same text as in `src/store/adapters/postgres`, which is not published.
+  const sql = readFileSync(join(__dirname, '../schema.sql'), 'utf8').replaceAll('{schema}', `"${name}"`)
+  output.result({ ok: true, schema: name, sql }, () => output.line(sql.trimEnd()))
+}
+
 function complete({ output }, shell) {
   const { build } = require('../program.js')
   const script = completion(build(() => {}), shell)
@@ -100,6 +110,19 @@ module.exports = {
         ['config --env-file .env --json', 'the same with a file of variables, as JSON']
       ],
       action: config
+    })
+    define('schema', {
+      summary: 'print the SQL that makes the table of a Postgres store',
+      description:
+        'Prints the statements that make the table of a Postgres store, for your migrations, on stdout. They can be run again at any time. ' +
+        'Where the user of the store may create a schema, they need not be run: the first open does it.',
+      options: [['--schema <name>', 'the schema of the table (default: baileys_hybrid_auth)']],
+      examples: [
+        ['schema', 'print them'],
+        ['schema --schema whatsapp > 0042_whatsapp_sessions.sql', 'a file for your migrations, with a schema of another name']
+      ],
+      sessions: false,
+      action: schema
     })
     define('completion', {
       summary: 'print a script with which a shell completes commands and options',
