@@ -56,7 +56,7 @@ const CHECKS = {
 }
 
 test('every block of every guide is of a language that is checked, and passes', () => {
-  assert.deepEqual(NAMES.sort(), ['connection.md', 'gcs.md', 'platforms.md', 'r2.md', 's3.md', 'security.md', 'supabase.md', 'whatsapp-web.md'])
+  assert.deepEqual(NAMES.sort(), ['connection.md', 'gcs.md', 'platforms.md', 'postgres.md', 'r2.md', 'redis.md', 's3.md', 'security.md', 'supabase.md', 'whatsapp-web.md'])
   assert.ok(blocks.length >= 20, `${blocks.length} blocks`)
   for (const { name, language, text } of blocks) {
     assert.ok(Object.hasOwn(CHECKS, language), `${name}: ${language}`)
@@ -87,7 +87,10 @@ test('the variables of each guide make a whole store, and nothing is wrong with 
     ['s3', 'AWS_ACCESS_KEY_ID', 's3://my-sessions/production', {}],
     ['r2', 'R2_ACCOUNT_ID', 's3://whatsapp-sessions', {}],
     ['gcs', 'instanceMetadata=true', 'gs://my-sessions/production', {}],
-    ['gcs', 'keys create', 'gs://my-sessions/production', { SESSION_ENCRYPTION_KEY: KEY }]
+    ['gcs', 'keys create', 'gs://my-sessions/production', { SESSION_ENCRYPTION_KEY: KEY }],
+    ['postgres', 'STORE=postgres', 'postgres://db.example.com/app', {}],
+    ['postgres', 'SUPABASE_DB_URL=', 'postgres://aws-0-eu-central-1.pooler.supabase.com/postgres', {}],
+    ['redis', 'REDIS_URL=', 'rediss://cache.example.com/0', {}]
   ]
   for (const [name, marker, store, env] of places) {
     // What stands for a secret is three dots, which no key can be.

@@ -88,6 +88,14 @@ for (const version of VERSIONS) {
     await stranger.query(`${insert} on conflict (folder, name) do update set bytes = excluded.bytes`, ['v1/claims', 'a.1', Buffer.from('new')])
     assert.equal((await stranger.query('delete from baileys_hybrid_auth.objects')).rowCount, 1)
 
+    // The role of the guide, as it stands there.
+    const [, guide] = readFileSync(join(ROOT, 'docs/guides/postgres.md'), 'utf8').match(/^```sql\n([\s\S]*?)^```$/m)
+    await server.query(guide)
+    const service = await client('whatsapp', 'choose another one')
+    await service.query(insert, ['v1/claims', 'b.1', Buffer.from('bytes')])
+    assert.deepEqual((await service.query(read)).rows, [{ name: 'b.1' }])
+    await assert.rejects(service.query('drop table baileys_hybrid_auth.objects'), { code: '42501' })
+
     // A role that may create nothing in the database, and owns a schema that somebody gave it.
     await server.query("create role plain login password 'plain'; create schema given authorization plain")
     const plain = await client('plain', 'plain')

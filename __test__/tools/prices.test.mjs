@@ -9,7 +9,7 @@ import * as bench from '../../bench/cost/prices.mjs'
 import { read } from '../docs/repository.mjs'
 
 const require = createRequire(import.meta.url)
-const { MEASURED, PROVIDERS } = require('../../lib/tools/prices.js')
+const { FREE, MEASURED, PROVIDERS } = require('../../lib/tools/prices.js')
 const { costPerTenantDay } = require('../../lib/tools/cost.js')
 const document = read('docs/cost.md')
 const cells = (start) => document.split('\n').find((line) => line.startsWith(start)).split('|').slice(1, -1).map((cell) => cell.trim())
@@ -42,6 +42,19 @@ test('a_day_costs_what_its_requests_cost', () => {
   assert.ok(Math.abs(shared.idle.lists - 17_280 / 200) < 1e-9, 'tenants of a process share their listings')
   const rarely = costPerTenantDay({ ...native({ kind: 's3', endpoint: null }), flushIntervalMs: 3_600_000 }, 1)
   assert.equal(rarely.atWork.puts - rarely.idle.puts, 24, 'no more segments than flushes')
+})
+
+test('requests_to_a_database_cost_nothing_and_the_document_says_what_they_cost_instead', () => {
+  const { isFree } = require('../../lib/store.js')
+  const kinds = ['directory', 'memory', 's3', 'gcs', 'supabase', 'postgres', 'redis']
+  assert.deepEqual(kinds.filter(isFree), Object.keys(FREE))
+  const paragraph = document.slice(document.indexOf('\n## A database'))
+  for (const [kind, { instead, nameBytes }] of Object.entries(FREE)) {
+    const { provider, asOf, idle, atWork } = costPerTenantDay({ ...native({ kind }), ownershipCheckIntervalMs: 1000 }, 1)
+    assert.deepEqual([provider, asOf, idle.usd, atWork.usd], [null, null, 0, 0], kind)
+    assert.deepEqual([idle.lists, idle.receivedBytes], [86_400, 86_400 * 5 * nameBytes], kind)
+    for (const figure of instead.match(/[\d.]+ (to [\d.]+ )?[KM]B/g)) assert.ok(paragraph.includes(figure), `${kind}: ${figure}`)
+  }
 })
 
 test('the_rates_go_by_where_the_store_is', () => {

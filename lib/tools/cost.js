@@ -4,7 +4,7 @@
 //
 // Invariant: it is an estimate and says so; requests are counted before what a month includes for nothing.
 
-const { MEASURED, PROVIDERS } = require('./prices.js')
+const { FREE, MEASURED, PROVIDERS } = require('./prices.js')
 
 const DAY = 86_400_000
 const MINUTES = 1440
@@ -13,7 +13,7 @@ const PAGE = 1000
 /** Names that a session has among the claims after a restart. */
 const NAMES = 5
 
-/** Whose rates a store goes by; null where requests cost nothing, or nobody knows. */
+/** Provider whose rates a store goes by; null where requests cost nothing, or nobody knows. */
 function providerOf(store) {
   if (store.kind === 's3') {
     if (store.endpoint === null || store.endpoint === undefined || /\.amazonaws\.com/.test(store.endpoint)) return 's3'
@@ -27,15 +27,16 @@ const ticks = ({ ownershipCheckIntervalMs }, tenants) => (DAY / ownershipCheckIn
 
 /**
  * A tenant's day, idle and at one message a minute: `{ puts, gets, lists, sentBytes, receivedBytes, usd }`. `usd` is null where no
- * rates are known, and is for requests alone.
+ * rates are known, 0 for a database, and is for requests alone.
  */
 function costPerTenantDay(native, tenants) {
   const provider = providerOf(native.store)
   const rates = provider === null ? null : PROVIDERS[provider]
-  const nameBytes = MEASURED.nameBytes[rates?.names ?? (native.store.kind === 'supabase' ? 'supabase' : 's3')]
+  const isFree = Object.hasOwn(FREE, native.store.kind)
+  const nameBytes = isFree ? FREE[native.store.kind].nameBytes : MEASURED.nameBytes[rates?.names ?? (native.store.kind === 'supabase' ? 'supabase' : 's3')]
   const refreshes = DAY / native.refreshIntervalMs
   const share = ticks(native, tenants) / Math.max(1, tenants)
-  const priced = (day) => ({ ...day, usd: rates === null ? null : ((day.puts + day.lists) * rates.classA + day.gets * rates.classB) / 1e6 })
+  const priced = (day) => ({ ...day, usd: isFree ? 0 : rates === null ? null : ((day.puts + day.lists) * rates.classA + day.gets * rates.classB) / 1e6 })
   const listed = (DAY / native.ownershipCheckIntervalMs) * NAMES * nameBytes
   const idle = { puts: 3 * refreshes, gets: refreshes, lists: share, sentBytes: 0, receivedBytes: listed }
   // No more segments than flushes, whatever is written; without a disk nothing waits for one.

@@ -14,6 +14,7 @@ const { mayRun } = require('./change.js')
 const { costPerTenantDay } = require('./cost.js')
 const { doctorProfiles } = require('./doctor-profiles.js')
 const { standings } = require('./look.js')
+const { FREE } = require('./prices.js')
 
 const DAY = 86_400_000
 /** Days where no rule names any: as many guides set them. */
@@ -47,6 +48,8 @@ function ofStep([name, well], { done, problem, ms }) {
 
 /** View of strangers: another address at which a provider gives the bucket out is asked where it is known. */
 function strangers({ kind, endpoint }) {
+  if (kind === 'postgres') return 'neither everybody nor the roles of a data API (anon, authenticated) can read the table'
+  if (kind === 'redis') return 'the server answers nobody without a password'
   const isSeen = kind !== 's3' || endpoint === null || endpoint.endsWith('/storage/v1/s3')
   return isSeen ? 'the bucket is not public' : 'the bucket is not public at this address; other public addresses (r2.dev, a CDN, your own domain) were not checked'
 }
@@ -175,6 +178,7 @@ function cost(native, tenants) {
   const { store } = native
   if (store.kind === 'directory' || store.kind === 'memory') return check('cost', 'ok', 'requests to this kind of store cost nothing')
   const figures = costPerTenantDay(native, Math.max(1, tenants?.length ?? 1))
+  if (Object.hasOwn(FREE, store.kind)) return check('cost', 'ok', `requests to a database cost nothing, unless its provider charges for each command; it costs ${FREE[store.kind].instead}`, { figures })
   const day = ({ puts, lists, sentBytes, receivedBytes, usd }) => {
     const price = usd === null ? '' : `, ${usd < 0.0001 ? 'under 0.0001' : usd.toFixed(4)} USD`
     return `${Math.round(puts)} PUT, ${Math.round(lists)} LIST, ${(sentBytes / 1e6).toFixed(1)} MB sent, ${(receivedBytes / 1e6).toFixed(1)} MB of listings${price}`

@@ -31,9 +31,18 @@ const PROVIDERS = {
 }
 
 /**
+ * Databases, by kind of store: their requests cost nothing. Price in other terms (`instead`), as expected from the size of what is stored; bytes that
+ * a listed name takes in an answer (`nameBytes`), as the core reckons with.
+ */
+const FREE = {
+  postgres: { instead: 'about 6.5 KB of its write-ahead log for each upload, and room for two copies of the state of each session, 0.1 to 2 MB each', nameBytes: 100 },
+  redis: { instead: 'memory for two copies of the state of each session, 0.1 to 2 MB each', nameBytes: 100 }
+}
+
+/**
  * Of 500 sessions, per minute: what each asked for and sent at one message a minute, and the bytes that a listed name takes in the
  * answers of each kind of store.
  */
 const MEASURED = { sessions: 500, puts: 499, lists: 530, sentKB: 3151, nameBytes: { s3: 268, supabase: 473 } }
 
-module.exports = { MEASURED, PROVIDERS }
+module.exports = { FREE, MEASURED, PROVIDERS }
