@@ -7,7 +7,7 @@
 // Nothing but the store's own address is contacted, and nothing takes longer than seconds. Messages name no path.
 
 const { closeSync, openSync } = require('node:fs')
-const { isIP } = require('node:net')
+const { connect, isIP } = require('node:net')
 const tls = require('node:tls')
 const { HybridAuthError } = require('./errors.js')
 const { REMEDY, whyNoPlace } = require('./folders.js')
@@ -35,32 +35,57 @@ function brokenRule(certificate, host, now = Date.now()) {
   return null
 }
 
+/** Request of a Postgres client for encryption, before anything else is said. */
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
+
 /** The certificate that a server shows, and whether Node trusts it; null where none is to be had. */
-function shown({ host, port, ca }) {
+function shown({ host, port, isAsked = false, ca }) {
   return new Promise((resolve) => {
+    const plain = connect({ host, port })
+    let socket = plain
     const end = (answer) => {
       socket.destroy()
+      plain.destroy()
       resolve(answer)
     }
-    const socket = tls.connect({ host, port, ...(!isIP(host) && { servername: host }), ...(ca && { ca }), rejectUnauthorized: false }, () =>
-      end({ certificate: socket.getPeerX509Certificate() ?? null, isTrusted: socket.authorized })
-    )
-    socket.setTimeout(WITHIN_MS, () => end(null))
-    socket.on('error', () => end(null))
+    const guard = (stream) => {
+      stream.setTimeout(WITHIN_MS, () => end(null))
+      stream.on('error', () => end(null))
+      return stream
+    }
+    const encrypt = () => {
+      const how = { socket: plain, ...(!isIP(host) && { servername: host }), ...(ca && { ca }), rejectUnauthorized: false }
+      const secure = tls.connect(how, () => end({ certificate: secure.getPeerX509Certificate() ?? null, isTrusted: secure.authorized }))
+      socket = guard(secure)
+    }
+    guard(plain).once('connect', () => {
+      if (!isAsked) return encrypt()
+      plain.write(SSL_REQUEST)
+      plain.once('data', (answer) => (answer.toString('latin1') === 'S' ? encrypt() : end(null)))
+    })
+    plain.once('end', () => end(null))
   })
+}
+
+/** Place where a store proves its identity, for `shown`; null for one that need not. */
+function doorOf({ kind, host, port, sslmode, tls: isEncrypted, verify, endpoint, url, bucket, virtualHosted }) {
+  if (kind === 'postgres') return sslmode === 'verify-full' ? { host, port, isAsked: true } : null
+  if (kind === 'redis') return isEncrypted && verify ? { host, port } : null
+  const text = String(endpoint ?? url)
+  if (!URL.canParse(text) || !text.startsWith('https:')) return null
+  const address = new URL(text)
+  return { host: (virtualHosted ? `${bucket}.` : '') + address.hostname.replace(/^\[|\]$/g, ''), port: Number(address.port || 443) }
 }
 
 /**
  * Reason why the certificate of this store is not trusted, in words; null where that cannot be told.
- * @param {{ endpoint?: string, url?: string, bucket?: string, virtualHosted?: boolean, ca?: string | null }} [store]
+ * @param {any} store its description for the core
  */
-async function whyUntrusted({ endpoint, url, bucket, virtualHosted, ca } = {}) {
-  const text = String(endpoint ?? url)
-  if (!URL.canParse(text) || !text.startsWith('https:')) return null
-  const address = new URL(text)
-  const host = (virtualHosted ? `${bucket}.` : '') + address.hostname.replace(/^\[|\]$/g, '')
-  const found = await shown({ host, port: Number(address.port || 443), ca })
+async function whyUntrusted(store) {
+  const door = doorOf(store)
+  const found = door && (await shown({ ...door, ca: store.ca }))
   if (!found?.certificate) return null
+  const { host } = door
   const why = brokenRule(found.certificate, host)
   if (why !== null || found.isTrusted) return why
   return 'it is signed by an unknown authority: pass the certificate of the authority as `caCertificate`'
@@ -89,7 +114,7 @@ async function explained(opened, { store, directory }) {
     return { ...opened, message: 'too many open files: this process has reached its limit; each session needs two. Raise the limit (`ulimit -n`, LimitNOFILE of systemd, ulimits of Docker)' }
   }
   if (code === 'LOCAL_UNAVAILABLE') return { ...opened, ...whyNoPlace(directory, '`directory`', REMEDY) }
-  const why = UNTRUSTED.test(message) ? await whyUntrusted(store ?? undefined) : null
+  const why = UNTRUSTED.test(message) ? await whyUntrusted(store ?? {}) : null
   return why === null ? opened : { ...opened, message: `the store's certificate is not trusted: ${why}` }
 }
 
