@@ -93,4 +93,4 @@ function masking() {
   }
 }
 
-module.exports = { SECRET_VARIABLES, secretsOf, masking }
+module.exports = { SECRET_VARIABLES, URLS, secretsOf, masking }

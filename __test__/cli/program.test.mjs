@@ -15,7 +15,7 @@ const require = createRequire(import.meta.url)
 const { build } = require('../../cli/program.js')
 const { EXIT, CODES } = require('../../cli/exit.js')
 const { codes } = require('../../lib/errors.js')
-const { SECRET_VARIABLES } = require('../../cli/mask.js')
+const { SECRET_VARIABLES, URLS } = require('../../cli/mask.js')
 const { SESSION_OPTIONS, loadVariables, parseVariables } = require('../../cli/settings.js')
 
 const commands = build(() => {}).commands.filter((command) => command.name() !== 'help')
@@ -219,10 +219,26 @@ const NO_SECRETS = ['AWS_ACCESS_KEY_ID', 'R2_ACCESS_KEY_ID', 'S3_ACCESS_KEY_ID',
 
 test('every variable of the package that holds a secret is known to be one', () => {
   const sources = readdirSync(join(ROOT, 'lib')).filter((name) => name.endsWith('.js')).map((name) => readFileSync(join(ROOT, 'lib', name), 'utf8'))
-  const names = new Set(sources.flatMap((text) => [...text.matchAll(/'([A-Z][A-Z0-9]*_[A-Z0-9_]*(?:KEY|SECRET|TOKEN|CREDENTIALS|PASSWORD)[A-Z_]*)'/g)].map(([, name]) => name)))
+  const names = new Set(sources.flatMap((text) => [...text.matchAll(/'([A-Z][A-Z0-9]*_[A-Z0-9_]*(?:KEY|SECRET|TOKEN|CREDENTIALS|PASSWORD)[A-Z_]*|[A-Z]+PASSWORD)'/g)].map(([, name]) => name)))
   for (const code of codes) names.delete(code)
   assert.ok(names.size > 8, [...names].join())
   assert.deepEqual([...names].filter((name) => !SECRET_VARIABLES.includes(name) && !NO_SECRETS.includes(name)), [])
+})
+
+test('a password in the URL of a database is masked, as it stands there and decoded, and an ordinary word is not', async (t) => {
+  const ofDatabases = ['postgres.js', 'redis.js'].map((name) => readFileSync(join(ROOT, 'lib', name), 'utf8')).join('\n')
+  assert.deepEqual([...new Set(ofDatabases.match(/\b[A-Z]+(?:_[A-Z]+)?_URL\b/g))].sort(), [...URLS].sort())
+  const at = directorySite(t)
+  const password = 'hush@8d21f0/ü'
+  for (const form of [password, encodeURIComponent(password)]) keepSecret(form)
+  for (const name of URLS) {
+    const env = { ...at.env, [name]: `${name.includes('REDIS') || name.includes('VALKEY') ? 'rediss' : 'postgres'}://me:${encodeURIComponent(password)}@h/1` }
+    const { stdout } = await run(t, ['status', password, encodeURIComponent(password)], { env })
+    assert.equal(stdout.match(/^\*\*\* /gm)?.length, 2, `${name}: ${stdout}`)
+  }
+  const env = { ...at.env, PGPASSWORD: 'postgres', DATABASE_URL: 'postgres://postgres:postgres@localhost/app' }
+  const { json } = await runJson(t, ['config', '--store', 'postgres://localhost/app'], { env })
+  assert.deepEqual([json.settings.store.value, json.settings['store.password'].value], ['postgres://localhost/app', 'hidden'])
 })
 
 test('what a tenant is called cannot move the cursor of who looks at it', async (t) => {

@@ -147,7 +147,7 @@ test('an object that is no database is refused by the name of the field', () => 
     ...[0, 33, 1.5, '4', null].map((maxConnections) => [postgres({ maxConnections }), 'maxConnections']),
     ...['Upper', '1a', 'a-b', 'a.b', 'a"b', 'pg_catalog', 'pg_x', 'information_schema', 'x'.repeat(64), 'ä'].map((schema) => [postgres({ schema }), 'schema']),
     ...['/tmp/.s.PGSQL.5432', '/var/run', '@abstract', '%2Ftmp'].flatMap((host) => [[postgres({ host }), 'host', 'socket'], [redis({ host }), 'host', 'socket']]),
-    ...['a,b', 'a b', 'http://h', 'h:1', 'h/d'].flatMap((host) => [[postgres({ host }), 'host'], [redis({ host }), 'host']]),
+    ...['a,b', 'a b', 'http://h', 'h:1', 'h/d'].flatMap((host) => ['host', ...(host === 'a,b' ? ['several hosts'] : [])].flatMap((word) => [[postgres({ host }), word], [redis({ host }), word]])),
     ...['a{b', 'a}b', 'a b', 'ä', 'x'.repeat(65)].map((prefix) => [redis({ prefix }), 'prefix']),
     ...[-1, 65_536, 1.5, 'x'].map((db) => [redis({ db }), 'db']),
     ...['host', 'database', 'user', 'password'].map((field) => [{ kind: 'postgres', connectionString: 'postgres://u:Zq9@h/d', [field]: 'Zq9' }, field, 'connectionString', 'remove one']),
@@ -222,6 +222,9 @@ test('encryption is required of every other machine, from wherever its mode come
       spec({ kind: 'redis', host, ...given }, {}, { logger: { warn: (details, message) => heard.push(message) } })
       assert.equal(heard.length, isHere ? 0 : count, `${host} ${JSON.stringify(given)}: ${heard}`)
     }
+  }
+  for (const other of [{ PGHOST: 'other.example' }, { PGPORT: '1' }]) {
+    assert.equal(spec({ kind: 'postgres', connectionString: 'postgres://u:pw@h/d' }, { ...other, PGSSLMODE: 'disable' }).sslmode, 'verify-full', 'that is the mode of another server')
   }
   const all = { sslmode: 'verify-full', query: '?sslmode=require' }
   const at = (fields, env) => spec({ kind: 'postgres', connectionString: `postgres://u:pw@h/d${fields.query ?? ''}`, ...(fields.sslmode && { sslmode: fields.sslmode }) }, env).sslmode
