@@ -8,7 +8,9 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { all, read } from './repository.mjs'
 
-const { resolveOptions } = createRequire(import.meta.url)('../../lib/options.js')
+const require = createRequire(import.meta.url)
+const { resolveOptions } = require('../../lib/options.js')
+const { HybridAuthError } = require('../../lib/errors.js')
 const [, json, command] = read('docs/stores.md').match(/^STORES_UNDER_TEST='([^']+)' \\\n +(.+)$/m)
 
 test('the store of the example has every field that the core is told of one, and no other', () => {
@@ -24,4 +26,30 @@ test('the store of the example has every field that the core is told of one, and
 test('the command of the example is the one that the tests of this repository run', () => {
   assert.equal(command, 'cargo test --no-default-features store::contract')
   for (const word of ['--no-default-features', 'store::contract', 'STORES_UNDER_TEST']) assert.ok(read('__test__/stores/contract.test.mjs').includes(word))
+})
+
+/** Fields of a store object of this kind, as the refusal of an unknown one lists them. */
+function fieldsOf(kind) {
+  try {
+    resolveOptions('tenant', { store: { kind, nonsense: 1 } }, {})
+  } catch (error) {
+    assert.ok(error instanceof HybridAuthError)
+    return error.message.match(/takes (.*)$/)[1].split(', ').sort()
+  }
+  return assert.fail(kind)
+}
+
+test('the fields of every kind of store are the same in the code, in the types and in the list of objects', () => {
+  const types = read('types/store.d.ts')
+  const interfaces = [...types.matchAll(/^export interface (\w+) \{\n {2}kind: '(\w+)'\n([\s\S]*?)^\}/gm)]
+  assert.deepEqual(interfaces.map(([, , kind]) => kind).sort(), ['directory', 'gcs', 'memory', 'postgres', 'redis', 's3', 'supabase'])
+  const union = types.match(/^export type HybridAuthStore = (.*)$/m)[1].split(' | ')
+  assert.deepEqual(union.sort(), interfaces.map(([, name]) => name).sort())
+  for (const name of union) assert.ok(read('index.d.ts').includes(name), `${name} is exported`)
+  for (const [, , kind, body] of interfaces) {
+    assert.deepEqual(all(body, /^ {2}(\w+)\??:/gm), fieldsOf(kind), kind)
+    const [, listed] = read('docs/stores.md').match(new RegExp(`\\{ kind: '${kind}', ([\\w, ]+) \\}`))
+    // The one that is told beside the table alone.
+    assert.deepEqual(listed.split(', ').sort(), fieldsOf(kind).filter((field) => kind !== 'directory' || field !== 'create'), kind)
+  }
 })
