@@ -43,6 +43,7 @@ const KINDS = {
     return {
       proxy, connect, put,
       text: /insert/,
+      listText: /select/,
       done: 1,
       busy: /too busy/,
       list: async (client) => (await client.query('select n from notes order by n')).rows.map(({ n }) => n),
@@ -66,6 +67,7 @@ const KINDS = {
       proxy, connect, list,
       put: async (client, n) => ((await client.rpush('notes', n)) > 0 ? 1 : 0),
       text: 'rpush',
+      listText: 'lrange',
       done: 1,
       busy: /too busy/,
       there: async () => (await redis.ask('LRANGE', 'notes', '0', '-1')).map(Number).sort()
@@ -166,5 +168,15 @@ for (const [kind, open] of Object.entries(KINDS)) {
       await at.proxy.heal()
       assert.deepEqual(await at.list(await at.connect()), [1, 2])
     }
+  })
+
+  test(`${kind}_answer_is_cut_in_the_middle_or_comes_in_drops`, async (t) => {
+    const at = await open(t)
+    const client = await at.connect()
+    for (let n = 0; n < 30; n++) await at.put(client, n % 10)
+    at.proxy.rule({ text: at.listText, fault: 'drip', bytes: 40, ms: 2, times: 1 })
+    assert.equal((await at.list(client)).length, 30)
+    at.proxy.rule({ text: at.listText, fault: 'cut', times: 1 })
+    await assert.rejects(at.list(client))
   })
 }

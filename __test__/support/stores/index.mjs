@@ -11,7 +11,8 @@ export const storeKind = process.env.TEST_STORE || 'directory'
 /** Whether each request goes to a server: then outages are made by a proxy, and what costs thousands of requests is bounded. */
 export const overNetwork = storeKind !== 'directory'
 
-const store = await import(`./${storeKind}.mjs`)
+/** What is particular to that kind. */
+export const store = await import(`./${storeKind}.mjs`)
 const running = JSON.parse(process.env.TEST_STORES || '{}')[storeKind]
 
 let server = null

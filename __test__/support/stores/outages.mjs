@@ -7,7 +7,7 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { atEnd } from '../endings.mjs'
 import { startProxy } from '../proxy.mjs'
-import { makeBucket, overNetwork, storeAddress } from './index.mjs'
+import { makeBucket, overNetwork, store, storeAddress } from './index.mjs'
 
 /** Makes `folder`, which must not exist yet, a link to one that lies `elsewhere`. Answers what puts a file in its place, and what puts it back. */
 function removable(folder, elsewhere) {
@@ -39,7 +39,7 @@ async function fragileDirectory(t) {
 }
 
 async function fragileServer(t) {
-  const proxy = await startProxy((await storeAddress()).endpoint)
+  const proxy = await (store.startProxy ?? startProxy)((await storeAddress()).endpoint)
   atEnd(t, () => proxy.stop())
   // Only what is tested goes through the proxy; the test itself still sees what is in the bucket.
   const bucket = await makeBucket(t, { endpoint: proxy.origin })
@@ -51,7 +51,8 @@ async function fragileServer(t) {
     },
     async breakData(tenant) {
       // As a path or within a query, and as every store has it, with the tenant's id as it is.
-      const rule = proxy.rule({ fault: 'status', status: 503, path: `v1/data/${tenant}` })
+      const overHttp = () => proxy.rule({ fault: 'status', status: 503, path: `v1/data/${tenant}` })
+      const rule = store.breakData?.(proxy, tenant) ?? overHttp()
       return () => rule.remove()
     }
   }

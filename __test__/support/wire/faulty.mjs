@@ -13,6 +13,8 @@
 // | `refuse` | never gets it | is told that the server is too busy |
 // | `hold` | gets it when `rule.release()` is called | waits |
 // | `delay` | does it | gets the answer `ms` later |
+// | `cut` | does it | gets half of the answer, and the connection ends |
+// | `drip` | does it | gets the answer in pieces of `bytes`, with `ms` between them |
 //
 // Invariant: a rule concerns requests whose bytes hold `text` (a string or RegExp, against Latin-1), but for the first `after` of them,
 // and at most `times`; everything else is passed on as it is. Encrypted connections are passed on as a whole.
@@ -25,7 +27,7 @@ import { Link } from './link.mjs'
 import { PostgresFrames } from './postgres-frames.mjs'
 import { RedisFrames } from './redis-frames.mjs'
 
-const FAULTS = ['swallow', 'break-after', 'lose', 'refuse', 'hold', 'delay']
+const FAULTS = ['swallow', 'break-after', 'lose', 'refuse', 'hold', 'delay', 'cut', 'drip']
 const FRAMES = { 'postgres:': PostgresFrames, 'redis:': RedisFrames }
 
 class Rule {
@@ -34,9 +36,9 @@ class Rule {
   #remove
   #release
 
-  constructor({ text, fault, after = 0, times = Infinity, ending = 'reset', ms = 0 }, remove) {
+  constructor({ text, fault, after = 0, times = Infinity, ending = 'reset', ms = 0, bytes = 1500 }, remove) {
     if (!FAULTS.includes(fault)) throw new Error(`there is no fault ${fault}`)
-    Object.assign(this, { text, fault, after, times, ending, ms })
+    Object.assign(this, { text, fault, after, times, ending, ms, bytes })
     this.#remove = remove
     this.released = new Promise((resolve) => (this.#release = resolve))
   }

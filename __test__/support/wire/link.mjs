@@ -98,12 +98,21 @@ export class Link {
 
   async #down(answer, rule) {
     if (rule?.fault === 'swallow') return rule.ending === 'hang' ? this.#downs.end() : this.reset()
-    this.#client.write(answer)
-    if (rule?.fault !== 'break-after') return
+    if (rule?.fault === 'drip') return this.#drip(answer, rule)
+    const isCut = rule?.fault === 'cut'
+    this.#client.write(isCut ? answer.subarray(0, answer.length >> 1) : answer)
+    if (!isCut && rule?.fault !== 'break-after') return
     this.#downs.end()
     // A reset would throw away what the client has not read yet.
     this.#client.destroySoon()
     this.#server.destroySoon()
+  }
+
+  async #drip(answer, { bytes, ms }) {
+    for (let from = 0; from < answer.length && !this.#client.destroyed; from += bytes) {
+      if (from > 0) await sleep(ms, undefined, { ref: false })
+      this.#client.write(answer.subarray(from, from + bytes))
+    }
   }
 
   /** Breaks the connection so that both sides notice; what was on its way to the server is there. */
