@@ -198,6 +198,12 @@ const FAMILIES = [
     rows: ({ meters }) => one(meters.refusedRepeats)
   },
   {
+    name: 'store_server_changes_total',
+    type: 'counter',
+    help: 'Times that another server took over the database that is a store, per session',
+    rows: ({ meters }) => one(meters.serverChanges)
+  },
+  {
     name: 'store_repairs_total',
     type: 'counter',
     help: 'States stored again because the store had lost objects of a running session',

@@ -11,7 +11,7 @@ const { HybridAuthError } = require('./errors.js')
 const { attempt, guarded, tellFailure, textOf } = require('./outside.js')
 
 /** Event -> the level at which it is logged. */
-const LEVELS = { opening: 'info', waiting: 'info', opened: 'info', backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', fenced: 'warn', fresh: 'warn', repaired: 'warn', error: 'error' }
+const LEVELS = { opening: 'info', waiting: 'info', opened: 'info', backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', serverChanged: 'warn', fenced: 'warn', fresh: 'warn', repaired: 'warn', error: 'error' }
 
 /** Told before there is a session that anybody could listen to. */
 const BEFORE = ['opening', 'waiting']
@@ -31,6 +31,7 @@ const FROM = {
 const WORDS = {
   opening: () => 'session opening',
   waiting: ({ epoch, atMostMs }) => `session waiting up to ${seconds(atMostMs)} for its previous owner (epoch ${epoch}), which has not released it`,
+  serverChanged: () => 'another server answers for the store, which may lack the latest writes: the full state is being stored there',
   opened: ({ source, clean, shared, tookMs }) =>
     shared
       ? `session opened again in this process, in ${seconds(tookMs)}`

@@ -31,6 +31,7 @@ function describe({ mode, life, lsn, syncedLsn, keys, bytes, maxBytes, dirtyKeys
     epoch: remote === null ? null : remote.epoch,
     restored,
     store: remote === null ? 'none' : remote.state,
+    storeDurability: remote?.durability ?? null,
     handedOver: remote === null ? false : remote.handedOver,
     lastBackupAt: remote?.lastBackupAt ? new Date(remote.lastBackupAt) : null,
     lastError: remote?.lastError ?? null,

@@ -30,6 +30,9 @@ pub enum Event {
         /// The acknowledged LSN.
         lsn: Lsn,
     },
+    /// Another server answers for the store, which may have forgotten what the former one acknowledged: the whole state is stored
+    /// there before anything else is acknowledged.
+    ServerChanged,
     /// A newer owner exists; this session accepts no more changes.
     Fenced,
     /// Something of the local disk was damaged, lost or set aside, and the session goes on; in words.

@@ -150,6 +150,11 @@ export interface SessionStatus {
    */
   restored: { source: 'fresh' | 'imported' | 'local' | 'remote'; clean: boolean }
   store: 'none' | 'ok' | 'degraded'
+  /**
+   * Survival of writes that a database has acknowledged: it has copies on other servers, has them on its disk, writes them to its disk about
+   * once a second, or keeps them only in memory. `null` for all other stores, and before the database has told.
+   */
+  storeDurability: 'replicated' | 'disk' | 'second' | 'memory' | null
   /** After `fenced`: true if the newer owner is known to have all writes accepted here. */
   handedOver: boolean
   /** Last time the store was known to have everything, including at the open; `null` if it never was, or if there is nothing to store. */
@@ -182,6 +187,11 @@ export interface SessionEvents {
   degraded: (error: HybridAuthError) => void
   /** The store works again and has everything up to `lsn`. */
   recovered: (news: { lsn: number }) => void
+  /**
+   * Another server answers for the store: a failover of a database, which may have lost the latest writes. The full state is stored there
+   * before anything else is confirmed. Only stores in a database report it.
+   */
+  serverChanged: () => void
   /** A newer instance owns the session: close the socket, do not reconnect here. */
   fenced: () => void
   /**

@@ -93,7 +93,7 @@ test('status tells how a session fares, with a store and without', async (t) => 
   assert.ok(logBytes > bytes && bytes > 500)
   assert.deepEqual(rest, {
     mode: 'local', life: 'live', lsn: 1, localDurableLsn: 1, remoteDurableLsn: null, lagMs: null, keys: 1, dirtyKeys: 0, dirtyBytes: 0, epoch: null,
-    restored: { source: 'fresh', clean: true }, store: 'none', handedOver: false, lastBackupAt: null, lastError: null, baseRefused: null, maxBytes: 512 * 1024 * 1024, uploads: null
+    restored: { source: 'fresh', clean: true }, store: 'none', storeDurability: null, handedOver: false, lastBackupAt: null, lastError: null, baseRefused: null, maxBytes: 512 * 1024 * 1024, uploads: null
   })
   const replicated = await at.openReplicated('tenant')
   await replicated.state.keys.set({ session: { a: { v: 1 }, b: { v: 2 } } })

@@ -16,6 +16,7 @@
 //! v1/packs/<tenant>/<claim>.<number>-<digest>.pack   pieces of the files of a browser profile
 //! ```
 
+mod notice;
 mod pack;
 mod part;
 
@@ -26,6 +27,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Lsn, ShortDigest, TenantTag, hex, number, unhex};
 
+pub use notice::{notice, read_notice, written_notice};
 pub use pack::PackName;
 pub use part::{MAX_PART, PartName, part};
 

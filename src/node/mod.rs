@@ -298,6 +298,7 @@ fn event_json(event: &Event) -> String {
         Event::Backup { lsn, bytes } => json!({ "event": "backup", "lsn": lsn, "bytes": bytes }),
         Event::Degraded(cause) => error("degraded", cause),
         Event::Recovered { lsn } => json!({ "event": "recovered", "lsn": lsn }),
+        Event::ServerChanged => json!({ "event": "serverChanged" }),
         Event::Fenced => json!({ "event": "fenced" }),
         Event::Repaired(message) => json!({ "event": "repaired", "message": message }),
         Event::Failed(cause) => error("error", cause),

@@ -3,11 +3,14 @@
 //! At most one owner is live (I3, I8), and it rests on unique names and on LIST seeing completed PUTs alone. Claims are
 //! never taken back: whoever sees a higher one than its own has lost, for good.
 
+mod standing;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use crate::error::{Code, Error, Result};
 use crate::format::name::{ClaimName, DataName, Mark, Span};
@@ -15,21 +18,10 @@ use crate::format::object::{Link, ObjectKind, Sealed, Sealer};
 use crate::id::{Claim, Lsn, OwnerId};
 use crate::ownership::decide::Claims;
 use crate::ownership::tenancy::{LARGE, Tenancy};
-use crate::platform::host::{Lane, blocking_in, random, sleep};
-use crate::store::Failure;
+use crate::platform::host::{Lane, blocking_in, random};
+use crate::store::Incarnation;
 
-/// Standing of an owner, as one listing showed it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Its claim is the highest.
-    Owner,
-    /// There is a higher claim.
-    Fenced(Claim),
-    /// A tombstone covers this claim, or what it goes on from.
-    Deleted,
-    /// Its claim is not there at all, and no higher one either: the store was emptied.
-    Forgotten,
-}
+pub use standing::Standing;
 
 /// A claim, and the means to write under it.
 pub struct Owner {
@@ -42,6 +34,8 @@ pub struct Owner {
     /// The claim that it judged, if it is a tool, and whether that one was letting go already.
     judged: Option<(Claim, bool)>,
     interval: Duration,
+    /// The life of the store's server before this claim was made: another one may have forgotten it, and all that followed.
+    pub server: Option<Incarnation>,
     sealer: Mutex<Sealer>,
     /// Statements about this claim. Made again it is the same bytes: a name has one content only (I1).
     said: Mutex<BTreeMap<Mark, Bytes>>,
@@ -92,7 +86,8 @@ impl Owner {
         let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
         let parent = OnceLock::new();
         let judged = judged.map(|judged| (judged, lets_go(before, &judged)));
-        let owner = Owner { tenancy, claim, parent, judged, interval, sealer, said: Mutex::default() };
+        let (server, said) = (tenancy.remote.incarnation(), Mutex::default());
+        let owner = Owner { tenancy, claim, parent, judged, interval, server, sealer, said };
         owner.say(Mark::Claimed, Link::default()).await?;
         // For those who open, an early exit: whoever goes on here against a higher claim is stopped at confirm. For a tool it is the
         // moment that decides: who claims from now on sees this claim, and is above it.
@@ -125,6 +120,7 @@ impl Owner {
         let host = self.tenancy.host().clone();
         let start = host.now();
         let (mut deadline, mut leaving, mut told) = (None, None, None);
+        let mut noticed = self.tenancy.watch.attention(&self.tenancy.name);
         loop {
             let claims = self.tenancy.claims().await?;
             if claims.highest() != Some(self.claim) {
@@ -161,7 +157,7 @@ impl Owner {
                 waiting(&predecessor, until - now);
             }
             let pause = (interval / 10).clamp(Duration::from_millis(20), Duration::from_secs(1));
-            sleep(pause.min(until - now)).await;
+            let _ = timeout(pause.min(until - now), noticed.wait()).await;
         }
     }
 
@@ -207,17 +203,6 @@ impl Owner {
         }
     }
 
-    /// Standing of this owner, by a LIST that starts after this call; asked once.
-    pub async fn check(&self) -> Result<Standing, Failure> {
-        Ok(self.standing(&self.tenancy.look(self.interval / 2).await?))
-    }
-
-    /// Standing of this owner, by a LIST that started at `tick` or later, and that others may have asked for; asked once. It may
-    /// wait as long as `within` for those who ask for the same.
-    pub async fn check_since(&self, tick: Duration, within: Duration) -> Result<Standing, Failure> {
-        Ok(self.standing(&self.tenancy.look_since(tick, within, self.interval / 2).await?))
-    }
-
     /// Goes on from `parent`: a tombstone over that covers this claim as well.
     pub fn descend(&self, parent: Claim) {
         // It is said once.
@@ -227,19 +212,6 @@ impl Owner {
     /// Makes another claim, above all that a listing showed, by which the same one deletes what is there.
     pub async fn above(&self, claims: &Claims) -> Result<Owner> {
         Owner::claim(self.tenancy.clone(), claims, None, self.interval, |_| async { Ok(()) }).await
-    }
-
-    /// Standing of this owner among `claims`.
-    pub fn standing(&self, claims: &Claims) -> Standing {
-        let covered = self.parent.get().unwrap_or(&self.claim);
-        if claims.floor().is_some_and(|floor| floor >= *covered) {
-            return Standing::Deleted;
-        }
-        match claims.highest() {
-            Some(highest) if highest == self.claim => Standing::Owner,
-            Some(highest) if highest > self.claim => Standing::Fenced(highest),
-            _ => Standing::Forgotten,
-        }
     }
 
     /// Seals a base at `lsn`.

@@ -16,6 +16,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
 
 use crate::format::name::{CLAIMS, ClaimName, TenantName};
+use crate::ownership::attention::{Attention, Noticed};
 use crate::ownership::decide::Claims;
 use crate::platform::host::sleep;
 use crate::store::{Failure, Meaning, Rates, RetryingStore};
@@ -139,12 +140,23 @@ pub struct SharedListing {
     remote: RetryingStore,
     desk: Mutex<Desk>,
     asked: Notify,
+    attention: Attention,
 }
 
 impl SharedListing {
     /// A watch over the claims in `remote`.
     pub fn new(remote: RetryingStore) -> SharedListing {
-        SharedListing { remote, desk: Mutex::default(), asked: Notify::new() }
+        SharedListing {
+            remote,
+            desk: Mutex::default(),
+            asked: Notify::new(),
+            attention: Attention::default(),
+        }
+    }
+
+    /// Notices of changed claims of `tenant` from now on.
+    pub fn attention(&self, tenant: &TenantName) -> Noticed {
+        self.attention.of(tenant, &self.remote)
     }
 
     /// The claims of `tenant`, from a LIST that starts after this call.

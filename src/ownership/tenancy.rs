@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
-use crate::format::name::{ClaimName, DataName, Mark, PackName, Span, TenantName};
+use crate::format::name::{CLAIMS, ClaimName, DataName, Mark, PackName, Span, TenantName};
 use crate::format::object::{Object, ObjectKind};
 use crate::format::seal::Ring;
 use crate::id::{Claim, TenantTag};
@@ -86,6 +86,22 @@ impl Tenancy {
             Ok(Some(claims)) => Ok(claims),
             _ => self.look(limit).await,
         }
+    }
+
+    /// Stores an object, once. The claims come with it where the store lists them in the same exchange, after it was stored; what
+    /// stands behind a new name may take `limit` to be read.
+    pub async fn put_then_look(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        limit: Duration,
+    ) -> Result<Option<Claims>, Failure> {
+        let prefix = self.name.claims_prefix();
+        let Some(names) = self.remote.put_then_list_once(name, bytes, CLAIMS, &prefix).await? else {
+            return Ok(None);
+        };
+        let listed = names.iter().filter_map(|name| ClaimName::parse(&self.name, name)).collect();
+        Ok(self.proven(listed, Manner::Within(limit)).await.unwrap_or(None))
     }
 
     /// The claims, and then the data: in this order (see [`Survey`]).
@@ -216,11 +232,8 @@ impl Tenancy {
 /// An object's name without the tenant, fit for messages.
 fn plain_name(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let name = if path.starts_with(crate::format::name::CLAIMS) {
-        name.split_once('.').map_or(name, |(_, claim)| claim)
-    } else {
-        name
-    };
+    let name =
+        if path.starts_with(CLAIMS) { name.split_once('.').map_or(name, |(_, claim)| claim) } else { name };
     format!("object {name}")
 }
 

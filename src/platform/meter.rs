@@ -180,6 +180,8 @@ pub struct Meters {
     pub refused_repeats: Count,
     /// States that were stored again because a store had lost objects.
     pub store_repairs: Count,
+    /// Times that another server took the place of the one a session was stored on.
+    pub server_changes: Count,
     /// Backups of profiles that were acknowledged, whether something had changed or not.
     pub profile_backups: Opens,
     /// Times for which their browsers were stopped.
@@ -212,6 +214,7 @@ pub static METERS: Meters = Meters {
     repairs: Count::new(),
     refused_repeats: Count::new(),
     store_repairs: Count::new(),
+    server_changes: Count::new(),
     profile_backups: opens(),
     profile_stops: syncs(),
     profile_failures: ByCode(Mutex::new(BTreeMap::new())),

@@ -105,6 +105,7 @@ impl Lookout {
 
     /// Works until it is dropped.
     pub async fn run(&self) -> Infallible {
+        let mut noticed = self.owner.tenancy.watch.attention(&self.owner.tenancy.name);
         loop {
             if matches!(self.journal.progress().life, Life::Fenced | Life::Deleted) {
                 return pending().await;
@@ -112,13 +113,17 @@ impl Lookout {
             // Work that is not held up has checked by then.
             let due = self.next() + self.interval / 10;
             let now = self.now();
+            let mut since = self.tick();
             if due > now {
-                sleep(due - now).await;
-                continue;
+                tokio::select! {
+                    biased;
+                    () = noticed.wait() => since = self.now(),
+                    () = sleep(due - now) => continue,
+                }
             }
             self.quiet().await;
             let now = self.now();
-            match self.owner.check_since(self.tick(), Duration::ZERO).await {
+            match self.owner.check_since(since, Duration::ZERO).await {
                 Ok(Standing::Owner) => {
                     self.checked(now);
                     self.journal.confirm(now);

@@ -12,6 +12,7 @@ mod lookout;
 mod outage;
 mod ownership;
 pub mod restore;
+mod server;
 mod shipping;
 
 use std::pin::Pin;
@@ -26,9 +27,9 @@ use crate::format::name::DataName;
 use crate::format::object::Link;
 use crate::id::Claim;
 use crate::journal::{Journal, Life, Urgency};
-use crate::ownership::lease::Owner;
+use crate::ownership::lease::{Owner, Standing};
 use crate::platform::host::{Host, random, sleep};
-use crate::store::Failure;
+use crate::store::{Failure, Incarnation};
 
 use audit::Audits;
 use chain::Chain;
@@ -103,8 +104,11 @@ struct Shipment {
     end: Link,
 }
 
+/// A PUT of an object, with the standing of the owner after it, where the store lists in the same exchange.
+type Sending = Pin<Box<dyn Future<Output = Result<Option<Standing>, Failure>> + Send>>;
+
 /// The name of an object and its PUT, which goes on.
-type Interrupted = (String, Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>);
+type Interrupted = (String, Sending);
 
 /// Decision to go on or to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +144,10 @@ pub struct Replicator {
     on_the_way: Option<Shipment>,
     /// A PUT that a newer owner interrupted.
     interrupted: Mutex<Option<Interrupted>>,
+    /// The standing that came with the last object that was stored, and the time before which its listing cannot have begun.
+    looked: Option<(Duration, Standing)>,
+    /// The life of the server that has everything that was stored.
+    server: Option<Incarnation>,
     /// The newest base in the store, and what follows it.
     chain: Chain,
     /// No base before this, for the store took none, and how long the pause after the next refusal is.
@@ -175,6 +183,7 @@ impl Replicator {
         let lookout =
             Lookout::new(Arc::clone(&owner), Arc::clone(&journal), Arc::clone(&events), pace.check_interval);
         let lookout = Arc::new(lookout);
+        let server = owner.server;
         Replicator {
             owner,
             journal,
@@ -186,6 +195,8 @@ impl Replicator {
             head: start.head,
             on_the_way: None,
             interrupted: Mutex::default(),
+            looked: None,
+            server,
             chain: Chain::of(start.base),
             base_at: Duration::ZERO,
             base_pause: BASE_PAUSE,
@@ -302,7 +313,7 @@ impl Replicator {
                 return Ok(Task::Ship);
             }
             let check_at = self.lookout.next();
-            if check_at <= now {
+            if check_at <= now || self.is_elsewhere() {
                 return Ok(Task::Check);
             }
             if self.refresh_at <= now {

@@ -3,8 +3,8 @@
 //! An outage ends nothing. It is told once, within an interval, also when the store does not fail but keeps silent; whoever
 //! closes the session waits for none of it. The log is kept small all the while: an outage must not fill the disk.
 
-use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use crate::journal::Life;
 use crate::platform::host::sleep;
 use crate::store::{Failure, Meaning};
 
-use super::{Flow, MAX_PAUSE, Replicator};
+use super::{Flow, MAX_PAUSE, Replicator, Sending};
 
 /// The longest pause between tries while somebody waits.
 const HURRIED: Duration = Duration::from_secs(1);
@@ -46,11 +46,11 @@ impl Replicator {
         bytes: Bytes,
     ) -> Result<Result<Flow, Failure>> {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
+        self.looked = None;
         loop {
             let began = self.now();
-            let (remote, whole) = (self.owner.tenancy.remote.clone(), (name.to_owned(), bytes.clone()));
-            let mut request: Pin<Box<dyn Future<Output = _> + Send>> =
-                Box::pin(async move { remote.put_once(&whole.0, whole.1).await });
+            let (owner, whole) = (Arc::clone(&self.owner), (name.to_owned(), bytes.clone()));
+            let mut request: Sending = Box::pin(async move { owner.put_then_check(&whole.0, whole.1).await });
             match self.answer(&mut request).await {
                 None => {
                     if self.is_fenced() {
@@ -58,7 +58,8 @@ impl Replicator {
                     }
                     return Ok(Ok(Flow::Stop));
                 }
-                Some(Ok(())) => {
+                Some(Ok(standing)) => {
+                    self.looked = standing.map(|standing| (began, standing));
                     self.took = self.now().saturating_sub(began);
                     return Ok(Ok(Flow::Go));
                 }

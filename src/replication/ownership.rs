@@ -39,7 +39,12 @@ impl Replicator {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         let mut filled = false;
         loop {
+            // A listing in which the last object was stored already says as much as another one.
+            let looked = self.looked.take().filter(|_| shipped.is_some());
             let look = async {
+                if let Some((since, standing)) = looked {
+                    return Ok((since, standing));
+                }
                 self.lookout.quiet().await;
                 if needed {
                     let since = self.now();
@@ -50,6 +55,12 @@ impl Replicator {
             };
             let Some(answer) = self.answer(look).await else { return Ok(Flow::Stop) };
             match answer {
+                Ok((_, Standing::Owner)) if self.is_elsewhere() => {
+                    if self.follow().await? == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                    (shipped, needed) = (Some((self.head.lsn, self.chain.base().bytes)), true);
+                }
                 Ok((since, Standing::Owner)) => {
                     self.lookout.checked(since);
                     self.journal.confirm(since);
@@ -184,6 +195,9 @@ impl Replicator {
             self.finish(interrupted, shipment).await?;
             self.landed();
         }
+        if self.is_elsewhere() {
+            self.leave_whole().await?;
+        }
         let (name, bytes) = self.owner.mark(Mark::Released, self.head)?;
         self.put_until_stored(&name, bytes).await
     }
@@ -196,7 +210,7 @@ impl Replicator {
             return again.await;
         };
         match timeout(self.pace.check_interval, &mut first).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => again.await,
             Err(_) => tokio::select! {
                 biased;

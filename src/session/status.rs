@@ -10,6 +10,7 @@ use super::{Origin, Session};
 use crate::error::{Error, Result};
 use crate::id::Lsn;
 use crate::journal::Life;
+use crate::store::Durability;
 
 /// Figures of `status()`.
 #[derive(Debug, Clone, Serialize)]
@@ -36,6 +37,7 @@ struct RemoteStatus {
     state: &'static str,
     epoch: u64,
     durable_lsn: Lsn,
+    durability: Option<Durability>,
     handed_over: bool,
     last_backup_at: Option<u64>,
     last_error: Option<LastError>,
@@ -67,6 +69,7 @@ impl Session {
                 state: if health.degraded { "degraded" } else { "ok" },
                 epoch: remote.owner.claim.epoch,
                 durable_lsn: progress.stored,
+                durability: remote.owner.tenancy.remote.durability(),
                 handed_over: health.handed_over,
                 last_backup_at: health.last_backup_ms,
                 last_error: health.last_error.map(LastError::of),

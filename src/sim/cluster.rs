@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::format::name::TenantName;
@@ -17,7 +18,7 @@ use crate::platform::host::Host;
 use crate::replication::Pace;
 use crate::session::open::{Settings, Site};
 use crate::store::adapters::memory::Memory;
-use crate::store::{RetryingStore, Store};
+use crate::store::{Notice, RetryingStore, Store};
 
 use super::harm::Remains;
 use super::host::Rng;
@@ -38,6 +39,16 @@ pub struct Cluster {
     /// Oracles, one for each tenant.
     pub oracles: [Arc<Mutex<Oracle>>; TENANTS.len()],
     pub outage: AtomicBool,
+    /// The number of the server that answers now.
+    pub server: Arc<AtomicU64>,
+    /// True if a server that forgets what another one acknowledged says that it is another one.
+    pub tells: AtomicBool,
+    /// True if an object is stored and claims are listed in one exchange.
+    pub folds: AtomicBool,
+    /// Notices of changed claims.
+    pub told: broadcast::Sender<Notice>,
+    /// True if the store tells of changed claims.
+    pub notifies: AtomicBool,
     /// True if a story damages the store on purpose.
     pub tampered: AtomicBool,
     /// Set if each write has credentials with it.
@@ -80,6 +91,11 @@ impl Cluster {
                 Arc::new(Mutex::new(Oracle::new(TenantName::visible(tenant).expect("a good id"))))
             }),
             outage: AtomicBool::new(false),
+            server: Arc::new(AtomicU64::new(1)),
+            tells: AtomicBool::new(false),
+            folds: AtomicBool::new(false),
+            told: broadcast::channel(4).0,
+            notifies: AtomicBool::new(false),
             tampered: AtomicBool::new(false),
             creds: AtomicBool::new(false),
             full: AtomicBool::new(false),

@@ -50,6 +50,16 @@ impl Harm {
     }
 }
 
+impl Harm {
+    /// The nearest to it that a failover does: servers keep images, and go back to them.
+    pub fn as_failover(self) -> Harm {
+        match self {
+            Harm::Lose | Harm::Image => Harm::Image,
+            _ => Harm::Rollback,
+        }
+    }
+}
+
 /// Remains of a bucket that is not what it was.
 #[derive(Default)]
 pub struct Remains {
@@ -117,6 +127,8 @@ impl Cluster {
             Harm::Rollback => {
                 let Some(image) = remains.image.clone() else { return };
                 *objects = image;
+                // Those who do not ask for it hear nothing.
+                self.server.fetch_add(1, Ordering::Relaxed);
                 saw(Moment::RolledBack);
             }
             Harm::Empty => {

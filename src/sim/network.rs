@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::broadcast;
 
+use crate::format::name::notice;
 use crate::platform::host::sleep;
 use crate::store::adapters::memory::{Fate, Memory, Request};
-use crate::store::{Failure, Meaning, Store};
+use crate::store::{Failure, Incarnation, Meaning, Notice, Store};
 
 use super::cluster::{Cluster, fold, hold};
 use super::host::Rng;
@@ -60,7 +62,10 @@ impl Network {
             cluster.digest.store(fold(told, name.as_bytes()), Ordering::Relaxed);
             (time, fate)
         };
-        let memory = observed.through(Arc::new(script), cluster.page);
+        let mut memory = observed.through(Arc::new(script), cluster.page);
+        if cluster.tells.load(Ordering::Relaxed) {
+            memory = memory.served_by(Arc::clone(&cluster.server), false);
+        }
         let cluster = Arc::clone(cluster);
         Network {
             memory,
@@ -125,11 +130,39 @@ impl Store for Network {
         let _upload = is_data.then(|| Upload(&self.cluster));
         self.transfer(Request::Put, name, bytes.len()).await;
         self.memory.put(name, bytes).await?;
+        if let Some(notice) = notice(name).filter(|_| hold(&self.rng).chance(70)) {
+            // Nobody may be listening, and some are lost.
+            let _ = self.cluster.told.send(notice);
+        }
         // What is known to be stored is stored once more only so that it does not grow old.
         if !hold(&self.stored).insert(name.to_owned()) {
             saw(Moment::StoredAnew);
         }
         Ok(())
+    }
+
+    async fn put_then_list(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        folder: &str,
+        prefix: &str,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        self.put(name, bytes).await?;
+        if !self.cluster.folds.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let names = self.list(folder, prefix).await.ok();
+        saw(if names.is_some() { Moment::Folded } else { Moment::HalfFolded });
+        Ok(names)
+    }
+
+    fn notices(&self) -> Option<broadcast::Receiver<Notice>> {
+        self.cluster.notifies.load(Ordering::Relaxed).then(|| self.cluster.told.subscribe())
+    }
+
+    fn incarnation(&self) -> Option<Incarnation> {
+        self.memory.incarnation()
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {

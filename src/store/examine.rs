@@ -119,7 +119,7 @@ impl Examiner<'_> {
         {
             write = Step::failed(&failure, "storing an object again under its name", took);
         }
-        let (private, skew_ms, clock) = self.inspect(&name, wrote, stored_ms).await;
+        let (private, skew_ms, clock, risks) = self.inspect(&name, wrote, stored_ms).await;
         if [&list_after_put, &read].iter().all(|step| step.done == Some(true)) {
             latency = self.latency(&mut names, &file, &bytes).await;
         }
@@ -141,17 +141,25 @@ impl Examiner<'_> {
             rules,
             versions,
             largest,
+            durability: self.remote.durability(),
+            risks,
         }
     }
 
     /// Access of strangers, and the clocks.
-    async fn inspect(&self, name: &str, wrote: bool, stored_ms: Option<u64>) -> (Step, Option<i64>, Step) {
+    async fn inspect(
+        &self,
+        name: &str,
+        wrote: bool,
+        stored_ms: Option<u64>,
+    ) -> (Step, Option<i64>, Step, Vec<String>) {
         let (findings, took) = self.ask(|| self.remote.store.inspect(name)).await;
         let findings = match findings {
             Ok(findings) => findings,
             Err(failure) => {
                 let step = Step::failed(&failure, INSPECTING, took);
-                return (step, None, Step::untried("the bucket could not be inspected"));
+                let clock = Step::untried("the bucket could not be inspected");
+                return (step, None, clock, Vec::new());
             }
         };
         let is_public = "anybody can read it; make it private";
@@ -170,7 +178,7 @@ impl Examiner<'_> {
             None => Step::untried("the store does not report the time"),
             Some(ms) => Step { done: Some(skewed(ms).is_none()), problem: skewed(ms), ms: None },
         };
-        (private, skew_ms, clock)
+        (private, skew_ms, clock, findings.risks)
     }
 
     /// The middle of some requests each, for objects of which each has a name of its own.

@@ -14,6 +14,7 @@ mod parts;
 mod preflight;
 mod retrying;
 mod rules;
+mod sending;
 mod spec;
 mod stats;
 
@@ -38,7 +39,9 @@ pub use failure::{Failure, Meaning};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use failure::{Refusal, judge};
 pub use import_source::ImportSource;
-pub use operations::{Findings, Listed, Operation, Rates, Setting, Store, Told};
+pub use operations::{
+    Durability, Findings, Incarnation, Listed, Notice, Operation, Rates, Setting, Store, Told,
+};
 pub use retrying::RetryingStore;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use rules::{keeps_versions, rules};

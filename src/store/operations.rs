@@ -2,10 +2,14 @@
 //!
 //! Asked of a store is only this: a completed PUT is seen by every LIST that starts later, a GET returns a listed object's
 //! bytes or nothing, and a PUT is all or nothing. No create-if-absent, no clocks, and overwriting only with the same bytes.
+//! A store whose failover may forget what it acknowledged tells so, by another [`Incarnation`].
 //! An adapter makes one request of each call; it takes no decision about ownership, and never asks twice.
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::broadcast;
 
 use super::failure::Failure;
 
@@ -29,13 +33,29 @@ impl Operation {
     }
 }
 
+/// Survival of what a store has acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Another server has it as well.
+    Replicated,
+    /// It is on the disk of the server.
+    Disk,
+    /// It is on the disk after about a second: a crash of the server loses what came in between.
+    Second,
+    /// It is in the memory of the server alone.
+    Memory,
+}
+
 /// Facts that a store tells about itself.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Findings {
     /// True if anybody can read the objects in it, if that can be told.
     pub is_public: Option<bool>,
     /// Lead of its clock over this machine's, in milliseconds, if it tells.
     pub skew_ms: Option<i64>,
+    /// Risks of its configuration, each with its remedy.
+    pub risks: Vec<String>,
 }
 
 /// Cost of listings, in bytes of answers: estimates, by which one way to ask is chosen over another.
@@ -86,11 +106,50 @@ pub enum Told {
     Silence,
 }
 
+/// One life of a server: while it stays the same, nothing that was acknowledged was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incarnation(u64);
+
+impl Incarnation {
+    /// The life that the server itself describes so.
+    pub fn of(description: &str) -> Incarnation {
+        let digest = Sha256::digest(description.as_bytes());
+        Incarnation(digest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
+    }
+}
+
+/// Word that the claims of a tenant changed: too short to tell a tenant by, as others may hear it.
+pub type Notice = u16;
+
 /// One kind of store. Names are relative to the bucket's prefix and consist of characters that every store takes.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores `bytes` under `name`. Done when every later LIST shows it.
     async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure>;
+    /// The same, and then the names in `folder` that start with `prefix`, listed after it was stored. `None`: nothing was listed,
+    /// because that takes another request here, or failed.
+    async fn put_then_list(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        _folder: &str,
+        _prefix: &str,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        self.put(name, bytes).await?;
+        Ok(None)
+    }
+    /// The life of the server that it is connected to; `None` where a server has but one.
+    fn incarnation(&self) -> Option<Incarnation> {
+        None
+    }
+    /// Survival of what it has acknowledged, once it told; `None` where that is the business of the provider.
+    fn durability(&self) -> Option<Durability> {
+        None
+    }
+    /// Notices of changed claims, each as soon as the store tells of it; `None` where it never does. They may be lost, and decide nothing.
+    fn notices(&self) -> Option<broadcast::Receiver<Notice>> {
+        None
+    }
     /// The bytes under `name`, or `None` if there is no such object.
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure>;
     /// All names in `folder` that start with `prefix`, without the folder, each once and in any order. Not those in folders

@@ -80,6 +80,24 @@ impl RetryingStore {
         }
     }
 
+    /// The same, and then a listing of `folder` where the store makes that one exchange: a listing that began after the object was
+    /// stored. `None`: nothing was listed.
+    pub async fn put_then_list_once(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        folder: &str,
+        prefix: &str,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        if self.limit.parts(bytes.len()).is_none() {
+            match self.put_then_list(name, bytes.clone(), folder, prefix).await {
+                Err(failure) if matches!(failure.meaning, Meaning::TooLarge | Meaning::Denied) => {}
+                answer => return answer,
+            }
+        }
+        self.put_once(name, bytes).await.map(|()| None)
+    }
+
     async fn put_parts(&self, name: &str, bytes: &Bytes, size: usize) -> Result<(), Failure> {
         let store = |at: usize| {
             let piece = bytes.slice(at * size..bytes.len().min((at + 1) * size));

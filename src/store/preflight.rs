@@ -113,8 +113,8 @@ async fn check(
     if read.is_none_or(|bytes| bytes != nonce) {
         return Err(unfit("the store does not return the stored data; check any proxy in between"));
     }
-    let Findings { is_public, skew_ms } = if allow_public {
-        Findings { is_public: None, skew_ms: remote.store.skew_ms() }
+    let Findings { is_public, skew_ms, .. } = if allow_public {
+        Findings { skew_ms: remote.store.skew_ms(), ..Findings::default() }
     } else {
         remote.with_retries(INSPECTING, || remote.store.inspect(name)).await?
     };

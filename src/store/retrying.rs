@@ -11,13 +11,13 @@ use std::time::Duration;
 use backon::BackoffBuilder;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::{OnceCell, SemaphorePermit};
+use tokio::sync::{OnceCell, SemaphorePermit, broadcast};
 
 use super::failure::{Failure, Meaning};
 use super::limiter::Limiter;
-use super::operations::{Listed, Rates, Store};
+use super::operations::{Durability, Incarnation, Listed, Notice, Rates, Store};
 use super::parts::Limit;
-use super::stats::{StoreStats, kind_of};
+use super::stats::StoreStats;
 use crate::error::Result;
 use crate::platform::host::{Host, sleep};
 use crate::platform::meter::METERS;
@@ -118,36 +118,19 @@ impl RetryingStore {
         self.with_retries("storing an object", || self.put_once(name, bytes.clone())).await
     }
 
-    /// Sends an object, once. A key that may not store again is refused where an earlier try took effect and its answer was lost:
-    /// what is there to the byte is stored.
-    pub(super) async fn put_one(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
-        let refused = match self.put_strictly(name, bytes.clone()).await {
-            Err(failure) if failure.meaning == Meaning::Denied => failure,
-            answer => return answer,
-        };
-        match self.get_one(name).await {
-            Ok(Some(there)) if there == bytes => {
-                METERS.refused_repeats.one();
-                Ok(())
-            }
-            _ => Err(refused),
-        }
+    /// The life of the server that it is connected to, where one may forget what another acknowledged.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        self.store.incarnation()
     }
 
-    /// Stores an object, once; a refusal stays one whatever is there.
-    pub(super) async fn put_strictly(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
-        let len = bytes.len() as u64;
-        self.once(name, async {
-            self.traffic.puts.fetch_add(1, Ordering::Relaxed);
-            self.traffic.sent.fetch_add(len, Ordering::Relaxed);
-            self.store.put(name, bytes).await?;
-            if let Some(of) = kind_of(name) {
-                of(&METERS.uploads).one();
-                of(&METERS.uploaded).add(len);
-            }
-            Ok(())
-        })
-        .await
+    /// Survival of what it has acknowledged, once it told.
+    pub fn durability(&self) -> Option<Durability> {
+        self.store.durability()
+    }
+
+    /// Notices of changed claims, where the store tells of them.
+    pub fn notices(&self) -> Option<broadcast::Receiver<Notice>> {
+        self.store.notices()
     }
 
     /// Reads an object, trying again while that may help.

@@ -150,11 +150,17 @@ pub fn told(
                 // Killed, and not yet aware of it.
                 Door::Opening | Door::Refused(_) => return,
             };
+            assert!(
+                !cluster.tells.load(Ordering::Relaxed)
+                    || hold(&cluster.oracles[tenant]).is_whole(&cluster.store.objects(), claim, *lsn),
+                "LSN {lsn} of {claim:?} was acknowledged beyond a hole that a server had told of"
+            );
             let book = hold(book);
             let own = book.own.iter().filter(|(at, _)| at <= lsn).map(|(_, write)| *write);
             let writes = book.inherited.iter().copied().chain(own).collect();
             cluster.oracle_of(tenant).acknowledged(number, claim, *lsn, writes);
         }
+        Event::ServerChanged => saw(Moment::ServerChanged),
         Event::Fenced => {
             hold(book).fenced = true;
             if let Door::Open(session) = &*hold(door)

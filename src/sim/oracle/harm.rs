@@ -97,6 +97,22 @@ impl Oracle {
         claims.filter(|claim| below.is_none_or(|below| *claim < below) && !self.is_buried(*claim)).max()
     }
 
+    /// True if a base of `claim` and the segments behind it lead to `lsn`.
+    pub fn is_whole(&self, objects: &Objects, claim: Claim, lsn: Lsn) -> bool {
+        let own: Vec<Span> =
+            self.data(objects).filter(|name| name.claim == claim).map(|name| name.span).collect();
+        let mut reached: BTreeSet<Lsn> =
+            own.iter().filter(|span| matches!(span, Span::Base(_))).map(Span::last).collect();
+        while let Some(at) = reached.pop_first() {
+            if at >= lsn {
+                return true;
+            }
+            let next = own.iter().filter(|span| matches!(span, Span::Segment(first, _) if *first <= at + 1));
+            reached.extend(next.map(Span::last).filter(|last| *last > at));
+        }
+        false
+    }
+
     /// An open begins; `stale` says that the store shows data as it was.
     pub fn begins(&mut self, process: u64, objects: &Objects, stale: bool) {
         self.harms.shown.remove(&process);

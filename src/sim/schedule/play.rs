@@ -177,6 +177,10 @@ fn befall(
 async fn story(schedule: &Schedule) -> Outcome {
     let kind = schedule.kind;
     let cluster = Cluster::new(schedule.seed, schedule.page, schedule.weather);
+    // By the seed, and not drawn: the schedule stays what it is.
+    cluster.folds.store(schedule.seed & 4 != 0, Ordering::Relaxed);
+    cluster.notifies.store(schedule.seed & 8 != 0, Ordering::Relaxed);
+    cluster.tells.store(kind.harm && schedule.seed & 2 != 0, Ordering::Relaxed);
     if kind.keys {
         hold(&cluster.keys).rotate();
     }
@@ -198,7 +202,11 @@ async fn story(schedule: &Schedule) -> Outcome {
                 Shift::Disk(machine, damage, seed) => {
                     befall(&mut machines, *machine, *damage, &mut images, &mut Rng::new(*seed));
                 }
-                Shift::Store(harm, seed) => cluster.harm(*harm, &mut Rng::new(*seed)),
+                Shift::Store(harm, seed) => {
+                    let tells = cluster.tells.load(Ordering::Relaxed);
+                    let harm = if tells { harm.as_failover() } else { *harm };
+                    cluster.harm(harm, &mut Rng::new(*seed));
+                }
                 Shift::Tool(tool, seed) => {
                     let mut rng = seeded(&cluster, *seed);
                     note(format!("{:4}  {}", step.number, desk.act(*tool, &mut rng)));

@@ -178,7 +178,8 @@ impl Store for Bucket {
             open.path_segments_mut().map_err(|()| unusable())?.extend(joined(&self.prefix, name).split('/'));
             is_public = is_public || self.http.is_public(open).await?;
         }
-        Ok(Findings { is_public: Some(is_public), skew_ms: self.http.skew_ms() })
+        let skew_ms = self.http.skew_ms();
+        Ok(Findings { is_public: Some(is_public), skew_ms, ..Findings::default() })
     }
 
     fn skew_ms(&self) -> Option<i64> {

@@ -9,14 +9,16 @@
 #![allow(dead_code, reason = "`memory:` stores work as they should; only tests script their failures")]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::broadcast;
 
-use crate::store::{Failure, Meaning, Setting, Store, Told};
+use crate::format::name::notice;
+use crate::store::{Failure, Incarnation, Meaning, Notice, Setting, Store, Told};
 
 /// A request, as the script and the trace see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,31 @@ pub struct Memory {
     observer: Option<Arc<Observer>>,
     page: Option<usize>,
     limit: Option<Arc<AtomicUsize>>,
+    server: Option<Server>,
+    /// True if an object is stored and names are listed in one exchange.
+    folds: bool,
+    /// Notices of changed claims for those who listen.
+    told: Option<broadcast::Sender<Notice>>,
+}
+
+/// The server behind the objects, as one client knows it: another one may take its place, and says so.
+#[derive(Clone)]
+struct Server {
+    /// The number of the one that answers now.
+    now: Arc<AtomicU64>,
+    /// The number of the one that answered last; 0 before the first answer.
+    known: Arc<AtomicU64>,
+}
+
+impl Server {
+    /// Connects for a request: one that was asked of another server is not sent to this one.
+    fn connect(&self) -> Result<u64, Failure> {
+        let now = self.now.load(Ordering::Relaxed);
+        match self.known.swap(now, Ordering::Relaxed) {
+            known if known == 0 || known == now => Ok(now),
+            _ => Err(Failure::new(Meaning::Transient, "another server answers")),
+        }
+    }
 }
 
 impl Memory {
@@ -80,6 +107,16 @@ impl Memory {
         Memory { limit: Some(limit), ..self.clone() }
     }
 
+    /// The same objects for a new client, behind the server whose number is `now`; `folds` if it lists in the exchange that stores.
+    pub fn served_by(&self, now: Arc<AtomicU64>, folds: bool) -> Memory {
+        Memory { server: Some(Server { now, known: Arc::default() }), folds, ..self.clone() }
+    }
+
+    /// The same objects, with notices of changed claims.
+    pub fn telling(&self) -> Memory {
+        Memory { told: Some(broadcast::channel(16).0), ..self.clone() }
+    }
+
     /// The objects, to look at or to tamper with.
     pub fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
         self.objects.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -93,9 +130,13 @@ impl Memory {
     ) -> Result<T, Failure> {
         let (time, fate) =
             self.script.as_ref().map_or((Duration::ZERO, Fate::Done), |script| script(kind, name));
+        let connected = self.server.as_ref().map(Server::connect).transpose()?;
         // Half of the time passes before the effect and half after it, as on a network.
         pause(time / 2).await;
         let lost = |meaning, detail: &str| Err(Failure::new(meaning, detail));
+        if connected != self.serving() {
+            return lost(Meaning::Ambiguous, "the connection broke");
+        }
         match fate {
             Fate::FailBefore => return lost(Meaning::Transient, "refused by the script"),
             Fate::Refuse(meaning) => return lost(meaning, "refused by the script"),
@@ -110,7 +151,15 @@ impl Memory {
             self.later(kind, name, later, effect);
         }
         pause(time / 2).await;
+        if connected != self.serving() {
+            return lost(Meaning::Ambiguous, "the connection broke");
+        }
         if fate == Fate::FailAfter { lost(Meaning::Ambiguous, "the answer was lost") } else { Ok(answer) }
+    }
+
+    /// The number of the server that answers now.
+    fn serving(&self) -> Option<u64> {
+        self.server.as_ref().map(|server| server.now.load(Ordering::Relaxed))
     }
 
     fn take_effect<T>(
@@ -135,10 +184,12 @@ impl Memory {
         later: Duration,
         effect: impl Fn(&mut BTreeMap<String, Bytes>) -> T + Send + 'static,
     ) {
-        let (store, name) = (self.clone(), name.to_owned());
+        let (store, name, connected) = (self.clone(), name.to_owned(), self.serving());
         tokio::spawn(async move {
             pause(later).await;
-            store.take_effect(kind, &name, &effect);
+            if store.serving() == connected {
+                store.take_effect(kind, &name, &effect);
+            }
         });
     }
 }
@@ -163,7 +214,32 @@ impl Store for Memory {
                 "I1: {object} was written with two contents"
             );
         })
-        .await
+        .await?;
+        if let (Some(told), Some(notice)) = (&self.told, notice(name)) {
+            // Nobody may be listening.
+            let _ = told.send(notice);
+        }
+        Ok(())
+    }
+
+    async fn put_then_list(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        folder: &str,
+        prefix: &str,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        self.put(name, bytes).await?;
+        Ok(if self.folds { self.list(folder, prefix).await.ok() } else { None })
+    }
+
+    fn incarnation(&self) -> Option<Incarnation> {
+        let known = self.server.as_ref()?.known.load(Ordering::Relaxed);
+        (known > 0).then(|| Incarnation::of(&known.to_string()))
+    }
+
+    fn notices(&self) -> Option<broadcast::Receiver<Notice>> {
+        self.told.as_ref().map(broadcast::Sender::subscribe)
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::store::Failure;
 use crate::store::rules::Rule;
+use crate::store::{Durability, Failure};
 
 /// Outcome of a step.
 #[derive(Debug, Clone, Serialize)]
@@ -101,6 +101,10 @@ pub struct Examination {
     pub(super) versions: Known<bool>,
     /// The bytes of the largest object that it takes; `None` if it sets no limit.
     pub(super) largest: Known<Option<u64>>,
+    /// Survival of what it has acknowledged, where it tells.
+    pub(super) durability: Option<Durability>,
+    /// Risks of its configuration.
+    pub(super) risks: Vec<String>,
 }
 
 impl Examination {
@@ -122,6 +126,8 @@ impl Examination {
             rules: Known::Unknown { problem: problem() },
             versions: Known::Unknown { problem: problem() },
             largest: Known::Unknown { problem: problem() },
+            durability: None,
+            risks: Vec::new(),
         }
     }
 }

@@ -190,7 +190,8 @@ impl Store for Supabase {
 
     async fn inspect(&self, name: &str) -> Result<Findings, Failure> {
         let is_public = self.http.is_public(self.url(&["object", "public"], name)?).await?;
-        Ok(Findings { is_public: Some(is_public), skew_ms: self.http.skew_ms() })
+        let skew_ms = self.http.skew_ms();
+        Ok(Findings { is_public: Some(is_public), skew_ms, ..Findings::default() })
     }
 
     fn skew_ms(&self) -> Option<i64> {

@@ -1,0 +1,47 @@
+//! Stores that tell of changed claims: who is concerned looks at once, and nothing depends on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::cluster::Cluster;
+use super::super::outages::{session_with, set};
+use super::super::run;
+use crate::replication::Pace;
+use crate::session::open::Settings;
+use crate::store::adapters::memory::Memory;
+
+const LONG: Duration = Duration::from_secs(600);
+/// A pace at which nobody looks in time by itself.
+const RARELY: Duration = Duration::from_secs(60);
+
+fn settings() -> Settings {
+    let settings = Cluster::settings_for_tests();
+    Settings { pace: Pace { check_interval: RARELY, ..settings.pace }, ..settings }
+}
+
+/// Time that a successor waits for an owner with a write that is not stored yet.
+async fn handover(memory: Memory) -> Duration {
+    let (owner, _) = session_with(Arc::new(memory.clone()), settings()).await.expect("opens");
+    set(&owner, 1);
+    owner.flush(LONG).await.expect("is stored");
+    set(&owner, 2);
+    let began = Instant::now();
+    let (heir, _) = session_with(Arc::new(memory), settings()).await.expect("opens");
+    let took = began.elapsed();
+    assert_eq!(heir.journal().lsn(), 2);
+    owner.close(LONG).await.expect("everything was handed over");
+    heir.close(LONG).await.expect("closes");
+    took
+}
+
+#[test]
+fn an_owner_that_is_told_of_a_claim_hands_over_at_once_and_its_successor_goes_on_at_once() {
+    run(async {
+        let told = handover(Memory::default().telling()).await;
+        assert!(told < Duration::from_secs(1), "{told:?}");
+        let untold = handover(Memory::default()).await;
+        assert!(untold > Duration::from_secs(2), "{untold:?}");
+    });
+}
