@@ -1,8 +1,13 @@
 //! The adapters: one per kind of store, each with one request per operation, and without a retry of its own.
 
 pub(super) mod bucket;
+mod dial;
 pub(super) mod directory;
 pub(super) mod http;
+mod life;
 pub mod memory;
+mod pool;
+pub(super) mod postgres;
 pub(super) mod resolver;
 pub(super) mod supabase;
+mod tls;

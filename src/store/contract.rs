@@ -4,6 +4,7 @@
 //! servers and doubles that the test command starts, or anybody's real account (see `docs/stores.md`).
 
 pub(super) mod entries;
+mod postgres;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

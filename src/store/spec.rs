@@ -31,9 +31,11 @@ pub enum StoreSpec {
     Gcs(GcsSpec),
     /// Supabase Storage, over its own REST API.
     Supabase(SupabaseSpec),
+    /// A table in a PostgreSQL database.
+    Postgres(PostgresSpec),
 }
 
-/// Settings that all stores behind HTTP have in common.
+/// Settings that all stores behind a network have in common.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpSpec {
@@ -114,6 +116,47 @@ pub struct SupabaseSpec {
     pub http: HttpSpec,
 }
 
+/// A table in a PostgreSQL database.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresSpec {
+    /// Its host: a name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// The role.
+    pub user: String,
+    /// Its password.
+    pub password: Option<String>,
+    /// Encryption of connections, and whether the server has to prove its name.
+    pub sslmode: SslMode,
+    /// The schema of the table, a name of letters, digits and underscores.
+    pub schema: String,
+    /// The folder in it, without slashes at the ends; may be empty.
+    pub prefix: String,
+    /// The number of connections for requests; one more listens.
+    pub max_connections: usize,
+    /// True if claims are told by NOTIFY, and listened for.
+    pub notify: bool,
+    /// The rest.
+    #[serde(flatten)]
+    pub http: HttpSpec,
+}
+
+/// Encryption of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SslMode {
+    /// None.
+    Disable,
+    /// Encrypted, whoever answers.
+    Require,
+    /// Encrypted, and the certificate is trusted and for this host.
+    VerifyFull,
+}
+
 impl StoreSpec {
     /// Settings that all stores behind HTTP have in common, if this is one.
     pub fn http(&self) -> Option<&HttpSpec> {
@@ -121,7 +164,8 @@ impl StoreSpec {
             StoreSpec::Directory { .. } | StoreSpec::Memory { .. } => None,
             StoreSpec::S3(S3Spec { http, .. })
             | StoreSpec::Gcs(GcsSpec { http, .. })
-            | StoreSpec::Supabase(SupabaseSpec { http, .. }) => Some(http),
+            | StoreSpec::Supabase(SupabaseSpec { http, .. })
+            | StoreSpec::Postgres(PostgresSpec { http, .. }) => Some(http),
         }
     }
 }

@@ -39,6 +39,14 @@ impl Resolver {
         Resolver { host, desk: Arc::clone(&DESK), lookup: ask_the_system }
     }
 
+    /// The addresses of `name`, which may be one itself.
+    pub async fn addresses(&self, name: &str) -> AddressList {
+        if let Ok(address) = name.parse() {
+            return Ok(vec![SocketAddr::new(address, 0)]);
+        }
+        self.ask(name).await.unwrap_or_else(|_| Err("the lookup ended without an answer".to_owned()))
+    }
+
     /// The addresses of `name`, from a lookup that may have begun before.
     fn ask(&self, name: &str) -> oneshot::Receiver<AddressList> {
         let (answer, wait) = oneshot::channel();

@@ -1,0 +1,54 @@
+//! The life of a server, in its own words: while it stays the same, the server has forgotten nothing.
+//!
+//! A database tells its cluster and, in hexadecimal, the timeline that began when it was promoted: `7345…:00000002`. Of one cluster
+//! a later timeline counts, and a server on a former one was replaced.
+
+use crate::store::Incarnation;
+
+/// The life of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life(String);
+
+impl Life {
+    /// The life that a server told.
+    pub fn read(text: String) -> Life {
+        Life(text)
+    }
+
+    /// True if this is an earlier timeline of the same cluster: a server that was replaced.
+    pub fn is_before(&self, other: &Life) -> bool {
+        let parts = |life: &Life| {
+            let mut parts = life.0.split(':').map(str::to_owned);
+            Some((parts.next()?, u32::from_str_radix(&parts.next()?, 16).ok()?))
+        };
+        match (parts(self), parts(other)) {
+            (Some((ours, earlier)), Some((theirs, later))) => ours == theirs && earlier < later,
+            _ => false,
+        }
+    }
+
+    /// The same, for comparison by those who do not know this kind of store.
+    pub fn incarnation(&self) -> Incarnation {
+        Incarnation::of(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_former_timeline_of_the_same_cluster_is_before_and_nothing_else_is() {
+        let life = |text: &str| Life::read(text.to_owned());
+        assert!(life("7:00000001").is_before(&life("7:00000002")));
+        assert!(life("7:0000000F").is_before(&life("7:00000010:1767.5")));
+        for (one, other) in [
+            ("7:00000002", "7:00000001"),
+            ("7:00000001", "8:00000002"),
+            ("", "7:00000001"),
+            ("7:00000001", ""),
+        ] {
+            assert!(!life(one).is_before(&life(other)), "{one} {other}");
+        }
+    }
+}

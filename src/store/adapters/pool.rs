@@ -1,0 +1,261 @@
+//! The connections to one server of a database: few for any number of sessions, with requests pipelined over each.
+//!
+//! Invariants: a request that was begun while one server answered is never sent to another one, and its answer counts only if
+//! that server still is the one that answers. A connection whose fate is unknown is not used again.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+
+use super::life::Life;
+use crate::platform::host::{Host, sleep};
+use crate::store::Operation;
+use crate::store::failure::{Failure, Meaning};
+
+/// Time after which a connection that nobody used is closed, but for one.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The purpose of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Requests that are answered at once.
+    Short,
+    /// Reading objects, which takes as long as the network does; or listening.
+    Long,
+}
+
+/// A connection that was greeted.
+pub trait Link: Send + Sync + 'static {
+    /// The life of the server that answered last. A pooler may lead to another one without a word.
+    fn life(&self) -> Life;
+    /// Notes the life of the server that answered just now.
+    fn answered_by(&self, life: &Life);
+    /// True if nothing can be asked over it any more.
+    fn is_closed(&self) -> bool;
+}
+
+/// Makes connections.
+#[async_trait]
+pub trait Dial: Send + Sync + 'static {
+    /// Its connections.
+    type Link: Link;
+    /// A connection whose server takes writes.
+    async fn connect(&self, purpose: Purpose) -> Result<Self::Link, Failure>;
+    /// The machine that it dials from.
+    fn host(&self) -> &Arc<dyn Host>;
+}
+
+/// A request that failed.
+pub struct Broken {
+    /// The failure.
+    pub failure: Failure,
+    /// True if the connection is of no use any more.
+    pub ends_connection: bool,
+}
+
+struct Slot<L> {
+    held: tokio::sync::Mutex<Held<L>>,
+    under_way: AtomicUsize,
+    /// Time of its last use, in nanoseconds.
+    used: AtomicU64,
+}
+
+struct Held<L> {
+    connection: Option<Arc<L>>,
+    /// Time of the last connection that did not come about, and the reason.
+    failed: Option<(Duration, Failure)>,
+}
+
+impl<L> Default for Slot<L> {
+    fn default() -> Slot<L> {
+        let held = tokio::sync::Mutex::new(Held { connection: None, failed: None });
+        Slot { held, under_way: AtomicUsize::new(0), used: AtomicU64::new(0) }
+    }
+}
+
+/// A request under way on a slot.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The connections to one database.
+pub struct Pool<D: Dial> {
+    dialler: D,
+    slots: Vec<Slot<D::Link>>,
+    /// The life of the server that answers.
+    life: Mutex<Option<Life>>,
+    is_tended: AtomicBool,
+}
+
+impl<D: Dial> Pool<D> {
+    /// At most `most` connections by `dialler`. Nothing is sent yet.
+    pub fn new(dialler: D, most: usize) -> Arc<Pool<D>> {
+        let slots = (0..most.max(1)).map(|_| Slot::default()).collect();
+        Arc::new(Pool { dialler, slots, life: Mutex::default(), is_tended: AtomicBool::new(false) })
+    }
+
+    /// The dialler.
+    pub fn dialler(&self) -> &D {
+        &self.dialler
+    }
+
+    /// The life of the server that answers, once one did.
+    pub fn life(&self) -> Option<Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answer of `work` over one of the connections, within so much time.
+    pub async fn ask<T, F>(
+        self: &Arc<Self>,
+        purpose: Purpose,
+        asked: Operation,
+        within: Duration,
+        work: impl FnOnce(Arc<D::Link>) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Broken>>,
+    {
+        let began = self.life();
+        let slot = self.least_busy(purpose);
+        slot.under_way.fetch_add(1, Ordering::Relaxed);
+        let _under_way = UnderWay(&slot.under_way);
+        let connection = self.connected(slot, purpose).await?;
+        if began.is_some_and(|began| began != connection.life()) {
+            return Err(Failure::new(Meaning::Transient, "another server answers"));
+        }
+        let answer = timeout(within, work(Arc::clone(&connection))).await;
+        slot.used.store(self.now(), Ordering::Relaxed);
+        match answer {
+            Ok(Ok(answer)) if self.life() == Some(connection.life()) => Ok(answer),
+            Ok(Ok(_)) => {
+                drop_from(slot, &connection).await;
+                Err(unsettled(asked, "another server answers"))
+            }
+            Ok(Err(Broken { failure, ends_connection })) => {
+                if ends_connection {
+                    drop_from(slot, &connection).await;
+                }
+                Err(failure)
+            }
+            Err(_) => {
+                drop_from(slot, &connection).await;
+                Err(unsettled(asked, "no answer in time"))
+            }
+        }
+    }
+
+    /// Notes the life of the server that answered over `connection` just now; false if that one was replaced by a later one.
+    pub fn answered(&self, connection: &D::Link, life: &Life) -> bool {
+        let mut known = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_some_and(|known| life.is_before(known)) {
+            return false;
+        }
+        connection.answered_by(life);
+        if known.as_ref() != Some(life) {
+            *known = Some(life.clone());
+        }
+        true
+    }
+
+    /// The connection for `purpose` with the least to do. Long reads have one of their own: no acknowledgement is behind them.
+    fn least_busy(&self, purpose: Purpose) -> &Slot<D::Link> {
+        let (short, long) = self.slots.split_at(self.slots.len() - usize::from(self.slots.len() > 1));
+        let slots = if purpose == Purpose::Long && !long.is_empty() { long } else { short };
+        let of = slots.iter().min_by_key(|slot| {
+            let is_open = slot.held.try_lock().is_ok_and(|held| held.connection.is_some());
+            // One more connection is worth it where each has several requests under way.
+            slot.under_way.load(Ordering::Relaxed) * 2 + if is_open { 0 } else { 3 }
+        });
+        #[expect(clippy::indexing_slicing, reason = "there is at least one slot")]
+        of.unwrap_or(&self.slots[0])
+    }
+
+    async fn connected(
+        self: &Arc<Self>,
+        slot: &Slot<D::Link>,
+        purpose: Purpose,
+    ) -> Result<Arc<D::Link>, Failure> {
+        let asked_at = self.dialler.host().now();
+        let mut held = slot.held.lock().await;
+        if let Some(connection) = &held.connection
+            && !connection.is_closed()
+            && self.life().is_none_or(|life| life == connection.life())
+        {
+            return Ok(Arc::clone(connection));
+        }
+        held.connection = None;
+        // Those who waited while it failed do not wait once more each.
+        if let Some((at, failure)) = &held.failed
+            && *at >= asked_at
+        {
+            return Err(failure.clone());
+        }
+        match self.connect(purpose).await {
+            Ok(connection) => {
+                let connection = Arc::new(connection);
+                held.connection = Some(Arc::clone(&connection));
+                self.tend();
+                Ok(connection)
+            }
+            Err(failure) => {
+                held.failed = Some((self.dialler.host().now(), failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    async fn connect(&self, purpose: Purpose) -> Result<D::Link, Failure> {
+        let connection = self.dialler.connect(purpose).await?;
+        if !self.answered(&connection, &connection.life()) {
+            return Err(Failure::new(Meaning::Transient, "the server was replaced by another one"));
+        }
+        Ok(connection)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.dialler.host().now().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Closes connections that nobody uses, as long as there are any.
+    fn tend(self: &Arc<Self>) {
+        if self.is_tended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let pool = Arc::downgrade(self);
+        self.dialler.host().spawn(Box::pin(async move {
+            loop {
+                sleep(IDLE).await;
+                let Some(pool) = Weak::upgrade(&pool) else { return };
+                let before = pool.now().saturating_sub(u64::try_from(IDLE.as_nanos()).unwrap_or(u64::MAX));
+                for slot in pool.slots.iter().skip(1) {
+                    let is_unused = slot.under_way.load(Ordering::Relaxed) == 0
+                        && slot.used.load(Ordering::Relaxed) <= before;
+                    if let (true, Ok(mut held)) = (is_unused, slot.held.try_lock()) {
+                        held.connection = None;
+                    }
+                }
+            }
+        }));
+    }
+}
+
+/// Lets go of a connection, unless another one has taken its place.
+async fn drop_from<L>(slot: &Slot<L>, connection: &Arc<L>) {
+    let mut held = slot.held.lock().await;
+    if held.connection.as_ref().is_some_and(|held| Arc::ptr_eq(held, connection)) {
+        held.connection = None;
+    }
+}
+
+/// Meaning of a request without a complete answer: done or not, if it was to change something.
+pub fn unsettled(asked: Operation, detail: &str) -> Failure {
+    Failure::new(if asked.changes() { Meaning::Ambiguous } else { Meaning::Transient }, detail)
+}
