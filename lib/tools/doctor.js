@@ -12,6 +12,7 @@ const { call } = require('../keys.js')
 const { loadBinding } = require('../native.js')
 const { mayRun } = require('./change.js')
 const { costPerTenantDay } = require('./cost.js')
+const { doctorDatabase } = require('./doctor-databases.js')
 const { doctorProfiles } = require('./doctor-profiles.js')
 const { standings } = require('./look.js')
 const { FREE } = require('./prices.js')
@@ -195,6 +196,7 @@ function sizeLimit({ largest }, { store }, tenants) {
   const name = 'size-limit'
   if (store.kind === 'directory' || store.kind === 'memory') return check(name, 'ok', 'this kind of store sets no limit of its own for the size of an object')
   if (largest.kind !== 'told') {
+    if (store.kind === 'postgres' || store.kind === 'redis') return check(name, 'ok', 'objects of up to 64 MiB are stored whole, and larger ones in parts')
     const why = store.kind === 'supabase' ? `: ${largest.problem}` : ', this kind of store does not report it; larger objects are stored in parts'
     return check(name, 'unknown', `the limit for the size of an object is unknown${why}`)
   }
@@ -263,6 +265,7 @@ async function doctorStore(fleet) {
     encryption(native, keys),
     life,
     versioning(found, native),
+    ...doctorDatabase(native.store, found, check),
     ...(await ofTenants(fleet, native, keys, life, found))
   ]
 }

@@ -8,6 +8,7 @@ mod life;
 pub mod memory;
 mod pool;
 pub(super) mod postgres;
+pub(super) mod redis;
 pub(super) mod resolver;
 pub(super) mod supabase;
 mod tls;

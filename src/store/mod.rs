@@ -59,6 +59,7 @@ fn adapter(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
         StoreSpec::Gcs(spec) => Arc::new(adapters::bucket::Bucket::gcs(spec, host)?),
         StoreSpec::Supabase(spec) => Arc::new(adapters::supabase::Supabase::new(spec, host)?),
         StoreSpec::Postgres(spec) => Arc::new(adapters::postgres::Postgres::new(spec, host)?),
+        StoreSpec::Redis(spec) => Arc::new(adapters::redis::Redis::new(spec, host)?),
     })
 }
 
@@ -74,7 +75,10 @@ pub fn foreign(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<ImportSource> {
         StoreSpec::Supabase(of) => {
             ImportSource::over(adapters::supabase::Supabase::new(of, Arc::clone(&host))?, spec, host)
         }
-        StoreSpec::Directory { .. } | StoreSpec::Memory { .. } | StoreSpec::Postgres(_) => {
+        StoreSpec::Directory { .. }
+        | StoreSpec::Memory { .. }
+        | StoreSpec::Postgres(_)
+        | StoreSpec::Redis(_) => {
             return Err(Error::new(
                 Code::InvalidOption,
                 "this kind of store cannot be the source of a migration",

@@ -33,6 +33,8 @@ pub enum StoreSpec {
     Supabase(SupabaseSpec),
     /// A table in a PostgreSQL database.
     Postgres(PostgresSpec),
+    /// Redis or Valkey.
+    Redis(RedisSpec),
 }
 
 /// Settings that all stores behind a network have in common.
@@ -157,6 +159,35 @@ pub enum SslMode {
     VerifyFull,
 }
 
+/// Redis or Valkey.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisSpec {
+    /// Its host: a name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The number of the database.
+    pub db: i64,
+    /// The user, where there are several.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<String>,
+    /// True if connections are encrypted.
+    pub tls: bool,
+    /// True if the certificate has to be trusted and for this host.
+    pub verify: bool,
+    /// The word in the hash tag of all keys.
+    pub prefix: String,
+    /// The number of replicas that have to have a write before it counts.
+    pub wait_replicas: usize,
+    /// True if a server that keeps nothing on a disk is taken.
+    pub allow_volatile: bool,
+    /// The rest.
+    #[serde(flatten)]
+    pub http: HttpSpec,
+}
+
 impl StoreSpec {
     /// Settings that all stores behind HTTP have in common, if this is one.
     pub fn http(&self) -> Option<&HttpSpec> {
@@ -165,7 +196,8 @@ impl StoreSpec {
             StoreSpec::S3(S3Spec { http, .. })
             | StoreSpec::Gcs(GcsSpec { http, .. })
             | StoreSpec::Supabase(SupabaseSpec { http, .. })
-            | StoreSpec::Postgres(PostgresSpec { http, .. }) => Some(http),
+            | StoreSpec::Postgres(PostgresSpec { http, .. })
+            | StoreSpec::Redis(RedisSpec { http, .. }) => Some(http),
         }
     }
 }
