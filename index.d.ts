@@ -51,6 +51,13 @@ export type { PruneKeysOptions, PruneKeysReport, PruneOptions, PruneEntry } from
 export type {
   MigrateOptions,
   FoundSession,
+  MigrationDatabase,
+  MigrationTable,
+  MysqlSource,
+  PostgresSource,
+  SqliteSource,
+  RedisSource,
+  MongoExportSource,
   MigrationLayout,
   MigrationStatus,
   MigratedSession,

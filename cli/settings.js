@@ -99,6 +99,32 @@ function readKeys(file, option, output) {
   return keys
 }
 
+/** An address of a server with a user and a password in it. */
+const WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*:([^/?#]+)@/i
+
+/** The password in an address, as it is written and as it is meant. */
+function passwordsIn(address) {
+  const written = address.match(WITH_PASSWORD)?.[1]
+  if (written === undefined) return []
+  try {
+    return [written, decodeURIComponent(written)]
+  } catch {
+    return [written]
+  }
+}
+
+/** A place that an argument names: by itself, or as `env:NAME` through a variable, which may hold a password. */
+function placeIn(given, output, env = process.env) {
+  const name = given.match(/^env:([A-Za-z_]\w*)$/)?.[1]
+  if (name === undefined) {
+    if (passwordsIn(given).length > 0) throw new UsageError('the address contains a password, and others on this machine can read arguments', 'Put the address into a variable, and write env:NAME in its place.')
+    return given
+  }
+  if (!isSet(env, name)) throw new UsageError(`the variable ${name} is not set`, 'Set it to the address of the source, here or in the --env-file.')
+  output.hide(passwordsIn(env[name]))
+  return env[name]
+}
+
 /**
  * Options of the package, from what was asked.
  * @param asked the options of the command line
@@ -117,4 +143,4 @@ function settingsOf(asked, output, env = process.env) {
   return options
 }
 
-module.exports = { SESSION_OPTIONS, loadVariables, readKeys, settingsOf, parseVariables }
+module.exports = { SESSION_OPTIONS, loadVariables, placeIn, readKeys, settingsOf, parseVariables }

@@ -45,7 +45,7 @@ test('bash completes commands, options, values and files, as bash itself answers
   assert.deepEqual(offered(cwd, '--q'), ['--quiet'])
   for (const { name, options } of commands) assert.deepEqual(offered(cwd, name, '--'), longOf(options).sort(), name)
   assert.deepEqual(offered(cwd, 'verify', '--json', '--no-c'), ['--no-color'])
-  assert.deepEqual(offered(cwd, 'migrate', '--layout', ''), ['auto', 'flat', 'keys-file', 'keys-folder', 'single-file', 'wwebjs-local', 'wwebjs-zip'])
+  assert.deepEqual(offered(cwd, 'migrate', '--layout', ''), ['auto', 'flat', 'key-hashes', 'key-records', 'keys-file', 'keys-folder', 'session-records', 'single-file', 'wwebjs-local', 'wwebjs-zip'])
   assert.deepEqual(offered(cwd, 'completion', 'f'), ['fish'])
   assert.deepEqual(offered(cwd, 'verify', '--key-file', ''), ['auth folder', 'keys.txt'])
   assert.deepEqual(offered(cwd, 'import', 'au'), ['auth folder'])

@@ -3,12 +3,16 @@
 // Invariant guarded: nothing is documented that does not work, and what works is documented.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { firstColumn, read, section } from '../docs/repository.mjs'
 import { KEY, OTHER_KEY, directorySite, keepSecret, multiFile, plain, privateFile, shell, terminal } from './command.mjs'
+import { lines } from '../support/baileys-lines.mjs'
+import { application } from '../support/old-stores/packages.mjs'
+import { startRedis } from '../support/old-stores/redis.mjs'
+import { aSession, recordsOf } from '../support/old-stores/sessions.mjs'
 import * as supabase from '../support/stores/supabase.mjs'
 import { atEnd } from '../support/endings.mjs'
 
@@ -60,6 +64,35 @@ async function otherBucket(t, at) {
   return { SUPABASE_URL: server.endpoint ?? server.address.endpoint, SUPABASE_SERVICE_KEY: server.address.key }
 }
 
+/** The databases of another system, reached by variables and in the working folder, and their drivers. */
+async function otherDatabases(t, at) {
+  const here = process.cwd()
+  const { folder, load } = application('better-sqlite3', 'ioredis')
+  process.chdir(here)
+  symlinkSync(join(folder, 'node_modules'), join(at.cwd, 'node_modules'), 'junction')
+  const server = await startRedis()
+  atEnd(t, () => server.stop())
+  const session = await aSession(await lines[0].load())
+  const [[, creds], ...keys] = recordsOf(await lines[0].load(), session)
+  const redis = new (load('ioredis'))(server.url)
+  await redis.mset('wa:anna:creds', creds, ...keys.flatMap(([name, text]) => [`wa:anna:${name}`, text]))
+  await redis.hset('evolution:instance:one', keys.flat())
+  await redis.quit()
+  const Database = load('better-sqlite3')
+  const write = (name, table, ...rows) => {
+    const database = new Database(join(at.cwd, name))
+    database.exec(`CREATE TABLE ${table}`)
+    for (const row of rows) database.prepare(`INSERT INTO ${table.split(' ')[0]} VALUES (${row.map(() => '?').join(', ')})`).run(...row)
+    database.close()
+  }
+  write('sessions.sqlite', 'auth (session TEXT, id TEXT, value TEXT)', ['ben', 'creds', creds], ...keys.map(([name, text]) => ['ben', name, text]))
+  write('evolution.sqlite', 'Session (sessionId TEXT, creds TEXT)', ['one', JSON.stringify(creds)])
+  return { OLD_DATABASE_URL: `sqlite:${join(at.cwd, 'evolution.sqlite')}`, OLD_REDIS_URL: server.url }
+}
+
+/** True for a line that names one of these. */
+const ofDatabases = (line) => /OLD_|sessions\.sqlite/.test(line)
+
 /** What has to be done for an example to find what it names: a line -> the lines before it. */
 function before(line) {
   if (line.includes('--cleanup')) return ["npx baileys-hybrid-auth migrate ./auth_sessions --tenant-id '{1}-{2}' --report migrated.json"]
@@ -86,6 +119,7 @@ for (const command of commands) {
       // Another place for each: they change things.
       const at = await place(t)
       if (line.includes('old-bucket')) Object.assign(at.env, await otherBucket(t, at))
+      if (ofDatabases(line)) Object.assign(at.env, await otherDatabases(t, at))
       if (line.includes('keygen --out')) at.cwd = join(at.folder)
       for (const earlier of before(line)) assert.equal((await runLine(t, at, earlier)).code, 0, earlier)
       const { code, stdout, stderr } = await runLine(t, at, line)
@@ -105,15 +139,16 @@ for (const command of commands) {
 
 test('the blocks of docs/cli.md work one after another', async (t) => {
   const at = await place(t)
-  const lines = linesOf(document)
+  const blocks = linesOf(document)
   const other = await otherBucket(t, at)
-  for (const line of lines) {
+  Object.assign(at.env, await otherDatabases(t, at))
+  for (const line of blocks) {
     const { code, stdout, stderr } = await runLine(t, line.includes('old-bucket') ? { ...at, env: { ...at.env, ...other } } : at, line)
     assert.equal(code, 0, `${line}\n${plain(stdout)}${stderr}`)
     // What follows needs both keys, as a service does in the middle of a rotation.
     if (line.includes('rekey')) at.env = { ...at.env, SESSION_ENCRYPTION_KEY: `${OTHER_KEY},${KEY}` }
   }
-  for (const command of commands) assert.ok(lines.some((line) => line.startsWith(`npx baileys-hybrid-auth ${command.name()}`)), command.name())
+  for (const command of commands) assert.ok(blocks.some((line) => line.startsWith(`npx baileys-hybrid-auth ${command.name()}`)), command.name())
 })
 
 test('docs/cli.md names every command, every option for sessions, every exit code and every code of an error', () => {

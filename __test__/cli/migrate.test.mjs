@@ -4,8 +4,12 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { lines } from '../support/baileys-lines.mjs'
+import { application } from '../support/old-stores/packages.mjs'
+import { startRedis } from '../support/old-stores/redis.mjs'
+import { aSession, recordsOf } from '../support/old-stores/sessions.mjs'
 import { contentsOf } from '../support/sessions.mjs'
-import { SITES, directorySite, multiFile, run, runJson } from './command.mjs'
+import { SECRET_WORD, SITES, directorySite, multiFile, run, runJson } from './command.mjs'
 
 for (const [name, makeSite] of Object.entries(SITES)) {
   test(`import takes one folder over into ${name}, and leaves the folder as it is`, async (t) => {
@@ -101,4 +105,29 @@ test('import takes the single file of old versions, and both names of the option
   assert.deepEqual(migrated.json.tenants.map(({ tenantId }) => tenantId), ['x-anna'], migrated.stderr)
   const both = await runJson(t, ['import', file('other.json'), '--tenant', 'a', '--tenant-id', 'b'], at)
   assert.deepEqual([both.code, both.json.error.code], [2, 'USAGE'])
+})
+
+test('migrate takes sessions out of a database over, and says no password', async (t) => {
+  const at = directorySite(t)
+  const { folder: cwd, load } = application('ioredis')
+  const server = await startRedis({ password: SECRET_WORD })
+  t.after(() => server.stop())
+  const baileys = await lines[0].load()
+  const session = await aSession(baileys)
+  const redis = new (load('ioredis'))(server.url)
+  await redis.mset(recordsOf(baileys, session).flatMap(([name, text]) => [`wa:anna:${name}`, text]), 'wa:ben:pre-key-1', '{}')
+  await redis.quit()
+  const place = (url) => ({ ...at, cwd, env: { ...at.env, OLD_REDIS_URL: url } })
+  const how = ['migrate', 'env:OLD_REDIS_URL', '--tenant-id', '{-1}']
+  const done = await run(t, how, place(`${server.url}?match=wa:*`))
+  assert.equal(done.code, 0, done.stdout + done.stderr)
+  assert.match(done.stdout, /^anna +migrated +wa:anna +key-records +18 +19 /m)
+  assert.match(done.stdout, /Skipped, because they have keys and no credentials: 1 session\.\n$/)
+  assert.equal((await runJson(t, [...how, '--layout', 'key-hashes'], place(server.url))).json.error.code, 'NOT_FOUND')
+  assert.equal((await runJson(t, how, place(server.url.replace(SECRET_WORD, 'wrong')))).json.error.code, 'REMOTE_REFUSED')
+  assert.match((await run(t, how, place('mysql://db.internal/bot'))).stderr, /npm install mysql2/)
+  for (const args of [['migrate', server.url], ['migrate', '.', '--and-from', server.url], ['migrate', 'env:NOT_SET']]) {
+    const refused = await runJson(t, args, { ...at, cwd })
+    assert.deepEqual([refused.code, refused.json.error.code], [2, 'USAGE'], refused.stdout)
+  }
 })

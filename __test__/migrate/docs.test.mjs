@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -11,6 +11,9 @@ import { promisify } from 'node:util'
 import archives from '../../lib/zip/archive.js'
 import { read, root, section } from '../docs/repository.mjs'
 import { lines } from '../support/baileys-lines.mjs'
+import { application } from '../support/old-stores/packages.mjs'
+import { startRedis } from '../support/old-stores/redis.mjs'
+import { aSession, recordsOf } from '../support/old-stores/sessions.mjs'
 import { declarations } from '../support/declarations.mjs'
 import { below, filesIn, LAYOUTS, putAll, putIn, SOURCE_KEY, writeMultiFile } from '../support/migrations.mjs'
 import * as gcs from '../support/stores/gcs.mjs'
@@ -143,6 +146,35 @@ test('an S3 bucket', async (t) => {
   await putAll(bucket, below('tenant', LAYOUTS['keys file by type']((await session(t)).files)))
   const variables = { OLD_ENDPOINT: address.endpoint, OLD_ACCESS_KEY_ID: address.accessKeyId, OLD_SECRET_ACCESS_KEY: address.secretAccessKey }
   assert.match(await run(blockOf('## From R2 or S3'), {}, variables), /migrated: 1/)
+})
+
+/** An application with drivers, in the folder of the service. */
+function installDrivers(work) {
+  const here = process.cwd()
+  const app = application('better-sqlite3', 'ioredis')
+  process.chdir(here)
+  symlinkSync(join(app.folder, 'node_modules'), join(work, 'node_modules'), 'junction')
+  return app.load
+}
+
+test('a database, and the two of Evolution', async (t) => {
+  const { run, work } = await place(t)
+  const load = installDrivers(work)
+  const server = await startRedis()
+  t.after(() => server.stop())
+  const redis = new (load('ioredis'))(server.url)
+  const [[, creds], ...keys] = recordsOf(baileys, await aSession(baileys))
+  await redis.mset('anna:creds', creds, ...keys.flatMap(([name, text]) => [`anna:${name}`, text]))
+  assert.equal(await run(blockOf('## From a database'), {}, { OLD_DATABASE_URL: server.url }), 'anna ready key-records \n')
+  const file = join(work, 'evolution.db')
+  const database = new (load('better-sqlite3'))(file)
+  database.exec('CREATE TABLE Session (id TEXT, sessionId TEXT, creds TEXT)')
+  database.prepare('INSERT INTO Session VALUES (?, ?, ?)').run('1', 'instance-1', JSON.stringify(creds))
+  database.close()
+  await redis.hset('evolution:instance:instance-1', keys.flat())
+  await redis.quit()
+  const variables = { OLD_DATABASE_URL: pathToFileURL(file).href.replace('file:', 'sqlite:'), OLD_REDIS_URL: server.url }
+  assert.match(await run(blockOf('## From Evolution API'), {}, variables), /migrated: 1/)
 })
 
 test('zips of whatsapp-web.js in an S3 bucket', async (t) => {

@@ -8,7 +8,7 @@ const { readFileSync, statSync, writeFileSync } = require('node:fs')
 const { basename, resolve } = require('node:path')
 const { UsageError } = require('../exit.js')
 const { count, plural, size } = require('../output.js')
-const { readKeys } = require('../settings.js')
+const { placeIn, readKeys } = require('../settings.js')
 const { tell } = require('../tenants.js')
 const { allAtOnce } = require('../work.js')
 
@@ -17,6 +17,9 @@ function tenantIdOf({ tenantId, tenant }) {
   if (tenantId !== undefined && tenant !== undefined) throw new UsageError('--tenant is the former name of --tenant-id, and both are given', 'Use --tenant-id.')
   return tenantId ?? tenant
 }
+
+/** Layouts of sessions in a database. */
+const OF_DATABASES = ['key-records', 'key-hashes', 'session-records']
 
 const WELL = ['migrated', 'already', 'ready']
 
@@ -28,6 +31,8 @@ const resultsOf = (sessions) =>
     const { tenantId, status, code, message } = session
     return status === 'failed' ? { item: tenantId, error: Object.assign(new Error(message), { code }) } : { item: tenantId, value: session }
   })
+
+const isOfDatabase = ({ sessions }) => sessions.some(({ layout }) => OF_DATABASES.includes(layout))
 
 function tellMigrated(output, report, document = {}) {
   return tell(output, resultsOf(report.sessions), {
@@ -46,7 +51,7 @@ function tellMigrated(output, report, document = {}) {
       const parts = Object.entries(report.totals).filter(([, n]) => n > 0).map(([status, n]) => `${count(n)} ${status}`)
       const missing = report.missing.length > 0 ? `, ${count(report.missing.length)} not in the source (${report.missing.join(', ')})` : ''
       const closed = report.unreadable?.length > 0 ? ` Skipped, because they are not readable: ${report.unreadable.join(', ')}.` : ''
-      const keysOnly = report.withoutCreds > 0 ? ` Skipped, because they have keys and no credentials: ${plural(report.withoutCreds, 'folder')}.` : ''
+      const keysOnly = report.withoutCreds > 0 ? ` Skipped, because they have keys and no credentials: ${plural(report.withoutCreds, isOfDatabase(report) ? 'session' : 'folder')}.` : ''
       const others = Object.entries(report.profiles ?? {}).filter(([, n]) => n > 0)
       const profiles = others.map(([layout, n]) => ` Not read: ${plural(n, 'session')} of whatsapp-web.js; \`--layout ${layout}\` does.`).join('')
       const tooMany = report.unsearched > 0 ? ` Not searched for single-file sessions: ${plural(report.unsearched, 'JSON file')}; \`--layout single-file\` does.` : ''
@@ -60,7 +65,7 @@ function tellMigrated(output, report, document = {}) {
 function sourceOf({ asked, options, output }, from) {
   const keys = asked.sourceKeyFile === undefined ? [] : readKeys(asked.sourceKeyFile, '--source-key-file', output)
   if (keys.length > 1) throw new UsageError('the file of --source-key-file holds several keys', 'Give the one that encrypted the source.')
-  return { ...options, from, ...(keys.length === 1 && { sourceKey: keys[0] }) }
+  return { ...options, from: placeIn(from, output), ...(keys.length === 1 && { sourceKey: keys[0] }) }
 }
 
 async function cleanUp(context, from) {
@@ -100,6 +105,7 @@ async function migrateAll(context, from) {
   const options = {
     ...sourceOf(context, from),
     layout: asked.layout,
+    keysFrom: asked.andFrom === undefined ? undefined : placeIn(asked.andFrom, output),
     tenantId: tenantIdOf(asked),
     only: asked.only,
     allowCredsOnly: asked.allowCredsOnly === true,
@@ -139,7 +145,7 @@ async function importFolder(context, folder) {
   return tellMigrated(output, report)
 }
 
-const LAYOUTS = ['auto', 'flat', 'keys-folder', 'keys-file', 'single-file', 'wwebjs-zip', 'wwebjs-local']
+const LAYOUTS = ['auto', 'flat', 'keys-folder', 'keys-file', 'single-file', ...OF_DATABASES, 'wwebjs-zip', 'wwebjs-local']
 
 const LENIENT = [
   ['--source-key-file <file>', 'a file with the key of a source encrypted with AES-256-CBC, 64 hex digits'],

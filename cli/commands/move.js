@@ -169,9 +169,10 @@ module.exports = {
       action: importFolder
     })
     define('migrate <from>', {
-      summary: 'take over a tree of folders, or the bucket of another system',
+      summary: 'take over a tree of folders, a database, or the bucket of another system',
       description:
-        'Creates sessions from everything below a folder or in a bucket; each is read whole, stored in one batch, read back and compared by ' +
+        'Creates sessions from everything below a folder, in a bucket or in a database (mysql://, postgres://, redis://, sqlite:///file, an export of ' +
+        'mongoexport); each is read whole, stored in one batch, read back and compared by ' +
         'value. Existing sessions are left alone: run it again after an interruption. The source is not changed, until --cleanup removes ' +
         'sessions that are proved to be here.',
       options: [
@@ -179,6 +180,7 @@ module.exports = {
         tenantAlias(),
         new Option('--layout <how>', 'the layout of the sessions; those of whatsapp-web.js are never detected').choices(LAYOUTS),
         ['--only <tenants...>', 'only these tenants'],
+        ['--and-from <from>', 'a Redis or a folder with the keys, if a database has the credentials alone'],
         ...LENIENT,
         ['--dry-run', 'read and compare without writing'],
         ['--report <file>', 'write a report to this file, for --cleanup'],
@@ -190,6 +192,8 @@ module.exports = {
         ["migrate ./auth_sessions --tenant-id '{1}-{2}' --dry-run", 'preview of a tree of folders, user and session'],
         ["migrate ./auth_sessions --tenant-id '{1}-{2}' --report migrated.json", 'take it over'],
         ['migrate supabase://old-bucket --report migrated.json', 'the bucket of another system'],
+        ['migrate ./sessions.sqlite --dry-run', 'preview of a database; one behind a password is a variable, env:OLD_DATABASE_URL'],
+        ['migrate env:OLD_DATABASE_URL --and-from env:OLD_REDIS_URL', 'credentials in a table and keys in Redis, as those of Evolution API'],
         ['migrate supabase://old-bucket --layout wwebjs-zip --dry-run', 'preview of the zips of RemoteAuth of whatsapp-web.js'],
         ['migrate ./auth_sessions --cleanup migrated.json --apply', 'days later: remove what was migrated']
       ],

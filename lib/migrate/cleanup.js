@@ -7,10 +7,11 @@
 // removal is never a session. What was removed is looked for again.
 
 const { HybridAuthError } = require('../errors.js')
+const { databaseAt } = require('./databases/index.js')
 const { checkReport } = require('./report.js')
 const { byFolder, sessionAt } = require('./layouts.js')
 const { openEnds, own } = require('./options.js')
-const { atOnce, flag, ownFields } = require('../checks.js')
+const { atOnce, flag, ownFields, refuse } = require('../checks.js')
 const { each } = require('../pool.js')
 const { readSession } = require('./read.js')
 const { LAYOUT: SINGLE, singleAt } = require('./singles.js')
@@ -90,6 +91,7 @@ async function cleanupMigrated(given = {}) {
   if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
   const { from, report, sourceKey, confirm, allowMovedOn, concurrency, onProgress, ...options } = ownFields(given)
   checkReport(report)
+  if (databaseAt(from) !== null) refuse('`from` is a database, which is only read: pass the source of the report')
   const how = {
     confirm: flag(own({ confirm }, 'confirm')),
     allowMovedOn: flag(own({ allowMovedOn }, 'allowMovedOn')),

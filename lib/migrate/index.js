@@ -11,6 +11,7 @@ const { CREDS, holdKeys } = require('../multi-file-names.js')
 const { call } = require('../keys.js')
 const { checkMigrate, openEnds } = require('./options.js')
 const { cleanupSessions } = require('./cleanup.js')
+const { noSessions } = require('./databases/index.js')
 const { findSessions, nameTenants } = require('./layouts.js')
 const { countProfiles } = require('./profile-layouts.js')
 const { isOfProfiles, migrateProfiles } = require('./profiles.js')
@@ -26,6 +27,8 @@ const CREDS_ONLY =
 const NEEDS_A_DISK =
   "sessions are not migrated in `mode: 'cloud'`, because an import needs a disk: migrate with `mode: 'hybrid'` " +
   '(BAILEYS_HYBRID_AUTH_MODE=hybrid, which overrides other variables), the same `store` and keys, and any `directory`; then open them in `cloud`'
+
+const ONLY_READ = 'a database is only read: `cleanup` does not apply; remove the sessions there by hand, once the new service runs'
 
 function counted(items) {
   const counts = new Map()
@@ -60,6 +63,15 @@ function judge(there, session, target) {
 
 const describe = ({ lsn, digest }) => ({ lsn, digest })
 
+/** The first reason for which keys are damaged, where one is known. */
+function whyDamaged(damaged) {
+  const why = damaged.find((each) => each.why !== undefined)?.why
+  return why === undefined ? '' : `; ${why}`
+}
+
+/** A session of the source, read whole. */
+const readFrom = (source, found, keys) => (source.kind === 'database' ? source.read(found, keys) : readSession(source, found, keys))
+
 /** Outcome of reading, in the words of a report. */
 function unreadable(error) {
   if (error.code === 'LOCAL_CORRUPT') return refused('damaged', error.code, `${error.message}; it was not migrated`)
@@ -72,7 +84,7 @@ async function migrateOne(found, { source, target, keys }, { allowCredsOnly, all
   if (found.problem !== null) return refused('ambiguous', 'INVALID_OPTION', found.problem)
   let session
   try {
-    session = await readSession(source, found, keys)
+    session = await readFrom(source, found, keys)
   } catch (error) {
     return unreadable(error)
   }
@@ -84,12 +96,12 @@ async function migrateOne(found, { source, target, keys }, { allowCredsOnly, all
     files: session.files,
     bytes: session.bytes,
     leftOut: { damaged: counted(session.damaged), notUnderstood, otherFiles: found.otherFiles },
-    warnings: warningsOf(session, notUnderstood),
+    warnings: [...warningsOf(session, notUnderstood), ...(session.warnings ?? [])],
     digest: session.digest,
     identity: identityOf(session.creds)
   }
   if (session.damaged.length > 0 && !allowDamagedKeys) {
-    return { ...answer, ...refused('damaged', 'LOCAL_CORRUPT', 'key files are damaged: fix or remove them, or skip them with `allowDamagedKeys`') }
+    return { ...answer, ...refused('damaged', 'LOCAL_CORRUPT', `keys are damaged: fix or remove them, or skip them with \`allowDamagedKeys\`${whyDamaged(session.damaged)}`) }
   }
   if (!holdKeys(session.entries) && !allowCredsOnly) return { ...answer, ...refused('credsOnly', 'INVALID_OPTION', CREDS_ONLY) }
   return { ...answer, ...(await settleTarget(found, session, { source, target, keys }, dryRun)) }
@@ -115,9 +127,9 @@ async function settleTarget(found, session, { source, target, keys }, dryRun) {
 
 /** True if a source is another one than it was. Files that came since are changes too. */
 async function hasChanged(found, session, { source, keys }) {
-  const again = await foundAgain(found, source)
+  const again = source.kind === 'database' ? found : await foundAgain(found, source)
   if (again === undefined) return true
-  return readSession(source, again, keys).then(({ digest }) => digest !== session.digest, () => true)
+  return readFrom(source, again, keys).then(({ digest }) => digest !== session.digest, () => true)
 }
 
 /** @param {any} found */
@@ -129,6 +141,11 @@ async function foundAgain({ path, layout }, source) {
 
 /** All sessions of a source, those in one file too. */
 async function survey({ source, keys }, layout) {
+  if (source.kind === 'database') {
+    const { all, empty, ...counts } = await source.survey(layout)
+    if (all.length === 0) throw noSessions({ ...counts, empty })
+    return { all, ...counts, unsearched: 0, unreadable: [], ours: 0, profiles: countProfiles([], source) }
+  }
   const { names, odd, linked, unreadable } = await source.list()
   const isSingle = layout === SINGLE
   const { sessions, ours, others, withoutCreds } = findSessions(names, isSingle ? 'auto' : layout, linked)
@@ -141,14 +158,23 @@ async function survey({ source, keys }, layout) {
 /** See types/migrate.d.ts. */
 async function migrate(given = {}) {
   if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
-  const { from, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = ownFields(given)
+  const { from, keysFrom, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = ownFields(given)
   const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
   if (isOfProfiles(asked.layout)) return migrateProfiles(from, asked, options)
-  const ends = await openEnds({ from, sourceKey }, options)
+  const ends = await openEnds({ from, keysFrom, sourceKey, layout: asked.layout }, options)
+  try {
+    return await migrateAll(ends, asked)
+  } finally {
+    await ends.source.close?.()
+  }
+}
+
+async function migrateAll(ends, asked) {
   if (ends.target.cloud) throw new HybridAuthError('INVALID_OPTION', NEEDS_A_DISK)
+  if (ends.source.kind === 'database' && asked.cleanup) throw new HybridAuthError('INVALID_OPTION', ONLY_READ)
   const { all, ...counts } = await survey(ends, asked.layout)
   if (all.length === 0) throw nothing(counts)
-  const named = nameTenants(all, { tenantId: asked.tenantId, label: ends.source.label })
+  const named = nameTenants(all, { tenantId: asked.tenantId, label: ends.source.label, own: ends.source.own })
   // An id that cannot be one is refused here, before the first session is made.
   for (const { tenantId } of named) call(ends.target.folderOf, tenantId)
   const report = await runAll(named, (found) => migrateOne(found, ends, asked), asked, { leftOut: all.length - named.length, ...counts })

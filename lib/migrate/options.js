@@ -6,6 +6,8 @@
 
 const { atOnce, choice, flag, refuse } = require('../checks.js')
 const { resolveSource } = require('../options.js')
+const { LAYOUTS: OF_DATABASES, databaseAt, openDatabase } = require('./databases/index.js')
+const { openKeys } = require('./databases/keys-elsewhere.js')
 const { LAYOUTS } = require('./layouts.js')
 const { LAYOUTS: OF_PROFILES } = require('./profile-layouts.js')
 const { openSource, overlap } = require('./source.js')
@@ -21,18 +23,35 @@ function sourceKeys({ sourceKey }, ring) {
   return refuse('`sourceKey` must be 64 hex digits or 32 bytes: if the old system used the first 64 characters of a longer text, pass those')
 }
 
+/** A layout of databases and a source that is none, or the other way round. */
+function checkLayout(layout, isDatabase) {
+  if (layout === 'auto' || layout === undefined || OF_DATABASES.includes(layout) === isDatabase) return
+  refuse(isDatabase ? `a database has one of the layouts ${OF_DATABASES.join(', ')}` : `the layout ${layout} is one of databases, and \`from\` names none`)
+}
+
+/** The place of the keys, where that is not the one of the credentials. */
+async function openElsewhere({ keysFrom }, options) {
+  if (keysFrom === undefined) return null
+  return openKeys(databaseAt(keysFrom), () => resolveSource(keysFrom, '`keysFrom`', options))
+}
+
 /** Opens both ends of a migration. `options`: those of the sessions. */
 async function openEnds(mine, options) {
   if (mine.from === undefined || mine.from === null) refuse('`from` must be the place of the sessions of the other system')
-  const spec = resolveSource(mine.from, '`from`', options)
+  const database = databaseAt(mine.from)
+  checkLayout(mine.layout, database !== null)
+  if (mine.keysFrom !== undefined && database === null) refuse('`keysFrom` is for credentials in a database: of a folder or a bucket, `from` has both')
+  const spec = database ?? resolveSource(mine.from, '`from`', options)
   const target = await openTarget(options)
+  const keys = sourceKeys(mine, target.keys)
+  if (database !== null) return { source: await openDatabase(database, await openElsewhere(mine, options)), target, keys }
   if (spec.kind === 'directory' && (await overlap(spec.path, target.directory))) {
     refuse(
       '`from` and `directory` contain each other: a session in the place of a tenant is imported when the tenant is opened, without a ' +
         'migration; to migrate anyway, use another `directory`'
     )
   }
-  return { source: openSource(spec), target, keys: sourceKeys(mine, target.keys) }
+  return { source: openSource(spec), target, keys }
 }
 
 function checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress }) {
@@ -44,7 +63,7 @@ function checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDama
   const checked = {
     tenantId,
     onProgress,
-    layout: choice(own({ layout }, 'layout'), 'auto', ['auto', ...LAYOUTS, ...OF_PROFILES]),
+    layout: choice(own({ layout }, 'layout'), 'auto', ['auto', ...LAYOUTS, ...OF_DATABASES, ...OF_PROFILES]),
     concurrency: atOnce(concurrency, 4),
     allowCredsOnly: flag(own({ allowCredsOnly }, 'allowCredsOnly')),
     allowDamagedKeys: flag(own({ allowDamagedKeys }, 'allowDamagedKeys')),

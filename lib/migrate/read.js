@@ -82,9 +82,9 @@ const isObject = (value) => typeof value === 'object' && value !== null && !Arra
 /** Names that can be a family of keys: `__proto__` or `constructor` in a foreign file is none. */
 const isType = (name) => families.includes(name) || (/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name) && !(name in Object.prototype))
 
-/** The records of a keys.json: `{ type: { id: value } }`, or `{ "type-id": value }`. Nothing that could be either. */
-function* recordsOf(value) {
-  if (!isObject(value)) throw corrupt('keys.json')
+/** The records of a keys.json, or of what else holds all keys: `{ type: { id: value } }`, or `{ "type-id": value }`. Nothing that could be either. */
+function* recordsOf(value, what = 'keys.json') {
+  if (!isObject(value)) throw corrupt(what)
   const names = Object.keys(value)
   const flat = names.map((name) => (families.includes(name) ? null : parseKey(`${name}.json`, families)))
   if (names.length === 0 || (flat.every((key) => key !== null) && holdKeys(flat))) {
@@ -92,7 +92,7 @@ function* recordsOf(value) {
     return
   }
   const isNested = names.every((name, i) => (flat[i]?.type ?? WHOLE) === WHOLE && isType(name) && isObject(value[name])) && names.some((name) => families.includes(name))
-  if (!isNested) throw new HybridAuthError('INVALID_OPTION', 'keys.json is neither {type: {id: value}} nor {"type-id": value}')
+  if (!isNested) throw new HybridAuthError('INVALID_OPTION', `${what} is neither {type: {id: value}} nor {"type-id": value}`)
   for (const type of names) for (const id of Object.keys(value[type])) yield { type, id: idIn(type, id), value: value[type][id] }
 }
 
@@ -210,4 +210,4 @@ function unique(entries) {
   return entries
 }
 
-module.exports = { readSession, jsonText }
+module.exports = { readSession, jsonText, recordsOf, textOf }

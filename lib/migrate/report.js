@@ -5,6 +5,7 @@
 // Invariant: it says what may be removed, so nothing in it is believed that could lead out of the source.
 
 const { refuse } = require('../checks.js')
+const { LAYOUTS: OF_DATABASES } = require('./databases/index.js')
 const { LAYOUTS } = require('./layouts.js')
 const { LAYOUTS: OF_PROFILES } = require('./profile-layouts.js')
 
@@ -18,6 +19,9 @@ function checkReport(report) {
   if (report.dryRun) refuse('`report` belongs to a dry run: nothing was migrated')
   if (report.sessions.some((session) => OF_PROFILES.includes(session?.layout))) {
     refuse('`report` is about profiles of whatsapp-web.js, whose source is only read: remove it by hand, once the clients run')
+  }
+  if (report.sessions.some((session) => OF_DATABASES.includes(session?.layout))) {
+    refuse('`report` is about sessions in a database, which is only read: remove them there by hand, once the new service runs')
   }
   for (const session of report.sessions) {
     if (!['migrated', 'already'].includes(session?.status)) continue
