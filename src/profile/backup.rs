@@ -90,7 +90,7 @@ impl Keeper {
         let mut memory = self.0.lock().await;
         session.journal().life().refusal()?;
         let first = generation(&mut memory, session, &order).await?;
-        if !(memory.must_look() || order.audit) {
+        if !(memory.must_look(session) || order.audit) {
             return Ok(first);
         }
         match memory.look(session, order.refresh).await {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::format::name::PackName;
 use crate::session::Session;
+use crate::store::Incarnation;
 
 use super::catalog::Catalog;
 use super::collect::collect;
@@ -29,6 +30,8 @@ pub struct Memory {
     lost: BTreeSet<PackName>,
     /// Backups since that look, if its findings still hold.
     unlooked: Option<u32>,
+    /// The life of the server that was looked at: another one may have forgotten packs.
+    server: Option<Incarnation>,
 }
 
 impl Memory {
@@ -39,18 +42,20 @@ impl Memory {
     }
 
     /// True if it is time to look at the packs in the store.
-    pub fn must_look(&self) -> bool {
+    pub fn must_look(&self, session: &Session) -> bool {
         self.unlooked.is_none_or(|backups| backups >= LOOK_AFTER)
+            || session.owner().is_ok_and(|owner| owner.tenancy.remote.incarnation() != self.server)
     }
 
     /// Removes packs that nothing names any more, and finds out which ones are lost. True if one is that was not known to be.
     pub async fn look(&mut self, session: &Session, refresh: Duration) -> Result<bool> {
         let catalog = session.journal().read(Catalog::read)??;
         let owner = session.owner()?;
+        let server = owner.tenancy.remote.incarnation();
         // It is acknowledged: a backup that is not has failed before.
         let lost = collect(&owner.tenancy, &owner.claim, &catalog, refresh).await?;
         let is_new = !lost.is_subset(&self.lost);
-        (self.unlooked, self.lost) = (Some(0), lost);
+        (self.unlooked, self.lost, self.server) = (Some(0), lost, server);
         Ok(is_new)
     }
 

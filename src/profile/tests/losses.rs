@@ -236,3 +236,21 @@ async fn pack_of_a_newer_owner_is_none_of_an_older_one() {
     collect::collect(&owner.tenancy, &owner.claim, &catalog, WAIT).await.expect("lists");
     assert_eq!(packs(&store).len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn packs_that_a_failover_forgot_are_stored_again_by_the_next_backup() {
+    let (memory, place) = (Memory::default(), Place::new());
+    let server = Arc::new(std::sync::atomic::AtomicU64::new(1));
+    let session = place.open(&memory.served_by(Arc::clone(&server), true)).await;
+    place.write("table", &noise(100_000, 1));
+    place.back_up(&session).await;
+    let before = memory.objects().clone();
+    place.write("other", &noise(100_000, 2));
+    place.back_up(&session).await;
+    *memory.objects() = before;
+    server.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    place.write("log", &noise(10_000, 3));
+    let report = place.back_up(&session).await;
+    assert_eq!(report.repaired, 1);
+    assert_eq!(place.restored(&session, None).await, Ok(place.contents()));
+}
