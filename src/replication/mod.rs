@@ -313,7 +313,7 @@ impl Replicator {
                 return Ok(Task::Ship);
             }
             let check_at = self.lookout.next();
-            if check_at <= now || self.is_elsewhere() {
+            if check_at <= now {
                 return Ok(Task::Check);
             }
             if self.refresh_at <= now {
