@@ -21,16 +21,15 @@ fn settings() -> Settings {
     Settings { pace: Pace { check_interval: RARELY, ..settings.pace }, ..settings }
 }
 
-/// Time that a successor waits for an owner with a write that is not stored yet.
+/// Time that a successor waits for an owner that has nothing to do.
 async fn handover(memory: Memory) -> Duration {
     let (owner, _) = session_with(Arc::new(memory.clone()), settings()).await.expect("opens");
     set(&owner, 1);
     owner.flush(LONG).await.expect("is stored");
-    set(&owner, 2);
     let began = Instant::now();
     let (heir, _) = session_with(Arc::new(memory), settings()).await.expect("opens");
     let took = began.elapsed();
-    assert_eq!(heir.journal().lsn(), 2);
+    assert_eq!(heir.journal().lsn(), 1);
     owner.close(LONG).await.expect("everything was handed over");
     heir.close(LONG).await.expect("closes");
     took
@@ -42,6 +41,6 @@ fn an_owner_that_is_told_of_a_claim_hands_over_at_once_and_its_successor_goes_on
         let told = handover(Memory::default().telling()).await;
         assert!(told < Duration::from_secs(1), "{told:?}");
         let untold = handover(Memory::default()).await;
-        assert!(untold > Duration::from_secs(2), "{untold:?}");
+        assert!(untold > Duration::from_secs(10), "{untold:?}");
     });
 }
