@@ -44,6 +44,8 @@ pub struct Dialler {
     host: Arc<dyn Host>,
     allow_volatile: bool,
     durability: Mutex<Option<Durability>>,
+    /// True if the server removes keys that expire when its memory is full: none of ours does.
+    evicts_others: AtomicBool,
 }
 
 impl Connection {
@@ -87,12 +89,19 @@ impl Dialler {
             host,
             allow_volatile: spec.allow_volatile,
             durability: Mutex::default(),
+            evicts_others: AtomicBool::new(false),
         })
     }
 
     /// Survival of what the server has acknowledged, once it told.
     pub fn durability(&self) -> Option<Durability> {
         *self.durability.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Risks of the server's settings.
+    pub fn risks(&self) -> Vec<String> {
+        let shared = "maxmemory-policy is volatile: the server removes keys of others to make room, and rejects writes once there are none; use a server of its own with noeviction";
+        if self.evicts_others.load(Ordering::Relaxed) { vec![shared.to_owned()] } else { Vec::new() }
     }
 
     /// The next connections go to the node that has the keys.
@@ -196,6 +205,8 @@ impl Dialler {
                 "the server keeps no log on a disk and has no replica, so a restart loses the latest writes: set `appendonly yes`, or pass `allowVolatile: true`",
             ));
         }
+        let is_volatile = field("maxmemory_policy").is_some_and(|policy| policy.starts_with("volatile-"));
+        self.evicts_others.store(is_volatile, Ordering::Relaxed);
         let has_log = field("aof_enabled").is_none_or(|on| on == "1");
         let durability = match has_log {
             false => Durability::Memory,
