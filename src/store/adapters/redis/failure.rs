@@ -24,10 +24,20 @@ pub fn broken(error: &RedisError, asked: Operation) -> Broken {
 /// Meaning of an error in answer to `asked`.
 pub fn of(error: &RedisError, asked: Operation) -> Failure {
     match error.code() {
+        Some("ERR") => by_word(within(error.detail().unwrap_or_default()), asked),
         Some(word) => by_word(word, asked),
         None if error.kind() == ErrorKind::AuthenticationFailed => by_word("WRONGPASS", asked),
         None => unsettled(asked, "the connection broke"),
     }
+}
+
+/// The word of the error that a script met: servers put it into a message of their own.
+fn within(message: &str) -> &'static str {
+    const WORDS: [&str; 6] = ["NOPERM", "OOM", "MISCONF", "READONLY", "NOREPLICAS", "WRONGTYPE"];
+    if message.contains("ACL failure") || message.contains("No permissions") {
+        return "NOPERM";
+    }
+    WORDS.into_iter().find(|word| message.contains(word)).unwrap_or("ERR")
 }
 
 fn by_word(word: &str, asked: Operation) -> Failure {
@@ -45,7 +55,7 @@ fn by_word(word: &str, asked: Operation) -> Failure {
         "NOAUTH" => failure.advise("the server requests a password; set `password`"),
         "WRONGPASS" => failure.advise("the server rejected the password; check `username` and `password`"),
         "NOPERM" => failure.advise(
-            "the user may not run a command of the store: EVAL, GET, SET, DEL, STRLEN, GETRANGE, ZADD, ZREM, ZRANGEBYLEX, INFO, TIME, PUBLISH, SUBSCRIBE and WAIT, with the keys and the channel of its prefix",
+            "the user may not run a command of the store: EVAL, GET, SET, DEL, STRLEN, GETRANGE, ZADD, ZREM, ZRANGEBYLEX, INFO, TIME, PUBLISH, SUBSCRIBE and WAIT, with the keys `{prefix}:*` and the channel `{prefix}:claims`",
         ),
         "CROSSSLOT" | "WRONGTYPE" => {
             failure.advise("something else uses the keys of the store; choose another `prefix`")
@@ -59,6 +69,18 @@ fn by_word(word: &str, asked: Operation) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_script_met_counts() {
+        for (message, word) in [
+            ("ACL failure in script: User can't access any channels", "NOPERM"),
+            ("Error running script: @user_script:5: -OOM command not allowed", "OOM"),
+            ("Error running script: -READONLY You can't write against a read only replica", "READONLY"),
+            ("unknown command", "ERR"),
+        ] {
+            assert_eq!(within(message), word, "{message}");
+        }
+    }
 
     #[test]
     fn every_word_has_its_meaning() {
