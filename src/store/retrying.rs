@@ -13,14 +13,13 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{OnceCell, SemaphorePermit, broadcast};
 
-use super::failure::{Failure, Meaning};
+use super::failure::Failure;
 use super::limiter::Limiter;
 use super::operations::{Durability, Incarnation, Listed, Notice, Rates, Store};
 use super::parts::Limit;
 use super::stats::StoreStats;
 use crate::error::Result;
 use crate::platform::host::{Host, sleep};
-use crate::platform::meter::METERS;
 
 /// A retrying store: failures that may pass are tried again for a while. Clones share everything.
 #[derive(Clone)]
