@@ -259,3 +259,6 @@ async fn drop_from<L>(slot: &Slot<L>, connection: &Arc<L>) {
 pub fn unsettled(asked: Operation, detail: &str) -> Failure {
     Failure::new(if asked.changes() { Meaning::Ambiguous } else { Meaning::Transient }, detail)
 }
+
+#[cfg(test)]
+mod tests;
