@@ -23,7 +23,7 @@ function watch(opened) {
     process.send({ event: { name, code: news?.code, lsn: news?.lsn, at: traffic?.n } })
     note(`event ${name}`)
   }
-  for (const name of ['backup', 'restored', 'degraded', 'recovered', 'fenced', 'error']) opened.on(name, tell(name))
+  for (const name of ['backup', 'restored', 'degraded', 'recovered', 'serverChanged', 'fenced', 'error']) opened.on(name, tell(name))
 }
 
 /** One small batch after another, each over two types, until it is told to stop or a write is refused. */

@@ -1,7 +1,7 @@
 // Redis or Valkey as the bucket, behind the interface that all test stores share: a bucket is a prefix of keys.
 //
 // Invariants: the raw client goes to the server itself, whatever stands in front of it for the code under test, and as its operator.
-// An object is a string with eight bytes of its time before it, and its name a member of the set of its folder; both are written at once.
+// An object is a string with the digits of its time before it, and its name a member of the set of its folder; both are written at once.
 
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
@@ -16,7 +16,8 @@ export const startProxy = startFaultyProxy
 /** A rule under which all requests for the data of a tenant fail, and none else. */
 export const breakData = (proxy, tenant) => proxy.rule({ text: `v1/data/${tenant}`, fault: 'refuse' })
 
-const TIME = 8
+/** Digits of the time before an object. */
+const TIME = 13
 
 export async function start(options) {
   const server = await startRedis(options)
@@ -25,12 +26,6 @@ export async function start(options) {
 
 const folderOf = (name) => name.slice(0, Math.max(0, name.lastIndexOf('/')))
 const leafOf = (name) => name.slice(name.lastIndexOf('/') + 1)
-
-function timeNow() {
-  const bytes = Buffer.alloc(TIME)
-  bytes.writeBigUInt64BE(BigInt(Date.now()))
-  return bytes
-}
 
 class Bucket {
   #client
@@ -69,7 +64,7 @@ class Bucket {
   }
 
   async put(name, bytes) {
-    const value = Buffer.concat([timeNow(), Buffer.from(bytes)])
+    const value = Buffer.concat([Buffer.from(String(Date.now())), Buffer.from(bytes)])
     await this.#client.run((redis) => redis.multi().set(this.#object(name), value).zadd(this.#folder(folderOf(name)), 0, leafOf(name)).exec())
   }
 
