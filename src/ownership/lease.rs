@@ -3,6 +3,7 @@
 //! At most one owner is live (I3, I8), and it rests on unique names and on LIST seeing completed PUTs alone. Claims are
 //! never taken back: whoever sees a higher one than its own has lost, for good.
 
+mod lock;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub struct Owner {
     /// The claim that it judged, if it is a tool, and whether that one was letting go already.
     judged: Option<(Claim, bool)>,
     interval: Duration,
+    /// The lock that it holds while its process is connected to the store.
+    lock: Option<u64>,
     /// The life of the store's server before this claim was made: another one may have forgotten it, and all that followed.
     pub server: Option<Incarnation>,
     sealer: Mutex<Sealer>,
@@ -65,13 +68,15 @@ fn lets_go(claims: &Claims, claim: &Claim) -> bool {
 
 impl Owner {
     /// Claims the tenant, above all that a listing showed `before`; or, as a tool, right after the claim that it `judged`, and
-    /// only if nobody came back since. `record` makes the claim known to this disk before the store hears of it. `interval` is
+    /// only if nobody came back since. `locks`: a successor may go on as soon as this process is not connected any more, because nothing
+    /// that was promised is here alone. `record` makes the claim known to this disk before the store hears of it. `interval` is
     /// how often this owner will look for a higher claim; successors wait by it.
     pub async fn claim<F>(
         tenancy: Tenancy,
         before: &Claims,
         judged: Option<Claim>,
         interval: Duration,
+        locks: bool,
         record: impl FnOnce(Claim) -> F,
     ) -> Result<Owner>
     where
@@ -87,7 +92,8 @@ impl Owner {
         let parent = OnceLock::new();
         let judged = judged.map(|judged| (judged, lets_go(before, &judged)));
         let (server, said) = (tenancy.remote.incarnation(), Mutex::default());
-        let owner = Owner { tenancy, claim, parent, judged, interval, server, sealer, said };
+        let lock = if locks { lock::held(&tenancy, &claim).await } else { None };
+        let owner = Owner { tenancy, claim, parent, judged, interval, lock, server, sealer, said };
         owner.say(Mark::Claimed, Link::default()).await?;
         // For those who open, an early exit: whoever goes on here against a higher claim is stopped at confirm. For a tool it is the
         // moment that decides: who claims from now on sees this claim, and is above it.
@@ -121,6 +127,7 @@ impl Owner {
         let start = host.now();
         let (mut deadline, mut leaving, mut told) = (None, None, None);
         let mut noticed = self.tenancy.watch.attention(&self.tenancy.name);
+        let mut absence = lock::Absence::default();
         loop {
             let claims = self.tenancy.claims().await?;
             if claims.highest() != Some(self.claim) {
@@ -135,7 +142,9 @@ impl Owner {
             let within = match (deadline, budget) {
                 (Some(within), _) | (None, Some(within)) => within,
                 // It looks once per interval; twice that and a margin later it knows, or it is not running.
-                (None, None) => handover_wait(interval.max(self.interval_of(&predecessor).await?)),
+                (None, None) => {
+                    handover_wait(interval.max(lock::terms_of(&self.tenancy, &predecessor).await?.interval))
+                }
             };
             deadline = Some(within);
             let now = host.now();
@@ -144,10 +153,19 @@ impl Owner {
                 // It accepts nothing more, and says that it is still at it: what it accepted is worth a longer wait.
                 let end = match leaving {
                     Some(end) => end,
-                    None => now + linger(self.interval_of(&predecessor).await?.max(interval)),
+                    None => {
+                        now + linger(
+                            lock::terms_of(&self.tenancy, &predecessor).await?.interval.max(interval),
+                        )
+                    }
                 };
                 leaving = Some(end);
                 until = until.max(end);
+            }
+            if budget.is_none()
+                && let Some(end) = absence.end(&self.tenancy, &predecessor, now).await?
+            {
+                until = until.min(end);
             }
             if now >= until {
                 return Ok(());
@@ -185,24 +203,6 @@ impl Owner {
         Ok(claims.predecessor(&self.claim).filter(is_alive))
     }
 
-    async fn interval_of(&self, claim: &Claim) -> Result<Duration> {
-        let name = ClaimName { claim: *claim, mark: Mark::Claimed };
-        let body = match self.tenancy.mark(&name).await {
-            Ok(Some(object)) => self.tenancy.open(&object),
-            Ok(None) => return Ok(Duration::ZERO),
-            Err(error) => Err(error),
-        };
-        match body {
-            Ok(body) => {
-                let millis = body.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-                Ok(Duration::from_millis(millis.min(600_000)))
-            }
-            // A damaged claim says nothing about its owner; one's own interval has to do.
-            Err(error) if error.code == Code::RemoteCorrupt => Ok(Duration::ZERO),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Goes on from `parent`: a tombstone over that covers this claim as well.
     pub fn descend(&self, parent: Claim) {
         // It is said once.
@@ -211,7 +211,7 @@ impl Owner {
 
     /// Makes another claim, above all that a listing showed, by which the same one deletes what is there.
     pub async fn above(&self, claims: &Claims) -> Result<Owner> {
-        Owner::claim(self.tenancy.clone(), claims, None, self.interval, |_| async { Ok(()) }).await
+        Owner::claim(self.tenancy.clone(), claims, None, self.interval, false, |_| async { Ok(()) }).await
     }
 
     /// Seals a base at `lsn`.
@@ -278,8 +278,9 @@ impl Owner {
             Some(bytes) => bytes.clone(),
             None => {
                 let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX).to_le_bytes();
+                let terms = [&interval[..], if self.lock.is_some() { &[1] } else { &[] }].concat();
                 let (kind, body) = match mark {
-                    Mark::Claimed => (ObjectKind::Claim, &interval[..]),
+                    Mark::Claimed => (ObjectKind::Claim, &terms[..]),
                     Mark::Live => (ObjectKind::Live, &[][..]),
                     Mark::Leaving => (ObjectKind::Leaving, &[][..]),
                     Mark::Released => (ObjectKind::Released, &[][..]),

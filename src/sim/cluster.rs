@@ -2,9 +2,10 @@
 //!
 //! How requests get there is up to `network`, and how bad that is to `weather`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -47,7 +48,9 @@ pub struct Cluster {
     pub folds: AtomicBool,
     /// Notices of changed claims.
     pub told: broadcast::Sender<Notice>,
-    /// True if the store tells of changed claims.
+    /// Locks, with the connections that hold them.
+    pub locks: Mutex<BTreeMap<u64, Weak<()>>>,
+    /// True if the store tells of changed claims, and has locks.
     pub notifies: AtomicBool,
     /// True if a story damages the store on purpose.
     pub tampered: AtomicBool,
@@ -95,6 +98,7 @@ impl Cluster {
             tells: AtomicBool::new(false),
             folds: AtomicBool::new(false),
             told: broadcast::channel(4).0,
+            locks: Mutex::default(),
             notifies: AtomicBool::new(false),
             tampered: AtomicBool::new(false),
             creds: AtomicBool::new(false),

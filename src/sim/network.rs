@@ -33,6 +33,8 @@ pub struct Network {
     asked: Mutex<BTreeMap<String, Vec<u64>>>,
     /// Names that it knows to be stored.
     stored: Mutex<BTreeSet<String>>,
+    /// The connection, as long as the process is there.
+    connection: Arc<()>,
 }
 
 impl Network {
@@ -75,6 +77,7 @@ impl Network {
             rng: Mutex::new(own),
             asked: Mutex::default(),
             stored: Mutex::default(),
+            connection: Arc::default(),
         }
     }
 
@@ -155,6 +158,28 @@ impl Store for Network {
         let names = self.list(folder, prefix).await.ok();
         saw(if names.is_some() { Moment::Folded } else { Moment::HalfFolded });
         Ok(names)
+    }
+
+    async fn hold_lock(&self, lock: u64) -> bool {
+        let holds = self.cluster.notifies.load(Ordering::Relaxed) && hold(&self.rng).chance(80);
+        if holds {
+            hold(&self.cluster.locks).insert(lock, Arc::downgrade(&self.connection));
+        }
+        holds
+    }
+
+    fn release_lock(&self, lock: u64) {
+        hold(&self.cluster.locks).remove(&lock);
+    }
+
+    async fn is_lock_free(&self, lock: u64) -> Result<bool, Failure> {
+        let holder = hold(&self.cluster.locks).get(&lock).cloned();
+        let is_gone = holder.is_none_or(|connection| connection.strong_count() == 0);
+        if is_gone {
+            saw(Moment::LockFree);
+        }
+        // A connection may be down for a moment while its process runs.
+        Ok(is_gone || hold(&self.rng).chance(10))
     }
 
     fn notices(&self) -> Option<broadcast::Receiver<Notice>> {

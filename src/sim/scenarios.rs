@@ -13,6 +13,7 @@ mod failovers;
 mod forged;
 mod guards;
 mod limits;
+mod locks;
 mod logouts;
 mod losses;
 mod notices;

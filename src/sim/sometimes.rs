@@ -69,6 +69,7 @@ moments! {
     ServerChanged = "an owner was told that another server answers",
     Folded = "an object was stored and claims were listed in one exchange",
     HalfFolded = "an object was stored, and the listing in the same exchange failed",
+    LockFree = "the lock of an owner was free: its process had gone",
     Emptied = "another, empty bucket took the place of the store",
     CameBack = "a bucket that was away came back",
     ShownStale = "the store showed data as it was",

@@ -146,6 +146,16 @@ pub trait Store: Send + Sync {
     fn durability(&self) -> Option<Durability> {
         None
     }
+    /// Holds a lock for as long as this process is connected, or until it lets go; false where the store has no such lock.
+    async fn hold_lock(&self, _lock: u64) -> bool {
+        false
+    }
+    /// Lets go of a lock.
+    fn release_lock(&self, _lock: u64) {}
+    /// True if nobody holds a lock.
+    async fn is_lock_free(&self, _lock: u64) -> Result<bool, Failure> {
+        Ok(false)
+    }
     /// Notices of changed claims, each as soon as the store tells of it; `None` where it never does. They may be lost, and decide nothing.
     fn notices(&self) -> Option<broadcast::Receiver<Notice>> {
         None

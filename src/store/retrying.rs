@@ -127,6 +127,21 @@ impl RetryingStore {
         self.store.durability()
     }
 
+    /// Holds a lock for as long as this process is connected, where the store has such locks.
+    pub async fn hold_lock(&self, lock: u64) -> bool {
+        self.store.hold_lock(lock).await
+    }
+
+    /// Lets go of a lock.
+    pub fn release_lock(&self, lock: u64) {
+        self.store.release_lock(lock);
+    }
+
+    /// True if nobody is known to hold a lock; asked once.
+    pub async fn is_lock_free(&self, lock: u64) -> bool {
+        self.store.is_lock_free(lock).await.unwrap_or(false)
+    }
+
     /// Notices of changed claims, where the store tells of them.
     pub fn notices(&self) -> Option<broadcast::Receiver<Notice>> {
         self.store.notices()

@@ -183,8 +183,8 @@ impl Opening {
         let dead = self.home.dead();
         let record = |claim| self.home.record(&self.host, claim);
         let pace = settings.pace;
-        let owner =
-            Owner::claim(tenancy, &before.claims, settings.expected, pace.check_interval, record).await?;
+        let (expected, interval) = (settings.expected, pace.check_interval);
+        let owner = Owner::claim(tenancy, &before.claims, expected, interval, settings.cloud, record).await?;
         if !settings.takeover {
             let waiting = |predecessor: &Claim, at_most| {
                 (self.events)(Event::Waiting { epoch: predecessor.epoch, at_most });

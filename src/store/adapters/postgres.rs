@@ -75,6 +75,10 @@ impl Postgres {
         })
     }
 
+    fn listener(&self) -> &Notices {
+        self.notices.get_or_init(|| Notices::of(&self.pool))
+    }
+
     /// The folder and the name within it of an object.
     fn place<'a>(&self, name: &'a str) -> (String, &'a str) {
         let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
@@ -201,8 +205,25 @@ impl Store for Postgres {
         self.pool.dialler().durability()
     }
 
+    async fn hold_lock(&self, lock: u64) -> bool {
+        self.notify && self.listener().hold(lock).await
+    }
+
+    fn release_lock(&self, lock: u64) {
+        if let Some(listener) = self.notices.get() {
+            listener.release(lock);
+        }
+    }
+
+    async fn is_lock_free(&self, lock: u64) -> Result<bool, Failure> {
+        // It is released again with the end of the statement.
+        let ask: [(&(dyn ToSql + Sync), Type); 1] = [(&lock.cast_signed(), Type::INT8)];
+        let rows = self.rows(Operation::List, "select pg_try_advisory_xact_lock_shared($1)", &ask).await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
     fn notices(&self) -> Option<broadcast::Receiver<Notice>> {
-        self.notify.then(|| self.notices.get_or_init(|| Notices::of(&self.pool)).follow())
+        self.notify.then(|| self.listener().follow())
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {

@@ -1,21 +1,26 @@
-//! Notices of changed claims: one connection that listens, made anew when it breaks.
+//! Notices of changed claims, and locks: one connection that listens and holds, made anew when it breaks.
 //!
-//! A notice that is lost costs the time until the next check; so nothing waits for this connection, and nothing fails with it.
-//! A pooler in transaction mode lets it listen and passes nothing on.
+//! A notice that is lost costs the time until the next check, and a lock that is free nothing but a wait; so nothing depends on
+//! this connection, and nothing fails with it. A pooler in transaction mode lets it listen and passes nothing on, and a lock would
+//! stay behind there: locks are held only over a connection that has heard a notice of its own.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::broadcast;
-use tokio_postgres::AsyncMessage;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_postgres::types::Type;
+use tokio_postgres::{AsyncMessage, Client};
 
-use super::connection::Dialler;
+use super::connection::{Connection, Dialler};
+use super::failure::broken;
 use crate::format::name::read_notice;
-use crate::platform::host::sleep;
-use crate::store::Notice;
+use crate::id::hex;
+use crate::platform::host::{random, sleep};
 use crate::store::adapters::pool::{Dial, Pool, Purpose};
+use crate::store::{Notice, Operation};
 
 /// The channel.
 pub const CHANNEL: &str = "baileys_hybrid_auth";
@@ -23,67 +28,169 @@ pub const CHANNEL: &str = "baileys_hybrid_auth";
 const BACKLOG: usize = 256;
 /// The first pause before another connection, and the longest.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+/// Time that an open waits for a lock. Without one, its successor waits longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Locks of one process: those of a server are limited, and not ours alone.
+const MOST_LOCKS: usize = 1000;
 
-/// Notices of one store.
+enum Order {
+    Hold(u64, oneshot::Sender<bool>),
+    Release(u64),
+}
+
+/// Notices of one store, and the locks of this process.
 pub struct Notices {
     heard: broadcast::Sender<Notice>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// Locks that are wanted, and those who wait for one.
+struct Locks {
+    orders: mpsc::UnboundedReceiver<Order>,
+    wanted: BTreeSet<u64>,
+    waiting: Vec<(u64, oneshot::Sender<bool>)>,
 }
 
 impl Notices {
     /// Listens to the database of `pool`, as long as that is there.
     pub fn of(pool: &Arc<Pool<Dialler>>) -> Notices {
         let (heard, _) = broadcast::channel(BACKLOG);
+        let (orders, received) = mpsc::unbounded_channel();
         let (to, from) = (heard.clone(), Arc::downgrade(pool));
+        let mut locks = Locks { orders: received, wanted: BTreeSet::new(), waiting: Vec::new() };
         pool.dialler().host().spawn(Box::pin(async move {
             let [mut pause, longest] = PAUSES;
             while let Some(pool) = Weak::upgrade(&from) {
-                if listen(pool, &to).await {
+                if listen(pool, &to, &mut locks).await {
                     [pause, _] = PAUSES;
                 }
                 sleep(pause).await;
                 pause = (pause * 2).min(longest);
             }
         }));
-        Notices { heard }
+        Notices { heard, orders }
     }
 
     /// All from now on.
     pub fn follow(&self) -> broadcast::Receiver<Notice> {
         self.heard.subscribe()
     }
+
+    /// Holds a lock until it is released; false if it could not be held in time.
+    pub async fn hold(&self, lock: u64) -> bool {
+        let (answer, wait) = oneshot::channel();
+        let asked = self.orders.send(Order::Hold(lock, answer));
+        asked.is_ok() && matches!(timeout(PATIENCE, wait).await, Ok(Ok(true)))
+    }
+
+    /// Lets go of a lock.
+    pub fn release(&self, lock: u64) {
+        // Without a listener there is none.
+        let _ = self.orders.send(Order::Release(lock));
+    }
 }
 
 /// Listens until the connection breaks, or nobody is there any more; true if it did listen.
-async fn listen(pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>) -> bool {
+async fn listen(pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>, locks: &mut Locks) -> bool {
     let Ok((client, mut driver)) = pool.dialler().dial(Purpose::Long).await else { return false };
+    let host = Arc::clone(pool.dialler().host());
+    let (pass_on, mut told) = mpsc::unbounded_channel();
+    host.spawn(Box::pin(async move {
+        while let Some(Ok(message)) = poll_fn(|cx| driver.poll_message(cx)).await {
+            if let AsyncMessage::Notification(notification) = message {
+                // Whoever listened may be gone; then so is the client, and this ends.
+                let _ = pass_on.send(notification.payload().to_owned());
+            }
+        }
+    }));
+    if client.batch_execute(&format!("listen {CHANNEL}")).await.is_err() {
+        return false;
+    }
+    let own = format!("own {}", hex(&random::<8>(host.as_ref())));
+    announce(&pool, &own).await;
     let pool = Arc::downgrade(&pool);
-    let mut messages = poll_fn(move |cx| driver.poll_message(cx));
-    let command = format!("listen {CHANNEL}");
-    let mut listening = pin!(client.batch_execute(&command));
-    let mut listens = false;
+    let mut is_own = false;
     loop {
         tokio::select! {
-            message = &mut messages => match message {
-                Some(Ok(AsyncMessage::Notification(told))) => {
-                    if let Some(notice) = read_notice(told.payload()) {
+            payload = told.recv() => match payload {
+                None => return true,
+                Some(payload) if payload == own => {
+                    is_own = true;
+                    locks.hold_all(&client).await;
+                }
+                Some(payload) => {
+                    if let Some(notice) = read_notice(&payload) {
                         // Nobody may be waiting.
                         let _ = to.send(notice);
                     }
                 }
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return listens,
             },
-            answer = &mut listening, if !listens => {
-                if answer.is_err() {
-                    return false;
-                }
-                listens = true;
-            }
+            Some(order) = locks.orders.recv() => locks.obey(order, if is_own { Some(&client) } else { None }).await,
             () = sleep(Duration::from_secs(60)) => {
                 if pool.strong_count() == 0 {
-                    return listens;
+                    return true;
                 }
             }
         }
     }
+}
+
+/// Sends a notice over another connection: only one that is a session of its own hears it.
+async fn announce(pool: &Arc<Pool<Dialler>>, text: &str) {
+    let work = |connection: Arc<Connection>| async move {
+        let told = connection
+            .client()
+            .query_typed("select pg_notify($1, $2)", &[(&CHANNEL, Type::TEXT), (&text, Type::TEXT)])
+            .await;
+        told.map(|_| ()).map_err(|error| broken(&error, Operation::List))
+    };
+    // Unheard it costs a wait.
+    let _ = pool.ask(Purpose::Short, Operation::List, PATIENCE, work).await;
+}
+
+impl Locks {
+    async fn obey(&mut self, order: Order, client: Option<&Client>) {
+        match (order, client) {
+            (Order::Hold(lock, answer), _) if self.wanted.len() >= MOST_LOCKS => {
+                let _ = (lock, answer.send(false));
+            }
+            (Order::Hold(lock, answer), Some(client)) => {
+                self.wanted.insert(lock);
+                // Whoever asked may have given up.
+                let _ = answer.send(try_lock(client, lock).await);
+            }
+            (Order::Hold(lock, answer), None) => {
+                self.wanted.insert(lock);
+                self.waiting.push((lock, answer));
+            }
+            (Order::Release(lock), client) => {
+                self.waiting.retain(|(other, _)| *other != lock);
+                if let (true, Some(client)) = (self.wanted.remove(&lock), client) {
+                    // It falls with the connection at the latest.
+                    let key = lock.cast_signed();
+                    let _ = client.query_typed("select pg_advisory_unlock($1)", &[(&key, Type::INT8)]).await;
+                }
+            }
+        }
+    }
+
+    /// Holds all that are wanted, over a new connection.
+    async fn hold_all(&mut self, client: &Client) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for lock in self.wanted.clone() {
+            let is_held = try_lock(client, lock).await;
+            if !is_held {
+                self.wanted.remove(&lock);
+            }
+        }
+        for (lock, answer) in waiting {
+            let _ = answer.send(self.wanted.contains(&lock));
+        }
+    }
+}
+
+async fn try_lock(client: &Client, lock: u64) -> bool {
+    let locked =
+        client.query_typed_one("select pg_try_advisory_lock($1)", &[(&lock.cast_signed(), Type::INT8)]).await;
+    locked.is_ok_and(|row| row.get(0))
 }
