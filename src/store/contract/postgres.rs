@@ -5,11 +5,13 @@ use std::time::Duration;
 use futures::poll;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 use super::super::adapters::postgres::dialled;
 use super::super::{Store, StoreSpec};
 use super::entries::{connect, entries, folder, host, noise};
 use crate::format::name::{CLAIMS, TenantName};
+use crate::platform::host::random;
 use crate::store::spec::PostgresSpec;
 
 /// The databases under test.
@@ -96,5 +98,45 @@ async fn whoever_listens_is_told_of_claims_and_of_nothing_else() {
             () = sleep(Duration::from_secs(20)) => panic!("{name}: nothing is heard"),
         }
         other.delete(vec![object]).await.expect("removes");
+    }
+}
+
+/// Waits until `lock` is free, or is not.
+async fn until(store: &dyn Store, lock: u64, free: bool) {
+    for _ in 0..200 {
+        if store.is_lock_free(lock).await == Ok(free) {
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the lock is not {}", if free { "free" } else { "held" });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_falls_with_its_connection_and_is_held_again_over_the_next_one() {
+    for (name, store, spec) in databases() {
+        eprintln!("{name}");
+        let lock = u64::from_le_bytes(random(host().as_ref()));
+        if !spec.notify {
+            // Behind a pooler in transaction mode a lock would stay with the connection of the pooler.
+            let pooled = connect(&StoreSpec::Postgres(PostgresSpec { notify: true, ..spec }));
+            assert!(!pooled.hold_lock(lock).await, "{name}");
+            assert_eq!(pooled.is_lock_free(lock).await, Ok(true), "{name}");
+            continue;
+        }
+        let (one, other) = (connect(&store), connect(&store));
+        assert!(one.hold_lock(lock).await, "{name}");
+        assert_eq!(other.is_lock_free(lock).await, Ok(false), "{name}");
+        one.release_lock(lock);
+        until(other.as_ref(), lock, true).await;
+        assert!(one.hold_lock(lock).await, "{name}");
+        let holder = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' \
+                      and (classid::bigint << 32) | objid::bigint = $1";
+        let watcher = client(&spec).await;
+        watcher.query_typed(holder, &[(&lock.cast_signed(), Type::INT8)]).await.expect("ends the connection");
+        until(other.as_ref(), lock, true).await;
+        until(other.as_ref(), lock, false).await;
+        one.release_lock(lock);
+        until(other.as_ref(), lock, true).await;
     }
 }
