@@ -194,7 +194,7 @@ impl<D: Dial> Pool<D> {
         held.connection = None;
         // Those who waited while it failed do not wait once more each.
         if let Some((at, failure)) = &held.failed
-            && *at >= asked_at
+            && *at > asked_at
         {
             return Err(failure.clone());
         }

@@ -114,7 +114,11 @@ async fn answer_of_a_server_that_was_replaced_meanwhile_does_not_count() {
     let other = async {
         // Two under way make another connection worth it.
         sleep(Duration::from_secs(1)).await;
-        let more = (0..3).map(|_| put(&pool));
+        let work = |_: Arc<Line>| async {
+            sleep(Duration::from_millis(5)).await;
+            Ok(())
+        };
+        let more = (0..3).map(|_| pool.ask(Purpose::Short, Operation::Put, WITHIN, work));
         join_all(more).await;
         answer.send(()).expect("is awaited");
     };
