@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -32,6 +33,17 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Locks of one process: those of a server are limited, and not ours alone.
 const MOST_LOCKS: usize = 1000;
+
+/// Hearing of a connection: whether a notice of its own reaches it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    /// It may still come.
+    Unknown,
+    /// It is a session of its own.
+    Own,
+    /// A pooler is in between.
+    Deaf,
+}
 
 enum Order {
     Hold(u64, oneshot::Sender<bool>),
@@ -109,13 +121,18 @@ async fn listen(pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>, locks:
     let own = format!("own {}", hex(&random::<8>(host.as_ref())));
     announce(&pool, &own).await;
     let pool = Arc::downgrade(&pool);
-    let mut is_own = false;
+    let mut hearing = Hearing::Unknown;
+    let mut deaf = pin!(sleep(PATIENCE));
     loop {
         tokio::select! {
+            () = &mut deaf, if hearing == Hearing::Unknown => {
+                hearing = Hearing::Deaf;
+                locks.give_up();
+            }
             payload = told.recv() => match payload {
                 None => return true,
                 Some(payload) if payload == own => {
-                    is_own = true;
+                    hearing = Hearing::Own;
                     locks.hold_all(&client).await;
                 }
                 Some(payload) => {
@@ -125,7 +142,7 @@ async fn listen(pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>, locks:
                     }
                 }
             },
-            Some(order) = locks.orders.recv() => locks.obey(order, if is_own { Some(&client) } else { None }).await,
+            Some(order) = locks.orders.recv() => locks.obey(order, &client, hearing).await,
             () = sleep(Duration::from_secs(60)) => {
                 if pool.strong_count() == 0 {
                     return true;
@@ -149,28 +166,36 @@ async fn announce(pool: &Arc<Pool<Dialler>>, text: &str) {
 }
 
 impl Locks {
-    async fn obey(&mut self, order: Order, client: Option<&Client>) {
-        match (order, client) {
-            (Order::Hold(lock, answer), _) if self.wanted.len() >= MOST_LOCKS => {
-                let _ = (lock, answer.send(false));
-            }
-            (Order::Hold(lock, answer), Some(client)) => {
+    async fn obey(&mut self, order: Order, client: &Client, hearing: Hearing) {
+        match (order, hearing) {
+            (Order::Hold(_, answer), _) if self.wanted.len() >= MOST_LOCKS => _ = answer.send(false),
+            (Order::Hold(_, answer), Hearing::Deaf) => _ = answer.send(false),
+            (Order::Hold(lock, answer), Hearing::Own) => {
                 self.wanted.insert(lock);
                 // Whoever asked may have given up.
                 let _ = answer.send(try_lock(client, lock).await);
             }
-            (Order::Hold(lock, answer), None) => {
+            (Order::Hold(lock, answer), Hearing::Unknown) => {
                 self.wanted.insert(lock);
                 self.waiting.push((lock, answer));
             }
-            (Order::Release(lock), client) => {
+            (Order::Release(lock), hearing) => {
                 self.waiting.retain(|(other, _)| *other != lock);
-                if let (true, Some(client)) = (self.wanted.remove(&lock), client) {
+                if self.wanted.remove(&lock) && hearing == Hearing::Own {
                     // It falls with the connection at the latest.
                     let key = lock.cast_signed();
                     let _ = client.query_typed("select pg_advisory_unlock($1)", &[(&key, Type::INT8)]).await;
                 }
             }
+        }
+    }
+
+    /// Holds none: the connection does not hear what it is sent.
+    fn give_up(&mut self) {
+        self.wanted.clear();
+        for (_, answer) in self.waiting.drain(..) {
+            // Whoever asked may have given up.
+            let _ = answer.send(false);
         }
     }
 
