@@ -30,7 +30,7 @@ const BACKLOG: usize = 256;
 /// The first pause before another connection, and the longest.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 /// Time that an open waits for a lock. Without one, its successor waits longer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Locks of one process: those of a server are limited, and not ours alone.
 const MOST_LOCKS: usize = 1000;
 
@@ -92,7 +92,7 @@ impl Notices {
     pub async fn hold(&self, lock: u64) -> bool {
         let (answer, wait) = oneshot::channel();
         let asked = self.orders.send(Order::Hold(lock, answer));
-        asked.is_ok() && matches!(timeout(PATIENCE, wait).await, Ok(Ok(true)))
+        asked.is_ok() && matches!(timeout(LONGEST_WAIT, wait).await, Ok(Ok(true)))
     }
 
     /// Lets go of a lock.
@@ -122,7 +122,7 @@ async fn listen(pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>, locks:
     announce(&pool, &own).await;
     let pool = Arc::downgrade(&pool);
     let mut hearing = Hearing::Unknown;
-    let mut deaf = pin!(sleep(PATIENCE));
+    let mut deaf = pin!(sleep(LONGEST_WAIT));
     loop {
         tokio::select! {
             () = &mut deaf, if hearing == Hearing::Unknown => {
@@ -162,7 +162,7 @@ async fn announce(pool: &Arc<Pool<Dialler>>, text: &str) {
         told.map(|_| ()).map_err(|error| broken(&error, Operation::List))
     };
     // Unheard it costs a wait.
-    let _ = pool.ask(Purpose::Short, Operation::List, PATIENCE, work).await;
+    let _ = pool.ask(Purpose::Short, Operation::List, LONGEST_WAIT, work).await;
 }
 
 impl Locks {
