@@ -22,11 +22,11 @@ before(async () => {
   bson = app.load('bson')
 })
 
-/** A collection by the calls that stores make, in BSON. */
+/** A collection by the calls that stores make, in BSON as the driver writes it: what is undefined becomes null. */
 function collection() {
   const documents = new Map()
   const key = (id) => JSON.stringify(id)
-  const keep = (document) => documents.set(key(document._id), bson.serialize(document))
+  const keep = (document) => documents.set(key(document._id), bson.serialize(document, { ignoreUndefined: false }))
   return {
     documents,
     updateOne: async ({ _id }, { $set }) => void keep({ ...(documents.has(key(_id)) ? bson.deserialize(documents.get(key(_id))) : { _id }), ...$set }),

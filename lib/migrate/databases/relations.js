@@ -18,6 +18,7 @@ const cellText = (value) => (value === null || value === undefined ? '' : Buffer
 function relation({ quote, place, asText, query }, { schema, name, roles }) {
   const table = schema === null ? quote(name) : `${quote(schema)}.${quote(name)}`
   const column = (role) => quote(roles[role].name)
+  const pattern = (role) => (roles[role].isPlain ? column(role) : asText(column(role)))
   const has = (role) => roles[role] !== undefined
   const select = (names, tests = [], rest = '') =>
     `SELECT ${names.filter(has).map((role) => `${column(role)} AS ${quote(role)}`).join(', ')} FROM ${table}${tests.length === 0 ? '' : ` WHERE ${tests.join(' AND ')}`}${rest}`
@@ -30,7 +31,7 @@ function relation({ quote, place, asText, query }, { schema, name, roles }) {
     isEmpty: async () => !(await isThere('', [])),
     /** True if a row has one of the patterns in one of these columns. */
     holds(names, patterns) {
-      const tests = names.flatMap((role, i) => patterns.map((_, n) => `${asText(column(role))} LIKE ${place(i * patterns.length + n + 1)}`))
+      const tests = names.flatMap((role, i) => patterns.map((_, n) => `${pattern(role)} LIKE ${place(i * patterns.length + n + 1)}`))
       return isThere(` WHERE ${tests.join(' OR ')}`, names.flatMap(() => patterns))
     },
     names: () => query(select(['session', 'type', 'key'])),
@@ -39,8 +40,8 @@ function relation({ quote, place, asText, query }, { schema, name, roles }) {
     async rows({ session, prefix = '' }) {
       const tests = []
       const values = []
-      if (has('session')) tests.push(`${asText(column('session'))} = ${place(values.push(session))}`)
-      if (prefix !== '') tests.push(`${asText(column('key'))} LIKE ${place(values.push(`${literal(prefix)}%`))} ESCAPE '!'`)
+      if (has('session')) tests.push(`${column('session')} = ${place(values.push(session))}`)
+      if (prefix !== '') tests.push(`${pattern('key')} LIKE ${place(values.push(`${literal(prefix)}%`))} ESCAPE '!'`)
       const rows = await query(select(ROLES, tests), values)
       return rows.filter((row) => !has('session') || cellText(row.session) === session)
     }

@@ -17,10 +17,12 @@ const backticks = (name) => `\`${name.replaceAll('`', '``')}\``
 const quotes = (name) => `"${name.replaceAll('"', '""')}"`
 
 const TEXTS = /^(char|character|character varying|varchar|nvarchar|text|tinytext|mediumtext|longtext|json|jsonb|uuid|citext|name|enum)/i
+/** Types that a pattern can be compared with as they are, so that an index helps. */
+const PLAIN = /^(char|character|varchar|nvarchar|text|tinytext|mediumtext|longtext)/i
 const NUMBERS = /^(int|integer|bigint|smallint|mediumint|tinyint|serial|bigserial|numeric|decimal)/i
 
 /** A column as `rolesOf` takes it; one of no type, which SQLite allows, may hold text. */
-const columnOf = (name, type, max) => ({ name, kind: type === '' || TEXTS.test(type) ? 'text' : NUMBERS.test(type) ? 'number' : 'other', max: max === null || max === undefined ? null : Number(max) })
+const columnOf = (name, type, max) => ({ name, kind: type === '' || TEXTS.test(type) ? 'text' : NUMBERS.test(type) ? 'number' : 'other', isPlain: PLAIN.test(type), max: max === null || max === undefined ? null : Number(max) })
 
 /** Rows `{ schema, name, column, type, max }` -> tables with their columns. */
 function tablesOf(rows) {
