@@ -22,7 +22,9 @@ import { bootstrap, environment, root } from './bootstrap.mjs'
 import { hasSizes, isOfRust, needsAddon, testFiles } from './test-files.mjs'
 
 /** Kinds of stores that the engine suite runs over, after a directory. */
-const KINDS = ['supabase', 'seaweedfs', 'rclone', 'gcs']
+const KINDS = ['supabase', 'seaweedfs', 'rclone', 'gcs', 'postgres']
+/** Those that run at the size of `npm test` in `npm run test:all` too: the faults of databases have tests of their own. */
+const ONCE = new Set(['postgres'])
 
 const isAll = process.argv.includes('--all')
 const isLater = process.env.SIZED === 'later'
@@ -130,11 +132,14 @@ async function engineTests() {
     const server = await store.start()
     process.env.TEST_STORE = kind
     process.env.TEST_STORES = JSON.stringify({ [kind]: server.address })
+    const size = process.env.TEST_SIZE
+    if (ONCE.has(kind)) delete process.env.TEST_SIZE
     try {
       await nodeTests(name, engineFiles().filter((file) => kind !== KINDS[0] || isDue(file)))
     } finally {
       delete process.env.TEST_STORE
       delete process.env.TEST_STORES
+      if (size !== undefined) process.env.TEST_SIZE = size
       await server.stop()
     }
   }

@@ -13,7 +13,7 @@ import { cheapBaileys } from '../support/cheap-baileys.mjs'
 import { eventually, KEY, Machine, runSeed, scratch } from '../support/machines.mjs'
 import { contentsOf, hybrid, rejection, startProcess, still, temporaryFolder, told, unhurried, until } from '../support/sessions.mjs'
 import { fragileBucket } from '../support/stores/outages.mjs'
-import { makeBucket } from '../support/stores/index.mjs'
+import { makeBucket, store } from '../support/stores/index.mjs'
 import { makeRandom } from '../support/world/wire.mjs'
 
 const TENANT = 'tenant'
@@ -251,7 +251,7 @@ test('status_says_what_a_session_without_a_disk_can_know', async (t) => {
   assert.ok(keys === 1 && bytes > 500 && uploads.segments === 1 && lastBackupAt instanceof Date)
   assert.deepEqual(rest, {
     mode: 'cloud', life: 'live', lsn: 1, localDurableLsn: 1, remoteDurableLsn: 1, lagMs: 0, dirtyKeys: 0, dirtyBytes: 0, logBytes: 0, epoch: 1,
-    restored: { source: 'fresh', clean: true }, store: 'ok', storeDurability: null, handedOver: false, lastError: null, baseRefused: null, maxBytes: 512 * 1024 * 1024
+    restored: { source: 'fresh', clean: true }, store: 'ok', storeDurability: store.durability ?? null, handedOver: false, lastError: null, baseRefused: null, maxBytes: 512 * 1024 * 1024
   })
 })
 

@@ -7,6 +7,9 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import { environment, root } from '../../scripts/bootstrap.mjs'
+import { startPgBouncer } from '../support/databases/pgbouncer.mjs'
+import { isPostgresPublished } from '../support/databases/programs.mjs'
+import { atEnd } from '../support/endings.mjs'
 import { startProxy } from '../support/proxy.mjs'
 
 const wrong = { key: 'wrong', text: (secret) => secret.replace(/[A-Za-z]/g, (letter) => (letter === 'x' ? 'y' : 'x')) }
@@ -16,6 +19,8 @@ const WRONG = {
   seaweedfs: ({ spec }) => ({ ...spec, secretAccessKey: wrong.text(spec.secretAccessKey) }),
   rclone: ({ spec }) => ({ ...spec, secretAccessKey: wrong.text(spec.secretAccessKey) }),
   supabase: ({ spec }) => ({ ...spec, key: `${spec.key.slice(0, -8)}AAAAAAAA` }),
+  postgres: ({ spec }) => ({ ...spec, password: wrong.text(spec.password) }),
+  redis: ({ spec }) => ({ ...spec, password: wrong.text(spec.password) }),
   gcs: ({ spec }) => {
     const account = JSON.parse(spec.credentials)
     return { ...spec, credentials: JSON.stringify({ ...account, client_email: `not-${account.client_email}` }) }
@@ -30,8 +35,32 @@ const PUBLIC = {
     // Contents are for nobody else, but names are: the lesser case.
     await bucket.switch({ allUsers: ['storage.objects.list'] })
     return bucket.spec
+  },
+  // As where somebody hands a table of his own to the data API of Supabase.
+  postgres: async (client, { server }) => {
+    const bucket = await client.makeBucket()
+    const { name } = bucket
+    await server.query(`create role anon; grant usage on schema ${name} to anon; grant select on ${name}.objects to anon; alter table ${name}.objects disable row level security`)
+    return bucket.spec
   }
 }
+
+/** A bucket that does not exist: of a database, since its schema would be made. A Redis has no such thing. */
+function missing({ spec }) {
+  if (spec.kind === 'redis') return undefined
+  return spec.kind === 'postgres' ? { ...spec, database: 'never_made' } : { ...spec, bucket: 'never-made' }
+}
+
+/** Starts something that gives objects called `long` out in the wrong way, in front of a server. */
+async function startHarm({ startProxy: start = startProxy, kind }, endpoint, { cut, drip }) {
+  const proxy = await start(endpoint)
+  const isWire = proxy.endpoint !== undefined
+  proxy.rule(isWire ? { text: READS[kind], ...(cut ? { fault: 'cut' } : { fault: 'drip', ...drip }) } : { method: 'GET', path: '/long', ...(cut ? { fault: 'cut-answer', ending: 'close' } : { fault: 'drip', bytes: drip.bytes, everyMs: drip.ms }) })
+  return proxy
+}
+
+/** Requests that read an object called `long`, on the wire of a database. */
+const READS = { postgres: /select bytes[^]*long/, redis: /GET[^]*\/long/ }
 
 /** Runs the tests of the core that are the contract, and answers what they printed. */
 function contract(entries) {
@@ -54,32 +83,41 @@ const STORES = [
   { name: 'supabase_that_takes_the_newer_listing_for_a_bucket', kind: 'supabase', settings: { listV2: 'absent' } },
   { name: 'gcs', kind: 'gcs' },
   // By others than the one who wrote the double.
-  { name: 'fake_gcs_server', kind: 'fake-gcs' }
+  { name: 'fake_gcs_server', kind: 'fake-gcs' },
+  { name: 'postgres', kind: 'postgres' },
+  ...['13', '17'].filter(isPostgresPublished).map((version) => ({ name: `postgres_${version}`, kind: 'postgres', settings: { version } })),
+  { name: 'postgres_behind_pgbouncer', kind: 'postgres', front: startPgBouncer },
+  { name: 'redis', kind: 'redis' },
+  { name: 'redis_with_tls', kind: 'redis', settings: { tls: true }, isEncrypted: true },
+  { name: 'valkey', kind: 'redis', settings: { program: 'valkey' } }
 ]
 
-for (const { name, kind, settings } of STORES) {
+for (const { name, kind, settings, front, isEncrypted = false } of STORES) {
   test(`a_store_of_kind_${name}_keeps_the_contract`, async (t) => {
     const store = await import(`../support/stores/${kind}.mjs`)
     const server = await store.start(settings)
-    t.after(() => server.stop())
-    const { endpoint } = server.address
-    const through = async (rule) => {
-      const proxy = await startProxy(endpoint)
-      t.after(() => proxy.stop())
-      proxy.rule({ method: 'GET', path: '/long', ...rule })
-      return proxy.origin
+    atEnd(t, () => server.stop())
+    const fronted = await front?.(server.server)
+    if (fronted) atEnd(t, () => fronted.stop())
+    const endpoint = fronted?.endpoint ?? server.address.endpoint
+    // What passes an encrypted connection cannot be told apart.
+    const harmed = async (how) => {
+      if (isEncrypted) return undefined
+      const proxy = await startHarm(store, endpoint, how)
+      atEnd(t, () => proxy.stop())
+      return (await store.connect(server.address, { endpoint: proxy.origin }).makeBucket()).spec
     }
-    const client = store.connect(server.address)
+    const client = store.connect(server.address, { endpoint })
     const bucket = await client.makeBucket()
-    const at = async (origin) => (await store.connect(server.address, { endpoint: origin }).makeBucket()).spec
     const entry = {
       name,
-      store: bucket.spec,
-      wrongCredentials: WRONG[kind]?.(bucket),
-      missingBucket: { ...bucket.spec, bucket: 'never-made' },
-      truncating: await at(await through({ fault: 'cut-answer', ending: 'close' })),
-      slow: await at(await through({ fault: 'drip', bytes: 1500, everyMs: 50 })),
-      public: await PUBLIC[kind]?.(client),
+      store: front ? { ...bucket.spec, notify: false } : bucket.spec,
+      // To PgBouncer a wrong password and a wrong database are a fault of the protocol, as much else is.
+      wrongCredentials: front ? undefined : WRONG[kind]?.(bucket),
+      missingBucket: front ? undefined : missing(bucket),
+      truncating: await harmed({ cut: true }),
+      slow: await harmed({ drip: { bytes: 1500, ms: 50 } }),
+      public: await PUBLIC[kind]?.(client, server),
       anyName: kind !== 'supabase',
       tellsTime: true
     }
