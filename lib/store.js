@@ -95,6 +95,7 @@ function describeObject(given, from) {
   }
   const { fields } = KINDS[kind]
   for (const name of Object.keys(object)) {
+    if (name === 'caCertificate') refuse(`${from}: \`caCertificate\` is an option of its own: pass it beside \`store\``)
     if (name !== 'kind' && !fields.includes(name)) refuse(`${from}: ${quoted(name)} is unknown; a store of kind ${kind} takes ${fields.join(', ')}`)
   }
   return describe(kind, from, (field) => ({ value: object[field], from: `\`store.${field}\`` }))

@@ -168,6 +168,11 @@ test('an object that is no database is refused by the name of the field', () => 
   for (const [store, ...names] of wrong) refused(store, () => spec(store), ...names)
 })
 
+test('an authority within the store object is refused with the place where it belongs', () => {
+  const objects = [{ kind: 'postgres', host: 'db.example', database: 'app', user: 'me' }, { kind: 'redis', host: 'cache.example' }, { kind: 's3', bucket: 'b' }]
+  for (const store of objects) refused({ ...store, caCertificate: 'PEM' }, () => spec({ ...store, caCertificate: 'PEM' }), '`caCertificate`', 'beside `store`')
+})
+
 test('every parameter that other programs put into a connection string is taken, ignored or refused', () => {
   const at = (query) => spec({ kind: 'postgres', connectionString: `${URL_OF_PG}?${query}` })
   const ignored =
