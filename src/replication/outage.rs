@@ -51,7 +51,7 @@ impl Replicator {
             let began = self.now();
             let (owner, whole) = (Arc::clone(&self.owner), (name.to_owned(), bytes.clone()));
             let mut request: Sending = Box::pin(async move { owner.put_then_check(&whole.0, whole.1).await });
-            match self.answer(&mut request).await {
+            match self.answer_within(&mut request, self.pace.check_interval + sending(bytes.len())).await {
                 None => {
                     if self.is_fenced() {
                         self.interrupted = Mutex::new(Some((name.to_owned(), request)));
@@ -89,8 +89,17 @@ impl Replicator {
         &self,
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Option<Result<T, Failure>> {
+        self.answer_within(request, self.pace.check_interval).await
+    }
+
+    /// The same, where it is no news that an answer takes so long.
+    async fn answer_within<T>(
+        &self,
+        request: impl Future<Output = Result<T, Failure>>,
+        expected: Duration,
+    ) -> Option<Result<T, Failure>> {
         let (mut request, mut over) = (pin!(request), pin!(self.over()));
-        let mut silence = pin!(sleep(self.pace.check_interval));
+        let mut silence = pin!(sleep(expected));
         let mut told = false;
         loop {
             tokio::select! {
@@ -166,6 +175,11 @@ impl Replicator {
         let lsn = self.journal.progress().stored;
         (self.events)(Event::Recovered { lsn });
     }
+}
+
+/// Time that so many bytes may take on their way before it is worth telling: a megabyte a second.
+fn sending(len: usize) -> Duration {
+    Duration::from_millis(len as u64 / 1000)
 }
 
 /// True if only somebody who changes the bucket can help.

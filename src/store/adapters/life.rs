@@ -1,7 +1,7 @@
 //! The life of a server, in its own words: while it stays the same, the server has forgotten nothing.
 //!
-//! A database tells its cluster and, in hexadecimal, the timeline that began when it was promoted: `7345…:00000002`. Of one cluster
-//! a later timeline counts, and a server on a former one was replaced.
+//! A database tells its cluster, in hexadecimal the timeline that began when it was promoted, and its start: `7345…:00000002:1796…`.
+//! Of one cluster a later timeline counts, and a server on a former one was replaced.
 
 use crate::store::Incarnation;
 
@@ -45,6 +45,7 @@ mod tests {
         for (one, other) in [
             ("7:00000002", "7:00000001"),
             ("7:00000001", "8:00000002"),
+            ("7:00000002:1", "7:00000002:2"),
             ("", "7:00000001"),
             ("7:00000001", ""),
         ] {

@@ -34,21 +34,14 @@ use crate::store::{Durability, Operation};
 const OLDEST: i32 = 130_000;
 
 // A standby that is promoted begins a timeline. The control file goes on naming the former one until its next checkpoint, so the
-// timeline is read from the name of the file that is being written. Where a crash may lose what was committed, each start counts.
-macro_rules! with_start {
-    ($cluster:literal) => {
-        concat!(
-            $cluster,
-            " || ':' || left(pg_walfile_name(pg_current_wal_lsn()), 8)",
-            " || case when 'off' in (current_setting('fsync'), current_setting('synchronous_commit'))",
-            " then ':' || extract(epoch from pg_postmaster_start_time())::text else '' end"
-        )
-    };
-}
+// timeline is read from the name of the file that is being written. Two standbys of one primary begin a timeline of the same number,
+// and a crash may lose what was committed without a sync, so each start of a server counts as well.
+const START: &str = "extract(epoch from pg_postmaster_start_time())::text";
+const TIMELINE: &str = "left(pg_walfile_name(pg_current_wal_lsn()), 8)";
+const CLUSTER: &str = "(select system_identifier::text from pg_control_system())";
 
-/// Expressions for it, of which the first that a server accepts is used: some services keep these functions to themselves.
-pub const EXPRESSIONS: [&str; 3] =
-    [with_start!("(select system_identifier::text from pg_control_system())"), with_start!("''"), "''"];
+/// Parts of the expression for it, of which the first that a server accepts are used: some services keep these functions to themselves.
+const EXPRESSIONS: [[&str; 2]; 3] = [[CLUSTER, TIMELINE], ["''", TIMELINE], ["''", "''"]];
 
 /// The connection as the driver reads and writes it.
 type Driver = tokio_postgres::Connection<TcpStream, Encrypted>;
@@ -133,9 +126,10 @@ impl Dialler {
     }
 
     /// The expression for the life of the server, within a statement.
-    pub fn expression(&self) -> &'static str {
+    pub fn expression(&self) -> String {
         let chosen = usize::from(self.expression.load(Ordering::Relaxed));
-        EXPRESSIONS.get(chosen).copied().unwrap_or("''")
+        let [cluster, timeline] = EXPRESSIONS.get(chosen).copied().unwrap_or(["''", "''"]);
+        format!("{cluster} || ':' || {timeline} || ':' || {START}")
     }
 
     /// A client, and what has to be driven for it.

@@ -102,6 +102,9 @@ fn by_code(code: &str, asked: Operation) -> Failure {
             "the role has no permission for the table of the store; run the statements that `npx baileys-hybrid-auth schema` prints as its owner, or grant them",
         ),
         "53300" => failure.advise("the database has no connection left; raise `max_connections`, or use its pooler"),
+        "08P01" => failure.advise(
+            "the pooler in front of the database rejected the connection; check `user`, `password` and `database`, and whether the database runs",
+        ),
         "53100" => failure.advise("the disk of the database is full"),
         _ => failure,
     }

@@ -150,7 +150,7 @@ impl Dialler {
         }
         let info = self.info.clone().set_protocol(protocol);
         let made = MultiplexedConnection::new_with_config(&info, stream, config).await;
-        let (client, driver) = made.map_err(|error| failure::of(&error, Operation::List))?;
+        let (client, driver) = made.map_err(|error| failure::unmade(&error))?;
         let ended = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&ended);
         self.host.spawn(Box::pin(async move {
@@ -189,9 +189,7 @@ impl Dialler {
         if field("loading") == Some("1") {
             return Err(Failure::new(Meaning::Transient, "LOADING"));
         }
-        if field("maxmemory_policy").is_some_and(|policy| policy.starts_with("allkeys-"))
-            && field("maxmemory") != Some("0")
-        {
+        if field("maxmemory_policy").is_some_and(|policy| policy.starts_with("allkeys-")) {
             return Err(unusable(
                 "maxmemory_policy",
                 "the server removes any key when its memory is full, and a session would be lost: set `maxmemory-policy` to noeviction or volatile-lru",

@@ -21,6 +21,15 @@ pub fn broken(error: &RedisError, asked: Operation) -> Broken {
     Broken { failure, ends_connection: is_other_server || error.code().is_none() }
 }
 
+/// Meaning of an error before the first answer.
+pub fn unmade(error: &RedisError) -> Failure {
+    let failure = of(error, Operation::List);
+    if error.code().is_some() || failure.meaning != Meaning::Transient {
+        return failure;
+    }
+    failure.advise("the server ended the connection before its first answer; check the port, and whether it expects TLS (rediss://)")
+}
+
 /// Meaning of an error in answer to `asked`.
 pub fn of(error: &RedisError, asked: Operation) -> Failure {
     match error.code() {
