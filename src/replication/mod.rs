@@ -115,6 +115,8 @@ type Interrupted = (String, Sending);
 enum Flow {
     Go,
     Stop,
+    /// A segment is not sent: another server answers, which may lack the one before it.
+    Elsewhere,
 }
 
 enum Task {

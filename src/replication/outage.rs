@@ -48,6 +48,9 @@ impl Replicator {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         self.looked = None;
         loop {
+            if self.is_elsewhere() && self.on_the_way.as_ref().is_some_and(|segment| segment.name == name) {
+                return Ok(Ok(Flow::Elsewhere));
+            }
             let began = self.now();
             let (owner, whole) = (Arc::clone(&self.owner), (name.to_owned(), bytes.clone()));
             let mut request: Sending = Box::pin(async move { owner.put_then_check(&whole.0, whole.1).await });

@@ -183,6 +183,9 @@ impl Replicator {
 
     /// Stores what was on its way, what was accepted since, and where that ends.
     async fn store_the_rest(&mut self) -> Result<()> {
+        if self.is_elsewhere() {
+            self.leave_whole().await?;
+        }
         loop {
             let shipment = match self.on_the_way.clone() {
                 Some(shipment) => shipment,
@@ -194,9 +197,6 @@ impl Replicator {
             let interrupted = self.interrupted.get_mut().unwrap_or_else(PoisonError::into_inner).take();
             self.finish(interrupted, shipment).await?;
             self.landed();
-        }
-        if self.is_elsewhere() {
-            self.leave_whole().await?;
         }
         let (name, bytes) = self.owner.mark(Mark::Released, self.head)?;
         self.put_until_stored(&name, bytes).await

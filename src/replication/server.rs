@@ -1,12 +1,16 @@
 //! Servers that take the place of others: a failover may forget what was acknowledged.
 //!
 //! A segment that was stored on the former server may be missing on this one, and what follows it would be beyond a hole. So the
-//! whole state is stored before anything is acknowledged here, or handed over (I4, I20).
+//! whole state is the first that is stored of this session on this server, before any segment, acknowledgement or release (I4, I20).
 
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::event::Event;
+use crate::format::name::Mark;
+use crate::format::object::Link;
+use crate::id::Lsn;
+use crate::journal::memtable::Snapshot;
 use crate::platform::host::{Lane, blocking_in};
 use crate::platform::meter::METERS;
 
@@ -19,21 +23,29 @@ impl Replicator {
         self.owner.tenancy.remote.incarnation() != self.server
     }
 
-    /// Stores marks, what waits and the whole state on this server, before anything is acknowledged there.
+    /// Stores marks and the whole state on this server.
     pub(super) async fn follow(&mut self) -> Result<Flow> {
-        self.server = self.owner.tenancy.remote.incarnation();
+        let server = self.owner.tenancy.remote.incarnation();
         (self.events)(Event::ServerChanged);
         METERS.server_changes.one();
         self.suspect();
-        self.rebuild().await
+        for mark in [Mark::Claimed, Mark::Live] {
+            let (name, bytes) = self.owner.mark(mark, Link::default())?;
+            if self.store(&name, bytes).await? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        let (lsn, state) = self.whole().await?;
+        let flow = self.put_base(lsn, state, true).await?.unwrap_or(Flow::Go);
+        if flow == Flow::Go {
+            self.server = server;
+        }
+        Ok(flow)
     }
 
     /// Stores the whole state at the end of what a newer owner waits for, which may not have the way there.
     pub(super) async fn leave_whole(&mut self) -> Result<()> {
-        let (lsn, state) = self.journal.view()?;
-        if lsn != self.head.lsn {
-            return Ok(());
-        }
+        let (lsn, state) = self.whole().await?;
         let (owner, head) = (Arc::clone(&self.owner), self.head);
         let (name, sealed) = blocking_in(self.owner.tenancy.host(), Lane::Compute, move || {
             owner.base(lsn, head, &state.encode())
@@ -43,5 +55,28 @@ impl Replicator {
         self.put_until_stored(&name.object(&self.owner.tenancy.name), sealed.bytes).await?;
         self.chain = Chain::of(Piece { name, bytes });
         Ok(())
+    }
+
+    /// The whole state and its LSN, at the end of the segments that lead there. Those that were not stored stay so: nobody could
+    /// follow them over what this server lacks.
+    async fn whole(&mut self) -> Result<(Lsn, Snapshot)> {
+        loop {
+            if let Some(segment) = self.on_the_way.take() {
+                self.head = segment.end;
+            }
+            let (lsn, state) = match self.journal.cut(true)? {
+                None => self.journal.view()?,
+                Some(cut) => {
+                    self.head = self.load(&cut).await?.end;
+                    self.on_the_way = None;
+                    let Some(state) = cut.base else { continue };
+                    (cut.last, state)
+                }
+            };
+            // Something may have been written meanwhile.
+            if lsn == self.head.lsn {
+                return Ok((lsn, state));
+            }
+        }
     }
 }

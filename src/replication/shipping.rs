@@ -40,10 +40,12 @@ impl Replicator {
     pub(super) async fn store_cut(&mut self, cut: &Cut) -> Result<Flow> {
         self.shipped_at = Some(self.now());
         let Shipment { name, bytes, .. } = self.load(cut).await?;
-        if self.store(&name, bytes).await? == Flow::Stop {
-            return Ok(Flow::Stop);
+        match self.store(&name, bytes).await? {
+            Flow::Go => self.landed(),
+            Flow::Stop => return Ok(Flow::Stop),
+            // The whole state there has this segment too.
+            Flow::Elsewhere => return self.follow().await,
         }
-        self.landed();
         Ok(Flow::Go)
     }
 

@@ -72,8 +72,13 @@ impl Pair {
 
     /// The last LSN that a blank machine would restore, without disturbing the owner.
     async fn restorable(&self) -> u64 {
+        let objects = self.memory.objects().clone();
+        self.restorable_from(objects).await
+    }
+
+    async fn restorable_from(&self, objects: Objects) -> u64 {
         let copy = Memory::default();
-        copy.objects().extend(self.memory.objects().clone());
+        copy.objects().extend(objects);
         let settings = Settings { takeover: true, ..patient() };
         let (heir, _) = session_with(Arc::new(copy), settings).await.expect("restores");
         let lsn = heir.journal().lsn();
@@ -152,6 +157,36 @@ fn an_owner_that_hands_over_after_a_failover_leaves_no_hole() {
                 let confirmed = flushed(&heir, WRITES + 1).await;
                 assert_eq!(pair.restorable().await, confirmed);
                 heir.close(LONG).await.expect("closes");
+            }
+        }
+    });
+}
+
+#[test]
+fn there_is_no_moment_after_a_failover_at_which_a_successor_finds_a_hole() {
+    run(async {
+        for folds in [false, true] {
+            for back in 1..=usize::try_from(WRITES).expect("is small") {
+                let pair = Pair::new(folds);
+                let (session, _) = pair.owner().await;
+                let steps = pair.steps();
+                pair.fail_over(steps - 1 - back);
+                // Several segments' worth: some are cut before the change is known.
+                for id in WRITES..WRITES + 3 {
+                    set(&session, id);
+                    sleep(Duration::from_millis(5)).await;
+                }
+                let confirmed = session.flush(LONG).await.expect("is stored");
+                let moments = hold(&pair.states).split_off(steps);
+                assert!(moments.len() >= 3, "marks and a base: {}", moments.len());
+                let mut reached = 0;
+                for objects in moments {
+                    let restored = pair.restorable_from(objects).await;
+                    assert!(restored >= reached, "back by {back}, folds: {folds}");
+                    reached = restored;
+                }
+                assert_eq!(reached, confirmed);
+                session.close(LONG).await.expect("closes");
             }
         }
     });

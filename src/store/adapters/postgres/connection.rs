@@ -200,11 +200,18 @@ impl Dialler {
     /// The life of the server, by the first expression that it accepts.
     async fn life(&self, client: &Client) -> Result<Life, Failure> {
         loop {
+            let chosen = self.expression.load(Ordering::Relaxed);
             let row = client.query_typed_one(&format!("select {}", self.expression()), &[]).await;
             match row {
                 Ok(row) => return Ok(Life::read(row.get(0))),
                 Err(error) if failure::is_unknown_here(&error) => {
-                    self.expression.fetch_add(1, Ordering::Relaxed);
+                    // Another connection may have found that out as well.
+                    let _ = self.expression.compare_exchange(
+                        chosen,
+                        chosen + 1,
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    );
                 }
                 Err(error) => return Err(failure::of(&error, Operation::List)),
             }

@@ -19,7 +19,7 @@ pub fn unusable(advice: &str) -> Failure {
 /// True if the server keeps a function to itself, or does not have it.
 pub fn is_unknown_here(error: &Error) -> bool {
     let code = error.code().map(tokio_postgres::error::SqlState::code);
-    matches!(code, Some("42501" | "42883" | "0A000" | "55000"))
+    matches!(code, Some("42501" | "42883" | "0A000"))
 }
 
 /// True if another process made the same thing in the same moment.
@@ -28,12 +28,14 @@ pub fn is_there_already(error: &Error) -> bool {
     matches!(code, Some("23505" | "42P06" | "42P07"))
 }
 
-/// Meaning of an error in answer to `asked`, and whether the connection is of no use after it: it broke, or its server is no primary
-/// any more.
+/// Meaning of an error in answer to `asked`, and whether the connection is of no use after it: it broke, its server is no primary
+/// any more, or the table is gone, which the next one makes again.
 pub fn broken(error: &Error, asked: Operation) -> Broken {
     let ends_connection = match error.code().map(tokio_postgres::error::SqlState::code) {
         None => true,
-        Some(code) => code == "25006" || code.starts_with("57P") || code.starts_with("08"),
+        Some(code) => {
+            matches!(code, "25006" | "42P01" | "3F000") || code.starts_with("57P") || code.starts_with("08")
+        }
     };
     Broken { failure: of(error, asked), ends_connection }
 }
@@ -52,7 +54,7 @@ pub fn of(error: &Error, asked: Operation) -> Failure {
         };
     }
     // The library's own words, which hold no name.
-    let text = error.to_string();
+    let text = format!("{error} {}", error.source().map(ToString::to_string).unwrap_or_default());
     if text.contains("TLS") {
         return Failure::new(Meaning::NotConfigured, "no TLS").advise(
             "the server does not encrypt connections; enable TLS there, or set `sslmode: 'disable'` on a private network",

@@ -23,6 +23,9 @@ pub fn broken(error: &RedisError, asked: Operation) -> Broken {
 
 /// Meaning of an error before the first answer.
 pub fn unmade(error: &RedisError) -> Failure {
+    if error.detail().is_some_and(|detail| detail.contains("DB index")) {
+        return unusable("ERR", "the server has no database of this number; check `db`");
+    }
     let failure = of(error, Operation::List);
     if error.code().is_some() || failure.meaning != Meaning::Transient {
         return failure;

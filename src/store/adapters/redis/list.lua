@@ -1,6 +1,9 @@
 -- KEYS: folder. ARGV: first and last name, the start of the keys of its objects, or nothing where names are enough.
-local info = redis.pcall('INFO', 'server')
-local life = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
+local server, history = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
+local life = ''
+if type(server) == 'string' and type(history) == 'string' then
+  life = (string.match(server, 'run_id:(%w+)') or '') .. ':' .. (string.match(history, 'master_replid:(%w+)') or '')
+end
 local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3] == '' and 5000 or 500)
 if ARGV[3] == '' then return { life, names } end
 local found = {}
