@@ -16,7 +16,7 @@ use crate::platform::host::{Host, sleep};
 use crate::store::Operation;
 use crate::store::failure::{Failure, Meaning};
 
-/// Time after which a connection that nobody used is closed, but for one.
+/// Time after which a connection that nobody used is closed. An open session looks for a newer owner more often.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// The purpose of a connection.
@@ -220,6 +220,16 @@ impl<D: Dial> Pool<D> {
         Ok(connection)
     }
 
+    /// True if no session is open any more: nothing was asked for a while.
+    pub fn is_idle(&self) -> bool {
+        self.slots.iter().all(|slot| self.is_unused(slot))
+    }
+
+    fn is_unused(&self, slot: &Slot<D::Link>) -> bool {
+        let used = Duration::from_nanos(slot.used.load(Ordering::Relaxed));
+        slot.under_way.load(Ordering::Relaxed) == 0 && self.dialler.host().now().saturating_sub(used) >= IDLE
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.dialler.host().now().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -234,11 +244,8 @@ impl<D: Dial> Pool<D> {
             loop {
                 sleep(IDLE).await;
                 let Some(pool) = Weak::upgrade(&pool) else { return };
-                let before = pool.now().saturating_sub(u64::try_from(IDLE.as_nanos()).unwrap_or(u64::MAX));
-                for slot in pool.slots.iter().skip(1) {
-                    let is_unused = slot.under_way.load(Ordering::Relaxed) == 0
-                        && slot.used.load(Ordering::Relaxed) <= before;
-                    if let (true, Ok(mut held)) = (is_unused, slot.held.try_lock()) {
+                for slot in pool.slots.iter().filter(|slot| pool.is_unused(slot)) {
+                    if let Ok(mut held) = slot.held.try_lock() {
                         held.connection = None;
                     }
                 }

@@ -172,7 +172,9 @@ async fn thousands_of_requests_share_the_connections_and_idle_ones_are_closed() 
     pool.ask(Purpose::Long, Operation::Get, WITHIN, work).await.expect("answers");
     assert_eq!((dialled(&pool), open(&pool)), (4, 4));
     sleep(IDLE * 3).await;
-    assert_eq!(open(&pool), 1);
+    assert_eq!((open(&pool), pool.is_idle()), (0, true));
+    put(&pool).await.expect("answers");
+    assert_eq!((open(&pool), pool.is_idle()), (1, false));
 }
 
 #[tokio::test(start_paused = true)]

@@ -64,7 +64,7 @@ struct Locks {
 }
 
 impl Notices {
-    /// Listens to the database of `pool`, as long as that is there.
+    /// Listens to the database of `pool`, as long as a session is in it.
     pub fn of(pool: &Arc<Pool<Dialler>>) -> Notices {
         let (heard, _) = broadcast::channel(BACKLOG);
         let (orders, received) = mpsc::unbounded_channel();
@@ -73,6 +73,11 @@ impl Notices {
         pool.dialler().host().spawn(Box::pin(async move {
             let [mut pause, longest] = PAUSES;
             while let Some(pool) = Weak::upgrade(&from) {
+                if locks.wanted.is_empty() && pool.is_idle() {
+                    drop(pool);
+                    sleep(PAUSES[0]).await;
+                    continue;
+                }
                 if listen(pool, &to, &mut locks).await {
                     [pause, _] = PAUSES;
                 }
@@ -144,7 +149,7 @@ async fn listen(pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>, locks:
             },
             Some(order) = locks.orders.recv() => locks.obey(order, &client, hearing).await,
             () = sleep(Duration::from_secs(60)) => {
-                if pool.strong_count() == 0 {
+                if locks.wanted.is_empty() && pool.upgrade().is_none_or(|pool| pool.is_idle()) {
                     return true;
                 }
             }

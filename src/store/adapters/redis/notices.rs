@@ -27,13 +27,18 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Listens to `channel` at the server of `pool`, as long as that is there.
+    /// Listens to `channel` at the server of `pool`, as long as a session is in it.
     pub fn of(pool: &Arc<Pool<Dialler>>, channel: String) -> Notices {
         let (heard, _) = broadcast::channel(BACKLOG);
         let (to, from) = (heard.clone(), Arc::downgrade(pool));
         pool.dialler().host().spawn(Box::pin(async move {
             let [mut pause, longest] = PAUSES;
             while let Some(pool) = Weak::upgrade(&from) {
+                if pool.is_idle() {
+                    drop(pool);
+                    sleep(PAUSES[0]).await;
+                    continue;
+                }
                 if listen(pool, &channel, &to).await {
                     [pause, _] = PAUSES;
                 }
@@ -74,7 +79,7 @@ async fn listen(pool: Arc<Pool<Dialler>>, channel: &str, to: &broadcast::Sender<
                 _ => return true,
             },
             () = sleep(SILENT) => {
-                if pool.strong_count() == 0 || redis::cmd("PING").query_async::<Value>(&mut client).await.is_err() {
+                if pool.upgrade().is_none_or(|pool| pool.is_idle()) || redis::cmd("PING").query_async::<Value>(&mut client).await.is_err() {
                     return true;
                 }
             }
