@@ -98,7 +98,10 @@ pub struct Pool<D: Dial> {
 impl<D: Dial> Pool<D> {
     /// At most `most` connections by `dialler`. Nothing is sent yet.
     pub fn new(dialler: D, most: usize) -> Arc<Pool<D>> {
-        let slots = (0..most.max(1)).map(|_| Slot::default()).collect();
+        // Whoever makes it is about to use it.
+        let made = u64::try_from(dialler.host().now().as_nanos()).unwrap_or(u64::MAX);
+        let slot = |_| Slot { used: AtomicU64::new(made), ..Slot::default() };
+        let slots = (0..most.max(1)).map(slot).collect();
         Arc::new(Pool { dialler, slots, life: Mutex::default(), is_tended: AtomicBool::new(false) })
     }
 
