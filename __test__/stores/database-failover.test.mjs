@@ -5,7 +5,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { startStandby } from '../support/databases/postgres.mjs'
 import { acknowledged, assertRestores, counted, DATABASES, moreWrites, pairScene } from '../support/databases/scene.mjs'
+import { atEnd } from '../support/machines.mjs'
 
 for (const kind of DATABASES) {
   test(`${kind}_failover_that_loses_the_tail_costs_a_running_session_nothing`, async (t) => {
@@ -91,3 +93,44 @@ for (const kind of DATABASES) {
     assert.equal(await counted(blank, 'after'), 1)
   })
 }
+
+test('second_standby_of_one_primary_is_told_apart_from_the_first_one', async (t) => {
+  const at = await pairScene(t, 'postgres')
+  const owner = await at.open()
+  await owner.call('startTraffic', 'all', 0)
+  await moreWrites(owner, 20)
+  // Both begin the same timeline when they are promoted.
+  const sibling = await startStandby(at.pair.current)
+  atEnd(t, () => sibling.stop())
+  await at.pair.loseTail()
+  await sibling.catchUp()
+  await sibling.cutOff()
+  await moreWrites(owner, 20)
+  await at.pair.failover()
+  await moreWrites(owner, 20)
+  await at.pair.failoverTo(sibling)
+  await moreWrites(owner, 3)
+  await owner.kill()
+  await assertRestores(at, owner)
+})
+
+test('primary_of_redis_that_returns_with_the_history_of_its_replica_is_filled_by_a_running_session', async (t) => {
+  const at = await pairScene(t, 'redis')
+  const { current: primary, standby } = at.pair
+  const owner = await at.open()
+  await owner.call('startTraffic', 'all', 0)
+  await moreWrites(owner, 20)
+  await at.pair.loseTail()
+  await moreWrites(owner, 20)
+  // The owner sees nothing of it: its connections stay.
+  owner.stop()
+  await standby.promote()
+  await primary.ask('CONFIG', 'SET', 'masterauth', primary.passwords.operator)
+  await primary.ask('REPLICAOF', '127.0.0.1', String(standby.port))
+  while ((await primary.info('master_link_status')) !== 'up') await new Promise((resolve) => setTimeout(resolve, 10))
+  await primary.ask('REPLICAOF', 'NO', 'ONE')
+  owner.continue()
+  await moreWrites(owner, 5)
+  await owner.kill()
+  await assertRestores(at, owner)
+})

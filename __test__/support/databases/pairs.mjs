@@ -31,11 +31,15 @@ async function pairOf(primary, follow) {
         await standby.cutOff()
       },
       /** The primary is killed, the standby becomes the primary, and the address leads there. */
-      async failover() {
+      failover() {
+        return this.failoverTo(standby)
+      },
+      /** The same, to another standby. */
+      async failoverTo(other) {
         await this.current.kill()
-        await standby.promote()
-        this.current = standby
-        forwarder.leadTo(standby.port)
+        await other.promote()
+        this.current = other
+        forwarder.leadTo(other.port)
       },
       /** The address leads to the standby, which is promoted, while the former primary runs on beside it: an operator's mistake. */
       async promoteBeside() {
