@@ -34,6 +34,7 @@ const DAMAGE: &[Moment] = &[
 const HARM: &[Moment] = &[
     Moment::ObjectLost,
     Moment::RolledBack,
+    Moment::ServerChanged,
     Moment::Emptied,
     Moment::CameBack,
     Moment::ShownStale,
