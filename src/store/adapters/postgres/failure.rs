@@ -28,14 +28,12 @@ pub fn is_there_already(error: &Error) -> bool {
     matches!(code, Some("23505" | "42P06" | "42P07"))
 }
 
-/// Meaning of an error in answer to `asked`, and whether the connection is of no use after it: it broke, its server is no primary
-/// any more, or the table is gone, which the next one makes again.
+/// Meaning of an error in answer to `asked`, and whether the connection is of no use after it: it broke, or its server is no primary
+/// any more. A table that is gone is no reason: another connection would make it again, and an empty store hides the loss.
 pub fn broken(error: &Error, asked: Operation) -> Broken {
     let ends_connection = match error.code().map(tokio_postgres::error::SqlState::code) {
         None => true,
-        Some(code) => {
-            matches!(code, "25006" | "42P01" | "3F000") || code.starts_with("57P") || code.starts_with("08")
-        }
+        Some(code) => code == "25006" || code.starts_with("57P") || code.starts_with("08"),
     };
     Broken { failure: of(error, asked), ends_connection }
 }
