@@ -26,7 +26,7 @@ after(async () => {
   for (const server of Object.values(servers)) await server.stop()
 })
 
-/** Where Keyv stores, and where the migration reads. */
+/** Address at which Keyv stores, and the one that the migration reads. */
 const PLACES = {
   redis: () => ({ adapter: new (app.load('@keyv/redis').default)(servers.redis.url), from: servers.redis.url }),
   mysql: () => ({ adapter: new (app.load('@keyv/mysql').default)(`mysql://root@127.0.0.1:${servers.mysql.root.port}/base`), from: servers.mysql.url('base') }),

@@ -33,7 +33,7 @@ function collection() {
     findOne: async ({ _id }) => (documents.has(key(_id)) ? bson.deserialize(documents.get(key(_id)), { promoteBuffers: true }) : null),
     deleteOne: async ({ _id }) => void documents.delete(key(_id)),
     insert: keep,
-    /** What mongoexport writes of it. */
+    /** Text that mongoexport writes of it. */
     lines: (relaxed = true) => [...documents.values()].map((bytes) => bson.EJSON.stringify(bson.deserialize(bytes, { promoteValues: relaxed }), { relaxed }))
   }
 }

@@ -47,7 +47,7 @@ async function snapshot() {
   return JSON.stringify(await Promise.all(names.map(async (name) => [name, await redis.dump(name).then((bytes) => bytes?.toString('latin1'))])))
 }
 
-/** What packages print while they work is no result of a test. */
+/** Silences packages: their output is no result of a test. */
 async function quietly(work) {
   const { debug, log, error } = console
   Object.assign(console, { debug() {}, log() {}, error() {} })

@@ -20,7 +20,7 @@ const require = createRequire(import.meta.url)
 const { explained } = require('../../lib/open-refusals.js')
 const { resolveOptions } = require('../../lib/options.js')
 
-/** What the core says of every certificate that it does not trust. */
+/** Message of the core about every certificate that it does not trust. */
 const PLAIN = "the store's certificate is not trusted; pass the authority that signed it as `caCertificate`"
 
 /** Message of an open over this store, whose core did not trust the certificate. */

@@ -19,7 +19,7 @@ import { sized } from '../support/size.mjs'
 const { HybridAuth } = createRequire(import.meta.url)('../../index.js')
 
 const KEY = '3c'.repeat(32)
-/** How a server is started, and the connections of a process: those for requests, and one that listens. */
+/** Start of a server, and the connections of a process: those for requests, and one that listens. */
 const KINDS = { postgres: { start: startPostgres, connections: 4 + 1 }, redis: { start: startRedis, connections: 2 + 1 } }
 const namesOf = (count) => Array.from({ length: count }, (_, at) => `t-${at}`)
 const inParallel = (names, work) => Promise.all(names.map(work))

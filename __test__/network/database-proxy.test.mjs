@@ -79,7 +79,7 @@ const eventually = async (isTrue) => {
   while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
-/** Whether a promise is open after everything else went through. */
+/** True if a promise is open after everything else went through. */
 const isOpen = (promise) => Promise.race([promise.then(() => false, () => false), new Promise((resolve) => setTimeout(resolve, 200, true))])
 
 for (const [kind, open] of Object.entries(KINDS)) {

@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { assertRestores, acknowledged, DATABASES, databaseScene, moreWrites } from '../support/databases/scene.mjs'
 import { eventually } from '../support/machines.mjs'
 
-/** What the bytes of a request that stores a part of the state hold. */
+/** Text in the bytes of a request that stores a part of the state. */
 const PUT = { postgres: /insert into[^]*v1\/data\//, redis: /EVAL(SHA)?\r\n[^]*\r\n3\r\n[^]*:o:v1\/data\// }
 
 for (const kind of DATABASES) {

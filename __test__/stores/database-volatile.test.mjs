@@ -10,7 +10,7 @@ import { acknowledged, assertRestores, counted, databaseScene, moreWrites } from
 const EVICTS = ['allkeys-lru', 'allkeys-lfu', 'allkeys-random']
 const KEEPS = ['noeviction', 'volatile-lru', 'volatile-lfu', 'volatile-random', 'volatile-ttl']
 
-/** What an open comes to: `ok`, or the code of its error. */
+/** Outcome of an open: `ok`, or the code of its error. */
 const outcome = (at, more) => at.open(more).then(() => 'ok', (error) => error.code)
 
 for (const program of ['redis', 'valkey']) {

@@ -58,7 +58,7 @@ class Postgres {
   get pid() { return this.server.pid }
   get endpoint() { return `postgres://127.0.0.1:${this.port}` }
   get url() { return `postgres://${APP}:${encodeURIComponent(this.password)}@127.0.0.1:${this.port}/${DATABASE}` }
-  /** What another process needs to reach it. */
+  /** Address and login of it, for another process. */
   get address() {
     const { kind, endpoint, user, password, database, ca } = this
     return { kind, endpoint, user, password, database, ca }

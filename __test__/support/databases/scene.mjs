@@ -54,7 +54,7 @@ export async function pairScene(t, kind) {
   return { pair, ...machinesOver(t, storeAt(pair.current, pair.endpoint)) }
 }
 
-/** How many writes of a label resolved so far. */
+/** Number of writes of a label that resolved so far. */
 export const acknowledged = ({ notes }, label = 'all') => Number(notes.filter((line) => line.startsWith(`ack ${label} `)).at(-1)?.split(' ')[2] ?? 0)
 
 /** Resolves when so many more writes have resolved; fails at once when one was rejected. */
@@ -67,7 +67,7 @@ export async function moreWrites(machine, count, label = 'all') {
   })
 }
 
-/** What a machine has of a label. */
+/** Value of a label on a machine. */
 export const counted = async (machine, label = 'all') => (await machine.call('get', 'counter', [label]))[label]?.n ?? 0
 
 /** Everything that resolved is on a machine that never saw the tenant, and no more than one write that nobody heard of. */
