@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startServer } from '../stores/server-process.mjs'
 
-/** What a server may take to end by itself. */
+/** Time that a server may take to end by itself. */
 const GRACE_MS = 10_000
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))

@@ -16,7 +16,7 @@ const STAGING = /^installing-(\d+)-/
 
 const NOTHING = 'npm:empty-npm-package@1.0.0'
 
-/** What is replaced by the Baileys of this repository. */
+/** Packages that the Baileys of this repository replaces. */
 const BAILEYS = ['baileys', '@whiskeysockets/baileys']
 
 export const VERSIONS = {

@@ -11,7 +11,7 @@ export const storeKind = process.env.TEST_STORE || 'directory'
 /** Whether each request goes to a server: then outages are made by a proxy, and what costs thousands of requests is bounded. */
 export const overNetwork = storeKind !== 'directory'
 
-/** What is particular to that kind. */
+/** Peculiarities of that kind. */
 export const store = await import(`./${storeKind}.mjs`)
 const running = JSON.parse(process.env.TEST_STORES || '{}')[storeKind]
 

@@ -15,7 +15,7 @@ const platform = `${process.platform}-${process.arch}`
 
 const pins = (name) => JSON.parse(readFileSync(new URL(`./npm/${name}.json`, import.meta.url), 'utf8'))
 
-/** Whether a version of a package is published for this machine. */
+/** True if a version of a package is published for this machine. */
 export const isPublished = (name, version) => pins(name)[version]?.integrity[platform] !== undefined
 
 /** Lets npm check what it fetches: it holds the archive against a lock file, and refuses another one. */

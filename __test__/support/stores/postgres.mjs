@@ -11,7 +11,7 @@ import { startFaultyProxy } from '../wire/faulty.mjs'
 
 export const kind = 'postgres'
 export const runsHere = process.platform !== 'win32'
-/** What a session says of its safety: the disk of these servers is not waited for. */
+/** Durability that a session reports: the disk of these servers is not waited for. */
 export const durability = 'memory'
 /** Outages of this store are made on its wire. */
 export const startProxy = startFaultyProxy

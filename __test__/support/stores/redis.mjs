@@ -10,7 +10,7 @@ import { startFaultyProxy } from '../wire/faulty.mjs'
 
 export const kind = 'redis'
 export const runsHere = process.platform !== 'win32'
-/** What a session says of its safety: its log is synced each second. */
+/** Durability that a session reports: its log is synced each second. */
 export const durability = 'second'
 /** Outages of this store are made on its wire. */
 export const startProxy = startFaultyProxy

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 const ATTEMPTS = 5
 /** Generous: it only ends a broken run. */
 const READY_MS = 180_000
-/** What a server may take to end by itself. There is nothing worth saving: its folder is removed. */
+/** Time that a server may take to end by itself. There is nothing worth saving: its folder is removed. */
 const GRACE_MS = 300
 
 /** Arguments: a pid, then files and folders. Waits a moment for the end of the process, lest it writes files behind `rm`. */

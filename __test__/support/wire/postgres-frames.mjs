@@ -60,7 +60,7 @@ export class PostgresFrames {
   #awaitsByte = 0
   #unit = []
 
-  /** What a client sent, as requests (`{ bytes, what }`) and bytes to pass on (`{ bytes, what: null }`). */
+  /** Bytes that a client sent, as requests (`{ bytes, what }`) and bytes to pass on (`{ bytes, what: null }`). */
   up(bytes) {
     if (this.#isOpaque) return [{ bytes, what: null }]
     this.#up.add(bytes)
@@ -92,7 +92,7 @@ export class PostgresFrames {
 
   #answer = []
 
-  /** What the server sent, as answers (`isAnswer`) and bytes to pass on; `isAwaited` tells whether a request waits for an answer. */
+  /** Bytes that the server sent, as answers (`isAnswer`) and bytes to pass on; `isAwaited` tells whether a request waits for an answer. */
   down(bytes, isAwaited) {
     const found = []
     if (this.#awaitsByte > 0 && bytes.length > 0) {

@@ -9,7 +9,7 @@ const SUBSCRIBES = /^P?(UN)?SUBSCRIBE$|^S(UN)?SUBSCRIBE$/i
 const HOLDS = { '*': 1, '~': 1, '>': 1, '%': 2, '|': 2 }
 const BULK = new Set(['$', '!', '='])
 
-/** Where the value that begins at `from` ends, or -1 if it has not come whole. */
+/** End of the value that begins at `from`, or -1 if it has not come whole. */
 function endOf(bytes, from) {
   const line = bytes.indexOf(CRLF, from)
   if (line < 0) return -1
