@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::event::{Event, Level};
-use crate::format::name::Mark;
-use crate::format::object::Link;
 use crate::platform::host::Host;
 use crate::platform::meter::METERS;
 
@@ -93,11 +91,8 @@ impl Replicator {
     pub(super) async fn rebuild(&mut self) -> Result<Flow> {
         // Both marks before the state: to whoever comes meanwhile this must be a session whose state is missing, which nobody
         // claims, and not one that never began.
-        for mark in [Mark::Claimed, Mark::Live] {
-            let (name, bytes) = self.owner.mark(mark, Link::default())?;
-            if self.store(&name, bytes).await? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
+        if self.store_marks().await? == Flow::Stop {
+            return Ok(Flow::Stop);
         }
         loop {
             let (lsn, base) = match self.journal.cut(true)? {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, Level};
-use crate::format::name::Mark;
-use crate::format::object::Link;
+use crate::format::name::{DataName, Mark};
+use crate::format::object::{Link, Sealed};
 use crate::id::Lsn;
 use crate::journal::memtable::Snapshot;
 use crate::platform::host::{Lane, blocking_in, sleep};
@@ -31,6 +31,24 @@ impl Replicator {
         self.rebuild().await
     }
 
+    /// Stores both marks of the claim.
+    pub(super) async fn store_marks(&mut self) -> Result<Flow> {
+        for mark in [Mark::Claimed, Mark::Live] {
+            let (name, bytes) = self.owner.mark(mark, Link::default())?;
+            if self.store(&name, bytes).await? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Go)
+    }
+
+    /// Seals the whole state as a base at the end of the chain, away from the runtime's workers.
+    pub(super) async fn seal_base(&self, lsn: Lsn, state: Snapshot) -> Result<(DataName, Sealed)> {
+        let (owner, head) = (Arc::clone(&self.owner), self.head);
+        blocking_in(self.owner.tenancy.host(), Lane::Compute, move || owner.base(lsn, head, &state.encode()))
+            .await
+    }
+
     pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
         let flow = self.put_base(lsn, base, false).await?;
         if flow == Some(Flow::Go) {
@@ -42,11 +60,7 @@ impl Replicator {
     /// Stores a base. One that the store can never accept is tried for ever if it `must` be there; else that is told, nothing
     /// comes of it (`None`), and segments go on after the base before it.
     pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Result<Option<Flow>> {
-        let (owner, head) = (Arc::clone(&self.owner), self.head);
-        let (name, sealed) = blocking_in(self.owner.tenancy.host(), Lane::Compute, move || {
-            owner.base(lsn, head, &base.encode())
-        })
-        .await?;
+        let (name, sealed) = self.seal_base(lsn, base).await?;
         let object = name.object(&self.owner.tenancy.name);
         let bytes = sealed.bytes.len() as u64;
         if let Some(note) = self.owner.tenancy.remote.tight(self.chain.base().bytes, bytes) {
@@ -102,11 +116,8 @@ impl Replicator {
         if self.collector.has_losses() {
             return self.mend().await;
         }
-        for mark in [Mark::Claimed, Mark::Live] {
-            let (name, bytes) = self.owner.mark(mark, Link::default())?;
-            if self.store(&name, bytes).await? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
+        if self.store_marks().await? == Flow::Stop {
+            return Ok(Flow::Stop);
         }
         let base = self.chain.base();
         let is_whole = self.chain.len() == 0

@@ -3,15 +3,10 @@
 //! A segment that was stored on the former server may be missing on this one, and what follows it would be beyond a hole. So the
 //! whole state is the first that is stored of this session on this server, before any segment, acknowledgement or release (I4, I20).
 
-use std::sync::Arc;
-
 use crate::error::Result;
 use crate::event::Event;
-use crate::format::name::Mark;
-use crate::format::object::Link;
 use crate::id::Lsn;
 use crate::journal::memtable::Snapshot;
-use crate::platform::host::{Lane, blocking_in};
 use crate::platform::meter::METERS;
 
 use super::chain::Chain;
@@ -29,11 +24,8 @@ impl Replicator {
         (self.events)(Event::ServerChanged);
         METERS.server_changes.one();
         self.suspect();
-        for mark in [Mark::Claimed, Mark::Live] {
-            let (name, bytes) = self.owner.mark(mark, Link::default())?;
-            if self.store(&name, bytes).await? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
+        if self.store_marks().await? == Flow::Stop {
+            return Ok(Flow::Stop);
         }
         let (lsn, state) = self.whole().await?;
         let flow = self.put_base(lsn, state, true).await?.unwrap_or(Flow::Go);
@@ -46,11 +38,7 @@ impl Replicator {
     /// Stores the whole state at the end of what a newer owner waits for, which may not have the way there.
     pub(super) async fn leave_whole(&mut self) -> Result<()> {
         let (lsn, state) = self.whole().await?;
-        let (owner, head) = (Arc::clone(&self.owner), self.head);
-        let (name, sealed) = blocking_in(self.owner.tenancy.host(), Lane::Compute, move || {
-            owner.base(lsn, head, &state.encode())
-        })
-        .await?;
+        let (name, sealed) = self.seal_base(lsn, state).await?;
         let bytes = sealed.bytes.len() as u64;
         self.put_until_stored(&name.object(&self.owner.tenancy.name), sealed.bytes).await?;
         self.chain = Chain::of(Piece { name, bytes });
