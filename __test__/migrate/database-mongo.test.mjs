@@ -4,13 +4,17 @@
 // mongo-baileys itself writes here, to a collection that keeps what MongoDB would: BSON, by its own library.
 
 import assert from 'node:assert/strict'
+import { createCipheriv, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { lines } from '../support/baileys-lines.mjs'
 import { application } from '../support/old-stores/packages.mjs'
 import { aSession, assertArrived, countsOf, fill, recordsOf } from '../support/old-stores/sessions.mjs'
 import { hybrid, KEY, rejection, scene } from '../support/sessions.mjs'
+
+const { valueOf } = createRequire(import.meta.url)('../../lib/migrate/databases/values.js')
 
 let app
 let baileys
@@ -131,6 +135,22 @@ test('the documents of baileys-store-core are read, encrypted or not', async (t)
     assert.deepEqual(found.keys, countsOf(session.data))
     await assertArrived(at, baileys, 'tenant-1', session)
   }
+})
+
+test('a nonce may begin with any byte, as JSON or gzip data do too', () => {
+  const key = randomBytes(32)
+  const nonces = Array.from({ length: 256 }, (_, first) => Buffer.concat([Buffer.of(first), randomBytes(11)]))
+  nonces.push(Buffer.from('1f8b0800000000000003abad', 'hex'), Buffer.from('{"a":1,"b":2'))
+  for (const nonce of nonces) {
+    const cipher = createCipheriv('aes-256-gcm', key, nonce)
+    const sealed = Buffer.concat([nonce, cipher.update('{"is":"read"}'), cipher.final(), cipher.getAuthTag()]).toString('base64')
+    const read = (keys) => valueOf(sealed, { type: 'session', keys, what: 'the record' })
+    assert.deepEqual(read([randomBytes(32), key]), { value: { is: 'read' }, encrypted: true }, nonce.toString('hex'))
+    // Two bytes of gzip cannot be told from a nonce without a key.
+    if (nonce[0] !== 0x1f) assert.throws(() => read([]), { code: 'KEY_UNAVAILABLE' }, nonce.toString('hex'))
+  }
+  const record = { ciphertext: Buffer.alloc(32).toString('base64'), nonce: '-', keyId: 'key-1' }
+  assert.throws(() => valueOf(JSON.stringify(record), { type: 'session', keys: [key], what: 'the record' }), { code: 'KEY_UNAVAILABLE' })
 })
 
 test('a damaged line, a dump, documents of something else and keys without credentials are told', async (t) => {

@@ -36,9 +36,9 @@ const isSealed = (value) => isObject(value) && ['ciphertext', 'nonce', 'keyId'].
 
 function opened(data, nonce, key) {
   if (data.length < 16) return null
-  const decipher = createDecipheriv('aes-256-gcm', key, nonce)
-  decipher.setAuthTag(data.subarray(-16))
   try {
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce)
+    decipher.setAuthTag(data.subarray(-16))
     return Buffer.concat([decipher.update(data.subarray(0, -16)), decipher.final()])
   } catch {
     return null
@@ -69,11 +69,20 @@ function inflated(bytes, what) {
 
 const isBase64 = (text) => text.length >= 16 && text.length % 4 === 0 && /^[A-Za-z0-9+/]+={0,2}$/.test(text)
 
+/** True for bytes that are gzip data, or JSON: one byte alone would be the first of some nonces too. */
+const isPlain = (bytes) => (bytes[0] === 0x1f && bytes[1] === 0x8b) || (bytes[0] === 0x7b && isUtf8(bytes))
+
 /** Text in a field of baileys-store-core in MongoDB: nonce and data in one base64 text, the nonce empty without encryption. */
 function packed(text, keys, what) {
   const bytes = Buffer.from(text, 'base64')
-  const isPlain = bytes[0] === 0x7b || (bytes[0] === 0x1f && bytes[1] === 0x8b)
-  return isPlain ? { text: inflated(bytes, what), key: null } : { text: inflated(unsealed(bytes.subarray(12), bytes.subarray(0, 12), keys, what), what), key: keys[0] }
+  const [nonce, data] = [bytes.subarray(0, 12), bytes.subarray(12)]
+  // The tag decides where there is a key: a nonce may begin as gzip data do.
+  for (const key of keys) {
+    const plain = opened(data, nonce, key)
+    if (plain !== null) return { text: inflated(plain, what), key }
+  }
+  if (isPlain(bytes)) return { text: inflated(bytes, what), key: null }
+  return { text: inflated(unsealed(data, nonce, keys, what), what), key: keys[0] }
 }
 
 /** JSON text in the bytes of a record, decrypted where it is encrypted. */
