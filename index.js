@@ -3,8 +3,8 @@
 // The public surface. Everything else is private to the package.
 
 const { HybridAuthError, withTypedErrors } = require('./lib/errors.js')
-const { HybridAuth, exportMultiFile: exportOne } = require('./lib/fleet.js')
-const { openSession } = require('./lib/session.js')
+const { HybridAuth, exportMultiFile: exportOne } = require('./lib/fleet/fleet.js')
+const { openSession } = require('./lib/session/session.js')
 
 /** See types/session.d.ts. Others that are called so take one object, with the tenant in it. */
 function open(tenant, options) {
@@ -18,7 +18,7 @@ const { useHybridAuthState, exportMultiFile, migrate, cleanupMigrated, describeC
   exportMultiFile: exportOne,
   migrate: require('./lib/migrate/index.js').migrate,
   cleanupMigrated: require('./lib/migrate/cleanup.js').cleanupMigrated,
-  describeConfig: require('./lib/describe-config.js').describeConfig
+  describeConfig: require('./lib/config/describe.js').describeConfig
 })
 
 // As names alone: that is how they are found by `import`.

@@ -20,8 +20,8 @@ import { lines } from '../__test__/support/baileys-lines.mjs'
 import { kinds, preKeys } from './values.mjs'
 
 const require = createRequire(import.meta.url)
-const { createCodec } = require('../lib/codec.js')
-const { encodeBuffer } = require('../lib/encode-buffer.js')
+const { createCodec } = require('../lib/codec/values.js')
+const { encodeBuffer } = require('../lib/codec/encode-buffer.js')
 
 const { values: args } = parseArgs({
   options: { rounds: { type: 'string', default: '9' }, calls: { type: 'string', default: '40' }, json: { type: 'boolean', default: false } }

@@ -116,7 +116,7 @@ class Context {
 
   /** Settings that an open with these options would use. */
   get resolved() {
-    return require('../lib/options.js').resolveOptions('any', this.#given)
+    return require('../lib/config/options.js').resolveOptions('any', this.#given)
   }
 
   get #given() {
@@ -130,7 +130,7 @@ class Context {
   get fleet() {
     const { HybridAuth } = require('../index.js')
     if (this.resolved.native.store === null && !this.asked.local) {
-      const reason = require('../lib/services.js').reasonForNoStore(this.#given)
+      const reason = require('../lib/config/services.js').reasonForNoStore(this.#given)
       if (reason !== null) throw new UsageError(`${reason}, and this command needs a store`, 'Remove that setting; `config` shows the configuration in effect.')
       throw new UsageError('no store is configured', 'Use --store <url>, or set SESSION_BACKUP_STORE; `config` shows the configuration in effect.')
     }

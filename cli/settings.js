@@ -57,8 +57,8 @@ const CHOOSING = ['BAILEYS_HYBRID_AUTH_STORE', 'SESSION_BACKUP_STORE', 'SESSION_
  * @param isStoreGiven whether the command line names the store
  */
 function loadVariables(file, env, isStoreGiven = false) {
-  const { storeIn } = require('../lib/services.js')
-  const { namesOf } = require('../lib/variables.js')
+  const { storeIn } = require('../lib/config/services.js')
+  const { namesOf } = require('../lib/config/variables.js')
   const text = read(file, '--env-file')
   const before = { ...env }
   const added = []

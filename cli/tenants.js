@@ -7,7 +7,7 @@
 
 const { EXIT, UsageError, exitOfAll, explain, inFlags } = require('./exit.js')
 const { plural } = require('./output.js')
-const { isProfileTenant } = require('../lib/profile/names.js')
+const { isProfileTenant } = require('../lib/profile-tenants.js')
 
 const unique = (names) => [...new Set(names)]
 
@@ -42,7 +42,7 @@ async function sessionsAskedFor(fleet, named, asked) {
 async function released(context, fleet, tenantId) {
   const { takeover, local } = context.asked
   if (takeover || local) return fleet
-  const { judging, listed } = require('../lib/fleet.js')
+  const { judging, listed } = require('../lib/fleet/fleet.js')
   const [{ owner, claim }] = await listed(fleet, [tenantId])
   // What else is wrong is for the open to find out.
   if (owner !== 'live') return claim === null ? fleet : judging(fleet, claim)

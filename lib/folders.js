@@ -1,12 +1,12 @@
 'use strict'
 
-// Folders that the package creates, the reasons why one cannot be created, and their names on the disk.
+// Folders that the package creates, the reasons why one cannot be created, their names on the disk, and the log in one.
 //
 // Invariants: a path that can never contain files is INVALID_OPTION, since no retry helps; nothing here waits for a path forever, as
 // the recursive `mkdir` of Node does below /proc. Messages name no path: it may contain a tenant id or a phone number.
 
 const { accessSync, constants, lstatSync, statSync, statfsSync } = require('node:fs')
-const { mkdir, open } = require('node:fs/promises')
+const { mkdir, open, readdir } = require('node:fs/promises')
 const { dirname } = require('node:path')
 const { HybridAuthError } = require('./errors.js')
 
@@ -117,4 +117,9 @@ async function syncFolder(path) {
   }
 }
 
-module.exports = { REMEDY, makeTarget, syncFolder, whyNoPlace }
+const LOG = /^\d{20}\.log$/
+
+/** True if the folder of a tenant contains a local log. */
+const hasLog = async (folder) => (await readdir(folder).catch(() => [])).some((name) => LOG.test(name))
+
+module.exports = { REMEDY, hasLog, makeTarget, syncFolder, whyNoPlace }

@@ -7,7 +7,7 @@
 
 const { limit } = require('../lib/checks.js')
 const { summarizeProfiles } = require('../lib/profile/index.js')
-const { OVERDUE_AFTER_MS, backupState } = require('../lib/status.js')
+const { OVERDUE_AFTER_MS, backupState } = require('../lib/session/status.js')
 
 /** A time limit, in any number of milliseconds. */
 const span = (value, name) => limit({ value, from: `\`${name}\`` }, OVERDUE_AFTER_MS, { most: Infinity, isWhole: false })

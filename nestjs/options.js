@@ -6,7 +6,7 @@
 // those that opening a session reads.
 
 const { limit, refuse } = require('../lib/checks.js')
-const { resolveOptions } = require('../lib/options.js')
+const { resolveOptions } = require('../lib/config/options.js')
 const { guarded } = require('../lib/outside.js')
 const { isNestLogger, nestLogger, silent } = require('./logger.js')
 

@@ -8,7 +8,7 @@
 const { HybridAuthError } = require('../lib/errors.js')
 const { within } = require('../lib/pool.js')
 const { FOREIGN } = require('../lib/profile/index.js')
-const { tenantOf } = require('../lib/profile/names.js')
+const { tenantOf } = require('../lib/profile-tenants.js')
 const { tenantLogger } = require('./logger.js')
 
 /** Loaded where it is used: services of Baileys have no need of it. */

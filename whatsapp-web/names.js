@@ -6,7 +6,7 @@
 // anything is opened.
 
 const { HybridAuthError } = require('../lib/errors.js')
-const { isClientId, tenantOf } = require('../lib/profile/names.js')
+const { isClientId, tenantOf } = require('../lib/profile-tenants.js')
 
 /** Folder of sessions, unless the application names another one: that of whatsapp-web.js. */
 const DATA_PATH = '.wwebjs_auth'

@@ -11,7 +11,7 @@
 const { join, resolve } = require('node:path')
 const { HybridAuthError } = require('../lib/errors.js')
 const { openProfileAt } = require('../lib/profile/index.js')
-const { sessionName, tenantOf } = require('../lib/profile/names.js')
+const { sessionName, tenantOf } = require('../lib/profile-tenants.js')
 const { isRunning, kill, processOf } = require('./browser.js')
 const { adoptLegacy, checkLegacy } = require('./legacy.js')
 const { adopt } = require('./local-auth.js')

@@ -218,7 +218,7 @@ const NO_SECRETS = ['AWS_ACCESS_KEY_ID', 'R2_ACCESS_KEY_ID', 'S3_ACCESS_KEY_ID',
   .concat(['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI', 'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'AWS_SHARED_CREDENTIALS_FILE', 'GOOGLE_APPLICATION_CREDENTIALS'])
 
 test('every variable of the package that holds a secret is known to be one', () => {
-  const sources = readdirSync(join(ROOT, 'lib')).filter((name) => name.endsWith('.js')).map((name) => readFileSync(join(ROOT, 'lib', name), 'utf8'))
+  const sources = readdirSync(join(ROOT, 'lib'), { recursive: true }).map(String).filter((name) => name.endsWith('.js')).map((name) => readFileSync(join(ROOT, 'lib', name), 'utf8'))
   const names = new Set(sources.flatMap((text) => [...text.matchAll(/'([A-Z][A-Z0-9]*_[A-Z0-9_]*(?:KEY|SECRET|TOKEN|CREDENTIALS|PASSWORD)[A-Z_]*|[A-Z]+PASSWORD)'/g)].map(([, name]) => name)))
   for (const code of codes) names.delete(code)
   assert.ok(names.size > 8, [...names].join())
@@ -226,7 +226,7 @@ test('every variable of the package that holds a secret is known to be one', () 
 })
 
 test('a password in the URL of a database is masked, as it stands there and decoded, and an ordinary word is not', async (t) => {
-  const ofDatabases = ['postgres.js', 'redis.js'].map((name) => readFileSync(join(ROOT, 'lib', name), 'utf8')).join('\n')
+  const ofDatabases = ['postgres.js', 'redis.js'].map((name) => readFileSync(join(ROOT, 'lib', 'config', name), 'utf8')).join('\n')
   assert.deepEqual([...new Set(ofDatabases.match(/\b[A-Z]+(?:_[A-Z]+)?_URL\b/g))].sort(), [...URLS].sort())
   const at = directorySite(t)
   const password = 'hush@8d21f0/ü'
@@ -257,7 +257,7 @@ test('the package itself loads nothing of the command line', async (t) => {
     await say(Object.keys(load.cache))
   })
   const loaded = (await child.said()).map((file) => relative(ROOT, file))
-  assert.ok(loaded.includes(join('lib', 'fleet.js')))
+  assert.ok(loaded.includes(join('lib', 'fleet', 'fleet.js')))
   assert.deepEqual(loaded.filter((file) => !/^(index\.js$|lib[\\/])/.test(file)), [])
 })
 

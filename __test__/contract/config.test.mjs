@@ -15,8 +15,8 @@ import { pathToFileURL } from 'node:url'
 import { KEY, OTHER_KEY, ROOT, hybrid, rejection, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)
-const { resolveOptions, KNOWN } = require('../../lib/options.js')
-const { ownVariable } = require('../../lib/variables.js')
+const { resolveOptions, KNOWN } = require('../../lib/config/options.js')
+const { ownVariable } = require('../../lib/config/variables.js')
 const { describeConfig } = hybrid
 
 const HOME = { HOME: '/nowhere' }

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { hybrid, rejection, scene, told } from '../support/sessions.mjs'
 
-const { freshCounts } = createRequire(import.meta.url)('../../lib/fresh.js')
+const { freshCounts } = createRequire(import.meta.url)('../../lib/session/fresh.js')
 
 /** A logger, and the lines at level `warn` and above. */
 function recording() {

@@ -14,7 +14,7 @@ import { hybrid, rejection, scene, startProcess, temporaryFolder, told } from '.
 
 const require = createRequire(import.meta.url)
 const { whyNoPlace } = require('../../lib/folders.js')
-const { metricsText } = require('../../lib/prometheus.js')
+const { metricsText } = require('../../lib/metrics/prometheus.js')
 const [v7] = lines
 const baileys = await v7.load()
 

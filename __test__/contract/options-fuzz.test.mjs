@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { random, runSeed } from '../values/arbitrary.mjs'
 
 const require = createRequire(import.meta.url)
-const { resolveOptions } = require('../../lib/options.js')
+const { resolveOptions } = require('../../lib/config/options.js')
 const { HybridAuthError } = require('../../lib/errors.js')
 
 const ROUNDS = 4000

@@ -11,7 +11,7 @@ import { Device } from '../support/world/device.mjs'
 import { LINES } from '../support/world/baileys.mjs'
 import { createWorld, memoryState } from '../support/world/world.mjs'
 
-const { pruneKeys, spentPreKeys, deadSessions } = createRequire(import.meta.url)('../../lib/prune-keys.js')
+const { pruneKeys, spentPreKeys, deadSessions } = createRequire(import.meta.url)('../../lib/session/prune-keys.js')
 
 const SUBJECT = { account: 0, device: 12 }
 const WINDOW = 812

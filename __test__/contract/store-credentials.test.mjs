@@ -14,7 +14,7 @@ import { rootCertificates } from 'node:tls'
 import { declarations } from '../support/declarations.mjs'
 import { KEY, ROOT, temporaryFolder } from '../support/sessions.mjs'
 
-const { resolveOptions } = createRequire(import.meta.url)('../../lib/options.js')
+const { resolveOptions } = createRequire(import.meta.url)('../../lib/config/options.js')
 
 const NOWHERE = { HOME: '/nowhere' }
 const spec = (store, env = {}, options = {}) => resolveOptions('tenant', { store, encryptionKeys: KEY, ...options }, { ...NOWHERE, ...env }).native.store

@@ -12,9 +12,9 @@ import { rootCertificates } from 'node:tls'
 import { KEY, temporaryFolder } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)
-const { resolveOptions, resolveSource } = require('../../lib/options.js')
-const { describeConfig } = require('../../lib/describe-config.js')
-const { storeIn } = require('../../lib/services.js')
+const { resolveOptions, resolveSource } = require('../../lib/config/options.js')
+const { describeConfig } = require('../../lib/config/describe.js')
+const { storeIn } = require('../../lib/config/services.js')
 
 const NOWHERE = { HOME: '/nowhere' }
 const native = (store, env = {}, options = {}) => resolveOptions('tenant', { store, encryptionKeys: KEY, ...options }, { ...NOWHERE, ...env }).native

@@ -12,7 +12,7 @@ import { rootCertificates } from 'node:tls'
 import { pathToFileURL } from 'node:url'
 import { KEY, temporaryFolder } from '../support/sessions.mjs'
 
-const { resolveOptions } = createRequire(import.meta.url)('../../lib/options.js')
+const { resolveOptions } = createRequire(import.meta.url)('../../lib/config/options.js')
 
 const NOWHERE = { HOME: '/nowhere' }
 const native = (store, env = {}, options = {}) => resolveOptions('tenant', { store, encryptionKeys: KEY, ...options }, { ...NOWHERE, ...env }).native

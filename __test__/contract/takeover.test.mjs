@@ -14,7 +14,7 @@ import { writeMultiFile } from '../support/migrations.mjs'
 import { contentsOf, rejection, scene, startProcess, temporaryFolder, told } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)
-const { isListed } = require('../../lib/multi-file-names.js')
+const { isListed } = require('../../lib/multi-file/names.js')
 const [v7] = lines
 const baileys = await v7.load()
 

@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { KEY, hybrid } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)
-const { resolveOptions } = require('../../lib/options.js')
+const { resolveOptions } = require('../../lib/config/options.js')
 
 /** A full set of variables of each service, the variables by which a message names it, and its bucket. */
 const SETS = {

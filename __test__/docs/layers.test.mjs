@@ -11,7 +11,7 @@ import { files, read, section } from './repository.mjs'
 const EXEMPT = new Set(['lib', 'sim', 'fuzz'])
 
 const layers = new Map()
-for (const [, layer, modules] of section(read('docs/architecture.md'), '# Architecture').matchAll(/^\| (\d) \| ((?:`[\w/]+` ?)+)\|$/gm)) {
+for (const [, layer, modules] of section(read('docs/architecture.md'), '## Modules of the core').matchAll(/^\| (\d) \| ((?:`[\w/]+` ?)+)\|$/gm)) {
   for (const [, name] of modules.matchAll(/`([\w/]+)`/g)) layers.set(name, Number(layer))
 }
 

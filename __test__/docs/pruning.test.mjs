@@ -34,7 +34,7 @@ test('the example tells what would go, removes it, and leaves the rest', async (
 })
 
 test('the numbers in the document are the defaults', () => {
-  const source = read('lib/prune-keys.js')
+  const source = read('lib/session/prune-keys.js')
   assert.match(source, /const UPLOAD = 812\b/)
   assert.match(source, /const DEFAULTS = \{ dryRun: true, preKeyWindow: 2 \* UPLOAD, keepPreKeyIds: \[\], closedSessionsOlderThanDays: 90, closedSessionsKept: 5 \}/)
   assert.match(source, /const LEAST_DAYS = 30\b/)

@@ -10,10 +10,10 @@ import { all, firstColumn, read, section } from './repository.mjs'
 
 const require = createRequire(import.meta.url)
 const types = declarations()
-const source = read('lib/options.js')
+const source = read('lib/config/options.js')
 const between = (text, from, to) => text.slice(text.indexOf(from), text.indexOf(to, text.indexOf(from)))
 
-const { VARIABLES, ownVariable } = require('../../lib/variables.js')
+const { VARIABLES, ownVariable } = require('../../lib/config/variables.js')
 const variables = { ...VARIABLES }
 const known = [...Object.keys(variables), ...all(between(source, 'const KNOWN', '])'), /^ {2}'(\w+)'/gm)].sort()
 const configuration = section(read('docs/configuration.md'), '## Options and variables')
@@ -44,7 +44,7 @@ test('every error code of the core is in JavaScript, in the types and in the run
 })
 
 test('every event is in the types and in the documents', () => {
-  const events = all(between(read('lib/news.js'), 'const LEVELS', '}'), /(\w+):/g)
+  const events = all(between(read('lib/session/news.js'), 'const LEVELS', '}'), /(\w+):/g)
   assert.equal(events.length, 12)
   const before = ['opening', 'waiting']
   assert.deepEqual(all(between(types, 'export interface SessionEvents', '\n}'), /^ {2}(\w+):/gm), events.filter((event) => !before.includes(event)))

@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { all, read } from './repository.mjs'
 
 const require = createRequire(import.meta.url)
-const { resolveOptions } = require('../../lib/options.js')
+const { resolveOptions } = require('../../lib/config/options.js')
 const { HybridAuthError } = require('../../lib/errors.js')
 const [, json, command] = read('docs/stores.md').match(/^STORES_UNDER_TEST='([^']+)' \\\n +(.+)$/m)
 

@@ -341,7 +341,7 @@ test('what_else_keeps_a_peer_from_loading_is_told_as_it_is', () => {
 test('the_package_has_these_doors_and_no_other', async () => {
   const { load } = project(11)
   for (const path of ['', '/nestjs', '/nestjs/terminus', '/package.json']) assert.ok(load(`baileys-hybrid-auth${path}`), path)
-  for (const path of ['/lib/fleet.js', '/nestjs/service.js', '/nestjs/index.js', '/binding.js']) {
+  for (const path of ['/lib/fleet/fleet.js', '/nestjs/service.js', '/nestjs/index.js', '/binding.js']) {
     assert.throws(() => load(`baileys-hybrid-auth${path}`), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' }, path)
   }
 })

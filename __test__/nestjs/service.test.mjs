@@ -98,7 +98,7 @@ test('a_reconnecting_service_that_closes_nothing_keeps_what_is_in_use_and_no_mor
 })
 
 async function reconnectOften({ load, args, say }) {
-  const { HybridAuth } = load('./lib/fleet.js')
+  const { HybridAuth } = load('./lib/fleet/fleet.js')
   const { HybridAuthService } = load('./nestjs/index.js')
   let opened = 0
   let open = 0

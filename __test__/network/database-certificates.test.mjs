@@ -17,8 +17,8 @@ import { makeCertificates, selfSigned } from '../support/proxy/certificates.mjs'
 import { KEY } from '../support/sessions.mjs'
 
 const require = createRequire(import.meta.url)
-const { explained } = require('../../lib/open-refusals.js')
-const { resolveOptions } = require('../../lib/options.js')
+const { explained } = require('../../lib/session/refusals.js')
+const { resolveOptions } = require('../../lib/config/options.js')
 
 /** Message of the core about every certificate that it does not trust. */
 const PLAIN = "the store's certificate is not trusted; pass the authority that signed it as `caCertificate`"

@@ -14,7 +14,7 @@ import { sceneWith, storeScene } from '../support/stores/scene.mjs'
 import { evaluate, parseExpression, select, selectorsIn } from './promql.mjs'
 import { PREFIX, scrape } from './scrapes.mjs'
 
-const { FAMILIES, TENANT_FAMILIES } = createRequire(import.meta.url)('../../lib/metrics.js')
+const { FAMILIES, TENANT_FAMILIES } = createRequire(import.meta.url)('../../lib/metrics/families.js')
 const document = read('docs/observability.md')
 const rules = parse(read('docs/alerts.yml')).groups.flatMap(({ rules }) => rules)
 const dashboard = JSON.parse(read('docs/grafana-dashboard.json'))
@@ -92,7 +92,7 @@ describe('what is written about metrics', () => {
   })
 
   test('every event is in the document at the level at which it is logged', () => {
-    const levels = all(read('lib/news.js').match(/const LEVELS = \{(.*)\}/)[1], /(\w+: '\w+')/g)
+    const levels = all(read('lib/session/news.js').match(/const LEVELS = \{(.*)\}/)[1], /(\w+: '\w+')/g)
     const rows = [...section(document, '## Logger').matchAll(/^\| `(\w+)` \| (\w+) \|/gm)].filter(([, event]) => event !== 'event')
     assert.deepEqual(rows.map(([, event, level]) => `${event}: '${level}'`).sort(), levels)
   })

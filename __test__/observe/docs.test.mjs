@@ -15,7 +15,7 @@ import { atEnd } from '../support/endings.mjs'
 import { hybrid, ROOT, temporaryFolder } from '../support/sessions.mjs'
 import { PREFIX } from './scrapes.mjs'
 
-const { FAMILIES } = createRequire(import.meta.url)('../../lib/metrics.js')
+const { FAMILIES } = createRequire(import.meta.url)('../../lib/metrics/families.js')
 
 const blocks = [...read('docs/observability.md').matchAll(/^<!-- runs in __test__\/observe\/docs\.test\.mjs -->\n```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
 

@@ -13,7 +13,7 @@ import { fragileBucket } from '../support/stores/outages.mjs'
 import { sceneWith, storeScene } from '../support/stores/scene.mjs'
 import { grown, PREFIX, scrape, valueOf } from './scrapes.mjs'
 
-const { FAMILIES, TENANT_FAMILIES } = createRequire(import.meta.url)('../../lib/metrics.js')
+const { FAMILIES, TENANT_FAMILIES } = createRequire(import.meta.url)('../../lib/metrics/families.js')
 
 const TENANT = '4915112345678'
 const KINDS = ['segment', 'base', 'mark']

@@ -10,7 +10,7 @@ import { hybrid, rejection, told, until } from '../support/sessions.mjs'
 import { fragileBucket } from '../support/stores/outages.mjs'
 import { sceneWith, storeScene } from '../support/stores/scene.mjs'
 
-const { backupState, summarize } = createRequire(import.meta.url)('../../lib/status.js')
+const { backupState, summarize } = createRequire(import.meta.url)('../../lib/session/status.js')
 
 const FAR = { flushIntervalMs: 3_600_000 }
 

@@ -57,7 +57,7 @@ before(() => {
 
 test('the packed package holds what it needs and nothing of the workshop', () => {
   const installed = readdirSync(join(project(), 'node_modules', 'baileys-hybrid-auth'), { recursive: true }).map(String)
-  for (const name of ['index.js', 'index.d.ts', 'binding.js', 'LICENSE', join('cli', 'schema.sql'), join('lib', 'session.js'), join('types', 'session.d.ts')]) assert.ok(installed.includes(name), name)
+  for (const name of ['index.js', 'index.d.ts', 'binding.js', 'LICENSE', join('cli', 'schema.sql'), join('lib', 'session', 'session.js'), join('types', 'session.d.ts')]) assert.ok(installed.includes(name), name)
   const strange = installed.filter((name) => /\.node$|\.rs$|\.toml$|__test__|node_modules|\.mjs$|^demo|^src|^scripts|^\./.test(name))
   assert.deepEqual(strange, [])
   const { dependencies, scripts = {} } = JSON.parse(readFileSync(join(project(), 'node_modules', 'baileys-hybrid-auth', 'package.json'), 'utf8'))

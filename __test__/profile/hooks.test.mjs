@@ -9,7 +9,7 @@ import { scratch } from '../support/endings.mjs'
 import { VERSIONS, load, packageOf, whatsappWeb } from '../support/whatsapp-web.mjs'
 
 const require = createRequire(import.meta.url)
-const { tenantOf } = require('../../lib/profile/names.js')
+const { tenantOf } = require('../../lib/profile-tenants.js')
 const { sessionIn } = require('../../whatsapp-web/names.js')
 const { HybridAuth, HybridAuthError, RemoteAuthStore } = whatsappWeb
 

@@ -45,7 +45,7 @@ test('a_day_costs_what_its_requests_cost', () => {
 })
 
 test('requests_to_a_database_cost_nothing_and_the_document_says_what_they_cost_instead', () => {
-  const { isFree } = require('../../lib/store.js')
+  const { isFree } = require('../../lib/config/store.js')
   const kinds = ['directory', 'memory', 's3', 'gcs', 'supabase', 'postgres', 'redis']
   assert.deepEqual(kinds.filter(isFree), Object.keys(FREE))
   const paragraph = document.slice(document.indexOf('\n## A database'))

@@ -9,9 +9,9 @@ import { createRequire } from 'node:module'
 import { random, runSeed } from './arbitrary.mjs'
 
 const require = createRequire(import.meta.url)
-const { createCodec } = require('../../lib/codec.js')
-const { createBatch, decodeKey, walk } = require('../../lib/batch.js')
-const { encodeBuffer } = require('../../lib/encode-buffer.js')
+const { createCodec } = require('../../lib/codec/values.js')
+const { createBatch, decodeKey, walk } = require('../../lib/codec/batch.js')
+const { encodeBuffer } = require('../../lib/codec/encode-buffer.js')
 const { bufferJsonV7 } = require('../../lib/baileys.js')
 
 const batch = createBatch(createCodec(bufferJsonV7))

@@ -13,8 +13,8 @@ import { arbitrary, bytesOf, random, runSeed, sameValue } from './arbitrary.mjs'
 import { sized } from '../support/size.mjs'
 
 const require = createRequire(import.meta.url)
-const { createCodec } = require('../../lib/codec.js')
-const { encodeBuffer } = require('../../lib/encode-buffer.js')
+const { createCodec } = require('../../lib/codec/values.js')
+const { encodeBuffer } = require('../../lib/codec/encode-buffer.js')
 const { bufferJsonV6, bufferJsonV7 } = require('../../lib/baileys.js')
 
 const FUZZED = sized(10_000, 70_000)
@@ -209,8 +209,8 @@ test('a runtime without the undocumented Buffer methods writes and reads the sam
     const names = process.argv[1] === 'without' ? ['latin1Slice', 'utf8Slice', 'utf8Write'] : []
     const methods = names.map((name) => [name, Buffer.prototype[name]])
     for (const name of names) delete Buffer.prototype[name]
-    const { createCodec } = require('./codec.js')
-    const { encodeBuffer } = require('./encode-buffer.js')
+    const { createCodec } = require('./codec/values.js')
+    const { encodeBuffer } = require('./codec/encode-buffer.js')
     for (const [name, method] of methods) Buffer.prototype[name] = method // Node itself needs them
     const codec = createCodec(require('./baileys.js').bufferJsonV7)
     for (const value of ['x', 'é', { a: 'é'.repeat(70), b: Buffer.from([1]), ['k'.repeat(70)]: 'v'.repeat(200) }, new Date(0), { c: '🦊' }]) {

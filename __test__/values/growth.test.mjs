@@ -8,14 +8,14 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 
 const require = createRequire(import.meta.url)
-const MODULES = ['encode-buffer', 'tagged', 'codec', 'batch'].map((name) => require.resolve(`../../lib/${name}.js`))
+const MODULES = ['encode-buffer', 'tagged', 'values', 'batch'].map((name) => require.resolve(`../../lib/codec/${name}.js`))
 
 /** The encoders as they are right after the package was loaded, with a scratch that has never grown. */
 function freshBatch() {
   for (const file of MODULES) delete require.cache[file]
-  const { createCodec } = require('../../lib/codec.js')
+  const { createCodec } = require('../../lib/codec/values.js')
   const { bufferJsonV7 } = require('../../lib/baileys.js')
-  return require('../../lib/batch.js').createBatch(createCodec(bufferJsonV7))
+  return require('../../lib/codec/batch.js').createBatch(createCodec(bufferJsonV7))
 }
 
 const INITIAL = 64 * 1024
@@ -46,7 +46,7 @@ test('a batch that outgrows the buffer at any of its bytes reads back as it was 
 })
 
 test('a request for keys that outgrows the buffer at any of its bytes asks for all of them', () => {
-  const { decodeKey } = require('../../lib/batch.js')
+  const { decodeKey } = require('../../lib/codec/batch.js')
   for (let last = 1; last <= 200; last++) {
     const batch = freshBatch()
     const ids = [...Array.from({ length: 21 }, (_, i) => `${i}`.padEnd(3000, 'p')), 'q'.repeat(2300 + last), 'end', 'z']

@@ -11,9 +11,9 @@ import { conversation, otherFamilies, pairedCreds } from './real.mjs'
 
 const require = createRequire(import.meta.url)
 const { HybridAuthError } = require('../../lib/errors.js')
-const { createCodec } = require('../../lib/codec.js')
-const { createBatch, decodeKey } = require('../../lib/batch.js')
-const { encodeBuffer } = require('../../lib/encode-buffer.js')
+const { createCodec } = require('../../lib/codec/values.js')
+const { createBatch, decodeKey } = require('../../lib/codec/batch.js')
+const { encodeBuffer } = require('../../lib/codec/encode-buffer.js')
 
 const line = await lines[0].load()
 const codec = createCodec(line.BufferJSON)

@@ -13,11 +13,11 @@ import { bytesOf, random, runSeed, sameValue } from './arbitrary.mjs'
 import { appStateSyncKey, conversation, groupTalk, otherFamilies, pairedCreds } from './real.mjs'
 
 const require = createRequire(import.meta.url)
-const { createCodec } = require('../../lib/codec.js')
-const { createBatch } = require('../../lib/batch.js')
+const { createCodec } = require('../../lib/codec/values.js')
+const { createBatch } = require('../../lib/codec/batch.js')
 const { bufferJsonV7 } = require('../../lib/baileys.js')
-const { setAside, writeMultiFile } = require('../../lib/multi-file.js')
-const { findMultiFile, readMultiFile } = require('../../lib/multi-file-read.js')
+const { setAside, writeMultiFile } = require('../../lib/multi-file/write.js')
+const { findMultiFile, readMultiFile } = require('../../lib/multi-file/read.js')
 
 const posix = process.platform !== 'win32'
 

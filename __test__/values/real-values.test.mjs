@@ -10,8 +10,8 @@ import { sameValue } from './arbitrary.mjs'
 import { appStateSyncKey, conversation, groupTalk, otherFamilies, pairedCreds } from './real.mjs'
 
 const require = createRequire(import.meta.url)
-const { createCodec } = require('../../lib/codec.js')
-const { encodeBuffer } = require('../../lib/encode-buffer.js')
+const { createCodec } = require('../../lib/codec/values.js')
+const { encodeBuffer } = require('../../lib/codec/encode-buffer.js')
 const { bufferJsonV7, resolveBaileys } = require('../../lib/baileys.js')
 
 const keeper = (BufferJSON) => {

@@ -10,7 +10,7 @@ const { UsageError } = require('../exit.js')
 const { count, plural, size } = require('../output.js')
 const { counted, released, sessionsAskedFor, tell, tenantsAskedFor } = require('../tenants.js')
 const { allAtOnce, forEach, forOne } = require('../work.js')
-const { isProfileTenant } = require('../../lib/profile/names.js')
+const { isProfileTenant } = require('../../lib/profile-tenants.js')
 const { LAYOUTS, LENIENT, importFolder, migrateAll } = require('./migrate.js')
 
 const TAKEOVER = ['--takeover', 'also take sessions that another instance has not released; it is then fenced']
@@ -22,7 +22,7 @@ const NO_DISK = 'mode cloud keeps nothing on a machine: there is nothing to rest
 /** Folders of the sessions in the store, without disturbing their owners. */
 async function extract(context, tenants, folder) {
   const { asked, output, fleet } = context
-  const { exportTree } = require('../../lib/export-tree.js')
+  const { exportTree } = require('../../lib/multi-file/export-tree.js')
   const write = (onProgress) => exportTree(folder, tenants, (...args) => fleet.extract(...args), { overwrite: asked.overwrite === true, onProgress })
   const { exported, failed } = await allAtOnce(context, write, { title: 'extract', changes: true, done: 'Extracted' })
   const values = new Map([...exported, ...failed].map(({ tenantId, error, ...value }) => [tenantId, error === undefined ? { value } : { error }]))

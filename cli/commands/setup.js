@@ -73,7 +73,7 @@ function config({ output, options }) {
 
 /** Statements that make the table of a Postgres store: those that the core runs itself where it may. */
 function schema({ asked, output }) {
-  const { schemaOf } = require('../../lib/postgres.js')
+  const { schemaOf } = require('../../lib/config/postgres.js')
   const name = schemaOf({ value: asked.schema, from: '--schema' })
   // The same text as in `src/store/adapters/postgres`, which is not published.
   const sql = readFileSync(join(__dirname, '../schema.sql'), 'utf8').replaceAll('{schema}', `"${name}"`)

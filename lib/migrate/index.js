@@ -7,8 +7,8 @@
 
 const { ownFields } = require('../checks.js')
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, holdKeys } = require('../multi-file-names.js')
-const { call } = require('../keys.js')
+const { CREDS, holdKeys } = require('../multi-file/names.js')
+const { call } = require('../core.js')
 const { checkMigrate, openEnds } = require('./options.js')
 const { cleanupSessions } = require('./cleanup.js')
 const { noSessions } = require('./databases/index.js')

@@ -7,7 +7,7 @@
 // dashes.
 
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, WHOLE, addKey, familiesWith, holdKeys, mainOf, parseKey } = require('../multi-file-names.js')
+const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, WHOLE, addKey, familiesWith, holdKeys, mainOf, parseKey } = require('../multi-file/names.js')
 
 /** Layouts of keys beside a creds.json; a single file has both. */
 const OF_FOLDERS = ['flat', 'keys-folder', 'keys-file']

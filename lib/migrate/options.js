@@ -5,7 +5,7 @@
 // Invariant: what makes no sense is refused before anything is read, and a source that the target would swallow is refused too.
 
 const { atOnce, choice, flag, refuse } = require('../checks.js')
-const { resolveSource } = require('../options.js')
+const { resolveSource } = require('../config/options.js')
 const { LAYOUTS: OF_DATABASES, databaseAt, openDatabase } = require('./databases/index.js')
 const { openKeys } = require('./databases/keys-elsewhere.js')
 const { LAYOUTS } = require('./layouts.js')

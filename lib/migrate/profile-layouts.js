@@ -6,7 +6,7 @@
 // that no client of whatsapp-web.js can ask for.
 
 const { refuse } = require('../checks.js')
-const { BROWSER, clientIdOf, isClientId, isProfileTenant, tenantOf } = require('../profile/names.js')
+const { BROWSER, clientIdOf, isClientId, isProfileTenant, tenantOf } = require('../profile-tenants.js')
 const { nameTenants } = require('./layouts.js')
 
 const [ZIP, LOCAL] = ['wwebjs-zip', 'wwebjs-local']

@@ -9,10 +9,10 @@
 const { isUtf8 } = require('node:buffer')
 const { createDecipheriv, createHash } = require('node:crypto')
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, MOST_WHOLE, PARALLEL, WHOLE, familiesWith, holdKeys, idIn, parseKey } = require('../multi-file-names.js')
-const { checkCreds, diagnose, parseValue } = require('../multi-file-read.js')
+const { CREDS, MOST_WHOLE, PARALLEL, WHOLE, familiesWith, holdKeys, idIn, parseKey } = require('../multi-file/names.js')
+const { checkCreds, diagnose, parseValue } = require('../multi-file/read.js')
 const { each } = require('../pool.js')
-const { sessionIn } = require('../single-file.js')
+const { sessionIn } = require('../multi-file/single-file.js')
 
 const families = familiesWith()
 

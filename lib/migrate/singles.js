@@ -5,9 +5,9 @@
 // Invariants: what belongs to a session in a folder is never read as one of these; a file is one by what is in it, and one that is
 // damaged is reported, not passed over. Files that are no sessions are read once and forgotten.
 
-const { CREDS, CREDS_COPIES, KEYS_FILE, PARALLEL, familiesWith, parseName } = require('../multi-file-names.js')
+const { CREDS, CREDS_COPIES, KEYS_FILE, PARALLEL, familiesWith, parseName } = require('../multi-file/names.js')
 const { each } = require('../pool.js')
-const { isLikeSingleFile } = require('../single-file.js')
+const { isLikeSingleFile } = require('../multi-file/single-file.js')
 const { jsonText } = require('./read.js')
 
 const LAYOUT = 'single-file'

@@ -12,7 +12,7 @@ const { basename, dirname, join, relative, resolve, sep } = require('node:path')
 const { pipeline } = require('node:stream/promises')
 const { HybridAuthError, settle } = require('../errors.js')
 const { syncFolder } = require('../folders.js')
-const { CREDS } = require('../multi-file-names.js')
+const { CREDS } = require('../multi-file/names.js')
 const { loadBinding } = require('../native.js')
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0

@@ -14,7 +14,7 @@ const { dirname, join } = require('node:path')
 const { HybridAuthError } = require('../errors.js')
 const { openZip } = require('../zip/archive.js')
 const { contentsOf, hasSession } = require('./contents.js')
-const { BROWSER } = require('./names.js')
+const { BROWSER } = require('../profile-tenants.js')
 const { openProfileSession } = require('./session.js')
 
 /**

@@ -7,9 +7,9 @@
 // for running.
 
 const { HybridAuthError, settle } = require('../errors.js')
-const { call } = require('../keys.js')
+const { call } = require('../core.js')
 const { loadBinding } = require('../native.js')
-const { isProfileTenant } = require('../profile/names.js')
+const { isProfileTenant } = require('../profile-tenants.js')
 const { clock, inspect, standings } = require('./look.js')
 
 const DAY = 86_400_000

@@ -8,7 +8,7 @@
 const { stat } = require('node:fs/promises')
 const { refuse } = require('../checks.js')
 const { settle } = require('../errors.js')
-const { call } = require('../keys.js')
+const { call } = require('../core.js')
 const { loadBinding } = require('../native.js')
 const { mayRun } = require('./change.js')
 const { costPerTenantDay } = require('./cost.js')

@@ -8,13 +8,13 @@
 const fs = require('node:fs/promises')
 const { tmpdir } = require('node:os')
 const { join, resolve: absolute } = require('node:path')
-const { createBatch } = require('../batch.js')
+const { createBatch } = require('../codec/batch.js')
 const { resolveBaileys } = require('../baileys.js')
-const { createCodec } = require('../codec.js')
+const { createCodec } = require('../codec/values.js')
 const { HybridAuthError, settle } = require('../errors.js')
-const { writeMultiFile } = require('../multi-file.js')
+const { writeMultiFile } = require('../multi-file/write.js')
 const { loadBinding } = require('../native.js')
-const { isProfileTenant } = require('../profile/names.js')
+const { isProfileTenant } = require('../profile-tenants.js')
 
 function checkFolder(folder, who) {
   if (typeof folder !== 'string' || folder === '') throw new HybridAuthError('INVALID_OPTION', `${who} takes the path of a folder`)

@@ -5,7 +5,7 @@
 // Invariants: a session is what has credentials, and a name belongs to the session with the longest name that it begins with; what is
 // no key is never taken for one. Ids are taken as they are written, but for the two families whose ids are escaped in names of files.
 
-const { WHOLE, familiesWith, fileName, parseKey, parseName } = require('../../multi-file-names.js')
+const { WHOLE, familiesWith, fileName, parseKey, parseName } = require('../../multi-file/names.js')
 
 const families = familiesWith()
 

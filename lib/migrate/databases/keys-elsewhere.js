@@ -6,7 +6,7 @@
 
 const { refuse } = require('../../checks.js')
 const { HybridAuthError } = require('../../errors.js')
-const { PARALLEL, familiesWith, parseKey } = require('../../multi-file-names.js')
+const { PARALLEL, familiesWith, parseKey } = require('../../multi-file/names.js')
 const { each } = require('../../pool.js')
 const { openSource } = require('../source.js')
 const { openHashes } = require('./redis.js')

@@ -7,8 +7,8 @@
 
 const { createHash } = require('node:crypto')
 const { HybridAuthError } = require('../../errors.js')
-const { CREDS, MOST_WHOLE, WHOLE } = require('../../multi-file-names.js')
-const { checkCreds } = require('../../multi-file-read.js')
+const { CREDS, MOST_WHOLE, WHOLE } = require('../../multi-file/names.js')
+const { checkCreds } = require('../../multi-file/read.js')
 const { recordsOf } = require('../read.js')
 const { isOddId } = require('./key-names.js')
 const { bytesOf, hasBufferTexts, isObject, settled, valueOf, withBuffers } = require('./values.js')

@@ -9,8 +9,8 @@ const { isUtf8 } = require('node:buffer')
 const { createDecipheriv } = require('node:crypto')
 const { gunzipSync } = require('node:zlib')
 const { HybridAuthError } = require('../../errors.js')
-const { WHOLE } = require('../../multi-file-names.js')
-const { diagnose, parseValue } = require('../../multi-file-read.js')
+const { WHOLE } = require('../../multi-file/names.js')
+const { diagnose, parseValue } = require('../../multi-file/read.js')
 const { textOf } = require('../read.js')
 
 /** More than a session has by far: what decompresses to more is refused. */

@@ -1,0 +1,324 @@
+'use strict'
+
+// Which store: from an option, a URL or the variables of existing services, to what the core is told.
+//
+// Invariants: a store is described in full or refused, with the name of the option or variable to mend; what is not known is
+// refused and never passed over. A key of a Supabase project goes to the address it was given with, and to no other. Nothing
+// is sent, and no variable is read before a session is opened.
+
+const { fileURLToPath } = require('node:url')
+const { awsCredentials } = require('./aws.js')
+const { address, bucketName, decoded, first, flag, folderName, line, named, ownFields, pathIn, quoted, refuse, refuseHalf, token, variable } = require('../checks.js')
+const { googleCredentials } = require('./google.js')
+const { POSTGRES } = require('./postgres.js')
+const { REDIS } = require('./redis.js')
+
+const KEYS_OF_S3 = 'pass `accessKeyId` and `secretAccessKey` in a store object, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+const KEYS_OF_GOOGLE = 'pass `credentials` in a store object, or set GOOGLE_APPLICATION_CREDENTIALS'
+const KEYS_OF_SUPABASE = 'pass `url` and `key` in a store object, or set SUPABASE_URL and SUPABASE_SERVICE_KEY'
+
+/** Characters that Supabase allows in names. */
+const SUPABASE_NAMES = /^[\w/!.*'() &$=@;:+,?-]*$/
+
+/** Names of buckets, by each store's own rules: those of S3 are its older ones, which some servers still go by. */
+const BUCKETS_OF_S3 = { form: /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, words: 'letters, digits, hyphens, dots and underscores' }
+const BUCKETS_OF_GOOGLE = { form: /^[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?$/, words: 'lower-case letters, digits, hyphens, dots and underscores' }
+const BUCKETS_OF_SUPABASE = { form: /^[\w!.*'() &$=@;:+,?-]{1,100}$/, words: "letters, digits and !-.*'() &$@=;:+,?" }
+/** A part of a host name. */
+const HOST_PART = /^(?!xn--)(?!.*\.(xn--|\.))[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/
+
+/**
+ * Kind -> its fields in a store object, its parameters in a URL, where its credentials belong, and how it is completed. One that is
+ * reached over a network has `authorities`: the variables, or places, that name some for it alone. A database takes its own URL apart
+ * (`lookIn`), has variables of other programs (`services`, `namedIn`), and charges nothing for a request (`isFree`).
+ */
+const KINDS = {
+  directory: { fields: ['path', 'create'], parameters: ['create'], secretsBelong: 'a directory needs none', complete: directory },
+  memory: { fields: ['name'], parameters: [], secretsBelong: 'memory needs none', complete: memory },
+  s3: {
+    fields: ['bucket', 'prefix', 'region', 'endpoint', 'pathStyle', 'accessKeyId', 'secretAccessKey', 'sessionToken', 'instanceMetadata'],
+    parameters: ['region', 'endpoint', 'pathStyle', 'instanceMetadata'],
+    secretsBelong: KEYS_OF_S3,
+    authorities: ['AWS_CA_BUNDLE'],
+    buckets: BUCKETS_OF_S3,
+    complete: s3
+  },
+  gcs: {
+    fields: ['bucket', 'prefix', 'credentials', 'credentialsFile', 'endpoint', 'instanceMetadata', 'anonymous'],
+    buckets: BUCKETS_OF_GOOGLE,
+    parameters: ['endpoint', 'instanceMetadata'],
+    secretsBelong: KEYS_OF_GOOGLE,
+    authorities: [],
+    complete: gcs
+  },
+  supabase: {
+    fields: ['url', 'key', 'bucket', 'prefix', 'allowAnonKey'],
+    parameters: [],
+    secretsBelong: KEYS_OF_SUPABASE,
+    authorities: [],
+    names: SUPABASE_NAMES,
+    buckets: BUCKETS_OF_SUPABASE,
+    complete: supabase
+  },
+  postgres: POSTGRES,
+  redis: REDIS
+}
+
+/** Parameters that are true or false. */
+const FLAGS = new Set(['create', 'pathStyle', 'instanceMetadata'])
+
+const DATABASES = { postgres: POSTGRES, redis: REDIS }
+const SCHEMES = {
+  __proto__: null,
+  file: 'directory', memory: 'memory', s3: 's3', gs: 'gcs', supabase: 'supabase',
+  ...Object.fromEntries(Object.entries(DATABASES).flatMap(([kind, { schemes }]) => schemes.map((scheme) => [scheme, kind])))
+}
+const KNOWN_URLS = 's3://bucket, supabase://bucket, gs://bucket, postgres://host/database, redis://host, file:///path or memory://name'
+
+/**
+ * A store, described: `look(field)` answers `{ value, from }`. The place in the bucket is checked here, credentials and
+ * addresses when it is completed.
+ */
+function describe(kind, from, look) {
+  const { names, buckets, fields } = KINDS[kind]
+  if (!fields.includes('bucket')) return { kind, from, look }
+  const place = { bucket: bucketName(look('bucket'), buckets), prefix: folderName(look('prefix'), names) }
+  return { kind, from, look, place }
+}
+
+function describeObject(given, from) {
+  const object = ownFields(given)
+  const { kind } = object
+  if (typeof kind !== 'string' || !Object.hasOwn(KINDS, kind)) {
+    const word = typeof kind === 'string' && /^[a-z]{1,12}$/.test(kind) ? `, not ${kind}` : ''
+    refuse(`\`store.kind\` must be one of: ${Object.keys(KINDS).join(', ')}${word}`)
+  }
+  const { fields } = KINDS[kind]
+  for (const name of Object.keys(object)) {
+    if (name === 'caCertificate') refuse(`${from}: \`caCertificate\` is an option of its own: pass it beside \`store\``)
+    if (name !== 'kind' && !fields.includes(name)) refuse(`${from}: ${quoted(name)} is unknown; a store of kind ${kind} takes ${fields.join(', ')}`)
+  }
+  return describe(kind, from, (field) => ({ value: object[field], from: `\`store.${field}\`` }))
+}
+
+function parametersOf(query, { kind, from }) {
+  const { parameters, secretsBelong } = KINDS[kind]
+  const found = new Map()
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!parameters.includes(name)) {
+      if (/key|secret|token|credential|password/i.test(name)) refuse(`${from} must not hold credentials: ${secretsBelong}`)
+      const known = parameters.length === 0 ? 'it takes none' : `it takes ${parameters.join(', ')}`
+      refuse(`${from} has an unknown parameter, ${quoted(name)}: ${known}`)
+    }
+    if (found.has(name)) refuse(`${from} has the parameter \`${name}\` twice`)
+    found.set(name, value)
+  }
+  return found
+}
+
+/** The value of a parameter, which may be true or false. */
+function flagOf(parameters, field, from) {
+  const text = parameters.get(field)
+  const isFlag = FLAGS.has(field) && (text === 'true' || text === 'false')
+  return { value: isFlag ? text === 'true' : text, from: `${from}: the parameter \`${field}\`` }
+}
+
+/** A bucket's URL is taken apart by hand: the platform's parser would resolve `..` and join empty folders unseen. */
+function describeBucket(kind, from, text) {
+  const [, authority, path, query = '', fragment] = text.match(/^[^:]+:\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/s) ?? []
+  if (authority === undefined) refuse(`${from} must have two slashes after the colon: ${KNOWN_URLS}`)
+  if (authority.includes('@')) refuse(`${from} must not hold credentials: ${KINDS[kind].secretsBelong}`)
+  if (authority.includes(':')) refuse(`${from} has a port in place of the bucket; set the address of a server with the parameter \`endpoint\``)
+  if (fragment !== undefined) refuse(`${from} must not have a #`)
+  const parameters = parametersOf(query, { kind, from })
+  const folders = path.split('/').map((name) => decoded(name, from))
+  if (folders.some((name) => name.includes('/'))) refuse(`a folder in the path of ${from} must not contain slashes`)
+  return describe(kind, from, (field) => {
+    if (field === 'bucket') return { value: decoded(authority, from), from: `the bucket in ${from}` }
+    if (field === 'prefix') return { value: folders.join('/'), from: `the path of ${from}` }
+    return flagOf(parameters, field, from)
+  })
+}
+
+function describeUrl(text, from) {
+  const scheme = text.match(/^([a-z][a-z0-9+.-]*):/i)?.[1].toLowerCase()
+  if (scheme === undefined) refuse(`${from} is not a URL; write a directory as file:///path, a bucket as ${KNOWN_URLS}`)
+  if (!Object.hasOwn(SCHEMES, scheme)) {
+    const word = /^[a-z]{1,12}$/.test(scheme) ? `not ${scheme}:` : 'not this one'
+    refuse(`${from} must be ${KNOWN_URLS}, ${word}; the address of a server is the \`endpoint\` of s3 or the \`url\` of supabase`)
+  }
+  const kind = SCHEMES[scheme]
+  if (kind in DATABASES) return describe(kind, from, DATABASES[kind].lookIn(text, from))
+  if (kind !== 'directory' && kind !== 'memory') return describeBucket(kind, from, text)
+  if (!URL.canParse(text)) refuse(`${from} is not a URL; write file:///path with three slashes`)
+  const url = new URL(text)
+  if (url.username !== '' || url.password !== '') refuse(`${from} must not hold credentials: ${KINDS[kind].secretsBelong}`)
+  if (url.hash !== '') refuse(`${from} must not have a #; in a path write %23`)
+  const parameters = parametersOf(url.search, { kind, from })
+  if (kind === 'memory') return describe(kind, from, () => ({ value: url.hostname + url.pathname, from }))
+  try {
+    const path = fileURLToPath(url)
+    return describe(kind, from, (field) => (field === 'create' ? flagOf(parameters, field, from) : { value: path, from }))
+  } catch {
+    return refuse(`${from} is not a file URL of this machine; write file:///path with three slashes`)
+  }
+}
+
+/** The store that an option or a variable names, described; null for none. */
+function describeStore({ value, from }) {
+  if (value === undefined || value === null) return null
+  const type = Object.prototype.toString.call(value)
+  if (type === '[object URL]') return describeUrl(value.href, from)
+  if (typeof value === 'string') return describeUrl(value.trim(), from)
+  if (type === '[object Object]') return describeObject(value, from)
+  return refuse(`${from} must be a URL, such as ${KNOWN_URLS}, or an object with a \`kind\``)
+}
+
+function directory({ look }) {
+  const path = pathIn(look('path'), 'the path of a directory')
+  const { value = false, from } = look('create')
+  if (typeof value !== 'boolean') refuse(`${from} must be true or false`)
+  return { kind: 'directory', path, ...(value && { create: true }) }
+}
+
+function memory({ look }) {
+  return { kind: 'memory', name: named(look('name'), 'a non-empty text') }
+}
+
+/** The endpoint of a store, and a word to the logger when others can listen. */
+function endpointOf(place, { secretsBelong }, warn) {
+  const endpoint = address(place, { secretsBelong })
+  if (endpoint?.isOpen) {
+    warn(`${place.from} is an http: address: credentials, object names and sizes travel unencrypted; encrypted contents stay encrypted`)
+  }
+  return endpoint
+}
+
+/** True for an address of Cloudflare R2. */
+function isOfR2(endpoint, env) {
+  if (endpoint === null) return false
+  const { value } = variable(env, 'R2_ENDPOINT')
+  const own = value !== undefined && URL.canParse(value) && new URL(value).origin === endpoint.origin
+  return own || endpoint.host.endsWith('.r2.cloudflarestorage.com')
+}
+
+function s3({ from, look, place }, { env, http, warn, note }) {
+  const given = first(look('endpoint'), variable(env, 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'))
+  const endpoint = endpointOf(given, KINDS.s3, warn)
+  const isR2 = isOfR2(endpoint, env)
+  // R2's dashboard shows the address with the bucket at its end.
+  if (isR2 && endpoint.path === `/${place.bucket}`) endpoint.text = endpoint.origin
+  else if (isR2 && endpoint.path !== '') refuse(`${given.from} must end after the host: set the bucket separately`)
+  // Regions of AWS mean nothing to R2.
+  const region = isR2 ? look('region') : first(look('region'), variable(env, 'AWS_REGION', 'AWS_DEFAULT_REGION'))
+  if (region.value !== undefined && !/^[\w.-]{1,64}$/.test(line(region))) refuse(`${region.from} must be the name of a region, such as eu-central-1`)
+  const pathStyle = look('pathStyle')
+  // The certificate of AWS covers one label before its name: a bucket with a dot has two.
+  const isInPath = pathStyle.value === undefined ? endpoint !== null || place.bucket.includes('.') : flag(pathStyle)
+  if (!isInPath && endpoint?.isIp) refuse(`${pathStyle.from} must be true for a numeric address: the bucket cannot be part of it`)
+  if (!isInPath && !HOST_PART.test(place.bucket)) {
+    refuse(`the bucket of ${from} cannot be part of a host name (lower-case letters, digits, hyphens and dots, up to 63); set \`pathStyle: true\` if that is its name`)
+  }
+  const instanceMetadata = flag(look('instanceMetadata'))
+  const regionName = region.value === undefined ? (isR2 ? 'auto' : 'us-east-1') : line(region)
+  note('region', regionName, region)
+  note('endpoint', endpoint?.text ?? 'that of AWS', given)
+  note('pathStyle', isInPath, pathStyle)
+  return {
+    kind: 's3',
+    ...place,
+    region: regionName,
+    endpoint: endpoint?.text ?? null,
+    virtualHosted: !isInPath,
+    ...awsCredentials(look, env, { from, isR2, instanceMetadata, note }),
+    ...http(KINDS.s3.authorities)
+  }
+}
+
+function gcs({ from, look, place }, { env, http, warn, note }) {
+  const endpoint = endpointOf(look('endpoint'), KINDS.gcs, warn)
+  note('endpoint', endpoint?.text ?? 'that of Google', look('endpoint'))
+  const credentials = googleCredentials(look, env, { from, hasEndpoint: endpoint !== null, note })
+  return { kind: 'gcs', ...place, endpoint: endpoint?.text ?? null, ...credentials, ...http(KINDS.gcs.authorities) }
+}
+
+/** The role in a JWT, if it is one. */
+function roleOf(key) {
+  try {
+    return JSON.parse(Buffer.from(key.split('.')[1], 'base64url').toString()).role
+  } catch {
+    return undefined
+  }
+}
+
+/** Kind of a key of a Supabase project, as far as that can be seen. */
+function kindOf(secret) {
+  if (secret.startsWith('sb_publishable_') || roleOf(secret) === 'anon') return 'public'
+  return secret.startsWith('sb_secret_') || roleOf(secret) === 'service_role' ? 'secret' : 'unknown'
+}
+
+const OF_PROJECT = [['SUPABASE_URL'], ['SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY', 'SUPABASE_KEY']]
+
+function supabase({ from, look, place }, { env, http, warn, note }) {
+  const own = [look('url'), look('key')]
+  const isOwn = own.some(({ value }) => value !== undefined)
+  const [url, key] = isOwn ? own : OF_PROJECT.map((names) => variable(env, ...names))
+  const missing = [url, key].filter(({ value }) => value === undefined).map((place) => place.from)
+  if (missing.length === 2) refuse(`${from} needs the address of the project and its secret key: ${KEYS_OF_SUPABASE}`)
+  if (missing.length === 1) refuseHalf(missing[0] === url.from ? [key.from] : [url.from], missing, `: ${KEYS_OF_SUPABASE}`)
+  const endpoint = endpointOf(url, KINDS.supabase, warn)
+  if (endpoint.path.endsWith('/storage/v1/s3')) {
+    refuse(`${url.from} is the S3 endpoint of the project: use it as the \`endpoint\` of an s3 store, or remove its last part`)
+  }
+  const secret = token(key)
+  const kind = kindOf(secret)
+  if (!flag(look('allowAnonKey')) && kind === 'public') {
+    refuse(
+      `${key.from} is a public key (publishable, or anon), with which anybody could do what this package does: use the secret key ` +
+        '(sb_secret_…) or the service_role key, both under Settings > API Keys of the project; or, if your policies for row level ' +
+        'security allow it, set `allowAnonKey: true` in a store object'
+    )
+  }
+  // The name of this one says nothing, so the key has to.
+  if (key.from === 'SUPABASE_KEY' && kind === 'unknown') {
+    refuse('SUPABASE_KEY is neither a secret key (sb_secret_…) nor a service_role key; if it belongs to your own server, name it SUPABASE_SERVICE_KEY')
+  }
+  note('url', endpoint.text, url)
+  note('key', `hidden (${kind === 'unknown' ? 'of an unknown kind' : `a ${kind} key`})`, key)
+  return { kind: 'supabase', url: endpoint.text.replace(/\/+(storage|rest)\/v1$/, ''), key: secret, ...place, ...http(KINDS.supabase.authorities) }
+}
+
+/**
+ * Description of the store for the core.
+ * @param context `{ env, http(variables), warn(message), note(field, shown, place) }`: the last is told each field that is not in
+ *   the description, in a form that may be shown, and where it was found
+ */
+const completeStore = (store, context) => KINDS[store.kind].complete(store, context)
+
+/** The variables, or places, that name authorities for this store alone; null for one that has no use for any. */
+function authoritiesOf(store, env) {
+  const { authorities = null } = KINDS[store.kind]
+  return typeof authorities === 'function' ? authorities(store, env) : authorities
+}
+
+/** The place that a described store is, to tell two apart. */
+function placeOf(store, env) {
+  const { kind, place, look } = store
+  return JSON.stringify([kind, kind in DATABASES ? DATABASES[kind].placeOf(store, env) : (place ?? ['path', 'name'].map((field) => look(field).value))])
+}
+
+/** True for a kind of store whose requests cost nothing. */
+const isFree = (kind) => KINDS[kind].isFree === true
+
+/** The database that is asked for by this name, described; null for any other name. */
+function describeDatabase({ name, from }) {
+  const found = Object.entries(DATABASES).find(([, { services }]) => name in services)
+  if (found === undefined) return null
+  const [kind, { services }] = found
+  return { ...describe(kind, from, () => ({ value: undefined, from })), names: services[name] }
+}
+
+/** Databases that variables name, whether or not they are asked for: kind and variable. */
+const databasesIn = (env) => Object.entries(DATABASES).map(([kind, { namedIn }]) => [kind, namedIn(env)]).filter(([, from]) => from !== undefined)
+
+module.exports = { describe, describeDatabase, describeStore, completeStore, authoritiesOf, databasesIn, isFree, placeOf }

@@ -1,0 +1,129 @@
+'use strict'
+
+// The events of a session, for its listeners and the logger.
+//
+// Invariants: each of them is called, whatever another one throws; an `error` without a listener is logged and never thrown; no
+// line of a log holds a key or a contact. What the core holds of it does not keep it: listeners usually hold the session, and it could
+// never be collected.
+
+const { EventEmitter } = require('node:events')
+const { HybridAuthError } = require('../errors.js')
+const { attempt, guarded, tellFailure, textOf } = require('../outside.js')
+
+/** Event -> the level at which it is logged. */
+const LEVELS = { opening: 'info', waiting: 'info', opened: 'info', backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', serverChanged: 'warn', fenced: 'warn', fresh: 'warn', repaired: 'warn', error: 'error' }
+
+/** Told before there is a session that anybody could listen to. */
+const BEFORE = ['opening', 'waiting']
+const EVENTS = Object.keys(LEVELS).filter((event) => !BEFORE.includes(event))
+
+const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`
+
+/** Origins of a session, in words for people. */
+const FROM = {
+  fresh: 'new: there was no session, and it needs pairing',
+  imported: 'imported from a folder of useMultiFileAuthState',
+  local: 'from the local log',
+  remote: 'restored from the store'
+}
+
+/** Event -> what its line in the log says, where its name says too little. */
+const WORDS = {
+  opening: () => 'session opening',
+  waiting: ({ epoch, atMostMs }) => `session waiting up to ${seconds(atMostMs)} for its previous owner (epoch ${epoch}), which has not released it`,
+  serverChanged: () => 'another server answers for the store, which may lack the latest writes: the full state is being stored there',
+  opened: ({ source, clean, shared, tookMs }) =>
+    shared
+      ? `session opened again in this process, in ${seconds(tookMs)}`
+      : `session opened in ${seconds(tookMs)}, ${FROM[source]}${clean ? '' : '; its last owner did not end properly, so its last writes may be missing'}`
+}
+
+/** The logger of one session: a child, as pino has them, says in each line what it is about. Any other is taken as it is. */
+function sessionLogger(logger, tenantId) {
+  let own = logger
+  const failed = (error) => tellFailure(guarded(logger), '`child` of the logger', error)
+  attempt(() => {
+    const child = typeof logger?.child === 'function' ? logger.child({ class: 'hybrid-auth', tenantId }) : undefined
+    if (typeof child?.warn === 'function') own = child
+    return child
+  }, failed)
+  return guarded(own)
+}
+
+function checkListener(event, listener) {
+  if (!EVENTS.includes(event)) throw new HybridAuthError('INVALID_OPTION', `there is no event "${textOf(event)}"; the events are ${EVENTS.join(', ')}`)
+  if (typeof listener !== 'function') throw new HybridAuthError('INVALID_OPTION', `the listener of "${event}" must be a function`)
+}
+
+/** `onEvent`: called with every event, from the first moment on. */
+function createNews({ logger, tenantId, onEvent }) {
+  const emitter = new EventEmitter()
+
+  function log(told) {
+    // A line of the core is for the log alone.
+    if (told.event === 'note') return void logger?.[told.level]({ event: 'note' }, told.message)
+    const { level = LEVELS[told.event], ...line } = told
+    logger?.[level](line, WORDS[told.event]?.(told) ?? `session ${told.event}`)
+  }
+
+  function emit({ event, level: _, ...details }) {
+    if (event === 'note') return
+    news.first({ event, ...details })
+    const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
+    if (onEvent !== undefined) {
+      const whole = details.code === undefined ? { event, tenantId, ...details } : { event, tenantId, error: cause }
+      attempt(() => onEvent(whole), (error) => tellFailure(logger, '`onEvent`', error))
+    }
+    for (const listener of emitter.listeners(event)) {
+      attempt(() => listener(cause), (error) => tellFailure(logger, `the listener of "${event}"`, error))
+    }
+  }
+
+  /** News that the open itself found: for listeners that are added right after it. */
+  let early = []
+  const news = {
+    /**
+     * Listener of the session itself, told before all others.
+     * @type {(told: any) => any}
+     */
+    first: () => {},
+    /** Takes what the core tells. With nothing, it asks whether everything was told that it told before. */
+    hear(text) {
+      if (text === '') return news.catchUp()
+      const told = JSON.parse(text)
+      if (early === null || BEFORE.includes(told.event)) news.tell(told)
+      else early.push(told)
+    },
+    catchUp() {
+      const told = early ?? []
+      early = null
+      told.forEach(news.tell)
+    },
+    on(event, listener) {
+      checkListener(event, listener)
+      emitter.on(event, listener)
+    },
+    off(event, listener) {
+      checkListener(event, listener)
+      emitter.off(event, listener)
+    },
+    /** Logs at once, and tells listeners that are added right after the open as well. */
+    tellSoon(told) {
+      log(told)
+      setImmediate(() => emit(told)).unref()
+    },
+    tell(told) {
+      log(told)
+      emit(told)
+    }
+  }
+  return news
+}
+
+/** Callback for the core. */
+function hearing(news) {
+  const ref = new WeakRef(news)
+  return (text) => ref.deref()?.hear(text)
+}
+
+module.exports = { createNews, hearing, sessionLogger }
