@@ -22,7 +22,7 @@ import * as rclone from '../__test__/support/stores/rclone.mjs'
 import { packageOf, VERSIONS } from '../__test__/support/whatsapp-web.mjs'
 import binding from '../binding.js'
 import profiles from '../lib/profile/index.js'
-import zip from '../whatsapp-web/zip.js'
+import zip from '../lib/zip/archive.js'
 
 const number = (text) => ({ type: /** @type {const} */ ('string'), default: String(text) })
 const { values: args } = parseArgs({ options: { profiles: number(100), bytes: number(2_000_000), delay: number(50), json: { type: 'boolean', default: false } } })
