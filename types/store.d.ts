@@ -126,7 +126,7 @@ export interface PostgresStore {
 
 /**
  * A Redis or Valkey server, single or with replicas. For sessions that run: a failover can lose acknowledged writes, and a server that evicts keys or keeps
- * nothing on a disk is rejected. As a URL: `redis://host:port/db?prefix=…&waitReplicas=…&allowVolatile=…`, `rediss://` with encryption, never with a
+ * nothing on a disk is rejected. As a URL: `redis://host:port/db?prefix=…&waitReplicas=…&allowVolatile=…&notify=…`, `rediss://` with encryption, never with a
  * password in it.
  *
  * Without `url` and `host`, the server is the one in `REDIS_URL` or `VALKEY_URL`, or in `REDIS_HOST`, `REDIS_PORT` and `REDIS_DB`. A missing password comes from one
@@ -154,6 +154,8 @@ export interface RedisStore {
   waitReplicas?: number
   /** Accept a server that keeps nothing on a disk and has no replica: its restart loses what no process holds in memory or in a log. @default false */
   allowVolatile?: boolean
+  /** Listen for messages of the server, so that an owner notices its successor at once. Needs the right to publish and subscribe. @default true */
+  notify?: boolean
 }
 
 /** A store as an object. Unknown fields are errors, and so are credentials in a URL. */

@@ -305,7 +305,7 @@ const SHOWN_OF = {
   gcs: [['credentials', 'endpoint'], /^GOOGLE_/],
   supabase: [['key', 'url'], /^SUPABASE_/],
   postgres: [['maxConnections', 'notify', 'password', 'schema', 'sslmode', 'user'], /^(PG|DATABASE_URL)/],
-  redis: [['allowVolatile', 'password', 'prefix', 'tls', 'username', 'waitReplicas'], /^(REDIS|SESSION_BACKUP_STORE)/]
+  redis: [['allowVolatile', 'notify', 'password', 'prefix', 'tls', 'username', 'waitReplicas'], /^(REDIS|SESSION_BACKUP_STORE)/]
 }
 
 test('a setting of a store is shown as what the core is told, and only where the store in effect has a use for it', (t) => {

@@ -269,7 +269,7 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
     supabase: ['url', 'key', 'bucket', 'prefix', 'allowAnonKey'],
     gcs: ['bucket', 'prefix', 'credentials', 'credentialsFile', 'endpoint', 'instanceMetadata', 'anonymous'],
     postgres: ['connectionString', 'host', 'port', 'database', 'user', 'password', 'sslmode', 'schema', 'prefix', 'maxConnections', 'notify'],
-    redis: ['url', 'host', 'port', 'db', 'username', 'password', 'tls', 'prefix', 'waitReplicas', 'allowVolatile'],
+    redis: ['url', 'host', 'port', 'db', 'username', 'password', 'tls', 'prefix', 'waitReplicas', 'allowVolatile', 'notify'],
     directory: ['path'],
     memory: ['name']
   }

@@ -42,7 +42,7 @@ const POSTGRES = {
   maxConnections: 4, notify: true, ...NETWORK
 }
 const REDIS = {
-  kind: 'redis', host: 'cache.example', port: 6379, db: 0, username: null, password: null, tls: false, verify: true, prefix: 'bha', waitReplicas: 0, allowVolatile: false, ...NETWORK
+  kind: 'redis', host: 'cache.example', port: 6379, db: 0, username: null, password: null, tls: false, verify: true, prefix: 'bha', waitReplicas: 0, allowVolatile: false, notify: true, ...NETWORK
 }
 const PG = { PGUSER: 'me', PGPASSWORD: 'pw' }
 const LIBPQ = { PGHOST: 'db.example', PGDATABASE: 'app', ...PG }
@@ -72,10 +72,10 @@ test('a database is told to the core in full, as a URL, as an object and by vari
     ['redis://cache.example', REDIS],
     ['Redis://cache.example:6379/0', REDIS],
     ['valkeys://cache.example:1/7', { ...REDIS, port: 1, db: 7, tls: true }],
-    [new URL('rediss://cache.example/2?prefix=mine&waitReplicas=2&allowVolatile=true'), { ...REDIS, db: 2, tls: true, prefix: 'mine', waitReplicas: 2, allowVolatile: true }],
+    [new URL('rediss://cache.example/2?prefix=mine&waitReplicas=2&allowVolatile=true&notify=false'), { ...REDIS, db: 2, tls: true, prefix: 'mine', waitReplicas: 2, allowVolatile: true, notify: false }],
     [{ kind: 'redis', host: 'cache.example' }, REDIS],
-    [{ kind: 'redis', url: 'rediss://me:pw@cache.example:1/2', tls: 'no-verify', prefix: 'p', waitReplicas: 1, allowVolatile: true },
-      { ...REDIS, port: 1, db: 2, username: 'me', password: 'pw', tls: true, verify: false, prefix: 'p', waitReplicas: 1, allowVolatile: true }],
+    [{ kind: 'redis', url: 'rediss://me:pw@cache.example:1/2', tls: 'no-verify', prefix: 'p', waitReplicas: 1, allowVolatile: true, notify: false },
+      { ...REDIS, port: 1, db: 2, username: 'me', password: 'pw', tls: true, verify: false, prefix: 'p', waitReplicas: 1, allowVolatile: true, notify: false }],
     [{ kind: 'redis', host: 'cache.example', port: 2, db: 3, username: 'me', password: 'pw', tls: true }, { ...REDIS, port: 2, db: 3, username: 'me', password: 'pw', tls: true }],
     [{ kind: 'redis', url: 'redis://cache.example', password: 'pw', db: 4 }, { ...REDIS, password: 'pw', db: 4 }],
     [{ kind: 'redis' }, { ...REDIS, password: 'pw' }, { REDIS_URL: 'redis://:pw@cache.example' }],
@@ -124,7 +124,7 @@ test('a URL that is no database is refused by what is wrong, and its parts are n
     ['redis:h', 'redis://'], ['redis://', 'socket'], ['redis:///0', 'socket'], ['redis://:Zq9@h', 'credentials', 'REDIS_PASSWORD'], ['redis://h?password=Zq9', 'credentials'],
     ['redis://h/x', 'number of a database'], ['redis://h/0/1', 'number of a database'], ['redis://h/1?db=1', 'twice'], ['redis://h/65536', '65535'], ['redis://h?path=/tmp/x', 'socket'],
     ['redis://h?tls=true', 'unknown', 'tls'], ['redis://h#insecure', '#'], ['redis://a,b', 'several hosts'], ['redis://h?prefix=a{b}', 'prefix'], ['redis://h?prefix=', 'prefix'],
-    ['redis://h?waitReplicas=x', 'waitReplicas'], ['redis://h?waitReplicas=17', 'waitReplicas'], ['redis://h?allowVolatile=1', 'allowVolatile'], ['redis://h?ssl_cert_reqs=maybe', 'ssl_cert_reqs'],
+    ['redis://h?waitReplicas=x', 'waitReplicas'], ['redis://h?waitReplicas=17', 'waitReplicas'], ['redis://h?allowVolatile=1', 'allowVolatile'], ['redis://h?notify=1', 'notify'], ['redis://h?ssl_cert_reqs=maybe', 'ssl_cert_reqs'],
     ['redis-sentinel://h', 'redis://host'], ['redis+socket:///tmp/x', 'redis://host'], ['mysql://h/app', 'postgres://host/database']
   ]
   for (const [store, ...names] of wrong) {
@@ -143,7 +143,7 @@ test('an object that is no database is refused by the name of the field', () => 
     ...notText.flatMap((value) => ['host', 'username', 'password', 'prefix', 'tls'].filter((field) => field !== 'tls' || value !== true).map((field) => [redis({ [field]: value }), field])),
     ...notText.flatMap((value) => [[{ kind: 'postgres', connectionString: value }, 'connectionString'], [{ kind: 'redis', url: value }, 'url']]),
     ...['5432x', 0, -1, 1.5, 65_536, null, {}].flatMap((port) => [[postgres({ port }), 'port'], [redis({ port }), 'port']]),
-    ...['true', 1, null].flatMap((flag) => [[postgres({ notify: flag }), 'notify'], [redis({ allowVolatile: flag }), 'allowVolatile'], [redis({ tls: flag }), 'tls']]),
+    ...['true', 1, null].flatMap((flag) => [[postgres({ notify: flag }), 'notify'], [redis({ notify: flag }), 'notify'], [redis({ allowVolatile: flag }), 'allowVolatile'], [redis({ tls: flag }), 'tls']]),
     ...[0, 33, 1.5, '4', null].map((maxConnections) => [postgres({ maxConnections }), 'maxConnections']),
     ...['Upper', '1a', 'a-b', 'a.b', 'a"b', 'pg_catalog', 'pg_x', 'information_schema', 'x'.repeat(64), 'ä'].map((schema) => [postgres({ schema }), 'schema']),
     ...['/tmp/.s.PGSQL.5432', '/var/run', '@abstract', '%2Ftmp'].flatMap((host) => [[postgres({ host }), 'host', 'socket'], [redis({ host }), 'host', 'socket']]),

@@ -25,7 +25,7 @@ const OF_OTHERS = {
   ignored: ['family', 'protocol', 'client_name', 'decode_responses', 'socket_timeout', 'socket_connect_timeout', 'health_check_interval', 'max_connections'],
   impossible: { __proto__: null, path: 'a Unix socket is not supported' }
 }
-const OF_STORE = { ...OF_OTHERS, example: 'redis://host:6379/0 or rediss://…', known: [...OF_OTHERS.known, 'prefix', 'waitReplicas', 'allowVolatile'], isStore: true }
+const OF_STORE = { ...OF_OTHERS, example: 'redis://host:6379/0 or rediss://…', known: [...OF_OTHERS.known, 'prefix', 'waitReplicas', 'allowVolatile', 'notify'], isStore: true }
 
 const FLAGS = { true: true, false: false }
 const digits = (text) => (/^\d+$/.test(text ?? '') ? Number(text) : text)
@@ -48,14 +48,15 @@ function read(place, rules = OF_OTHERS) {
     tls: isSecure && !checks[isChecked] ? 'no-verify' : isSecure,
     prefix: parameters.get('prefix'),
     waitReplicas: digits(parameters.get('waitReplicas')),
-    allowVolatile: FLAGS[parameters.get('allowVolatile')] ?? parameters.get('allowVolatile')
+    allowVolatile: FLAGS[parameters.get('allowVolatile')] ?? parameters.get('allowVolatile'),
+    notify: FLAGS[parameters.get('notify')] ?? parameters.get('notify')
   }
 }
 
 /** A store URL, as `look` for its description. */
 function lookIn(text, from) {
   const parts = read({ value: text, from }, OF_STORE)
-  const isParameter = (field) => ['prefix', 'waitReplicas', 'allowVolatile'].includes(field)
+  const isParameter = (field) => ['prefix', 'waitReplicas', 'allowVolatile', 'notify'].includes(field)
   return (field) => ({ value: parts[field], from: isParameter(field) ? `${from}: the parameter \`${field}\`` : from })
 }
 
@@ -138,6 +139,7 @@ function complete(described, { env, http, warn, note }) {
   if (!isHere && tls === 'no-verify') warn(unproven(place, 'pass the authority of the provider as `caCertificate` and write `tls: true`'))
   const waitReplicas = integer(look('waitReplicas'), 0, 0, 16, '')
   const allowVolatile = flag(look('allowVolatile'))
+  const notify = !isSet(look('notify')) || flag(look('notify'))
   const prefix = prefixOf(look('prefix'))
   note('username', isSet(username) ? line(username) : null, username)
   note('password', isSet(password) ? 'hidden' : null, password)
@@ -145,6 +147,7 @@ function complete(described, { env, http, warn, note }) {
   note('prefix', prefix, look('prefix'))
   note('waitReplicas', waitReplicas, look('waitReplicas'))
   note('allowVolatile', allowVolatile, look('allowVolatile'))
+  note('notify', notify, look('notify'))
   return {
     kind: 'redis',
     ...server,
@@ -156,6 +159,7 @@ function complete(described, { env, http, warn, note }) {
     prefix,
     waitReplicas,
     allowVolatile,
+    notify,
     ...http([])
   }
 }
@@ -174,7 +178,7 @@ function namedIn(env) {
 
 module.exports = {
   REDIS: {
-    fields: ['url', ...PARTS, 'tls', 'prefix', 'waitReplicas', 'allowVolatile'],
+    fields: ['url', ...PARTS, 'tls', 'prefix', 'waitReplicas', 'allowVolatile', 'notify'],
     secretsBelong: SECRETS_BELONG,
     isFree: true,
     schemes: OF_OTHERS.schemes,

@@ -204,6 +204,18 @@ const FAMILIES = [
     rows: ({ meters }) => one(meters.serverChanges)
   },
   {
+    name: 'store_connections',
+    type: 'gauge',
+    help: 'Open connections to databases that are stores',
+    rows: ({ meters }) => one(meters.connections)
+  },
+  {
+    name: 'ownership_notifications_total',
+    type: 'counter',
+    help: 'Notifications of changed ownership that a database sent to sessions',
+    rows: ({ meters }) => one(meters.notifications)
+  },
+  {
     name: 'store_repairs_total',
     type: 'counter',
     help: 'States stored again because the store had lost objects of a running session',

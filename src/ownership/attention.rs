@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use crate::format::name::TenantName;
+use crate::platform::meter::METERS;
 use crate::store::{Notice, RetryingStore};
 
 type Waiting = HashMap<Notice, watch::Sender<u64>>;
@@ -71,10 +72,10 @@ impl Attention {
                 let Some(waiting) = waiting.upgrade() else { return };
                 let concerned = |(tag, _): &(&Notice, _)| notice.is_none_or(|notice| notice == **tag);
                 let waiting = hold(&waiting);
-                waiting
-                    .iter()
-                    .filter(concerned)
-                    .for_each(|(_, count)| count.send_modify(|count| *count += 1));
+                for (_, count) in waiting.iter().filter(concerned) {
+                    METERS.notifications.add(count.receiver_count() as u64);
+                    count.send_modify(|count| *count += 1);
+                }
             }
         }));
         true

@@ -36,6 +36,31 @@ impl Count {
     }
 }
 
+/// Something of which there are some at the moment.
+#[derive(Serialize)]
+pub struct Level(AtomicU64);
+
+impl Level {
+    const fn new() -> Level {
+        Level(AtomicU64::new(0))
+    }
+
+    /// One more, until the answer is dropped.
+    pub fn raise(&'static self) -> Raised {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Raised(self)
+    }
+}
+
+/// One of those that a level counts.
+pub struct Raised(&'static Level);
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Durations, counted by upper bounds in microseconds.
 pub struct Histogram<const N: usize> {
     bounds: [u64; N],
@@ -182,6 +207,10 @@ pub struct Meters {
     pub store_repairs: Count,
     /// Times that another server took the place of the one a session was stored on.
     pub server_changes: Count,
+    /// Open connections to databases.
+    pub connections: Level,
+    /// Times that a store told a session of a changed claim.
+    pub notifications: Count,
     /// Backups of profiles that were acknowledged, whether something had changed or not.
     pub profile_backups: Opens,
     /// Times for which their browsers were stopped.
@@ -215,6 +244,8 @@ pub static METERS: Meters = Meters {
     refused_repeats: Count::new(),
     store_repairs: Count::new(),
     server_changes: Count::new(),
+    connections: Level::new(),
+    notifications: Count::new(),
     profile_backups: opens(),
     profile_stops: syncs(),
     profile_failures: ByCode(Mutex::new(BTreeMap::new())),
@@ -234,6 +265,16 @@ mod tests {
         let expected =
             serde_json::json!({ "bounds": [10, 20, 30], "counts": [2, 2, 2, 2], "sum": 1_000_131 });
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_level_falls_with_each_that_is_dropped() {
+        static LEVEL: Level = Level::new();
+        let shown = || serde_json::to_value(&LEVEL).expect("is JSON");
+        let held = [LEVEL.raise(), LEVEL.raise()];
+        assert_eq!(shown(), 2);
+        drop(held);
+        assert_eq!(shown(), 0);
     }
 
     #[test]

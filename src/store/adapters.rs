@@ -5,6 +5,7 @@ mod dial;
 pub(super) mod directory;
 pub(super) mod http;
 mod life;
+mod listening;
 pub mod memory;
 mod pool;
 pub(super) mod postgres;

@@ -183,6 +183,8 @@ pub struct RedisSpec {
     pub wait_replicas: usize,
     /// True if a server that keeps nothing on a disk is taken.
     pub allow_volatile: bool,
+    /// True if claims are told by PUBLISH, and listened for.
+    pub notify: bool,
     /// The rest.
     #[serde(flatten)]
     pub http: HttpSpec,

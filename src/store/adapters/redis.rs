@@ -60,6 +60,7 @@ pub struct Redis {
     /// The start of all keys, with their hash tag.
     tag: String,
     replicas: usize,
+    notify: bool,
     notices: OnceLock<Notices>,
 }
 
@@ -70,6 +71,7 @@ impl Redis {
             pool: Pool::new(Dialler::new(spec, host)?, CONNECTIONS),
             tag: format!("{{{}}}:", spec.prefix),
             replicas: spec.wait_replicas,
+            notify: spec.notify,
             notices: OnceLock::new(),
         })
     }
@@ -153,7 +155,7 @@ impl Redis {
         }
         let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
         let (in_folder, prefix) = listed.unwrap_or_default();
-        let (channel, told) = match notice(name) {
+        let (channel, told) = match notice(name).filter(|_| self.notify) {
             Some(notice) => (self.channel(), written_notice(notice)),
             None => Default::default(),
         };
@@ -219,7 +221,8 @@ impl Store for Redis {
     }
 
     fn notices(&self) -> Option<broadcast::Receiver<Notice>> {
-        Some(self.notices.get_or_init(|| Notices::of(&self.pool, self.channel())).follow())
+        let listener = || self.notices.get_or_init(|| Notices::of(&self.pool, self.channel()));
+        self.notify.then(|| listener().follow())
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {

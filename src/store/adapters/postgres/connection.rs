@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use super::failure::{self, unusable};
 use crate::error::Result;
 use crate::platform::host::Host;
+use crate::platform::meter::METERS;
 use crate::store::adapters::dial::{CONNECT, dial, encrypt};
 use crate::store::adapters::life::Life;
 use crate::store::adapters::pool::{Dial, Link, Purpose};
@@ -225,9 +226,11 @@ impl Dial for Dialler {
 
     async fn connect(&self, purpose: Purpose) -> Result<Connection, Failure> {
         let (client, driver) = self.dial(purpose).await?;
+        let open = METERS.connections.raise();
         self.host.spawn(Box::pin(async move {
             // Whoever waits for an answer is told of its end.
             let _ = driver.await;
+            drop(open);
         }));
         let greeted = timeout(CONNECT, self.greet(client)).await;
         greeted.unwrap_or_else(|_| Err(Failure::new(Meaning::Transient, "no answer in time")))

@@ -1,15 +1,15 @@
-//! Notices of changed claims, and locks: one connection that listens and holds, made anew when it breaks.
+//! Notices of changed claims, and locks, over one connection that listens and holds.
 //!
-//! A notice that is lost costs the time until the next check, and a lock that is free nothing but a wait; so nothing depends on
-//! this connection, and nothing fails with it. A pooler in transaction mode lets it listen and passes nothing on, and a lock would
+//! A lock that is free costs nothing but a wait; so nothing depends on this connection. A pooler in transaction mode lets it listen and passes nothing on, and a lock would
 //! stay behind there: locks are held only over a connection that has heard a notice of its own.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
@@ -20,15 +20,13 @@ use super::failure::broken;
 use crate::format::name::read_notice;
 use crate::id::hex;
 use crate::platform::host::{random, sleep};
+use crate::platform::meter::METERS;
+use crate::store::adapters::listening::{Listen, listen};
 use crate::store::adapters::pool::{Dial, Pool, Purpose};
 use crate::store::{Notice, Operation};
 
 /// The channel.
 pub const CHANNEL: &str = "baileys_hybrid_auth";
-/// Notices that may wait for those who are slow to hear of them.
-const BACKLOG: usize = 256;
-/// The first pause before another connection, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 /// Time that an open waits for a lock. Without one, its successor waits longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Locks of one process: those of a server are limited, and not ours alone.
@@ -66,26 +64,9 @@ struct Locks {
 impl Notices {
     /// Listens to the database of `pool`, as long as a session is in it.
     pub fn of(pool: &Arc<Pool<Dialler>>) -> Notices {
-        let (heard, _) = broadcast::channel(BACKLOG);
         let (orders, received) = mpsc::unbounded_channel();
-        let (to, from) = (heard.clone(), Arc::downgrade(pool));
-        let mut locks = Locks { orders: received, wanted: BTreeSet::new(), waiting: Vec::new() };
-        pool.dialler().host().spawn(Box::pin(async move {
-            let [mut pause, longest] = PAUSES;
-            while let Some(pool) = Weak::upgrade(&from) {
-                if locks.wanted.is_empty() && pool.is_idle() {
-                    drop(pool);
-                    sleep(PAUSES[0]).await;
-                    continue;
-                }
-                if listen(pool, &to, &mut locks).await {
-                    [pause, _] = PAUSES;
-                }
-                sleep(pause).await;
-                pause = (pause * 2).min(longest);
-            }
-        }));
-        Notices { heard, orders }
+        let locks = Locks { orders: received, wanted: BTreeSet::new(), waiting: Vec::new() };
+        Notices { heard: listen(pool, locks), orders }
     }
 
     /// All from now on.
@@ -107,50 +88,58 @@ impl Notices {
     }
 }
 
-/// Listens until the connection breaks, or nobody is there any more; true if it did listen.
-async fn listen(pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>, locks: &mut Locks) -> bool {
-    let Ok((client, mut driver)) = pool.dialler().dial(Purpose::Long).await else { return false };
-    let host = Arc::clone(pool.dialler().host());
-    let (pass_on, mut told) = mpsc::unbounded_channel();
-    host.spawn(Box::pin(async move {
-        while let Some(Ok(message)) = poll_fn(|cx| driver.poll_message(cx)).await {
-            if let AsyncMessage::Notification(notification) = message {
-                // Whoever listened may be gone; then so is the client, and this ends.
-                let _ = pass_on.send(notification.payload().to_owned());
-            }
-        }
-    }));
-    if client.batch_execute(&format!("listen {CHANNEL}")).await.is_err() {
-        return false;
+#[async_trait]
+impl Listen<Dialler> for Locks {
+    fn is_needed(&self) -> bool {
+        !self.wanted.is_empty()
     }
-    let own = format!("own {}", hex(&random::<8>(host.as_ref())));
-    announce(&pool, &own).await;
-    let pool = Arc::downgrade(&pool);
-    let mut hearing = Hearing::Unknown;
-    let mut deaf = pin!(sleep(LONGEST_WAIT));
-    loop {
-        tokio::select! {
-            () = &mut deaf, if hearing == Hearing::Unknown => {
-                hearing = Hearing::Deaf;
-                locks.give_up();
+
+    async fn listen(&mut self, pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>) -> bool {
+        let Ok((client, mut driver)) = pool.dialler().dial(Purpose::Long).await else { return false };
+        let host = Arc::clone(pool.dialler().host());
+        let (pass_on, mut told) = mpsc::unbounded_channel();
+        let open = METERS.connections.raise();
+        host.spawn(Box::pin(async move {
+            while let Some(Ok(message)) = poll_fn(|cx| driver.poll_message(cx)).await {
+                if let AsyncMessage::Notification(notification) = message {
+                    // Whoever listened may be gone; then so is the client, and this ends.
+                    let _ = pass_on.send(notification.payload().to_owned());
+                }
             }
-            payload = told.recv() => match payload {
-                None => return true,
-                Some(payload) if payload == own => {
-                    hearing = Hearing::Own;
-                    locks.hold_all(&client).await;
+            drop(open);
+        }));
+        if client.batch_execute(&format!("listen {CHANNEL}")).await.is_err() {
+            return false;
+        }
+        let own = format!("own {}", hex(&random::<8>(host.as_ref())));
+        announce(&pool, &own).await;
+        let pool = Arc::downgrade(&pool);
+        let mut hearing = Hearing::Unknown;
+        let mut deaf = pin!(sleep(LONGEST_WAIT));
+        loop {
+            tokio::select! {
+                () = &mut deaf, if hearing == Hearing::Unknown => {
+                    hearing = Hearing::Deaf;
+                    self.give_up();
                 }
-                Some(payload) => {
-                    if let Some(notice) = read_notice(&payload) {
-                        // Nobody may be waiting.
-                        let _ = to.send(notice);
+                payload = told.recv() => match payload {
+                    None => return true,
+                    Some(payload) if payload == own => {
+                        hearing = Hearing::Own;
+                        self.hold_all(&client).await;
                     }
-                }
-            },
-            Some(order) = locks.orders.recv() => locks.obey(order, &client, hearing).await,
-            () = sleep(Duration::from_secs(60)) => {
-                if locks.wanted.is_empty() && pool.upgrade().is_none_or(|pool| pool.is_idle()) {
-                    return true;
+                    Some(payload) => {
+                        if let Some(notice) = read_notice(&payload) {
+                            // Nobody may be waiting.
+                            let _ = to.send(notice);
+                        }
+                    }
+                },
+                Some(order) = self.orders.recv() => self.obey(order, &client, hearing).await,
+                () = sleep(Duration::from_secs(60)) => {
+                    if self.wanted.is_empty() && pool.upgrade().is_none_or(|pool| pool.is_idle()) {
+                        return true;
+                    }
                 }
             }
         }

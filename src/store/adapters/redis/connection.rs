@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::failure::{self, unusable};
 use crate::error::Result;
 use crate::platform::host::Host;
+use crate::platform::meter::METERS;
 use crate::store::adapters::dial::{CONNECT, dial, encrypt, unencrypted};
 use crate::store::adapters::life::Life;
 use crate::store::adapters::pool::{Dial, Link, Purpose};
@@ -153,8 +154,10 @@ impl Dialler {
         let (client, driver) = made.map_err(|error| failure::unmade(&error))?;
         let ended = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&ended);
+        let open = METERS.connections.raise();
         self.host.spawn(Box::pin(async move {
             driver.await;
+            drop(open);
             over.store(true, Ordering::Relaxed);
         }));
         Ok((client, ended))

@@ -1,10 +1,9 @@
-//! Notices of changed claims: one connection that subscribes, made anew when it breaks.
-//!
-//! A notice that is lost costs the time until the next check; so nothing waits for this connection, and nothing fails with it.
+//! Notices of changed claims, over a connection that subscribes to their channel.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use redis::{ProtocolVersion, PushKind, Value};
 use tokio::sync::{broadcast, mpsc};
 
@@ -12,12 +11,9 @@ use super::connection::Dialler;
 use crate::format::name::read_notice;
 use crate::platform::host::sleep;
 use crate::store::Notice;
+use crate::store::adapters::listening::{Listen, listen};
 use crate::store::adapters::pool::{Dial, Pool};
 
-/// Notices that may wait for those who are slow to hear of them.
-const BACKLOG: usize = 256;
-/// The first pause before another connection, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 /// Silence after which the server is asked whether it is still there.
 const SILENT: Duration = Duration::from_secs(30);
 
@@ -29,24 +25,7 @@ pub struct Notices {
 impl Notices {
     /// Listens to `channel` at the server of `pool`, as long as a session is in it.
     pub fn of(pool: &Arc<Pool<Dialler>>, channel: String) -> Notices {
-        let (heard, _) = broadcast::channel(BACKLOG);
-        let (to, from) = (heard.clone(), Arc::downgrade(pool));
-        pool.dialler().host().spawn(Box::pin(async move {
-            let [mut pause, longest] = PAUSES;
-            while let Some(pool) = Weak::upgrade(&from) {
-                if pool.is_idle() {
-                    drop(pool);
-                    sleep(PAUSES[0]).await;
-                    continue;
-                }
-                if listen(pool, &channel, &to).await {
-                    [pause, _] = PAUSES;
-                }
-                sleep(pause).await;
-                pause = (pause * 2).min(longest);
-            }
-        }));
-        Notices { heard }
+        Notices { heard: listen(pool, Subscriber { channel }) }
     }
 
     /// All from now on.
@@ -55,32 +34,39 @@ impl Notices {
     }
 }
 
-/// Listens until the connection breaks, or nobody is there any more; true if it did listen.
-async fn listen(pool: Arc<Pool<Dialler>>, channel: &str, to: &broadcast::Sender<Notice>) -> bool {
-    let (pushes, mut pushed) = mpsc::unbounded_channel();
-    let Ok((mut client, _)) = pool.dialler().dial(ProtocolVersion::RESP3, Some(Arc::new(pushes))).await
-    else {
-        return false;
-    };
-    let pool = Arc::downgrade(&pool);
-    if client.subscribe(channel).await.is_err() {
-        return false;
-    }
-    loop {
-        tokio::select! {
-            push = pushed.recv() => match push {
-                Some(push) if push.kind == PushKind::Message => {
-                    if let Some(notice) = push.data.last().and_then(text).and_then(|text| read_notice(&text)) {
-                        // Nobody may be waiting.
-                        let _ = to.send(notice);
+struct Subscriber {
+    channel: String,
+}
+
+#[async_trait]
+impl Listen<Dialler> for Subscriber {
+    async fn listen(&mut self, pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>) -> bool {
+        let (pushes, mut pushed) = mpsc::unbounded_channel();
+        let Ok((mut client, _)) = pool.dialler().dial(ProtocolVersion::RESP3, Some(Arc::new(pushes))).await
+        else {
+            return false;
+        };
+        let pool = Arc::downgrade(&pool);
+        if client.subscribe(&self.channel).await.is_err() {
+            return false;
+        }
+        loop {
+            tokio::select! {
+                push = pushed.recv() => match push {
+                    Some(push) if push.kind == PushKind::Message => {
+                        if let Some(notice) = push.data.last().and_then(text).and_then(|text| read_notice(&text)) {
+                            // Nobody may be waiting.
+                            let _ = to.send(notice);
+                        }
                     }
-                }
-                Some(push) if push.kind != PushKind::Disconnection => {}
-                _ => return true,
-            },
-            () = sleep(SILENT) => {
-                if pool.upgrade().is_none_or(|pool| pool.is_idle()) || redis::cmd("PING").query_async::<Value>(&mut client).await.is_err() {
-                    return true;
+                    Some(push) if push.kind != PushKind::Disconnection => {}
+                    _ => return true,
+                },
+                () = sleep(SILENT) => {
+                    let is_idle = pool.upgrade().is_none_or(|pool| pool.is_idle());
+                    if is_idle || redis::cmd("PING").query_async::<Value>(&mut client).await.is_err() {
+                        return true;
+                    }
                 }
             }
         }
