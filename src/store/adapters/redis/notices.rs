@@ -12,7 +12,7 @@ use crate::format::name::read_notice;
 use crate::platform::host::sleep;
 use crate::store::Notice;
 use crate::store::adapters::listening::{Listen, listen};
-use crate::store::adapters::pool::{Dial, Pool};
+use crate::store::adapters::pool::Pool;
 
 /// Silence after which the server is asked whether it is still there.
 const SILENT: Duration = Duration::from_secs(30);
