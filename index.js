@@ -4,7 +4,7 @@
 
 const { HybridAuthError, withTypedErrors } = require('./lib/errors.js')
 const { HybridAuth, exportMultiFile: exportOne } = require('./lib/fleet/fleet.js')
-const { openSession } = require('./lib/session/session.js')
+const { openSession } = require('./lib/session/open.js')
 
 /** See types/session.d.ts. Others that are called so take one object, with the tenant in it. */
 function open(tenant, options) {

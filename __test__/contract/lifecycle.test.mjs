@@ -33,6 +33,27 @@ test('saveCreds takes no argument: the partial update that Baileys emits is neve
   assert.equal(again.state.creds.lastPropHash, undefined)
 })
 
+test('a session is a plain object, and its functions work when they are taken out of it', async (t) => {
+  const at = scene(t)
+  const session = await at.openLocal('tenant')
+  assert.equal(Object.getPrototypeOf(session), Object.prototype)
+  assert.deepEqual(Object.keys(session), ['state', 'saveCreds', 'flush', 'close', 'delete', 'exportMultiFile', 'pruneKeys', 'status', 'on', 'off'])
+  const { state, saveCreds, flush, close, delete: destroy, exportMultiFile, pruneKeys, status, on, off } = session
+  const { get, set } = state.keys
+  await saveCreds()
+  await set({ session: { a: { b: 1 } } })
+  assert.deepEqual(await get('session', ['a']), { a: { b: 1 } })
+  assert.equal((await exportMultiFile(temporaryFolder(t))).written, 1)
+  assert.equal((await pruneKeys()).dryRun, true)
+  assert.equal(status().life, 'live')
+  const listener = () => {}
+  assert.deepEqual([on('error', listener) === session, off('error', listener) === session], [true, true])
+  await flush()
+  await destroy()
+  await close()
+  assert.equal(status().life, 'deleted')
+})
+
 test('initAuthCreds makes the credentials of a new session, and of no other', async (t) => {
   const at = scene(t)
   let made = 0

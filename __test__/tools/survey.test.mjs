@@ -12,7 +12,7 @@ import { contentsOf, hybrid, OTHER_KEY, rejection, scene, startProcess } from '.
 import { storeScene } from '../support/stores/scene.mjs'
 
 const load = createRequire(import.meta.url)
-const { openSession } = load('../../lib/session/session.js')
+const { openSession } = load('../../lib/session/open.js')
 const { resolveOptions } = load('../../lib/config/options.js')
 const { standings } = load('../../lib/tools/look.js')
 const DAY = 86_400_000

@@ -17,7 +17,7 @@ const { call } = require('../core.js')
 const { loadBinding } = require('../native.js')
 const { explained } = require('../session/refusals.js')
 const { resolveOptions } = require('../config/options.js')
-const { serially } = require('../session/session.js')
+const { serially } = require('../session/open.js')
 
 const nobody = () => {}
 const keyOf = (type, id) => (type === null ? '' : `${type}\0${id}`)

@@ -6,6 +6,7 @@
 // `creds.update` of a socket that goes would otherwise hand out ids of pre-keys again, and destroy those that are uploaded.
 
 const { isDeepStrictEqual } = require('node:util')
+const { ask } = require('../core.js')
 
 /** Counters: the next id of a pre-key to be made, the first that is not uploaded, and how often the account was synced. */
 const GROWING = ['nextPreKeyId', 'firstUnuploadedPreKeyId', 'accountSyncCounter']
@@ -56,4 +57,9 @@ function createOwnCreds(look, batch, creds) {
   }
 }
 
-module.exports = { createOwnCreds, merged }
+/** The stored credentials; null where there are none. `through` is what the core is called with. */
+function readCreds(binding, handle, batch, through) {
+  return ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => batch.decodeAnswer(['creds'], null, buffer, length).creds, through)
+}
+
+module.exports = { createOwnCreds, merged, readCreds }
