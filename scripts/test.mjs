@@ -18,13 +18,12 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { inspect } from 'node:util'
 import { engineFiles } from '../__test__/support/stores/engine-suite.mjs'
+import { ENGINES, startEngine } from '../__test__/support/stores/engines.mjs'
 import { bootstrap, environment, root } from './bootstrap.mjs'
 import { hasSizes, isOfRust, needsAddon, testFiles } from './test-files.mjs'
 
-/** Kinds of stores that the engine suite runs over, after a directory. */
-const KINDS = ['supabase', 'seaweedfs', 'rclone', 'gcs', 'postgres']
-/** Those that run at the size of `npm test` in `npm run test:all` too: the faults of databases have tests of their own. */
-const ONCE = new Set(['postgres'])
+/** Exchanges between processes, which a run that is asked for by name has too. */
+const ROLLING_DEPLOY = join(root, '__test__/network/rolling-deploy.test.mjs')
 
 const isAll = process.argv.includes('--all')
 const isLater = process.env.SIZED === 'later'
@@ -121,24 +120,21 @@ async function nodeTests(name, files) {
 /** True for a file of which this run has the turn. */
 const isDue = (file) => filter || (isAll ? hasSizes(file) : !isLater || !hasSizes(file))
 
-/** Kinds of stores that the engine runs over: one of them in `npm test`; all in `npm run test:all`, that one with what has two sizes. */
-const kinds = KINDS.filter((kind) => (filter ? `Engine over ${kind}`.includes(filter) : isAll || kind === KINDS[0]))
+/** Runs of the engine: one of them in `npm test`; all in `npm run test:all`, that one with what has two sizes. */
+const engines = ENGINES.filter(({ name, isByName }) => (filter ? `Engine over ${name}`.includes(filter) : !isByName && (isAll || name === ENGINES[0].name)))
 
 /** The engine over other stores than a directory: real servers, and doubles of services. */
 async function engineTests() {
-  for (const kind of kinds) {
-    const name = `Engine over ${kind}`
-    const store = await import(`../__test__/support/stores/${kind}.mjs`)
-    const server = await store.start()
-    process.env.TEST_STORE = kind
-    process.env.TEST_STORES = JSON.stringify({ [kind]: server.address })
+  for (const engine of engines) {
+    const server = await startEngine(engine)
+    Object.assign(process.env, server.environment)
     const size = process.env.TEST_SIZE
-    if (ONCE.has(kind)) delete process.env.TEST_SIZE
+    if (engine.isOnce) delete process.env.TEST_SIZE
     try {
-      await nodeTests(name, engineFiles().filter((file) => kind !== KINDS[0] || isDue(file)))
+      const files = engineFiles().filter((file) => engine.name !== ENGINES[0].name || isDue(file))
+      await nodeTests(`Engine over ${engine.name}`, engine.isByName ? [...files, ROLLING_DEPLOY] : files)
     } finally {
-      delete process.env.TEST_STORE
-      delete process.env.TEST_STORES
+      for (const name of Object.keys(server.environment)) delete process.env[name]
       if (size !== undefined) process.env.TEST_SIZE = size
       await server.stop()
     }
@@ -155,7 +151,7 @@ async function smoke() {
 
 const files = testFiles(filter).filter(isDue)
 const hasSmoke = filter ? 'smoke'.includes(filter) : !isAll
-await bootstrap({ addon: hasSmoke || kinds.length > 0 || files.some(needsAddon) })
+await bootstrap({ addon: hasSmoke || engines.length > 0 || files.some(needsAddon) })
 try {
   await rustTests()
   await nodeTests('Node', files)

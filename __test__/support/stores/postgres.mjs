@@ -86,7 +86,8 @@ class Client {
   #pool
 
   constructor(address, endpoint) {
-    const { port } = new URL(address.endpoint)
+    // Where something is in front of the server, its operator goes past it.
+    const { port } = new URL(address.direct ?? address.endpoint)
     const { user, password, database, ca } = address
     Object.assign(this, { address, endpoint })
     const login = { host: '127.0.0.1', port: Number(port), user, password, database, ssl: ca ? { ca } : false }
