@@ -12,6 +12,8 @@ export const kind = 'redis'
 export const runsHere = process.platform !== 'win32'
 /** Durability that a session reports: its log is synced each second. */
 export const durability = 'second'
+/** A prefix is there as soon as a key has it: none can be missing. */
+export const hasBuckets = false
 /** Outages of this store are made on its wire. */
 export const startProxy = startFaultyProxy
 
