@@ -9,7 +9,7 @@ import { asUser, makeFolder, pgbouncerProgram, unprivileged } from './programs.m
 
 const quote = (text) => `"${text.replaceAll('"', '""')}"`
 
-/** @param {object} postgres
+/** @param {{ port: number, user: string, password: string, database: string }} postgres
  *  @param {{ poolSize?: number }} [options] `poolSize` connections to the server behind, for any number of clients */
 export async function startPgBouncer(postgres, { poolSize = 4 } = {}) {
   const program = pgbouncerProgram()

@@ -9,6 +9,7 @@ import { isPostgresPublished } from '../databases/programs.mjs'
  * Each with the name by which it is asked for. `isOnce`: at the size of `npm test` in `npm run test:all` too, since the faults of databases have tests
  * of their own. `isByName`: only for those who ask for it, `npm test -- "Engine over valkey"`: these are other versions of a server
  * that a run above is over, and their contract is tested in `__test__/stores`.
+ * @type {{ name: string, kind: string, settings?: object, front?: (server: any) => Promise<any>, isOnce?: boolean, isByName?: boolean }[]}
  */
 export const ENGINES = [
   { name: 'supabase', kind: 'supabase' },
@@ -22,7 +23,10 @@ export const ENGINES = [
   { name: 'valkey', kind: 'redis', settings: { program: 'valkey' }, isByName: true }
 ]
 
-/** Starts the server of a run; `environment` leads tests to it. */
+/**
+ * Starts the server of a run; `environment` leads tests to it.
+ * @param {{ kind: string, settings?: object, front?: (server: any) => Promise<any> }} engine
+ */
 export async function startEngine({ kind, settings, front }) {
   const store = await import(`./${kind}.mjs`)
   const server = await store.start(settings)
