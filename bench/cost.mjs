@@ -152,7 +152,7 @@ class Run {
 }
 
 async function measure() {
-  const store = await import(`../__test__/support/stores/${args.store}.mjs`)
+  const store = await import(`../testkit/stores/${args.store}.mjs`)
   const root = mkdtempSync(join(tmpdir(), 'hybrid-auth-cost-'))
   const server = await store.start()
   let meter = null

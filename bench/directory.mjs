@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import hybrid from '../index.js'
-import { cheapBaileys } from '../__test__/support/cheap-baileys.mjs'
+import { cheapBaileys } from '../testkit/baileys/cheap.mjs'
 
 const { values: args } = parseArgs({
   options: {

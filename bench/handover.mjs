@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { startProxy } from '../__test__/support/proxy.mjs'
-import * as store from '../__test__/support/stores/rclone.mjs'
+import { startProxy } from '../testkit/proxy/proxy.mjs'
+import * as store from '../testkit/stores/rclone.mjs'
 
 const { values: args } = parseArgs({ options: { stalls: { type: 'string', default: '1,10,60,300' }, large: { type: 'string', default: '0' }, json: { type: 'boolean', default: false } } })
 const STALLS = args.stalls.split(',').map(Number)

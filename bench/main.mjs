@@ -16,7 +16,7 @@ import { performance } from 'node:perf_hooks'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import hybrid from '../index.js'
-import { lines } from '../__test__/support/baileys-lines.mjs'
+import { lines } from '../testkit/baileys/lines.mjs'
 import { kinds, preKeys } from './values.mjs'
 
 const require = createRequire(import.meta.url)

@@ -15,9 +15,9 @@ import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import hybrid from '../index.js'
-import { cheapBaileys } from '../__test__/support/cheap-baileys.mjs'
-import { signToken } from '../__test__/support/stores/supabase/auth.mjs'
-import { connect, start } from '../__test__/support/stores/supabase.mjs'
+import { cheapBaileys } from '../testkit/baileys/cheap.mjs'
+import { signToken } from '../testkit/stores/supabase/auth.mjs'
+import { connect, start } from '../testkit/stores/supabase.mjs'
 
 const SECRET = 'a secret of this server alone, with which its keys are signed'
 const AT_ONCE = 16

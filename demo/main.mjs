@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { createWorld, SubjectDied, SubjectProcess } from '../__test__/support/world/world.mjs'
+import { createWorld, SubjectDied, SubjectProcess } from '../testkit/world/world.mjs'
 import { listBucket, proveSearch, searchBucket } from './bucket.mjs'
 import { count, formatMs, makeNarrator, size } from './narrator.mjs'
 

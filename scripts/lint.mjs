@@ -8,10 +8,10 @@
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { installWheel } from '../__test__/support/stores/install.mjs'
+import { installWheel } from '../testkit/install/wheels.mjs'
 import { environment, root } from './bootstrap.mjs'
 
-const JAVASCRIPT = ['index.js', 'lib', 'cli', 'nestjs', 'whatsapp-web', 'demo', 'bench', 'scripts', '__test__', 'examples']
+const JAVASCRIPT = ['index.js', 'lib', 'cli', 'nestjs', 'whatsapp-web', 'demo', 'bench', 'scripts', 'testkit', '__test__', 'examples']
 
 const require = createRequire(import.meta.url)
 /** The path of a program that a development package brings. */

@@ -28,14 +28,14 @@ function reached(file, seen = new Set()) {
   return seen
 }
 
-/** Words that lead to the addon in a file of tests: the entry by its name, the folder of the package, a build. */
+/** Words that lead to the addon in a file of tests or of the testkit: the entry by its name, the folder of the package, a build. */
 const LEADS = /index\.js|binding\.js|\bROOT\b|\bcargo\b|\bpack\b/
 
 /** True if a test cannot run before the core is built. */
 export function needsAddon(file) {
   return [...reached(file)].some((other) => {
     const path = relative(root, other).split(sep).join('/')
-    if (path.startsWith('__test__/')) return LEADS.test(readFileSync(other, 'utf8'))
+    if (/^(__test__|testkit)\//.test(path)) return LEADS.test(readFileSync(other, 'utf8'))
     return path === 'index.js' || path === 'binding.js' || path === 'lib/native.js' || path.startsWith('cli/')
   })
 }
@@ -48,6 +48,9 @@ export function testFiles(filter = '') {
   const names = readdirSync(tests, { recursive: true }).map(String).filter((name) => name.endsWith('.test.mjs'))
   return names.map((name) => join(tests, name)).filter((file) => relative(root, file).includes(filter)).sort()
 }
+
+/** The engine suite: ownership, handover, restore, tombstones and tampering, which run once for each kind of store in TEST_STORE. */
+export const engineFiles = () => testFiles(join('__test__', 'engine') + sep)
 
 /** True if a Rust test, or a module of the core, has a name that holds `filter`. */
 export function isOfRust(filter) {

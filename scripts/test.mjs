@@ -17,10 +17,9 @@ import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { inspect } from 'node:util'
-import { engineFiles } from '../__test__/support/stores/engine-suite.mjs'
-import { ENGINES, startEngine } from '../__test__/support/stores/engines.mjs'
+import { ENGINES, startEngine } from '../testkit/stores/engines.mjs'
 import { bootstrap, environment, root } from './bootstrap.mjs'
-import { hasSizes, isOfRust, needsAddon, testFiles } from './test-files.mjs'
+import { engineFiles, hasSizes, isOfRust, needsAddon, testFiles } from './test-files.mjs'
 
 /** Exchanges between processes, which a run that is asked for by name has too. */
 const ROLLING_DEPLOY = join(root, '__test__/network/rolling-deploy.test.mjs')

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { eventually, Machine } from '../support/machines.mjs'
+import { eventually, Machine } from '../../testkit/processes/machines.mjs'
 import { KEY, OTHER_KEY, directorySite, multiFile, privateFile, run, runJson } from './command.mjs'
 
 /** A store with a live owner of `live`, who writes in another process, and two sessions that ended, all in `cloud` mode. */

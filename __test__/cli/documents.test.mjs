@@ -9,12 +9,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { firstColumn, read, section } from '../docs/repository.mjs'
 import { KEY, OTHER_KEY, directorySite, keepSecret, multiFile, plain, privateFile, shell, terminal } from './command.mjs'
-import { lines } from '../support/baileys-lines.mjs'
-import { application } from '../support/old-stores/packages.mjs'
-import { startRedis } from '../support/old-stores/redis.mjs'
-import { aSession, recordsOf } from '../support/old-stores/sessions.mjs'
-import * as supabase from '../support/stores/supabase.mjs'
-import { atEnd } from '../support/endings.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { application } from '../../testkit/old-stores/packages.mjs'
+import { startRedis } from '../../testkit/old-stores/redis.mjs'
+import { aSession, recordsOf } from '../../testkit/old-stores/sessions.mjs'
+import * as supabase from '../../testkit/stores/supabase.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
 
 const require = createRequire(import.meta.url)
 const { build } = require('../../cli/program.js')

@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import archives from '../../lib/zip/archive.js'
 import profiles from '../../lib/profile/index.js'
-import { atEnd } from '../support/endings.mjs'
-import { contentsOf } from '../support/sessions.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { contentsOf } from '../../testkit/processes/sessions.mjs'
 import { KEY, directorySite, multiFile, run, runJson } from './command.mjs'
 
 const FILES = { 'Default/IndexedDB/pages/1': 'x'.repeat(40_000), 'Default/Local Storage/values/2': 'y' }

@@ -9,7 +9,7 @@ import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import util from 'node:util'
 import { KEY, OTHER_KEY, ROOT, SITES, SECRET_WORD, directorySite, keepSecret, privateFile, run, runJson, shell, temporaryFolder } from './command.mjs'
-import { startProcess } from '../support/sessions.mjs'
+import { startProcess } from '../../testkit/processes/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { build } = require('../../cli/program.js')

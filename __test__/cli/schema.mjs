@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ROOT } from '../support/sessions.mjs'
+import { ROOT } from '../../testkit/processes/sessions.mjs'
 
 const schema = JSON.parse(readFileSync(join(ROOT, 'docs', 'cli.schema.json'), 'utf8'))
 

@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryFolder } from './command.mjs'
-import { provide } from '../support/apt.mjs'
+import { provide } from '../../testkit/install/apt.mjs'
 
 const found = (name) => () => (spawnSync(name, ['--version']).status === 0 ? name : undefined)
 

@@ -7,12 +7,12 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { lines } from '../support/baileys-lines.mjs'
-import { KEY, scene } from '../support/sessions.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { KEY, scene } from '../../testkit/processes/sessions.mjs'
 import { sized } from '../support/size.mjs'
 import { random, runSeed } from '../values/arbitrary.mjs'
 import { makeOperations } from './operations.mjs'
-import { silentLogger } from '../support/world/baileys.mjs'
+import { silentLogger } from '../../testkit/world/baileys.mjs'
 
 const seed = runSeed('conformance')
 const BAILEYS_TYPES = [

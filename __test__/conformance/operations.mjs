@@ -4,7 +4,7 @@
 // Invariant: two auth states that are given the same operations are given equal values, but never the same objects; ids that
 // share a file name in a multi-file folder do not occur together, because there the original mixes them up.
 
-import { pairedCreds } from '../values/real.mjs'
+import { pairedCreds } from '../../testkit/baileys/values.mjs'
 import { bytesOf } from '../values/arbitrary.mjs'
 
 const GROUPS = ['120363000000000001@g.us', '1001-1500000000@g.us', '120363000000000002@g.us']

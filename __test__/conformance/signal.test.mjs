@@ -6,10 +6,10 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { scene } from '../support/sessions.mjs'
+import { scene } from '../../testkit/processes/sessions.mjs'
 import { sized } from '../support/size.mjs'
-import { createWorld, loadLine } from '../support/world/world.mjs'
-import { checkWorld } from '../support/world/world.selfcheck.mjs'
+import { createWorld, loadLine } from '../../testkit/world/world.mjs'
+import { checkWorld } from '../../testkit/world/world.selfcheck.mjs'
 import { runSeed } from '../values/arbitrary.mjs'
 
 const seed = runSeed('signal')

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { rootCertificates } from 'node:tls'
 import { pathToFileURL } from 'node:url'
-import { KEY, OTHER_KEY, ROOT, hybrid, rejection, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
+import { KEY, OTHER_KEY, ROOT, hybrid, rejection, scene, startProcess, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { resolveOptions, KNOWN } = require('../../lib/config/options.js')

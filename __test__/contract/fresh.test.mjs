@@ -8,7 +8,7 @@ import { createRequire } from 'node:module'
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { hybrid, rejection, scene, told } from '../support/sessions.mjs'
+import { hybrid, rejection, scene, told } from '../../testkit/processes/sessions.mjs'
 
 const { freshCounts } = createRequire(import.meta.url)('../../lib/session/fresh.js')
 

@@ -5,7 +5,7 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { hybrid, rejection, scene, startProcess, told } from '../support/sessions.mjs'
+import { hybrid, rejection, scene, startProcess, told } from '../../testkit/processes/sessions.mjs'
 
 const { HybridAuthError } = hybrid
 

@@ -8,9 +8,9 @@ import test from 'node:test'
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { lines } from '../support/baileys-lines.mjs'
-import { contentsOf, hybrid, rejection, scene, told } from '../support/sessions.mjs'
-import { appStateSyncKey, otherFamilies, pairedCreds } from '../values/real.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { contentsOf, hybrid, rejection, scene, told } from '../../testkit/processes/sessions.mjs'
+import { appStateSyncKey, otherFamilies, pairedCreds } from '../../testkit/baileys/values.mjs'
 
 const [v7, , v6] = lines
 

@@ -6,8 +6,8 @@
 import test from 'node:test'
 import { execFileSync } from 'node:child_process'
 import assert from 'node:assert/strict'
-import { lines } from '../support/baileys-lines.mjs'
-import { ROOT, copyPackage, hybrid, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { ROOT, copyPackage, hybrid, scene, startProcess, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 test('creds is one object from open to close, and saveCreds stores what it is at the call', async (t) => {
   const at = scene(t)

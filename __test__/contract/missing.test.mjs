@@ -8,9 +8,9 @@ import { createRequire } from 'node:module'
 import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { writeMultiFile } from '../support/migrations.mjs'
-import { hybrid, rejection, scene, startProcess, temporaryFolder, told } from '../support/sessions.mjs'
+import { hybrid, rejection, scene, startProcess, temporaryFolder, told } from '../../testkit/processes/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { whyNoPlace } = require('../../lib/folders.js')

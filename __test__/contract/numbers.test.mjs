@@ -5,7 +5,7 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { hybrid, rejection, scene, temporaryFolder } from '../support/sessions.mjs'
+import { hybrid, rejection, scene, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const { HybridAuthError } = hybrid
 const WRONG = [NaN, -1, -Infinity, 3_600_001, 2 ** 32, '5000', '', null, true, {}, [5000], 5000n, Symbol('5000'), () => 5000]

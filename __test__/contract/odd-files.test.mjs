@@ -8,9 +8,9 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { writeMultiFile } from '../support/migrations.mjs'
-import { scene, startProcess } from '../support/sessions.mjs'
+import { scene, startProcess } from '../../testkit/processes/sessions.mjs'
 
 const [v7] = lines
 const LOG = '00000000000000000001.log'

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { KEY, OTHER_KEY, hybrid, rejection, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
+import { KEY, OTHER_KEY, hybrid, rejection, scene, startProcess, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const TENANT = 'tenant-that-nobody-may-read-490301234567'
 const SECRETS = [KEY, OTHER_KEY, KEY.slice(0, 16), TENANT, '490301234567', Buffer.from(KEY, 'hex').toString('base64')]

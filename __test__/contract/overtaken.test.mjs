@@ -5,8 +5,8 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
-import { scene } from '../support/sessions.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { scene } from '../../testkit/processes/sessions.mjs'
 
 const baileys = await lines[0].load()
 

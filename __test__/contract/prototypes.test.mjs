@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { filesIn, writeMultiFile } from '../support/migrations.mjs'
-import { hybrid, startProcess, temporaryFolder } from '../support/sessions.mjs'
+import { hybrid, startProcess, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const [v7] = lines
 

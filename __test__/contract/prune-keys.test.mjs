@@ -6,10 +6,10 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { hybrid, rejection, scene } from '../support/sessions.mjs'
-import { Device } from '../support/world/device.mjs'
-import { LINES } from '../support/world/baileys.mjs'
-import { createWorld, memoryState } from '../support/world/world.mjs'
+import { hybrid, rejection, scene } from '../../testkit/processes/sessions.mjs'
+import { Device } from '../../testkit/world/device.mjs'
+import { LINES } from '../../testkit/world/baileys.mjs'
+import { createWorld, memoryState } from '../../testkit/world/world.mjs'
 
 const { pruneKeys, spentPreKeys, deadSessions } = createRequire(import.meta.url)('../../lib/session/prune-keys.js')
 

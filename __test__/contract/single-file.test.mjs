@@ -7,10 +7,10 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { putIn, writeMultiFile } from '../support/migrations.mjs'
-import { contentsOf, hybrid, rejection, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
-import { appStateSyncKey, pairedCreds } from '../values/real.mjs'
+import { contentsOf, hybrid, rejection, scene, startProcess, temporaryFolder } from '../../testkit/processes/sessions.mjs'
+import { appStateSyncKey, pairedCreds } from '../../testkit/baileys/values.mjs'
 
 const [v7] = lines
 const baileys = await v7.load()

@@ -12,7 +12,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { declarations } from '../support/declarations.mjs'
-import { KEY, ROOT, temporaryFolder } from '../support/sessions.mjs'
+import { KEY, ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const { resolveOptions } = createRequire(import.meta.url)('../../lib/config/options.js')
 

@@ -9,7 +9,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { rootCertificates } from 'node:tls'
-import { KEY, temporaryFolder } from '../support/sessions.mjs'
+import { KEY, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { resolveOptions, resolveSource } = require('../../lib/config/options.js')

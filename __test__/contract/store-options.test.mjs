@@ -10,7 +10,7 @@ import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { pathToFileURL } from 'node:url'
-import { KEY, temporaryFolder } from '../support/sessions.mjs'
+import { KEY, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const { resolveOptions } = createRequire(import.meta.url)('../../lib/config/options.js')
 

@@ -9,9 +9,9 @@ import { createRequire } from 'node:module'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { writeMultiFile } from '../support/migrations.mjs'
-import { contentsOf, rejection, scene, startProcess, temporaryFolder, told } from '../support/sessions.mjs'
+import { contentsOf, rejection, scene, startProcess, temporaryFolder, told } from '../../testkit/processes/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { isListed } = require('../../lib/multi-file/names.js')

@@ -7,9 +7,9 @@ import test from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { lines } from '../support/baileys-lines.mjs'
-import { contentsOf, scene } from '../support/sessions.mjs'
-import { appStateSyncKey, groupTalk, otherFamilies, pairedCreds } from '../values/real.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { contentsOf, scene } from '../../testkit/processes/sessions.mjs'
+import { appStateSyncKey, groupTalk, otherFamilies, pairedCreds } from '../../testkit/baileys/values.mjs'
 
 const [v7, , v6] = lines
 

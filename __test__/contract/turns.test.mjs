@@ -4,7 +4,7 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { scene } from '../support/sessions.mjs'
+import { scene } from '../../testkit/processes/sessions.mjs'
 
 /** Far more calls than pass within a timer's time, so that only a loop that never lets go reaches the end. */
 const CALLS = 200_000

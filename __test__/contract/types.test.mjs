@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ROOT, temporaryFolder } from '../support/sessions.mjs'
+import { ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const anything = `
 import { useHybridAuthState, type HybridAuthState, type HybridKeyStore } from 'baileys-hybrid-auth'

@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { writeMultiFile } from '../support/migrations.mjs'
-import { hybrid, scene } from '../support/sessions.mjs'
+import { hybrid, scene } from '../../testkit/processes/sessions.mjs'
 
 const baileys = await lines[0].load()
 

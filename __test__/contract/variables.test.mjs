@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { KEY, hybrid } from '../support/sessions.mjs'
+import { KEY, hybrid } from '../../testkit/processes/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { resolveOptions } = require('../../lib/config/options.js')

@@ -8,9 +8,9 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { canLimit, canMount, limitFileSize, lockedFolder, smallDisk } from '../support/disks.mjs'
-import { Machine, scratch } from '../support/machines.mjs'
-import { filesOf } from '../support/matrix.mjs'
+import { canLimit, canMount, limitFileSize, lockedFolder, smallDisk } from '../../testkit/processes/disks.mjs'
+import { Machine, scratch } from '../../testkit/processes/machines.mjs'
+import { filesOf } from '../../testkit/base/matrix.mjs'
 
 const TENANT = 't'
 const KIB = 1024

@@ -8,10 +8,10 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { Lane } from '../support/killing.mjs'
-import { KEY, runSeed, scratch } from '../support/machines.mjs'
+import { Lane } from '../../testkit/processes/killing.mjs'
+import { KEY, runSeed, scratch } from '../../testkit/processes/machines.mjs'
 import { sized } from '../support/size.mjs'
-import { makeRandom } from '../support/world/wire.mjs'
+import { makeRandom } from '../../testkit/world/wire.mjs'
 
 const LANES = 4
 const KILLS = sized(13, 52)

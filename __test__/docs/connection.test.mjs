@@ -10,7 +10,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { DisconnectReason } from 'baileys'
-import { hybrid, rejection, scene, temporaryFolder, until } from '../support/sessions.mjs'
+import { hybrid, rejection, scene, temporaryFolder, until } from '../../testkit/processes/sessions.mjs'
 import { read, root } from './repository.mjs'
 
 const sockets = []

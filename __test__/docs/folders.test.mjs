@@ -18,15 +18,23 @@ function folderOf(file) {
   return undefined
 }
 
-/** The paths that a source loads, wherever it does: `require`, `import` and `export … from`. Comments load nothing. */
-function loaded(source) {
+/** What loads a path, wherever it stands: `require`, `import` and `export … from`. */
+const ANYWHERE = /(?:\brequire\(|\bimport\(|\bfrom |^import )'(\.{1,2}\/[^']+)'/gm
+/** The same at the beginning of a line. Tests hold sources as texts, and what is loaded there is none of their imports. */
+const AT_TOP = /^(?:import|export|\}) (?:.*\bfrom )?'(\.{1,2}\/[^']+)'/gm
+
+/** The paths that a source loads. Comments load nothing. */
+function loaded(source, pattern = ANYWHERE) {
   const code = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
-  return [...code.matchAll(/(?:\brequire\(|\bimport\(|\bfrom |^import )'(\.{1,2}\/[^']+)'/gm)].map(([, path]) => path)
+  return [...code.matchAll(pattern)].map(([, path]) => path)
 }
+
+/** Folders that are in the table by their folders. */
+const ROOMY = /^(lib|testkit)\//
 
 const tops = new Set([...layers.keys()].map((folder) => folder.split('/')[0]))
 const sources = files().filter((file) => /\.m?js$/.test(file) && tops.has(file.split('/')[0]))
-const imports = new Map(sources.map((file) => [file, loaded(read(file)).map((path) => normalize(join(dirname(file), path)))]))
+const imports = new Map(sources.map((file) => [file, loaded(read(file), file.startsWith('__test__/') ? AT_TOP : ANYWHERE).map((path) => normalize(join(dirname(file), path)))]))
 
 const edges = new Map([...layers.keys()].map((folder) => [folder, new Set()]))
 for (const [file, others] of imports) {
@@ -53,9 +61,9 @@ function circle(graph) {
   return null
 }
 
-test('the table names every folder of the library, and none that is gone', () => {
-  const rooms = sources.filter((file) => file.startsWith('lib/')).map((file) => (file.split('/').length === 2 ? 'lib' : file.split('/').slice(0, 2).join('/')))
-  assert.deepEqual([...layers.keys()].filter((folder) => folder.split('/')[0] === 'lib').sort(), [...new Set(rooms)].sort())
+test('the table names every folder of the library and of the testkit, and none that is gone', () => {
+  const rooms = sources.filter((file) => ROOMY.test(file)).map((file) => dirname(file).split('/').slice(0, 2).join('/'))
+  assert.deepEqual([...layers.keys()].filter((folder) => ROOMY.test(`${folder}/`)).sort(), [...new Set(rooms)].sort())
   for (const folder of layers.keys()) assert.ok(sources.some((file) => file === folder || file.startsWith(`${folder}/`)), folder)
 })
 
@@ -78,6 +86,8 @@ test('no folders and no files import one another in a circle', () => {
 
 test('the reader of this test does see imports', () => {
   assert.ok(edges.get('lib/fleet').has('lib/session') && edges.get('nestjs').has('whatsapp-web') && edges.get('index.js').has('lib/migrate'))
+  assert.ok(edges.get('demo').has('testkit/world') && edges.get('bench').has('testkit/baileys') && edges.get('__test__').has('testkit/processes'))
   assert.deepEqual(loaded("import './a.js'\nimport x from '../b.mjs'\nawait import('./c.js')\nexport * from './d.js' // see import('./e.js')"), ['./a.js', '../b.mjs', './c.js', './d.js', './e.js'])
+  assert.deepEqual(loaded("import './a.js'\nimport {\n  x\n} from '../b.mjs'\nconst text = `\n  import y from './c.js'`", AT_TOP), ['./a.js', '../b.mjs'])
   assert.deepEqual(loaded("/** @param {import('./a.js')} x */\n// require('./b.js')\nrequire('./c.js')"), ['./c.js'])
 })

@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url'
 import { PGlite } from '@electric-sql/pglite'
 import { load as parseYaml } from 'js-yaml'
 import typescript from 'typescript-5'
-import { KEY, ROOT, scene, startProcess, temporaryFolder } from '../support/sessions.mjs'
+import { KEY, ROOT, scene, startProcess, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 import { read, root } from './repository.mjs'
 
 const { transpileModule } = typescript

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { KEY, ROOT, scene } from '../support/sessions.mjs'
+import { KEY, ROOT, scene } from '../../testkit/processes/sessions.mjs'
 import { all, read } from './repository.mjs'
 
 const text = read('docs/pruning.md')

@@ -10,9 +10,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { atEnd } from '../support/endings.mjs'
-import { KEY, until } from '../support/sessions.mjs'
-import { whatsAppFor } from '../support/whatsapp/service.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { KEY, until } from '../../testkit/processes/sessions.mjs'
+import { whatsAppFor } from '../../testkit/whatsapp/service.mjs'
 import { all, files, read, root } from './repository.mjs'
 
 const readme = read('README.md')
@@ -98,7 +98,7 @@ test('what the documents import from Baileys is there in each line of it, from a
 
 /** Stands where the README imports Baileys: the same sockets, which talk to the double of WhatsApp's server. */
 const baileysAt = ({ url, rootKey }) => {
-  const from = (name) => JSON.stringify(new URL(`../support/${name}`, import.meta.url).href)
+  const from = (name) => JSON.stringify(new URL(`../../testkit/${name}`, import.meta.url).href)
   return `
     import * as baileys from ${JSON.stringify(import.meta.resolve('baileys'))}
     import { trust } from ${from('whatsapp/certificates.mjs')}

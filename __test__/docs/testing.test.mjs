@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { ROOT, temporaryFolder } from '../support/sessions.mjs'
+import { ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 import { read } from './repository.mjs'
 
 const index = JSON.stringify(pathToFileURL(join(ROOT, 'index.js')).href)

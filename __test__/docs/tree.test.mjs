@@ -48,7 +48,7 @@ test('every file and every command that a document names exists', () => {
   const { scripts } = JSON.parse(read('package.json'))
   const missing = []
   for (const file of documents) {
-    for (const path of all(read(file), /`(?:[^`\n]* )?(?<!--report )((?:src|lib|types|__test__|docs|demo|scripts|bench|\.ci)\/[\w./-]+)`/g)) {
+    for (const path of all(read(file), /`(?:[^`\n]* )?(?<!--report )((?:src|lib|types|testkit|__test__|docs|demo|scripts|bench|\.ci)\/[\w./-]+)`/g)) {
       const places = [path, `${path}.rs`, join(dirname(file), path)]
       if (!places.some((place) => existsSync(join(root, place)))) missing.push(`${file}: ${path}`)
     }

@@ -8,9 +8,9 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { useMultiFileAuthState } from 'baileys'
-import { rejection, scene, still } from '../support/sessions.mjs'
-import { fragileBucket } from '../support/stores/outages.mjs'
-import { sceneWith, storeScene } from '../support/stores/scene.mjs'
+import { rejection, scene, still } from '../../testkit/processes/sessions.mjs'
+import { fragileBucket } from '../../testkit/stores/outages.mjs'
+import { sceneWith, storeScene } from '../../testkit/stores/scene.mjs'
 
 const uses = {
   get: ({ state }) => state.keys.get('session', ['a']),

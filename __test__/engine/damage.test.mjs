@@ -12,12 +12,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import hybrid from '../../index.js'
 import { kindOf, longStoryIn, makePlace, newestSegment, openIn, plain, sealed, stateOf, storyIn, TENANT } from '../support/buckets.mjs'
-import { OTHER_KEY } from '../support/machines.mjs'
-import { eachIn, flipped, layOut, Tally, WORKERS } from '../support/matrix.mjs'
-import { told } from '../support/sessions.mjs'
+import { OTHER_KEY } from '../../testkit/processes/machines.mjs'
+import { eachIn, flipped, layOut, Tally, WORKERS } from '../../testkit/base/matrix.mjs'
+import { told } from '../../testkit/processes/sessions.mjs'
 import { every, spread } from '../support/size.mjs'
-import { layOutIn, objectsIn } from '../support/stores/contents.mjs'
-import { overNetwork } from '../support/stores/index.mjs'
+import { layOutIn, objectsIn } from '../../testkit/stores/contents.mjs'
+import { overNetwork } from '../../testkit/stores/index.mjs'
 
 const TYPED = ['REMOTE_CORRUPT', 'KEY_UNAVAILABLE']
 /** Objects below this size are changed in every byte. */

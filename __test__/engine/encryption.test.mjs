@@ -5,9 +5,9 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { contentsOf, fingerprintsOf, KEY, OTHER_KEY, rejection } from '../support/sessions.mjs'
-import { fingerprintsIn, textsIn } from '../support/stores/contents.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { contentsOf, fingerprintsOf, KEY, OTHER_KEY, rejection } from '../../testkit/processes/sessions.mjs'
+import { fingerprintsIn, textsIn } from '../../testkit/stores/contents.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const SECRET = 'a message key that must not be readable anywhere'
 

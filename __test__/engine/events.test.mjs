@@ -5,10 +5,10 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { hybrid, rejection, still, told, unhurried, until } from '../support/sessions.mjs'
-import { clear } from '../support/stores/contents.mjs'
-import { fragileBucket } from '../support/stores/outages.mjs'
-import { sceneWith, storeScene } from '../support/stores/scene.mjs'
+import { hybrid, rejection, still, told, unhurried, until } from '../../testkit/processes/sessions.mjs'
+import { clear } from '../../testkit/stores/contents.mjs'
+import { fragileBucket } from '../../testkit/stores/outages.mjs'
+import { sceneWith, storeScene } from '../../testkit/stores/scene.mjs'
 
 const { HybridAuthError } = hybrid
 

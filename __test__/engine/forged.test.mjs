@@ -5,8 +5,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hybrid, rejection, until } from '../support/sessions.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { hybrid, rejection, until } from '../../testkit/processes/sessions.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const TENANT = 'tenant'
 const ENDLESS = `v1/claims/${TENANT}.18446744073709551615-${'f'.repeat(32)}`

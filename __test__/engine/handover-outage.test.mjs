@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { eventually, Machine, scratch } from '../support/machines.mjs'
-import { unhurried } from '../support/sessions.mjs'
-import { fragileBucket } from '../support/stores/outages.mjs'
+import { eventually, Machine, scratch } from '../../testkit/processes/machines.mjs'
+import { unhurried } from '../../testkit/processes/sessions.mjs'
+import { fragileBucket } from '../../testkit/stores/outages.mjs'
 
 /** How often a predecessor may look for newer claims too early before something is wrong with the test. */
 const ATTEMPTS = 10

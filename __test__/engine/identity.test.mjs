@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hybrid, rejection, told } from '../support/sessions.mjs'
+import { hybrid, rejection, told } from '../../testkit/processes/sessions.mjs'
 import { cloudScene } from '../support/clouds.mjs'
 
 const TENANT = 'tenant'

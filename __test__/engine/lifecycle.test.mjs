@@ -7,10 +7,10 @@ import test from 'node:test'
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { atEnd } from '../support/endings.mjs'
-import { hybrid, rejection, still } from '../support/sessions.mjs'
-import { clear } from '../support/stores/contents.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { hybrid, rejection, still } from '../../testkit/processes/sessions.mjs'
+import { clear } from '../../testkit/stores/contents.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const { HybridAuth, HybridAuthError } = hybrid
 

@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { eventually, KEY, Machine, scratch } from '../support/machines.mjs'
-import { filesOf } from '../support/matrix.mjs'
+import { eventually, KEY, Machine, scratch } from '../../testkit/processes/machines.mjs'
+import { filesOf } from '../../testkit/base/matrix.mjs'
 import { kindOf } from '../support/buckets.mjs'
-import { unhurried } from '../support/sessions.mjs'
-import { makeBucket } from '../support/stores/index.mjs'
+import { unhurried } from '../../testkit/processes/sessions.mjs'
+import { makeBucket } from '../../testkit/stores/index.mjs'
 
 const TENANT = 't'
 const NEVER = 300_000

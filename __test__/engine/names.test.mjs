@@ -5,8 +5,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hybrid, KEY, OTHER_KEY, rejection } from '../support/sessions.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { hybrid, KEY, OTHER_KEY, rejection } from '../../testkit/processes/sessions.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const TENANT = 'tenant'
 const MISNAMED = /stored under another kind of name; restore the earlier `hideTenantIds`, and keep the oldest key last/

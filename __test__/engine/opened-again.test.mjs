@@ -5,7 +5,7 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { scene, startProcess } from '../support/sessions.mjs'
+import { scene, startProcess } from '../../testkit/processes/sessions.mjs'
 
 const GC = ['--expose-gc']
 /** Neither a timer nor a check of its own interferes, and no wait for a dead owner ends before the test does. */

@@ -6,7 +6,7 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
-import { hybrid, rejection, scene, startProcess, temporaryFolder, unhurried, until } from '../support/sessions.mjs'
+import { hybrid, rejection, scene, startProcess, temporaryFolder, unhurried, until } from '../../testkit/processes/sessions.mjs'
 
 const { HybridAuth, HybridAuthError } = hybrid
 

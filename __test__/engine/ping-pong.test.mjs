@@ -6,15 +6,15 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { atEnd, eventually, KEY, runSeed, scratch } from '../support/machines.mjs'
-import { unhurried } from '../support/sessions.mjs'
+import { atEnd, eventually, KEY, runSeed, scratch } from '../../testkit/processes/machines.mjs'
+import { unhurried } from '../../testkit/processes/sessions.mjs'
 import { sized } from '../support/size.mjs'
-import { makeBucket } from '../support/stores/index.mjs'
-import { createWorld, SubjectProcess } from '../support/world/world.mjs'
+import { makeBucket } from '../../testkit/stores/index.mjs'
+import { createWorld, SubjectProcess } from '../../testkit/world/world.mjs'
 
 const MOVES = sized(6, 20)
 const MESSAGES = 8
-const FACTORY = new URL('../support/child-subject.mjs', import.meta.url)
+const FACTORY = new URL('../../testkit/processes/child-subject.mjs', import.meta.url)
 
 test('a_device_that_moves_between_two_processes_again_and_again_decrypts_every_message', async (t) => {
   const seed = runSeed('ping-pong')

@@ -8,10 +8,10 @@ import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makePlace, openIn, plain, sealed, stateOf } from '../support/buckets.mjs'
-import { atEnd, eventually } from '../support/machines.mjs'
-import { filesOf } from '../support/matrix.mjs'
-import { clear, layOutIn, objectsIn } from '../support/stores/contents.mjs'
-import { overNetwork, remakeBucket, store } from '../support/stores/index.mjs'
+import { atEnd, eventually } from '../../testkit/processes/machines.mjs'
+import { filesOf } from '../../testkit/base/matrix.mjs'
+import { clear, layOutIn, objectsIn } from '../../testkit/stores/contents.mjs'
+import { overNetwork, remakeBucket, store } from '../../testkit/stores/index.mjs'
 
 const withoutData = async (bucket) => bucket.delete((await bucket.list()).filter((name) => name.startsWith('v1/data/')))
 

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hybrid, OTHER_KEY, rejection } from '../support/sessions.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { hybrid, OTHER_KEY, rejection } from '../../testkit/processes/sessions.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.elsewhere(), ...more })
 const objectsOf = async (bucket) => Object.fromEntries(await Promise.all((await bucket.list()).map(async (name) => [name, (await bucket.get(name)).toString('hex')])))

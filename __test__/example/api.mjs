@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { scratch } from '../support/endings.mjs'
+import { scratch } from '../../testkit/base/endings.mjs'
 import { TOKEN, eventually, machine, pair, whatsappOf } from '../support/example.mjs'
-import { KEY } from '../support/sessions.mjs'
+import { KEY } from '../../testkit/processes/sessions.mjs'
 
 const SHOP = { userId: 'anna', sessionId: 'shop' }
 const ENDPOINTS = [

@@ -8,9 +8,9 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { all, firstColumn, read, section } from '../docs/repository.mjs'
-import { atEnd, scratch } from '../support/endings.mjs'
+import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { TRUST, environmentFor, eventually, exampleFolder, whatsappOf } from '../support/example.mjs'
-import { KEY, ROOT } from '../support/sessions.mjs'
+import { KEY, ROOT } from '../../testkit/processes/sessions.mjs'
 
 const HERE = 'examples/nestjs'
 const readme = read(`${HERE}/README.md`)

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { DisconnectReason } from 'baileys'
-import { atEnd, scratch } from '../support/endings.mjs'
+import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { eventually, exampleFolder, machine, pair, whatsappOf } from '../support/example.mjs'
 
 const REACTIONS = {

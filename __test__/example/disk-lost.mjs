@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { atEnd, scratch } from '../support/endings.mjs'
+import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { eventually, machine, pair, whatsappOf } from '../support/example.mjs'
-import { startPostgres } from '../support/databases/postgres.mjs'
+import { startPostgres } from '../../testkit/databases/postgres.mjs'
 
 const NUMBERS = [
   { userId: 'anna', sessionId: 'shop', phone: '4915550001' },

@@ -5,8 +5,8 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { openPage } from '../support/browser.mjs'
-import { scratch } from '../support/endings.mjs'
+import { openPage } from '../../testkit/browser/chromium.mjs'
+import { scratch } from '../../testkit/base/endings.mjs'
 import { TOKEN, eventually, machine, pair, whatsappOf } from '../support/example.mjs'
 
 /** Cells of a session's row, by the heading of their column: their first line, and all of it as `… in full`. */

@@ -8,12 +8,12 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { chromiumPath } from '../support/browser.mjs'
-import { atEnd, scratch } from '../support/endings.mjs'
+import { chromiumPath } from '../../testkit/browser/chromium.mjs'
+import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { TOKEN, eventually, exampleFolder, startService } from '../support/example.mjs'
-import { BROWSER_ARGS } from '../support/profile-browser.mjs'
-import { KEY } from '../support/sessions.mjs'
-import { serveWhatsApp } from '../support/whatsapp-web-page.mjs'
+import { BROWSER_ARGS } from '../../testkit/browser/profile.mjs'
+import { KEY } from '../../testkit/processes/sessions.mjs'
+import { serveWhatsApp } from '../../testkit/browser/whatsapp-web-page.mjs'
 
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`
 

@@ -6,12 +6,12 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { below, filesIn, LAYOUTS, putAll, writeMultiFile } from '../support/migrations.mjs'
-import * as gcs from '../support/stores/gcs.mjs'
-import * as seaweedfs from '../support/stores/seaweedfs.mjs'
-import * as supabase from '../support/stores/supabase.mjs'
-import { hybrid, rejection, scene, temporaryFolder } from '../support/sessions.mjs'
+import * as gcs from '../../testkit/stores/gcs.mjs'
+import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'
+import * as supabase from '../../testkit/stores/supabase.mjs'
+import { hybrid, rejection, scene, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const [v7] = lines
 const KINDS = { supabase, seaweedfs, gcs }

@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { filesIn, LAYOUTS, putIn, SOURCE_KEY, writeMultiFile } from '../support/migrations.mjs'
-import { contentsOf, hybrid, rejection, scene, temporaryFolder } from '../support/sessions.mjs'
+import { contentsOf, hybrid, rejection, scene, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const [v7] = lines
 

@@ -4,13 +4,13 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
-import { asRoot, makeReader, startMariadb } from '../support/old-stores/mariadb.mjs'
-import { application } from '../support/old-stores/packages.mjs'
-import { startRedis } from '../support/old-stores/redis.mjs'
-import { assertArrived, countsOf, fill } from '../support/old-stores/sessions.mjs'
-import { startPostgres } from '../support/databases/postgres.mjs'
-import { hybrid, scene } from '../support/sessions.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { asRoot, makeReader, startMariadb } from '../../testkit/old-stores/mariadb.mjs'
+import { application } from '../../testkit/old-stores/packages.mjs'
+import { startRedis } from '../../testkit/old-stores/redis.mjs'
+import { assertArrived, countsOf, fill } from '../../testkit/old-stores/sessions.mjs'
+import { startPostgres } from '../../testkit/databases/postgres.mjs'
+import { hybrid, scene } from '../../testkit/processes/sessions.mjs'
 
 let app
 let baileys

@@ -9,10 +9,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
-import { application } from '../support/old-stores/packages.mjs'
-import { aSession, assertArrived, countsOf, fill, recordsOf } from '../support/old-stores/sessions.mjs'
-import { hybrid, KEY, rejection, scene } from '../support/sessions.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { application } from '../../testkit/old-stores/packages.mjs'
+import { aSession, assertArrived, countsOf, fill, recordsOf } from '../../testkit/old-stores/sessions.mjs'
+import { hybrid, KEY, rejection, scene } from '../../testkit/processes/sessions.mjs'
 
 const { valueOf } = createRequire(import.meta.url)('../../lib/migrate/databases/values.js')
 

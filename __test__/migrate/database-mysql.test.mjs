@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
-import { asRoot, makeReader, PASSWORD, startMariadb } from '../support/old-stores/mariadb.mjs'
-import { application } from '../support/old-stores/packages.mjs'
-import { aSession, assertArrived, countsOf, fill, recordsOf } from '../support/old-stores/sessions.mjs'
-import { hybrid, rejection, scene } from '../support/sessions.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { asRoot, makeReader, PASSWORD, startMariadb } from '../../testkit/old-stores/mariadb.mjs'
+import { application } from '../../testkit/old-stores/packages.mjs'
+import { aSession, assertArrived, countsOf, fill, recordsOf } from '../../testkit/old-stores/sessions.mjs'
+import { hybrid, rejection, scene } from '../../testkit/processes/sessions.mjs'
 
 let app
 let baileys

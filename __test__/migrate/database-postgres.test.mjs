@@ -4,11 +4,11 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
-import { application } from '../support/old-stores/packages.mjs'
-import { aSession, assertArrived, countsOf, recordsOf } from '../support/old-stores/sessions.mjs'
-import { APP, startPostgres } from '../support/databases/postgres.mjs'
-import { hybrid, rejection, scene } from '../support/sessions.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { application } from '../../testkit/old-stores/packages.mjs'
+import { aSession, assertArrived, countsOf, recordsOf } from '../../testkit/old-stores/sessions.mjs'
+import { APP, startPostgres } from '../../testkit/databases/postgres.mjs'
+import { hybrid, rejection, scene } from '../../testkit/processes/sessions.mjs'
 
 let app
 let baileys

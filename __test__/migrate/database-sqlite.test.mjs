@@ -10,10 +10,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { lines } from '../support/baileys-lines.mjs'
-import { application } from '../support/old-stores/packages.mjs'
-import { aSession, assertArrived, countsOf, recordsOf } from '../support/old-stores/sessions.mjs'
-import { hybrid, rejection, scene } from '../support/sessions.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { application } from '../../testkit/old-stores/packages.mjs'
+import { aSession, assertArrived, countsOf, recordsOf } from '../../testkit/old-stores/sessions.mjs'
+import { hybrid, rejection, scene } from '../../testkit/processes/sessions.mjs'
 
 /** The tables of `useSqliteAuthState`, of the branch from which the next Baileys is made. */
 const BAILEYS = `

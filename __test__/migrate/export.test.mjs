@@ -6,8 +6,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { lines } from '../support/baileys-lines.mjs'
-import { contentsOf, hybrid, rejection, scene } from '../support/sessions.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { contentsOf, hybrid, rejection, scene } from '../../testkit/processes/sessions.mjs'
 
 const [v7] = lines
 const TENANTS = ['plain', '+49 151', 'user/session', '..', '.', 'a.b', '.hidden', 'CON:1', 'Ünï', '50%', 'x'.repeat(300)]

@@ -10,9 +10,9 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { filesIn, LAYOUTS, putIn, REPORTED, SOURCE_KEY, writeMultiFile } from '../support/migrations.mjs'
-import { hybrid, KEY, OTHER_KEY, rejection, scene, temporaryFolder } from '../support/sessions.mjs'
+import { hybrid, KEY, OTHER_KEY, rejection, scene, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const [v7] = lines
 const CREDS_ONLY = (files) => new Map([['creds.json', files.get('creds.json')]])

@@ -7,9 +7,9 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { filesIn, putIn, writeMultiFile } from '../support/migrations.mjs'
-import { contentsOf, fingerprintsOf, hybrid, rejection, scene, temporaryFolder } from '../support/sessions.mjs'
+import { contentsOf, fingerprintsOf, hybrid, rejection, scene, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const [v7, , v6] = lines
 const MODES = ['local', 'replicated']
@@ -139,7 +139,7 @@ test('a session that runs is looked at without being taken from whoever runs it'
 
 test('a session that another process has open on a disk alone fails by itself', async (t) => {
   const { at, optionsOf } = await place(t, ['busy', 'free'])
-  const { startProcess } = await import('../support/sessions.mjs')
+  const { startProcess } = await import('../../testkit/processes/sessions.mjs')
   const holder = startProcess(t, async ({ hybrid, args, say }) => {
     globalThis.session = await hybrid.useHybridAuthState('busy', { ...args, initAuthCreds: () => ({ noiseKey: {} }) })
     await session.saveCreds()

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { test } from 'node:test'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { cloudScene } from '../support/clouds.mjs'
 import { MAJORS, linesOf, nest, own, startApplication } from '../support/nest.mjs'
 

@@ -10,10 +10,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { firstColumn, read } from '../docs/repository.mjs'
-import { atEnd } from '../support/endings.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
 import { project } from '../support/nest.mjs'
-import { KEY, ROOT, temporaryFolder, until } from '../support/sessions.mjs'
-import { whatsAppFor } from '../support/whatsapp/service.mjs'
+import { KEY, ROOT, temporaryFolder, until } from '../../testkit/processes/sessions.mjs'
+import { whatsAppFor } from '../../testkit/whatsapp/service.mjs'
 
 const chapter = read('docs/nestjs.md')
 const files = Object.fromEntries([...chapter.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, name, text]) => [name, text]))
@@ -25,9 +25,9 @@ const one = { without: ['@whiskeysockets', 'baileys-v6'] }
 const preload = ({ url, rootKey }) => `
   import { Server } from 'node:net'
   import * as baileys from ${JSON.stringify(import.meta.resolve('baileys'))}
-  import { trust } from ${JSON.stringify(new URL('../support/whatsapp/certificates.mjs', import.meta.url).href)}
-  import { deriveKeysAtOnce } from ${JSON.stringify(new URL('../support/whatsapp/prompt-keys.mjs', import.meta.url).href)}
-  import { silentLogger } from ${JSON.stringify(new URL('../support/world/baileys.mjs', import.meta.url).href)}
+  import { trust } from ${JSON.stringify(new URL('../../testkit/whatsapp/certificates.mjs', import.meta.url).href)}
+  import { deriveKeysAtOnce } from ${JSON.stringify(new URL('../../testkit/whatsapp/prompt-keys.mjs', import.meta.url).href)}
+  import { silentLogger } from ${JSON.stringify(new URL('../../testkit/world/baileys.mjs', import.meta.url).href)}
   deriveKeysAtOnce()
   trust(baileys, Buffer.from('${rootKey.toString('hex')}', 'hex'))
   Object.assign(baileys.DEFAULT_CONNECTION_CONFIG, { waWebSocketUrl: '${url}', logger: silentLogger, shouldSyncHistoryMessage: () => false })

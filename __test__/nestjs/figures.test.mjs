@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { linesOf, nest, own, startApplication } from '../support/nest.mjs'
-import { ROOT, scene, still, unhurried, until } from '../support/sessions.mjs'
+import { ROOT, scene, still, unhurried, until } from '../../testkit/processes/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { fleetHealth, sessionHealth } = require(join(ROOT, 'nestjs/health.js'))

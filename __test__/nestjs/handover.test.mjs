@@ -5,10 +5,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { MAJORS, linesOf, nest, own, project, startApplication } from '../support/nest.mjs'
-import { contentsOf, rejection, scene, startProcess, still, unhurried, until } from '../support/sessions.mjs'
-import { removableBucket } from '../support/stores/outages.mjs'
+import { contentsOf, rejection, scene, startProcess, still, unhurried, until } from '../../testkit/processes/sessions.mjs'
+import { removableBucket } from '../../testkit/stores/outages.mjs'
 
 async function application(t, major, options) {
   const { common, core, hybridAuth } = nest(major)

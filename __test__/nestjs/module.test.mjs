@@ -8,8 +8,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { MAJORS, injectable, nest, project, startApplication } from '../support/nest.mjs'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
-import { KEY, ROOT, rejection, scene, startProcess } from '../support/sessions.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
+import { KEY, ROOT, rejection, scene, startProcess } from '../../testkit/processes/sessions.mjs'
 
 /** Opens a tenant by a service, and answers under which key it lies in which bucket: proof of the options it works with. */
 async function worksOn(auth, at) {

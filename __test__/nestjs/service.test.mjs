@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { lines as baileysLines } from '../support/baileys-lines.mjs'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
+import { lines as baileysLines } from '../../testkit/baileys/lines.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { linesOf, nest, own, project, startApplication } from '../support/nest.mjs'
-import { OTHER_KEY, rejection, scene, startProcess, still, temporaryFolder, until } from '../support/sessions.mjs'
-import { removableBucket } from '../support/stores/outages.mjs'
+import { OTHER_KEY, rejection, scene, startProcess, still, temporaryFolder, until } from '../../testkit/processes/sessions.mjs'
+import { removableBucket } from '../../testkit/stores/outages.mjs'
 
 const { common, core, hybridAuth } = nest(11)
 const { HybridAuthModule, HybridAuthService } = hybridAuth

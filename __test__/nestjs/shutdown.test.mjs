@@ -5,10 +5,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { MAJORS, injectable, linesOf, nest, own, project, startApplication } from '../support/nest.mjs'
-import { rejection, scene, startProcess, unhurried, until } from '../support/sessions.mjs'
-import { removableBucket } from '../support/stores/outages.mjs'
+import { rejection, scene, startProcess, unhurried, until } from '../../testkit/processes/sessions.mjs'
+import { removableBucket } from '../../testkit/stores/outages.mjs'
 
 /** For an application that would wait for hours, did its module not end it in time, and that stores nothing by itself. */
 const PATIENT = { flushIntervalMs: 3_600_000, closeTimeoutMs: 3_600_000, flushTimeoutMs: 3_600_000, ownershipCheckIntervalMs: 600_000 }

@@ -7,10 +7,10 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { MAJORS, closeAtEnd, injectable, nest, startApplication } from '../support/nest.mjs'
-import { ROOT, rejection, scene, still, until } from '../support/sessions.mjs'
-import { removableBucket } from '../support/stores/outages.mjs'
+import { ROOT, rejection, scene, still, until } from '../../testkit/processes/sessions.mjs'
+import { removableBucket } from '../../testkit/stores/outages.mjs'
 
 const require = createRequire(import.meta.url)
 const { fleetHealth } = require(join(ROOT, 'nestjs/health.js'))

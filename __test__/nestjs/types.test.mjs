@@ -9,7 +9,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { MAJORS, project } from '../support/nest.mjs'
-import { ROOT, temporaryFolder } from '../support/sessions.mjs'
+import { ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const consumer = `
 import { Controller, Get, Inject, Injectable, Module } from '@nestjs/common'

@@ -8,9 +8,9 @@ import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { linesOf, nest, own, startApplication } from '../support/nest.mjs'
-import { servePage, writePairs } from '../support/profile-browser.mjs'
-import { KEY, rejection, scene, until } from '../support/sessions.mjs'
-import { SmallClient, pairsOf, whole } from '../support/whatsapp-web.mjs'
+import { servePage, writePairs } from '../../testkit/browser/profile.mjs'
+import { KEY, rejection, scene, until } from '../../testkit/processes/sessions.mjs'
+import { SmallClient, pairsOf, whole } from '../../testkit/browser/whatsapp-web.mjs'
 
 const { common, core, hybridAuth } = nest(11)
 const { HybridAuthModule, HybridAuthService } = hybridAuth

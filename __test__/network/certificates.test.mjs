@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:https'
 import { test } from 'node:test'
-import { atEnd } from '../support/endings.mjs'
-import { makeCertificates, selfSigned } from '../support/proxy/certificates.mjs'
-import { KEY, hybrid, rejection, temporaryFolder } from '../support/sessions.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { makeCertificates, selfSigned } from '../../testkit/tls/certificates.mjs'
+import { KEY, hybrid, rejection, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 /** Opens over a server with this certificate, which knows no bucket; answers the refusal. */
 async function refusal(t, { cert, key }, caCertificate) {

@@ -7,7 +7,7 @@
 
 import { inspect } from 'node:util'
 import hybrid from '../../index.js'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 
 const EVERYTHING = { depth: 12, showHidden: true, maxStringLength: null, maxArrayLength: null }
 const tell = (...what) => console.log(...what.map((one) => inspect(one, EVERYTHING)))

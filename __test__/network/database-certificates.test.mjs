@@ -10,11 +10,11 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startPostgres } from '../support/databases/postgres.mjs'
-import { startRedis } from '../support/databases/redis.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { makeCertificates, selfSigned } from '../support/proxy/certificates.mjs'
-import { KEY } from '../support/sessions.mjs'
+import { startPostgres } from '../../testkit/databases/postgres.mjs'
+import { startRedis } from '../../testkit/databases/redis.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { makeCertificates, selfSigned } from '../../testkit/tls/certificates.mjs'
+import { KEY } from '../../testkit/processes/sessions.mjs'
 
 const require = createRequire(import.meta.url)
 const { explained } = require('../../lib/session/refusals.js')

@@ -6,10 +6,10 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { startPostgres } from '../support/databases/postgres.mjs'
-import { startRedis } from '../support/databases/redis.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { startFaultyProxy } from '../support/wire/faulty.mjs'
+import { startPostgres } from '../../testkit/databases/postgres.mjs'
+import { startRedis } from '../../testkit/databases/redis.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { startFaultyProxy } from '../../testkit/wire/faulty.mjs'
 
 let postgres
 let redis

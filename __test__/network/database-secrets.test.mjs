@@ -7,9 +7,9 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { after, before, test } from 'node:test'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
-import { startPostgres } from '../support/databases/postgres.mjs'
-import { rejection } from '../support/sessions.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
+import { startPostgres } from '../../testkit/databases/postgres.mjs'
+import { rejection } from '../../testkit/processes/sessions.mjs'
 import { found } from './forms.mjs'
 
 const { HybridAuth, describeConfig, useHybridAuthState } = createRequire(import.meta.url)('../../index.js')

@@ -6,8 +6,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assertRestores, acknowledged, DATABASES, databaseScene, moreWrites } from '../support/databases/scene.mjs'
-import { eventually } from '../support/machines.mjs'
+import { assertRestores, acknowledged, DATABASES, databaseScene, moreWrites } from '../../testkit/databases/scene.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
 
 /** Text in the bytes of a request that stores a part of the state. */
 const PUT = { postgres: /insert into[^]*v1\/data\//, redis: /EVAL(SHA)?\r\n[^]*\r\n3\r\n[^]*:o:v1\/data\// }

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { eventually, runSeed } from '../support/machines.mjs'
+import { eventually, runSeed } from '../../testkit/processes/machines.mjs'
 import { KINDS, makePlace, segmentsStored } from './places.mjs'
 import { assertOutages, openOn, Traffic } from './traffic.mjs'
 

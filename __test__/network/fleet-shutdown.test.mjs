@@ -5,7 +5,7 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { eventually } from '../support/machines.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
 import { sized } from '../support/size.mjs'
 import { countsOf, fleetPlace, inParallel, namesOf } from './fleets.mjs'
 import { KINDS } from './places.mjs'

@@ -6,8 +6,8 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { eventually } from '../support/machines.mjs'
-import { noiseFrom } from '../support/proxy/random.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
+import { noiseFrom } from '../../testkit/base/random.mjs'
 import { countsOf, fleetPlace, inParallel, kindOf, loadOf, namesOf, tenantsOpening } from './fleets.mjs'
 import { KINDS } from './places.mjs'
 

@@ -6,8 +6,8 @@
 import diagnostics from 'node:diagnostics_channel'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
-import { atEnd, scratch } from '../support/endings.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
+import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { makePlace } from './places.mjs'
 
 const { HybridAuth } = createRequire(import.meta.url)('../../index.js')

@@ -7,9 +7,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { all, read, section } from '../docs/repository.mjs'
-import { dump } from '../support/cheap-baileys.mjs'
-import { atEnd } from '../support/machines.mjs'
-import { rejection } from '../support/sessions.mjs'
+import { dump } from '../../testkit/baileys/cheap.mjs'
+import { atEnd } from '../../testkit/processes/machines.mjs'
+import { rejection } from '../../testkit/processes/sessions.mjs'
 import { KINDS, makePlace, serverOf } from './places.mjs'
 import { openOn, stateAfter, usual, writeUpTo } from './traffic.mjs'
 

@@ -10,10 +10,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { cheapBaileys, dump } from '../support/cheap-baileys.mjs'
-import { eventually, KEY, scratch } from '../support/machines.mjs'
+import { cheapBaileys, dump } from '../../testkit/baileys/cheap.mjs'
+import { eventually, KEY, scratch } from '../../testkit/processes/machines.mjs'
 import { sized } from '../support/size.mjs'
-import { startProcess } from '../support/sessions.mjs'
+import { startProcess } from '../../testkit/processes/sessions.mjs'
 import { KINDS, makePlace, segmentsStored } from './places.mjs'
 import { openOn } from './traffic.mjs'
 
@@ -76,7 +76,7 @@ async function program({ hybrid, args, say }) {
 
 /** A process with its session; `tell` sends it a command and answers what it says. */
 async function start(t, { bucket }) {
-  const baileys = new URL('../support/cheap-baileys.mjs', import.meta.url).href
+  const baileys = new URL('../../testkit/baileys/cheap.mjs', import.meta.url).href
   const args = { tenant: TENANT, keyCount: KEYS, length: LENGTH, baileys, options: { ...options, ...bucket.options, directory: scratch(t) } }
   const child = startProcess(t, program, args, { nodeOptions: ['--expose-gc'] })
   const told = []

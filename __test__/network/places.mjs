@@ -5,10 +5,10 @@
 
 import { after } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { atEnd, scratch } from '../support/endings.mjs'
-import { layOut } from '../support/matrix.mjs'
-import { startProxy } from '../support/proxy.mjs'
-import { runsHere } from '../support/stores/seaweedfs.mjs'
+import { atEnd, scratch } from '../../testkit/base/endings.mjs'
+import { layOut } from '../../testkit/base/matrix.mjs'
+import { startProxy } from '../../testkit/proxy/proxy.mjs'
+import { runsHere } from '../../testkit/stores/seaweedfs.mjs'
 
 /** A real S3 server, and the one protocol that is no other store's. */
 export const KINDS = [runsHere ? 'seaweedfs' : 'rclone', 'supabase']
@@ -34,7 +34,7 @@ after(async () => {
 
 /** The module of a kind, and how to reach its server. */
 export async function serverOf(kind) {
-  const store = await import(`../support/stores/${kind}.mjs`)
+  const store = await import(`../../testkit/stores/${kind}.mjs`)
   if (running[kind] !== undefined) return { store, address: running[kind] }
   if (!servers.has(kind)) servers.set(kind, store.start())
   return { store, address: (await servers.get(kind)).address }

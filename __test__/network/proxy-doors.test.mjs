@@ -9,10 +9,10 @@ import { request as send } from 'node:http'
 import { request as sendSecurely } from 'node:https'
 import { once } from 'node:events'
 import { connect as secure } from 'node:tls'
-import { atEnd } from '../support/endings.mjs'
-import { startForwardProxy, startProxy } from '../support/proxy.mjs'
-import { startTls } from '../support/tls.mjs'
-import { startUpstream } from '../support/proxy/scene.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { startForwardProxy, startProxy } from '../../testkit/proxy/proxy.mjs'
+import { startTls } from '../../testkit/tls/https.mjs'
+import { startUpstream } from '../../testkit/proxy/scene.mjs'
 
 /** Status and text of an answer, or the code of the error. */
 async function outcome(request, body) {

@@ -8,8 +8,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as send } from 'node:http'
 import { connect } from 'node:net'
-import { eventually } from '../support/machines.mjs'
-import { isOpen, scene, startClient } from '../support/proxy/scene.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
+import { isOpen, scene, startClient } from '../../testkit/proxy/scene.mjs'
 
 test('a_status_is_answered_with_its_headers_and_body_on_a_connection_that_goes_on', async (t) => {
   const { upstream, proxy, ask } = await scene(t)

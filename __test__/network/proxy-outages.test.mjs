@@ -6,10 +6,10 @@ import test from 'node:test'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
-import { inTime } from '../support/in-time.mjs'
-import { eventually } from '../support/machines.mjs'
-import { isOpen, scene, startClient } from '../support/proxy/scene.mjs'
-import { resetSocket } from '../support/reset.mjs'
+import { inTime } from '../../testkit/base/in-time.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
+import { isOpen, scene, startClient } from '../../testkit/proxy/scene.mjs'
+import { resetSocket } from '../../testkit/base/reset.mjs'
 
 test('while_connections_are_refused_nobody_gets_through_and_afterwards_the_address_is_the_same', async (t) => {
   const { upstream, proxy, ask } = await scene(t)

@@ -10,10 +10,10 @@ import { readFileSync } from 'node:fs'
 import { createServer, request as send } from 'node:http'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { atEnd, scratch } from '../support/endings.mjs'
-import { eventually } from '../support/machines.mjs'
-import { startProxy } from '../support/proxy.mjs'
-import { scene, startClient } from '../support/proxy/scene.mjs'
+import { atEnd, scratch } from '../../testkit/base/endings.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
+import { startProxy } from '../../testkit/proxy/proxy.mjs'
+import { scene, startClient } from '../../testkit/proxy/scene.mjs'
 
 test('requests_and_answers_pass_unchanged_with_host_order_and_case_of_headers', async (t) => {
   const { upstream, proxy, ask } = await scene(t)

@@ -7,10 +7,10 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { atEnd, KEY, scratch } from '../support/machines.mjs'
-import { startForwardProxy } from '../support/proxy.mjs'
-import { startProcess } from '../support/sessions.mjs'
-import { startTls } from '../support/tls.mjs'
+import { atEnd, KEY, scratch } from '../../testkit/processes/machines.mjs'
+import { startForwardProxy } from '../../testkit/proxy/proxy.mjs'
+import { startProcess } from '../../testkit/processes/sessions.mjs'
+import { startTls } from '../../testkit/tls/https.mjs'
 import { KINDS, makePlace, pointedTo } from './places.mjs'
 
 /** Whatever the environment of this run says, a process knows only the proxies that a test gives it. */
@@ -48,7 +48,7 @@ async function program({ hybrid, args, say }) {
 async function live(t, { bucket }, endpoint, { env = {}, caCertificate } = {}) {
   const store = pointedTo(bucket.options.store, endpoint)
   const options = { ...bucket.options, store, encryptionKeys: [KEY], flushIntervalMs: 50, ownershipCheckIntervalMs: 200, caCertificate }
-  const baileys = new URL('../support/cheap-baileys.mjs', import.meta.url).href
+  const baileys = new URL('../../testkit/baileys/cheap.mjs', import.meta.url).href
   const { said, ended } = startProcess(t, program, { options, baileys, folder: scratch(t) }, { env: { ...NO_PROXIES, ...env } })
   const outcome = await said()
   const { stdout, stderr } = await ended

@@ -6,12 +6,12 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { cheapBaileys, dump } from '../support/cheap-baileys.mjs'
-import { scratch } from '../support/machines.mjs'
+import { cheapBaileys, dump } from '../../testkit/baileys/cheap.mjs'
+import { scratch } from '../../testkit/processes/machines.mjs'
 import { sized } from '../support/size.mjs'
-import { eachIn, Tally } from '../support/matrix.mjs'
-import { hybrid } from '../support/sessions.mjs'
-import { layOutIn } from '../support/stores/contents.mjs'
+import { eachIn, Tally } from '../../testkit/base/matrix.mjs'
+import { hybrid } from '../../testkit/processes/sessions.mjs'
+import { layOutIn } from '../../testkit/stores/contents.mjs'
 import { KINDS, makePlace, objectsNow } from './places.mjs'
 import { openOn, stateAfter, writeUpTo, usual } from './traffic.mjs'
 

@@ -10,18 +10,18 @@
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { atEnd, KEY, runSeed } from '../support/machines.mjs'
-import { Deploy, MOMENTS, SIGNALS } from '../support/rolling/deploy.mjs'
-import { doctored } from '../support/rolling/doctored.mjs'
-import { lateAcknowledgements, lateWrites, violations } from '../support/rolling/rules.mjs'
-import { tableOf } from '../support/rolling/table.mjs'
-import { layOutIn } from '../support/stores/contents.mjs'
+import { atEnd, KEY, runSeed } from '../../testkit/processes/machines.mjs'
+import { Deploy, MOMENTS, SIGNALS } from '../../testkit/rolling/deploy.mjs'
+import { doctored } from '../../testkit/rolling/doctored.mjs'
+import { lateAcknowledgements, lateWrites, violations } from '../../testkit/rolling/rules.mjs'
+import { tableOf } from '../../testkit/rolling/table.mjs'
+import { layOutIn } from '../../testkit/stores/contents.mjs'
 import { sized } from '../support/size.mjs'
-import { makeRandom } from '../support/world/wire.mjs'
+import { makeRandom } from '../../testkit/world/wire.mjs'
 import { objectsNow } from './places.mjs'
 
 const kind = process.env.TEST_STORE || 'seaweedfs'
-const { connect, start } = await import(`../support/stores/${kind}.mjs`)
+const { connect, start } = await import(`../../testkit/stores/${kind}.mjs`)
 const running = JSON.parse(process.env.TEST_STORES || '{}')[kind]
 let server = null
 after(async () => {

@@ -6,9 +6,9 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { dump } from '../support/cheap-baileys.mjs'
-import { atEnd, eventually, KEY } from '../support/machines.mjs'
-import { startProxy } from '../support/proxy.mjs'
+import { dump } from '../../testkit/baileys/cheap.mjs'
+import { atEnd, eventually, KEY } from '../../testkit/processes/machines.mjs'
+import { startProxy } from '../../testkit/proxy/proxy.mjs'
 import { serverOf } from './places.mjs'
 import { assertOutages, openOn, stateAfter, Traffic, writeUpTo } from './traffic.mjs'
 

@@ -5,9 +5,9 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
-import { cheapBaileys, dump } from '../support/cheap-baileys.mjs'
-import { atEnd, eventually, KEY, scratch } from '../support/machines.mjs'
-import { hybrid } from '../support/sessions.mjs'
+import { cheapBaileys, dump } from '../../testkit/baileys/cheap.mjs'
+import { atEnd, eventually, KEY, scratch } from '../../testkit/processes/machines.mjs'
+import { hybrid } from '../../testkit/processes/sessions.mjs'
 import { copyOf, objectsNow } from './places.mjs'
 
 /** So few and so small that a whole story makes no second base by their size. */

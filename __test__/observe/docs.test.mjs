@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { read } from '../docs/repository.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { hybrid, ROOT, temporaryFolder } from '../support/sessions.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { hybrid, ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 import { PREFIX } from './scrapes.mjs'
 
 const { FAMILIES } = createRequire(import.meta.url)('../../lib/metrics/families.js')

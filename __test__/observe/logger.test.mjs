@@ -6,9 +6,9 @@ import assert from 'node:assert/strict'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import pino from 'pino'
-import { startProcess, temporaryFolder, told } from '../support/sessions.mjs'
-import { fragileBucket } from '../support/stores/outages.mjs'
-import { sceneWith, storeScene } from '../support/stores/scene.mjs'
+import { startProcess, temporaryFolder, told } from '../../testkit/processes/sessions.mjs'
+import { fragileBucket } from '../../testkit/stores/outages.mjs'
+import { sceneWith, storeScene } from '../../testkit/stores/scene.mjs'
 
 /** A real pino, and the lines that it wrote. */
 function recordingPino(level = 'debug') {

@@ -8,8 +8,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import promClient from 'prom-client'
 import { project } from '../support/nest.mjs'
-import { rejection } from '../support/sessions.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { rejection } from '../../testkit/processes/sessions.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const { load } = project(11)
 const { NestFactory } = load('@nestjs/core')

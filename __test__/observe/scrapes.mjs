@@ -2,7 +2,7 @@
 //
 // Invariant: figures are of the whole process and only grow, so a test looks at what it added and never at a sum.
 
-import { hybrid } from '../support/sessions.mjs'
+import { hybrid } from '../../testkit/processes/sessions.mjs'
 import { parseText } from './promql.mjs'
 
 export const PREFIX = 'baileys_hybrid_auth_'

@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { hybrid, rejection, told, until } from '../support/sessions.mjs'
-import { fragileBucket } from '../support/stores/outages.mjs'
-import { sceneWith, storeScene } from '../support/stores/scene.mjs'
+import { hybrid, rejection, told, until } from '../../testkit/processes/sessions.mjs'
+import { fragileBucket } from '../../testkit/stores/outages.mjs'
+import { sceneWith, storeScene } from '../../testkit/stores/scene.mjs'
 
 const { backupState, summarize } = createRequire(import.meta.url)('../../lib/session/status.js')
 

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { ROOT, temporaryFolder } from '../support/sessions.mjs'
+import { ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 import { grown, scrape } from './scrapes.mjs'
 
 const WORK = `

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ROOT, temporaryFolder } from '../support/sessions.mjs'
+import { ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const program = `
 import pino from 'pino'

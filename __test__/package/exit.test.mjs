@@ -6,7 +6,7 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
-import { hybrid, rejection, scene, startProcess, until } from '../support/sessions.mjs'
+import { hybrid, rejection, scene, startProcess, until } from '../../testkit/processes/sessions.mjs'
 
 const modes = ['local', 'replicated']
 

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { packForThisMachine } from '../../scripts/pack.mjs'
-import { ROOT, copyPackage, startProcess, temporaryFolder } from '../support/sessions.mjs'
+import { ROOT, copyPackage, startProcess, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 
 const addon = readdirSync(ROOT).find((name) => name.endsWith('.node'))
 const platform = addon.split('.').at(-2)

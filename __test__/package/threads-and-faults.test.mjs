@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { ROOT, hybrid, rejection, scene, startProcess, until } from '../support/sessions.mjs'
+import { ROOT, hybrid, rejection, scene, startProcess, until } from '../../testkit/processes/sessions.mjs'
 
 const binding = createRequire(import.meta.url)('../../binding.js')
 

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { scratch } from '../support/endings.mjs'
-import { openBrowser, readPairs, servePage, startPairs, stopPairs, writePairs } from '../support/profile-browser.mjs'
+import { scratch } from '../../testkit/base/endings.mjs'
+import { openBrowser, readPairs, servePage, startPairs, stopPairs, writePairs } from '../../testkit/browser/profile.mjs'
 
 test('a profile keeps its pairs over a killed and a closed browser, with values in tables and in blob files', async (t) => {
   const url = await servePage(t)

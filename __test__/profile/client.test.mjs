@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openBrowser, writePairs } from '../support/profile-browser.mjs'
-import { fingerprintsOf, rejection, until } from '../support/sessions.mjs'
-import { clients, isLogout, objectsOf, pairsOf, whole } from '../support/whatsapp-web.mjs'
+import { openBrowser, writePairs } from '../../testkit/browser/profile.mjs'
+import { fingerprintsOf, rejection, until } from '../../testkit/processes/sessions.mjs'
+import { clients, isLogout, objectsOf, pairsOf, whole } from '../../testkit/browser/whatsapp-web.mjs'
 
 /** Starts a client whose session is in the store, with so many pairs. */
 async function started(client, count) {

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { openBrowser, readPairs } from '../support/profile-browser.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { contentsOf, fingerprintsOf, hybrid, rejection, scene, until } from '../support/sessions.mjs'
-import { VERSIONS, load, optionsOf, whatsappWeb } from '../support/whatsapp-web.mjs'
-import { FolderStore, keptOf, makeProfiles, remoteAuth } from '../support/wwebjs-sessions.mjs'
+import { openBrowser, readPairs } from '../../testkit/browser/profile.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { contentsOf, fingerprintsOf, hybrid, rejection, scene, until } from '../../testkit/processes/sessions.mjs'
+import { VERSIONS, load, optionsOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
+import { FolderStore, keptOf, makeProfiles, remoteAuth } from '../../testkit/browser/wwebjs-sessions.mjs'
 
 let profiles
 before(async (t) => {

@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { scratch } from '../support/endings.mjs'
-import { VERSIONS, load, packageOf, whatsappWeb } from '../support/whatsapp-web.mjs'
+import { scratch } from '../../testkit/base/endings.mjs'
+import { VERSIONS, load, packageOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
 
 const require = createRequire(import.meta.url)
 const { tenantOf } = require('../../lib/profile-tenants.js')

@@ -11,13 +11,13 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { atEnd } from '../support/endings.mjs'
-import { eventually, KEY, runSeed, scratch } from '../support/machines.mjs'
-import { servePage } from '../support/profile-browser.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { eventually, KEY, runSeed, scratch } from '../../testkit/processes/machines.mjs'
+import { servePage } from '../../testkit/browser/profile.mjs'
 import { sized } from '../support/size.mjs'
-import { makeRandom } from '../support/world/wire.mjs'
+import { makeRandom } from '../../testkit/world/wire.mjs'
 
-const PROGRAM = fileURLToPath(new URL('../support/child-profile.mjs', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../testkit/browser/child-profile.mjs', import.meta.url))
 const ROUNDS = sized(4, 25)
 
 const killed = (pid) => {

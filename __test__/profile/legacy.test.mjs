@@ -7,11 +7,11 @@ import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { readPairs } from '../support/profile-browser.mjs'
-import { contentsOf, fingerprintsOf, rejection, scene } from '../support/sessions.mjs'
-import { SmallClient, objectsOf, optionsOf, whatsappWeb } from '../support/whatsapp-web.mjs'
-import { FolderStore, damagedZips, keptOf, makeProfiles, saveWith, zipOf } from '../support/wwebjs-sessions.mjs'
-import { atEnd } from '../support/endings.mjs'
+import { readPairs } from '../../testkit/browser/profile.mjs'
+import { contentsOf, fingerprintsOf, rejection, scene } from '../../testkit/processes/sessions.mjs'
+import { SmallClient, objectsOf, optionsOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
+import { FolderStore, damagedZips, keptOf, makeProfiles, saveWith, zipOf } from '../../testkit/browser/wwebjs-sessions.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
 
 const { HybridAuth, HybridAuthError, RemoteAuthStore } = whatsappWeb
 

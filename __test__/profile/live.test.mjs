@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startPairs, writePairs } from '../support/profile-browser.mjs'
-import { contentsOf, until } from '../support/sessions.mjs'
-import { clients, objectsOf, pairsOf, whole } from '../support/whatsapp-web.mjs'
+import { startPairs, writePairs } from '../../testkit/browser/profile.mjs'
+import { contentsOf, until } from '../../testkit/processes/sessions.mjs'
+import { clients, objectsOf, pairsOf, whole } from '../../testkit/browser/whatsapp-web.mjs'
 
 test('a killed machine loses nothing that was acknowledged: another one continues with an empty disk', async (t) => {
   const { client, at } = await clients(t)

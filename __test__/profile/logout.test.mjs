@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict'
 import { existsSync, renameSync } from 'node:fs'
 import { test } from 'node:test'
-import { writePairs } from '../support/profile-browser.mjs'
-import { rejection, until } from '../support/sessions.mjs'
-import { clients, isLogout, objectsOf, pairsOf, whole } from '../support/whatsapp-web.mjs'
+import { writePairs } from '../../testkit/browser/profile.mjs'
+import { rejection, until } from '../../testkit/processes/sessions.mjs'
+import { clients, isLogout, objectsOf, pairsOf, whole } from '../../testkit/browser/whatsapp-web.mjs'
 
 /** A client whose session is in the store, and that store out of reach until `back()`. */
 async function outage(t) {

@@ -9,11 +9,11 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symli
 import { hostname, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { atEnd } from '../support/endings.mjs'
-import { contentsOf, fingerprintsOf, hybrid, rejection, scene, startProcess } from '../support/sessions.mjs'
-import * as seaweedfs from '../support/stores/seaweedfs.mjs'
-import { optionsOf, whatsappWeb } from '../support/whatsapp-web.mjs'
-import { damagedZips, keptOf, makeProfiles, zipOf } from '../support/wwebjs-sessions.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { contentsOf, fingerprintsOf, hybrid, rejection, scene, startProcess } from '../../testkit/processes/sessions.mjs'
+import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'
+import { optionsOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
+import { damagedZips, keptOf, makeProfiles, zipOf } from '../../testkit/browser/wwebjs-sessions.mjs'
 
 const { HybridAuth } = whatsappWeb
 

@@ -7,12 +7,12 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { chromiumPath } from '../support/browser.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { BROWSER_ARGS, readPairs, writePairs } from '../support/profile-browser.mjs'
-import { contentsOf, scene, temporaryFolder, until } from '../support/sessions.mjs'
-import { serveWhatsApp } from '../support/whatsapp-web-page.mjs'
-import { killed, load, optionsOf, whatsappWeb } from '../support/whatsapp-web.mjs'
+import { chromiumPath } from '../../testkit/browser/chromium.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { BROWSER_ARGS, readPairs, writePairs } from '../../testkit/browser/profile.mjs'
+import { contentsOf, scene, temporaryFolder, until } from '../../testkit/processes/sessions.mjs'
+import { serveWhatsApp } from '../../testkit/browser/whatsapp-web-page.mjs'
+import { killed, load, optionsOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
 
 /** The version that asks for the modules which the page has. */
 const VERSIONS = ['1.34.7']

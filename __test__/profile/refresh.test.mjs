@@ -6,8 +6,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { atEnd } from '../support/endings.mjs'
-import { KEY, scratch } from '../support/machines.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { KEY, scratch } from '../../testkit/processes/machines.mjs'
 import profiles from '../../lib/profile/index.js'
 
 const HOUR = 3_600_000

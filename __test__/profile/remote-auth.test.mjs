@@ -7,10 +7,10 @@ import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { contentsOf, fingerprintsOf, rejection, scene, temporaryFolder, until } from '../support/sessions.mjs'
-import { VERSIONS, load, optionsOf, whatsappWeb } from '../support/whatsapp-web.mjs'
-import { keptOf, makeProfiles } from '../support/wwebjs-sessions.mjs'
-import { atEnd } from '../support/endings.mjs'
+import { contentsOf, fingerprintsOf, rejection, scene, temporaryFolder, until } from '../../testkit/processes/sessions.mjs'
+import { VERSIONS, load, optionsOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
+import { keptOf, makeProfiles } from '../../testkit/browser/wwebjs-sessions.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
 
 const { RemoteAuthStore } = whatsappWeb
 /** A profile with pairs, and the same with more of them: made once by a real browser. */

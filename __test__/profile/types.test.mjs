@@ -10,8 +10,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { read } from '../docs/repository.mjs'
 import { project } from '../support/nest.mjs'
-import { ROOT } from '../support/sessions.mjs'
-import { packageOf, whatsappWeb } from '../support/whatsapp-web.mjs'
+import { ROOT } from '../../testkit/processes/sessions.mjs'
+import { packageOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
 
 const consumer = `
 import { Client, RemoteAuth, type Store } from 'whatsapp-web.js'

@@ -10,8 +10,8 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import zlib from 'node:zlib'
-import { scratch } from '../support/endings.mjs'
-import { contentsOf } from '../support/sessions.mjs'
+import { scratch } from '../../testkit/base/endings.mjs'
+import { contentsOf } from '../../testkit/processes/sessions.mjs'
 import { every } from '../support/size.mjs'
 
 const require = createRequire(import.meta.url)

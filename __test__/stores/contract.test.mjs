@@ -7,10 +7,10 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import { environment, root } from '../../scripts/bootstrap.mjs'
-import { startPgBouncer } from '../support/databases/pgbouncer.mjs'
-import { isPostgresPublished } from '../support/databases/programs.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { startProxy } from '../support/proxy.mjs'
+import { startPgBouncer } from '../../testkit/databases/pgbouncer.mjs'
+import { isPostgresPublished } from '../../testkit/databases/programs.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { startProxy } from '../../testkit/proxy/proxy.mjs'
 
 const wrong = { key: 'wrong', text: (secret) => secret.replace(/[A-Za-z]/g, (letter) => (letter === 'x' ? 'y' : 'x')) }
 
@@ -94,7 +94,7 @@ const STORES = [
 
 for (const { name, kind, settings, front, isEncrypted = false } of STORES) {
   test(`a_store_of_kind_${name}_keeps_the_contract`, async (t) => {
-    const store = await import(`../support/stores/${kind}.mjs`)
+    const store = await import(`../../testkit/stores/${kind}.mjs`)
     const server = await store.start(settings)
     atEnd(t, () => server.stop())
     const fronted = await front?.(server.server)

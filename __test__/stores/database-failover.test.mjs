@@ -5,9 +5,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startStandby } from '../support/databases/postgres.mjs'
-import { acknowledged, assertRestores, counted, DATABASES, moreWrites, pairScene } from '../support/databases/scene.mjs'
-import { atEnd } from '../support/machines.mjs'
+import { startStandby } from '../../testkit/databases/postgres.mjs'
+import { acknowledged, assertRestores, counted, DATABASES, moreWrites, pairScene } from '../../testkit/databases/scene.mjs'
+import { atEnd } from '../../testkit/processes/machines.mjs'
 
 for (const kind of DATABASES) {
   test(`${kind}_failover_that_loses_the_tail_costs_a_running_session_nothing`, async (t) => {

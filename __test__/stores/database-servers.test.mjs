@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { acknowledged, assertRestores, counted, DATABASES, databaseScene, moreWrites } from '../support/databases/scene.mjs'
+import { acknowledged, assertRestores, counted, DATABASES, databaseScene, moreWrites } from '../../testkit/databases/scene.mjs'
 
 /** A server whose disk is waited for, as anybody's is. */
 const DURABLE = { postgres: { settings: { fsync: 'on' } }, redis: { settings: { appendfsync: 'always' } } }

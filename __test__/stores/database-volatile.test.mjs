@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { acknowledged, assertRestores, counted, databaseScene, moreWrites } from '../support/databases/scene.mjs'
+import { acknowledged, assertRestores, counted, databaseScene, moreWrites } from '../../testkit/databases/scene.mjs'
 
 const EVICTS = ['allkeys-lru', 'allkeys-lfu', 'allkeys-random']
 const KEEPS = ['noeviction', 'volatile-lru', 'volatile-lfu', 'volatile-random', 'volatile-ttl']

@@ -11,13 +11,13 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { startPair } from '../support/databases/pairs.mjs'
-import { startPgBouncer } from '../support/databases/pgbouncer.mjs'
-import { readProcessFile, startPostgres } from '../support/databases/postgres.mjs'
-import { isPostgresPublished } from '../support/databases/programs.mjs'
-import { startRedis } from '../support/databases/redis.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { eventually } from '../support/machines.mjs'
+import { startPair } from '../../testkit/databases/pairs.mjs'
+import { startPgBouncer } from '../../testkit/databases/pgbouncer.mjs'
+import { readProcessFile, startPostgres } from '../../testkit/databases/postgres.mjs'
+import { isPostgresPublished } from '../../testkit/databases/programs.mjs'
+import { startRedis } from '../../testkit/databases/redis.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
 
 /** Starts something that is stopped with the test. */
 async function started(t, start, ...rest) {
@@ -103,7 +103,7 @@ test('PostgreSQL_that_is_killed_starts_again_with_what_it_had_acknowledged_and_l
 })
 
 test('a_database_does_not_outlive_a_process_that_is_killed', async () => {
-  const url = (path) => JSON.stringify(fileURLToPath(new URL(`../support/databases/${path}`, import.meta.url)))
+  const url = (path) => JSON.stringify(fileURLToPath(new URL(`../../testkit/databases/${path}`, import.meta.url)))
   const program = `
     const { startPostgres } = await import(${url('postgres.mjs')})
     const { startRedis } = await import(${url('redis.mjs')})

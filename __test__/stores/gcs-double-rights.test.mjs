@@ -6,10 +6,10 @@
 import test, { after, before } from 'node:test'
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { atEnd } from '../support/endings.mjs'
-import { startProxy } from '../support/proxy.mjs'
-import * as gcs from '../support/stores/gcs.mjs'
-import { callerOf, encoded, now, refused } from '../support/stores/gcs/caller.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { startProxy } from '../../testkit/proxy/proxy.mjs'
+import * as gcs from '../../testkit/stores/gcs.mjs'
+import { callerOf, encoded, now, refused } from '../../testkit/stores/gcs/caller.mjs'
 
 let server, client, caller
 before(async () => {

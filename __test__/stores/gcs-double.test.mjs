@@ -7,9 +7,9 @@ import test, { after, before } from 'node:test'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect as dial } from 'node:net'
-import * as gcs from '../support/stores/gcs.mjs'
-import { callerOf, refused } from '../support/stores/gcs/caller.mjs'
-import { listed } from '../support/stores/gcs/xml.mjs'
+import * as gcs from '../../testkit/stores/gcs.mjs'
+import { callerOf, refused } from '../../testkit/stores/gcs/caller.mjs'
+import { listed } from '../../testkit/stores/gcs/xml.mjs'
 
 let server, client, caller
 before(async () => {

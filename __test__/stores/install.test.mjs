@@ -7,9 +7,9 @@ import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { scratch } from '../support/endings.mjs'
+import { scratch } from '../../testkit/base/endings.mjs'
 
-const MODULE = new URL('../support/stores/install.mjs', import.meta.url).href
+const MODULE = new URL('../../testkit/install/wheels.mjs', import.meta.url).href
 const FOLDER = `tool-1.2-${process.platform}-${process.arch}`
 
 /** What a pip does: it says its version, or installs into what follows `--target`, slowly. */

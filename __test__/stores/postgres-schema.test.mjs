@@ -9,10 +9,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import pg from 'pg'
-import { startPostgres } from '../support/databases/postgres.mjs'
-import { isPostgresPublished } from '../support/databases/programs.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { ROOT } from '../support/sessions.mjs'
+import { startPostgres } from '../../testkit/databases/postgres.mjs'
+import { isPostgresPublished } from '../../testkit/databases/programs.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { ROOT } from '../../testkit/processes/sessions.mjs'
 
 const OF_CORE = readFileSync(join(ROOT, 'src/store/adapters/postgres/schema.sql'), 'utf8')
 const command = (...args) => spawnSync(process.execPath, [join(ROOT, 'cli/main.js'), 'schema', ...args], { encoding: 'utf8', cwd: '/' })

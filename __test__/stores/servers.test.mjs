@@ -11,11 +11,11 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
-import * as rclone from '../support/stores/rclone.mjs'
-import { S3Client } from '../support/stores/s3-client.mjs'
-import * as seaweedfs from '../support/stores/seaweedfs.mjs'
-import { startServer } from '../support/stores/server-process.mjs'
-import { eventually } from '../support/machines.mjs'
+import * as rclone from '../../testkit/stores/rclone.mjs'
+import { S3Client } from '../../testkit/stores/s3-client.mjs'
+import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'
+import { startServer } from '../../testkit/base/server-process.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
 
 const SERVERS = [
   { name: 'seaweedfs', store: seaweedfs, honoursConditions: true },
@@ -219,7 +219,7 @@ function starter(t, kind, next) {
   // Short, because a socket lies in it.
   const folder = mkdtempSync(join(tmpdir(), 's-'))
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
-  const module = new URL(`../support/stores/${kind}.mjs`, import.meta.url)
+  const module = new URL(`../../testkit/stores/${kind}.mjs`, import.meta.url)
   const code = `
     const server = await (await import(${JSON.stringify(module.href)})).start()
     process.stdout.write(JSON.stringify({ pid: server.pid, ports: server.address.ports }) + '\\n', () => { ${next} })`

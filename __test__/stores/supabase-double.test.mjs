@@ -8,9 +8,9 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { eventually } from '../support/machines.mjs'
-import { Player, recordedAnswer, transcript } from '../support/stores/supabase/replay.mjs'
-import { StorageServer } from '../support/stores/supabase/server.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
+import { Player, recordedAnswer, transcript } from '../../testkit/stores/supabase/replay.mjs'
+import { StorageServer } from '../../testkit/stores/supabase/server.mjs'
 
 const BUCKET = transcript.bucket
 const OCTETS = { 'content-type': 'application/octet-stream' }

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { connect, start } from '../support/stores/supabase.mjs'
+import { connect, start } from '../../testkit/stores/supabase.mjs'
 
 async function serve(t, settings) {
   const server = await start(settings)

@@ -3,9 +3,9 @@
 //
 // Invariant: the variable is as it was when the test ends.
 
-import { atEnd } from './endings.mjs'
-import { sceneWith } from './stores/scene.mjs'
-import { makeBucket } from './stores/index.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { sceneWith } from '../../testkit/stores/scene.mjs'
+import { makeBucket } from '../../testkit/stores/index.mjs'
 
 const VARIABLE = 'WHATSAPP_SESSION_PATH'
 

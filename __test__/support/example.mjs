@@ -11,11 +11,11 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { atEnd } from './endings.mjs'
-import { KEY, ROOT, temporaryFolder } from './sessions.mjs'
-import { startWhatsApp } from './whatsapp/double.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { KEY, ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
+import { startWhatsApp } from '../../testkit/whatsapp/double.mjs'
 
-export const TRUST = fileURLToPath(new URL('whatsapp/trust.mjs', import.meta.url))
+export const TRUST = fileURLToPath(new URL('../../testkit/whatsapp/trust.mjs', import.meta.url))
 export const TOKEN = 'a-token-for-tests'
 
 /** Generous: it only ends a broken run. */

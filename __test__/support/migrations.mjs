@@ -5,7 +5,7 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { appStateSyncKey, otherFamilies, pairedCreds } from '../values/real.mjs'
+import { appStateSyncKey, otherFamilies, pairedCreds } from '../../testkit/baileys/values.mjs'
 
 export const SOURCE_KEY = '3c'.repeat(32)
 

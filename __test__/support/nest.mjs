@@ -8,8 +8,8 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, 
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { atEnd } from './endings.mjs'
-import { ROOT } from './sessions.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { ROOT } from '../../testkit/processes/sessions.mjs'
 
 /** The major versions that are installed for tests, as `nest-common-10` and so on. */
 export const MAJORS = [10, 11, 12]

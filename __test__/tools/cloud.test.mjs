@@ -9,12 +9,12 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { multiFile } from '../cli/command.mjs'
-import { cheapBaileys } from '../support/cheap-baileys.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { cloudScene } from '../support/clouds.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { eventually, Machine } from '../support/machines.mjs'
-import { hybrid, KEY, OTHER_KEY, rejection, scene } from '../support/sessions.mjs'
-import { fragileBucket } from '../support/stores/outages.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { eventually, Machine } from '../../testkit/processes/machines.mjs'
+import { hybrid, KEY, OTHER_KEY, rejection, scene } from '../../testkit/processes/sessions.mjs'
+import { fragileBucket } from '../../testkit/stores/outages.mjs'
 
 const { costPerTenantDay } = createRequire(import.meta.url)('../../lib/tools/cost.js')
 

@@ -9,9 +9,9 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { atEnd } from '../support/endings.mjs'
-import { canMount, smallDisk } from '../support/disks.mjs'
-import { hybrid, rejection, scene } from '../support/sessions.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { canMount, smallDisk } from '../../testkit/processes/disks.mjs'
+import { hybrid, rejection, scene } from '../../testkit/processes/sessions.mjs'
 
 const NAMES = ['profile-locks', 'profile-links', 'profile-space', 'profile-disk', 'profile-stop']
 

@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
-import { hybrid, KEY, scene } from '../support/sessions.mjs'
-import * as gcs from '../support/stores/gcs.mjs'
-import * as rclone from '../support/stores/rclone.mjs'
-import * as seaweedfs from '../support/stores/seaweedfs.mjs'
-import * as supabase from '../support/stores/supabase.mjs'
+import { hybrid, KEY, scene } from '../../testkit/processes/sessions.mjs'
+import * as gcs from '../../testkit/stores/gcs.mjs'
+import * as rclone from '../../testkit/stores/rclone.mjs'
+import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'
+import * as supabase from '../../testkit/stores/supabase.mjs'
 
 const DAY = 86_400_000
 const started = new Map()

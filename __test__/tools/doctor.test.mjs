@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hybrid, KEY, rejection, scene } from '../support/sessions.mjs'
+import { hybrid, KEY, rejection, scene } from '../../testkit/processes/sessions.mjs'
 
 export const NAMES = [
   'reachable', 'write', 'list', 'read', 'delete', 'list-after-put', 'private', 'clock', 'latency', 'encryption', 'lifecycle', 'versioning',

@@ -7,8 +7,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { contentsOf, hybrid, KEY, OTHER_KEY, rejection, scene, startProcess } from '../support/sessions.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { contentsOf, hybrid, KEY, OTHER_KEY, rejection, scene, startProcess } from '../../testkit/processes/sessions.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.replicated, ...more })
 const afar = (at, more) => new hybrid.HybridAuth({ ...at.elsewhere(), ...more })

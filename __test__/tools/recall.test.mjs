@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import * as baileys from 'baileys'
 import { crc32Of } from '../docs/crc32.mjs'
-import { atEnd } from '../support/endings.mjs'
-import { hybrid, OTHER_KEY, rejection } from '../support/sessions.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { hybrid, OTHER_KEY, rejection } from '../../testkit/processes/sessions.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.replicated, ...more })
 const afar = (at, more) => new hybrid.HybridAuth({ ...at.elsewhere(), ...more })

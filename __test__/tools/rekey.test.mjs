@@ -5,9 +5,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { eventually } from '../support/machines.mjs'
-import { hybrid, KEY, OTHER_KEY, rejection } from '../support/sessions.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { eventually } from '../../testkit/processes/machines.mjs'
+import { hybrid, KEY, OTHER_KEY, rejection } from '../../testkit/processes/sessions.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.replicated, ...more })
 const rotated = { encryptionKeys: [OTHER_KEY, KEY] }

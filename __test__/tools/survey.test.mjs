@@ -8,8 +8,8 @@ import { existsSync, readdirSync, utimesSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { contentsOf, hybrid, OTHER_KEY, rejection, scene, startProcess } from '../support/sessions.mjs'
-import { storeScene } from '../support/stores/scene.mjs'
+import { contentsOf, hybrid, OTHER_KEY, rejection, scene, startProcess } from '../../testkit/processes/sessions.mjs'
+import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const load = createRequire(import.meta.url)
 const { openSession } = load('../../lib/session/open.js')

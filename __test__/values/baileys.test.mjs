@@ -10,7 +10,7 @@ import fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 
 const require = createRequire(import.meta.url)
 const { HybridAuthError, codes, settle, rethrow } = require('../../lib/errors.js')

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { scratch } from '../support/endings.mjs'
+import { scratch } from '../../testkit/base/endings.mjs'
 
 const require = createRequire(import.meta.url)
 const original = fileURLToPath(new URL('../../lib/errors.js', import.meta.url))

@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { arbitrary, bytesOf, random, runSeed, sameValue } from './arbitrary.mjs'
 import { sized } from '../support/size.mjs'
 

@@ -5,9 +5,9 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { arbitrary, bytesOf, random, runSeed } from './arbitrary.mjs'
-import { conversation, otherFamilies, pairedCreds } from './real.mjs'
+import { conversation, otherFamilies, pairedCreds } from '../../testkit/baileys/values.mjs'
 
 const require = createRequire(import.meta.url)
 const { HybridAuthError } = require('../../lib/errors.js')

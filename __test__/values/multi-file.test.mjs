@@ -8,9 +8,9 @@ import { createRequire } from 'node:module'
 import fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { bytesOf, random, runSeed, sameValue } from './arbitrary.mjs'
-import { appStateSyncKey, conversation, groupTalk, otherFamilies, pairedCreds } from './real.mjs'
+import { appStateSyncKey, conversation, groupTalk, otherFamilies, pairedCreds } from '../../testkit/baileys/values.mjs'
 
 const require = createRequire(import.meta.url)
 const { createCodec } = require('../../lib/codec/values.js')

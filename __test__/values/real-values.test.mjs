@@ -5,9 +5,9 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-import { lines } from '../support/baileys-lines.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
 import { sameValue } from './arbitrary.mjs'
-import { appStateSyncKey, conversation, groupTalk, otherFamilies, pairedCreds } from './real.mjs'
+import { appStateSyncKey, conversation, groupTalk, otherFamilies, pairedCreds } from '../../testkit/baileys/values.mjs'
 
 const require = createRequire(import.meta.url)
 const { createCodec } = require('../../lib/codec/values.js')

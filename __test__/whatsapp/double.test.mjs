@@ -5,15 +5,15 @@ import test from 'node:test'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import WebSocket from 'ws'
-import { atEnd } from '../support/endings.mjs'
-import { lines } from '../support/baileys-lines.mjs'
-import { ROOT, scene, startProcess } from '../support/sessions.mjs'
-import { trust } from '../support/whatsapp/double.mjs'
-import { deriveKeysAtOnce } from '../support/whatsapp/prompt-keys.mjs'
-import { isSigned } from '../support/whatsapp/signatures.mjs'
-import { Service, whatsAppFor } from '../support/whatsapp/service.mjs'
-import { quietLibsignal, silentLogger } from '../support/world/baileys.mjs'
-import { memoryState } from '../support/world/memory-state.mjs'
+import { atEnd } from '../../testkit/base/endings.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { ROOT, scene, startProcess } from '../../testkit/processes/sessions.mjs'
+import { trust } from '../../testkit/whatsapp/double.mjs'
+import { deriveKeysAtOnce } from '../../testkit/whatsapp/prompt-keys.mjs'
+import { isSigned } from '../../testkit/whatsapp/signatures.mjs'
+import { Service, whatsAppFor } from '../../testkit/whatsapp/service.mjs'
+import { quietLibsignal, silentLogger } from '../../testkit/world/baileys.mjs'
+import { memoryState } from '../../testkit/world/memory-state.mjs'
 
 quietLibsignal()
 deriveKeysAtOnce()
@@ -153,7 +153,7 @@ test(`${v7.name}: the chain that the double shows goes back to the root that a c
 
 test('a program that is started with the preload trusts the root in the variable, and without the variable that of WhatsApp', async (t) => {
   const key = 'ab'.repeat(32)
-  const nodeOptions = ['--import', new URL('../support/whatsapp/trust.mjs', import.meta.url).href]
+  const nodeOptions = ['--import', new URL('../../testkit/whatsapp/trust.mjs', import.meta.url).href]
   const program = async ({ say }) => {
     const { WA_CERT_DETAILS } = await import('baileys')
     await say(Buffer.from(WA_CERT_DETAILS.PUBLIC_KEY).toString('hex'))

@@ -7,9 +7,9 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
-import { lines } from '../support/baileys-lines.mjs'
-import { scene, until } from '../support/sessions.mjs'
-import { Service, whatsAppFor } from '../support/whatsapp/service.mjs'
+import { lines } from '../../testkit/baileys/lines.mjs'
+import { scene, until } from '../../testkit/processes/sessions.mjs'
+import { Service, whatsAppFor } from '../../testkit/whatsapp/service.mjs'
 
 const PHONE = '4915550000001'
 const CONTACT = '4915550000002'

@@ -5,8 +5,8 @@
 
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cheapBaileys } from '../../__test__/support/cheap-baileys.mjs'
-import { numbersFrom } from '../../__test__/support/proxy/random.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
+import { numbersFrom } from '../../testkit/base/random.mjs'
 import { Account, jsonBytes } from './workload.mjs'
 
 const require = createRequire(import.meta.url)

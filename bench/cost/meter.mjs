@@ -3,7 +3,7 @@
 // Invariants: each request is of one kind; an unknown one ends the run, because a count without it would be too low. Bytes are
 // those of bodies: heads and handshakes are not billed by anybody.
 
-import { startProxy } from '../../__test__/support/proxy.mjs'
+import { startProxy } from '../../testkit/proxy/proxy.mjs'
 
 /** Which kind of request it is, on the wire of each store. */
 const KINDS = {

@@ -15,7 +15,7 @@ const KINDS = { s3: 'seaweedfs', supabase: 'supabase' }
 const NAMES = Array.from({ length: 100 }, (_, at) => `v1/claims/tenant-${at}.${'0'.repeat(20)}-${'a'.repeat(32)}.live`)
 
 async function measured(kind, seed) {
-  const store = await import(`../../__test__/support/stores/${kind}.mjs`)
+  const store = await import(`../../testkit/stores/${kind}.mjs`)
   const server = await store.start()
   const meter = await Meter.start(server.address.endpoint, { kind, latencyMs: 0, seed })
   try {

@@ -5,7 +5,7 @@
 // recorded in `recorded`; the calls of a message were recorded as means, so their distribution around them is not.
 
 import { createCipheriv, createHash } from 'node:crypto'
-import { numbersFrom } from '../../__test__/support/proxy/random.mjs'
+import { numbersFrom } from '../../testkit/base/random.mjs'
 
 /** What was recorded, for the comparison; bytes are those of JSON. */
 export const recorded = { keys: 1808, stateBytes: 1_750_000, setsPerMessage: 1.15, valuesPerMessage: 2.27, bytesPerMessage: 13_400 }

@@ -5,10 +5,10 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { provide } from '../../__test__/support/apt.mjs'
-import { asUser, makeFolder, run, unprivileged } from '../../__test__/support/databases/programs.mjs'
-import { DatabaseServer, makePlace } from '../../__test__/support/databases/server.mjs'
-import { freePorts } from '../../__test__/support/stores/server-process.mjs'
+import { provide } from '../../testkit/install/apt.mjs'
+import { asUser, makeFolder, run, unprivileged } from '../../testkit/databases/programs.mjs'
+import { DatabaseServer, makePlace } from '../../testkit/databases/server.mjs'
+import { freePorts } from '../../testkit/base/server-process.mjs'
 
 const found = (name) => ['/usr/sbin', '/usr/bin'].map((folder) => join(folder, name)).find((path) => existsSync(path))
 

@@ -3,7 +3,7 @@
 // Invariant: all sessions of a store are of one process, as in a service.
 
 import { createRequire } from 'node:module'
-import { cheapBaileys } from '../../__test__/support/cheap-baileys.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 
 const { useHybridAuthState } = createRequire(import.meta.url)('../../index.js')
 

@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto'
 import hybrid from '../../index.js'
-import { cheapBaileys } from '../../__test__/support/cheap-baileys.mjs'
+import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 
 const PAUSE_MS = 20
 const LARGE_EVERY = 1000 / PAUSE_MS
