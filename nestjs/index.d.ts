@@ -4,23 +4,7 @@
  */
 
 import type { DynamicModule, InjectionToken, LoggerService, ModuleMetadata, OptionalFactoryDependency, Provider, Type } from '@nestjs/common'
-import type {
-  DoctorCheck,
-  ExportReport,
-  FleetSummary,
-  HybridAuthError,
-  HybridAuthOptions,
-  HybridAuthState,
-  MetricsOptions,
-  MetricsRegistry,
-  OpeningStatus,
-  PruneKeysOptions,
-  PruneKeysReport,
-  RestoreAllOptions,
-  SessionStatus,
-  StoreTraffic,
-  TenantStanding
-} from '../index.js'
+import type { HybridAuth as Fleet, HybridAuthOptions, HybridAuthState, MetricsRegistry, SessionStatus } from '../index.js'
 import type { HybridAuth, HybridAuthStrategyOptions } from '../whatsapp-web/index.js'
 
 export { HybridAuthError } from '../index.js'
@@ -73,13 +57,16 @@ export interface HybridAuthModuleOptions extends Omit<HybridAuthOptions, 'logger
   logger?: HybridAuthOptions['logger'] | LoggerService | false
 }
 
-/** Options of `forRoot`. */
-export interface HybridAuthRootOptions extends HybridAuthModuleOptions {
+/** Options of the module itself, beside those of its fleet. */
+export interface HybridAuthModulePlacement {
   /** Name of the fleet for `@InjectHybridAuth(name)`, if an application has several. @default none: inject by class */
   name?: string
   /** Allow all modules to inject the service without importing this module. @default false */
   isGlobal?: boolean
 }
+
+/** Options of `forRoot`. */
+export interface HybridAuthRootOptions extends HybridAuthModuleOptions, HybridAuthModulePlacement {}
 
 /** Interface of a class for `useClass` or `useExisting`. */
 export interface HybridAuthOptionsFactory {
@@ -87,11 +74,7 @@ export interface HybridAuthOptionsFactory {
 }
 
 /** Options of `forRootAsync`: exactly one of the three `use…`. */
-export interface HybridAuthAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
-  /** Name of the fleet for `@InjectHybridAuth(name)`, if an application has several. @default none: inject by class */
-  name?: string
-  /** Allow all modules to inject the service without importing this module. @default false */
-  isGlobal?: boolean
+export interface HybridAuthAsyncOptions extends HybridAuthModulePlacement, Pick<ModuleMetadata, 'imports'> {
   /** Arguments of the factory. */
   inject?: Array<InjectionToken | OptionalFactoryDependency>
   useFactory?: (...args: any[]) => HybridAuthModuleOptions | Promise<HybridAuthModuleOptions>
@@ -186,49 +169,41 @@ export interface ServiceHealth extends FleetHealth {
   profiles: ProfileHealth
 }
 
+/** Operations of a fleet that the service has under the same names. */
+declare const FleetOperations: abstract new (
+  ...options: any[]
+) => Pick<
+  Fleet,
+  | 'open'
+  | 'get'
+  | 'list'
+  | 'opening'
+  | 'status'
+  | 'summary'
+  | 'metrics'
+  | 'collectInto'
+  | 'tenants'
+  | 'traffic'
+  | 'restoreAll'
+  | 'survey'
+  | 'doctor'
+  | 'delete'
+  | 'exportMultiFile'
+  | 'pruneKeys'
+>
+
 /**
- * The sessions of an application.
+ * The sessions of an application. It has the operations of `HybridAuth` of the main package; the option `metrics` calls `collectInto`.
  *
  * Each `open` and `initialize` returns a session with its own `creds` object over the same keys. The newest one of a tenant
  * is kept until it is closed. An older one is closed when your program no longer references it, so code that opens one for
- * each new socket does not have to close them.
+ * each new socket does not have to close them. Once the application shuts down, `open` rejects with `CLOSED`.
  */
-export declare class HybridAuthService {
+export declare class HybridAuthService extends FleetOperations {
   constructor(options: HybridAuthModuleOptions)
 
-  /** Opens a tenant. `overrides` apply only to this open. Rejects with `CLOSED` once the application shuts down. */
-  open(tenantId: string, overrides?: HybridAuthOptions): Promise<HybridAuthState>
-  /** The most recently opened session of a tenant. */
-  get(tenantId: string): HybridAuthState | undefined
-  /** Tenants that are open here. */
-  list(): string[]
-  /** Tenants that are being opened here. */
-  opening(): string[]
-  /** Status of every tenant that is open or being opened, by tenant id. */
-  status(): Record<string, SessionStatus | OpeningStatus>
-  /** Totals over all statuses. */
-  summary(): FleetSummary
-  /** Metrics of this process in the text format of Prometheus. Rejects with `INVALID_OPTION` if `prom-client` is not installed. */
-  metrics(options?: MetricsOptions): Promise<string>
-  /** Registers the metrics of this process in a registry of `prom-client`; the option `metrics` does this at startup. */
-  collectInto<R extends MetricsRegistry>(registry: R, options?: MetricsOptions): R
-  /** Ids of the tenants with a session in the store. */
-  tenants(): Promise<string[]>
-  /** Requests and bytes between this process and the store so far; `null` before the first request. */
-  traffic(): StoreTraffic | null
-  /** Opens every tenant of the store, or the named ones, a few at a time. A failure does not stop the others. */
-  restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
-  /** Standing of the tenants in the store, profiles included, by its listings. Writes nothing. */
-  survey(options?: { tenantIds?: Iterable<string> }): Promise<TenantStanding[]>
-  /** Checks the store and its usage, and with `dataPath` the folder of browser profiles. Makes some requests. */
-  doctor(options?: { dataPath?: string }): Promise<DoctorCheck[]>
-  /** Logs a tenant out permanently, opening its session first if necessary. */
-  delete(tenantId: string): Promise<void>
-  exportMultiFile(tenantId: string, folder: string, options?: { overwrite?: boolean }): Promise<ExportReport>
-  /** Removes keys that nobody can need any more; only reports them unless `dryRun` is `false`. */
-  pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
   /** Closes all sessions. The shutdown hooks call it automatically. @default timeoutMs: `shutdownTimeoutMs` */
-  shutdown(options?: { timeoutMs?: number }): Promise<{ closed: number; failed: Array<{ tenantId: string; error: HybridAuthError }> }>
+  shutdown(options?: { timeoutMs?: number }): ReturnType<Fleet['shutdown']>
 
   /**
    * `open` for code that reconnects automatically: it does not take back a session that a newer instance owns, but rejects with

@@ -14,13 +14,14 @@ const { openProfiles } = require('../lib/profile/index.js')
 const { Bootstrap } = require('./bootstrap.js')
 const { Shutdown } = require('./shutdown.js')
 const { fleetHealth, profileHealth, sessionHealth } = require('./health.js')
+const { FleetOperations } = require('./operations.js')
 const { readOptions } = require('./options.js')
 const { Profiles } = require('./profiles.js')
 const { Sessions } = require('./sessions.js')
 const { HYBRID_AUTH_OPTIONS } = require('./tokens.js')
 const { Notifier } = require('./notifier.js')
 
-class HybridAuthService {
+class HybridAuthService extends FleetOperations {
   #sessions
   #profiles
   #shutdown
@@ -36,79 +37,15 @@ class HybridAuthService {
     const backups = new Notifier(onBackup, { failed: failed('onBackup'), merge })
     const fences = new Notifier(onFenced, { failed: failed('onFenced') })
     const news = { backup: (info) => backups.tell(info), fenced: (info) => fences.tell(info) }
-    this.#sessions = new Sessions(fleet, { logger, said, news })
+    const sessions = new Sessions(fleet, { logger, said, news })
+    super(sessions)
+    this.#sessions = sessions
     this.#profiles = new Profiles(fleet, { logger, said, news })
     this.#shutdown = new Shutdown({ sessions: this.#sessions, profiles: this.#profiles, notifiers: [backups, fences], logger, timeoutMs: shutdownTimeoutMs })
     this.#logger = logger
     this.#bootstrap = openOnBootstrap === false ? null : new Bootstrap({ sessions: this.#sessions, logger, which: openOnBootstrap, timeoutMs: bootstrapTimeoutMs })
     this.#shutdownTimeoutMs = shutdownTimeoutMs
-    if (metrics !== undefined) this.collectInto(metrics.registry, { tenantLabel: metrics.tenantLabel })
-  }
-
-  // ---- the fleet
-
-  open(tenantId, overrides) {
-    return this.#sessions.open(tenantId, overrides)
-  }
-
-  get(tenantId) {
-    return this.#sessions.get(tenantId)
-  }
-
-  list() {
-    return this.#sessions.list()
-  }
-
-  opening() {
-    return this.#sessions.opening()
-  }
-
-  status() {
-    return this.#sessions.status()
-  }
-
-  summary() {
-    return this.#sessions.summary()
-  }
-
-  metrics(options) {
-    return this.#sessions.metrics(options)
-  }
-
-  collectInto(registry, options) {
-    return this.#sessions.collectInto(registry, options)
-  }
-
-  tenants() {
-    return this.#sessions.tenants()
-  }
-
-  traffic() {
-    return this.#sessions.traffic()
-  }
-
-  restoreAll(options) {
-    return this.#sessions.restoreAll(options)
-  }
-
-  survey(options) {
-    return this.#sessions.survey(options)
-  }
-
-  doctor(options) {
-    return this.#sessions.doctor(options)
-  }
-
-  delete(tenantId) {
-    return this.#sessions.delete(tenantId)
-  }
-
-  exportMultiFile(tenantId, folder, options) {
-    return this.#sessions.exportMultiFile(tenantId, folder, options)
-  }
-
-  pruneKeys(tenantId, options) {
-    return this.#sessions.pruneKeys(tenantId, options)
+    if (metrics !== undefined) this.#sessions.collectInto(metrics.registry, { tenantLabel: metrics.tenantLabel })
   }
 
   // ---- whatsapp-web.js
@@ -129,7 +66,7 @@ class HybridAuthService {
     if (this.#sessions.isLost(tenantId)) {
       throw new HybridAuthError('FENCED', 'a newer instance owns this session; to take it back deliberately, close it here and call `open`')
     }
-    return this.open(tenantId, overrides)
+    return this.#sessions.open(tenantId, overrides)
   }
 
   async getAuthState(tenantId) {
@@ -142,7 +79,7 @@ class HybridAuthService {
   }
 
   async backup(tenantId, options) {
-    const session = this.get(tenantId)
+    const session = this.#sessions.get(tenantId)
     if (session === undefined) throw new HybridAuthError('CLOSED', 'this session is not open here, so there is nothing to back up')
     await session.flush(options)
   }
@@ -178,7 +115,7 @@ class HybridAuthService {
 
   /** Usually called by a listener that nobody waits for: a failure is reported here, and to a caller that does wait as well. */
   deleteSession(tenantId) {
-    const deleted = this.delete(tenantId).catch((error) => {
+    const deleted = this.#sessions.delete(tenantId).catch((error) => {
       if (error.code !== 'DELETED') throw error
     })
     deleted.catch(({ code, message }) => this.#logger.error({ tenantId, code, message }, 'session not deleted'))
