@@ -137,7 +137,7 @@ async function allAtOnce({ output, interrupts }, work, { title, changes = false,
   let all = null
   const since = performance.now()
   // What ends after this is not counted any more.
-  const interrupted = () => new Interrupted(all === null ? 'Nothing was changed.' : `${done} ${ended} of ${plural(all, 'session')} at least. Run it again to go on.`)
+  const interrupted = () => new Interrupted(all === null ? 'Nothing was changed.' : `${done} ${ended} of ${plural(all, 'session')} at least. Run it again to continue.`)
   const onProgress = ({ tenantId, total }) => {
     all = total
     ended += 1

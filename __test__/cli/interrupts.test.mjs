@@ -68,7 +68,7 @@ test('migrate ends what it has begun, says how far it came, and goes on when it 
   await at.server.control.release({ id })
   const ended = await child.ended
   assert.equal(ended.code, 130, ended.stderr)
-  assert.match(ended.stderr, /error INTERRUPTED: interrupted\. Migrated \d of 7 sessions at least\. Run it again to go on\.\n$/)
+  assert.match(ended.stderr, /error INTERRUPTED: interrupted\. Migrated \d of 7 sessions at least\. Run it again to continue\.\n$/)
   const begun = await runJson(t, ['verify'], at)
   assert.ok(begun.json.total >= 1 && begun.json.total < 7, begun.stdout)
   assert.ok(begun.json.tenants.every(({ ok, report }) => ok && report.clean), 'none is left claimed')

@@ -27,6 +27,7 @@ const PHRASES = {
   'at hand': 'available',
   'sealed anew|seal \\w+ \\w+ anew': 're-encrypted',
   'cannot be told': 'is unknown, cannot be distinguished',
+  'all the same': 'still',
   'with a remainder': 'with unsent writes',
   'at the least': 'at least',
   'is no (error|bucket)': 'is not an error',

@@ -92,7 +92,7 @@ function passwordOf({ value, from }) {
 const readable = (where) => `${where}: the connection is not encrypted, so that the password, object names and sizes travel unencrypted; encrypted contents stay encrypted`
 
 /** Warning of a server whose identity is not checked. */
-const unproven = (where, remedy) => `${where}: the connection is encrypted, but nobody checks that it leads to the right server; ${remedy}`
+const unproven = (where, remedy) => `${where}: the connection is encrypted, but the identity of the server is not checked; ${remedy}`
 
 const isSet = ({ value }) => value !== undefined
 

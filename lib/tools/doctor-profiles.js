@@ -80,7 +80,7 @@ async function links(dataPath, profiles) {
   try {
     await fs.writeFile(scratch, '', { flag: 'wx', mode: 0o600 })
     await fs.link(scratch, `${scratch}-link`)
-    return check(name, 'ok', 'files can be linked, so that a backup does not copy what stays as it is')
+    return check(name, 'ok', 'files can be linked, so that a backup does not copy unchanged files')
   } catch ({ code }) {
     if (['EROFS', 'EACCES', 'ENOSPC', 'EDQUOT'].includes(code)) return check(name, 'failed', `nothing can be written beside the profiles (${code}): fix the permissions, or free space`)
     return check(name, 'warning', `this file system makes no hard links (${code}): ${slow}`)

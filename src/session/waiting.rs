@@ -69,15 +69,15 @@ impl Session {
         match now.life {
             Life::Closed | Life::Closing if in_time => Err(Error::new(
                 Code::Closed,
-                "this session was closed before the store confirmed this write; it is lost, unless it arrived all the same: open again and check",
+                "this session was closed before the store confirmed this write, which may be lost: open the session again and check",
             )),
             Life::Live | Life::Closing => Err(self.unreachable(
                 "this write is not in the store yet; it is in memory and is still being sent, and is lost if the process ends before it arrives",
             )),
             over => over.refusal().map_err(|error| {
                 // It was accepted and sent before that, and nobody can take it back.
-                let all_the_same = "this write may be stored all the same: check the session where it continues before you repeat the write";
-                Error::new(error.code, format!("{}; {all_the_same}", error.message))
+                let unsure = "this write may still have been stored: before you repeat it, check the session at its new owner";
+                Error::new(error.code, format!("{}; {unsure}", error.message))
             }),
         }
     }
