@@ -130,6 +130,30 @@ export interface Reply {
   message?: string
 }
 
+/** Begins a trial of the store that `store` (JSON) names, in a folder of its own. Resolves to JSON `{ trial, folder }`. */
+export declare function scratchBegin(store: string): Promise<Reply>
+
+/** Objects in a folder below that of a trial. Resolves to JSON `[{ name, bytes, modifiedMs }]`. */
+export declare function scratchDetails(number: number, folder: string): Promise<Reply>
+
+/** Ends a trial, and its second connection with it. */
+export declare function scratchEnd(number: number): void
+
+/** An object in the folder of a trial. Resolves to its bytes, or without any if there is none. */
+export declare function scratchGet(number: number, second: boolean, name: string): Promise<Reply>
+
+/** Names in a folder below that of a trial. Resolves to a JSON array. */
+export declare function scratchList(number: number, second: boolean, folder: string, prefix: string): Promise<Reply>
+
+/** Stores an object in the folder of a trial, over its second connection if `second`. */
+export declare function scratchPut(number: number, second: boolean, name: string, bytes: Buffer): Promise<Reply>
+
+/** Stores an object, and lists its folder in the same exchange. Resolves to a JSON array; `null` where the store has no such exchange. */
+export declare function scratchPutThenList(number: number, name: string, bytes: Buffer, folder: string): Promise<Reply>
+
+/** Removes objects from the folder of a trial. */
+export declare function scratchRemove(number: number, names: Array<string>): Promise<Reply>
+
 /** Status of the session, as JSON. */
 export declare function status(handle: Handle): string
 

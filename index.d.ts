@@ -41,6 +41,7 @@ export type {
   TenantStanding,
   DrillReport,
   DoctorCheck,
+  DoctorOptions,
   RekeyReport
 } from './types/tools.js'
 

@@ -7,7 +7,7 @@ import type { FleetSummary, MetricsOptions, MetricsRegistry, StoreTraffic } from
 import type { HybridAuthOptions } from './options.js'
 import type { PruneEntry, PruneKeysOptions, PruneKeysReport, PruneOptions } from './prune.js'
 import type { ExportReport, HybridAuthState, OpeningStatus, SessionStatus } from './session.js'
-import type { DoctorCheck, DrillReport, InspectReport, RekeyReport, TenantStanding, VerifyReport } from './tools.js'
+import type { DoctorCheck, DoctorOptions, DrillReport, InspectReport, RekeyReport, TenantStanding, VerifyReport } from './tools.js'
 
 /** Many tenants with the same options. */
 export class HybridAuth {
@@ -88,11 +88,11 @@ export class HybridAuth {
   drill(tenantId: string, options?: { folder?: string }): Promise<DrillReport>
   /**
    * Checks the store and its usage, one check after another; a failed check does not stop the others. Writes only
-   * scratch objects, and removes them. With `dataPath`, the folder of browser profiles on this machine is checked too: left-over locks, hard links,
-   * free space, the kind of its disk, and whether browsers can be stopped. Rejects with `INVALID_OPTION` if no session could be opened with
-   * these options.
+   * scratch objects, and removes them. With `contract`, each behaviour that this package needs of a store is tried. With `dataPath`, the
+   * folder of browser profiles on this machine is checked too: left-over locks, hard links, free space, the kind of its disk, and whether
+   * browsers can be stopped. Rejects with `INVALID_OPTION` if no session could be opened with these options.
    */
-  doctor(options?: { dataPath?: string }): Promise<DoctorCheck[]>
+  doctor(options?: DoctorOptions): Promise<DoctorCheck[]>
   /**
    * Stores a tenant's session again, so that all of it is encrypted with the first of `encryptionKeys`. A session that is open
    * here stores its state once more; any other session is opened and closed twice. Rejects with `OWNED_ELSEWHERE` if the session was not

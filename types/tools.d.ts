@@ -145,8 +145,10 @@ export interface DoctorCheck {
   /**
    * `store` (without one), or `reachable`, `write`, `list`, `read`, `delete`, `list-after-put`, `private`, `clock`, `latency`,
    * `encryption`, `lifecycle`, `versioning`, `tenant-ids`, `names`,
-   * `idle-tenants`, `size-limit`, `cost`; with `dataPath` also `profile-locks`, `profile-links`, `profile-space`, `profile-disk` and
-   * `profile-stop`.
+   * `idle-tenants`, `size-limit`, `cost`; with `contract` also `contract-list-after-put`, `contract-absent`, `contract-contents`,
+   * `contract-again`, `contract-remove`, `contract-folders`, `contract-pages`, `contract-names`, `contract-large`, `contract-whole`,
+   * `contract-concurrent`, `contract-times` and `contract-clean`; with `dataPath` also `profile-locks`, `profile-links`, `profile-space`,
+   * `profile-disk` and `profile-stop`.
    */
   name: string
   /** `unknown`: it could not be checked. Never `ok` without a check. */
@@ -157,6 +159,18 @@ export interface DoctorCheck {
   ms?: number
   /** Further figures of some checks. */
   [figure: string]: unknown
+}
+
+/** Options of `doctor()`. */
+export interface DoctorOptions {
+  /** The folder of browser profiles on this machine, to be checked too. */
+  dataPath?: string
+  /**
+   * Tries each behaviour that this package needs of a store, in a folder of its own that is removed again. Takes some 3,000 requests and
+   * 45 MB in each direction.
+   * @default false
+   */
+  contract?: boolean
 }
 
 /** Result of `rekey`. */

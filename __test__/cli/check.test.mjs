@@ -4,7 +4,11 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { OTHER_KEY, SITES, directorySite, plain, run, runJson, terminal } from './command.mjs'
+import { refusal, startRelay } from '../../testkit/proxy/breaking.mjs'
+import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'
+import { KEY, OTHER_KEY, SITES, directorySite, plain, run, runJson, terminal } from './command.mjs'
+
+const filesIn = (folder) => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((item) => item.isFile()).map(({ name }) => name).sort()
 
 for (const [name, makeSite] of Object.entries(SITES)) {
   test(`verify checks all tenants of ${name}, or those that are named, as a table and as a document`, async (t) => {
@@ -106,6 +110,32 @@ test('doctor fails with 1 for a bucket that it finds something wrong with, and w
   await at.server.stop()
   const gone = await runJson(t, ['doctor'], at)
   assert.deepEqual([gone.code, gone.json.ok], [3, false])
+})
+
+test('doctor --contract tries the store in a folder of its own and leaves nothing there', async (t) => {
+  const at = directorySite(t)
+  await at.tenant('anna')
+  const before = filesIn(at.bucket)
+  const { code, json } = await runJson(t, ['doctor', '--contract'], at)
+  assert.equal(code, 0, JSON.stringify(json))
+  const tried = json.checks.filter(({ name }) => name.startsWith('contract-'))
+  assert.ok(tried.length > 10 && tried.every(({ outcome }) => outcome === 'ok'))
+  assert.deepEqual(filesIn(at.bucket), before)
+  const { stdout } = await run(t, ['doctor', '--contract'], at)
+  assert.match(stdout, /^contract-clean +ok/m)
+})
+
+test('doctor --contract fails with 1 for a store that lacks a behaviour', async (t) => {
+  const server = await seaweedfs.start()
+  t.after(() => server.stop())
+  const relay = await startRelay(server.address.endpoint)
+  t.after(() => relay.stop())
+  const bucket = await seaweedfs.connect(server.address, { endpoint: relay.origin }).makeBucket()
+  relay.flaw = ({ method, name }, forward) => (method === 'PUT' && name.length > 200 ? refusal(400, 'KeyTooLongError') : forward())
+  const { accessKeyId, secretAccessKey } = server.address
+  const env = { SESSION_BACKUP_STORE: `s3://${bucket.name}?endpoint=${relay.origin}&region=us-east-1`, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, SESSION_ENCRYPTION_KEY: KEY }
+  const { code, json } = await runJson(t, ['doctor', '--contract'], { env })
+  assert.deepEqual([code, json.ok, json.checks.filter(({ outcome }) => outcome === 'failed').map(({ name }) => name)], [1, false, ['contract-names']])
 })
 
 test('doctor looks at a folder of browser profiles that is named', async (t) => {

@@ -53,3 +53,27 @@ test('the fields of every kind of store are the same in the code, in the types a
     assert.deepEqual(listed.split(', ').sort(), fieldsOf(kind).filter((field) => kind !== 'directory' || field !== 'create'), kind)
   }
 })
+
+test('limits that the doctor judges by are those of the core', () => {
+  const doctor = read('lib/tools/doctor.js')
+  const number = (text, pattern) => Number(text.match(pattern)[1])
+  const [, base, shift] = read('src/store/parts.rs').match(/^pub\(super\) const SMALLEST: u64 = (\d+) << (\d+);$/m)
+  assert.equal(number(doctor, /^const SMALLEST_PART = (\d+)$/m), Number(base) << Number(shift))
+  const [, shares, near] = read('src/store/limits.rs').match(/bytes > limit \/ (\d+) \* (\d+)/)
+  assert.equal(number(doctor, /^const NEAR = (\d\.\d+)$/m), near / shares)
+  const [, part] = read('src/format/name/part.rs').match(/^pub const MAX_PART: usize = (\d+ << \d+);$/m)
+  assert.equal(read('lib/tools/contract-entries.js').match(/^const LARGE = (\d+ << \d+)$/m)[1], part)
+})
+
+test('every check of a contract is in the document and in the declarations, and no other', () => {
+  const { ENTRIES } = require('../../lib/tools/contract-entries.js')
+  const names = [...ENTRIES.map(({ name }) => `contract-${name}`), 'contract-clean'].sort()
+  assert.deepEqual(all(read('docs/stores.md'), /^\| `(contract-[\w-]+)` \|/gm), names)
+  assert.deepEqual(all(read('types/tools.d.ts').split('export interface DoctorCheck')[1].split('*/')[0], /`(contract-[\w-]+)`/g), names)
+})
+
+test('operations that a service of Nest has from the fleet are declared once, and are those that it passes on', () => {
+  const { OPERATIONS } = require('../../nestjs/operations.js')
+  const picked = read('nestjs/index.d.ts').match(/=> Pick<\s*Fleet,([^>]*)>/)[1]
+  assert.deepEqual(all(picked, /'(\w+)'/g).sort(), [...OPERATIONS].sort())
+})

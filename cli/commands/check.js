@@ -69,7 +69,7 @@ const usualProfiles = () => (existsSync('.wwebjs_auth') ? '.wwebjs_auth' : undef
 
 async function doctor({ asked, output, fleet }) {
   const dataPath = asked.profiles ?? usualProfiles()
-  const checks = await fleet.doctor(dataPath === undefined ? undefined : { dataPath })
+  const checks = await fleet.doctor({ ...(dataPath === undefined ? {} : { dataPath }), contract: asked.contract === true })
   const failed = checks.filter(({ outcome }) => outcome === 'failed')
   const total = (outcome) => checks.filter((check) => check.outcome === outcome).length
   const totals = Object.fromEntries(Object.keys(PAINT).map((outcome) => [outcome, total(outcome)]))
@@ -119,10 +119,16 @@ module.exports = {
       description:
         'Tests the store: rights, public access, clock, consistency of LIST, latency, lifecycle rules ' +
         'that would remove live objects, versions, cost. Writes one scratch object and removes it again; touches no session. ' +
+        'With --contract, it also tries each behaviour that this package relies on, with some 3,000 requests and 45 MB each way, in a folder of ' +
+        'its own that it removes again. ' +
         'With browser profiles, it also tests their folder: left-over locks, hard links, free space, kind of the disk, signals.',
-      options: [['--profiles <folder>', 'the folder of browser profiles on this machine (default: .wwebjs_auth here, if it exists)']],
+      options: [
+        ['--contract', 'try each behaviour that this package needs of a store'],
+        ['--profiles <folder>', 'the folder of browser profiles on this machine (default: .wwebjs_auth here, if it exists)']
+      ],
       examples: [
         ['doctor', 'before going to production'],
+        ['doctor --contract', 'before using a store that is not in the list of tested ones'],
         ['doctor --profiles /var/lib/app/wwebjs', 'with the folder of browser profiles'],
         ['doctor --json', 'for a program']
       ],

@@ -269,7 +269,7 @@ class HybridAuth {
 
   /** Looks for problems of the store and of its use. */
   async doctor(options) {
-    return doctor(this.#tools(), fieldsOf(options, '`doctor`', 'dataPath'))
+    return doctor(this.#tools(), fieldsOf(options, '`doctor`', 'dataPath', 'contract'))
   }
 
   /** Seals all that is kept of a tenant with the first key. */

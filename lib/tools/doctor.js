@@ -6,11 +6,12 @@
 // they are removed again; no session is touched. A check that fails costs the others nothing.
 
 const { stat } = require('node:fs/promises')
-const { refuse } = require('../checks.js')
+const { flag, refuse } = require('../checks.js')
 const { settle } = require('../errors.js')
 const { call } = require('../core.js')
 const { loadBinding } = require('../native.js')
 const { mayRun } = require('./change.js')
+const { contract } = require('./contract.js')
 const { costPerTenantDay } = require('./cost.js')
 const { doctorDatabase } = require('./doctor-databases.js')
 const { doctorProfiles } = require('./doctor-profiles.js')
@@ -236,13 +237,17 @@ function notReached(problem, native, keys) {
 }
 
 /**
- * Looks at the store of a fleet from all sides, and at the folder of profiles if one is named.
+ * Looks at the store of a fleet from all sides, tries its contract if asked, and looks at the folder of profiles if one is named.
  * @param {any} fleet
- * @param {{ dataPath?: string }} [how]
+ * @param {{ dataPath?: string, contract?: boolean }} [how]
  */
-async function doctor(fleet, { dataPath } = {}) {
+async function doctor(fleet, { dataPath, contract: isAsked } = {}) {
   if (dataPath !== undefined && (typeof dataPath !== 'string' || dataPath === '')) refuse('`dataPath` must be the path of a folder of profiles')
-  return [...(await doctorStore(fleet)), ...(dataPath === undefined ? [] : await doctorProfiles(dataPath))]
+  const triesContract = flag({ value: isAsked, from: '`contract`' })
+  const { native } = fleet.resolve('any')
+  const checks = await doctorStore(fleet)
+  if (triesContract && native.store !== null) checks.push(...(await contract(native, checks)))
+  return [...checks, ...(dataPath === undefined ? [] : await doctorProfiles(dataPath))]
 }
 
 async function doctorStore(fleet) {

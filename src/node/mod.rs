@@ -10,6 +10,7 @@ mod import_source;
 mod options;
 mod profile;
 mod promise;
+mod scratch;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

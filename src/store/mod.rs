@@ -14,6 +14,7 @@ mod parts;
 mod preflight;
 mod retrying;
 mod rules;
+mod scratch;
 mod sending;
 mod spec;
 mod stats;
@@ -45,6 +46,7 @@ pub use operations::{
 pub use retrying::RetryingStore;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use rules::{keeps_versions, rules};
+pub use scratch::Scratch;
 pub use spec::StoreSpec;
 pub use stats::StoreStats;
 
