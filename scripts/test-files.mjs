@@ -43,6 +43,15 @@ export function needsAddon(file) {
 /** True if a test has two sizes. */
 export const hasSizes = (file) => reached(file).has(SIZE)
 
+/**
+ * True for a file whose tests count requests, or keep both cores busy by themselves: two of them run at a time. Of the others, which
+ * mostly wait for a lease or a process, four do.
+ */
+export const isHeavy = (file) => /[\\/]__test__[\\/](network|example|crash|profile)[\\/]/.test(file)
+
+/** True for the file that takes minutes longer than any other: the contract, over one server after the other. */
+export const isLongest = (file) => /[\\/]stores[\\/]contract\.test\.mjs$/.test(file)
+
 /** All test files whose path holds `filter`, sorted. */
 export function testFiles(filter = '') {
   const names = readdirSync(tests, { recursive: true }).map(String).filter((name) => name.endsWith('.test.mjs'))

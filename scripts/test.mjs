@@ -19,7 +19,7 @@ import { spec } from 'node:test/reporters'
 import { inspect } from 'node:util'
 import { ENGINES, startEngine } from '../testkit/stores/engines.mjs'
 import { bootstrap, environment, root } from './bootstrap.mjs'
-import { engineFiles, hasSizes, isOfRust, needsAddon, testFiles } from './test-files.mjs'
+import { engineFiles, hasSizes, isHeavy, isLongest, isOfRust, needsAddon, testFiles } from './test-files.mjs'
 
 /** Exchanges between processes, which a run that is asked for by name has too. */
 const ROLLING_DEPLOY = join(root, '__test__/network/rolling-deploy.test.mjs')
@@ -36,13 +36,6 @@ if (isAll) process.env.TEST_SIZE = 'all'
 const total = { passed: 0, failed: 0 }
 /** Failures and their reasons, for the end: the rest is thousands of lines. */
 const failures = []
-/**
- * True for a file whose tests count requests, or keep both cores busy by themselves: two of them run at a time. Of the others, which
- * mostly wait for a lease or a process, four do.
- */
-const isHeavy = (file) => /[\\/]__test__[\\/](network|example|crash|profile)[\\/]/.test(file)
-/** True for the file that takes minutes longer than any other: the contract, over one server after the other. */
-const isLongest = (file) => /[\\/]stores[\\/]contract\.test\.mjs$/.test(file)
 /** Names of the tests that said that they cannot run here. */
 const skipped = []
 
