@@ -14,6 +14,7 @@ use crate::format::seal::Ring;
 use crate::id::{Claim, TenantTag};
 use crate::platform::disk::{DirLock, Disk, LogFile};
 
+use super::acquire::{acquire, is_missing};
 use super::names::{Name, free};
 use super::recover::{Recovery, verdict};
 
@@ -24,8 +25,6 @@ const CLAIMS_NEW: &str = "claims.tmp";
 const MAX_CLAIMS: usize = 16;
 /// Logs set aside that are kept.
 const MAX_QUARANTINED: usize = 2;
-/// Attempts at a directory that its former holder removes just then.
-const LOCK_ATTEMPTS: usize = 3;
 
 /// View of the holder of the lock.
 struct Held {
@@ -42,6 +41,8 @@ struct Held {
 pub struct Folder {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    /// Directories that were made for it, from the deepest.
+    made: Vec<PathBuf>,
     held: Mutex<Option<Held>>,
 }
 
@@ -70,30 +71,13 @@ fn given_back() -> Error {
     Error::new(Code::Closed, "the session directory was already released")
 }
 
-fn acquire(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DirLock>> {
-    let mut attempts = 0;
-    loop {
-        disk.make_dir(path).map_err(|error| unavailable("making the session directory", &error))?;
-        attempts += 1;
-        match disk.lock(&path.join(LOCK)) {
-            Ok(Some(lock)) => return Ok(lock),
-            Ok(None) => {
-                return Err(Error::new(
-                    Code::AlreadyOpen,
-                    "another process has this tenant's directory open; use the session there, or stop that process",
-                ));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < LOCK_ATTEMPTS => {}
-            Err(error) => return Err(unavailable("locking the session directory", &error)),
-        }
-    }
-}
-
 impl Folder {
     /// Makes and locks the directory at `path`. `ALREADY_OPEN` if another process holds it.
     pub fn lock(disk: Arc<dyn Disk>, path: &Path) -> Result<Folder> {
+        let missing = path.ancestors().take_while(|above| is_missing(disk.as_ref(), above));
+        let made = missing.map(Path::to_owned).collect();
         let lock = acquire(disk.as_ref(), path)?;
-        let folder = Folder { disk, path: path.to_owned(), held: Mutex::new(None) };
+        let folder = Folder { disk, path: path.to_owned(), made, held: Mutex::new(None) };
         let next = folder.next_sequence()?;
         *folder.held() = Some(Held { lock, next, found: Vec::new(), made: Vec::new() });
         Ok(folder)
@@ -298,13 +282,19 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes the directory if there is nothing in it but the lock, and lets go: nobody finds a trace of an open that found nothing.
+    /// Removes the directory if there is nothing in it but the lock, and those above that were made for it, and lets go: nobody finds a
+    /// trace of an open that failed.
     pub fn leave(&self) {
         let mut held = self.held();
         let is_unused = self.disk.list(&self.path).is_ok_and(|names| names.iter().all(|name| name == LOCK));
         if held.is_some() && is_unused {
             let _ = self.remove_if_there(LOCK);
-            let _ = self.disk.remove_dir(&self.path);
+            let above = self.made.iter().skip(1);
+            // Where others came in meanwhile, the rest is theirs.
+            let _ = self
+                .disk
+                .remove_dir(&self.path)
+                .and_then(|()| above.map(|made| self.disk.remove_dir(made)).collect::<io::Result<()>>());
         }
         *held = None;
     }

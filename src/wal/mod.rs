@@ -1,5 +1,6 @@
 //! The local log: one append-only file per open, and what recovery makes of what a crash left.
 //!
+//! - `acquire`: a directory that is made and locked;
 //! - `behind`: what does not read at the end of a log, and what reads behind it;
 //! - `folder`: the tenant's directory, locked for life, and the claims made from it;
 //! - `frame`: the bytes of a log, written and read;
@@ -12,6 +13,7 @@
 //! The promises are I11 to I14 and I17; a network or a key's meaning is nothing to this layer, and a clock only for how long a
 //! sync took.
 
+mod acquire;
 mod behind;
 mod folder;
 mod frame;
@@ -24,6 +26,7 @@ mod tail;
 mod tests;
 mod writer;
 
+pub use acquire::is_missing;
 pub use behind::Suffix;
 pub use folder::Folder;
 pub use locked::locked;

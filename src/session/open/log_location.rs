@@ -15,7 +15,7 @@ use crate::journal::memtable::Memtable;
 use crate::ownership::decide::{Local, OpenPlan, Survey, only_on_disk, origin, origin_in_store};
 use crate::platform::disk::Disk;
 use crate::platform::host::{Host, blocking, sleep};
-use crate::wal::{Folder, Lineage, Recovery, Wal, is_locked, locked, read_unlocked};
+use crate::wal::{Folder, Lineage, Recovery, Wal, is_locked, is_missing, locked, read_unlocked};
 
 use super::Settings;
 
@@ -64,6 +64,13 @@ impl LogLocation {
     ) -> Result<(LogLocation, Recovery)> {
         let (path, ring) = (settings.folder.clone(), Arc::clone(&settings.ring));
         let (tag, cloud) = (visible_tag(&settings.tenant), settings.cloud);
+        if let Some(site) = settings.site.as_ref().filter(|_| !cloud) {
+            let (disk, path) = (Arc::clone(&disk), path.clone());
+            if blocking(host, move || is_missing(disk.as_ref(), &path)).await {
+                // No folder is made for a store that cannot be used.
+                site.remote.require_fit().await?;
+            }
+        }
         let look = || {
             let (disk, path, ring) = (Arc::clone(&disk), path.clone(), Arc::clone(&ring));
             blocking(host, move || {
@@ -98,7 +105,7 @@ impl LogLocation {
         answer
     }
 
-    /// Leaves no trace of an open that found nothing, anywhere.
+    /// Leaves no trace of an open that failed, unless it wrote something that counts.
     pub async fn leave(&self, host: &Arc<dyn Host>) {
         if let LogLocation::Folder(folder) = self.clone() {
             blocking(host, move || folder.leave()).await;

@@ -149,7 +149,7 @@ pub async fn open(
         None => opening.local(recovery, seed).await,
         Some(site) => opening.replicated(site, name, recovery, seed).await,
     };
-    if matches!(&opened, Err(error) if error.code == Code::NotFound) {
+    if opened.is_err() {
         place.leave(&machine).await;
     }
     opened
