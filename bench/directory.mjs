@@ -1,11 +1,12 @@
 // `file://` stores: what an open costs, by the number of tenants whose claims lie in the one folder.
 //
-//   node bench/directory.mjs [--tenants 100,1000,10000] [--opens 96] [--fleet 0] [--json]
+//   npm run bench:directory -- [--tenants 100,1000,10000] [--opens 100] [--fleet 0] [--json]
 //
 // For each number a store is made in which so many tenants have the names of a session that was closed once: three in the folder of
-// claims. Some of them are real: those are opened, each in a place of its own, one after another and 16 at a time, and closed. Time is
-// from the call to its answer, in milliseconds, the median; processor time is of this process, per open. With `--fleet`, so many real
-// tenants are restored at once by `restoreAll`.
+// claims. Some of them are real: `--opens` of them are opened, each in a place of its own, one after another and 16 at a time, and closed.
+// Time is from the call to its answer, in milliseconds, the median; processor time is of this process, per open. Then as many are
+// restored by a fleet, 50 at a time: time and processor time of the whole, per tenant. With `--fleet`, so many real tenants are restored
+// at once by `restoreAll`.
 //
 // Ratios between rows are what counts: a disk that syncs slowly makes all of them slow alike.
 
@@ -19,12 +20,13 @@ import { cheapBaileys } from '../testkit/baileys/cheap.mjs'
 
 const { values: args } = parseArgs({
   options: {
-    tenants: { type: 'string', default: '100,1000,10000' }, opens: { type: 'string', default: '96' },
+    tenants: { type: 'string', default: '100,1000,10000' }, opens: { type: 'string', default: '100' },
     fleet: { type: 'string', default: '0' }, json: { type: 'boolean', default: false }
   }
 })
 const OPENS = Number(args.opens)
 const AT_ONCE = 16
+const RESTORED_AT_ONCE = 50
 const root = mkdtempSync(join(tmpdir(), 'hybrid-auth-directory-'))
 const silent = { level: 'silent', trace() {}, debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 const usual = { baileys: cheapBaileys, encryptionKeys: ['0'.repeat(64)], logger: silent }
@@ -75,7 +77,19 @@ async function measure(tenants) {
   })
   const one = await opens(join(root, `one-${tenants}`), options, 1)
   const many = await opens(join(root, `many-${tenants}`), options, AT_ONCE)
-  return { tenants, one, many }
+  return { tenants, one, many, fleet: await restoreSome(tenants, options) }
+}
+
+async function restoreSome(tenants, options) {
+  const fleet = new hybrid.HybridAuth({ ...options, directory: join(root, `fleet-of-${tenants}`) })
+  const tenantIds = Array.from({ length: OPENS }, (_, n) => `tenant-${n}`)
+  const [began, before] = [performance.now(), process.cpuUsage()]
+  const { failed } = await fleet.restoreAll({ tenantIds, concurrency: RESTORED_AT_ONCE })
+  if (failed.length > 0) throw failed[0].error
+  const { user, system } = process.cpuUsage(before)
+  const restored = { ms: (performance.now() - began) / OPENS, cpuMs: (user + system) / 1000 / OPENS }
+  await fleet.shutdown()
+  return restored
 }
 
 async function restore(tenants) {
@@ -100,12 +114,12 @@ async function restore(tenants) {
 const round = (number) => number.toFixed(1)
 try {
   const rows = []
-  if (!args.json) console.log('| tenants | an open, ms | of the processor | 16 at once, ms each | of the processor |\n|---|---|---|---|---|')
+  if (!args.json) console.log('| tenants | an open, ms | of the processor | 16 at once, ms each | of the processor | restored, 50 at once, ms each | of the processor |\n|---|---|---|---|---|---|---|')
   for (const tenants of args.tenants.split(',').filter(Boolean).map(Number)) {
     const row = await measure(tenants)
     rows.push(row)
-    const { one, many } = row
-    if (!args.json) console.log(`| ${tenants} | ${round(one.ms)} | ${round(one.cpuMs)} | ${round(many.ms / AT_ONCE)} | ${round(many.cpuMs)} |`)
+    const { one, many, fleet } = row
+    if (!args.json) console.log(`| ${tenants} | ${round(one.ms)} | ${round(one.cpuMs)} | ${round(many.ms / AT_ONCE)} | ${round(many.cpuMs)} | ${round(fleet.ms)} | ${round(fleet.cpuMs)} |`)
   }
   const fleet = Number(args.fleet) > 0 ? await restore(Number(args.fleet)) : null
   if (args.json) console.log(JSON.stringify({ rows, fleet }))
