@@ -3,3 +3,4 @@
 pub mod disk;
 pub mod host;
 pub mod meter;
+pub mod sync;

@@ -4,6 +4,8 @@
 //! time. A session that has ended (fenced, deleted) is closed and opened anew. Handles are numbers, valid in every thread
 //! and environment of the process.
 
+#[cfg(test)]
+mod interleaved;
 mod places;
 mod stores;
 #[cfg(test)]
@@ -12,7 +14,7 @@ mod visit;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -25,6 +27,7 @@ use crate::journal::Life;
 use crate::platform::disk::Disk;
 use crate::platform::host::Host;
 use crate::platform::meter::METERS;
+use crate::platform::sync::{AsyncMutex, Mutex, MutexGuard};
 use crate::session::open::{Report, Settings, Site, open, verify};
 use crate::session::{Session, Status};
 use crate::store::{StoreSpec, StoreStats};
@@ -64,7 +67,7 @@ pub struct Opened {
 struct Listeners(Mutex<Vec<(Handle, EventSink)>>);
 
 impl Listeners {
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<(Handle, EventSink)>> {
+    fn list(&self) -> MutexGuard<'_, Vec<(Handle, EventSink)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -99,7 +102,7 @@ struct Identity {
     hidden: bool,
 }
 
-type Slot = Arc<tokio::sync::Mutex<Option<Shared>>>;
+type Slot = Arc<AsyncMutex<Option<Shared>>>;
 
 struct Open {
     session: Arc<Session>,

@@ -6,6 +6,8 @@
 
 mod cut_recorder;
 mod figures;
+#[cfg(test)]
+mod interleaved;
 mod life;
 mod log;
 pub mod memtable;
@@ -13,7 +15,7 @@ mod room;
 mod shipping;
 mod upkeep;
 
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
@@ -24,6 +26,7 @@ use crate::id::Lsn;
 use crate::journal::memtable::Memtable;
 use crate::platform::host::Host;
 use crate::platform::meter::METERS;
+use crate::platform::sync::{AsyncMutex, Mutex, MutexGuard};
 use crate::wal::{Appended, Folder};
 
 pub use cut_recorder::CutRecorder;
@@ -85,7 +88,7 @@ pub struct Journal {
     aged: Notify,
     progress: watch::Sender<Progress>,
     /// One sync at a time; whoever waited finds its LSN synced.
-    syncing: tokio::sync::Mutex<()>,
+    syncing: AsyncMutex<()>,
     /// Callers that wait for the whole state to be stored anew.
     renewals: Mutex<Vec<oneshot::Sender<()>>>,
     /// True if what changes is shipped to a store.
@@ -139,7 +142,7 @@ impl Journal {
             wake: Notify::new(),
             aged: Notify::new(),
             progress: watch::Sender::new(progress),
-            syncing: tokio::sync::Mutex::default(),
+            syncing: AsyncMutex::default(),
             renewals: Mutex::default(),
             replicated: true,
             room: MAX_BATCH_LEN,

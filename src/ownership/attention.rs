@@ -4,13 +4,14 @@
 //! somebody else costs a listing.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use crate::format::name::TenantName;
 use crate::platform::meter::METERS;
+use crate::platform::sync::{Mutex, MutexGuard};
 use crate::store::{Notice, RetryingStore};
 
 type Waiting = HashMap<Notice, watch::Sender<u64>>;
@@ -81,3 +82,6 @@ impl Attention {
         true
     }
 }
+
+#[cfg(test)]
+mod interleaved;

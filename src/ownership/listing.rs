@@ -7,7 +7,7 @@
 //! begun, for all who still wait.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -19,6 +19,7 @@ use crate::format::name::{CLAIMS, ClaimName, TenantName};
 use crate::ownership::attention::{Attention, Noticed};
 use crate::ownership::decide::Claims;
 use crate::platform::host::sleep;
+use crate::platform::sync::{Mutex, MutexGuard};
 use crate::store::{Failure, Meaning, Rates, RetryingStore};
 
 /// Least time that a question waits for others.
@@ -304,5 +305,7 @@ impl SharedListing {
     }
 }
 
+#[cfg(test)]
+mod interleaved;
 #[cfg(test)]
 mod tests;

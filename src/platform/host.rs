@@ -52,6 +52,10 @@ pub trait Host: Send + Sync {
 
 /// Waits. Tokio's clock is real in production and steered in the simulation.
 pub async fn sleep(time: Duration) {
+    #[cfg(test)]
+    if super::sync::stepped::is_explored() {
+        return super::sync::stepped::pass(time).await;
+    }
     tokio::time::sleep(time).await;
 }
 

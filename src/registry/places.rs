@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::error::{Code, Error, Result};
+use crate::platform::sync::Mutex;
 use crate::session::open::Settings;
 use crate::store::StoreSpec;
 

@@ -4,11 +4,12 @@
 //! share the copy that is kept here. Of stores that nobody uses, the last few are kept: credentials change by the hour.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::error::{Code, Error, Result};
 use crate::ownership::listing::SharedListing;
 use crate::platform::host::Host;
+use crate::platform::sync::{Mutex, MutexGuard};
 use crate::session::open::Site;
 use crate::store::{RetryingStore, StoreSpec, StoreStats};
 

@@ -13,6 +13,7 @@
 //! - `schedule`: what happens in one schedule, drawn from a seed, played, and shrunk if it fails;
 //! - `campaign`: many schedules over all cores, and what came of them; `sometimes`: what must have happened in them;
 //! - `schedules`: thousands of seeded random schedules with faults;
+//! - `interleaved`: threads of one process, in every order that shuttle tries;
 //! - `interleavings`: the claim, with every order of the requests of two owners;
 //! - `scenarios`: single stories, told once; `clouds`: those of sessions that keep no log, `outages` and `removals`: those of stores
 //!   that fail, keep silent or refuse.
@@ -24,6 +25,7 @@ mod cluster;
 mod desk;
 mod harm;
 mod host;
+pub mod interleaved;
 mod interleavings;
 mod keys;
 mod machine;

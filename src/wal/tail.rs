@@ -4,13 +4,14 @@
 //! nothing about the other. After a failed sync nobody knows what is on the disk, and a later success would lie (I16).
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::id::Lsn;
 use crate::platform::disk::LogFile;
 use crate::platform::host::Host;
 use crate::platform::meter::METERS;
+use crate::platform::sync::{AtomicBool, AtomicU64, Mutex};
 
 /// A log's file. Appends come from one thread at a time, syncs from any.
 pub struct Tail {
@@ -92,3 +93,6 @@ impl LogFile for Tail {
         self.file.linked()
     }
 }
+
+#[cfg(test)]
+mod interleaved;
