@@ -294,7 +294,7 @@ impl Folder {
             let _ = self
                 .disk
                 .remove_dir(&self.path)
-                .and_then(|()| above.map(|made| self.disk.remove_dir(made)).collect::<io::Result<()>>());
+                .and_then(|()| above.try_for_each(|made| self.disk.remove_dir(made)));
         }
         *held = None;
     }
