@@ -289,7 +289,7 @@ impl Folder {
         let is_unused = self.disk.list(&self.path).is_ok_and(|names| names.iter().all(|name| name == LOCK));
         if held.is_some() && is_unused {
             let _ = self.remove_if_there(LOCK);
-            let above = self.made.iter().skip(1);
+            let mut above = self.made.iter().skip(1);
             // Where others came in meanwhile, the rest is theirs.
             let _ = self
                 .disk
