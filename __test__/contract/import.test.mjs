@@ -7,6 +7,7 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import fs from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { lines } from '../../testkit/baileys/lines.mjs'
 import { contentsOf, hybrid, rejection, scene, told } from '../../testkit/processes/sessions.mjs'
@@ -263,5 +264,25 @@ test('an export among the sessions, or into the folder of one, is refused, and m
     assert.match((await rejection(session.exportMultiFile(theirs))).message, /session of this package/)
     await elsewhere.close()
     assert.equal((await session.exportMultiFile(`${at.directory}-beside-${mode}`)).collisions, 0)
+  }
+})
+
+test('a folder counts only under exactly the name that the disk lists, on one that ignores case or Unicode forms too', async (t) => {
+  const baileys = await v7.load()
+  for (const [listed, asked] of [['Shop-A', 'shop-a'], ['M\u00fcller', 'Mu\u0308ller'], ['Mu\u0308ller', 'M\u00fcller']]) {
+    const at = scene(t)
+    const [folder, other] = [join(at.directory, listed), join(at.directory, asked)]
+    const written = await writeMultiFile(baileys, folder)
+    // As on such a disk: the other spelling leads to the folder, and no listing has it.
+    symlinkSync(folder, other)
+    const { readdir } = fs
+    t.mock.method(fs, 'readdir', async (path, options) => (await readdir(path, options)).filter((entry) => (entry.name ?? entry) !== asked))
+    const error = await rejection(at.open(asked, { ...at.local, baileys, onMissing: 'error' }))
+    assert.equal(error.code, 'NOT_FOUND', asked)
+    assert.deepEqual(multiFileIn(folder).includes('creds.json'), true, 'the session of the other tenant is untouched')
+    const session = await at.open(listed, { ...at.local, baileys, onMissing: 'error' })
+    assert.deepEqual(session.status().restored, { source: 'imported', clean: true }, listed)
+    await assertHolds(session, written)
+    t.mock.restoreAll()
   }
 })

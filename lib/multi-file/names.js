@@ -129,9 +129,9 @@ async function list(folder, { belowFile } = {}) {
  * True if the folder above lists this one under exactly its name. On a disk that ignores case `shop-a` opens the folder `Shop-A`
  * too, and on one that ignores Unicode forms another spelling of the same letters: they are other tenants.
  */
-async function isListed(folder, readdir = fs.readdir) {
+async function isListed(folder) {
   try {
-    return (await readdir(dirname(folder))).includes(basename(folder))
+    return (await fs.readdir(dirname(folder))).includes(basename(folder))
   } catch {
     return false
   }
