@@ -168,7 +168,7 @@ for (const template of TEMPLATES) {
 test('the_document_names_every_option_of_the_module_and_every_method_it_takes_over', () => {
   const types = read('nestjs/index.d.ts')
   const between = (from, to) => types.slice(types.indexOf(from), types.indexOf(to, types.indexOf(from)))
-  const own = `${between('export interface HybridAuthModuleOptions', '\n}')}${between('export interface HybridAuthRootOptions', '\n}')}`
+  const own = `${between('export interface HybridAuthModuleOptions', '\n}')}${between('export interface HybridAuthModulePlacement', '\n}')}`
   const options = [...own.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name]) => name)
   const [table, named] = chapter.split('| you call |')
   assert.deepEqual(firstColumn(table), options.sort())
