@@ -103,9 +103,10 @@ const sizeOf = (batch) => (batch % 2 === 0 ? 1 : KEYS)
 const PATIENCE_MS = 7000
 
 /** Errors that nobody can catch: a rival that throws them ends the process, but not that of the benchmark. */
-const uncaught = { count: 0 }
+const uncaught = { ours: 0, rivals: 0 }
 export function surviveRivals() {
-  process.on('uncaughtException', () => (uncaught.count += 1))
+  // Clients of rivals stay connected while another store is measured: the module that throws tells whose error it is.
+  process.on('uncaughtException', (error) => (uncaught[/node_modules/.test(String(error?.stack)) ? 'rivals' : 'ours'] += 1))
 }
 
 /**
@@ -113,9 +114,10 @@ export function surviveRivals() {
  * resolved and are not whole afterwards, and batches of which only a part is there. `ends` is true where the outage would have ended the
  * process, by an error that nobody can catch.
  */
-export async function losses({ open, server }, { kills, outageMs }) {
+export async function losses({ open, server, isOurs }, { kills, outageMs }) {
   const id = 'losses'
-  const before = uncaught.count
+  const whose = isOurs ? 'ours' : 'rivals'
+  const before = uncaught[whose]
   const writer = await open(id)
   const resolved = new Set()
   let [n, isOver] = [0, false]
@@ -147,5 +149,5 @@ export async function losses({ open, server }, { kills, outageMs }) {
     if (there > 0 && there < wanted.length) torn += 1
   }
   await reader.close().catch(() => {})
-  return { batches: n, resolved: resolved.size, lost, torn, ends: uncaught.count > before }
+  return { batches: n, resolved: resolved.size, lost, torn, ends: uncaught[whose] > before }
 }
