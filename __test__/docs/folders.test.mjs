@@ -18,7 +18,7 @@ function folderOf(file) {
   return undefined
 }
 
-/** What loads a path, wherever it stands: `require`, `import` and `export … from`. */
+/** Statements that load a path, at any place: `require`, `import` and `export … from`. */
 const ANYWHERE = /(?:\brequire\(|\bimport\(|\bfrom |^import )'(\.{1,2}\/[^']+)'/gm
 /** The same at the beginning of a line. Tests hold sources as texts, and what is loaded there is none of their imports. */
 const AT_TOP = /^(?:import|export|\}) (?:.*\bfrom )?'(\.{1,2}\/[^']+)'/gm

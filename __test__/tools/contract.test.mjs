@@ -158,7 +158,7 @@ const FLAWS = {
     return isList ? withBody(answer, answer.body.toString().replace(/<LastModified>.*?<\/LastModified>/gs, '<LastModified>2020-01-01T00:00:00.000Z</LastModified>')) : answer
   }
 }
-/** What each is told to do, in part. */
+/** Part of the remedy of each. */
 const REMEDY = {
   'list-after-put': /switch off caches/, absent: /404/, contents: /proxies/, again: /stored again is not returned/, remove: /may remove objects/, folders: /prefix/, pages: /another one/,
   names: /names/, large: /raise the limits/, whole: /whole or not at all/, concurrent: /under load/, times: /clock/
