@@ -23,10 +23,28 @@ export type { HybridAuthErrorCode } from './types/error.js'
 
 // Options, stores, and the effective configuration.
 export type { HybridAuthOptions, ConfigDescription, ConfigSetting } from './types/options.js'
-export type { HybridAuthStore, S3Store, SupabaseStore, GcsStore, PostgresStore, RedisStore, DirectoryStore, MemoryStore } from './types/store.js'
+export type {
+  HybridAuthStore,
+  S3Store,
+  SupabaseStore,
+  GcsStore,
+  PostgresStore,
+  RedisStore,
+  DirectoryStore,
+  MemoryStore
+} from './types/store.js'
 
 // An open session.
-export type { HybridAuthState, HybridKeyStore, HybridTypedKeys, SessionStatus, OpeningStatus, SessionEvents, SessionEvent, ExportReport } from './types/session.js'
+export type {
+  HybridAuthState,
+  HybridKeyStore,
+  HybridTypedKeys,
+  SessionStatus,
+  OpeningStatus,
+  SessionEvents,
+  SessionEvent,
+  ExportReport
+} from './types/session.js'
 
 // Operations on many tenants, and figures.
 export type { RestoreAllOptions, ExportAllOptions, ExportProfileOptions, ExportProfileReport } from './types/fleet.js'

@@ -84,10 +84,19 @@ class Fleet {
 function compared(counts, product) {
   const done = (kind) => counts[kind].requests - counts[kind].refused
   const wire = {
-    puts: done('put'), gets: done('get'), lists: done('list'), deletes: done('delete'),
-    sent: counts.put.up, received: counts.get.down - counts.get.refusedDown, failures: 0
+    puts: done('put'),
+    gets: done('get'),
+    lists: done('list'),
+    deletes: done('delete'),
+    sent: counts.put.up,
+    received: counts.get.down - counts.get.refusedDown,
+    failures: 0
   }
-  return Object.fromEntries(Object.keys(wire).filter((name) => wire[name] !== product[name]).map((name) => [name, [wire[name], product[name]]]))
+  return Object.fromEntries(
+    Object.keys(wire)
+      .filter((name) => wire[name] !== product[name])
+      .map((name) => [name, [wire[name], product[name]]])
+  )
 }
 
 class Run {
@@ -140,9 +149,15 @@ class Run {
     await this.phase(name, work, MINUTES)
   }
 
-  open(name) { return this.phase(name, () => this.fleet.ask('open', { atOnce: AT_ONCE })) }
-  idle(name) { return this.#fromTick(name, () => sleep(MINUTES * 60_000)) }
-  work(name, { count, perMinute }) { return this.#fromTick(name, () => this.fleet.ask('work', { count, perMinute, minutes: MINUTES })) }
+  open(name) {
+    return this.phase(name, () => this.fleet.ask('open', { atOnce: AT_ONCE }))
+  }
+  idle(name) {
+    return this.#fromTick(name, () => sleep(MINUTES * 60_000))
+  }
+  work(name, { count, perMinute }) {
+    return this.#fromTick(name, () => this.fleet.ask('work', { count, perMinute, minutes: MINUTES }))
+  }
 
   async close(name) {
     await this.phase(name, () => this.fleet.ask('close', { timeoutMs: 30_000 }))

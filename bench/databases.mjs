@@ -26,11 +26,23 @@ import { loadRivals, mysqlBaileys, redisBaileys, rowPerKey } from './databases/r
 const number = (name, fallback) => ({ [name]: { type: /** @type {const} */ ('string'), default: String(fallback) } })
 const { values: args } = parseArgs({
   options: {
-    ...number('rounds', 5), ...number('calls', 60), ...number('sessions', 500), ...number('seconds', 2), ...number('handovers', 10), ...number('kills', 3),
+    ...number('rounds', 5),
+    ...number('calls', 60),
+    ...number('sessions', 500),
+    ...number('seconds', 2),
+    ...number('handovers', 10),
+    ...number('kills', 3),
     json: { type: 'boolean', default: false }
   }
 })
-const [ROUNDS, CALLS, SESSIONS, SECONDS, HANDOVERS, KILLS] = [args.rounds, args.calls, args.sessions, args.seconds, args.handovers, args.kills].map(Number)
+const [ROUNDS, CALLS, SESSIONS, SECONDS, HANDOVERS, KILLS] = [
+  args.rounds,
+  args.calls,
+  args.sessions,
+  args.seconds,
+  args.handovers,
+  args.kills
+].map(Number)
 const AT_ONCE = 50
 const OUTAGE_MS = 3000
 
@@ -52,7 +64,9 @@ async function makeStores() {
   const rivals = loadRivals()
   const databases = [postgres, redis].filter(({ kind }) => DATABASES.includes(kind))
   return [
-    ...databases.map((server) => ours(`ours, ${server.kind}`, { store: storeAt(server) }, { server, connections: () => server.connections() })),
+    ...databases.map((server) =>
+      ours(`ours, ${server.kind}`, { store: storeAt(server) }, { server, connections: () => server.connections() })
+    ),
     ours('ours, directory', { store: `${pathToFileURL(join(root, 'bucket')).href}?create=true` }),
     ours('ours, S3', bucket.options),
     redisBaileys(rivals, redis),
@@ -107,11 +121,18 @@ async function connections(store) {
 const cell = (value, digits = 1) => (value === undefined ? '–' : value >= 100 ? value.toFixed(0) : value.toFixed(digits))
 function print() {
   const least = [...rows.values()][0].p50
-  console.log('\n| store | `set` p50, ms | p99, ms | p50, ratio | writes/s, 1 session | writes/s, 50 | handover p95, ms | crash to restored, ms | connections | lost batches | torn batches |')
+  console.log(
+    '\n| store | `set` p50, ms | p99, ms | p50, ratio | writes/s, 1 session | writes/s, 50 | handover p95, ms | crash to restored, ms | connections | lost batches | torn batches |'
+  )
   console.log('|---|---|---|---|---|---|---|---|---|---|---|')
   for (const [name, row] of rows) {
-    const damage = row.losses === undefined ? ['–', '–'] : [`${row.losses.lost} of ${row.losses.resolved}`, `${row.losses.torn}${row.losses.ends ? ', and the process ends' : ''}`]
-    console.log(`| ${[name, cell(row.p50, 2), cell(row.p99), `${(row.p50 / least).toFixed(1)}x`, cell(row.one), cell(row.many), cell(row.handover), cell(row.crash), row.connections ?? '–', ...damage].join(' | ')} |`)
+    const damage =
+      row.losses === undefined
+        ? ['–', '–']
+        : [`${row.losses.lost} of ${row.losses.resolved}`, `${row.losses.torn}${row.losses.ends ? ', and the process ends' : ''}`]
+    console.log(
+      `| ${[name, cell(row.p50, 2), cell(row.p99), `${(row.p50 / least).toFixed(1)}x`, cell(row.one), cell(row.many), cell(row.handover), cell(row.crash), row.connections ?? '–', ...damage].join(' | ')} |`
+    )
   }
 }
 

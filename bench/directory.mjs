@@ -20,8 +20,10 @@ import { cheapBaileys } from '../testkit/baileys/cheap.mjs'
 
 const { values: args } = parseArgs({
   options: {
-    tenants: { type: 'string', default: '100,1000,10000' }, opens: { type: 'string', default: '100' },
-    fleet: { type: 'string', default: '0' }, json: { type: 'boolean', default: false }
+    tenants: { type: 'string', default: '100,1000,10000' },
+    opens: { type: 'string', default: '100' },
+    fleet: { type: 'string', default: '0' },
+    json: { type: 'boolean', default: false }
   }
 })
 const OPENS = Number(args.opens)
@@ -114,12 +116,18 @@ async function restore(tenants) {
 const round = (number) => number.toFixed(1)
 try {
   const rows = []
-  if (!args.json) console.log('| tenants | an open, ms | of the processor | 16 at once, ms each | of the processor | restored, 50 at once, ms each | of the processor |\n|---|---|---|---|---|---|---|')
+  if (!args.json)
+    console.log(
+      '| tenants | an open, ms | of the processor | 16 at once, ms each | of the processor | restored, 50 at once, ms each | of the processor |\n|---|---|---|---|---|---|---|'
+    )
   for (const tenants of args.tenants.split(',').filter(Boolean).map(Number)) {
     const row = await measure(tenants)
     rows.push(row)
     const { one, many, fleet } = row
-    if (!args.json) console.log(`| ${tenants} | ${round(one.ms)} | ${round(one.cpuMs)} | ${round(many.ms / AT_ONCE)} | ${round(many.cpuMs)} | ${round(fleet.ms)} | ${round(fleet.cpuMs)} |`)
+    if (!args.json)
+      console.log(
+        `| ${tenants} | ${round(one.ms)} | ${round(one.cpuMs)} | ${round(many.ms / AT_ONCE)} | ${round(many.cpuMs)} | ${round(fleet.ms)} | ${round(fleet.cpuMs)} |`
+      )
   }
   const fleet = Number(args.fleet) > 0 ? await restore(Number(args.fleet)) : null
   if (args.json) console.log(JSON.stringify({ rows, fleet }))

@@ -19,7 +19,13 @@ import { parseArgs } from 'node:util'
 import { startProxy } from '../testkit/proxy/proxy.mjs'
 import * as store from '../testkit/stores/rclone.mjs'
 
-const { values: args } = parseArgs({ options: { stalls: { type: 'string', default: '1,10,60,300' }, large: { type: 'string', default: '0' }, json: { type: 'boolean', default: false } } })
+const { values: args } = parseArgs({
+  options: {
+    stalls: { type: 'string', default: '1,10,60,300' },
+    large: { type: 'string', default: '0' },
+    json: { type: 'boolean', default: false }
+  }
+})
 const STALLS = args.stalls.split(',').map(Number)
 const PROGRAM = fileURLToPath(new URL('./handover/instance.mjs', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'hybrid-auth-handover-'))
@@ -108,9 +114,13 @@ try {
 if (args.json) {
   console.log(JSON.stringify(rows, null, 2))
 } else {
-  console.log('\n| duration of each upload | newer one open after | both accept writes for | older one rejected after | resolved | missing | `close()` |')
+  console.log(
+    '\n| duration of each upload | newer one open after | both accept writes for | older one rejected after | resolved | missing | `close()` |'
+  )
   console.log('|---|---|---|---|---|---|---|')
   for (const { stallSeconds, openSeconds, bothSeconds, refusedSeconds, resolved, lacking, close } of rows) {
-    console.log(`| ${stallSeconds} s | ${openSeconds.toFixed(1)} s | ${bothSeconds.toFixed(1)} s | ${refusedSeconds.toFixed(1)} s | ${resolved} | ${lacking} | ${close} |`)
+    console.log(
+      `| ${stallSeconds} s | ${openSeconds.toFixed(1)} s | ${bothSeconds.toFixed(1)} s | ${refusedSeconds.toFixed(1)} s | ${resolved} | ${lacking} | ${close} |`
+    )
   }
 }

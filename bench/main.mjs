@@ -48,10 +48,13 @@ function encodingOnly(BufferJSON) {
   const codec = createCodec(BufferJSON)
   const data = new Map()
   const keys = {
-    get: async (type, ids) => Object.fromEntries(ids.map((id) => {
-      const bytes = data.get(`${type}-${id}`)
-      return [id, bytes === undefined ? null : codec.decode(bytes)]
-    })),
+    get: async (type, ids) =>
+      Object.fromEntries(
+        ids.map((id) => {
+          const bytes = data.get(`${type}-${id}`)
+          return [id, bytes === undefined ? null : codec.decode(bytes)]
+        })
+      ),
     set: async (all) => {
       for (const type in all) {
         for (const id in all[type]) {
@@ -105,10 +108,12 @@ async function blocked(store, data) {
   return median(times)
 }
 
-const [v7, v6] = await Promise.all(['baileys', 'baileys-v6'].map(async (name) => {
-  const line = lines.find((line) => line.name.includes(name === 'baileys' ? '7.0' : '6.17') || line.name === name)
-  return line.load()
-}))
+const [v7, v6] = await Promise.all(
+  ['baileys', 'baileys-v6'].map(async (name) => {
+    const line = lines.find((line) => line.name.includes(name === 'baileys' ? '7.0' : '6.17') || line.name === name)
+    return line.load()
+  })
+)
 const key = 'ab'.repeat(32)
 const bucket = `${pathToFileURL(join(root, 'bucket')).href}?create=true`
 const v7files = await multiFile('v7', v7)
@@ -135,17 +140,23 @@ const columns = stores.map(({ name }) => name)
 const cell = (us) => (us === undefined ? '' : us >= 9950 ? `${(us / 1000).toFixed(1)} ms` : `${us.toFixed(us < 9.95 ? 1 : 0)}`)
 function print(line) {
   const base = line['ours, bucket'] ?? line['ours, data']
-  const cells = columns.map((column) => `${cell(line[column])}${column.startsWith('multi') && line[column] ? ` (${(line[column] / base).toFixed(0)}x)` : ''}`.padStart(15))
+  const cells = columns.map((column) =>
+    `${cell(line[column])}${column.startsWith('multi') && line[column] ? ` (${(line[column] / base).toFixed(0)}x)` : ''}`.padStart(15)
+  )
   console.log(`${line.name.padEnd(28)}${cells.join('')}`)
 }
 
 if (!args.json) {
-  console.log(`Median microseconds per awaited call over ${ROUNDS} interleaved rounds; (Nx): times the cost of ours, with a bucket where that takes part.\n`)
+  console.log(
+    `Median microseconds per awaited call over ${ROUNDS} interleaved rounds; (Nx): times the cost of ours, with a bucket where that takes part.\n`
+  )
   console.log(`${''.padEnd(28)}${columns.map((column) => column.padStart(15)).join('')}`)
 }
 for (const [type, [value, id]] of Object.entries(kinds)) {
   const values = Array.from({ length: CALLS * 2 }, value)
-  await row(`set ${type}`, CALLS, (store, call, round) => store.keys.set({ [type]: { [id(call)]: values[(call + (round & 1) * CALLS) % values.length] } }))
+  await row(`set ${type}`, CALLS, (store, call, round) =>
+    store.keys.set({ [type]: { [id(call)]: values[(call + (round & 1) * CALLS) % values.length] } })
+  )
   await row(`get ${type}`, CALLS, (store, call) => store.keys.get(type, [id(call)]))
 }
 await row('get session, missing', CALLS, (store, call) => store.keys.get('session', [`missing-${call}`]))
@@ -158,7 +169,14 @@ await row('saveCreds', CALLS, (store) => store.saveCreds(), saving)
 
 // A realistic account: 2,000 keys, opened from the disk and read once.
 const account = { 'pre-key': preKeys(812) }
-for (const [type, count] of [['session', 600], ['sender-key', 180], ['lid-mapping', 200], ['device-list', 100], ['tctoken', 100], ['sender-key-memory', 8]]) {
+for (const [type, count] of [
+  ['session', 600],
+  ['sender-key', 180],
+  ['lid-mapping', 200],
+  ['device-list', 100],
+  ['tctoken', 100],
+  ['sender-key-memory', 8]
+]) {
   account[type] = Object.fromEntries(Array.from({ length: count }, (_, n) => [kinds[type][1](n), kinds[type][0]()]))
 }
 const opening = stores.filter(({ name }) => name === 'ours, data' || name.startsWith('multi-file'))
@@ -167,11 +185,16 @@ for (const { store } of opening) {
   await store.keys.set(account)
   await store.close()
 }
-await row('open, and read 2,000 keys', 1, async (store) => {
-  const again = await store.open()
-  for (const type in account) await again.state.keys.get(type, Object.keys(account[type]))
-  await again.close?.()
-}, opening)
+await row(
+  'open, and read 2,000 keys',
+  1,
+  async (store) => {
+    const again = await store.open()
+    for (const type in account) await again.state.keys.get(type, Object.keys(account[type]))
+    await again.close?.()
+  },
+  opening
+)
 
 const main = await blocked(stores[0].store, () => preKeys(812))
 if (args.json) console.log(JSON.stringify({ rows, blocked812: main }, null, 2))

@@ -10,7 +10,17 @@
 // The store is `rclone serve s3` behind a proxy that lets each request wait for `--delay` milliseconds, as a distant bucket does.
 
 import { randomFillSync } from 'node:crypto'
-import { createReadStream, createWriteStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  createReadStream,
+  createWriteStream,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, sep } from 'node:path'
@@ -25,7 +35,9 @@ import profiles from '../lib/profile/index.js'
 import zip from '../lib/zip/archive.js'
 
 const number = (text) => ({ type: /** @type {const} */ ('string'), default: String(text) })
-const { values: args } = parseArgs({ options: { profiles: number(100), bytes: number(2_000_000), delay: number(50), json: { type: 'boolean', default: false } } })
+const { values: args } = parseArgs({
+  options: { profiles: number(100), bytes: number(2_000_000), delay: number(50), json: { type: 'boolean', default: false } }
+})
 const [count, bytes, delayMs] = [args.profiles, args.bytes, args.delay].map(Number)
 /** Profiles that are prepared at once. */
 const AT_ONCE = 8
@@ -52,7 +64,11 @@ const filesOf = (folder) =>
 
 async function inTurns(work) {
   const queue = names.values()
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => { for (const name of queue) await work(name) }))
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (const name of queue) await work(name)
+    })
+  )
 }
 
 /** Time of `work`, and the growth of this process's memory meanwhile. */
@@ -60,7 +76,9 @@ async function measured(work) {
   globalThis.gc?.()
   const before = process.memoryUsage.rss()
   let most = before
-  const look = setInterval(() => { most = Math.max(most, process.memoryUsage.rss()) }, 5)
+  const look = setInterval(() => {
+    most = Math.max(most, process.memoryUsage.rss())
+  }, 5)
   const began = performance.now()
   await work()
   clearInterval(look)
@@ -84,37 +102,65 @@ try {
     await profile.backup()
     await profile.close()
     const archive = join(root, `${name}.zip`)
-    await zip.writeZip(archive, filesOf(folder).filter(({ path }) => path.startsWith('Default/')))
+    await zip.writeZip(
+      archive,
+      filesOf(folder).filter(({ path }) => path.startsWith('Default/'))
+    )
     await bucket.put(`archives/${name}.zip`, readFileSync(archive))
   })
 
   proxy.rule({ fault: 'delay', delayMs })
-  const requests = () => { const { puts, gets, lists, deletes } = JSON.parse(binding.figures()).traffic; return puts + gets + lists + deletes }
+  const requests = () => {
+    const { puts, gets, lists, deletes } = JSON.parse(binding.figures()).traffic
+    return puts + gets + lists + deletes
+  }
   const before = requests()
   const opened = []
   const here = await measured(async () => {
     opened.push(...(await Promise.all(names.map((name) => open(name, 'two')))))
   })
   const asked = requests() - before
-  const isWhole = (name) => filesOf(join(root, 'one', name)).filter(({ path }) => path.startsWith(kept)).every(({ path, source }) => readFileSync(join(root, 'two', name, path)).equals(readFileSync(source)))
-  if (!opened.every(({ restored }) => restored.source === 'remote') || !names.every(isWhole)) throw new Error('a profile was not restored as it was')
+  const isWhole = (name) =>
+    filesOf(join(root, 'one', name))
+      .filter(({ path }) => path.startsWith(kept))
+      .every(({ path, source }) => readFileSync(join(root, 'two', name, path)).equals(readFileSync(source)))
+  if (!opened.every(({ restored }) => restored.source === 'remote') || !names.every(isWhole))
+    throw new Error('a profile was not restored as it was')
 
   const client = rclone.connect({ ...server.address, endpoint: proxy.origin })
   const there = await measured(async () => {
-    await Promise.all(names.map(async (name) => {
-      const [archive, folder] = [join(root, 'three', `${name}.zip`), join(root, 'three', name)]
-      mkdirSync(dirname(archive), { recursive: true })
-      const answer = await client.ok('GET', bucket.name, `archives/${name}.zip`)
-      await pipeline(Readable.fromWeb(answer.body), createWriteStream(archive))
-      await new Promise((resolve, reject) => createReadStream(archive).pipe(unzipper.Extract({ path: folder })).on('error', reject).on('close', resolve))
-    }))
+    await Promise.all(
+      names.map(async (name) => {
+        const [archive, folder] = [join(root, 'three', `${name}.zip`), join(root, 'three', name)]
+        mkdirSync(dirname(archive), { recursive: true })
+        const answer = await client.ok('GET', bucket.name, `archives/${name}.zip`)
+        await pipeline(Readable.fromWeb(answer.body), createWriteStream(archive))
+        await new Promise((resolve, reject) =>
+          createReadStream(archive)
+            .pipe(unzipper.Extract({ path: folder }))
+            .on('error', reject)
+            .on('close', resolve)
+        )
+      })
+    )
   })
   await Promise.all(opened.map((profile) => profile.close()))
 
-  const figures = { profiles: count, bytes, delayMs, archiveBytes: statSync(join(root, `${names[0]}.zip`)).size, here: { ...here, requests: asked }, archives: { ...there, requests: count } }
-  const row = ({ ms, grownBytes, requests }) => `${(ms / 1000).toFixed(1)} s, memory +${Math.round(grownBytes / 1e6)} MB, ${requests} requests`
+  const figures = {
+    profiles: count,
+    bytes,
+    delayMs,
+    archiveBytes: statSync(join(root, `${names[0]}.zip`)).size,
+    here: { ...here, requests: asked },
+    archives: { ...there, requests: count }
+  }
+  const row = ({ ms, grownBytes, requests }) =>
+    `${(ms / 1000).toFixed(1)} s, memory +${Math.round(grownBytes / 1e6)} MB, ${requests} requests`
   if (args.json) console.log(JSON.stringify(figures, null, 2))
-  else console.log(`${count} profiles of ${bytes} bytes at once, ${delayMs} ms for each request\nhere                  ${row(figures.here)}\narchives of RemoteAuth ${row(figures.archives)}`)
+  else
+    console.log(
+      `${count} profiles of ${bytes} bytes at once, ${delayMs} ms for each request\nhere                  ${row(figures.here)}\narchives of RemoteAuth ${row(figures.archives)}`
+    )
 } finally {
   for (const ending of endings) await ending()
   rmSync(root, { recursive: true, force: true, maxRetries: 5 })

@@ -34,7 +34,11 @@ const open = (machine) => profiles.openProfile('bench', { ...options, directory:
 /** Files that RemoteAuth archives. */
 function archived(folder) {
   const kept = ['IndexedDB', 'Local Storage'].map((name) => join(folder, 'Default', name))
-  const files = kept.flatMap((from) => readdirSync(from, { recursive: true, withFileTypes: true }).filter((item) => item.isFile()).map((item) => join(item.parentPath ?? item.path, item.name)))
+  const files = kept.flatMap((from) =>
+    readdirSync(from, { recursive: true, withFileTypes: true })
+      .filter((item) => item.isFile())
+      .map((item) => join(item.parentPath ?? item.path, item.name))
+  )
   return files.map((source) => ({ path: relative(folder, source).split(sep).join('/'), source }))
 }
 
@@ -71,7 +75,12 @@ try {
     await writePairs(browser.page, { count: news, bytes: 1000 })
     ours.push(await measured(() => profile.backup()))
     const at = join(root, 'archive.zip')
-    const made = await measured(() => zip.writeZip(at, archived(profile.path)).then(() => statSync(at).size, () => null))
+    const made = await measured(() =>
+      zip.writeZip(at, archived(profile.path)).then(
+        () => statSync(at).size,
+        () => null
+      )
+    )
     theirs.push(made)
   }
   const quiet = await (async () => {
@@ -125,9 +134,13 @@ try {
       ['archives that failed', '', `${archive.failed} of ${rounds}`],
       ['requests without a change', String(here.unchangedRequests), 'all of it again']
     ]
-    console.log(`profile of ${kb(figures.profileBytes)}, ${rounds} backups of ${news} messages each; first backup ${kb(figures.first.sent)} in ${ms(figures.first.ms)}`)
+    console.log(
+      `profile of ${kb(figures.profileBytes)}, ${rounds} backups of ${news} messages each; first backup ${kb(figures.first.sent)} in ${ms(figures.first.ms)}`
+    )
     for (const [name, ...cells] of rows) console.log(`${name.padEnd(36)}${cells.map((cell) => cell.padEnd(24)).join('')}`.trimEnd())
-    console.log(`${restores} restores of ${kb(figures.restores.bytes)} at once: ${ms(figures.restores.ms)}, CPU ${ms(figures.restores.cpuMs)}`)
+    console.log(
+      `${restores} restores of ${kb(figures.restores.bytes)} at once: ${ms(figures.restores.ms)}, CPU ${ms(figures.restores.cpuMs)}`
+    )
   }
 } finally {
   for (const ending of endings) await ending()

@@ -41,7 +41,10 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const filling = Math.floor((Number(args.mb) * 1e6) / CONTACTS / CLOSED) - 110
 const entry = (closed) => ({ indexInfo: { closed, used: 1 }, filling: 'x'.repeat(Math.max(filling, 1)) })
-const record = { version: 'v1', _sessions: Object.fromEntries([['open', entry(-1)], ...Array.from({ length: CLOSED }, (_, n) => [`closed-${n}`, entry(n + 1)])]) }
+const record = {
+  version: 'v1',
+  _sessions: Object.fromEntries([['open', entry(-1)], ...Array.from({ length: CLOSED }, (_, n) => [`closed-${n}`, entry(n + 1)])])
+}
 const key = { private: Buffer.alloc(32, 1), public: Buffer.alloc(32, 2) }
 
 try {
@@ -61,13 +64,18 @@ try {
     tookMs: Math.round(tookMs),
     longestMs: Number(pauses[0].toFixed(1)),
     over20Ms: pauses.filter((pause) => pause > 20).length,
-    tenLongestMs: pauses.slice(0, 10).map((pause) => pause.toFixed(0)).join(' ')
+    tenLongestMs: pauses
+      .slice(0, 10)
+      .map((pause) => pause.toFixed(0))
+      .join(' ')
   })
   const rows = [told('nothing, for 3 s', idle), told('a dry run', dry), told('pruning', real)]
   const { removed } = real.report.closedSessions
   if (args.json) console.log(JSON.stringify({ bytes, removed, rows }))
   else {
-    console.log(`${(bytes / 1e6).toFixed(1)} MB, ${removed.toLocaleString('en')} closed sessions and ${real.report.preKeys.removed.toLocaleString('en')} pre-keys removed`)
+    console.log(
+      `${(bytes / 1e6).toFixed(1)} MB, ${removed.toLocaleString('en')} closed sessions and ${real.report.preKeys.removed.toLocaleString('en')} pre-keys removed`
+    )
     console.table(rows)
   }
   await session.close()

@@ -48,7 +48,7 @@ async function look(opens) {
 function storeOf(n, { every, server, tenants }) {
   if (every === 0 || n % every !== 0) return { store: { kind: 'memory', name: 'registries' }, tenantId: `tenant-${n % tenants}` }
   const key = signToken({ role: 'service_role', iat: 1_700_000_000, exp: 4_102_444_800, jti: n }, SECRET)
-  return { store: { kind: 'supabase', url: server.endpoint, bucket: server.bucket, key }, tenantId: `remote-${n / every % 20}` }
+  return { store: { kind: 'supabase', url: server.endpoint, bucket: server.bucket, key }, tenantId: `remote-${(n / every) % 20}` }
 }
 
 async function run({ opens, tenants, tokens }) {
@@ -61,7 +61,7 @@ async function run({ opens, tenants, tokens }) {
   try {
     let next = 0
     for (let step = 1; step <= LOOKS; step++) {
-      const until = Math.floor(opens * step / LOOKS)
+      const until = Math.floor((opens * step) / LOOKS)
       const busy = new Set()
       const worker = async () => {
         while (next < until) {
@@ -91,7 +91,9 @@ async function run({ opens, tenants, tokens }) {
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    tenants: { type: 'string', default: '1000' }, tokens: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false },
+    tenants: { type: 'string', default: '1000' },
+    tokens: { type: 'string', default: '1000' },
+    json: { type: 'boolean', default: false },
     serve: { type: 'boolean', default: false }
   }
 })
@@ -103,7 +105,8 @@ else {
   if (values.json) console.log(JSON.stringify(report))
   else {
     console.log('| opens | memory, MB | of JavaScript, MB | descriptors | threads |\n|---|---|---|---|---|')
-    for (const { opens, rss, heapUsed, descriptors, threads } of report.looks) console.log(`| ${opens} | ${megabytes(rss)} | ${megabytes(heapUsed)} | ${descriptors} | ${threads} |`)
+    for (const { opens, rss, heapUsed, descriptors, threads } of report.looks)
+      console.log(`| ${opens} | ${megabytes(rss)} | ${megabytes(heapUsed)} | ${descriptors} | ${threads} |`)
     console.log(report.grew.length === 0 ? 'nothing grew' : `grew: ${report.grew.join(', ')}`)
   }
   process.exit(report.grew.length === 0 ? 0 : 1)

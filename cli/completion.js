@@ -50,7 +50,8 @@ function bash({ general, commands }) {
       })
   )
   const cases = commands.map(({ name, options, words, takesFiles }) => {
-    const rest = words.length > 0 ? `_baileys_hybrid_auth_words ${quoted(words.join('\n'))}` : takesFiles ? '_baileys_hybrid_auth_files' : ':'
+    const rest =
+      words.length > 0 ? `_baileys_hybrid_auth_words ${quoted(words.join('\n'))}` : takesFiles ? '_baileys_hybrid_auth_files' : ':'
     return `    ${name}) if [[ $cur == -* ]]; then _baileys_hybrid_auth_words ${quoted(namesOf(options).join('\n'))}; else ${rest}; fi ;;`
   })
   return `# Completion of ${NAME} for bash, with and without npx. Write it to a file once, and add to ~/.bashrc: source <file>
@@ -88,11 +89,14 @@ complete -p npx >/dev/null 2>&1 || complete -o default -F _baileys_hybrid_auth_n
 
 function zsh({ general, commands }) {
   const plain = (text) => text.replace(/[[\]:\\]/g, '\\$&')
-  const action = (value) => (value === undefined ? '' : value.files ? ':file:_files' : value.words ? `:value:(${value.words.join(' ')})` : ':value: ')
+  const action = (value) =>
+    value === undefined ? '' : value.files ? ':file:_files' : value.words ? `:value:(${value.words.join(' ')})` : ':value: '
   const specs = (options) =>
     options.flatMap(({ names, text, value }) => names.map((name) => quoted(`(${names.join(' ')})${name}[${plain(text)}]${action(value)}`)))
   const rest = ({ words, takesFiles }) => quoted(words.length > 0 ? `*:value:(${words.join(' ')})` : takesFiles ? '*:file:_files' : '*: :')
-  const lines = commands.map((command) => `        ${command.name}) _arguments -s ${[...specs(command.options), rest(command)].join(' ')} ;;`)
+  const lines = commands.map(
+    (command) => `        ${command.name}) _arguments -s ${[...specs(command.options), rest(command)].join(' ')} ;;`
+  )
   return `#compdef ${NAME}
 # Completion of ${NAME} for zsh, with and without npx. Write it to a file once, and add to ~/.zshrc, after compinit: source <file>
 _baileys_hybrid_auth() {
@@ -130,7 +134,10 @@ function fish({ general, commands }) {
   const flags = (names) => names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`)).join(' ')
   const value = (how) => (how === undefined ? '' : how.files ? ' -r -F' : how.words ? ` -x -a ${quoted(how.words.join(' '))}` : ' -x')
   const line = (condition, text) => `complete -c ${NAME} -n ${quoted(condition)} ${text}`
-  const option = (condition) => ({ names, text, value: how }) => line(condition, `${flags(names)} -d ${quoted(text)}${value(how)}`)
+  const option =
+    (condition) =>
+    ({ names, text, value: how }) =>
+      line(condition, `${flags(names)} -d ${quoted(text)}${value(how)}`)
   const of = ({ name, text, options, words, takesFiles }) => {
     const condition = `__fish_seen_subcommand_from ${name}`
     const rest = words.length > 0 ? [line(condition, `-a ${quoted(words.join(' '))}`)] : takesFiles ? [line(condition, '-F')] : []

@@ -86,13 +86,17 @@ const inFlags = (text) =>
     return `\`${flag}${value === undefined || value === 'true' ? '' : ` ${value}`}\``
   })
 
-const oneLine = (text) => String(text).replace(/\s*[\r\n]+\s*/g, ' ').trim()
+const oneLine = (text) =>
+  String(text)
+    .replace(/\s*[\r\n]+\s*/g, ' ')
+    .trim()
 
 /** Report of a failure: `{ code, exit, message, advice }`. */
 function explain(error) {
   const message = inFlags(oneLine(error?.message ?? error))
   if (error instanceof UsageError) return { code: error.code, exit: usage, message, advice: error.advice }
-  if (error instanceof Interrupted || error instanceof Declined) return { code: error.code, exit: EXIT.interrupted, message, advice: error.advice }
+  if (error instanceof Interrupted || error instanceof Declined)
+    return { code: error.code, exit: EXIT.interrupted, message, advice: error.advice }
   const code = Object.hasOwn(CODES, error?.code) ? error.code : 'INTERNAL'
   const [exit, advice] = CODES[code]
   return { code, exit, message, advice: error.advice ?? advice }

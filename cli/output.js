@@ -53,7 +53,10 @@ const plural = (number, one, many = `${one}s`) => `${count(number)} ${number ===
 
 /** Text of others on a terminal: nothing in it moves the cursor, colours or turns the direction of writing. */
 const printable = (text) =>
-  String(text).replace(/[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  String(text).replace(
+    /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
 
 const wantsColor = (stream, allowed) => allowed && !process.env.NO_COLOR && process.env.TERM !== 'dumb' && stream.isTTY === true
 
@@ -118,7 +121,9 @@ function fit(columns, width) {
   const total = () => columns.reduce((sum, column) => sum + column.width, 2 * (columns.length - 1))
   while (total() > width) {
     const least = ({ wraps }) => (wraps ? LEAST_TEXT : LEAST)
-    const widest = columns.filter((column) => !column.right && column.width > least(column)).sort((a, b) => (b.wraps ?? 0) - (a.wraps ?? 0) || b.width - a.width)[0]
+    const widest = columns
+      .filter((column) => !column.right && column.width > least(column))
+      .sort((a, b) => (b.wraps ?? 0) - (a.wraps ?? 0) || b.width - a.width)[0]
     if (widest === undefined) return
     widest.width = widest.wraps ? Math.max(LEAST_TEXT, widest.width - (total() - width)) : widest.width - 1
   }
@@ -214,12 +219,27 @@ class Output {
       const blanks = ' '.repeat(Math.max(width - stringWidth(text), 0))
       return right ? blanks + text : isLast ? text : text + blanks
     }
-    const painted = (cells, paints) => cells.map((cell, i) => paints[i](aligned(cell, filled[i], i === last))).join('  ').trimEnd()
-    this.line(painted(filled.map(({ title, width }) => shortened(title, width)), filled.map(() => bold)))
+    const painted = (cells, paints) =>
+      cells
+        .map((cell, i) => paints[i](aligned(cell, filled[i], i === last)))
+        .join('  ')
+        .trimEnd()
+    this.line(
+      painted(
+        filled.map(({ title, width }) => shortened(title, width)),
+        filled.map(() => bold)
+      )
+    )
     rows.forEach((row, at) => {
       const cells = filled.map(({ cells, width, wraps }) => (wraps ? wrapped(cells[at], width) : [shortened(cells[at], width)]))
       const paints = filled.map((column) => column.paint?.(row, this.out) ?? String)
-      for (let n = 0; n < Math.max(...cells.map(({ length }) => length)); n++) this.line(painted(cells.map((lines) => lines[n] ?? ''), paints))
+      for (let n = 0; n < Math.max(...cells.map(({ length }) => length)); n++)
+        this.line(
+          painted(
+            cells.map((lines) => lines[n] ?? ''),
+            paints
+          )
+        )
     })
   }
 

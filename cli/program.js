@@ -79,18 +79,26 @@ function build(act) {
     .addHelpText('after', GENERAL)
   addOptions(program, 'Options:', OUTPUT_OPTIONS)
 
-  const define = (family) => (usage, { summary, description, arguments: taken = [], options = [], examples, sessions = true, action }) => {
-    const command = program.command(usage).summary(summary).description(description ?? `${summary[0].toUpperCase()}${summary.slice(1)}.`)
-    // Commander passes these on to commands only when they are made in one step.
-    command.exitOverride().configureOutput(silent).helpGroup(family)
-    for (const argument of taken) command.addArgument(argument)
-    for (const option of options) command.addOption((option instanceof Option ? option : new Option(.../** @type {[string, string]} */ (option))).helpGroup('Options:'))
-    if (sessions) addOptions(command, 'Which sessions:', SESSION_OPTIONS)
-    addOptions(command, 'Output:', OUTPUT_OPTIONS)
-    command.addHelpOption(new Option('-h, --help', 'print this help').helpGroup('Output:'))
-    command.addHelpText('after', examplesText(examples))
-    command.action((...args) => act(action, command, args.slice(0, -2)))
-  }
+  const define =
+    (family) =>
+    (usage, { summary, description, arguments: taken = [], options = [], examples, sessions = true, action }) => {
+      const command = program
+        .command(usage)
+        .summary(summary)
+        .description(description ?? `${summary[0].toUpperCase()}${summary.slice(1)}.`)
+      // Commander passes these on to commands only when they are made in one step.
+      command.exitOverride().configureOutput(silent).helpGroup(family)
+      for (const argument of taken) command.addArgument(argument)
+      for (const option of options)
+        command.addOption(
+          (option instanceof Option ? option : new Option(.../** @type {[string, string]} */ (option))).helpGroup('Options:')
+        )
+      if (sessions) addOptions(command, 'Which sessions:', SESSION_OPTIONS)
+      addOptions(command, 'Output:', OUTPUT_OPTIONS)
+      command.addHelpOption(new Option('-h, --help', 'print this help').helpGroup('Output:'))
+      command.addHelpText('after', examplesText(examples))
+      command.action((...args) => act(action, command, args.slice(0, -2)))
+    }
   for (const file of FAMILIES) {
     const { heading, commands } = require(`./commands/${file}`)
     commands(define(heading))
@@ -131,8 +139,15 @@ class Context {
     const { HybridAuth } = require('../index.js')
     if (this.resolved.native.store === null && !this.asked.local) {
       const reason = require('../lib/config/services.js').reasonForNoStore(this.#given)
-      if (reason !== null) throw new UsageError(`${reason}, and this command needs a store`, 'Remove that setting; `config` shows the configuration in effect.')
-      throw new UsageError('no store is configured', 'Use --store <url>, or set SESSION_BACKUP_STORE; `config` shows the configuration in effect.')
+      if (reason !== null)
+        throw new UsageError(
+          `${reason}, and this command needs a store`,
+          'Remove that setting; `config` shows the configuration in effect.'
+        )
+      throw new UsageError(
+        'no store is configured',
+        'Use --store <url>, or set SESSION_BACKUP_STORE; `config` shows the configuration in effect.'
+      )
     }
     return new HybridAuth(this.#given)
   }
@@ -147,7 +162,8 @@ class Context {
 
 /** Runs a command line. Resolves to the exit code, and whether nothing is to be waited for any more. */
 async function run(argv) {
-  const plainOutput = () => new Output({ json: argv.includes('--json'), color: !argv.includes('--no-color'), debug: argv.includes('--debug') })
+  const plainOutput = () =>
+    new Output({ json: argv.includes('--json'), color: !argv.includes('--no-color'), debug: argv.includes('--debug') })
   let output = null
   let code = EXIT.done
   const program = build(async (action, command, args) => {

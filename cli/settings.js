@@ -12,7 +12,11 @@ const { secretsOf } = require('./mask.js')
 
 /** Options that every command takes which looks at sessions: flags, what they say, and what they are for the package. */
 const SESSION_OPTIONS = [
-  ['--store <url>', 'the store: s3://bucket, supabase://bucket, gs://bucket, postgres://host/database, redis://host or file:///path', 'store'],
+  [
+    '--store <url>',
+    'the store: s3://bucket, supabase://bucket, gs://bucket, postgres://host/database, redis://host or file:///path',
+    'store'
+  ],
   ['--directory <folder>', 'the local logs, one folder per tenant', 'directory'],
   ['-e, --env-file <file>', 'read variables from this file; the environment overrides it'],
   ['--key-file <file>', 'read the encryption keys from this file, one per line, the sealing key first'],
@@ -90,8 +94,12 @@ function unlessWrong(work) {
 
 /** The keys in a file, as the package takes them; it checks them. They are never printed from then on. */
 function readKeys(file, option, output) {
-  const keys = read(file, option).split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
-  if (keys.length === 0) throw new UsageError(`the file of ${option} contains no key`, 'Write one with `baileys-hybrid-auth keygen --out <file>`.')
+  const keys = read(file, option)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  if (keys.length === 0)
+    throw new UsageError(`the file of ${option} contains no key`, 'Write one with `baileys-hybrid-auth keygen --out <file>`.')
   output.hide(keys)
   if (process.platform !== 'win32' && (statSync(file).mode & 0o044) !== 0) {
     output.warn(`others on this machine can read the file of ${option}: \`chmod 600\` keeps it to you`)
@@ -117,10 +125,15 @@ function passwordsIn(address) {
 function placeIn(given, output, env = process.env) {
   const name = given.match(/^env:([A-Za-z_]\w*)$/)?.[1]
   if (name === undefined) {
-    if (passwordsIn(given).length > 0) throw new UsageError('the address contains a password, and others on this machine can read arguments', 'Put the address into a variable, and write env:NAME in its place.')
+    if (passwordsIn(given).length > 0)
+      throw new UsageError(
+        'the address contains a password, and others on this machine can read arguments',
+        'Put the address into a variable, and write env:NAME in its place.'
+      )
     return given
   }
-  if (!isSet(env, name)) throw new UsageError(`the variable ${name} is not set`, 'Set it to the address of the source, here or in the --env-file.')
+  if (!isSet(env, name))
+    throw new UsageError(`the variable ${name} is not set`, 'Set it to the address of the source, here or in the --env-file.')
   output.hide(passwordsIn(env[name]))
   return env[name]
 }

@@ -47,7 +47,8 @@ async function released(context, fleet, tenantId) {
   // What else is wrong is for the open to find out.
   if (owner !== 'live') return claim === null ? fleet : judging(fleet, claim)
   const { HybridAuthError } = require('../lib/errors.js')
-  if (!context.resolved.cloud && (await context.isOpenHere(tenantId))) throw new HybridAuthError('ALREADY_OPEN', 'a process of this machine has this session open')
+  if (!context.resolved.cloud && (await context.isOpenHere(tenantId)))
+    throw new HybridAuthError('ALREADY_OPEN', 'a process of this machine has this session open')
   throw new HybridAuthError('OWNED_ELSEWHERE', 'an instance has not released this session: it is running, or it ended without closing')
 }
 
@@ -108,6 +109,7 @@ function sentence(error) {
 }
 
 /** `summary` of `tell`: "3 tenants restored.", "2 of 3 tenants restored, 1 failed." */
-const counted = (verb) => (good, bad) => (bad === 0 ? `${plural(good, 'tenant')} ${verb}.` : `${good} of ${plural(good + bad, 'tenant')} ${verb}, ${bad} failed.`)
+const counted = (verb) => (good, bad) =>
+  bad === 0 ? `${plural(good, 'tenant')} ${verb}.` : `${good} of ${plural(good + bad, 'tenant')} ${verb}, ${bad} failed.`
 
 module.exports = { tenantsOf, sessionsAskedFor, tenantsAskedFor, released, tell, counted, failureOf }

@@ -36,7 +36,10 @@ function progress(output, title, total, since = performance.now()) {
     step(tenantId) {
       const left = timeLeft(++done, total, performance.now() - since)
       const room = Math.min(widthOf(process.stderr), 100) - title.length - 24 - 2 * String(total).length - left.length - 7
-      bar.increment(1, { left: left && `${left}  `, tenant: room < 8 ? '' : shortened(output.masked(printable(tenantId)), Math.min(room, 40)) })
+      bar.increment(1, {
+        left: left && `${left}  `,
+        tenant: room < 8 ? '' : shortened(output.masked(printable(tenantId)), Math.min(room, 40))
+      })
     },
     stop: () => bar.stop()
   }
@@ -105,14 +108,19 @@ async function forEach({ output, interrupts }, items, work, { title, concurrency
   const interrupted = () => {
     const ended = results.filter(Boolean)
     const failed = ended.filter(({ error }) => error !== undefined).length
-    const error = new Interrupted(`${done} ${ended.length} of ${plural(items.length, 'tenant')}${failed > 0 ? `, ${failed} of them failed` : ''}.`)
+    const error = new Interrupted(
+      `${done} ${ended.length} of ${plural(items.length, 'tenant')}${failed > 0 ? `, ${failed} of them failed` : ''}.`
+    )
     error.document = { tenants: ended.map(({ item, error }) => ({ tenantId: item, ok: error === undefined })) }
     return error
   }
   const labour = async () => {
     for (const [at, item] of waiting) {
       if (interrupts.isAsked) return
-      results[at] = await work(item).then((value) => ({ item, value }), (error) => ({ item, error }))
+      results[at] = await work(item).then(
+        (value) => ({ item, value }),
+        (error) => ({ item, error })
+      )
       bar.step(item)
     }
   }
@@ -137,7 +145,10 @@ async function allAtOnce({ output, interrupts }, work, { title, changes = false,
   let all = null
   const since = performance.now()
   // What ends after this is not counted any more.
-  const interrupted = () => new Interrupted(all === null ? 'Nothing was changed.' : `${done} ${ended} of ${plural(all, 'session')} at least. Run it again to continue.`)
+  const interrupted = () =>
+    new Interrupted(
+      all === null ? 'Nothing was changed.' : `${done} ${ended} of ${plural(all, 'session')} at least. Run it again to continue.`
+    )
   const onProgress = ({ tenantId, total }) => {
     all = total
     ended += 1

@@ -77,9 +77,12 @@ async function traffic(world, n) {
     await world.run(n)
     return Object.fromEntries(Object.entries(world.stats).map(([name, value]) => [name, value - before[name]]))
   }
-  await timed(exchange, ({ messages, received, sent, groupReceived, groupSent }) =>
-    `${count(messages, 'message')}: ${received} received and ${sent} sent one to one, ` +
-    `${groupReceived} received and ${groupSent} sent in the group. Each decrypted to the very bytes that were encrypted.`)
+  await timed(
+    exchange,
+    ({ messages, received, sent, groupReceived, groupSent }) =>
+      `${count(messages, 'message')}: ${received} received and ${sent} sent one to one, ` +
+      `${groupReceived} received and ${groupSent} sent in the group. Each decrypted to the very bytes that were encrypted.`
+  )
 }
 
 async function comparison(world, subject) {
@@ -94,11 +97,16 @@ async function main() {
   console.log(`(Baileys ${options.line}, about ${MESSAGES} messages, seed ${SEED}; no network, real cryptography.)`)
 
   act('A phone links a new device')
-  let machine = await timed(() => startMachine(firstDisk),
-    () => 'A process started with an empty disk and an empty bucket, and made a new session.')
-  const world = await timed(() => createWorld({ line: options.line, seed: SEED, contacts: CONTACTS, groups: 1, subject: machine }),
-    ({ server, book }) => `Paired: ${count(server.remaining(0, 12).length, 'one-time key')} generated, stored and uploaded. ` +
-      `We have ${count(CONTACTS, 'contact')} on ${count(book.slice(1).flatMap(({ devices }) => devices).length, 'device')}, and a group.`)
+  let machine = await timed(
+    () => startMachine(firstDisk),
+    () => 'A process started with an empty disk and an empty bucket, and made a new session.'
+  )
+  const world = await timed(
+    () => createWorld({ line: options.line, seed: SEED, contacts: CONTACTS, groups: 1, subject: machine }),
+    ({ server, book }) =>
+      `Paired: ${count(server.remaining(0, 12).length, 'one-time key')} generated, stored and uploaded. ` +
+      `We have ${count(CONTACTS, 'contact')} on ${count(book.slice(1).flatMap(({ devices }) => devices).length, 'device')}, and a group.`
+  )
 
   act('Ordinary traffic')
   await traffic(world, Math.floor(MESSAGES * 0.4))
@@ -112,9 +120,14 @@ async function main() {
   clearTimeout(killTimer)
   await unprotected.ended
   say(`Killed at message ${world.stats.messages + 1}. ${fate[0].toUpperCase()}${fate.slice(1)}.`)
-  machine = await timed(() => startMachine(firstDisk), () => 'Started again on the same disk.')
-  await timed(() => comparison(world, machine),
-    ({ keys }) => `${count(keys, 'acknowledged key')} compared: none missing, none old, though nobody had asked for a flush.`)
+  machine = await timed(
+    () => startMachine(firstDisk),
+    () => 'Started again on the same disk.'
+  )
+  await timed(
+    () => comparison(world, machine),
+    ({ keys }) => `${count(keys, 'acknowledged key')} compared: none missing, none old, though nobody had asked for a flush.`
+  )
   await traffic(world, Math.floor(MESSAGES * 0.2))
 
   act('The process is killed and its disk is gone')
@@ -122,8 +135,11 @@ async function main() {
   const behind = before.lsn - before.remoteDurableLsn
   const atStake = behind ? `that would be the last ${count(behind, 'write')}` : 'that would be nothing'
   say(`What only the disk has dies with the disk: at this moment ${atStake}. Hence flush() first, as close() does at an orderly end.`)
-  const flushed = await timed(() => machine.call('flush'), ({ lsn, remoteDurableLsn }) =>
-    `flush(): all ${count(lsn, 'write')} so far can be restored from the bucket (write ${remoteDurableLsn} is there).`)
+  const flushed = await timed(
+    () => machine.call('flush'),
+    ({ lsn, remoteDurableLsn }) =>
+      `flush(): all ${count(lsn, 'write')} so far can be restored from the bucket (write ${remoteDurableLsn} is there).`
+  )
   if (flushed.remoteDurableLsn < flushed.lsn) throw new Error('flush() resolved before everything was in the bucket')
   await machine.call('armCrash', { moment: 'during', calls: 1 })
   const secondFate = await untilKilled(world)
@@ -135,27 +151,40 @@ async function main() {
 
   act('A blank machine, with nothing but the bucket')
   const secondDisk = join(root, 'disk-of-machine-2')
-  machine = await timed(() => startMachine(secondDisk), () =>
-    'Opened the same tenant: no QR code, the session came out of the bucket. (The wait makes sure that the old machine is gone.)')
+  machine = await timed(
+    () => startMachine(secondDisk),
+    () => 'Opened the same tenant: no QR code, the session came out of the bucket. (The wait makes sure that the old machine is gone.)'
+  )
   const { restored } = await machine.call('status')
   if (restored.source !== 'remote') throw new Error(`the blank machine's session is ${restored.source}, not from the bucket`)
-  await timed(() => comparison(world, machine),
-    ({ keys }) => `${count(keys, 'key')} compared with what flush() had confirmed: none missing, none old.`)
+  await timed(
+    () => comparison(world, machine),
+    ({ keys }) => `${count(keys, 'key')} compared with what flush() had confirmed: none missing, none old.`
+  )
   await traffic(world, Math.floor(MESSAGES * 0.2))
 
   act('A second process takes the session over while the first one lives')
   await machine.call('flush')
   const former = machine
-  machine = await timed(() => startMachine(join(root, 'disk-of-machine-3')),
-    () => 'Machine 3 opened the tenant and is its owner now; machine 2 still runs.')
-  const refusal = await timed(() => refusalOf(former),
-    (code) => `Machine 2 tried to write and was refused: ${code}. Two owners would corrupt every conversation.`)
+  machine = await timed(
+    () => startMachine(join(root, 'disk-of-machine-3')),
+    () => 'Machine 3 opened the tenant and is its owner now; machine 2 still runs.'
+  )
+  const refusal = await timed(
+    () => refusalOf(former),
+    (code) => `Machine 2 tried to write and was refused: ${code}. Two owners would corrupt every conversation.`
+  )
   if (refusal !== 'FENCED') throw new Error(`the former owner's write was answered with ${refusal}, not FENCED`)
-  await timed(() => comparison(world, machine),
-    ({ keys }) => `${count(keys, 'key')} compared at the new owner: none missing, none old.`)
+  await timed(
+    () => comparison(world, machine),
+    ({ keys }) => `${count(keys, 'key')} compared at the new owner: none missing, none old.`
+  )
   await traffic(world, Math.max(20, MESSAGES - world.stats.messages))
   const secrets = await machine.call('secrets', world.ledger.names)
-  await timed(() => machine.call('close'), () => 'Closed: flushed, released for the next owner.')
+  await timed(
+    () => machine.call('close'),
+    () => 'Closed: flushed, released for the next owner.'
+  )
   await former.kill()
 
   act('What is in the bucket')
@@ -163,18 +192,25 @@ async function main() {
   say(`${count(objects.length, 'object')}, ${size(bytes)}.`)
   proveSearch(bucket, secrets[0])
   const numbers = world.book.flatMap(({ pn, lid }) => [pn, lid])
-  await timed(() => searchBucket(bucket, secrets, numbers), ({ needles, hits }) =>
-    `Searched all names and bodies for ${count(secrets.length, 'private key')} and ${count(numbers.length, 'number')} of contacts, ` +
-    `in ${count(needles, 'spelling')}: ${hits} found. (The same search does find a planted key.)`)
+  await timed(
+    () => searchBucket(bucket, secrets, numbers),
+    ({ needles, hits }) =>
+      `Searched all names and bodies for ${count(secrets.length, 'private key')} and ${count(numbers.length, 'number')} of contacts, ` +
+      `in ${count(needles, 'spelling')}: ${hits} found. (The same search does find a planted key.)`
+  )
   if (searchBucket(bucket, secrets, numbers).hits) throw new Error('key material stands readable in the bucket')
 
   act('The balance')
   const { messages, restarts, redelivered, alreadyStored, neverSent, retryReceipts, refusedDuplicates } = world.stats
   const again = `${redelivered} delivered again (${alreadyStored} had been stored already)`
-  say(`${count(messages, 'message')} exchanged and compared, over ${count(restarts, 'restart')}: ` +
-    'a kill, a kill with the disk lost, a takeover.')
-  say(`Caught in the middle by the kills: ${again}, ${neverSent} never sent, ${count(retryReceipts, 'retry receipt')}. ` +
-    `${refusedDuplicates} old messages delivered a second time were recognised as old.`)
+  say(
+    `${count(messages, 'message')} exchanged and compared, over ${count(restarts, 'restart')}: ` +
+      'a kill, a kill with the disk lost, a takeover.'
+  )
+  say(
+    `Caught in the middle by the kills: ${again}, ${neverSent} never sent, ${count(retryReceipts, 'retry receipt')}. ` +
+      `${refusedDuplicates} old messages delivered a second time were recognised as old.`
+  )
   say('Acknowledged and lost: nothing.')
   say(`Finished in ${formatMs(performance.now() - began)}.`)
 }

@@ -27,7 +27,10 @@ export default async function open({ tenant, directory, store, key }, { baileys 
       close: () => close(),
       tryToWrite: () => {
         const session = { '0.0': { written: 'by an owner that does not know better' } }
-        return state.keys.set({ session }).then(() => 'written', (error) => error.code ?? error.message)
+        return state.keys.set({ session }).then(
+          () => 'written',
+          (error) => error.code ?? error.message
+        )
       },
       secrets: async (names) => secretsOf(state, names)
     }

@@ -205,8 +205,14 @@ async function resolveBaileys(options = {}) {
 }
 
 function refuse(failure) {
-  const reason = failure ? `Baileys was found but cannot be loaded (${textOf(failure).split('\n')[0]})` : `neither ${NAMES.join(' nor ')} is installed`
-  throw new HybridAuthError('INVALID_OPTION', `a new session needs Baileys, and ${reason}: pass \`baileys: await import('your-fork')\``, failure)
+  const reason = failure
+    ? `Baileys was found but cannot be loaded (${textOf(failure).split('\n')[0]})`
+    : `neither ${NAMES.join(' nor ')} is installed`
+  throw new HybridAuthError(
+    'INVALID_OPTION',
+    `a new session needs Baileys, and ${reason}: pass \`baileys: await import('your-fork')\``,
+    failure
+  )
 }
 
 module.exports = { findBaileys, givenOf, resolveBaileys, bufferJsonV6, bufferJsonV7, locate }

@@ -68,7 +68,8 @@ function named({ value, from }, what) {
  */
 function pathIn(setting, what) {
   const path = named(setting, what)
-  if (/^~(?:[\\/]|$)/.test(path)) refuse(`${setting.from} begins with \`~\`, which only a shell replaces: write the home directory, or use \`os.homedir()\``)
+  if (/^~(?:[\\/]|$)/.test(path))
+    refuse(`${setting.from} begins with \`~\`, which only a shell replaces: write the home directory, or use \`os.homedir()\``)
   return resolve(path)
 }
 
@@ -80,7 +81,9 @@ function limit({ value, from }, fallback, { most = 3_600_000, isWhole = true } =
   if (value === undefined || value === Infinity) return value ?? fallback
   const number = numberIn({ value, from })
   if (typeof number !== 'number' || !(number >= 0 && number <= most) || (isWhole && !Number.isInteger(number))) {
-    refuse(`${from} must be ${isWhole ? 'a whole number of ' : ''}milliseconds from 0${most === Infinity ? '' : ` to ${most}`}, or Infinity for no limit`)
+    refuse(
+      `${from} must be ${isWhole ? 'a whole number of ' : ''}milliseconds from 0${most === Infinity ? '' : ` to ${most}`}, or Infinity for no limit`
+    )
   }
   return number
 }
@@ -123,7 +126,12 @@ function flag({ value, from }) {
 }
 
 /** @type {Map<string, boolean>} */
-const WORDS = new Map(/** @type {[string, boolean][]} */ ([...['true', '1', 'yes', 'on'].map((word) => [word, true]), ...['false', '0', 'no', 'off'].map((word) => [word, false])]))
+const WORDS = new Map(
+  /** @type {[string, boolean][]} */ ([
+    ...['true', '1', 'yes', 'on'].map((word) => [word, true]),
+    ...['false', '0', 'no', 'off'].map((word) => [word, false])
+  ])
+)
 
 /** A yes or no in a variable; undefined when it is not set. */
 function spoken({ value, from }) {

@@ -31,7 +31,8 @@ function nearest(path) {
   } catch (error) {
     if (error.code === 'ELOOP') return { obstacle: 'a symbolic link that leads to itself: remove the link' }
     if (!['ENOENT', 'ENOTDIR'].includes(error.code) || dirname(path) === path) return null
-    if (error.code === 'ENOENT' && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return { obstacle: 'a symbolic link to a missing folder: create that folder' }
+    if (error.code === 'ENOENT' && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
+      return { obstacle: 'a symbolic link to a missing folder: create that folder' }
     const above = nearest(dirname(path))
     return above && { ...above, isBelow: true }
   }
@@ -59,12 +60,16 @@ function whyNoPlace(path, name, remedy) {
   if (found.stat.isFile()) return { code: 'LOCAL_UNAVAILABLE', message: `${name} ${is} a file: move the file away, or ${remedy}` }
   if (!found.stat.isDirectory()) return { code: 'INVALID_OPTION', message: `${name} ${is} a device, a pipe or a socket: ${remedy}` }
   const kind = VIRTUAL.get(statfsSync(found.path).type)
-  if (kind !== undefined) return { code: 'INVALID_OPTION', message: `${name} is on a file system of the kernel (${kind}), which cannot contain files: ${remedy}` }
+  if (kind !== undefined)
+    return { code: 'INVALID_OPTION', message: `${name} is on a file system of the kernel (${kind}), which cannot contain files: ${remedy}` }
   try {
     accessSync(found.path, constants.W_OK | constants.X_OK)
     return null
   } catch (error) {
-    const why = error.code === 'EROFS' ? 'is on a read-only file system: mount it writable' : 'is not writable for the user of this process: change its owner or its mode'
+    const why =
+      error.code === 'EROFS'
+        ? 'is on a read-only file system: mount it writable'
+        : 'is not writable for the user of this process: change its owner or its mode'
     return { code: 'LOCAL_UNAVAILABLE', message: `${name} ${why}, or ${remedy}` }
   }
 }
@@ -91,7 +96,10 @@ async function makeTarget(path) {
   try {
     await makeFolders(path)
   } catch (error) {
-    const { code, message } = whyNoPlace(path, 'the folder', 'export to another folder') ?? { code: 'LOCAL_UNAVAILABLE', message: `the folder cannot be created: ${error.code}` }
+    const { code, message } = whyNoPlace(path, 'the folder', 'export to another folder') ?? {
+      code: 'LOCAL_UNAVAILABLE',
+      message: `the folder cannot be created: ${error.code}`
+    }
     throw new HybridAuthError(code, message)
   }
 }

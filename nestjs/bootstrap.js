@@ -41,7 +41,10 @@ class Bootstrap {
     await within(trying, this.#timeoutMs)
     if (round.isOver || this.#isStopped) return
     const seconds = Math.round(this.#timeoutMs / 100) / 10
-    this.#logger.warn({}, `the application starts after ${seconds} s with ${round.opened} sessions open; the rest continues in the background`)
+    this.#logger.warn(
+      {},
+      `the application starts after ${seconds} s with ${round.opened} sessions open; the rest continues in the background`
+    )
   }
 
   /** Ends the tries. */

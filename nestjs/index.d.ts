@@ -3,7 +3,15 @@
  * application shuts down, and the method names of the systems it replaces. The main package does not load NestJS.
  */
 
-import type { DynamicModule, InjectionToken, LoggerService, ModuleMetadata, OptionalFactoryDependency, Provider, Type } from '@nestjs/common'
+import type {
+  DynamicModule,
+  InjectionToken,
+  LoggerService,
+  ModuleMetadata,
+  OptionalFactoryDependency,
+  Provider,
+  Type
+} from '@nestjs/common'
 import type { HybridAuth as Fleet, HybridAuthOptions, HybridAuthState, MetricsRegistry, SessionStatus } from '../index.js'
 import type { HybridAuth, HybridAuthStrategyOptions } from '../whatsapp-web/index.js'
 

@@ -8,7 +8,8 @@ const { HybridAuthModule } = require('./module.js')
 const { HybridAuthService } = require('./service.js')
 const tokens = require('./tokens.js')
 
-const { HYBRID_AUTH, HYBRID_AUTH_OPTIONS, InjectHybridAuth, InjectHybridAuthOptions, getHybridAuthToken, getHybridAuthOptionsToken } = tokens
+const { HYBRID_AUTH, HYBRID_AUTH_OPTIONS, InjectHybridAuth, InjectHybridAuthOptions, getHybridAuthToken, getHybridAuthOptionsToken } =
+  tokens
 
 module.exports = {
   HybridAuthModule,

@@ -29,12 +29,15 @@ function refuseHidden(container, name) {
   for (const module of container.values()) {
     if ([...seenBy(module)].filter(({ providers }) => providers.has(token)).length < 2) continue
     const which = name === undefined ? 'without a `name`' : `with the name "${name}"`
-    refuse(`${module.metatype.name} sees two HybridAuthModule ${which}, and one would hide the other: give each its own \`name\`, and inject by name`)
+    refuse(
+      `${module.metatype.name} sees two HybridAuthModule ${which}, and one would hide the other: give each its own \`name\`, and inject by name`
+    )
   }
 }
 
 function withService(definition, name) {
-  if (name !== undefined && (typeof name !== 'string' || !/^[\w-]{1,64}$/.test(name))) refuse('`name` must consist of letters, digits, - and _')
+  if (name !== undefined && (typeof name !== 'string' || !/^[\w-]{1,64}$/.test(name)))
+    refuse('`name` must consist of letters, digits, - and _')
   const optionsToken = getHybridAuthOptionsToken(name)
   const [token, ...others] = serviceTokens(name)
   const { ModulesContainer } = core()
@@ -45,7 +48,9 @@ function withService(definition, name) {
   return {
     ...definition,
     providers: [
-      ...definition.providers.map((provider) => (provider.provide === HYBRID_AUTH_OPTIONS ? { ...provider, provide: optionsToken } : provider)),
+      ...definition.providers.map((provider) =>
+        provider.provide === HYBRID_AUTH_OPTIONS ? { ...provider, provide: optionsToken } : provider
+      ),
       { provide: token, useFactory, inject: [optionsToken, ModulesContainer] },
       ...others.map((other) => ({ provide: other, useExisting: token }))
     ],
@@ -56,7 +61,9 @@ function withService(definition, name) {
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder({ optionsInjectionToken: HYBRID_AUTH_OPTIONS })
   .setClassMethodName('forRoot')
   .setFactoryMethodName('createHybridAuthOptions')
-  .setExtras({ isGlobal: false, name: undefined }, (definition, { isGlobal, name }) => withService({ ...definition, global: isGlobal }, name))
+  .setExtras({ isGlobal: false, name: undefined }, (definition, { isGlobal, name }) =>
+    withService({ ...definition, global: isGlobal }, name)
+  )
   .build()
 
 /** options object -> what tells it from others in the metadata of the module */

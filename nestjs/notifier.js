@@ -35,7 +35,7 @@ class Notifier {
   }
 
   async #run(tenantId, first) {
-    for (let news = first; news !== null; ) {
+    for (let news = first; news !== null;) {
       try {
         await this.#callback(news)
       } catch (error) {

@@ -5,8 +5,22 @@
 // Invariant: each is declared and implemented once, by the fleet; `nestjs/index.d.ts` picks these names and no others.
 
 const OPERATIONS = Object.freeze([
-  'open', 'get', 'list', 'opening', 'status', 'summary', 'metrics', 'collectInto', 'tenants', 'traffic', 'restoreAll', 'survey', 'doctor', 'delete',
-  'exportMultiFile', 'pruneKeys'
+  'open',
+  'get',
+  'list',
+  'opening',
+  'status',
+  'summary',
+  'metrics',
+  'collectInto',
+  'tenants',
+  'traffic',
+  'restoreAll',
+  'survey',
+  'doctor',
+  'delete',
+  'exportMultiFile',
+  'pruneKeys'
 ])
 
 /** Base of a service: each operation is a call of its fleet. */

@@ -37,9 +37,11 @@ function loggerOf(value) {
   if (value === undefined) return nestLogger()
   if (value === false) return silent
   if (isNestLogger(value)) return nestLogger(undefined, { logger: value })
-  if (typeof value?.warn !== 'function') refuse("`logger` must have the methods of a pino logger or of a Nest logger, or be false")
+  if (typeof value?.warn !== 'function') refuse('`logger` must have the methods of a pino logger or of a Nest logger, or be false')
   const logger = typeof value.child === 'function' ? value.child({ class: 'hybrid-auth' }) : value
-  return Object.fromEntries(['debug', 'info', 'warn', 'error'].map((method) => [method, (details, message) => logger[method]?.(details, message)]))
+  return Object.fromEntries(
+    ['debug', 'info', 'warn', 'error'].map((method) => [method, (details, message) => logger[method]?.(details, message)])
+  )
 }
 
 /**
@@ -51,7 +53,8 @@ function readOptions(given) {
     refuse('HybridAuthModule got no options: the factory must return an object')
   }
   for (const name of ['isGlobal', 'name']) {
-    if (name in given) refuse(`\`${name}\` must be set beside \`useFactory\`, \`useClass\` or \`useExisting\`, not in the options they return`)
+    if (name in given)
+      refuse(`\`${name}\` must be set beside \`useFactory\`, \`useClass\` or \`useExisting\`, not in the options they return`)
   }
   const { shutdownTimeoutMs, openOnBootstrap = false, bootstrapTimeoutMs, onBackup, onFenced, metrics, logger, ...fleet } = given
   const own = {

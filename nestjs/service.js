@@ -31,8 +31,12 @@ class HybridAuthService extends FleetOperations {
   #deprecated = new Set()
 
   constructor(options) {
-    const { fleet, said, logger, shutdownTimeoutMs, openOnBootstrap, bootstrapTimeoutMs, onBackup, onFenced, metrics } = readOptions(options)
-    const failed = (name) => (error, { tenantId }) => logger.error({ tenantId, message: textOf(error) }, `${name} failed`)
+    const { fleet, said, logger, shutdownTimeoutMs, openOnBootstrap, bootstrapTimeoutMs, onBackup, onFenced, metrics } =
+      readOptions(options)
+    const failed =
+      (name) =>
+      (error, { tenantId }) =>
+        logger.error({ tenantId, message: textOf(error) }, `${name} failed`)
     const merge = (waiting, newer) => ({ ...newer, bytes: waiting.bytes + newer.bytes })
     const backups = new Notifier(onBackup, { failed: failed('onBackup'), merge })
     const fences = new Notifier(onFenced, { failed: failed('onFenced') })
@@ -41,9 +45,18 @@ class HybridAuthService extends FleetOperations {
     super(sessions)
     this.#sessions = sessions
     this.#profiles = new Profiles(fleet, { logger, said, news })
-    this.#shutdown = new Shutdown({ sessions: this.#sessions, profiles: this.#profiles, notifiers: [backups, fences], logger, timeoutMs: shutdownTimeoutMs })
+    this.#shutdown = new Shutdown({
+      sessions: this.#sessions,
+      profiles: this.#profiles,
+      notifiers: [backups, fences],
+      logger,
+      timeoutMs: shutdownTimeoutMs
+    })
     this.#logger = logger
-    this.#bootstrap = openOnBootstrap === false ? null : new Bootstrap({ sessions: this.#sessions, logger, which: openOnBootstrap, timeoutMs: bootstrapTimeoutMs })
+    this.#bootstrap =
+      openOnBootstrap === false
+        ? null
+        : new Bootstrap({ sessions: this.#sessions, logger, which: openOnBootstrap, timeoutMs: bootstrapTimeoutMs })
     this.#shutdownTimeoutMs = shutdownTimeoutMs
     if (metrics !== undefined) this.#sessions.collectInto(metrics.registry, { tenantLabel: metrics.tenantLabel })
   }

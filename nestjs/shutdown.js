@@ -87,7 +87,8 @@ class Shutdown {
 
   #tell({ failed, left, before, why }) {
     const say = (level, text) => this.#logger[level]({}, `shut down${why}: ${text}`)
-    if (left.length > 0) say('error', `not stored and released in time: ${left.slice(0, PER_LINE).join(', ')}; the profiles on this disk have everything`)
+    if (left.length > 0)
+      say('error', `not stored and released in time: ${left.slice(0, PER_LINE).join(', ')}; the profiles on this disk have everything`)
     for (const [outcome, names] of outcomes(failed, before)) {
       for (let at = 0; at < names.length; at += PER_LINE) {
         const some = names.slice(at, at + PER_LINE)

@@ -3,10 +3,7 @@
 import type { FleetHealthOptions, HybridAuthService, ServiceHealth } from './index.js'
 
 /** Result under the key in Terminus. */
-export type HybridAuthIndicatorResult<Key extends string = string> = Record<
-  Key,
-  { status: 'up' | 'down' } & Omit<ServiceHealth, 'healthy'>
->
+export type HybridAuthIndicatorResult<Key extends string = string> = Record<Key, { status: 'up' | 'down' } & Omit<ServiceHealth, 'healthy'>>
 
 /**
  * Provide it in a module that imports `TerminusModule` and `HybridAuthModule`, and call it in a health check:

@@ -18,4 +18,11 @@ const getHybridAuthOptionsToken = (name) => named(HYBRID_AUTH_OPTIONS, name)
 const InjectHybridAuth = (name) => Inject(getHybridAuthToken(name))
 const InjectHybridAuthOptions = (name) => Inject(getHybridAuthOptionsToken(name))
 
-module.exports = { HYBRID_AUTH, HYBRID_AUTH_OPTIONS, InjectHybridAuth, InjectHybridAuthOptions, getHybridAuthToken, getHybridAuthOptionsToken }
+module.exports = {
+  HYBRID_AUTH,
+  HYBRID_AUTH_OPTIONS,
+  InjectHybridAuth,
+  InjectHybridAuthOptions,
+  getHybridAuthToken,
+  getHybridAuthOptionsToken
+}

@@ -54,7 +54,8 @@ function checkTools() {
     throw new Missing(`Rust ${rust} is too old: run \`rustup update stable\` to get ${needed} or later, and run this again.`)
   }
   if (process.platform !== 'win32' && version(process.env.CC || 'cc') === null) {
-    const how = process.platform === 'darwin' ? 'run `xcode-select --install`' : 'install gcc or clang (Debian: `apt install build-essential`)'
+    const how =
+      process.platform === 'darwin' ? 'run `xcode-select --install`' : 'install gcc or clang (Debian: `apt install build-essential`)'
     throw new Missing(`A C compiler is missing: ${how} and run this again.`)
   }
   return rust
@@ -78,7 +79,9 @@ function quietly(command, args, what, { watch, shell = false } = {}) {
         watch?.(text)
       })
     }
-    child.on('error', (/** @type {NodeJS.ErrnoException} */ error) => reject(new Missing(`${what}: ${command} cannot be started (${error.code}).`)))
+    child.on('error', (/** @type {NodeJS.ErrnoException} */ error) =>
+      reject(new Missing(`${what}: ${command} cannot be started (${error.code}).`))
+    )
     child.on('close', (status) => {
       if (status === 0) return resolve()
       console.error(said.trimEnd().split('\n').slice(-60).join('\n'))
@@ -98,9 +101,13 @@ function isInstalled() {
   } catch {
     return false
   }
-  const wanted = Object.entries(read('package-lock.json')).filter(([path, { optional, devOptional }]) => path !== '' && !optional && !devOptional)
-  return wanted.every(([path, { version, integrity }]) =>
-    installed[path]?.version === version && installed[path].integrity === integrity && existsSync(join(root, path, 'package.json')))
+  const wanted = Object.entries(read('package-lock.json')).filter(
+    ([path, { optional, devOptional }]) => path !== '' && !optional && !devOptional
+  )
+  return wanted.every(
+    ([path, { version, integrity }]) =>
+      installed[path]?.version === version && installed[path].integrity === integrity && existsSync(join(root, path, 'package.json'))
+  )
 }
 
 async function install() {
@@ -139,7 +146,9 @@ const produced = () => {
 function isBuilt(wanted) {
   try {
     const stamp = JSON.parse(readFileSync(stampFile, 'utf8'))
-    return stamp.sources === wanted && JSON.stringify(stamp.produced) === JSON.stringify(produced()) && Object.keys(stamp.produced).some(isAddon)
+    return (
+      stamp.sources === wanted && JSON.stringify(stamp.produced) === JSON.stringify(produced()) && Object.keys(stamp.produced).some(isAddon)
+    )
   } catch {
     return false
   }
@@ -152,8 +161,13 @@ async function build(force) {
   const started = performance.now()
   say('building the Rust core (the first build takes a few minutes) ...')
   let crates = 0
-  const watch = (text) => { crates += text.match(/^\s*Compiling /gm)?.length ?? 0 }
-  const progress = setInterval(() => say(`still building, ${crates > 1 ? `${crates} crates and ` : ''}${seconds(started)} so far ...`), 20_000)
+  const watch = (text) => {
+    crates += text.match(/^\s*Compiling /gm)?.length ?? 0
+  }
+  const progress = setInterval(
+    () => say(`still building, ${crates > 1 ? `${crates} crates and ` : ''}${seconds(started)} so far ...`),
+    20_000
+  )
   const out = join(cache, 'build')
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
@@ -185,12 +199,14 @@ async function orMissing(work) {
 }
 
 /** Makes everything ready, or says what is missing and ends the process; without the packages or the addon where these are false. */
-export const bootstrap = ({ force = false, packages = true, addon = true } = {}) => orMissing(async () => {
-  if (packages) await install()
-  if (addon) await build(force)
-})
+export const bootstrap = ({ force = false, packages = true, addon = true } = {}) =>
+  orMissing(async () => {
+    if (packages) await install()
+    if (addon) await build(force)
+  })
 
 /** Looks for what Rust alone needs, or says what is missing and ends the process. */
 export const needRust = () => orMissing(checkTools)
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await bootstrap({ force: process.argv.includes('--build') })
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  await bootstrap({ force: process.argv.includes('--build') })

@@ -1,4 +1,5 @@
 // What a reviewer must not have to say: formatting, clippy with warnings denied, oxlint, the types of the JavaScript, spelling.
+// `npm run format` does what the first two ask for.
 //
 //   npm run lint [-- <name> ...]      only the checks whose name holds one of these
 //
@@ -21,9 +22,19 @@ const programOf = (name, bin = name) => {
 }
 
 const CHECKS = {
-  formatting: () => ['cargo', 'fmt', '--check'],
+  'formatting of the Rust': () => ['cargo', 'fmt', '--check'],
+  'formatting of the JavaScript': () => [process.execPath, programOf('oxfmt'), '--check', '**/*.{js,mjs,cjs,ts}'],
   clippy: () => ['cargo', 'clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'],
-  'clippy without the N-API surface': () => ['cargo', 'clippy', '--quiet', '--all-targets', '--no-default-features', '--', '-D', 'warnings'],
+  'clippy without the N-API surface': () => [
+    'cargo',
+    'clippy',
+    '--quiet',
+    '--all-targets',
+    '--no-default-features',
+    '--',
+    '-D',
+    'warnings'
+  ],
   oxlint: () => [process.execPath, programOf('oxlint'), ...JAVASCRIPT],
   'types of the JavaScript': () => [process.execPath, programOf('typescript', 'tsc'), '-p', 'jsconfig.json'],
   spelling: () => [join(installWheel('typos'), 'bin', 'typos'), '.']

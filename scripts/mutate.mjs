@@ -22,7 +22,10 @@ const MODULES = ['plan', 'owner', 'restore', 'replicator', 'journal', 'wal', 'op
 const STAGES = [
   { tests: [], skip: ['sim::', 'fuzz::', 'store::', 'registry::threads'] },
   { tests: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys'], skip: [] },
-  { tests: ['sim::', 'store::', 'registry::threads'], skip: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys'] }
+  {
+    tests: ['sim::', 'store::', 'registry::threads'],
+    skip: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys']
+  }
 ]
 /** Seconds that a stage may take at the least, and how many times what it takes without a mutant. */
 const [LEAST, TIMES] = [60, 8]
@@ -45,7 +48,11 @@ const digest = (text) => createHash('sha256').update(text).digest('hex').slice(0
 const tree = join(place, 'tree')
 
 /** Files below a folder, in order. */
-const filesBelow = (folder) => readdirSync(folder, { recursive: true }).map(String).filter((name) => statSync(join(folder, name)).isFile()).sort()
+const filesBelow = (folder) =>
+  readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((name) => statSync(join(folder, name)).isFile())
+    .sort()
 const isAmong = (paths, name) => paths.some((path) => name === path || name === `${path}.rs` || name.startsWith(`${path}/`))
 const isMutated = (name) => !/(^|\/)(tests?|threads)[/.]/.test(name) && isAmong(MODULES, name)
 
@@ -60,7 +67,8 @@ function put(name, bytes) {
 /** Makes the copy in which all mutants are, and gives them. */
 function plant() {
   if (existsSync(join(tree, 'src'))) {
-    for (const name of filesBelow(join(tree, 'src'))) if (name !== 'mutation.rs' && !existsSync(join(root, 'src', name))) rmSync(join(tree, 'src', name))
+    for (const name of filesBelow(join(tree, 'src')))
+      if (name !== 'mutation.rs' && !existsSync(join(root, 'src', name))) rmSync(join(tree, 'src', name))
   }
   for (const folder of ['fuzz/corpus', '__test__/fixtures']) {
     if (existsSync(join(root, folder))) cpSync(join(root, folder), join(tree, folder), { recursive: true })
@@ -93,7 +101,12 @@ function run(command, args, { env = {}, limit, ends } = {}) {
   return new Promise((done, failed) => {
     const child = spawn(command, args, { cwd: tree, env: { ...environment(), ...ENV, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     let [out, isLate] = ['', false]
-    const timer = limit && setTimeout(() => { isLate = true; child.kill('SIGKILL') }, limit * 1000)
+    const timer =
+      limit &&
+      setTimeout(() => {
+        isLate = true
+        child.kill('SIGKILL')
+      }, limit * 1000)
     const heard = (text) => {
       out += text
       if (ends?.test(out)) child.kill('SIGKILL')
@@ -110,10 +123,17 @@ function run(command, args, { env = {}, limit, ends } = {}) {
 
 async function build() {
   await needRust()
-  const built = await run('cargo', ['test', '--no-default-features', '--lib', '--no-run', '--profile', 'simulation', '--message-format=json'], {
-    env: { CARGO_TARGET_DIR: join(place, 'target'), RUSTFLAGS: '--cap-lints allow' }
-  })
-  const told = built.out.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
+  const built = await run(
+    'cargo',
+    ['test', '--no-default-features', '--lib', '--no-run', '--profile', 'simulation', '--message-format=json'],
+    {
+      env: { CARGO_TARGET_DIR: join(place, 'target'), RUSTFLAGS: '--cap-lints allow' }
+    }
+  )
+  const told = built.out
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
   if (built.status !== 0) {
     const errors = told.filter((message) => message.message?.level === 'error').map((message) => message.message.rendered)
     throw new Error(`the mutants do not compile; name them in scripts/mutants.json, "uncompiled":\n${errors.join('\n')}`)
@@ -181,7 +201,9 @@ await Promise.all(Array.from({ length: jobs }, work))
 
 const survivors = outcomes.filter((mutant) => !mutant.killedBy).sort((a, b) => a.id - b.id)
 const reasonOf = (mutant) =>
-  reasons.find(({ file, text, value }) => mutant.file === file && mutant.text.includes(text) && (value === undefined || String(value) === mutant.value))?.why
+  reasons.find(
+    ({ file, text, value }) => mutant.file === file && mutant.text.includes(text) && (value === undefined || String(value) === mutant.value)
+  )?.why
 const cell = (text) => text.replaceAll('|', '\\|')
 const report = [
   '# Mutants of the core',
@@ -192,7 +214,10 @@ const report = [
   '',
   '| survivor | is | reason |',
   '|---|---|---|',
-  ...survivors.map((mutant) => `| \`${mutant.file}\`: \`${cell(mutant.text)}\` | ${mutant.kind === 'statement' ? 'left out' : mutant.value} | ${reasonOf(mutant) ?? '**none**'} |`)
+  ...survivors.map(
+    (mutant) =>
+      `| \`${mutant.file}\`: \`${cell(mutant.text)}\` | ${mutant.kind === 'statement' ? 'left out' : mutant.value} | ${reasonOf(mutant) ?? '**none**'} |`
+  )
 ].join('\n')
 if (values.report) writeFileSync(resolve(values.report), `${report}\n`)
 else console.log(report)

@@ -15,7 +15,11 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 function npmPack(folder, destination) {
   const options = ['--ignore-scripts', '--no-update-notifier', '--loglevel=error', '--pack-destination', destination]
-  const { status, stdout, stderr } = spawnSync('npm', ['pack', ...options], { cwd: folder, encoding: 'utf8', shell: process.platform === 'win32' })
+  const { status, stdout, stderr } = spawnSync('npm', ['pack', ...options], {
+    cwd: folder,
+    encoding: 'utf8',
+    shell: process.platform === 'win32'
+  })
   if (status !== 0) throw new Error(`npm pack in ${folder}: ${stdout}${stderr}`)
   return join(destination, stdout.trim().split('\n').at(-1))
 }

@@ -11,7 +11,8 @@ import { bootstrap, root } from './bootstrap.mjs'
 /** npm prepares a clone of its own for a git address, and tells its children so by this variable. */
 const isForGit = process.env._PACOTE_NO_PREPARE_ !== undefined || /[/\\]_cacache[/\\]tmp[/\\]/.test(root)
 /** npm installs a folder as a link, and prepares it where it is: then the command was given elsewhere. */
-const isLinked = process.env.npm_command === 'install' && process.env.INIT_CWD !== undefined && join(process.env.INIT_CWD, '.') !== join(root, '.')
+const isLinked =
+  process.env.npm_command === 'install' && process.env.INIT_CWD !== undefined && join(process.env.INIT_CWD, '.') !== join(root, '.')
 
 if (isForGit || isLinked) await bootstrap({ packages: !isForGit })
 if (isForGit) {

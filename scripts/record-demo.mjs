@@ -66,8 +66,14 @@ ${lines.join('\n')}
 
 async function record(args) {
   const started = performance.now()
-  const recorded = [{ text: '$ npm run demo', ms: 0 }, { text: '', ms: 0 }]
-  const child = spawn(process.execPath, ['demo/main.mjs', ...args], { cwd: fileURLToPath(new URL('..', import.meta.url)), stdio: ['ignore', 'pipe', 'inherit'] })
+  const recorded = [
+    { text: '$ npm run demo', ms: 0 },
+    { text: '', ms: 0 }
+  ]
+  const child = spawn(process.execPath, ['demo/main.mjs', ...args], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   const ended = new Promise((resolve) => child.on('close', resolve))
   for await (const text of createInterface({ input: child.stdout })) recorded.push({ text, ms: performance.now() - started })
   if ((await ended) !== 0) throw new Error('the demo failed')

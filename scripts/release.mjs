@@ -13,7 +13,8 @@ const read = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
 const { version, napi, ...about } = read('package.json')
 const platforms = readdirSync(join(root, 'npm'))
 const wrong = []
-if (platforms.length !== napi.targets.length) wrong.push(`npm/ has ${platforms.length} platforms, and package.json names ${napi.targets.length}`)
+if (platforms.length !== napi.targets.length)
+  wrong.push(`npm/ has ${platforms.length} platforms, and package.json names ${napi.targets.length}`)
 for (const platform of platforms) {
   const own = read('npm', platform, 'package.json')
   if (own.version !== version) wrong.push(`npm/${platform} has version ${own.version}, not ${version}`)

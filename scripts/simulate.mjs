@@ -37,21 +37,28 @@ if (![schedules, first, threads].every(Number.isSafeInteger) || schedules < 1 ||
 }
 
 /** Runs a command, and answers what it wrote and its exit code. */
-const run = (command, args, env = {}) => new Promise((done, failed) => {
-  const child = spawn(command, args, { cwd: root, env: { ...environment(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-  const said = { out: '', err: '' }
-  child.stdout.on('data', (text) => (said.out += text))
-  child.stderr.on('data', (text) => (said.err += text))
-  child.on('error', failed)
-  child.on('close', (status) => done({ ...said, status }))
-})
+const run = (command, args, env = {}) =>
+  new Promise((done, failed) => {
+    const child = spawn(command, args, { cwd: root, env: { ...environment(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const said = { out: '', err: '' }
+    child.stdout.on('data', (text) => (said.out += text))
+    child.stderr.on('data', (text) => (said.err += text))
+    child.on('error', failed)
+    child.on('close', (status) => done({ ...said, status }))
+  })
 
 /** Digest of every file that goes into the core and its simulation. */
 function sources() {
   const hash = createHash('sha256')
-  const names = readdirSync(join(root, 'src'), { recursive: true }).map(String).filter((name) => name.endsWith('.rs')).sort()
+  const names = readdirSync(join(root, 'src'), { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith('.rs'))
+    .sort()
   for (const name of names) hash.update(name).update(readFileSync(join(root, 'src', name)))
-  return hash.update(readFileSync(join(root, 'Cargo.lock'))).digest('hex').slice(0, 12)
+  return hash
+    .update(readFileSync(join(root, 'Cargo.lock')))
+    .digest('hex')
+    .slice(0, 12)
 }
 
 /** The commit that is played, and whether the core differs from it; undefined where there is no repository. */
@@ -67,10 +74,19 @@ async function program() {
   await needRust()
   console.log(`the core is compiled in the profile \`${values.profile}\`, where it is not yet`)
   const built = await run('cargo', [
-    'test', '--no-default-features', '--lib', '--no-run', '--profile', values.profile, '--message-format=json'
+    'test',
+    '--no-default-features',
+    '--lib',
+    '--no-run',
+    '--profile',
+    values.profile,
+    '--message-format=json'
   ])
   if (built.status !== 0) throw new Error(`the core does not compile:\n${built.err}`)
-  const told = built.out.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
+  const told = built.out
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
   return told.findLast((message) => message.executable)?.executable
 }
 

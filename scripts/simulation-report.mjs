@@ -33,7 +33,9 @@ function judgement(failures) {
       'and a blank machine opened it with every write that had been confirmed as stored, or was told that it had been deleted.'
     ]
   }
-  const ranges = failures.map(({ first, last, seed }) => `- ${seed === undefined ? `seeds ${first} to ${last}` : `seed ${seed}: \`SIM_SEED=${seed}\``}`)
+  const ranges = failures.map(
+    ({ first, last, seed }) => `- ${seed === undefined ? `seeds ${first} to ${last}` : `seed ${seed}: \`SIM_SEED=${seed}\``}`
+  )
   return [`${failures.length} ranges failed, and are not counted:`, '', ...ranges]
 }
 

@@ -54,8 +54,13 @@ export const isLongest = (file) => /[\\/]stores[\\/]contract\.test\.mjs$/.test(f
 
 /** All test files whose path holds `filter`, sorted. */
 export function testFiles(filter = '') {
-  const names = readdirSync(tests, { recursive: true }).map(String).filter((name) => name.endsWith('.test.mjs'))
-  return names.map((name) => join(tests, name)).filter((file) => relative(root, file).includes(filter)).sort()
+  const names = readdirSync(tests, { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith('.test.mjs'))
+  return names
+    .map((name) => join(tests, name))
+    .filter((file) => relative(root, file).includes(filter))
+    .sort()
 }
 
 /** The engine suite: ownership, handover, restore, tombstones and tampering, which run once for each kind of store in TEST_STORE. */
@@ -63,10 +68,15 @@ export const engineFiles = () => testFiles(join('__test__', 'engine') + sep)
 
 /** True if a Rust test, or a module of the core, has a name that holds `filter`. */
 export function isOfRust(filter) {
-  const sources = readdirSync(join(root, 'src'), { recursive: true }).map(String).filter((name) => name.endsWith('.rs'))
+  const sources = readdirSync(join(root, 'src'), { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith('.rs'))
   return sources.some((name) => {
     const module = name.replace(/(\/mod)?\.rs$/, '').replaceAll(/[/\\]/g, '::')
     const source = readFileSync(join(root, 'src', name), 'utf8')
-    return `${module}::`.includes(filter) || [...source.matchAll(/#\[test\]\s+fn (\w+)/g)].some(([, test]) => `${module}::${test}`.includes(filter))
+    return (
+      `${module}::`.includes(filter) ||
+      [...source.matchAll(/#\[test\]\s+fn (\w+)/g)].some(([, test]) => `${module}::${test}`.includes(filter))
+    )
   })
 }

@@ -104,7 +104,10 @@ async function nodeTests(name, files) {
   // The longest one begins first: at the end it would have the machine to itself.
   const sorted = [...files.filter(isLongest), ...files.filter((file) => !isLongest(file))]
   /** @type {[number, string[]][]} */
-  const groups = [[4, sorted.filter((file) => !isHeavy(file))], [2, sorted.filter(isHeavy)]]
+  const groups = [
+    [4, sorted.filter((file) => !isHeavy(file))],
+    [2, sorted.filter(isHeavy)]
+  ]
   let [passed, failed] = [0, 0]
   for (const [concurrency, some] of groups.filter(([, some]) => some.length > 0)) {
     const came = await runFiles(name, some, concurrency)
@@ -118,7 +121,9 @@ async function nodeTests(name, files) {
 const isDue = (file) => filter || (isAll ? hasSizes(file) : !isLater || !hasSizes(file))
 
 /** Runs of the engine: one of them in `npm test`; all in `npm run test:all`, that one with what has two sizes. */
-const engines = ENGINES.filter(({ name, isByName }) => (filter ? `Engine over ${name}`.includes(filter) : !isByName && (isAll || name === ENGINES[0].name)))
+const engines = ENGINES.filter(({ name, isByName }) =>
+  filter ? `Engine over ${name}`.includes(filter) : !isByName && (isAll || name === ENGINES[0].name)
+)
 
 /** The engine over other stores than a directory: real servers, and doubles of services. */
 async function engineTests() {

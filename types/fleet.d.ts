@@ -44,7 +44,9 @@ export class HybridAuth {
    * Opens every tenant of the store, or those in `tenantIds`, `concurrency` at a time. For the start of a machine. Resolves when each tenant
    * was opened or has failed; a failure does not stop the others. `unnamed` counts tenants whose ids are too long for a name.
    */
-  restoreAll(options?: RestoreAllOptions): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
+  restoreAll(
+    options?: RestoreAllOptions
+  ): Promise<{ opened: string[]; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
   /**
    * Downloads and checks everything that a new machine would restore of a tenant, including the older copies kept against damage. Claims
    * and writes nothing, so it can run anywhere and at any time. Rejects with `NOT_FOUND`, `DELETED`, `KEY_UNAVAILABLE`, with
@@ -112,11 +114,19 @@ export class HybridAuth {
   exportAll(
     folder: string,
     options?: ExportAllOptions & { profiles?: undefined }
-  ): Promise<{ exported: Array<ExportReport & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
+  ): Promise<{
+    exported: Array<ExportReport & { tenantId: string; folder: string }>
+    failed: Array<{ tenantId: string; error: HybridAuthError }>
+    unnamed: number
+  }>
   exportAll(
     folder: string,
     options: ExportAllOptions
-  ): Promise<{ exported: Array<(ExportReport | ExportProfileReport) & { tenantId: string; folder: string }>; failed: Array<{ tenantId: string; error: HybridAuthError }>; unnamed: number }>
+  ): Promise<{
+    exported: Array<(ExportReport | ExportProfileReport) & { tenantId: string; folder: string }>
+    failed: Array<{ tenantId: string; error: HybridAuthError }>
+    unnamed: number
+  }>
   /** `pruneKeys` of a tenant's session, opening it if necessary. Rejects with `NOT_FOUND` if there is none. */
   pruneKeys(tenantId: string, options?: PruneKeysOptions): Promise<PruneKeysReport>
   /**

@@ -144,7 +144,16 @@ export interface FoundSession {
  * Of whatsapp-web.js: `wwebjs-zip`, zips of `RemoteAuth`, `RemoteAuth-<client id>.zip` or `<client id>.zip`, in any folder; `wwebjs-local`, folders of
  * `LocalAuth`, `session-<client id>` or `session`, on a disk.
  */
-export type MigrationLayout = 'flat' | 'keys-folder' | 'keys-file' | 'single-file' | 'key-records' | 'key-hashes' | 'session-records' | 'wwebjs-zip' | 'wwebjs-local'
+export type MigrationLayout =
+  | 'flat'
+  | 'keys-folder'
+  | 'keys-file'
+  | 'single-file'
+  | 'key-records'
+  | 'key-hashes'
+  | 'session-records'
+  | 'wwebjs-zip'
+  | 'wwebjs-local'
 
 /** Result of the migration of one session. */
 export type MigrationStatus =
@@ -272,6 +281,13 @@ export type CleanupStatus =
 
 /** Result of a cleanup. */
 export interface CleanupReport {
-  sessions: Array<{ tenantId: string; path: string; status: CleanupStatus; code: HybridAuthErrorCode | null; message: string | null; files: number }>
+  sessions: Array<{
+    tenantId: string
+    path: string
+    status: CleanupStatus
+    code: HybridAuthErrorCode | null
+    message: string | null
+    files: number
+  }>
   totals: Record<CleanupStatus, number>
 }

@@ -33,7 +33,16 @@ type MapOfWhiskeysockets = import('@whiskeysockets/baileys').SignalDataTypeMap
 /** True for `any`, and for what is not installed: neither has keys of its own. */
 type IsOpen<T> = string extends keyof T ? true : false
 /** `any` where none is installed, or two that differ: nothing tells which one a socket is of. */
-type Installed<One, Other> = IsOpen<One> extends true ? (IsOpen<Other> extends true ? any : Other) : IsOpen<Other> extends true ? One : [One, Other] extends [Other, One] ? One : any
+type Installed<One, Other> =
+  IsOpen<One> extends true
+    ? IsOpen<Other> extends true
+      ? any
+      : Other
+    : IsOpen<Other> extends true
+      ? One
+      : [One, Other] extends [Other, One]
+        ? One
+        : any
 
 type Creds = Installed<OfBaileys, OfWhiskeysockets>['creds']
 type KeyTypes = Installed<MapOfBaileys, MapOfWhiskeysockets>

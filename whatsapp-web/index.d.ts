@@ -8,8 +8,10 @@ export { HybridAuthError } from '../index.js'
 export type { HybridAuthErrorCode, HybridAuthStore } from '../index.js'
 
 /** Options of a session that apply to a browser profile. A store is required; the mode is always `hybrid`. */
-export interface ProfileSessionOptions
-  extends Omit<HybridAuthOptions, 'directory' | 'mode' | 'importFrom' | 'initAuthCreds' | 'BufferJSON' | 'baileys' | 'onEvent'> {
+export interface ProfileSessionOptions extends Omit<
+  HybridAuthOptions,
+  'directory' | 'mode' | 'importFrom' | 'initAuthCreds' | 'BufferJSON' | 'baileys' | 'onEvent'
+> {
   /** Called with every event, from `opening` on. Exceptions are logged. @default none */
   onEvent?: (event: ProfileEvent) => void
 }

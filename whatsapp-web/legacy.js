@@ -28,7 +28,11 @@ function checkLegacy(legacy) {
 function failed(what, error) {
   if (error instanceof HybridAuthError) return error
   const kind = [error?.code, error?.name].find((text) => /^[\w.-]{1,60}$/.test(String(text))) ?? 'an error'
-  return new HybridAuthError('REMOTE_UNAVAILABLE', `\`legacy.${what}\` rejected (${kind}), so whether there is a session is not known: nothing was changed; see \`error.cause\``, error)
+  return new HybridAuthError(
+    'REMOTE_UNAVAILABLE',
+    `\`legacy.${what}\` rejected (${kind}), so whether there is a session is not known: nothing was changed; see \`error.cause\``,
+    error
+  )
 }
 
 /** Waits for a call of a foreign store, or for the end of the client. */
@@ -41,7 +45,12 @@ async function asked(what, call, signal) {
   signal?.addEventListener('abort', give)
   try {
     if (signal?.aborted) give()
-    return await Promise.race([Promise.resolve().then(call).catch((error) => Promise.reject(failed(what, error))), given])
+    return await Promise.race([
+      Promise.resolve()
+        .then(call)
+        .catch((error) => Promise.reject(failed(what, error))),
+      given
+    ])
   } finally {
     signal?.removeEventListener('abort', give)
     given.catch(() => {})
@@ -64,8 +73,15 @@ async function fetchAll(store, names, staged, signal) {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const path = join(folder, 'session.zip')
     await asked('extract', () => store.extract({ session, path }), signal)
-    const isThere = await stat(path).then((at) => at.isFile(), () => false)
-    if (!isThere) throw new HybridAuthError('LOCAL_CORRUPT', '`legacy.extract` wrote no zip for a session that exists by `legacy.sessionExists`: restore it in that store')
+    const isThere = await stat(path).then(
+      (at) => at.isFile(),
+      () => false
+    )
+    if (!isThere)
+      throw new HybridAuthError(
+        'LOCAL_CORRUPT',
+        '`legacy.extract` wrote no zip for a session that exists by `legacy.sessionExists`: restore it in that store'
+      )
     zips.push(path)
   }
   if (zips.length < 2) return zips
@@ -90,7 +106,11 @@ async function adoptLegacy(store, { names, to, signal }) {
     return await place(folder, to)
   } catch (error) {
     if (error instanceof HybridAuthError) throw error
-    throw new HybridAuthError('LOCAL_UNAVAILABLE', `the session of \`legacy\` cannot be put into its folder (${error.code}): fix its permissions or free space`, error)
+    throw new HybridAuthError(
+      'LOCAL_UNAVAILABLE',
+      `the session of \`legacy\` cannot be put into its folder (${error.code}): fix its permissions or free space`,
+      error
+    )
   } finally {
     await rm(staged, { recursive: true, force: true, maxRetries: 5 }).catch(() => {})
   }

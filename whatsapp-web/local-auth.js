@@ -21,13 +21,18 @@ const { place } = require('../lib/profile/intake.js')
 async function adopt(from, to) {
   if (!(await hasSession(from)) || (await exists(join(to, 'Default')))) return false
   const user = await createFolder(from).user()
-  if (user !== null) throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on the profile of LocalAuth: close it first`)
+  if (user !== null)
+    throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on the profile of LocalAuth: close it first`)
   const staged = `${to}.adopted-${randomUUID()}`
   try {
     await copyKept(from, staged)
     return await place(staged, to)
   } catch (error) {
-    throw new HybridAuthError('LOCAL_UNAVAILABLE', `the profile of LocalAuth cannot be copied (${error.code}): fix its permissions or free space`, error)
+    throw new HybridAuthError(
+      'LOCAL_UNAVAILABLE',
+      `the profile of LocalAuth cannot be copied (${error.code}): fix its permissions or free space`,
+      error
+    )
   } finally {
     await rm(staged, { recursive: true, force: true }).catch(() => {})
   }

@@ -26,7 +26,8 @@ function clientIdIn(clientId) {
 function sessionIn(session) {
   if (typeof session !== 'string') refuse('`session` must be the name of a session, as RemoteAuth gives it')
   const name = session.split(/[\\/]/).at(-1)
-  const [, clientId] = /^RemoteAuth(?:-([-_\w]+))?$/i.exec(name) ?? refuse('`session` must be `RemoteAuth` or `RemoteAuth-` and a client id')
+  const [, clientId] =
+    /^RemoteAuth(?:-([-_\w]+))?$/i.exec(name) ?? refuse('`session` must be `RemoteAuth` or `RemoteAuth-` and a client id')
   return { name, clientId: clientId ?? null, tenantId: tenantOf(clientId ?? null) }
 }
 

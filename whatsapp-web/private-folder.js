@@ -17,7 +17,11 @@ const WAITING = /^waiting-(\d+)\.zip$/
 
 const unavailable = (error) => {
   if (error instanceof HybridAuthError) throw error
-  throw new HybridAuthError('LOCAL_UNAVAILABLE', `the private folder in \`dataPath\` cannot be used (${error.code}): fix its permissions or free space`, error)
+  throw new HybridAuthError(
+    'LOCAL_UNAVAILABLE',
+    `the private folder in \`dataPath\` cannot be used (${error.code}): fix its permissions or free space`,
+    error
+  )
 }
 
 /** @param {string} path */
@@ -28,7 +32,8 @@ function createPrivateFolder(path) {
     /** Makes it, and removes what was left in it. The session must be owned: nobody else is at it then. */
     async prepare() {
       await fs.mkdir(path, { recursive: true, mode: 0o700 }).catch(unavailable)
-      for (const name of await names()) if (name.startsWith(STAGED)) await fs.rm(join(path, name), { recursive: true, force: true }).catch(() => {})
+      for (const name of await names())
+        if (name.startsWith(STAGED)) await fs.rm(join(path, name), { recursive: true, force: true }).catch(() => {})
     },
 
     /** A path in it where nothing is. */

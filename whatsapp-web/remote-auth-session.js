@@ -40,7 +40,10 @@ function createStored({ profile, own, finder, reports, settings, name }) {
   /** @type {(work: () => any) => Promise<any>} */
   const inTurn = (work) => {
     const turn = busy.then(work)
-    busy = turn.then(() => {}, () => {})
+    busy = turn.then(
+      () => {},
+      () => {}
+    )
     return turn
   }
 
@@ -138,7 +141,10 @@ function createStored({ profile, own, finder, reports, settings, name }) {
   }
 
   async function bringBack() {
-    const kept = profile.generations().generations.filter(({ files }) => files > 0).at(-1)
+    const kept = profile
+      .generations()
+      .generations.filter(({ files }) => files > 0)
+      .at(-1)
     if (kept === undefined) throw new HybridAuthError('NOT_FOUND', 'no generation of this session is left')
     const folder = own.staged()
     try {
@@ -176,7 +182,11 @@ function createStored({ profile, own, finder, reports, settings, name }) {
     /** Writes the zip of the newest generation. */
     extract: (path) =>
       inTurn(async () => {
-        if (isFenced) throw new HybridAuthError('FENCED', 'a newer instance owns this session: do not reconnect here; a new RemoteAuthStore takes it back')
+        if (isFenced)
+          throw new HybridAuthError(
+            'FENCED',
+            'a newer instance owns this session: do not reconnect here; a new RemoteAuthStore takes it back'
+          )
         if (!isThere() && (await own.waiting()) === null) throw new HybridAuthError('NOT_FOUND', 'there is no session in the store')
         await writeTo(resolve(path))
       }),

@@ -39,8 +39,15 @@ class RemoteAuthStore {
     if (options === null || typeof options !== 'object') refuse('`RemoteAuthStore` takes an object of options')
     const { dataPath, onError, onFenced, purge, generations, ...rest } = options
     this.#dataPath = resolve(dataPathIn(dataPath))
-    this.#settings = { purge: flag({ value: purge, from: '`purge`' }), generations: integer({ value: generations, from: '`generations`' }, 5, 2, 100, '') }
-    this.#reports = createReports({ logger: rest.logger, onError: callbackIn(options, 'onError'), onFenced: callbackIn(options, 'onFenced') })
+    this.#settings = {
+      purge: flag({ value: purge, from: '`purge`' }),
+      generations: integer({ value: generations, from: '`generations`' }, 5, 2, 100, '')
+    }
+    this.#reports = createReports({
+      logger: rest.logger,
+      onError: callbackIn(options, 'onError'),
+      onFenced: callbackIn(options, 'onFenced')
+    })
     this.#options = rest
     this.#finder = createFinder(this.#dataPath)
   }
@@ -79,10 +86,12 @@ class RemoteAuthStore {
   /** Stores waiting backups and releases all sessions. */
   async close() {
     this.#isClosed = true
-    const closed = await Promise.allSettled([...this.#sessions.values()].map(async (opening) => {
-      const stored = await opening.catch(() => null)
-      await stored?.close()
-    }))
+    const closed = await Promise.allSettled(
+      [...this.#sessions.values()].map(async (opening) => {
+        const stored = await opening.catch(() => null)
+        await stored?.close()
+      })
+    )
     this.#sessions.clear()
     const failed = closed.find(({ status }) => status === 'rejected')
     if (failed !== undefined) throw /** @type {PromiseRejectedResult} */ (failed).reason

@@ -23,7 +23,14 @@ const markOf = ({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`
 
 /** The zips that are in their places, newest first. */
 async function present(places) {
-  const found = await Promise.all(places.map((path) => stat(path).then((at) => ({ path, mark: markOf(at), mtimeMs: at.mtimeMs, isFile: at.isFile() }), () => null)))
+  const found = await Promise.all(
+    places.map((path) =>
+      stat(path).then(
+        (at) => ({ path, mark: markOf(at), mtimeMs: at.mtimeMs, isFile: at.isFile() }),
+        () => null
+      )
+    )
+  )
   return found.filter((zip) => zip?.isFile).sort((a, b) => b.mtimeMs - a.mtimeMs)
 }
 
@@ -55,11 +62,17 @@ function createFinder(dataPath) {
           return { zip, folder }
         } catch (error) {
           await own.discard(zip)
-          failure ??= error.code === 'ENOENT' || error instanceof HybridAuthError ? error : new HybridAuthError('LOCAL_UNAVAILABLE', `the zip of RemoteAuth cannot be read (${error.code})`, error)
+          failure ??=
+            error.code === 'ENOENT' || error instanceof HybridAuthError
+              ? error
+              : new HybridAuthError('LOCAL_UNAVAILABLE', `the zip of RemoteAuth cannot be read (${error.code})`, error)
         }
       }
       if (failure instanceof HybridAuthError) throw failure
-      throw new HybridAuthError('INVALID_OPTION', 'there is no zip of RemoteAuth in the working directory or in `dataPath`: give RemoteAuthStore the same `dataPath` as RemoteAuth')
+      throw new HybridAuthError(
+        'INVALID_OPTION',
+        'there is no zip of RemoteAuth in the working directory or in `dataPath`: give RemoteAuthStore the same `dataPath` as RemoteAuth'
+      )
     }
   }
 }

@@ -28,8 +28,12 @@ const OF_REMOTE_AUTH = {
 }
 
 function checkOptions(options) {
-  for (const [name, remedy] of Object.entries(OF_REMOTE_AUTH)) if (options[name] !== undefined) refuse(`\`${name}\` is an option of RemoteAuth: ${remedy}`)
-  if (typeof options.store?.sessionExists === 'function') refuse('`store` is a store of RemoteAuth: name the bucket instead, such as `s3://bucket`, and pass this one as `legacy` if it has the session')
+  for (const [name, remedy] of Object.entries(OF_REMOTE_AUTH))
+    if (options[name] !== undefined) refuse(`\`${name}\` is an option of RemoteAuth: ${remedy}`)
+  if (typeof options.store?.sessionExists === 'function')
+    refuse(
+      '`store` is a store of RemoteAuth: name the bucket instead, such as `s3://bucket`, and pass this one as `legacy` if it has the session'
+    )
   if (options.onFenced !== undefined && typeof options.onFenced !== 'function') refuse('`onFenced` must be a function')
 }
 
@@ -91,12 +95,17 @@ class HybridAuth {
   async beforeBrowserInitialized() {
     const path = join(this.#dataPath, this.#folder)
     const puppeteer = this.client.options.puppeteer ?? {}
-    if (puppeteer.userDataDir && resolve(puppeteer.userDataDir) !== path) refuse('`userDataDir` is set by HybridAuth: remove it from the options of Puppeteer, and use `dataPath`')
-    if (puppeteer.browserWSEndpoint || puppeteer.browserURL) refuse('HybridAuth needs a browser on this machine, since it prepares its profile: remove `browserWSEndpoint` and `browserURL`')
+    if (puppeteer.userDataDir && resolve(puppeteer.userDataDir) !== path)
+      refuse('`userDataDir` is set by HybridAuth: remove it from the options of Puppeteer, and use `dataPath`')
+    if (puppeteer.browserWSEndpoint || puppeteer.browserURL)
+      refuse('HybridAuth needs a browser on this machine, since it prepares its profile: remove `browserWSEndpoint` and `browserURL`')
     await this.#ending
     if (isRunning(this.#browser)) return this.#continueInBrowser()
     if (this.#isFenced) {
-      throw new HybridAuthError('FENCED', 'a newer instance owns this session: do not reconnect here; a new client with a new HybridAuth takes it back')
+      throw new HybridAuthError(
+        'FENCED',
+        'a newer instance owns this session: do not reconnect here; a new client with a new HybridAuth takes it back'
+      )
     }
     if (this.#profile === null) await this.#open()
     this.client.options.puppeteer = { ...puppeteer, userDataDir: path }
@@ -129,7 +138,8 @@ class HybridAuth {
   }
 
   async disconnect() {
-    if (LOGGED_OUT.includes(this.#state)) await this.#logout().catch((error) => this.#reports.failed('the logout is not in the store', error))
+    if (LOGGED_OUT.includes(this.#state))
+      await this.#logout().catch((error) => this.#reports.failed('the logout is not in the store', error))
   }
 
   async logout() {
@@ -170,7 +180,15 @@ class HybridAuth {
 
   async #openProfile({ signal, ...how }) {
     const onLoggedOut = () => this.#loggedOutLater()
-    const given = { ...this.#options, ...how, tenantId: this.#tenantId, dataPath: this.#dataPath, folder: this.#folder, signal, onLoggedOut }
+    const given = {
+      ...this.#options,
+      ...how,
+      tenantId: this.#tenantId,
+      dataPath: this.#dataPath,
+      folder: this.#folder,
+      signal,
+      onLoggedOut
+    }
     // The folder, and that of LocalAuth, may still have the session that was deleted.
     const openNew = () => openProfileAt({ ...given, fresh: true, isNew: true })
     if (this.#isLoggedOut) return openNew()
@@ -178,7 +196,8 @@ class HybridAuth {
     const adopting = { ...given, adopt: (path) => this.#adopt(path, signal) }
     return openProfileAt(adopting).catch((error) => {
       // What the other store has is no new session, and only an open can take it.
-      if (error.code === 'NOT_FOUND' && isStrict && this.#legacy !== undefined) return openProfileAt({ ...adopting, onMissing: 'create', mayCreate: false })
+      if (error.code === 'NOT_FOUND' && isStrict && this.#legacy !== undefined)
+        return openProfileAt({ ...adopting, onMissing: 'create', mayCreate: false })
       // whatsapp-web.js pairs again after a logout, and shows that it does; `onMissing: 'error'` forbids it.
       if (error.code !== 'DELETED' || isStrict) throw error
       return openNew()

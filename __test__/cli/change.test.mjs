@@ -31,7 +31,12 @@ for (const [name, makeSite] of Object.entries(SITES)) {
 test('delete changes nothing when the answer is another, when the question is interrupted, and when nobody can answer', async (t) => {
   const at = directorySite(t)
   await at.tenant('anna')
-  for (const [typed, code, said] of [['yes\r', 130, /error DECLINED: not confirmed\. Nothing was changed; type anna to confirm\./], ['\r', 130, /DECLINED/], ['\u0003', 130, /INTERRUPTED.*Nothing was changed/], ['\u0004', 130, /INTERRUPTED/]]) {
+  for (const [typed, code, said] of [
+    ['yes\r', 130, /error DECLINED: not confirmed\. Nothing was changed; type anna to confirm\./],
+    ['\r', 130, /DECLINED/],
+    ['\u0003', 130, /INTERRUPTED.*Nothing was changed/],
+    ['\u0004', 130, /INTERRUPTED/]
+  ]) {
     const asked = terminal(t, ['delete', 'anna'], at)
     await asked.printed(/Type anna to continue:/)
     asked.type(typed)
@@ -55,7 +60,8 @@ test('delete makes no session of a tenant that has none, and no tombstone', asyn
 /** As if nothing of the bucket had been stored for so long. */
 function age(folder, days) {
   const then = new Date(Date.now() - days * 86_400_000)
-  for (const item of readdirSync(folder, { recursive: true, withFileTypes: true })) if (item.isFile()) utimesSync(join(item.parentPath ?? item.path, item.name), then, then)
+  for (const item of readdirSync(folder, { recursive: true, withFileTypes: true }))
+    if (item.isFile()) utimesSync(join(item.parentPath ?? item.path, item.name), then, then)
 }
 
 test('prune says what is old, and with --apply deletes it, but not what may run', async (t) => {
@@ -73,7 +79,17 @@ test('prune says what is old, and with --apply deletes it, but not what may run'
   assert.deepEqual(await tenantsOf(t, at), ['anna', 'ben', 'carl'])
   assert.equal((await runJson(t, ['prune', '--older-than', '30d'], at)).json.sessions.length, 0)
   const { code, json } = await runJson(t, ['prune', '--older-than', '1w', '--apply'], at)
-  assert.deepEqual([code, json.applied, json.sessions.map(({ tenantId, outcome }) => [tenantId, outcome])], [0, true, [['anna', 'deleted'], ['ben', 'active']]])
+  assert.deepEqual(
+    [code, json.applied, json.sessions.map(({ tenantId, outcome }) => [tenantId, outcome])],
+    [
+      0,
+      true,
+      [
+        ['anna', 'deleted'],
+        ['ben', 'active']
+      ]
+    ]
+  )
   assert.deepEqual(await tenantsOf(t, at), ['ben', 'carl'])
   assert.equal(session.status().life, 'live')
   for (const age of ['30', '0d', 'x', '-3d']) assert.equal((await run(t, ['prune', '--older-than', age], at)).code, 2, age)
@@ -87,7 +103,14 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     const keys = privateFile(at.folder, 'keys', `${OTHER_KEY}\n${KEY}\n`)
     const first = await runJson(t, ['rekey', '--all', '--key-file', keys], at)
     assert.equal(first.code, 4, first.stderr)
-    assert.deepEqual(first.json.tenants.map(({ tenantId, ok, error }) => [tenantId, ok, error?.code]), [['anna', true, undefined], ['ben', true, undefined], ['carl', false, 'OWNED_ELSEWHERE']])
+    assert.deepEqual(
+      first.json.tenants.map(({ tenantId, ok, error }) => [tenantId, ok, error?.code]),
+      [
+        ['anna', true, undefined],
+        ['ben', true, undefined],
+        ['carl', false, 'OWNED_ELSEWHERE']
+      ]
+    )
     assert.equal(first.json.unneeded, null, 'not known while one was not looked at')
     const taken = await runJson(t, ['rekey', 'carl', '--takeover', '--key-file', keys], at)
     assert.deepEqual([taken.code, taken.json.tenants[0].complete], [0, true], taken.stdout)
@@ -95,7 +118,10 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     assert.equal(session.status().life, 'fenced')
     const all = await run(t, ['rekey', '--all', '--key-file', keys], at)
     assert.equal(all.code, 0, all.stdout)
-    assert.match(all.stdout, /3 tenants re-encrypted\. No longer needed by the store and this machine: [0-9a-f]{16}\. Logs on the disks of other machines are not seen\.\n$/)
+    assert.match(
+      all.stdout,
+      /3 tenants re-encrypted\. No longer needed by the store and this machine: [0-9a-f]{16}\. Logs on the disks of other machines are not seen\.\n$/
+    )
     const sealed = await run(t, ['verify'], at)
     assert.equal(sealed.code, 4, 'the older key alone opens nothing')
     const only = privateFile(at.folder, 'only', OTHER_KEY)

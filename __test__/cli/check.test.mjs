@@ -8,7 +8,11 @@ import { refusal, startRelay } from '../../testkit/proxy/breaking.mjs'
 import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'
 import { KEY, OTHER_KEY, SITES, directorySite, plain, run, runJson, terminal } from './command.mjs'
 
-const filesIn = (folder) => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((item) => item.isFile()).map(({ name }) => name).sort()
+const filesIn = (folder) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((item) => item.isFile())
+    .map(({ name }) => name)
+    .sort()
 
 for (const [name, makeSite] of Object.entries(SITES)) {
   test(`verify checks all tenants of ${name}, or those that are named, as a table and as a document`, async (t) => {
@@ -26,7 +30,10 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     const { code, json } = await runJson(t, ['verify', 'ben', 'ben'], at)
     assert.equal(code, 0)
     assert.deepEqual([json.ok, json.total, json.failed], [true, 1, 0])
-    assert.deepEqual(json.tenants.map(({ tenantId, ok, report }) => [tenantId, ok, report.keys, report.damage]), [['ben', true, 3, []]])
+    assert.deepEqual(
+      json.tenants.map(({ tenantId, ok, report }) => [tenantId, ok, report.keys, report.damage]),
+      [['ben', true, 3, []]]
+    )
   })
 }
 
@@ -34,14 +41,22 @@ test('verify fails with 1 for a damaged tenant, and still checks the others', as
   const at = directorySite(t)
   for (const tenant of ['anna', 'ben']) await at.tenant(tenant)
   const folder = join(at.bucket, 'v1', 'data')
-  for (const name of readdirSync(folder, { recursive: true }).map(String).filter((name) => /^anna.*\.(base|seg)$/.test(name))) {
+  for (const name of readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((name) => /^anna.*\.(base|seg)$/.test(name))) {
     const bytes = readFileSync(join(folder, name))
     bytes[bytes.length >> 1] ^= 1
     writeFileSync(join(folder, name), bytes)
   }
   const { code, stdout, json } = await runJson(t, ['verify'], at)
   assert.equal(code, 1, stdout)
-  assert.deepEqual(json.tenants.map(({ tenantId, ok, error }) => [tenantId, ok, error?.code]), [['anna', false, 'REMOTE_CORRUPT'], ['ben', true, undefined]])
+  assert.deepEqual(
+    json.tenants.map(({ tenantId, ok, error }) => [tenantId, ok, error?.code]),
+    [
+      ['anna', false, 'REMOTE_CORRUPT'],
+      ['ben', true, undefined]
+    ]
+  )
   const table = await run(t, ['verify'], at)
   assert.equal(table.code, 1)
   assert.match(table.stdout, /^anna +REMOTE_CORRUPT/m)
@@ -65,7 +80,10 @@ test('on a terminal there is a bar while tenants are checked, and colours that N
   assert.equal(seen.code, 0, seen.stdout)
   assert.match(plain(seen.stdout), /verify █+ 3\/3|verify [█░]+ \d\/3/)
   assert.match(seen.stdout, /\u001b\[32msound/)
-  for (const [args, env] of [[['--no-color'], {}], [[], { NO_COLOR: '1' }]]) {
+  for (const [args, env] of [
+    [['--no-color'], {}],
+    [[], { NO_COLOR: '1' }]
+  ]) {
     const { stdout } = await terminal(t, ['verify', '--quiet', ...args], { env: { ...at.env, ...env } }).ended
     assert.doesNotMatch(stdout, /\u001b\[3/)
     assert.doesNotMatch(stdout, /█/)
@@ -133,9 +151,17 @@ test('doctor --contract fails with 1 for a store that lacks a behaviour', async 
   const bucket = await seaweedfs.connect(server.address, { endpoint: relay.origin }).makeBucket()
   relay.flaw = ({ method, name }, forward) => (method === 'PUT' && name.length > 200 ? refusal(400, 'KeyTooLongError') : forward())
   const { accessKeyId, secretAccessKey } = server.address
-  const env = { SESSION_BACKUP_STORE: `s3://${bucket.name}?endpoint=${relay.origin}&region=us-east-1`, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, SESSION_ENCRYPTION_KEY: KEY }
+  const env = {
+    SESSION_BACKUP_STORE: `s3://${bucket.name}?endpoint=${relay.origin}&region=us-east-1`,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    SESSION_ENCRYPTION_KEY: KEY
+  }
   const { code, json } = await runJson(t, ['doctor', '--contract'], { env })
-  assert.deepEqual([code, json.ok, json.checks.filter(({ outcome }) => outcome === 'failed').map(({ name }) => name)], [1, false, ['contract-names']])
+  assert.deepEqual(
+    [code, json.ok, json.checks.filter(({ outcome }) => outcome === 'failed').map(({ name }) => name)],
+    [1, false, ['contract-names']]
+  )
 })
 
 test('doctor looks at a folder of browser profiles that is named', async (t) => {

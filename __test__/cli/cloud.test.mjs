@@ -62,14 +62,31 @@ test('every command answers where variables say cloud, and none that looks ends 
   const copy = join(at.folder, 'copy')
   await expect(['restore', '--all', '--to', copy], 0, /3 tenants written\./)
   assert.deepEqual(JSON.parse(readFileSync(join(copy, 'anna', 'session-a.0.json'))), { tenant: 'anna' })
-  for (const args of [['restore', 'anna'], ['restore', '--all'], ['restore', 'live', '--takeover']]) {
-    await expect(args, 2, /^error USAGE: mode cloud keeps nothing on a machine: .* `verify` and `drill` check them, and --to writes folders\.$/m)
+  for (const args of [
+    ['restore', 'anna'],
+    ['restore', '--all'],
+    ['restore', 'live', '--takeover']
+  ]) {
+    await expect(
+      args,
+      2,
+      /^error USAGE: mode cloud keeps nothing on a machine: .* `verify` and `drill` check them, and --to writes folders\.$/m
+    )
   }
   const source = await multiFile(join(at.folder, 'from', 'mia'))
-  for (const args of [['import', source], ['migrate', join(at.folder, 'from')], ['migrate', join(at.folder, 'from'), '--dry-run']]) {
+  for (const args of [
+    ['import', source],
+    ['migrate', join(at.folder, 'from')],
+    ['migrate', join(at.folder, 'from'), '--dry-run']
+  ]) {
     await expect(args, 2, /^error INVALID_OPTION: sessions are not migrated in `mode: 'cloud'`.*BAILEYS_HYBRID_AUTH_MODE=hybrid/m)
   }
-  for (const args of [['export', 'live', join(at.folder, 'x')], ['delete', 'live', '--yes'], ['prune-keys', 'live'], ['rekey', 'live']]) {
+  for (const args of [
+    ['export', 'live', join(at.folder, 'x')],
+    ['delete', 'live', '--yes'],
+    ['prune-keys', 'live'],
+    ['rekey', 'live']
+  ]) {
     await expect(args, 4, /OWNED_ELSEWHERE: .* --takeover/)
   }
   await expect(['prune', '--older-than', '1h', '--apply'], 0, /No session is that old\./)

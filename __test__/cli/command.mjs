@@ -47,7 +47,8 @@ function watch(t, child) {
   child.stdout?.on('data', (text) => look((stdout += text)))
   child.stderr?.on('data', (text) => look((stderr += text)))
   const ended = once(child, 'close').then(([code, signal]) => {
-    for (const { reject, pattern } of waiting) reject(new Error(`it ended (${code ?? signal}) and never printed ${pattern}: ${stdout}${stderr}`))
+    for (const { reject, pattern } of waiting)
+      reject(new Error(`it ended (${code ?? signal}) and never printed ${pattern}: ${stdout}${stderr}`))
     return { code, signal, stdout: searched('stdout', stdout), stderr: searched('stderr', stderr) }
   })
   // Whoever asks for the end is told; a test that does not ask waits for it all the same.
@@ -113,7 +114,10 @@ const initAuthCreds = () => ({ generation: 0, nextPreKeyId: 2, firstUnuploadedPr
 const QUICK = { localDurability: 'os', flushIntervalMs: 0, ownershipCheckIntervalMs: 200, handoverTimeoutMs: 0 }
 
 /** The keys of a tenant, as each of them writes them. */
-export const contentOf = (tenant) => ({ session: { [`${tenant}.0`]: { secret: SECRET_WORD, tenant } }, 'pre-key': { 1: { secret: SECRET_WORD } } })
+export const contentOf = (tenant) => ({
+  session: { [`${tenant}.0`]: { secret: SECRET_WORD, tenant } },
+  'pre-key': { 1: { secret: SECRET_WORD } }
+})
 
 /** A machine that wrote sessions to a store, and the environment of another that sees the store. */
 function site(t, folder, store, env) {
@@ -157,7 +161,10 @@ export async function multiFile(folder) {
   const { state, saveCreds } = await useMultiFileAuthState(folder)
   await saveCreds()
   const bytes = (text) => Buffer.from(text)
-  await state.keys.set({ session: { 'anna.0': { secret: SECRET_WORD } }, 'pre-key': { 1: { public: bytes('p'), private: bytes(SECRET_WORD) } } })
+  await state.keys.set({
+    session: { 'anna.0': { secret: SECRET_WORD } },
+    'pre-key': { 1: { public: bytes('p'), private: bytes(SECRET_WORD) } }
+  })
   return folder
 }
 
@@ -182,4 +189,4 @@ export async function supabaseSite(t) {
   return { ...site(t, folder, { kind: 'supabase', url: endpoint, key, bucket: bucket.name }, env), bucket, server }
 }
 
-export const SITES = { 'a directory': directorySite, 'Supabase': supabaseSite }
+export const SITES = { 'a directory': directorySite, Supabase: supabaseSite }

@@ -31,8 +31,15 @@ printf '%s\\n' "\${COMPREPLY[@]}"
 
 /** Offers of bash for a line; the last word is the one under the cursor. */
 function offered(cwd, ...words) {
-  const out = execFileSync('bash', ['--norc', '-c', DRIVER, 'driver', 'baileys-hybrid-auth', ...words], { cwd, env: { PATH: process.env.PATH, SCRIPT: completion(program, 'bash') }, encoding: 'utf8' })
-  return out.split('\n').filter((line) => line !== '').sort()
+  const out = execFileSync('bash', ['--norc', '-c', DRIVER, 'driver', 'baileys-hybrid-auth', ...words], {
+    cwd,
+    env: { PATH: process.env.PATH, SCRIPT: completion(program, 'bash') },
+    encoding: 'utf8'
+  })
+  return out
+    .split('\n')
+    .filter((line) => line !== '')
+    .sort()
 }
 
 test('bash completes commands, options, values and files, as bash itself answers', (t) => {
@@ -40,12 +47,26 @@ test('bash completes commands, options, values and files, as bash itself answers
   mkdirSync(join(cwd, 'auth folder'))
   writeFileSync(join(cwd, 'keys.txt'), '')
   const names = commands.map(({ name }) => name)
-  assert.deepEqual(offered(cwd, '').filter((word) => !word.startsWith('-')), [...names].sort())
+  assert.deepEqual(
+    offered(cwd, '').filter((word) => !word.startsWith('-')),
+    [...names].sort()
+  )
   assert.deepEqual(offered(cwd, 'prune-'), ['prune-keys'])
   assert.deepEqual(offered(cwd, '--q'), ['--quiet'])
   for (const { name, options } of commands) assert.deepEqual(offered(cwd, name, '--'), longOf(options).sort(), name)
   assert.deepEqual(offered(cwd, 'verify', '--json', '--no-c'), ['--no-color'])
-  assert.deepEqual(offered(cwd, 'migrate', '--layout', ''), ['auto', 'flat', 'key-hashes', 'key-records', 'keys-file', 'keys-folder', 'session-records', 'single-file', 'wwebjs-local', 'wwebjs-zip'])
+  assert.deepEqual(offered(cwd, 'migrate', '--layout', ''), [
+    'auto',
+    'flat',
+    'key-hashes',
+    'key-records',
+    'keys-file',
+    'keys-folder',
+    'session-records',
+    'single-file',
+    'wwebjs-local',
+    'wwebjs-zip'
+  ])
   assert.deepEqual(offered(cwd, 'completion', 'f'), ['fish'])
   assert.deepEqual(offered(cwd, 'verify', '--key-file', ''), ['auth folder', 'keys.txt'])
   assert.deepEqual(offered(cwd, 'import', 'au'), ['auth folder'])
@@ -64,7 +85,10 @@ printf '%s\\n' "\${COMPREPLY[@]}"
 
 test('bash completes the same behind npx, and leaves another completion of npx in place', () => {
   const script = completion(program, 'bash')
-  const answer = (code, ...words) => execFileSync('bash', ['--norc', '-c', code, 'driver', ...words], { env: { PATH: process.env.PATH, SCRIPT: script }, encoding: 'utf8' }).trim().split('\n')
+  const answer = (code, ...words) =>
+    execFileSync('bash', ['--norc', '-c', code, 'driver', ...words], { env: { PATH: process.env.PATH, SCRIPT: script }, encoding: 'utf8' })
+      .trim()
+      .split('\n')
   assert.deepEqual(answer(BEHIND_NPX, 'bai'), ['baileys-hybrid-auth'])
   assert.deepEqual(answer(BEHIND_NPX, '--yes', 'baileys-hybrid-auth', 'prune-'), ['prune-keys'])
   assert.deepEqual(answer(BEHIND_NPX, 'baileys-hybrid-auth', 'completion', 'f'), ['fish'])
@@ -73,34 +97,38 @@ test('bash completes the same behind npx, and leaves another completion of npx i
 })
 
 for (const shell of ['zsh', 'fish']) {
-  test(`${shell} completes commands, options, values and files, as ${shell} itself answers, with and without npx`, { skip: process.platform === 'win32' && 'there is no such shell' }, (t) => {
-    const cwd = temporaryFolder(t)
-    mkdirSync(join(cwd, 'auth folder'))
-    writeFileSync(join(cwd, 'keys.txt'), '')
-    const offered = REAL[shell](t, completion(program, shell))
-    const names = commands.map(({ name }) => name).sort()
-    const { options } = commands.find(({ name }) => name === 'migrate')
-    const layouts = options.find(({ names }) => names.includes('--layout')).value.words
-    assert.ok(layouts.length > 5)
-    for (const before of ['baileys-hybrid-auth', 'npx baileys-hybrid-auth', 'npx --yes baileys-hybrid-auth']) {
-      const of = (rest) => offered(cwd, `${before} ${rest}`)
-      assert.deepEqual(of(''), names, before)
-      assert.deepEqual(of('prune-'), ['prune-keys'])
-      assert.deepEqual(of('--q'), ['--quiet'])
-      assert.deepEqual(of('migrate --'), longOf(options).sort())
-      assert.deepEqual(of('verify --json --no-c'), ['--no-color'])
-      assert.deepEqual(of('migrate --layout '), [...layouts].sort())
-      assert.deepEqual(of('completion f'), ['fish'])
-      assert.deepEqual(of('verify --key-file '), ['auth folder', 'keys.txt'])
-      assert.deepEqual(of('import au'), ['auth folder'])
-      assert.deepEqual(of('verify --store '), [], 'nothing is known of that')
-      assert.deepEqual(of('verify '), [], 'nor of tenants')
+  test(
+    `${shell} completes commands, options, values and files, as ${shell} itself answers, with and without npx`,
+    { skip: process.platform === 'win32' && 'there is no such shell' },
+    (t) => {
+      const cwd = temporaryFolder(t)
+      mkdirSync(join(cwd, 'auth folder'))
+      writeFileSync(join(cwd, 'keys.txt'), '')
+      const offered = REAL[shell](t, completion(program, shell))
+      const names = commands.map(({ name }) => name).sort()
+      const { options } = commands.find(({ name }) => name === 'migrate')
+      const layouts = options.find(({ names }) => names.includes('--layout')).value.words
+      assert.ok(layouts.length > 5)
+      for (const before of ['baileys-hybrid-auth', 'npx baileys-hybrid-auth', 'npx --yes baileys-hybrid-auth']) {
+        const of = (rest) => offered(cwd, `${before} ${rest}`)
+        assert.deepEqual(of(''), names, before)
+        assert.deepEqual(of('prune-'), ['prune-keys'])
+        assert.deepEqual(of('--q'), ['--quiet'])
+        assert.deepEqual(of('migrate --'), longOf(options).sort())
+        assert.deepEqual(of('verify --json --no-c'), ['--no-color'])
+        assert.deepEqual(of('migrate --layout '), [...layouts].sort())
+        assert.deepEqual(of('completion f'), ['fish'])
+        assert.deepEqual(of('verify --key-file '), ['auth folder', 'keys.txt'])
+        assert.deepEqual(of('import au'), ['auth folder'])
+        assert.deepEqual(of('verify --store '), [], 'nothing is known of that')
+        assert.deepEqual(of('verify '), [], 'nor of tenants')
+      }
+      assert.deepEqual(offered(cwd, 'npx bai'), ['baileys-hybrid-auth'])
+      assert.deepEqual(offered(cwd, 'npx --yes bai'), ['baileys-hybrid-auth'])
+      assert.ok(!offered(cwd, 'npx other prune-').includes('prune-keys'))
+      assert.ok(!offered(cwd, 'npx other baileys-hybrid-auth prune-').includes('prune-keys'), 'another program has this argument')
     }
-    assert.deepEqual(offered(cwd, 'npx bai'), ['baileys-hybrid-auth'])
-    assert.deepEqual(offered(cwd, 'npx --yes bai'), ['baileys-hybrid-auth'])
-    assert.ok(!offered(cwd, 'npx other prune-').includes('prune-keys'))
-    assert.ok(!offered(cwd, 'npx other baileys-hybrid-auth prune-').includes('prune-keys'), 'another program has this argument')
-  })
+  )
 }
 
 test('each script knows all commands and options that the help shows, none that it hides, and can be read by the shell at once', async (t) => {

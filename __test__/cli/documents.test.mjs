@@ -57,9 +57,12 @@ async function otherBucket(t, at) {
   keepSecret(server.address.key)
   const bucket = await supabase.connect(server.address).makeBucket('old-bucket')
   const folder = join(at.cwd, 'auth', 'tenant-7')
-  for (const name of ['creds.json', 'session-anna.0.json', 'pre-key-1.json']) await bucket.put(`tenant-9/${name}`, readFileSync(join(folder, name)))
+  for (const name of ['creds.json', 'session-anna.0.json', 'pre-key-1.json'])
+    await bucket.put(`tenant-9/${name}`, readFileSync(join(folder, name)))
   const zip = join(at.cwd, 'shop-8.zip')
-  await writeZip(zip, [{ path: 'Default/IndexedDB/pages/1', source: join(at.cwd, '.wwebjs_auth/session-shop-7/Default/IndexedDB/pages/1') }])
+  await writeZip(zip, [
+    { path: 'Default/IndexedDB/pages/1', source: join(at.cwd, '.wwebjs_auth/session-shop-7/Default/IndexedDB/pages/1') }
+  ])
   await bucket.put('live/RemoteAuth-shop-8.zip', readFileSync(zip))
   return { SUPABASE_URL: server.endpoint ?? server.address.endpoint, SUPABASE_SERVICE_KEY: server.address.key }
 }
@@ -85,7 +88,12 @@ async function otherDatabases(t, at) {
     for (const row of rows) database.prepare(`INSERT INTO ${table.split(' ')[0]} VALUES (${row.map(() => '?').join(', ')})`).run(...row)
     database.close()
   }
-  write('sessions.sqlite', 'auth (session TEXT, id TEXT, value TEXT)', ['ben', 'creds', creds], ...keys.map(([name, text]) => ['ben', name, text]))
+  write(
+    'sessions.sqlite',
+    'auth (session TEXT, id TEXT, value TEXT)',
+    ['ben', 'creds', creds],
+    ...keys.map(([name, text]) => ['ben', name, text])
+  )
   write('evolution.sqlite', 'Session (sessionId TEXT, creds TEXT)', ['one', JSON.stringify(creds)])
   return { OLD_DATABASE_URL: `sqlite:${join(at.cwd, 'evolution.sqlite')}`, OLD_REDIS_URL: server.url }
 }
@@ -148,7 +156,11 @@ test('the blocks of docs/cli.md work one after another', async (t) => {
     // What follows needs both keys, as a service does in the middle of a rotation.
     if (line.includes('rekey')) at.env = { ...at.env, SESSION_ENCRYPTION_KEY: `${OTHER_KEY},${KEY}` }
   }
-  for (const command of commands) assert.ok(blocks.some((line) => line.startsWith(`npx baileys-hybrid-auth ${command.name()}`)), command.name())
+  for (const command of commands)
+    assert.ok(
+      blocks.some((line) => line.startsWith(`npx baileys-hybrid-auth ${command.name()}`)),
+      command.name()
+    )
 })
 
 test('docs/cli.md names every command, every option for sessions, every exit code and every code of an error', () => {
@@ -156,12 +168,20 @@ test('docs/cli.md names every command, every option for sessions, every exit cod
   assert.deepEqual(firstColumn(section(document, '## Commands')), names)
   const on = section(document, '## What it works on')
   for (const [flags] of SESSION_OPTIONS) assert.ok(on.includes(`\`${flags.match(/--[\w-]+/)[0]}\``), flags)
-  const rows = [...section(document, '## Exit codes').matchAll(/^\| (\d+) \| [^|]+ \|([^|]*)\|$/gm)].map(([, code, codes]) => [Number(code), codes.match(/[A-Z_]{4,}/g) ?? []])
-  assert.deepEqual(rows.map(([code]) => code), Object.values(EXIT))
+  const rows = [...section(document, '## Exit codes').matchAll(/^\| (\d+) \| [^|]+ \|([^|]*)\|$/gm)].map(([, code, codes]) => [
+    Number(code),
+    codes.match(/[A-Z_]{4,}/g) ?? []
+  ])
+  assert.deepEqual(
+    rows.map(([code]) => code),
+    Object.values(EXIT)
+  )
   const documented = Object.fromEntries(rows)
   const own = { [EXIT.usage]: ['USAGE'], [EXIT.interrupted]: ['INTERRUPTED', 'DECLINED'] }
   for (const exit of Object.values(EXIT)) {
-    const codes = Object.entries(CODES).filter(([, [code]]) => code === exit).map(([name]) => name)
+    const codes = Object.entries(CODES)
+      .filter(([, [code]]) => code === exit)
+      .map(([name]) => name)
     assert.deepEqual(documented[exit].sort(), [...codes, ...(own[exit] ?? [])].sort(), String(exit))
   }
 })

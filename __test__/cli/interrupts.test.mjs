@@ -41,7 +41,10 @@ test('restore ends what it has begun on a signal, begins nothing new, says what 
   assert.match(error.advice, /^Restored \d+ of 11 tenants\.$/)
   assert.ok(tenants.length >= 1 && tenants.length < MANY.length && tenants.every(({ ok }) => ok), ended.stdout)
   const verified = await runJson(t, ['verify'], at)
-  assert.deepEqual(verified.json.tenants.map(({ report }) => report.clean), MANY.map(() => true))
+  assert.deepEqual(
+    verified.json.tenants.map(({ report }) => report.clean),
+    MANY.map(() => true)
+  )
   assert.equal((await run(t, ['restore', '--all'], at)).code, 0, 'what is left is done by doing it again')
 })
 
@@ -71,7 +74,10 @@ test('migrate ends what it has begun, says how far it came, and goes on when it 
   assert.match(ended.stderr, /error INTERRUPTED: interrupted\. Migrated \d of 7 sessions at least\. Run it again to continue\.\n$/)
   const begun = await runJson(t, ['verify'], at)
   assert.ok(begun.json.total >= 1 && begun.json.total < 7, begun.stdout)
-  assert.ok(begun.json.tenants.every(({ ok, report }) => ok && report.clean), 'none is left claimed')
+  assert.ok(
+    begun.json.tenants.every(({ ok, report }) => ok && report.clean),
+    'none is left claimed'
+  )
   const again = await runJson(t, ['migrate', tree], at)
   assert.equal(again.code, 0, again.stdout)
   assert.equal((await runJson(t, ['verify'], at)).json.total, 7)

@@ -20,12 +20,21 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     assert.doesNotMatch(table.stdout, /carl/)
     assert.match(table.stdout, /3 tenants: 1 in use, 2 free, 1 deleted\.\n$/)
     const { json } = await runJson(t, ['status', 'anna', 'dora', 'carl'], at)
-    assert.deepEqual(json.tenants.map(({ tenantId, owner }) => [tenantId, owner]).sort(), [['anna', 'released'], ['carl', 'deleted'], ['dora', 'live']])
+    assert.deepEqual(json.tenants.map(({ tenantId, owner }) => [tenantId, owner]).sort(), [
+      ['anna', 'released'],
+      ['carl', 'deleted'],
+      ['dora', 'live']
+    ])
     assert.ok(Math.abs(Date.now() - Date.parse(json.tenants[0].storedAt)) < 600_000)
     const unknown = await runJson(t, ['status', 'nobody'], at)
     assert.deepEqual([unknown.code, unknown.json.ok, unknown.json.tenants[0].owner], [1, false, 'none'])
-    for (const [flags, shown] of [[[], 3], [['--deleted'], 4]]) {
-      const { json: { total, totals, omitted, tenants } } = await runJson(t, ['status', ...flags], at)
+    for (const [flags, shown] of [
+      [[], 3],
+      [['--deleted'], 4]
+    ]) {
+      const {
+        json: { total, totals, omitted, tenants }
+      } = await runJson(t, ['status', ...flags], at)
       assert.deepEqual([total, Object.values(totals).reduce((a, b) => a + b), tenants.length, omitted], [4, 4, shown, 4 - shown])
     }
   })
@@ -35,7 +44,14 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     await at.tenant('anna')
     const { code, stdout, stderr } = await run(t, ['inspect', 'anna'], at)
     assert.equal(code, 0, stderr)
-    const store = [/^IN THE STORE$/m, /^owner +free$/m, /^stored +\d+ \w+ ago \(20/m, /^keys +3$/m, /^objects +\d bases? of /m, /^sealed with +[0-9a-f]{16}$/m]
+    const store = [
+      /^IN THE STORE$/m,
+      /^owner +free$/m,
+      /^stored +\d+ \w+ ago \(20/m,
+      /^keys +3$/m,
+      /^objects +\d bases? of /m,
+      /^sealed with +[0-9a-f]{16}$/m
+    ]
     const rest = [/^pre-key +1 +\d+ B$/m, /^session +1/m, /ON THIS MACHINE\nnothing\n$/]
     for (const line of [...store, ...rest]) assert.match(stdout, line)
     await run(t, ['restore', 'anna'], at)
@@ -52,9 +68,14 @@ test('inspect says what is missing, and what is wrong, with the exit code of it'
   assert.match((await run(t, ['inspect', 'nobody'], at)).stdout, /^NOT_FOUND: neither the store nor this machine/m)
   const locked = await runJson(t, ['inspect', 'anna'], { env: { ...at.env, SESSION_ENCRYPTION_KEY: OTHER_KEY } })
   assert.deepEqual([locked.code, locked.json.store.error.code], [4, 'KEY_UNAVAILABLE'])
-  assert.match((await run(t, ['inspect', 'anna'], { env: { ...at.env, SESSION_ENCRYPTION_KEY: OTHER_KEY } })).stdout, /^KEY_UNAVAILABLE: .* --key-file\.$/m)
+  assert.match(
+    (await run(t, ['inspect', 'anna'], { env: { ...at.env, SESSION_ENCRYPTION_KEY: OTHER_KEY } })).stdout,
+    /^KEY_UNAVAILABLE: .* --key-file\.$/m
+  )
   const folder = join(at.bucket, 'v1', 'data')
-  for (const name of readdirSync(folder, { recursive: true }).map(String).filter((name) => /\.(base|seg)$/.test(name))) {
+  for (const name of readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((name) => /\.(base|seg)$/.test(name))) {
     const bytes = readFileSync(join(folder, name))
     bytes[bytes.length >> 1] ^= 1
     writeFileSync(join(folder, name), bytes)

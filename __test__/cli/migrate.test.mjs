@@ -21,9 +21,18 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     assert.match(stdout, /^tenant-7 +migrated +\. +flat +2 /m)
     assert.deepEqual(contentsOf(folder), before)
     const named = await runJson(t, ['import', folder, '--tenant-id', 'anna'], at)
-    assert.deepEqual(named.json.tenants.map(({ tenantId, status }) => [tenantId, status]), [['anna', 'migrated']])
+    assert.deepEqual(
+      named.json.tenants.map(({ tenantId, status }) => [tenantId, status]),
+      [['anna', 'migrated']]
+    )
     assert.equal((await runJson(t, ['import', folder, '--tenant-id', 'anna'], at)).json.tenants[0].status, 'already')
-    assert.deepEqual((await runJson(t, ['verify'], at)).json.tenants.map(({ tenantId, ok }) => [tenantId, ok]), [['anna', true], ['tenant-7', true]])
+    assert.deepEqual(
+      (await runJson(t, ['verify'], at)).json.tenants.map(({ tenantId, ok }) => [tenantId, ok]),
+      [
+        ['anna', true],
+        ['tenant-7', true]
+      ]
+    )
   })
 }
 
@@ -94,15 +103,33 @@ test('import takes the single file of old versions, and both names of the option
   const { initAuthCreds, BufferJSON } = await import('baileys')
   const file = (name) => {
     const path = join(at.folder, name)
-    writeFileSync(path, JSON.stringify({ creds: initAuthCreds(), keys: { preKeys: { 1: { public: Buffer.from('p'), private: Buffer.from('q') } } } }, BufferJSON.replacer))
+    writeFileSync(
+      path,
+      JSON.stringify(
+        { creds: initAuthCreds(), keys: { preKeys: { 1: { public: Buffer.from('p'), private: Buffer.from('q') } } } },
+        BufferJSON.replacer
+      )
+    )
     return path
   }
   const imported = await runJson(t, ['import', file('anna.json')], at)
-  assert.deepEqual(imported.json.tenants.map(({ tenantId, status, layout }) => [tenantId, status, layout]), [['anna', 'migrated', 'single-file']], imported.stderr)
+  assert.deepEqual(
+    imported.json.tenants.map(({ tenantId, status, layout }) => [tenantId, status, layout]),
+    [['anna', 'migrated', 'single-file']],
+    imported.stderr
+  )
   const former = await runJson(t, ['import', file('other.json'), '--tenant', 'ben'], at)
   assert.deepEqual([former.code, former.json.tenants[0].tenantId], [0, 'ben'])
-  const migrated = await runJson(t, ['migrate', at.folder, '--tenant', 'x-{-1}', '--only', 'x-anna', '--dry-run', '--directory', join(at.folder, '..', 'elsewhere')], at)
-  assert.deepEqual(migrated.json.tenants.map(({ tenantId }) => tenantId), ['x-anna'], migrated.stderr)
+  const migrated = await runJson(
+    t,
+    ['migrate', at.folder, '--tenant', 'x-{-1}', '--only', 'x-anna', '--dry-run', '--directory', join(at.folder, '..', 'elsewhere')],
+    at
+  )
+  assert.deepEqual(
+    migrated.json.tenants.map(({ tenantId }) => tenantId),
+    ['x-anna'],
+    migrated.stderr
+  )
   const both = await runJson(t, ['import', file('other.json'), '--tenant', 'a', '--tenant-id', 'b'], at)
   assert.deepEqual([both.code, both.json.error.code], [2, 'USAGE'])
 })
@@ -115,7 +142,11 @@ test('migrate takes sessions out of a database over, and says no password', asyn
   const baileys = await lines[0].load()
   const session = await aSession(baileys)
   const redis = new (load('ioredis'))(server.url)
-  await redis.mset(recordsOf(baileys, session).flatMap(([name, text]) => [`wa:anna:${name}`, text]), 'wa:ben:pre-key-1', '{}')
+  await redis.mset(
+    recordsOf(baileys, session).flatMap(([name, text]) => [`wa:anna:${name}`, text]),
+    'wa:ben:pre-key-1',
+    '{}'
+  )
   await redis.quit()
   const place = (url) => ({ ...at, cwd, env: { ...at.env, OLD_REDIS_URL: url } })
   const how = ['migrate', 'env:OLD_REDIS_URL', '--tenant-id', '{-1}']
@@ -126,7 +157,11 @@ test('migrate takes sessions out of a database over, and says no password', asyn
   assert.equal((await runJson(t, [...how, '--layout', 'key-hashes'], place(server.url))).json.error.code, 'NOT_FOUND')
   assert.equal((await runJson(t, how, place(server.url.replace(SECRET_WORD, 'wrong')))).json.error.code, 'REMOTE_REFUSED')
   assert.match((await run(t, how, place('mysql://db.internal/bot'))).stderr, /npm install mysql2/)
-  for (const args of [['migrate', server.url], ['migrate', '.', '--and-from', server.url], ['migrate', 'env:NOT_SET']]) {
+  for (const args of [
+    ['migrate', server.url],
+    ['migrate', '.', '--and-from', server.url],
+    ['migrate', 'env:NOT_SET']
+  ]) {
     const refused = await runJson(t, args, { ...at, cwd })
     assert.deepEqual([refused.code, refused.json.error.code], [2, 'USAGE'], refused.stdout)
   }

@@ -16,7 +16,10 @@ for (const [name, makeSite] of Object.entries(SITES)) {
     assert.match(stdout, /2 tenants restored\.\n$/)
     assert.deepEqual(readdirSync(at.directory).sort(), ['anna', 'ben'])
     const again = await runJson(t, ['restore', 'anna'], at)
-    assert.deepEqual(again.json.tenants.map(({ tenantId, ok, source, clean }) => [tenantId, ok, source, clean]), [['anna', true, 'local', true]])
+    assert.deepEqual(
+      again.json.tenants.map(({ tenantId, ok, source, clean }) => [tenantId, ok, source, clean]),
+      [['anna', true, 'local', true]]
+    )
     const session = await at.open('anna')
     assert.deepEqual(await session.state.keys.get('session', ['anna.0']), contentOf('anna').session)
   })
@@ -26,7 +29,11 @@ test('a session that runs elsewhere is not restored, exported or deleted from he
   const at = directorySite(t)
   const session = await at.running('anna')
   const folder = join(at.folder, 'exported')
-  for (const args of [['restore', 'anna'], ['export', 'anna', folder], ['delete', 'anna', '--yes']]) {
+  for (const args of [
+    ['restore', 'anna'],
+    ['export', 'anna', folder],
+    ['delete', 'anna', '--yes']
+  ]) {
     const { code, stdout, stderr } = await run(t, args, at)
     assert.equal(code, 4, args[0])
     assert.match(stdout + stderr, /OWNED_ELSEWHERE: .* --takeover/, args[0])
@@ -44,7 +51,13 @@ test('a session that runs elsewhere is not restored, exported or deleted from he
 test('a session that a process of this machine has open stays with it, whatever is said', async (t) => {
   const at = directorySite(t)
   const session = await at.running('anna')
-  for (const args of [['restore', 'anna'], ['export', 'anna', join(at.folder, 'x')], ['delete', 'anna', '--yes'], ['rekey', 'anna'], ['prune-keys', 'anna']]) {
+  for (const args of [
+    ['restore', 'anna'],
+    ['export', 'anna', join(at.folder, 'x')],
+    ['delete', 'anna', '--yes'],
+    ['rekey', 'anna'],
+    ['prune-keys', 'anna']
+  ]) {
     const { code, stdout, stderr } = await run(t, [...args, '--takeover', '--directory', at.machine.directory], at)
     assert.equal(code, 4, stdout)
     assert.match(stdout + stderr, /ALREADY_OPEN: .* --directory\./, args[0])

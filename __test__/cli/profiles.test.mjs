@@ -22,7 +22,10 @@ async function place(t) {
     writeFileSync(join(local, path), text)
   }
   const zip = join(tree, 'RemoteAuth-a.zip')
-  await archives.writeZip(zip, Object.keys(FILES).map((path) => ({ path, source: join(local, path) })))
+  await archives.writeZip(
+    zip,
+    Object.keys(FILES).map((path) => ({ path, source: join(local, path) }))
+  )
   writeFileSync(join(tree, 'RemoteAuth-b.zip'), readFileSync(zip).subarray(1))
   return { at, tree, auth: join(tree, 'auth') }
 }
@@ -39,7 +42,11 @@ test('migrate takes zips over by their layout, and names a damaged one', async (
   assert.match(dry.stdout, /2 sessions: 1 ready, 1 damaged\. Not read: 1 session of whatsapp-web\.js; `--layout wwebjs-local` does\.\n$/)
   assert.deepEqual((await runJson(t, ['list'], at)).json.tenants, [])
   const done = await run(t, [...how, '--report', report], at)
-  assert.deepEqual([done.code, done.stdout.match(/^whatsapp-web\.js\/a +migrated +RemoteAuth-a\.zip +wwebjs-zip +0 +2 /m) !== null], [1, true], done.stdout)
+  assert.deepEqual(
+    [done.code, done.stdout.match(/^whatsapp-web\.js\/a +migrated +RemoteAuth-a\.zip +wwebjs-zip +0 +2 /m) !== null],
+    [1, true],
+    done.stdout
+  )
   assert.match(done.stdout, /^whatsapp-web\.js\/b: the zip archive is damaged: .*; it was not migrated$/m)
   const again = await runJson(t, [...how, '--only', 'a'], at)
   assert.deepEqual([again.code, again.json.tenants.map(({ tenantId, status }) => [tenantId, status])], [0, [[A, 'already']]])
@@ -59,7 +66,10 @@ test('migrate without a layout says which one reads what it found', async (t) =>
   await multiFile(join(tree, 'anna'))
   const { code, stdout } = await run(t, ['migrate', tree], at)
   assert.equal(code, 0, stdout)
-  assert.match(stdout, /1 session: 1 migrated\. Not read: 2 sessions of whatsapp-web\.js; `--layout wwebjs-zip` does\. Not read: 1 session of whatsapp-web\.js; `--layout wwebjs-local` does\.\n$/)
+  assert.match(
+    stdout,
+    /1 session: 1 migrated\. Not read: 2 sessions of whatsapp-web\.js; `--layout wwebjs-zip` does\. Not read: 1 session of whatsapp-web\.js; `--layout wwebjs-local` does\.\n$/
+  )
 })
 
 test('export writes a session of whatsapp-web.js as a folder or as a zip, which migrate reads', async (t) => {
@@ -68,17 +78,27 @@ test('export writes a session of whatsapp-web.js as a folder or as a zip, which 
   const to = join(at.folder, 'exported')
   const tenant = 'whatsapp-web.js/shop-7'
   const local = await runJson(t, ['export', tenant, to], at)
-  assert.deepEqual([local.code, local.json], [0, { ok: true, tenantId: tenant, path: join(to, 'session-shop-7'), format: 'local', generation: 1, files: 2, bytes: 40_001 }])
+  assert.deepEqual(
+    [local.code, local.json],
+    [0, { ok: true, tenantId: tenant, path: join(to, 'session-shop-7'), format: 'local', generation: 1, files: 2, bytes: 40_001 }]
+  )
   assert.deepEqual(contentsOf(join(to, 'session-shop-7')), FILES)
   const zip = await run(t, ['export', tenant, to, '--format', 'zip'], at)
   assert.match(zip.stdout, /^The profile with 2 files, 40\.0 kB, written to .*exported\/RemoteAuth-shop-7\.zip\.\n$/)
   for (const layout of ['wwebjs-zip', 'wwebjs-local']) {
-    assert.deepEqual((await runJson(t, ['migrate', to, '--layout', layout], at)).json.tenants.map(({ tenantId, status }) => [tenantId, status]), [[tenant, 'already']])
+    assert.deepEqual(
+      (await runJson(t, ['migrate', to, '--layout', layout], at)).json.tenants.map(({ tenantId, status }) => [tenantId, status]),
+      [[tenant, 'already']]
+    )
   }
   const again = await runJson(t, ['export', tenant, to], at)
   assert.deepEqual([again.code, again.json.error.code, /--overwrite/.test(again.json.error.message)], [2, 'INVALID_OPTION', true])
   assert.equal((await run(t, ['export', tenant, to, '--overwrite'], at)).code, 0)
-  for (const args of [['export', tenant, to, '--local'], ['export', 'anna', to, '--format', 'zip'], ['export', tenant, to, '--format', 'tar']]) {
+  for (const args of [
+    ['export', tenant, to, '--local'],
+    ['export', 'anna', to, '--format', 'zip'],
+    ['export', tenant, to, '--format', 'tar']
+  ]) {
     const { code, json } = await runJson(t, args, at)
     assert.deepEqual([code, json.error.code], [2, 'USAGE'], args.join(' '))
   }

@@ -8,7 +8,20 @@ import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import util from 'node:util'
-import { KEY, OTHER_KEY, ROOT, SITES, SECRET_WORD, directorySite, keepSecret, privateFile, run, runJson, shell, temporaryFolder } from './command.mjs'
+import {
+  KEY,
+  OTHER_KEY,
+  ROOT,
+  SITES,
+  SECRET_WORD,
+  directorySite,
+  keepSecret,
+  privateFile,
+  run,
+  runJson,
+  shell,
+  temporaryFolder
+} from './command.mjs'
 import { startProcess } from '../../testkit/processes/sessions.mjs'
 
 const require = createRequire(import.meta.url)
@@ -33,13 +46,19 @@ test('every command has help with examples of its own, and takes the options for
 })
 
 test('no option takes a secret, because arguments can be read by others', () => {
-  const valued = commands.flatMap((command) => command.options.filter((option) => option.required || option.optional).map(({ long }) => long))
-  assert.deepEqual([...new Set(valued)].filter((name) => /(?<!pre-)key|secret|token|password|credential/.test(name) && !name.endsWith('-file')), [])
+  const valued = commands.flatMap((command) =>
+    command.options.filter((option) => option.required || option.optional).map(({ long }) => long)
+  )
+  assert.deepEqual(
+    [...new Set(valued)].filter((name) => /(?<!pre-)key|secret|token|password|credential/.test(name) && !name.endsWith('-file')),
+    []
+  )
 })
 
 test('the program tells its version and its commands, and without a command it is a mistake', async (t) => {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-  for (const flag of ['--version', '-V', '-v']) assert.deepEqual(await run(t, [flag]).then(({ code, stdout }) => [code, stdout]), [0, `${version}\n`])
+  for (const flag of ['--version', '-V', '-v'])
+    assert.deepEqual(await run(t, [flag]).then(({ code, stdout }) => [code, stdout]), [0, `${version}\n`])
   const help = await run(t, ['--help'])
   for (const command of commands) assert.match(help.stdout, new RegExp(`^  ${command.name()} `, 'm'))
   const none = await run(t, [])
@@ -107,7 +126,11 @@ test('a store that cannot be reached is 3, and a key of a project that is wrong 
   t.after(() => server.close())
   const { port } = server.address()
   keepSecret('sb_secret_wrong-one-of-some-length')
-  const dead = { SUPABASE_URL: `http://127.0.0.1:${port}`, SUPABASE_SERVICE_KEY: 'sb_secret_wrong-one-of-some-length', SESSION_ENCRYPTION_KEY: KEY }
+  const dead = {
+    SUPABASE_URL: `http://127.0.0.1:${port}`,
+    SUPABASE_SERVICE_KEY: 'sb_secret_wrong-one-of-some-length',
+    SESSION_ENCRYPTION_KEY: KEY
+  }
   const unreachable = await runJson(t, ['list'], { env: dead })
   assert.deepEqual([unreachable.code, unreachable.json.error.code], [3, 'REMOTE_UNAVAILABLE'])
   const at = await SITES.Supabase(t)
@@ -131,7 +154,10 @@ test('options stand over variables, variables over --env-file, and keys come fro
   chmodSync(keys, 0o644)
   assert.match((await run(t, ['verify', '--store', at.url, '--key-file', keys])).stderr, /warning: .*chmod 600/)
   // By its short name: some versions of Node look for --env-file themselves, wherever it stands.
-  for (const [option, name] of [['-e', '--env-file'], ['--key-file', '--key-file']]) {
+  for (const [option, name] of [
+    ['-e', '--env-file'],
+    ['--key-file', '--key-file']
+  ]) {
     const { code, stderr } = await run(t, ['verify', option, join(at.folder, 'none')])
     assert.equal(code, 2, stderr)
     assert.match(stderr, new RegExp(`the file of ${name} cannot be read \\(ENOENT\\)`))
@@ -207,22 +233,49 @@ test('a secret that stands where none belongs is not repeated', async (t) => {
   assert.equal(pasted.code, 1)
   assert.match(pasted.stdout, /^\*\*\* +NOT_FOUND/m)
   assert.match((await runJson(t, ['status', KEY], at)).stdout, /"tenantId": "\*\*\*"/)
-  for (const url of [`s3://user:${SECRET_WORD}@bucket`, `https://${SECRET_WORD}:${SECRET_WORD}@host.example/x`, `s3://bucket?secretKey=${SECRET_WORD}`]) {
+  for (const url of [
+    `s3://user:${SECRET_WORD}@bucket`,
+    `https://${SECRET_WORD}:${SECRET_WORD}@host.example/x`,
+    `s3://bucket?secretKey=${SECRET_WORD}`
+  ]) {
     const { code, stderr } = await run(t, ['list', '--store', url, '--debug'], at)
     assert.equal(code, 2, stderr)
   }
 })
 
 /** Variables that are named like secrets and hold none: ids, and paths of files. */
-const NO_SECRETS = ['AWS_ACCESS_KEY_ID', 'R2_ACCESS_KEY_ID', 'S3_ACCESS_KEY_ID', 'S3_ACCESS_KEY', 'AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE']
-  .concat(['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI', 'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'AWS_SHARED_CREDENTIALS_FILE', 'GOOGLE_APPLICATION_CREDENTIALS'])
+const NO_SECRETS = [
+  'AWS_ACCESS_KEY_ID',
+  'R2_ACCESS_KEY_ID',
+  'S3_ACCESS_KEY_ID',
+  'S3_ACCESS_KEY',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'
+].concat([
+  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+  'AWS_SHARED_CREDENTIALS_FILE',
+  'GOOGLE_APPLICATION_CREDENTIALS'
+])
 
 test('every variable of the package that holds a secret is known to be one', () => {
-  const sources = readdirSync(join(ROOT, 'lib'), { recursive: true }).map(String).filter((name) => name.endsWith('.js')).map((name) => readFileSync(join(ROOT, 'lib', name), 'utf8'))
-  const names = new Set(sources.flatMap((text) => [...text.matchAll(/'([A-Z][A-Z0-9]*_[A-Z0-9_]*(?:KEY|SECRET|TOKEN|CREDENTIALS|PASSWORD)[A-Z_]*|[A-Z]+PASSWORD)'/g)].map(([, name]) => name)))
+  const sources = readdirSync(join(ROOT, 'lib'), { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => readFileSync(join(ROOT, 'lib', name), 'utf8'))
+  const names = new Set(
+    sources.flatMap((text) =>
+      [...text.matchAll(/'([A-Z][A-Z0-9]*_[A-Z0-9_]*(?:KEY|SECRET|TOKEN|CREDENTIALS|PASSWORD)[A-Z_]*|[A-Z]+PASSWORD)'/g)].map(
+        ([, name]) => name
+      )
+    )
+  )
   for (const code of codes) names.delete(code)
   assert.ok(names.size > 8, [...names].join())
-  assert.deepEqual([...names].filter((name) => !SECRET_VARIABLES.includes(name) && !NO_SECRETS.includes(name)), [])
+  assert.deepEqual(
+    [...names].filter((name) => !SECRET_VARIABLES.includes(name) && !NO_SECRETS.includes(name)),
+    []
+  )
 })
 
 test('a password in the URL of a database is masked, as it stands there and decoded, and an ordinary word is not', async (t) => {
@@ -232,7 +285,10 @@ test('a password in the URL of a database is masked, as it stands there and deco
   const password = 'hush@8d21f0/ü'
   for (const form of [password, encodeURIComponent(password)]) keepSecret(form)
   for (const name of URLS) {
-    const env = { ...at.env, [name]: `${name.includes('REDIS') || name.includes('VALKEY') ? 'rediss' : 'postgres'}://me:${encodeURIComponent(password)}@h/1` }
+    const env = {
+      ...at.env,
+      [name]: `${name.includes('REDIS') || name.includes('VALKEY') ? 'rediss' : 'postgres'}://me:${encodeURIComponent(password)}@h/1`
+    }
     const { stdout } = await run(t, ['status', password, encodeURIComponent(password)], { env })
     assert.equal(stdout.match(/^\*\*\* /gm)?.length, 2, `${name}: ${stdout}`)
   }
@@ -258,7 +314,10 @@ test('the package itself loads nothing of the command line', async (t) => {
   })
   const loaded = (await child.said()).map((file) => relative(ROOT, file))
   assert.ok(loaded.includes(join('lib', 'fleet', 'fleet.js')))
-  assert.deepEqual(loaded.filter((file) => !/^(index\.js$|lib[\\/])/.test(file)), [])
+  assert.deepEqual(
+    loaded.filter((file) => !/^(index\.js$|lib[\\/])/.test(file)),
+    []
+  )
 })
 
 test('a file of variables adds to the environment, and never stands above it', (t) => {
@@ -269,7 +328,11 @@ test('a file of variables adds to the environment, and never stands above it', (
     [{ SESSION_BACKUP_STORE: 'file:///one' }, 'SESSION_BACKUP_STORE=file:///two\n', {}],
     [{ SESSION_BACKUP_STORE: 'file:///one' }, 'BAILEYS_HYBRID_AUTH_STORE=file:///two\n', {}],
     [{ BAILEYS_HYBRID_AUTH_STORE: 'file:///one' }, 'SESSION_BACKUP_STORE=file:///two\n', {}],
-    [{ SESSION_STORAGE_PATH: '/one' }, 'WHATSAPP_SESSION_PATH=/two\nSESSION_BACKUP_STORE=file:///two\n', { SESSION_BACKUP_STORE: 'file:///two' }],
+    [
+      { SESSION_STORAGE_PATH: '/one' },
+      'WHATSAPP_SESSION_PATH=/two\nSESSION_BACKUP_STORE=file:///two\n',
+      { SESSION_BACKUP_STORE: 'file:///two' }
+    ],
     [{ BAILEYS_HYBRID_AUTH_STORE: '' }, 'BAILEYS_HYBRID_AUTH_STORE=file:///two\n', { BAILEYS_HYBRID_AUTH_STORE: 'file:///two' }],
     [{ BAILEYS_HYBRID_AUTH_STORE: '' }, 'SESSION_BACKUP_STORE=file:///two\n', { SESSION_BACKUP_STORE: 'file:///two' }],
     [{}, '\ufeffSESSION_BACKUP_STORE=file:///two\r\nOTHER=1\r\n', { SESSION_BACKUP_STORE: 'file:///two', OTHER: '1' }],
@@ -291,12 +354,23 @@ test('a file of variables never chooses another store than the environment does'
   for (const chosen of [`SESSION_BACKUP_STORE=${at.url}`, `BAILEYS_HYBRID_AUTH_STORE=${at.url}`, 'SESSION_BACKUP_ENABLED=false']) {
     const { code, json } = await of(`${chosen}\n`, supabase)
     assert.deepEqual([code, json.error?.code], [2, 'USAGE'], chosen)
-    for (const word of ['SUPABASE_URL', chosen.split('=')[0], '--env-file']) assert.ok(json.error.message.includes(word), json.error.message)
+    for (const word of ['SUPABASE_URL', chosen.split('=')[0], '--env-file'])
+      assert.ok(json.error.message.includes(word), json.error.message)
   }
   // The same store, no store yet, and one that the command line names.
   assert.equal((await of('SESSION_BACKUP_STORE=supabase\n', supabase)).code, 0)
-  assert.equal((await of(`SESSION_BACKUP_STORE=${at.url}\n`, { SUPABASE_URL: supabase.SUPABASE_URL })).json.settings.store.source, 'variable')
-  assert.equal((await runJson(t, ['config', '--store', at.url, '-e', file('env', 'SESSION_BACKUP_STORE=memory://x\n')], { env: { SESSION_ENCRYPTION_KEY: KEY, ...supabase } })).code, 0)
+  assert.equal(
+    (await of(`SESSION_BACKUP_STORE=${at.url}\n`, { SUPABASE_URL: supabase.SUPABASE_URL })).json.settings.store.source,
+    'variable'
+  )
+  assert.equal(
+    (
+      await runJson(t, ['config', '--store', at.url, '-e', file('env', 'SESSION_BACKUP_STORE=memory://x\n')], {
+        env: { SESSION_ENCRYPTION_KEY: KEY, ...supabase }
+      })
+    ).code,
+    0
+  )
   // Two sets, one in each place, are two stores.
   const r2 = 'R2_ACCOUNT_ID=abc\nR2_ACCESS_KEY_ID=i\nR2_SECRET_ACCESS_KEY=s\nR2_BUCKET_NAME=b\n'
   assert.match((await of(r2, supabase)).json.problems[0], /two stores, supabase .* r2 /)

@@ -22,12 +22,18 @@ const KEYWORDS = {
   pattern: (pattern, value, at) => (typeof value !== 'string' || new RegExp(pattern).test(value) ? [] : [`${at} is not ${pattern}`]),
   format: (_, value, at) => (typeof value !== 'string' || /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? [] : [`${at} is no date`]),
   items: (items, value, at) => (Array.isArray(value) ? value.flatMap((one, i) => faults(items, one, `${at}[${i}]`)) : []),
-  properties: (properties, value, at) => Object.keys(value ?? {}).flatMap((name) => (Object.hasOwn(properties, name) ? faults(properties[name], value[name], `${at}.${name}`) : [])),
-  required: (names, value, at) => (typeOf(value) === 'object' ? names.filter((name) => !Object.hasOwn(value, name)).map((name) => `${at}.${name} is missing`) : []),
+  properties: (properties, value, at) =>
+    Object.keys(value ?? {}).flatMap((name) =>
+      Object.hasOwn(properties, name) ? faults(properties[name], value[name], `${at}.${name}`) : []
+    ),
+  required: (names, value, at) =>
+    typeOf(value) === 'object' ? names.filter((name) => !Object.hasOwn(value, name)).map((name) => `${at}.${name} is missing`) : [],
   additionalProperties(rest, value, at, { properties = {} }) {
     if (typeOf(value) !== 'object') return []
     const more = Object.keys(value).filter((name) => !Object.hasOwn(properties, name))
-    return rest === false ? more.map((name) => `${at}.${name} is not documented`) : more.flatMap((name) => faults(rest, value[name], `${at}.${name}`))
+    return rest === false
+      ? more.map((name) => `${at}.${name} is not documented`)
+      : more.flatMap((name) => faults(rest, value[name], `${at}.${name}`))
   },
   anyOf(choices, value, at) {
     const all = choices.map((choice) => faults(choice, value, at))

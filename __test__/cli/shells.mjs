@@ -44,7 +44,14 @@ const SHELLS = {
       writeFileSync(path, script)
       const env = { PATH: process.env.PATH, HOME: folder, TERM: 'dumb', SCRIPT: path, GATHERED: gathered, BEFORE: before }
       execFileSync(zsh, ['-f', driver, line], { cwd, env, timeout: 60_000, stdio: 'ignore' })
-      return [...new Set(readFileSync(gathered, 'utf8').split('\n').filter((text) => text.startsWith('hit ') && text !== 'hit ').map((text) => text.slice(4)))].sort()
+      return [
+        ...new Set(
+          readFileSync(gathered, 'utf8')
+            .split('\n')
+            .filter((text) => text.startsWith('hit ') && text !== 'hit ')
+            .map((text) => text.slice(4))
+        )
+      ].sort()
     }
   },
   fish(t, script) {
@@ -54,8 +61,20 @@ const SHELLS = {
       const path = join(folder, 'script.fish')
       writeFileSync(path, `${before}\n${script}`)
       const env = { PATH: process.env.PATH, HOME: folder }
-      const out = execFileSync(fish, ['--no-config', '-c', 'source $argv[1]; complete -C $argv[2]', path, line], { cwd, env, timeout: 60_000, encoding: 'utf8' })
-      return [...new Set(out.split('\n').filter(Boolean).map((text) => text.split('\t')[0].replace(/\/$/, '')))].sort()
+      const out = execFileSync(fish, ['--no-config', '-c', 'source $argv[1]; complete -C $argv[2]', path, line], {
+        cwd,
+        env,
+        timeout: 60_000,
+        encoding: 'utf8'
+      })
+      return [
+        ...new Set(
+          out
+            .split('\n')
+            .filter(Boolean)
+            .map((text) => text.split('\t')[0].replace(/\/$/, ''))
+        )
+      ].sort()
     }
   }
 }

@@ -18,7 +18,10 @@ const LONG = `tenant-${'1234567890-'.repeat(7)}end`
 const EIGHTY = { COLUMNS: '80' }
 
 /** Lines of a text that are wider than a screen of 80 columns. */
-const tooWide = (text) => plain(text).split('\n').filter((line) => stringWidth(line) > 80)
+const tooWide = (text) =>
+  plain(text)
+    .split('\n')
+    .filter((line) => stringWidth(line) > 80)
 
 test('no table and no text of a result is wider than 80 columns, and ids keep both ends', async (t) => {
   const at = directorySite(t)
@@ -26,9 +29,22 @@ test('no table and no text of a result is wider than 80 columns, and ids keep bo
   await multiFile(join(at.folder, 'old', `folder-${'x'.repeat(80)}`, 'below'))
   const how = { env: { ...at.env, ...EIGHTY } }
   for (const args of [
-    ['status'], ['verify'], ['drill'], ['doctor'], ['inspect', LONG], ['restore', '--all'], ['restore', '--all', '--to', join(at.folder, 'copy')], ['restore', LONG, 'nobody'],
-    ['prune', '--older-than', '1h'], ['prune-keys', '--all'], ['rekey', '--all'], ['config'], ['delete', LONG, 'nobody', '--yes'],
-    ['migrate', join(at.folder, 'old'), '--tenant-id', '{1}-{2}', '--dry-run'], ['--help'], ['verify', '--help']
+    ['status'],
+    ['verify'],
+    ['drill'],
+    ['doctor'],
+    ['inspect', LONG],
+    ['restore', '--all'],
+    ['restore', '--all', '--to', join(at.folder, 'copy')],
+    ['restore', LONG, 'nobody'],
+    ['prune', '--older-than', '1h'],
+    ['prune-keys', '--all'],
+    ['rekey', '--all'],
+    ['config'],
+    ['delete', LONG, 'nobody', '--yes'],
+    ['migrate', join(at.folder, 'old'), '--tenant-id', '{1}-{2}', '--dry-run'],
+    ['--help'],
+    ['verify', '--help']
   ]) {
     const { stdout, stderr } = await run(t, args, how)
     assert.notEqual(stdout, '', stderr)

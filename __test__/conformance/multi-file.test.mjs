@@ -16,7 +16,16 @@ import { silentLogger } from '../../testkit/world/baileys.mjs'
 
 const seed = runSeed('conformance')
 const BAILEYS_TYPES = [
-  'pre-key', 'session', 'sender-key', 'sender-key-memory', 'app-state-sync-key', 'app-state-sync-version', 'lid-mapping', 'device-list', 'tctoken', 'identity-key'
+  'pre-key',
+  'session',
+  'sender-key',
+  'sender-key-memory',
+  'app-state-sync-key',
+  'app-state-sync-version',
+  'lid-mapping',
+  'device-list',
+  'tctoken',
+  'identity-key'
 ]
 
 /** Equal in class, content and, what deepEqual does not see, order of keys. */
@@ -35,10 +44,21 @@ async function compare(ours, theirs, type, ids, what) {
 
 const wrappers = {
   bare: () => (keys) => keys,
-  cached: ({ makeCacheableSignalKeyStore }) => (keys) => makeCacheableSignalKeyStore(keys, silentLogger),
-  'in transactions': ({ addTransactionCapability }) => (keys) => addTransactionCapability(keys, silentLogger, { maxCommitRetries: 1, delayBetweenTriesMs: 1 }),
-  'cached and in transactions': ({ addTransactionCapability, makeCacheableSignalKeyStore }) => (keys) =>
-    addTransactionCapability(makeCacheableSignalKeyStore(keys, silentLogger), silentLogger, { maxCommitRetries: 1, delayBetweenTriesMs: 1 })
+  cached:
+    ({ makeCacheableSignalKeyStore }) =>
+    (keys) =>
+      makeCacheableSignalKeyStore(keys, silentLogger),
+  'in transactions':
+    ({ addTransactionCapability }) =>
+    (keys) =>
+      addTransactionCapability(keys, silentLogger, { maxCommitRetries: 1, delayBetweenTriesMs: 1 }),
+  'cached and in transactions':
+    ({ addTransactionCapability, makeCacheableSignalKeyStore }) =>
+    (keys) =>
+      addTransactionCapability(makeCacheableSignalKeyStore(keys, silentLogger), silentLogger, {
+        maxCommitRetries: 1,
+        delayBetweenTriesMs: 1
+      })
 }
 
 /** Plays the operations on both; answers the two states and all ids that occurred. */
@@ -82,7 +102,8 @@ async function play({ line, wrap, openOurs, folder, operations, transactional })
 }
 
 async function compareAll(ours, theirs, ids, what) {
-  for (const [type, of] of ids) assert.ok((await compare(ours.state.keys, theirs.state.keys, type, [...of], what)) > 0, `${what}: ${type} was never there`)
+  for (const [type, of] of ids)
+    assert.ok((await compare(ours.state.keys, theirs.state.keys, type, [...of], what)) > 0, `${what}: ${type} was never there`)
   same(ours.state.creds, theirs.state.creds, `${what}: creds`)
 }
 

@@ -68,15 +68,31 @@ const families = {
   'pre-key': [(rng) => String(1 + rng.below(40)), (rng) => ({ private: bytesOf(rng, 32), public: bytesOf(rng, 32) })],
   session: [(rng) => `${contact(rng)}${rng.pick(['', '_1', '_128'])}.${rng.below(3)}`, sessionRecord],
   'sender-key': [(rng) => `${rng.pick(GROUPS)}::${contact(rng)}_1::${rng.below(3)}`, (rng, line) => senderKey(rng, line.senderKeys)],
-  'sender-key-memory': [(rng) => rng.pick(GROUPS), (rng) => Object.fromEntries(several(rng, 6, () => [`${contact(rng)}:${rng.below(9)}@s.whatsapp.net`, true]))],
-  'app-state-sync-key': [(rng) => Buffer.from([0, 0, 251, 239, rng.below(6), 255]).toString('base64'), (rng, line) => syncKey(rng, line.baileys)],
+  'sender-key-memory': [
+    (rng) => rng.pick(GROUPS),
+    (rng) => Object.fromEntries(several(rng, 6, () => [`${contact(rng)}:${rng.below(9)}@s.whatsapp.net`, true]))
+  ],
+  'app-state-sync-key': [
+    (rng) => Buffer.from([0, 0, 251, 239, rng.below(6), 255]).toString('base64'),
+    (rng, line) => syncKey(rng, line.baileys)
+  ],
   'app-state-sync-version': [(rng) => rng.pick(COLLECTIONS), appStateVersion],
   'lid-mapping': [(rng) => contact(rng) + rng.pick(['', '_reverse']), (rng) => digits(rng, 15)],
   'device-list': [(rng) => contact(rng), (rng) => several(rng, 4, () => String(rng.below(40)))],
-  tctoken: [(rng) => rng.pick([`${contact(rng)}@lid`, '__index']), (rng) => ({ token: bytesOf(rng, rng.below(20)), ...(rng.next() < 0.5 && { timestamp: '1732000000' }), ...(rng.next() < 0.5 && { senderTimestamp: 1732000000 }) })],
+  tctoken: [
+    (rng) => rng.pick([`${contact(rng)}@lid`, '__index']),
+    (rng) => ({
+      token: bytesOf(rng, rng.below(20)),
+      ...(rng.next() < 0.5 && { timestamp: '1732000000' }),
+      ...(rng.next() < 0.5 && { senderTimestamp: 1732000000 })
+    })
+  ],
   'identity-key': [(rng) => `${contact(rng)}.${rng.below(3)}`, (rng) => new Uint8Array(bytesOf(rng, 33))],
   'bridge-room': [(rng) => `room ${rng.below(9)} äö🦊`, (rng) => plain(rng)],
-  'bridge-cursor': [(rng) => `c${rng.below(9)}`, (rng) => rng.pick([1, -1.5, 1e15, true, 'text', 'Zoë', [], {}, [null], Buffer.from('raw')])]
+  'bridge-cursor': [
+    (rng) => `c${rng.below(9)}`,
+    (rng) => rng.pick([1, -1.5, 1e15, true, 'text', 'Zoë', [], {}, [null], Buffer.from('raw')])
+  ]
 }
 
 const syncKey = (rng, { proto }) =>
@@ -125,7 +141,12 @@ export function makeOperations(random, seed, line, { count, types = Object.keys(
   return { steps, ids }
 }
 
-const progress = (rng) => ({ nextPreKeyId: rng.below(900), accountSyncCounter: rng.below(9), lastPropHash: rng.next() < 0.5 ? undefined : 'hash', additionalData: { note: 'Zoë', bytes: bytesOf(rng, 5) } })
+const progress = (rng) => ({
+  nextPreKeyId: rng.below(900),
+  accountSyncCounter: rng.below(9),
+  lastPropHash: rng.next() < 0.5 ? undefined : 'hash',
+  additionalData: { note: 'Zoë', bytes: bytesOf(rng, 5) }
+})
 
 function oneOfEach(rng, line, types, idOf) {
   const value = (type) => families[type][1](rng, line) || value(type)

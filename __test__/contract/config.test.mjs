@@ -38,10 +38,17 @@ function refusal(what, work) {
 
 /** option -> [as an option, in a variable, as it counts], two of each; and a text that is wrong in a variable. */
 const VALUES = {
-  directory: [['/a', '/a', '/a'], ['/b', '/b', '/b']],
+  directory: [
+    ['/a', '/a', '/a'],
+    ['/b', '/b', '/b']
+  ],
   store: [['memory://a', 'memory://a', 'memory://a'], ['memory://b', 'memory://b', 'memory://b'], 'nothing'],
   mode: [['local', 'local', 'local'], ['hybrid', 'hybrid', 'hybrid'], 'both'],
-  encryptionKeys: [[[KEY], KEY, ['b4b16711355b45d6']], [[OTHER_KEY, KEY], `${OTHER_KEY}, ${KEY}\n`, ['495f50ee9dc00f20', 'b4b16711355b45d6']], 'short'],
+  encryptionKeys: [
+    [[KEY], KEY, ['b4b16711355b45d6']],
+    [[OTHER_KEY, KEY], `${OTHER_KEY}, ${KEY}\n`, ['495f50ee9dc00f20', 'b4b16711355b45d6']],
+    'short'
+  ],
   encryption: [['on', 'on', 'on'], ['off', 'off', 'off'], 'none'],
   flushIntervalMs: [[10, '10', 10], [20, '20', 20], '1s'],
   localDurability: [['os', 'os', 'os'], ['data', 'data', 'data'], 'disk'],
@@ -67,7 +74,19 @@ const beside = (name) => ({
 })
 
 test('every option that a text can hold has a variable of its own, which goes after the option and before the default', () => {
-  const without = ['fresh', 'importFrom', 'takeover', 'seedFromDisk', 'ifFree', 'initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 'signal']
+  const without = [
+    'fresh',
+    'importFrom',
+    'takeover',
+    'seedFromDisk',
+    'ifFree',
+    'initAuthCreds',
+    'BufferJSON',
+    'baileys',
+    'logger',
+    'onEvent',
+    'signal'
+  ]
   assert.deepEqual([...TEXTS, 'caCertificate', ...without].sort(), [...KNOWN].sort())
   for (const [name, [one, other, wrong]] of Object.entries(VALUES)) {
     const variable = ownVariable(name)
@@ -89,21 +108,61 @@ test('what a variable says reaches the core', () => {
   const env = Object.fromEntries(TEXTS.filter((name) => name !== 'encryption').map((name) => [ownVariable(name), VALUES[name][1][1]]))
   const { native, keys, ...rest } = resolved({}, env)
   assert.deepEqual(native, {
-    tenantId: 'tenant', directory: '/b', cloud: false, store: { kind: 'memory', name: 'b' }, flushIntervalMs: 20, ownershipCheckIntervalMs: 200, refreshIntervalMs: 2000,
-    handoverTimeoutMs: 7, takeover: false, strictLease: true, create: false, hideTenantIds: true, acceptUnencrypted: true, fresh: false, seedFromDisk: false, leaveStore: false
+    tenantId: 'tenant',
+    directory: '/b',
+    cloud: false,
+    store: { kind: 'memory', name: 'b' },
+    flushIntervalMs: 20,
+    ownershipCheckIntervalMs: 200,
+    refreshIntervalMs: 2000,
+    handoverTimeoutMs: 7,
+    takeover: false,
+    strictLease: true,
+    create: false,
+    hideTenantIds: true,
+    acceptUnencrypted: true,
+    fresh: false,
+    seedFromDisk: false,
+    leaveStore: false
   })
   assert.equal(keys.toString('hex'), OTHER_KEY + KEY)
-  assert.deepEqual(rest, { directory: '/b', cloud: false, awaitSync: true, closeTimeoutMs: 1, flushTimeoutMs: 1, importFrom: undefined, mayMiss: false, logger: undefined, onEvent: undefined, signal: undefined, ifFree: false })
+  assert.deepEqual(rest, {
+    directory: '/b',
+    cloud: false,
+    awaitSync: true,
+    closeTimeoutMs: 1,
+    flushTimeoutMs: 1,
+    importFrom: undefined,
+    mayMiss: false,
+    logger: undefined,
+    onEvent: undefined,
+    signal: undefined,
+    ifFree: false
+  })
 })
 
 test('only a mode that is said cuts a session from its store: an option or a variable, but not a store that is missing', () => {
-  const said = [[{ mode: 'local' }, {}], [{}, { SESSION_STORAGE_TYPE: 'local' }], [{}, { BAILEYS_HYBRID_AUTH_MODE: 'local' }]]
+  const said = [
+    [{ mode: 'local' }, {}],
+    [{}, { SESSION_STORAGE_TYPE: 'local' }],
+    [{}, { BAILEYS_HYBRID_AUTH_MODE: 'local' }]
+  ]
   for (const [options, env] of said) assert.equal(resolved(options, env).native.leaveStore, true)
-  for (const [options, env] of [[{}, {}], [{ store: null }, {}], [{}, { SESSION_BACKUP_ENABLED: 'false' }]]) assert.equal(resolved(options, env).native.leaveStore, false)
+  for (const [options, env] of [
+    [{}, {}],
+    [{ store: null }, {}],
+    [{}, { SESSION_BACKUP_ENABLED: 'false' }]
+  ])
+    assert.equal(resolved(options, env).native.leaveStore, false)
 })
 
 test('a variable of its own goes before the names that services use', () => {
-  const env = { WHATSAPP_SESSION_PATH: '/theirs', SESSION_BACKUP_STORE: 'memory://theirs', SESSION_ENCRYPTION_KEY: OTHER_KEY, SESSION_BACKUP_INTERVAL: '5000' }
+  const env = {
+    WHATSAPP_SESSION_PATH: '/theirs',
+    SESSION_BACKUP_STORE: 'memory://theirs',
+    SESSION_ENCRYPTION_KEY: OTHER_KEY,
+    SESSION_BACKUP_INTERVAL: '5000'
+  }
   const ours = { directory: '/ours', store: 'memory://ours', encryptionKeys: KEY, flushIntervalMs: '10' }
   const own = Object.fromEntries(Object.entries(ours).map(([name, value]) => [ownVariable(name), value]))
   const values = (env) => Object.keys(ours).map((name) => described({}, env).settings[name].value)
@@ -126,9 +185,15 @@ test('a variable that begins like ours and is none is refused, with the nearest 
     assert.doesNotThrow(() => resolved({}, { [name]: '' }))
   }
   for (const option of ['fresh', 'importFrom', 'takeover', 'seedFromDisk', 'ifFree']) {
-    assert.match(refusal(option, () => resolved({}, { [`BAILEYS_HYBRID_AUTH_${option.replace(/[A-Z]/g, '_$&').toUpperCase()}`]: 'true' })), new RegExp(`\`${option}\` applies to a single open`))
+    assert.match(
+      refusal(option, () => resolved({}, { [`BAILEYS_HYBRID_AUTH_${option.replace(/[A-Z]/g, '_$&').toUpperCase()}`]: 'true' })),
+      new RegExp(`\`${option}\` applies to a single open`)
+    )
   }
-  assert.match(refusal('logger', () => resolved({}, { BAILEYS_HYBRID_AUTH_LOGGER: 'pino' })), /`logger` can only be given as an option/)
+  assert.match(
+    refusal('logger', () => resolved({}, { BAILEYS_HYBRID_AUTH_LOGGER: 'pino' })),
+    /`logger` can only be given as an option/
+  )
   const secret = refusal('a secret', () => resolved({}, { [`BAILEYS_HYBRID_AUTH_${KEY}`]: 'x' }))
   assert.ok(!secret.includes(KEY), secret)
   assert.doesNotThrow(() => resolved({}, { BAILEYS_MASTER_KEY: 'of another package', BAILEYS_LOG: 'x' }))
@@ -137,7 +202,10 @@ test('a variable that begins like ours and is none is refused, with the nearest 
 
 test('stores that are half, double or of the wrong kind are refused by the names of the variables', () => {
   const anon = `h.${Buffer.from('{"role":"anon"}').toString('base64url')}.s`
-  const service = anon.replace(Buffer.from('{"role":"anon"}').toString('base64url'), Buffer.from('{"role":"service_role"}').toString('base64url'))
+  const service = anon.replace(
+    Buffer.from('{"role":"anon"}').toString('base64url'),
+    Buffer.from('{"role":"service_role"}').toString('base64url')
+  )
   const url = { SUPABASE_URL: 'https://ref.supabase.co' }
   const r2 = { R2_ACCOUNT_ID: 'abc', R2_ACCESS_KEY_ID: 'i', R2_SECRET_ACCESS_KEY: 's', R2_BUCKET_NAME: 'b' }
   const s3 = { S3_BUCKET: 'b', S3_ACCESS_KEY_ID: 'i', S3_SECRET_ACCESS_KEY: 's' }
@@ -149,7 +217,12 @@ test('stores that are half, double or of the wrong kind are refused by the names
     [{ SUPABASE_ANON_KEY: anon }, 'SUPABASE_ANON_KEY', 'SUPABASE_URL', 'SUPABASE_SERVICE_KEY', 'public'],
     [{ ...url, SUPABASE_ANON_KEY: anon }, 'SUPABASE_ANON_KEY', 'SUPABASE_SERVICE_KEY', 'public'],
     [{ ...url, SUPABASE_PUBLISHABLE_KEY: 'sb_publishable_x' }, 'SUPABASE_PUBLISHABLE_KEY', 'SUPABASE_SERVICE_KEY', 'public'],
-    [{ SESSION_BACKUP_STORE: 'supabase', ...url, SUPABASE_ANON_KEY: anon }, 'SESSION_BACKUP_STORE', 'SUPABASE_ANON_KEY', 'SUPABASE_SERVICE_KEY'],
+    [
+      { SESSION_BACKUP_STORE: 'supabase', ...url, SUPABASE_ANON_KEY: anon },
+      'SESSION_BACKUP_STORE',
+      'SUPABASE_ANON_KEY',
+      'SUPABASE_SERVICE_KEY'
+    ],
     ...['SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY', 'SUPABASE_KEY'].flatMap((name) => [
       [{ ...url, [name]: anon }, name, 'public key', 'service_role'],
       [{ ...url, [name]: 'sb_publishable_x' }, name, 'public key']
@@ -176,19 +249,46 @@ test('stores that are half, double or of the wrong kind are refused by the names
     assert.ok(!message.includes(anon) && !message.includes(service))
   }
   for (const key of ['SESSION_ENCRYPTION_KEY', 'BAILEYS_HYBRID_AUTH_ENCRYPTION_KEYS']) {
-    for (const text of ['x', KEY.slice(1), `${KEY}0`, `${KEY},`, `,${KEY}`, `${KEY},${KEY}`, `${KEY} ${OTHER_KEY}`, `${KEY};${OTHER_KEY}`, Buffer.from(KEY, 'hex').toString('base64')]) {
+    for (const text of [
+      'x',
+      KEY.slice(1),
+      `${KEY}0`,
+      `${KEY},`,
+      `,${KEY}`,
+      `${KEY},${KEY}`,
+      `${KEY} ${OTHER_KEY}`,
+      `${KEY};${OTHER_KEY}`,
+      Buffer.from(KEY, 'hex').toString('base64')
+    ]) {
       const message = refusal(text, () => resolved({ store: 'memory://x' }, { [key]: text }))
       assert.ok(message.startsWith(key) && !message.includes(KEY.slice(0, 8)), message)
     }
   }
   assert.equal(resolved({ encryptionKeys: KEY }, { ...url, SUPABASE_KEY: service }).native.store.key, service)
-  assert.equal(resolved({ encryptionKeys: KEY }, { ...url, SUPABASE_KEY: 'sb_secret_x', SUPABASE_ANON_KEY: anon }).native.store.key, 'sb_secret_x')
+  assert.equal(
+    resolved({ encryptionKeys: KEY }, { ...url, SUPABASE_KEY: 'sb_secret_x', SUPABASE_ANON_KEY: anon }).native.store.key,
+    'sb_secret_x'
+  )
   assert.equal(resolved({ encryptionKeys: KEY }, { ...url, SUPABASE_KEY: 'sb_secret_x', SUPABASE_SERVICE_KEY: 'k' }).native.store.key, 'k')
 })
 
 test('the variables called S3 and those of Google make a store only where one is asked for', () => {
-  const s3 = { S3_BUCKET: 'b', S3_ENDPOINT: 'http://minio:9000', S3_REGION: 'r', S3_ACCESS_KEY_ID: 'i', S3_SECRET_ACCESS_KEY: 's', S3_FORCE_PATH_STYLE: 'false' }
-  const others = { S3_BUCKET_NAME: 'b', S3_ENDPOINT_URL: 'http://minio:9000', S3_REGION: 'r', S3_ACCESS_KEY: 'i', S3_SECRET_KEY: 's', S3_FORCE_PATH_STYLE: '0' }
+  const s3 = {
+    S3_BUCKET: 'b',
+    S3_ENDPOINT: 'http://minio:9000',
+    S3_REGION: 'r',
+    S3_ACCESS_KEY_ID: 'i',
+    S3_SECRET_ACCESS_KEY: 's',
+    S3_FORCE_PATH_STYLE: 'false'
+  }
+  const others = {
+    S3_BUCKET_NAME: 'b',
+    S3_ENDPOINT_URL: 'http://minio:9000',
+    S3_REGION: 'r',
+    S3_ACCESS_KEY: 'i',
+    S3_SECRET_KEY: 's',
+    S3_FORCE_PATH_STYLE: '0'
+  }
   const google = { STORAGE_BUCKET: 'b', GOOGLE_CREDENTIALS: '{"client_email":"a","private_key":"b","private_key_id":"c"}' }
   const asking = [{ SESSION_BACKUP_ENABLED: 'yes' }, { SESSION_STORAGE_TYPE: 'hybrid' }]
   const store = (env, options) => resolved({ encryptionKeys: KEY, ...options }, env).native.store
@@ -196,34 +296,49 @@ test('the variables called S3 and those of Google make a store only where one is
   for (const variables of [s3, others]) {
     for (const asked of [...asking, { SESSION_BACKUP_STORE: 's3' }, { BAILEYS_HYBRID_AUTH_STORE: ' S3 ' }]) {
       const { kind, bucket, endpoint, region, accessKeyId, secretAccessKey, virtualHosted } = store({ ...aws, ...variables, ...asked })
-      assert.deepEqual([kind, bucket, endpoint, region, accessKeyId, secretAccessKey, virtualHosted], ['s3', 'b', 'http://minio:9000', 'r', 'i', 's', true])
+      assert.deepEqual(
+        [kind, bucket, endpoint, region, accessKeyId, secretAccessKey, virtualHosted],
+        ['s3', 'b', 'http://minio:9000', 'r', 'i', 's', true]
+      )
     }
     assert.equal(store(variables), null)
     assert.match(described({}, variables).warnings[0], /S3_BUCKET(_NAME)? takes effect with SESSION_BACKUP_STORE=s3/)
   }
-  assert.deepEqual([store({ ...aws, S3_BUCKET: 'b', SESSION_BACKUP_STORE: 's3' })].map(({ region, accessKeyId }) => [region, accessKeyId]), [['elsewhere', 'aws']])
+  assert.deepEqual(
+    [store({ ...aws, S3_BUCKET: 'b', SESSION_BACKUP_STORE: 's3' })].map(({ region, accessKeyId }) => [region, accessKeyId]),
+    [['elsewhere', 'aws']]
+  )
   assert.equal(store({ STORAGE_BUCKET: 'shared', ...aws, SESSION_BACKUP_STORE: 's3' }).bucket, 'shared')
   for (const asked of [...asking, { SESSION_BACKUP_STORE: 'gcs' }]) assert.equal(store({ ...google, ...asked }).kind, 'gcs')
   assert.equal(store(google), null)
   const project = { SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: 'k' }
   for (const asked of [...asking, {}]) {
-    for (const other of [s3, google]) assert.match(refusal('two stores', () => store({ ...other, ...project, ...asked })), /two stores, supabase .* (s3|gcs) /)
+    for (const other of [s3, google])
+      assert.match(
+        refusal('two stores', () => store({ ...other, ...project, ...asked })),
+        /two stores, supabase .* (s3|gcs) /
+      )
   }
 })
 
 test('where nothing says whether there is a store, a process is warned once, whatever the number of loggers and tenants', async (t) => {
   const root = temporaryFolder(t)
   // Logs that are not encrypted are not taken where there are keys.
-  const folderOf = (env, options) => join(root, options?.encryptionKeys ?? env.SESSION_ENCRYPTION_KEY ? 'sealed' : 'sessions')
+  const folderOf = (env, options) => join(root, (options?.encryptionKeys ?? env.SESSION_ENCRYPTION_KEY) ? 'sealed' : 'sessions')
   const heard = (env, options) => startProcess(t, openAndHear, { directory: folderOf(env, options), options }, { env }).said()
   const warned = await heard({})
   assert.equal(warned.length, 1, JSON.stringify(warned))
   assert.match(warned[0], /no store is configured.*SESSION_BACKUP_STORE.*mode: 'local'/)
   const store = `${pathToFileURL(join(root, 'bucket')).href}?create=true`
   for (const [env, options] of [
-    [{}, { mode: 'local' }], [{}, { store: null }], [{ SESSION_STORAGE_TYPE: 'local' }, {}], [{ SESSION_BACKUP_ENABLED: 'false' }, {}],
-    [{}, { store, encryptionKeys: KEY }], [{ SESSION_BACKUP_STORE: store, SESSION_ENCRYPTION_KEY: KEY }, {}]
-  ]) assert.deepEqual(await heard(env, options), [], JSON.stringify([env, options]))
+    [{}, { mode: 'local' }],
+    [{}, { store: null }],
+    [{ SESSION_STORAGE_TYPE: 'local' }, {}],
+    [{ SESSION_BACKUP_ENABLED: 'false' }, {}],
+    [{}, { store, encryptionKeys: KEY }],
+    [{ SESSION_BACKUP_STORE: store, SESSION_ENCRYPTION_KEY: KEY }, {}]
+  ])
+    assert.deepEqual(await heard(env, options), [], JSON.stringify([env, options]))
 })
 
 async function openAndHear({ hybrid, args, say }) {
@@ -240,8 +355,10 @@ async function openAndHear({ hybrid, args, say }) {
 test('a store that is named and forbidden is said to be unused, and only then', () => {
   const own = { BAILEYS_HYBRID_AUTH_STORE: 's3://bucket' }
   for (const [env, options, count] of [
-    [{ ...own, SESSION_BACKUP_ENABLED: 'false' }, {}, 1], [{ ...own, SESSION_BACKUP_ENABLED: 'false' }, { store: null }, 0],
-    [{ SESSION_BACKUP_STORE: 's3://bucket', SESSION_BACKUP_ENABLED: 'false' }, {}, 0], [{ SESSION_BACKUP_ENABLED: 'false' }, {}, 0]
+    [{ ...own, SESSION_BACKUP_ENABLED: 'false' }, {}, 1],
+    [{ ...own, SESSION_BACKUP_ENABLED: 'false' }, { store: null }, 0],
+    [{ SESSION_BACKUP_STORE: 's3://bucket', SESSION_BACKUP_ENABLED: 'false' }, {}, 0],
+    [{ SESSION_BACKUP_ENABLED: 'false' }, {}, 0]
   ]) {
     const { warnings, settings } = described(options, env)
     const said = warnings.filter((text) => /BAILEYS_HYBRID_AUTH_STORE is not used: SESSION_BACKUP_ENABLED/.test(text))
@@ -251,16 +368,33 @@ test('a store that is named and forbidden is said to be unused, and only then', 
 
 test('what is described is what an open does, for every pair of wrong settings and for right ones', () => {
   const wrong = [
-    ...Object.entries(VALUES).filter(([, [, , text]]) => text !== undefined).map(([name, [, , text]]) => [{}, { [ownVariable(name)]: text }]),
+    ...Object.entries(VALUES)
+      .filter(([, [, , text]]) => text !== undefined)
+      .map(([name, [, , text]]) => [{}, { [ownVariable(name)]: text }]),
     ...['initAuthCreds', 'BufferJSON', 'logger', 'baileys'].map((name) => [{ [name]: 7 }, {}]),
     ...['fresh', 'takeover', 'seedFromDisk'].map((name) => [{ [name]: 7 }, {}]),
-    [{ directory: '' }, {}], [{ caCertificate: '/nowhere.pem' }, {}], [{ nonsense: 1 }, {}], [{}, { BAILEYS_HYBRID_AUTH_X: '1' }],
-    [{ encryption: 'off' }, {}], [{ encryptionKeys: undefined }, {}], [{ encryptionKeys: undefined, encryption: 'off', hideTenantIds: true }, {}],
-    [{}, { SESSION_BACKUP_INTERVAL: '5' }], [{ store: 's3://b' }, {}], [{ store: 'gs://b' }, {}], [{ store: 'supabase://b' }, {}], [{ store: { kind: 'x' } }, {}]
+    [{ directory: '' }, {}],
+    [{ caCertificate: '/nowhere.pem' }, {}],
+    [{ nonsense: 1 }, {}],
+    [{}, { BAILEYS_HYBRID_AUTH_X: '1' }],
+    [{ encryption: 'off' }, {}],
+    [{ encryptionKeys: undefined }, {}],
+    [{ encryptionKeys: undefined, encryption: 'off', hideTenantIds: true }, {}],
+    [{}, { SESSION_BACKUP_INTERVAL: '5' }],
+    [{ store: 's3://b' }, {}],
+    [{ store: 'gs://b' }, {}],
+    [{ store: 'supabase://b' }, {}],
+    [{ store: { kind: 'x' } }, {}]
   ]
   /** A wrong setting that another one takes the place of does no harm. */
   const without = (name) => (name in VALUES ? { [name]: undefined } : {})
-  const cases = wrong.flatMap((one, i) => [one, ...wrong.slice(i + 1).map((other) => [{ ...one[0], ...other[0] }, { ...one[1], ...other[1] }])])
+  const cases = wrong.flatMap((one, i) => [
+    one,
+    ...wrong.slice(i + 1).map((other) => [
+      { ...one[0], ...other[0] },
+      { ...one[1], ...other[1] }
+    ])
+  ])
   let refused = 0
   for (const [options, env] of cases) {
     const cleared = Object.keys(env).flatMap((variable) => TEXTS.filter((name) => ownVariable(name) === variable))
@@ -278,26 +412,85 @@ test('what is described is what an open does, for every pair of wrong settings a
       refused++
     } else {
       // What is checked only once Baileys is looked for.
-      assert.ok(problems.every((problem) => /^(initAuthCreds|BufferJSON|baileys) must/.test(problem)), `${what}: ${problems}`)
+      assert.ok(
+        problems.every((problem) => /^(initAuthCreds|BufferJSON|baileys) must/.test(problem)),
+        `${what}: ${problems}`
+      )
     }
-    assert.deepEqual(Object.keys(settings).filter((name) => !name.startsWith('store.')).sort(), [...KNOWN].sort())
-    for (const [name, { problem, value }] of Object.entries(settings)) assert.ok(problem === undefined || (problems.includes(problem) && value === null) || ['initAuthCreds', 'BufferJSON', 'baileys', 'logger'].includes(name), name)
+    assert.deepEqual(
+      Object.keys(settings)
+        .filter((name) => !name.startsWith('store.'))
+        .sort(),
+      [...KNOWN].sort()
+    )
+    for (const [name, { problem, value }] of Object.entries(settings))
+      assert.ok(
+        problem === undefined ||
+          (problems.includes(problem) && value === null) ||
+          ['initAuthCreds', 'BufferJSON', 'baileys', 'logger'].includes(name),
+        name
+      )
   }
   assert.ok(refused > 300 && refused > cases.length * 0.9, `${refused} of ${cases.length}`)
-  assert.deepEqual(described({}, { SESSION_BACKUP_ENABLED: 7, SESSION_BACKUP_STORE: {}, BAILEYS_HYBRID_AUTH_X: undefined }).problems, [], 'what is no text is not set')
+  assert.deepEqual(
+    described({}, { SESSION_BACKUP_ENABLED: 7, SESSION_BACKUP_STORE: {}, BAILEYS_HYBRID_AUTH_X: undefined }).problems,
+    [],
+    'what is no text is not set'
+  )
   for (const given of [null, 7, 'x']) assert.deepEqual(described(given).problems, ['the options must be an object'])
 })
 
 /** Every kind of store, and ways to name it: options and variables. */
 const KINDS_OF_STORES = [
-  ['none', [{ store: null }, {}], [{}, { SESSION_BACKUP_ENABLED: 'false' }], [{ mode: 'local', store: 's3://b' }, {}], [{}, { SESSION_STORAGE_TYPE: 'local', SESSION_BACKUP_STORE: 'gcs' }]],
-  ['directory', [{ store: 'file:///b' }, {}], [{ store: { kind: 'directory', path: '/b' } }, {}], [{}, { SESSION_BACKUP_STORE: 'file:///b' }]],
-  ['memory', [{ store: 'memory://b' }, {}], [{ store: { kind: 'memory', name: 'b' } }, {}], [{}, { BAILEYS_HYBRID_AUTH_STORE: 'memory://b' }]],
-  ['s3', [{ store: 's3://b' }, {}], [{ store: { kind: 's3', bucket: 'b' } }, {}], ...['s3', 'r2', 's3://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
-  ['gcs', [{ store: 'gs://b' }, {}], [{ store: { kind: 'gcs', bucket: 'b' } }, {}], ...['gcs', 'gs://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
-  ['supabase', [{ store: 'supabase://b' }, {}], [{ store: { kind: 'supabase', bucket: 'b' } }, {}], ...['supabase', 'supabase://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
-  ['postgres', [{ store: 'postgres://h/d' }, {}], [{ store: { kind: 'postgres' } }, {}], ...['postgres', 'supabase-db', 'postgres://h/d'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])],
-  ['redis', [{ store: 'rediss://h' }, {}], [{ store: { kind: 'redis' } }, {}], ...['redis', 'valkey', 'rediss://h'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])]
+  [
+    'none',
+    [{ store: null }, {}],
+    [{}, { SESSION_BACKUP_ENABLED: 'false' }],
+    [{ mode: 'local', store: 's3://b' }, {}],
+    [{}, { SESSION_STORAGE_TYPE: 'local', SESSION_BACKUP_STORE: 'gcs' }]
+  ],
+  [
+    'directory',
+    [{ store: 'file:///b' }, {}],
+    [{ store: { kind: 'directory', path: '/b' } }, {}],
+    [{}, { SESSION_BACKUP_STORE: 'file:///b' }]
+  ],
+  [
+    'memory',
+    [{ store: 'memory://b' }, {}],
+    [{ store: { kind: 'memory', name: 'b' } }, {}],
+    [{}, { BAILEYS_HYBRID_AUTH_STORE: 'memory://b' }]
+  ],
+  [
+    's3',
+    [{ store: 's3://b' }, {}],
+    [{ store: { kind: 's3', bucket: 'b' } }, {}],
+    ...['s3', 'r2', 's3://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])
+  ],
+  [
+    'gcs',
+    [{ store: 'gs://b' }, {}],
+    [{ store: { kind: 'gcs', bucket: 'b' } }, {}],
+    ...['gcs', 'gs://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])
+  ],
+  [
+    'supabase',
+    [{ store: 'supabase://b' }, {}],
+    [{ store: { kind: 'supabase', bucket: 'b' } }, {}],
+    ...['supabase', 'supabase://b'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])
+  ],
+  [
+    'postgres',
+    [{ store: 'postgres://h/d' }, {}],
+    [{ store: { kind: 'postgres' } }, {}],
+    ...['postgres', 'supabase-db', 'postgres://h/d'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])
+  ],
+  [
+    'redis',
+    [{ store: 'rediss://h' }, {}],
+    [{ store: { kind: 'redis' } }, {}],
+    ...['redis', 'valkey', 'rediss://h'].map((named) => [{}, { SESSION_BACKUP_STORE: named }])
+  ]
 ]
 /** Kind -> the fields that are shown of it, and the variables that may be their source. */
 const SHOWN_OF = {
@@ -318,10 +511,27 @@ test('a setting of a store is shown as what the core is told, and only where the
   }
   // Those of every kind at once, as a machine may have them.
   const everything = {
-    AWS_ACCESS_KEY_ID: 'i', AWS_SECRET_ACCESS_KEY: 's', AWS_REGION: 'r', AWS_ENDPOINT_URL: 'https://aws.example', STORAGE_BUCKET: 'b',
-    S3_ENDPOINT: 'https://s3.example', S3_REGION: 'r', S3_ACCESS_KEY_ID: 'i', S3_SECRET_ACCESS_KEY: 's', S3_FORCE_PATH_STYLE: 'true',
-    R2_ACCOUNT_ID: 'abc', R2_ACCESS_KEY_ID: 'i', R2_SECRET_ACCESS_KEY: 's', SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: 'k',
-    GOOGLE_CREDENTIALS: '{"client_email":"a","private_key":"b","private_key_id":"c"}', DATABASE_URL: 'postgres://u:pw@h/d', PGUSER: 'u', PGSSLMODE: 'verify-full', REDIS_URL: 'rediss://:pw@h', REDIS_PASSWORD: 'pw'
+    AWS_ACCESS_KEY_ID: 'i',
+    AWS_SECRET_ACCESS_KEY: 's',
+    AWS_REGION: 'r',
+    AWS_ENDPOINT_URL: 'https://aws.example',
+    STORAGE_BUCKET: 'b',
+    S3_ENDPOINT: 'https://s3.example',
+    S3_REGION: 'r',
+    S3_ACCESS_KEY_ID: 'i',
+    S3_SECRET_ACCESS_KEY: 's',
+    S3_FORCE_PATH_STYLE: 'true',
+    R2_ACCOUNT_ID: 'abc',
+    R2_ACCESS_KEY_ID: 'i',
+    R2_SECRET_ACCESS_KEY: 's',
+    SUPABASE_URL: 'https://ref.supabase.co',
+    SUPABASE_SERVICE_KEY: 'k',
+    GOOGLE_CREDENTIALS: '{"client_email":"a","private_key":"b","private_key_id":"c"}',
+    DATABASE_URL: 'postgres://u:pw@h/d',
+    PGUSER: 'u',
+    PGSSLMODE: 'verify-full',
+    REDIS_URL: 'rediss://:pw@h',
+    REDIS_PASSWORD: 'pw'
   }
   const own = ownVariable('caCertificate')
   const places = { AWS_CA_BUNDLE: 1, NODE_EXTRA_CA_CERTS: 2, [own]: 3, caCertificate: 4 }
@@ -338,7 +548,10 @@ test('a setting of a store is shown as what the core is told, and only where the
       for (const names of subsets) {
         for (const limit of limits) {
           const ca = given(names, (name) => bundle(places[name]))
-          const all = [{ encryptionKeys: KEY, ...options, ...limit, ...ca.options }, { ...everything, ...env, ...ca.env }]
+          const all = [
+            { encryptionKeys: KEY, ...options, ...limit, ...ca.options },
+            { ...everything, ...env, ...ca.env }
+          ]
           const { settings, problems } = described(...all)
           const { store } = resolved(...all).native
           const what = JSON.stringify([kind, options, env, names, limit])
@@ -350,12 +563,20 @@ test('a setting of a store is shown as what the core is told, and only where the
           // What is our own is named, though it counts for nothing here; what is for others is not.
           const named = counts ?? ['caCertificate', own].find((name) => names.includes(name)) ?? null
           const from = named === null ? 'default' : named === 'caCertificate' ? 'option' : 'variable'
-          assert.deepEqual(settings.caCertificate, { value: count === 0 ? null : `certificates (${count})`, source: from, from: named }, what)
+          assert.deepEqual(
+            settings.caCertificate,
+            { value: count === 0 ? null : `certificates (${count})`, source: from, from: named },
+            what
+          )
           if (count > 0) counted++
 
           const limitFrom = (name) => (name in limit ? { source: 'option', from: name } : { source: 'default', from: null })
           assert.deepEqual(settings.allowPublicBucket, { value: store?.allowPublic ?? null, ...limitFrom('allowPublicBucket') }, what)
-          assert.deepEqual(settings.maxConcurrentRequests, { value: store?.maxConcurrentRequests ?? null, ...limitFrom('maxConcurrentRequests') }, what)
+          assert.deepEqual(
+            settings.maxConcurrentRequests,
+            { value: store?.maxConcurrentRequests ?? null, ...limitFrom('maxConcurrentRequests') },
+            what
+          )
 
           const shown = Object.entries(settings).filter(([name]) => name.startsWith('store.'))
           assert.deepEqual(shown.map(([name]) => name.slice('store.'.length)).sort(), fields, what)
@@ -366,14 +587,21 @@ test('a setting of a store is shown as what the core is told, and only where the
       }
       for (const name of Object.keys(places)) {
         const ca = given([name], () => join(folder, 'missing.pem'))
-        const all = [{ encryptionKeys: KEY, ...options, ...ca.options }, { ...everything, ...env, ...ca.env }]
+        const all = [
+          { encryptionKeys: KEY, ...options, ...ca.options },
+          { ...everything, ...env, ...ca.env }
+        ]
         const { settings, problems } = described(...all)
         const isOwn = name === 'caCertificate' || name === own
         const isUsed = isOwn || (fields.length > 0 && (name !== 'AWS_CA_BUNDLE' || kind === 's3'))
         const what = JSON.stringify([kind, options, env, name])
         if (isUsed) assert.deepEqual(problems, [refusal(what, () => resolved(...all))])
         else assert.deepEqual([problems, settings.caCertificate], [[], { value: null, source: 'default', from: null }], what)
-        assert.deepEqual([settings.caCertificate.problem, settings.caCertificate.from], isUsed ? [problems[0], name] : [undefined, null], what)
+        assert.deepEqual(
+          [settings.caCertificate.problem, settings.caCertificate.from],
+          isUsed ? [problems[0], name] : [undefined, null],
+          what
+        )
       }
     }
   }
@@ -401,13 +629,31 @@ test('a described key has the id that an error names, and no secret is described
   const secret = (what) => `q9${what}zq9`
   const home = temporaryFolder(t)
   const file = join(home, 'google.json')
-  writeFileSync(file, JSON.stringify({ type: 'service_account', client_email: secret('mail'), private_key: secret('pem'), private_key_id: secret('id') }))
+  writeFileSync(
+    file,
+    JSON.stringify({ type: 'service_account', client_email: secret('mail'), private_key: secret('pem'), private_key_id: secret('id') })
+  )
   const cases = [
     [{}, { SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: secret('key') }, 'store.key', 'SUPABASE_SERVICE_KEY'],
     [{ store: { kind: 'supabase', bucket: 'b', url: 'https://u', key: secret('key') } }, {}, 'store.key', 'store.key'],
-    [{ store: 's3://b' }, { AWS_ACCESS_KEY_ID: secret('id'), AWS_SECRET_ACCESS_KEY: secret('key'), AWS_SESSION_TOKEN: secret('token') }, 'store.credentials', 'AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN'],
-    [{ store: { kind: 's3', bucket: 'b', accessKeyId: secret('id'), secretAccessKey: secret('key') } }, {}, 'store.credentials', 'store.accessKeyId, store.secretAccessKey'],
-    [{ store: 's3://b' }, { AWS_WEB_IDENTITY_TOKEN_FILE: 'f', AWS_ROLE_ARN: secret('arn') }, 'store.credentials', 'AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN'],
+    [
+      { store: 's3://b' },
+      { AWS_ACCESS_KEY_ID: secret('id'), AWS_SECRET_ACCESS_KEY: secret('key'), AWS_SESSION_TOKEN: secret('token') },
+      'store.credentials',
+      'AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN'
+    ],
+    [
+      { store: { kind: 's3', bucket: 'b', accessKeyId: secret('id'), secretAccessKey: secret('key') } },
+      {},
+      'store.credentials',
+      'store.accessKeyId, store.secretAccessKey'
+    ],
+    [
+      { store: 's3://b' },
+      { AWS_WEB_IDENTITY_TOKEN_FILE: 'f', AWS_ROLE_ARN: secret('arn') },
+      'store.credentials',
+      'AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN'
+    ],
     [{ store: 's3://b?instanceMetadata=true' }, {}, 'store.credentials', 'store: the parameter instanceMetadata'],
     [{ store: 'gs://b' }, { GOOGLE_APPLICATION_CREDENTIALS: file }, 'store.credentials', 'GOOGLE_APPLICATION_CREDENTIALS'],
     [{ store: { kind: 'gcs', bucket: 'b', credentials: readFileSync(file, 'utf8') } }, {}, 'store.credentials', 'store.credentials'],
@@ -435,7 +681,10 @@ test('the table has a line for each setting, with its value and where it comes f
 test('the document names every variable beside its option, and its example runs', (t) => {
   const text = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8')
   const rows = [...text.matchAll(/^\| `(\w+)` \|.*\| `(BAILEYS_HYBRID_AUTH_\w+)`[^|]*\|$/gm)]
-  assert.deepEqual(rows.map(([, name, variable]) => [name, variable]).sort(), [...TEXTS, 'caCertificate'].map((name) => [name, ownVariable(name)]).sort())
+  assert.deepEqual(
+    rows.map(([, name, variable]) => [name, variable]).sort(),
+    [...TEXTS, 'caCertificate'].map((name) => [name, ownVariable(name)]).sort()
+  )
   const [block] = [...text.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
   const script = block.replace("'baileys-hybrid-auth'", JSON.stringify(pathToFileURL(join(ROOT, 'index.js')).href))
   assert.notEqual(script, block)
@@ -443,7 +692,10 @@ test('the document names every variable beside its option, and its example runs'
   writeFileSync(file, script)
   const run = (env) => execFileSync(process.execPath, [file], { env: { PATH: process.env.PATH, ...env }, encoding: 'utf8' })
   assert.match(run({ SESSION_BACKUP_ENABLED: 'no' }), /^store +- +default$/m)
-  assert.throws(() => run({ SESSION_ENCRYPTION_KEY: 'short' }), (error) => error.status === 1 && error.stdout.includes('- SESSION_ENCRYPTION_KEY: each key'))
+  assert.throws(
+    () => run({ SESSION_ENCRYPTION_KEY: 'short' }),
+    (error) => error.status === 1 && error.stdout.includes('- SESSION_ENCRYPTION_KEY: each key')
+  )
   assert.match(text, /`BAILEYS_MASTER_KEY` belongs to another package/)
 })
 

@@ -31,10 +31,18 @@ async function opened(at, options, event, tenant = 'tenant') {
 async function counted(work) {
   const before = freshCounts()
   await work()
-  return Object.fromEntries(Object.entries(freshCounts()).map(([reason, n]) => [reason, n - before[reason]]).filter(([, n]) => n > 0))
+  return Object.fromEntries(
+    Object.entries(freshCounts())
+      .map(([reason, n]) => [reason, n - before[reason]])
+      .filter(([, n]) => n > 0)
+  )
 }
 
-const LOOKED_AT = { local: ['local', /nothing in the local log; no store/], replicated: ['replicated', /nothing in the store, nothing in the local log/], cloud: ['replicated', /nothing in the store$/] }
+const LOOKED_AT = {
+  local: ['local', /nothing in the local log; no store/],
+  replicated: ['replicated', /nothing in the store, nothing in the local log/],
+  cloud: ['replicated', /nothing in the store$/]
+}
 
 for (const [name, [mode, words]] of Object.entries(LOOKED_AT)) {
   test(`a_new_identity_in_${name}_mode_is_logged_told_and_counted_with_the_places_that_were_looked_at`, async (t) => {
@@ -132,7 +140,10 @@ for (const isOpen of [true, false]) {
 }
 
 test('an_open_session_is_not_ended_with_its_folder_where_no_new_one_may_be_made_or_the_whole_disk_is_gone', async (t) => {
-  for (const [what, options] of [['tenant', { onMissing: 'error' }], ['', {}]]) {
+  for (const [what, options] of [
+    ['tenant', { onMissing: 'error' }],
+    ['', {}]
+  ]) {
     const at = scene(t)
     const first = await at.openLocal('tenant')
     await first.saveCreds()

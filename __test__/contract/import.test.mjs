@@ -20,7 +20,12 @@ async function writeMultiFile(baileys, folder) {
   const { state, saveCreds } = await baileys.useMultiFileAuthState(folder)
   Object.assign(state.creds, pairedCreds(baileys))
   await saveCreds()
-  const data = { ...otherFamilies(), session: { '1001.0': { version: 'v1', _sessions: {} } }, 'sender-key': { 'g@g.us::1001::0': Buffer.from('[]') }, 'app-state-sync-key': { 'AA/+': appStateSyncKey(baileys) } }
+  const data = {
+    ...otherFamilies(),
+    session: { '1001.0': { version: 'v1', _sessions: {} } },
+    'sender-key': { 'g@g.us::1001::0': Buffer.from('[]') },
+    'app-state-sync-key': { 'AA/+': appStateSyncKey(baileys) }
+  }
   await state.keys.set(data)
   return { creds: state.creds, data }
 }
@@ -41,7 +46,13 @@ const asideIn = (folder) => readdirSync(folder).filter((name) => name.startsWith
 for (const line of [v7, v6]) {
   test(`${line.name}: a multi-file folder in the place of a tenant is taken over, whatever the tenant is called`, async (t) => {
     const baileys = await line.load()
-    for (const [tenant, mode] of [['tenant', 'local'], ['+49-30-1234567', 'replicated'], ['Tenant_ÄÖ', 'local'], ['UPPER', 'replicated'], ['a.b@c', 'local']]) {
+    for (const [tenant, mode] of [
+      ['tenant', 'local'],
+      ['+49-30-1234567', 'replicated'],
+      ['Tenant_ÄÖ', 'local'],
+      ['UPPER', 'replicated'],
+      ['a.b@c', 'local']
+    ]) {
       const at = scene(t)
       const folder = join(at.directory, tenant)
       const written = await writeMultiFile(baileys, folder)
@@ -253,7 +264,10 @@ test('an export among the sessions, or into the folder of one, is refused, and m
     const places = ['', mode, 'another', 'another/below'].map((name) => join(at.directory, name))
     for (const folder of [...places, join(at.root, `link-${mode}`, 'another'), relative(process.cwd(), places[2])]) {
       const before = contentsOf(at.directory)
-      for (const work of [() => session.exportMultiFile(folder, { overwrite: true }), ...(mode === 'local' ? [] : [() => new hybrid.HybridAuth({ ...at.replicated, baileys }).extract(mode, folder)])]) {
+      for (const work of [
+        () => session.exportMultiFile(folder, { overwrite: true }),
+        ...(mode === 'local' ? [] : [() => new hybrid.HybridAuth({ ...at.replicated, baileys }).extract(mode, folder)])
+      ]) {
         const { code, message } = await rejection(work())
         assert.deepEqual([code, /`directory`/.test(message)], ['INVALID_OPTION', true], message)
       }
@@ -269,7 +283,11 @@ test('an export among the sessions, or into the folder of one, is refused, and m
 
 test('a folder counts only under exactly the name that the disk lists, on one that ignores case or Unicode forms too', async (t) => {
   const baileys = await v7.load()
-  for (const [listed, asked] of [['Shop-A', 'shop-a'], ['M\u00fcller', 'Mu\u0308ller'], ['Mu\u0308ller', 'M\u00fcller']]) {
+  for (const [listed, asked] of [
+    ['Shop-A', 'shop-a'],
+    ['M\u00fcller', 'Mu\u0308ller'],
+    ['Mu\u0308ller', 'M\u00fcller']
+  ]) {
     const at = scene(t)
     const [folder, other] = [join(at.directory, listed), join(at.directory, asked)]
     const written = await writeMultiFile(baileys, folder)

@@ -37,7 +37,18 @@ test('a session is a plain object, and its functions work when they are taken ou
   const at = scene(t)
   const session = await at.openLocal('tenant')
   assert.equal(Object.getPrototypeOf(session), Object.prototype)
-  assert.deepEqual(Object.keys(session), ['state', 'saveCreds', 'flush', 'close', 'delete', 'exportMultiFile', 'pruneKeys', 'status', 'on', 'off'])
+  assert.deepEqual(Object.keys(session), [
+    'state',
+    'saveCreds',
+    'flush',
+    'close',
+    'delete',
+    'exportMultiFile',
+    'pruneKeys',
+    'status',
+    'on',
+    'off'
+  ])
   const { state, saveCreds, flush, close, delete: destroy, exportMultiFile, pruneKeys, status, on, off } = session
   const { get, set } = state.keys
   await saveCreds()
@@ -99,7 +110,12 @@ test('a second process is refused while the first has the directory open', async
 })
 
 async function tryToOpen({ hybrid, args, say }) {
-  await say(await hybrid.useHybridAuthState('tenant', args.options).then(() => 'opened', (error) => error.code))
+  await say(
+    await hybrid.useHybridAuthState('tenant', args.options).then(
+      () => 'opened',
+      (error) => error.code
+    )
+  )
 }
 
 test('clear deletes every key and keeps the credentials; list and listIds tell what is there', async (t) => {
@@ -107,13 +123,20 @@ test('clear deletes every key and keeps the credentials; list and listIds tell w
   const session = await at.openLocal('tenant', { baileys: await lines[0].load() })
   const { keys } = session.state
   await session.saveCreds()
-  await keys.set({ session: { b: { v: 2 }, a: { v: 1 } }, 'session-like': { x: 'other' }, 'app-state-sync-key': { k: { keyData: Buffer.from('k') } } })
+  await keys.set({
+    session: { b: { v: 2 }, a: { v: 1 } },
+    'session-like': { x: 'other' },
+    'app-state-sync-key': { k: { keyData: Buffer.from('k') } }
+  })
   const collect = async (iterable) => {
     const all = []
     for await (const item of iterable) all.push(item)
     return all
   }
-  assert.deepEqual((await collect(keys.list('session'))).sort(), [['a', { v: 1 }], ['b', { v: 2 }]])
+  assert.deepEqual((await collect(keys.list('session'))).sort(), [
+    ['a', { v: 1 }],
+    ['b', { v: 2 }]
+  ])
   assert.deepEqual((await collect(keys.listIds('session'))).sort(), ['a', 'b'])
   assert.deepEqual(await collect(keys.list('pre-key')), [])
   assert.deepEqual(Buffer.from((await collect(keys.list('app-state-sync-key')))[0][1].keyData), Buffer.from('k'))
@@ -151,7 +174,10 @@ if (process.platform !== 'win32') {
       const open = (n) => useHybridAuthState('t' + n, { ...own, directory: process.argv[1], mode: 'local', localDurability: 'os' })
       ;(async () => { for (let n = 0; n < 500; n++) await open(n) })().catch(({ code, message }) => console.log(code, message)).finally(() => process.exit())
     `
-    const said = execFileSync('sh', ['-c', 'ulimit -n 80; exec "$0" -e "$1" "$2"', process.execPath, program, temporaryFolder(t)], { cwd: ROOT, encoding: 'utf8' })
+    const said = execFileSync('sh', ['-c', 'ulimit -n 80; exec "$0" -e "$1" "$2"', process.execPath, program, temporaryFolder(t)], {
+      cwd: ROOT,
+      encoding: 'utf8'
+    })
     assert.match(said, /^LOCAL_UNAVAILABLE too many open files.*each session needs two.*ulimit -n/)
   })
 }

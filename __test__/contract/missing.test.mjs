@@ -47,7 +47,10 @@ test('not_found_names_a_session_of_baileys_that_was_perhaps_meant', async (t) =>
   await writeMultiFile(baileys, folder)
   const missing = await rejection(at.openLocal('group/4915550001111', { baileys, onMissing: 'error' }))
   assert.deepEqual([missing.code, missing.folder], ['NOT_FOUND', folder])
-  assert.match(missing.message, /there is a session of `useMultiFileAuthState` in a folder named by the tenant id; to import that session, open with that folder as `importFrom`/)
+  assert.match(
+    missing.message,
+    /there is a session of `useMultiFileAuthState` in a folder named by the tenant id; to import that session, open with that folder as `importFrom`/
+  )
   assert.doesNotMatch(missing.message, /4915/)
   const imported = await at.openLocal('group/4915550001111', { baileys, onMissing: 'error', importFrom: missing.folder })
   assert.equal(imported.status().restored.source, 'imported')
@@ -87,7 +90,14 @@ test('nothing_beside_is_searched_where_a_tenant_has_a_session_on_the_disk_or_non
     },
     { cwd, here: at.replicated, there: at.elsewhere(), elsewhere: join(at.root, 'third') }
   )
-  assert.deepEqual([await said(), await said(), await said()], [['fresh', false], ['local', false], ['remote', false]])
+  assert.deepEqual(
+    [await said(), await said(), await said()],
+    [
+      ['fresh', false],
+      ['local', false],
+      ['remote', false]
+    ]
+  )
   assert.deepEqual(await said(), ['INVALID_OPTION', true])
 })
 
@@ -119,7 +129,13 @@ test('a_folder_beside_that_has_none_of_the_tenant_costs_one_look_and_one_that_ha
     { cwd, here: at.replicated }
   )
   assert.deepEqual(await said(), ['fresh', true])
-  assert.deepEqual([await said(), await said()], [['INVALID_OPTION', true], ['INVALID_OPTION', true]])
+  assert.deepEqual(
+    [await said(), await said()],
+    [
+      ['INVALID_OPTION', true],
+      ['INVALID_OPTION', true]
+    ]
+  )
 })
 
 test('a_new_identity_is_no_failed_open_in_the_metrics', async (t) => {
@@ -156,9 +172,16 @@ for (const mode of ['local', 'replicated']) {
     const at = scene(t)
     await (await at.open('tenant', { ...at[mode], baileys, fresh: true })).close()
     const { creds } = await writeMultiFile(baileys, join(at.root, 'old', 'tenant'))
-    for (const [dryRun, status] of [[true, 'ready'], [false, 'migrated'], [false, 'already']]) {
+    for (const [dryRun, status] of [
+      [true, 'ready'],
+      [false, 'migrated'],
+      [false, 'already']
+    ]) {
       const { sessions } = await hybrid.migrate({ ...at[mode], baileys, from: join(at.root, 'old'), dryRun })
-      assert.deepEqual(sessions.map((session) => session.status), [status])
+      assert.deepEqual(
+        sessions.map((session) => session.status),
+        [status]
+      )
     }
     const session = await at.open('tenant', { ...at[mode], baileys, onMissing: 'error' })
     assert.deepEqual(session.state.creds.noiseKey, creds.noiseKey)
@@ -176,34 +199,53 @@ test('a_session_that_was_created_and_never_paired_is_no_reason_for_a_second_iden
 })
 
 /** Paths that can never contain a file on Linux, and what each is called. */
-const NEVER = { '/proc/x': /file system of the kernel \(proc\)/, '/proc/self/x/y': /\(proc\)/, '/sys/x': /\(sysfs\)/, '/dev/null/x': /below a device/, '/dev/null': /is a device/ }
+const NEVER = {
+  '/proc/x': /file system of the kernel \(proc\)/,
+  '/proc/self/x/y': /\(proc\)/,
+  '/sys/x': /\(sysfs\)/,
+  '/dev/null/x': /below a device/,
+  '/dev/null': /is a device/
+}
 
-test('a_place_that_can_never_contain_files_is_a_mistake_that_says_what_to_set_and_nothing_waits_for_it', { skip: process.platform !== 'linux' && 'the paths are those of Linux' }, async (t) => {
-  const at = scene(t)
-  const session = await at.openLocal('tenant')
-  await session.saveCreds()
-  for (const [directory, words] of Object.entries(NEVER)) {
-    const fleet = new hybrid.HybridAuth({ ...at.local, directory })
-    for (const options of [at.local, at.replicated, { ...at.local, onMissing: 'error' }, { ...at.local, fresh: true }]) {
-      const { code, message } = await rejection(at.open('another', { ...options, directory }))
-      assert.equal(code, 'INVALID_OPTION', `${directory}: ${message}`)
-      assert.match(message, words)
-      assert.match(message, /set `directory` \(WHATSAPP_SESSION_PATH\) to a folder on a disk$/)
+test(
+  'a_place_that_can_never_contain_files_is_a_mistake_that_says_what_to_set_and_nothing_waits_for_it',
+  { skip: process.platform !== 'linux' && 'the paths are those of Linux' },
+  async (t) => {
+    const at = scene(t)
+    const session = await at.openLocal('tenant')
+    await session.saveCreds()
+    for (const [directory, words] of Object.entries(NEVER)) {
+      const fleet = new hybrid.HybridAuth({ ...at.local, directory })
+      for (const options of [at.local, at.replicated, { ...at.local, onMissing: 'error' }, { ...at.local, fresh: true }]) {
+        const { code, message } = await rejection(at.open('another', { ...options, directory }))
+        assert.equal(code, 'INVALID_OPTION', `${directory}: ${message}`)
+        assert.match(message, words)
+        assert.match(message, /set `directory` \(WHATSAPP_SESSION_PATH\) to a folder on a disk$/)
+      }
+      assert.equal((await rejection(fleet.delete('another'))).code, 'INVALID_OPTION')
+      assert.equal((await rejection(session.exportMultiFile(directory))).code, 'INVALID_OPTION', directory)
+      const tree = await new hybrid.HybridAuth(at.local).exportAll(directory).catch((error) => error)
+      assert.equal(tree.code, 'INVALID_OPTION', directory)
+      assert.ok(
+        ['INVALID_OPTION', 'NOT_FOUND'].includes((await rejection(hybrid.migrate({ ...at.local, baileys, from: directory }))).code),
+        directory
+      )
     }
-    assert.equal((await rejection(fleet.delete('another'))).code, 'INVALID_OPTION')
-    assert.equal((await rejection(session.exportMultiFile(directory))).code, 'INVALID_OPTION', directory)
-    const tree = await new hybrid.HybridAuth(at.local).exportAll(directory).catch((error) => error)
-    assert.equal(tree.code, 'INVALID_OPTION', directory)
-    assert.ok(['INVALID_OPTION', 'NOT_FOUND'].includes((await rejection(hybrid.migrate({ ...at.local, baileys, from: directory }))).code), directory)
   }
-})
+)
 
 test('a_place_with_an_obstacle_names_it_and_how_to_remove_it', async (t) => {
   const root = temporaryFolder(t)
   writeFileSync(join(root, 'file'), 'mine')
   const why = (path) => whyNoPlace(path, '`directory`', 'choose another')
-  assert.deepEqual(why(join(root, 'file')), { code: 'LOCAL_UNAVAILABLE', message: '`directory` is a file: move the file away, or choose another' })
-  assert.deepEqual(why(join(root, 'file', 'a', 'b')), { code: 'LOCAL_UNAVAILABLE', message: '`directory` is below a file: move the file away, or choose another' })
+  assert.deepEqual(why(join(root, 'file')), {
+    code: 'LOCAL_UNAVAILABLE',
+    message: '`directory` is a file: move the file away, or choose another'
+  })
+  assert.deepEqual(why(join(root, 'file', 'a', 'b')), {
+    code: 'LOCAL_UNAVAILABLE',
+    message: '`directory` is below a file: move the file away, or choose another'
+  })
   assert.equal(why(join(root, 'new', 'folder')), null)
   symlinkSync(join(root, 'nowhere'), join(root, 'dangling'))
   symlinkSync(join(root, 'loop'), join(root, 'loop'))
@@ -223,7 +265,11 @@ test('a_place_with_an_obstacle_names_it_and_how_to_remove_it', async (t) => {
 test('a_tilde_that_no_shell_replaced_is_refused_wherever_a_path_is_configured', async (t) => {
   const at = scene(t)
   for (const path of ['~/sessions', '~', '~\\sessions']) {
-    for (const options of [{ directory: path }, { importFrom: path }, { mode: 'hybrid', encryption: 'off', store: { kind: 'directory', path } }]) {
+    for (const options of [
+      { directory: path },
+      { importFrom: path },
+      { mode: 'hybrid', encryption: 'off', store: { kind: 'directory', path } }
+    ]) {
       const { code, message } = await rejection(at.open('tenant', { ...at.local, ...options }))
       assert.equal(code, 'INVALID_OPTION', JSON.stringify(options))
       assert.match(message, /begins with `~`, which only a shell replaces: write the home directory/)

@@ -62,7 +62,8 @@ test('Infinity is no limit, and a limit may have a fraction', async (t) => {
 test('the options of an open have the same rule: Infinity for limits of time, text only in variables', async (t) => {
   const at = scene(t)
   for (const name of ['closeTimeoutMs', 'flushTimeoutMs']) {
-    for (const value of [...WRONG, 1.5]) await assertRefused(hybrid.useHybridAuthState('tenant', { ...at.local, [name]: value }), name, `${name} ${shown(value)}`)
+    for (const value of [...WRONG, 1.5])
+      await assertRefused(hybrid.useHybridAuthState('tenant', { ...at.local, [name]: value }), name, `${name} ${shown(value)}`)
     const session = await at.openLocal('tenant', { [name]: Infinity, localDurability: 'data' })
     await session.saveCreds()
     await session.close()
@@ -83,7 +84,11 @@ test('how many at once is checked wherever it is asked, and Infinity is all of t
   for (const concurrency of [0, -1, 1.5, NaN, '4', null, true]) {
     await assertRefused(fleet.restoreAll({ concurrency }), 'concurrency', `restoreAll ${shown(concurrency)}`)
     await assertRefused(fleet.exportAll(temporaryFolder(t), { concurrency }), 'concurrency', `exportAll ${shown(concurrency)}`)
-    await assertRefused(hybrid.migrate({ from: temporaryFolder(t), directory: at.directory, concurrency }), 'concurrency', `migrate ${shown(concurrency)}`)
+    await assertRefused(
+      hybrid.migrate({ from: temporaryFolder(t), directory: at.directory, concurrency }),
+      'concurrency',
+      `migrate ${shown(concurrency)}`
+    )
   }
   assert.equal((await fleet.restoreAll({ concurrency: Infinity })).opened.length, 2)
   assert.equal((await fleet.exportAll(`${at.root}/tree`, { concurrency: Infinity })).exported.length, 2)

@@ -15,7 +15,18 @@ import { scene, startProcess } from '../../testkit/processes/sessions.mjs'
 const [v7] = lines
 const LOG = '00000000000000000001.log'
 const NAMES = [
-  'creds.json', 'creds.json.bak', 'creds.json.tmp', 'pre-key-1.json', 'pre-key-1.json.bak', 'keys', 'keys.json', 'multi-file-originals-1', 'other', 'lock', 'claims', LOG,
+  'creds.json',
+  'creds.json.bak',
+  'creds.json.tmp',
+  'pre-key-1.json',
+  'pre-key-1.json.bak',
+  'keys',
+  'keys.json',
+  'multi-file-originals-1',
+  'other',
+  'lock',
+  'claims',
+  LOG,
   '00000000000000000002.log'
 ]
 const KINDS = {
@@ -72,7 +83,14 @@ test('an open with a pipe or a link that leads nowhere in its folder ends, and m
       const directory = join(at.root, 'cases', String(places.length))
       mkdirSync(directory, { recursive: true })
       make(join(directory, name))
-      places.push({ what: `${kind} ${name} as the place of the session`, background: 'nothing', name, directory, tenant: 'tenant', odd: join(directory, name) })
+      places.push({
+        what: `${kind} ${name} as the place of the session`,
+        background: 'nothing',
+        name,
+        directory,
+        tenant: 'tenant',
+        odd: join(directory, name)
+      })
     }
   }
 
@@ -112,7 +130,12 @@ test('a tool that meets a pipe in place of a lock or a log says so', async (t) =
     const directory = join(at.root, name)
     mkdirSync(join(directory, 'tenant'), { recursive: true })
     KINDS.pipe(join(directory, 'tenant', name))
-    const { said, kill } = startProcess(t, useTools, { directory, target: join(at.root, 'copy'), from: join(at.root, 'old'), baileys: import.meta.resolve('baileys') })
+    const { said, kill } = startProcess(t, useTools, {
+      directory,
+      target: join(at.root, 'copy'),
+      from: join(at.root, 'old'),
+      baileys: import.meta.resolve('baileys')
+    })
     for (let n = 0; n < 4; n++) {
       const found = await said()
       assert.equal(found.code, 'LOCAL_UNAVAILABLE', `${name}: ${JSON.stringify(found)}`)

@@ -15,24 +15,155 @@ const { HybridAuthError } = require('../../lib/errors.js')
 const ROUNDS = 4000
 const SECRET = 'hush-8d21f0'
 const URLS = [
-  's3://bucket/folder?region=eu-central-1&endpoint=https://s3.example:9000&pathStyle=true', 'gs://bucket/a/b?endpoint=http://127.0.0.1:1',
-  'supabase://bucket/prefix', 'postgres://db.example:6543/app/prefix?sslmode=require&maxConnections=2', 'rediss://cache.example/2?waitReplicas=1', 'file:///srv/bucket', 'memory://name', 's3://', 'https://example.com/bucket', 's3:bucket', ''
+  's3://bucket/folder?region=eu-central-1&endpoint=https://s3.example:9000&pathStyle=true',
+  'gs://bucket/a/b?endpoint=http://127.0.0.1:1',
+  'supabase://bucket/prefix',
+  'postgres://db.example:6543/app/prefix?sslmode=require&maxConnections=2',
+  'rediss://cache.example/2?waitReplicas=1',
+  'file:///srv/bucket',
+  'memory://name',
+  's3://',
+  'https://example.com/bucket',
+  's3:bucket',
+  ''
 ]
 const PIECES = [
-  '%', '%2f', '%00', '..', '/', '//', '?', '#', '@', ':', ' ', '\n', '\0', 'ä', '\ud800', '[::1]', '127.0.0.1:17999#', '&', '=', '__proto__', 'constructor',
-  '\ufeff', 'x'.repeat(300), '$(id)', '"', '\'', '\\', 'https://', SECRET
+  '%',
+  '%2f',
+  '%00',
+  '..',
+  '/',
+  '//',
+  '?',
+  '#',
+  '@',
+  ':',
+  ' ',
+  '\n',
+  '\0',
+  'ä',
+  '\ud800',
+  '[::1]',
+  '127.0.0.1:17999#',
+  '&',
+  '=',
+  '__proto__',
+  'constructor',
+  '\ufeff',
+  'x'.repeat(300),
+  '$(id)',
+  '"',
+  "'",
+  '\\',
+  'https://',
+  SECRET
 ]
-const ODD = [undefined, null, NaN, Infinity, -1, 0, 1.5, '5000', '', true, false, [], {}, Symbol('s'), () => 1, 10n, new Date(0), Object.create(null), JSON.parse('{"__proto__":{"polluted":true}}')]
+const ODD = [
+  undefined,
+  null,
+  NaN,
+  Infinity,
+  -1,
+  0,
+  1.5,
+  '5000',
+  '',
+  true,
+  false,
+  [],
+  {},
+  Symbol('s'),
+  () => 1,
+  10n,
+  new Date(0),
+  Object.create(null),
+  JSON.parse('{"__proto__":{"polluted":true}}')
+]
 const OPTIONS = [
-  'directory', 'mode', 'encryptionKeys', 'encryption', 'flushIntervalMs', 'localDurability', 'ownershipCheckIntervalMs', 'handoverTimeoutMs', 'refreshIntervalMs',
-  'onMissing', 'onLeaseLost', 'hideTenantIds', 'takeover', 'fresh', 'importFrom', 'seedFromDisk', 'logger', 'baileys', 'initAuthCreds', 'caCertificate', 'maxConcurrentRequests',
-  'allowPublicBucket', 'acceptUnencrypted', 'importFrom', 'misspelt', '__proto__', 'constructor', 'toString'
+  'directory',
+  'mode',
+  'encryptionKeys',
+  'encryption',
+  'flushIntervalMs',
+  'localDurability',
+  'ownershipCheckIntervalMs',
+  'handoverTimeoutMs',
+  'refreshIntervalMs',
+  'onMissing',
+  'onLeaseLost',
+  'hideTenantIds',
+  'takeover',
+  'fresh',
+  'importFrom',
+  'seedFromDisk',
+  'logger',
+  'baileys',
+  'initAuthCreds',
+  'caCertificate',
+  'maxConcurrentRequests',
+  'allowPublicBucket',
+  'acceptUnencrypted',
+  'importFrom',
+  'misspelt',
+  '__proto__',
+  'constructor',
+  'toString'
 ]
-const FIELDS = ['kind', 'bucket', 'prefix', 'region', 'endpoint', 'pathStyle', 'accessKeyId', 'secretAccessKey', 'sessionToken', 'url', 'key', 'path', 'name', 'credentials', 'instanceMetadata', 'connectionString', 'host', 'port', 'database', 'user', 'password', 'sslmode', 'schema', 'notify', 'db', 'tls', 'waitReplicas', '__proto__', 'constructor']
+const FIELDS = [
+  'kind',
+  'bucket',
+  'prefix',
+  'region',
+  'endpoint',
+  'pathStyle',
+  'accessKeyId',
+  'secretAccessKey',
+  'sessionToken',
+  'url',
+  'key',
+  'path',
+  'name',
+  'credentials',
+  'instanceMetadata',
+  'connectionString',
+  'host',
+  'port',
+  'database',
+  'user',
+  'password',
+  'sslmode',
+  'schema',
+  'notify',
+  'db',
+  'tls',
+  'waitReplicas',
+  '__proto__',
+  'constructor'
+]
 const VARIABLES = [
-  'SESSION_BACKUP_STORE', 'SESSION_BACKUP_ENABLED', 'SUPABASE_URL', 'SUPABASE_SERVICE_KEY', 'SUPABASE_BUCKET', 'R2_ACCOUNT_ID', 'R2_ACCESS_KEY_ID', 'R2_SECRET_ACCESS_KEY',
-  'R2_BUCKET_NAME', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_ENDPOINT_URL', 'SESSION_ENCRYPTION_KEY', 'BAILEYS_HYBRID_AUTH_STORE', 'SESSION_BACKUP_INTERVAL_MS',
-  'DATABASE_URL', 'PGHOST', 'PGUSER', 'PGPASSWORD', 'PGSSLMODE', 'REDIS_URL', 'REDIS_HOST', 'REDIS_PASSWORD'
+  'SESSION_BACKUP_STORE',
+  'SESSION_BACKUP_ENABLED',
+  'SUPABASE_URL',
+  'SUPABASE_SERVICE_KEY',
+  'SUPABASE_BUCKET',
+  'R2_ACCOUNT_ID',
+  'R2_ACCESS_KEY_ID',
+  'R2_SECRET_ACCESS_KEY',
+  'R2_BUCKET_NAME',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_ENDPOINT_URL',
+  'SESSION_ENCRYPTION_KEY',
+  'BAILEYS_HYBRID_AUTH_STORE',
+  'SESSION_BACKUP_INTERVAL_MS',
+  'DATABASE_URL',
+  'PGHOST',
+  'PGUSER',
+  'PGPASSWORD',
+  'PGSSLMODE',
+  'REDIS_URL',
+  'REDIS_HOST',
+  'REDIS_PASSWORD'
 ]
 
 /** The text with up to three pieces put in or cut out; often as it was, so that many configurations are good ones. */
@@ -57,9 +188,19 @@ function configuration(rng) {
   if (rng.below(4) > 0) options.encryptionKeys = 'ab'.repeat(32)
   const store = rng.pick([
     () => mutated(rng, rng.pick(URLS)),
-    () => ({ kind: 'postgres', connectionString: mutated(rng, `postgres://u:${SECRET}@h:1/d?sslmode=require`), ...objectOf(rng, FIELDS, rng.pick([0, 1])) }),
+    () => ({
+      kind: 'postgres',
+      connectionString: mutated(rng, `postgres://u:${SECRET}@h:1/d?sslmode=require`),
+      ...objectOf(rng, FIELDS, rng.pick([0, 1]))
+    }),
     () => ({ kind: 'redis', url: mutated(rng, `rediss://u:${SECRET}@h:1/2`), ...objectOf(rng, FIELDS, rng.pick([0, 1])) }),
-    () => ({ kind: rng.pick(['s3', 'gcs', 'supabase', 'directory', 'memory', 'ftp']), bucket: 'bucket', accessKeyId: 'id', secretAccessKey: SECRET, ...objectOf(rng, FIELDS, rng.pick([0, 1, 3])) }),
+    () => ({
+      kind: rng.pick(['s3', 'gcs', 'supabase', 'directory', 'memory', 'ftp']),
+      bucket: 'bucket',
+      accessKeyId: 'id',
+      secretAccessKey: SECRET,
+      ...objectOf(rng, FIELDS, rng.pick([0, 1, 3]))
+    }),
     () => rng.pick(ODD),
     () => undefined
   ])()

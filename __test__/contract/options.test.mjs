@@ -17,9 +17,40 @@ const shortKey = KEY.slice(2)
 /** option -> wrong values; the message must name the option. */
 const wrongValues = {
   directory: ['', 7, null, {}, ['/tmp']],
-  store: ['', 'not a url', '/var/lib/bucket', 7, {}, 'ftp://host/path', `https://${KEY}@host/bucket`, 'file://host/share', 'file:///a%2Fb', 's3://', `s3://${KEY}@bucket`, { kind: 'ftp' }, { kind: 'directory' }],
+  store: [
+    '',
+    'not a url',
+    '/var/lib/bucket',
+    7,
+    {},
+    'ftp://host/path',
+    `https://${KEY}@host/bucket`,
+    'file://host/share',
+    'file:///a%2Fb',
+    's3://',
+    `s3://${KEY}@bucket`,
+    { kind: 'ftp' },
+    { kind: 'directory' }
+  ],
   mode: ['', 'remote', 'HYBRID', 7, true, null],
-  encryptionKeys: ['', 'short', shortKey, `${KEY}00`, `${shortKey}zz`, 7, {}, null, [], [KEY, 'short'], [KEY, KEY], [KEY, KEY.toUpperCase()], new Uint8Array(31), Buffer.alloc(33), [[KEY]], [Buffer.alloc(16)]],
+  encryptionKeys: [
+    '',
+    'short',
+    shortKey,
+    `${KEY}00`,
+    `${shortKey}zz`,
+    7,
+    {},
+    null,
+    [],
+    [KEY, 'short'],
+    [KEY, KEY],
+    [KEY, KEY.toUpperCase()],
+    new Uint8Array(31),
+    Buffer.alloc(33),
+    [[KEY]],
+    [Buffer.alloc(16)]
+  ],
   encryption: ['', 'aes', true, false, null, 0],
   flushIntervalMs: [-1, 1.5, NaN, Infinity, '50', '1s', '-1', '', null, true, {}, 3_600_001],
   localDurability: ['', 'disk', true, null, 0],
@@ -54,7 +85,11 @@ test('every wrong value of every option is refused with the name of the option',
   for (const [name, values] of Object.entries(wrongValues)) {
     for (const value of values) {
       const what = `${name}: ${typeof value === 'function' ? 'a function' : String(JSON.stringify(value) ?? value)}`
-      const error = await rejection(hybrid.useHybridAuthState(TENANT, { directory: at.directory, ...store, [name]: value }).then((session) => session.close().then(() => assert.fail(`${what} was accepted`))))
+      const error = await rejection(
+        hybrid
+          .useHybridAuthState(TENANT, { directory: at.directory, ...store, [name]: value })
+          .then((session) => session.close().then(() => assert.fail(`${what} was accepted`)))
+      )
       assert.equal(error.code, 'INVALID_OPTION', `${what}: ${error.message}`)
       assert.ok(error instanceof hybrid.HybridAuthError, what)
       assert.ok(error.message.includes(name), `${what}: ${error.message}`)
@@ -86,7 +121,8 @@ test('options that nobody knows are refused by name, as are options that are no 
   const misspelt = await rejection(at.openLocal(TENANT, { encryptionKey: KEY }))
   assert.deepEqual([misspelt.code, /`encryptionKey` is not an option/.test(misspelt.message)], ['INVALID_OPTION', true])
   assertDiscreet(misspelt, 'misspelt')
-  for (const wrong of [null, 'x', 7, true]) assert.equal((await rejection(hybrid.useHybridAuthState(TENANT, wrong))).code, 'INVALID_OPTION', String(wrong))
+  for (const wrong of [null, 'x', 7, true])
+    assert.equal((await rejection(hybrid.useHybridAuthState(TENANT, wrong))).code, 'INVALID_OPTION', String(wrong))
 })
 
 test('options that contradict each other are refused', async (t) => {
@@ -150,7 +186,12 @@ test('the environment configures a session, and options go before it', async (t)
   assert.deepEqual(await told(variables, { options: { directory: join(root, 'mine'), mode: 'local' } }), { store: 'none', life: 'live' })
   assert.ok(existsSync(join(root, 'mine', 'tenant')))
 
-  for (const [name, value] of [['SESSION_ENCRYPTION_KEY', shortKey], ['SESSION_BACKUP_INTERVAL_MS', 'often'], ['SESSION_STORAGE_TYPE', 's3'], ['SESSION_BACKUP_STORE', 'bucket']]) {
+  for (const [name, value] of [
+    ['SESSION_ENCRYPTION_KEY', shortKey],
+    ['SESSION_BACKUP_INTERVAL_MS', 'often'],
+    ['SESSION_STORAGE_TYPE', 's3'],
+    ['SESSION_BACKUP_STORE', 'bucket']
+  ]) {
     const { code, message } = await told({ ...variables, [name]: value })
     assert.equal(code, 'INVALID_OPTION')
     assert.ok(message.includes(name), message)

@@ -36,7 +36,10 @@ test('a_late_save_of_an_overtaken_open_keeps_its_own_change_and_rewinds_nothing'
   now.state.creds.accountSyncCounter = 7
   await now.saveCreds()
   const creds = await stored()
-  assert.deepEqual([creds.nextPreKeyId, creds.firstUnuploadedPreKeyId, creds.platform, creds.lastPropHash, creds.accountSyncCounter], [61, 61, 'android', 'y', 7])
+  assert.deepEqual(
+    [creds.nextPreKeyId, creds.firstUnuploadedPreKeyId, creds.platform, creds.lastPropHash, creds.accountSyncCounter],
+    [61, 61, 'android', 'y', 7]
+  )
 })
 
 test('pre_keys_of_either_open_take_a_counter_along_that_never_goes_back', async (t) => {

@@ -54,7 +54,10 @@ test('a folder of files that are called after members of every object is importe
   assert.ok(filesIn(folder).has('session-__proto__.json'))
   const session = await hybrid.useHybridAuthState('tenant', { directory, mode: 'local', baileys })
   const found = await session.state.keys.get('session', ids)
-  assert.deepEqual(ids.map((id) => found[id]), ids.map((id) => ({ id })))
+  assert.deepEqual(
+    ids.map((id) => found[id]),
+    ids.map((id) => ({ id }))
+  )
   await session.close()
   assert.equal({}.id, undefined)
 })
@@ -67,26 +70,57 @@ test('what lies on Object.prototype is no option, no variable and no field of a 
       const fs = load('node:fs')
       const baileys = await import(args.baileys)
       const given = { directory: `${args.root}/own`, mode: 'local', baileys }
-      const put = (name, value) => Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true, enumerable: false })
+      const put = (name, value) =>
+        Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true, enumerable: false })
       const loot = `file://${args.root}/loot`
       fs.mkdirSync(`${args.root}/loot`)
       fs.mkdirSync(`${args.root}/bucket`)
-      const all = { store: loot, mode: 'hybrid', encryption: 'off', fresh: true, takeover: true, onMissing: 'error', hideTenantIds: true, timeoutMs: 'x', concurrency: 'x', path: `${args.root}/loot`, create: true, kind: 'memory', SESSION_BACKUP_STORE: loot, BAILEYS_HYBRID_AUTH_STORE: loot, WHATSAPP_SESSION_PATH: `${args.root}/loot` }
+      const all = {
+        store: loot,
+        mode: 'hybrid',
+        encryption: 'off',
+        fresh: true,
+        takeover: true,
+        onMissing: 'error',
+        hideTenantIds: true,
+        timeoutMs: 'x',
+        concurrency: 'x',
+        path: `${args.root}/loot`,
+        create: true,
+        kind: 'memory',
+        SESSION_BACKUP_STORE: loot,
+        BAILEYS_HYBRID_AUTH_STORE: loot,
+        WHATSAPP_SESSION_PATH: `${args.root}/loot`
+      }
       for (const [name, value] of Object.entries(all)) put(name, value)
       const local = await hybrid.useHybridAuthState('t', given)
       await local.saveCreds()
       await local.close()
-      const fleet = new hybrid.HybridAuth({ ...given, mode: undefined, store: { kind: 'directory', path: `${args.root}/bucket` }, encryptionKeys: '7f'.repeat(32) })
+      const fleet = new hybrid.HybridAuth({
+        ...given,
+        mode: undefined,
+        store: { kind: 'directory', path: `${args.root}/bucket` },
+        encryptionKeys: '7f'.repeat(32)
+      })
       const stored = await fleet.open('s')
       await stored.saveCreds()
       await stored.flush()
       const { mode } = stored.status()
       await fleet.restoreAll({ tenantIds: ['s'] })
       await fleet.shutdown()
-      const noKind = await hybrid.useHybridAuthState('k', { ...given, mode: undefined, store: { path: `${args.root}/loot` } }).then(() => 'opened', ({ code }) => code)
+      const noKind = await hybrid.useHybridAuthState('k', { ...given, mode: undefined, store: { path: `${args.root}/loot` } }).then(
+        () => 'opened',
+        ({ code }) => code
+      )
       const described = hybrid.describeConfig({ directory: given.directory }, {})
       for (const name of Object.keys(all)) delete Object.prototype[name]
-      await say({ loot: fs.readdirSync(`${args.root}/loot`), bucket: fs.readdirSync(`${args.root}/bucket`).length > 0, mode, noKind, settings: [described.settings.mode.value, described.settings.fresh.value] })
+      await say({
+        loot: fs.readdirSync(`${args.root}/loot`),
+        bucket: fs.readdirSync(`${args.root}/bucket`).length > 0,
+        mode,
+        noKind,
+        settings: [described.settings.mode.value, described.settings.fresh.value]
+      })
     },
     { root, baileys: import.meta.resolve('baileys') }
   )

@@ -31,7 +31,13 @@ async function talk(t, line, at = scene(t)) {
   const session = await at.openLocal('tenant')
   const world = await createWorld({ line, seed: 7, contacts: 3, groups: 1, subject: session })
   const { baileys } = world.line
-  const stranger = new Device({ line: world.line, auth: memoryState(baileys), me: { account: 1, device: 33 }, book: world.book, fetchBundles: null })
+  const stranger = new Device({
+    line: world.line,
+    auth: memoryState(baileys),
+    me: { account: 1, device: 33 },
+    book: world.book,
+    fetchBundles: null
+  })
   await stranger.pair()
 
   async function upload(count) {
@@ -66,7 +72,11 @@ for (const line of LINES) {
     const lowest = next - WINDOW
     const before = await idsOf(session)
     const window = before.filter((id) => id >= lowest)
-    assert.deepEqual([window, before.length > window.length + 100], [range(lowest, next), true], 'there is something to remove, and a full window')
+    assert.deepEqual(
+      [window, before.length > window.length + 100],
+      [range(lowest, next), true],
+      'there is something to remove, and a full window'
+    )
     const publics = await publicKeys(before)
     // Contacts took them all from the server, and most of them have not written yet.
     world.server.bundles(Array.from({ length: before.length }, () => world.subjectJid))
@@ -81,9 +91,13 @@ for (const line of LINES) {
     assert.deepEqual(await idsOf(session), window)
 
     const old = before.filter((id) => id < lowest).at(-1)
-    assert.ok((await read(await write(old, publics.get(old), 'too late'))).failure, 'with the highest that went nothing can be read: the bound is what keeps messages readable')
+    assert.ok(
+      (await read(await write(old, publics.get(old), 'too late'))).failure,
+      'with the highest that went nothing can be read: the bound is what keeps messages readable'
+    )
     const tried = window.slice(1).filter((id, i) => i < 3 || i % 50 === 0 || id >= next - 3)
-    for (const id of tried) assert.equal((await read(await write(id, publics.get(id), `with ${id}`))).plaintext?.toString(), `with ${id}`, `pre-key ${id}`)
+    for (const id of tried)
+      assert.equal((await read(await write(id, publics.get(id), `with ${id}`))).plaintext?.toString(), `with ${id}`, `pre-key ${id}`)
     // The test's own check: one more than may go, and somebody cannot be read.
     const sent = await write(lowest, publics.get(lowest), 'in time')
     await session.state.keys.set({ 'pre-key': { [lowest]: null } })
@@ -120,13 +134,20 @@ test('a contact goes on after its old closed sessions went, and what was written
   const report = await session.pruneKeys({ ...another, preKeyWindow: null })
   const after = await sessions()
   const removed = take - 1 - kept
-  assert.deepEqual([report.closedSessions.removed, report.closedSessions.records, report.closedSessions.kept], [removed, 1, total - removed])
+  assert.deepEqual(
+    [report.closedSessions.removed, report.closedSessions.records, report.closedSessions.kept],
+    [removed, 1, total - removed]
+  )
   assert.deepEqual([bytes - session.status().bytes, report.preKeys], [report.closedSessions.bytes, { removed: 0, kept: 0, bytes: 0 }])
   const changed = Object.keys(before).filter((id) => JSON.stringify(before[id]) !== JSON.stringify(after[id]))
   assert.equal(changed.length, 1)
   const [record, was] = [after[changed[0]], before[changed[0]]]
   assert.equal(closedOf(record), kept)
-  assert.deepEqual(Object.entries(record._sessions), Object.entries(was._sessions).filter(([key]) => key in record._sessions), 'the rest is as it was, in its order')
+  assert.deepEqual(
+    Object.entries(record._sessions),
+    Object.entries(was._sessions).filter(([key]) => key in record._sessions),
+    'the rest is as it was, in its order'
+  )
 
   // The open one, and those that were closed last.
   for (const [i, message] of late.entries()) {
@@ -182,7 +203,10 @@ test('for every small set of pre-keys and counters everything goes that may, and
       for (const kept of [[], [1], [2, 5], [most]]) {
         const spent = spentPreKeys([...ids.map(String), 'x', '01', '-1', '1.5', ''], bound, new Set(kept)).map(Number)
         const highest = ids.at(-1)
-        assert.deepEqual(spent, ids.filter((id) => id < bound && id !== highest && !kept.includes(id)))
+        assert.deepEqual(
+          spent,
+          ids.filter((id) => id < bound && id !== highest && !kept.includes(id))
+        )
         cases++
       }
     }
@@ -221,10 +245,14 @@ test('one call does a whole account, and the dry run tells exactly that', async 
   const record = { version: 'v1', _sessions: Object.fromEntries([['open', entry(-1)], ...range(1, 11).map((n) => [`k${n}`, entry(n)])]) }
   await session.state.keys.set({ 'pre-key': Object.fromEntries(range(1, 9000).map((id) => [id, key])) })
   // 13 MB: more than any step looks at.
-  for (let n = 0; n < 600; n += 100) await session.state.keys.set({ session: Object.fromEntries(range(n, n + 100).map((id) => [id, record])) })
+  for (let n = 0; n < 600; n += 100)
+    await session.state.keys.set({ session: Object.fromEntries(range(n, n + 100).map((id) => [id, record])) })
   const steps = []
   const told = await session.pruneKeys({ onProgress: ({ done, total }) => steps.push([done, total]) })
-  assert.deepEqual([told.preKeys.removed, told.closedSessions.removed, told.closedSessions.records, told.closedSessions.kept], [9000 - 1 - 1624 + 0, 3000, 600, 3000])
+  assert.deepEqual(
+    [told.preKeys.removed, told.closedSessions.removed, told.closedSessions.records, told.closedSessions.kept],
+    [9000 - 1 - 1624 + 0, 3000, 600, 3000]
+  )
   assert.deepEqual(steps.at(-1), [9599, 9599])
   assert.ok(steps.length > 20 && steps.every(([done], i) => i === 0 || done >= steps[i - 1][0]), `${steps.length} steps`)
   const { bytes } = session.status()
@@ -281,13 +309,29 @@ test('a record that is not as libsignal writes it is left alone', () => {
   const dead = (record) => deadSessions(record, { before: 1000, closedKept: 1 })
   const closed = (closed, used = 1) => ({ indexInfo: { closed, used } })
   assert.deepEqual(dead({ version: 'v1', _sessions: { a: closed(1), b: closed(2), c: closed(3) } }), ['b', 'a'])
-  assert.deepEqual(dead({ version: 'v1', _sessions: { a: closed(1, 999), b: closed(2), c: closed(3), d: closed(1, 1000) } }), ['a', 'c', 'b'])
+  assert.deepEqual(dead({ version: 'v1', _sessions: { a: closed(1, 999), b: closed(2), c: closed(3), d: closed(1, 1000) } }), [
+    'a',
+    'c',
+    'b'
+  ])
   assert.deepEqual(dead({ version: 'v1', _sessions: { a: closed(-1), b: closed(-1) } }), [])
   for (const record of [
-    null, undefined, 7, 'x', [], Buffer.from('x'), {}, { version: 'v1' }, { version: 'v1', _sessions: null }, { version: 'v2', _sessions: { a: closed(1), b: closed(2) } },
-    { version: 'v1', _sessions: { a: closed(1), b: closed(2), c: closed(undefined) } }, { version: 'v1', _sessions: { a: closed(1), b: closed(2, 'x') } },
-    { version: 'v1', _sessions: { a: closed(1), b: {} } }, { version: 'v1', _sessions: { a: closed(1), b: null } }
-  ]) assert.equal(dead(record), null, JSON.stringify(record))
+    null,
+    undefined,
+    7,
+    'x',
+    [],
+    Buffer.from('x'),
+    {},
+    { version: 'v1' },
+    { version: 'v1', _sessions: null },
+    { version: 'v2', _sessions: { a: closed(1), b: closed(2) } },
+    { version: 'v1', _sessions: { a: closed(1), b: closed(2), c: closed(undefined) } },
+    { version: 'v1', _sessions: { a: closed(1), b: closed(2, 'x') } },
+    { version: 'v1', _sessions: { a: closed(1), b: {} } },
+    { version: 'v1', _sessions: { a: closed(1), b: null } }
+  ])
+    assert.equal(dead(record), null, JSON.stringify(record))
 })
 
 test('other work has its turns meanwhile, and what it writes is not taken back', async (t) => {
@@ -355,7 +399,13 @@ test('wrong options and credentials without counters are refused, and nothing go
   }
   for (const value of [null, 7, 'x']) assert.equal((await rejection(session.pruneKeys(value))).code, 'INVALID_OPTION')
   await session.saveCreds()
-  for (const counters of [{ nextPreKeyId: undefined }, { nextPreKeyId: '5' }, { nextPreKeyId: 5, firstUnuploadedPreKeyId: 6 }, { nextPreKeyId: 0 }, { firstUnuploadedPreKeyId: 1.5, nextPreKeyId: 9 }]) {
+  for (const counters of [
+    { nextPreKeyId: undefined },
+    { nextPreKeyId: '5' },
+    { nextPreKeyId: 5, firstUnuploadedPreKeyId: 6 },
+    { nextPreKeyId: 0 },
+    { firstUnuploadedPreKeyId: 1.5, nextPreKeyId: 9 }
+  ]) {
     Object.assign(session.state.creds, { nextPreKeyId: 5000, firstUnuploadedPreKeyId: 5000 }, counters)
     const { code, message } = await rejection(session.pruneKeys(ALL))
     assert.deepEqual([code, /nextPreKeyId.*nothing was removed/.test(message)], ['INVALID_OPTION', true], JSON.stringify(counters))
@@ -373,7 +423,11 @@ test('a fleet prunes a tenant that is open, and one that is not, and a blank mac
   const key = { private: Buffer.alloc(32, 1), public: Buffer.alloc(32, 2) }
   Object.assign(session.state.creds, { nextPreKeyId: 5000, firstUnuploadedPreKeyId: 5000 })
   await session.saveCreds()
-  await session.state.keys.set({ 'pre-key': Object.fromEntries([10, 20, 4900].map((id) => [id, key])), 'sender-key-memory': { g: { a: true } }, 'device-list': { u: ['0'] } })
+  await session.state.keys.set({
+    'pre-key': Object.fromEntries([10, 20, 4900].map((id) => [id, key])),
+    'sender-key-memory': { g: { a: true } },
+    'device-list': { u: ['0'] }
+  })
   assert.deepEqual((await fleet.pruneKeys('tenant')).preKeys.removed, 2, 'told, by default')
   assert.deepEqual(await idsOf(session), [10, 20, 4900])
   assert.equal((await fleet.pruneKeys('tenant', { ...ALL, keepPreKeyIds: [20] })).preKeys.removed, 1)
@@ -383,5 +437,8 @@ test('a fleet prunes a tenant that is open, and one that is not, and a blank mac
   assert.equal((await rejection(fleet.pruneKeys('nobody', ALL))).code, 'NOT_FOUND')
   const blank = await at.open('tenant', { ...at.elsewhere(), onMissing: 'error' })
   assert.deepEqual(await idsOf(blank), [4900])
-  assert.deepEqual([await blank.state.keys.get('sender-key-memory', ['g']), await blank.state.keys.get('device-list', ['u'])], [{ g: { a: true } }, { u: ['0'] }])
+  assert.deepEqual(
+    [await blank.state.keys.get('sender-key-memory', ['g']), await blank.state.keys.get('device-list', ['u'])],
+    [{ g: { a: true } }, { u: ['0'] }]
+  )
 })

@@ -107,7 +107,14 @@ test('a_migration_finds_single_files_beside_folders_imports_them_and_cleans_them
   await session.close()
   assert.equal((await hybrid.migrate(options)).totals.already, 3)
 
-  const cleaned = await hybrid.cleanupMigrated({ ...at.local, store: null, baileys, from, report: JSON.parse(JSON.stringify(report)), confirm: true })
+  const cleaned = await hybrid.cleanupMigrated({
+    ...at.local,
+    store: null,
+    baileys,
+    from,
+    report: JSON.parse(JSON.stringify(report)),
+    confirm: true
+  })
   assert.equal(cleaned.totals.removed, 3, JSON.stringify(cleaned.sessions))
   assert.deepEqual(Object.keys(contentsOf(from)).sort(), ['settings.json', 'torn.json'])
 })
@@ -135,11 +142,20 @@ test('a_migration_takes_one_file_as_its_source_an_encrypted_one_and_what_a_layou
   await writeMultiFile(baileys, join(from, 'carl'))
   const options = { ...at.local, store: null, baileys }
   const one = await hybrid.migrate({ ...options, from: join(from, 'anna.json'), dryRun: true })
-  assert.deepEqual(one.sessions.map(({ tenantId, status }) => [tenantId, status]), [['anna', 'ready']])
+  assert.deepEqual(
+    one.sessions.map(({ tenantId, status }) => [tenantId, status]),
+    [['anna', 'ready']]
+  )
   const asked = await hybrid.migrate({ ...options, from, layout: 'single-file', dryRun: true })
-  assert.deepEqual(asked.sessions.map(({ tenantId }) => tenantId), ['anna'])
+  assert.deepEqual(
+    asked.sessions.map(({ tenantId }) => tenantId),
+    ['anna']
+  )
   const folders = await hybrid.migrate({ ...options, from, layout: 'flat', dryRun: true })
-  assert.deepEqual(folders.sessions.map(({ tenantId }) => tenantId), ['carl'])
+  assert.deepEqual(
+    folders.sessions.map(({ tenantId }) => tenantId),
+    ['carl']
+  )
 
   const key = '3c'.repeat(32)
   const cipher = createCipheriv('aes-256-cbc', Buffer.from(key, 'hex'), Buffer.alloc(16, 7))
@@ -148,7 +164,10 @@ test('a_migration_takes_one_file_as_its_source_an_encrypted_one_and_what_a_layou
   mkdirSync(other)
   putIn(other, '', new Map([['dora.json', sealed]]))
   const report = await hybrid.migrate({ ...options, from: other, sourceKey: key })
-  assert.deepEqual(report.sessions.map(({ tenantId, status, encrypted }) => [tenantId, status, encrypted]), [['dora', 'migrated', true]])
+  assert.deepEqual(
+    report.sessions.map(({ tenantId, status, encrypted }) => [tenantId, status, encrypted]),
+    [['dora', 'migrated', true]]
+  )
   assert.deepEqual((await at.openLocal('dora', { baileys, onMissing: 'error' })).state.creds.noiseKey, creds.noiseKey)
   const none = await rejection(hybrid.migrate({ ...options, from: join(at.root, 'nowhere') }))
   assert.equal(none.code, 'INVALID_OPTION')

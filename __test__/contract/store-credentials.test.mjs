@@ -17,7 +17,8 @@ import { KEY, ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs
 const { resolveOptions } = createRequire(import.meta.url)('../../lib/config/options.js')
 
 const NOWHERE = { HOME: '/nowhere' }
-const spec = (store, env = {}, options = {}) => resolveOptions('tenant', { store, encryptionKeys: KEY, ...options }, { ...NOWHERE, ...env }).native.store
+const spec = (store, env = {}, options = {}) =>
+  resolveOptions('tenant', { store, encryptionKeys: KEY, ...options }, { ...NOWHERE, ...env }).native.store
 
 function refused(what, wrong, ...names) {
   let answer
@@ -50,14 +51,25 @@ const pair = (who) => `aws_access_key_id = id-${who}\naws_secret_access_key = se
 const AT_R2 = { endpoint: 'https://abc.r2.cloudflarestorage.com' }
 const IDENTITY = { AWS_WEB_IDENTITY_TOKEN_FILE: '/token', AWS_ROLE_ARN: 'arn:aws:iam::1:role/r' }
 const DETAILS = { AWS_ROLE_SESSION_NAME: 'me', AWS_ENDPOINT_URL_STS: 'https://sts' }
-const FULL = { AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://169.254.170.23/v1/credentials', AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: '/token' }
+const FULL = {
+  AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://169.254.170.23/v1/credentials',
+  AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: '/token'
+}
 const RELATIVE = { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/v2/credentials/x' }
 
 /** Every source, in the order in which they are asked: what sets it up, and what the core is then told. */
 const sourcesOfS3 = (profile, fallback) => [
-  { name: 'options', fields: { accessKeyId: 'id-own', secretAccessKey: 'secret-own', sessionToken: 'token-own' }, told: keys('own', 'token-own') },
+  {
+    name: 'options',
+    fields: { accessKeyId: 'id-own', secretAccessKey: 'secret-own', sessionToken: 'token-own' },
+    told: keys('own', 'token-own')
+  },
   { name: 'R2', isR2: true, env: { R2_ACCESS_KEY_ID: 'id-r2', R2_SECRET_ACCESS_KEY: 'secret-r2' }, told: keys('r2') },
-  { name: 'variables', env: { AWS_ACCESS_KEY_ID: 'id-env', AWS_SECRET_ACCESS_KEY: 'secret-env', AWS_SESSION_TOKEN: 'token-env' }, told: keys('env', 'token-env') },
+  {
+    name: 'variables',
+    env: { AWS_ACCESS_KEY_ID: 'id-env', AWS_SECRET_ACCESS_KEY: 'secret-env', AWS_SESSION_TOKEN: 'token-env' },
+    told: keys('env', 'token-env')
+  },
   { name: 'web identity', env: { ...IDENTITY, ...DETAILS }, told: { ...NONE, environment: { ...IDENTITY, ...DETAILS } } },
   { name: 'container, relative', env: RELATIVE, told: { ...NONE, environment: RELATIVE } },
   { name: 'container, full', env: FULL, told: { ...NONE, environment: FULL } },
@@ -75,7 +87,8 @@ test('the_first_source_of_s3_that_is_there_decides', (t) => {
       const env = Object.assign({}, ...chosen.map(({ env }) => env))
       const first = chosen.find(({ isR2 }) => !isR2 || endpoint === AT_R2)
       const what = `${chosen.map(({ name }) => name).join(', ')} ${endpoint.endpoint}`
-      if (first === undefined) refused(what, () => spec(store, env), 'store', 'AWS_ACCESS_KEY_ID', 'AWS_PROFILE', 'instanceMetadata', 'accessKeyId')
+      if (first === undefined)
+        refused(what, () => spec(store, env), 'store', 'AWS_ACCESS_KEY_ID', 'AWS_PROFILE', 'instanceMetadata', 'accessKeyId')
       else assert.deepEqual(pick(spec(store, env), Object.keys(NONE)), first.told, what)
     }
   }
@@ -100,7 +113,8 @@ test('half_of_a_source_of_s3_is_refused_even_where_another_is_whole', (t) => {
       const env = { ...behind, ...Object.fromEntries(set.map((name) => [name, 'https://x'])) }
       const missing = needed.filter((name) => !set.includes(name))
       refused(set.join(), () => spec({ kind: 's3', bucket: 'b', ...AT_R2, instanceMetadata: true }, env), ...set, ...missing)
-      for (const name of missing) refused(`${name} is empty`, () => spec({ kind: 's3', bucket: 'b', ...AT_R2 }, { ...env, [name]: '' }), name)
+      for (const name of missing)
+        refused(`${name} is empty`, () => spec({ kind: 's3', bucket: 'b', ...AT_R2 }, { ...env, [name]: '' }), name)
     }
   }
   const own = ['accessKeyId', 'secretAccessKey', 'sessionToken']
@@ -111,7 +125,11 @@ test('half_of_a_source_of_s3_is_refused_even_where_another_is_whole', (t) => {
   }
   for (const field of own) {
     for (const value of ['', ' ', 'a\nb', 'a\0', null, 7, {}, ...(field === 'secretAccessKey' ? [] : ['a b', 'ä'])]) {
-      refused(`${field}: ${JSON.stringify(value)}`, () => spec({ kind: 's3', bucket: 'b', accessKeyId: 'x', secretAccessKey: 'x', [field]: value }), field)
+      refused(
+        `${field}: ${JSON.stringify(value)}`,
+        () => spec({ kind: 's3', bucket: 'b', accessKeyId: 'x', secretAccessKey: 'x', [field]: value }),
+        field
+      )
     }
   }
   for (const uri of ['http://example.com/', 'ftp://127.0.0.1/', 'nothing', 'http://169.254.169.254/']) {
@@ -124,16 +142,33 @@ test('profiles_are_read_as_the_command_line_writes_them_and_refused_where_it_is_
   const told = (credentials, config, env = {}) => pick(spec('s3://b', { ...home(t, credentials, config), ...env }), Object.keys(NONE))
   const named = { AWS_PROFILE: 'my name' }
   const right = [
-    [`\uFEFF# c\r\n; c\r\n[default]\r\nAWS_Access_Key_Id=id-x   # c\r\naws_secret_access_key =  secret-x\t; c\r\nregion = r\r\n`, undefined, {}, keys('x')],
-    [`[other]\n${pair('other')}\n[my name]\n${pair('x')}aws_session_token = to=ken\n[my name]\nregion = r`, undefined, named, keys('x', 'to=ken')],
+    [
+      `\uFEFF# c\r\n; c\r\n[default]\r\nAWS_Access_Key_Id=id-x   # c\r\naws_secret_access_key =  secret-x\t; c\r\nregion = r\r\n`,
+      undefined,
+      {},
+      keys('x')
+    ],
+    [
+      `[other]\n${pair('other')}\n[my name]\n${pair('x')}aws_session_token = to=ken\n[my name]\nregion = r`,
+      undefined,
+      named,
+      keys('x', 'to=ken')
+    ],
     [undefined, `[profile my name]\n${pair('x')}s3 =\n  aws_access_key_id = nested\n`, named, keys('x')],
     [undefined, `[profile "my name"]\n${pair('x')}`, named, keys('x')],
     [`[my name]\n${pair('x')}`, `[profile my name]\n${pair('y')}aws_session_token = y\nregion = r`, named, keys('x')],
     ['[default]\nregion = r\n[__proto__]\n' + pair('x'), undefined, { AWS_PROFILE: '__proto__' }, keys('x')]
   ]
-  for (const [credentials, config, env, expected] of right) assert.deepEqual(told(credentials, config, env), expected, `${credentials} ${config}`)
+  for (const [credentials, config, env, expected] of right)
+    assert.deepEqual(told(credentials, config, env), expected, `${credentials} ${config}`)
 
-  const beyond = ['sso_session = x', 'sso_start_url = https://x', 'role_arn = arn:x\nsource_profile = y', 'credential_process = /bin/x', 'login_session = x']
+  const beyond = [
+    'sso_session = x',
+    'sso_start_url = https://x',
+    'role_arn = arn:x\nsource_profile = y',
+    'credential_process = /bin/x',
+    'login_session = x'
+  ]
   for (const settings of beyond) {
     const hint = [settings.split(' ')[0], 'aws configure export-credentials --format env']
     for (const text of [settings, `${pair('x')}${settings}`]) {
@@ -142,8 +177,18 @@ test('profiles_are_read_as_the_command_line_writes_them_and_refused_where_it_is_
       refused(settings, () => told(undefined, `[default]\n${text}`), 'default profile', ...hint)
     }
   }
-  for (const half of ['aws_access_key_id = x', 'aws_secret_access_key = x', 'aws_session_token = x', 'aws_access_key_id = x\naws_secret_access_key =']) {
-    refused(half, () => told(`[my name]\n${half}`, undefined, named), 'AWS_PROFILE', half.includes('id') ? 'aws_secret_access_key' : 'aws_access_key_id')
+  for (const half of [
+    'aws_access_key_id = x',
+    'aws_secret_access_key = x',
+    'aws_session_token = x',
+    'aws_access_key_id = x\naws_secret_access_key ='
+  ]) {
+    refused(
+      half,
+      () => told(`[my name]\n${half}`, undefined, named),
+      'AWS_PROFILE',
+      half.includes('id') ? 'aws_secret_access_key' : 'aws_access_key_id'
+    )
     refused(half, () => told(undefined, `[default]\n${half}`), 'default profile')
   }
   refused('not there', () => told(`[default]\n${pair('x')}`, '', named), 'AWS_PROFILE', 'AWS_SHARED_CREDENTIALS_FILE', 'AWS_CONFIG_FILE')
@@ -230,7 +275,8 @@ test('the_first_source_of_google_that_is_there_decides_and_must_be_whole', (t) =
       const broken = file('broken.json', part)
       for (const [resolve, from] of [asFile(broken), asNamed(broken)]) refused(kept, resolve, from)
       if (isWhole) assert.equal(text(part)[0]().credentials, JSON.stringify(part))
-      else for (const [resolve, from] of [text(part), text(JSON.stringify(part)), written(JSON.stringify(part))]) refused(kept, resolve, from)
+      else
+        for (const [resolve, from] of [text(part), text(JSON.stringify(part)), written(JSON.stringify(part))]) refused(kept, resolve, from)
     }
   }
   const changed = [{ type: 'external_account' }, { type: ['service_account'] }, { client_email: 7 }, { private_key: '' }]
@@ -252,34 +298,93 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
   const random = (below) => Math.floor(((state = (state * 1103515245 + 12345) % 2 ** 31) / 2 ** 31) * below)
   const MARK = 'Zq9SecretZq9'
   const PUBLIC = jwt({ role: 'anon', key: MARK })
-  const files = home(t, `[${MARK}]\naws_access_key_id = ${MARK}\n[default]\naws_secret_access_key = ${MARK}\nrole = ${MARK}`, `[profile x]\nrole_arn = ${MARK}`)
+  const files = home(
+    t,
+    `[${MARK}]\naws_access_key_id = ${MARK}\n[default]\naws_secret_access_key = ${MARK}\nrole = ${MARK}`,
+    `[profile x]\nrole_arn = ${MARK}`
+  )
   const json = join(files.HOME, 'wrong.json')
   writeFileSync(json, `{"private_key":"${MARK}", ${MARK}`)
   const shapes = [
-    (m) => m, (m) => `${m}\n${m}`, (m) => `${m} ${m}`, (m) => ({ [m]: m }), (m) => [m], () => '', () => null, () => 7, () => undefined, () => true,
-    (m) => `https://${m}:${m}@host`, (m) => `https://host/?${m}=${m}`, (m) => `http://${m}.example`, (m) => `${m}://${m}`, (m) => `//${m}`,
-    (m) => `s3://${m}:${m}@b`, (m) => `s3://b?${m}=${m}`, (m) => `supabase://${m}@b#${m}`, (m) => `gs://b/${m}/../${m}`, (m) => `file://${m}?${m}`,
-    (m) => `{"${m}": ${m}`, (m) => JSON.stringify({ type: m, private_key: m }), () => json, () => PUBLIC, (m) => `sb_publishable_${m}`,
-    (m) => `-----BEGIN CERTIFICATE-----\n${m}\n-----END CERTIFICATE-----`, (m) => `-----BEGIN ${m}`, () => rootCertificates[0],
-    (m) => ({ kind: m }), (m) => ({ kind: 's3', bucket: 'b', [m]: m }), (m) => `postgres://${m}:${m}@${m}/${m}?${m}=${m}`, (m) => `postgres://u:${m}/${m}@h/d`, (m) => `postgres://h/d#${m}`,
-    (m) => `redis://${m}:${m}@h/${m}`, (m) => `rediss://:${m}%zz@h`, (m) => `redis://h?${m}=1`, (m) => `postgres://${m}@h/d?sslmode=${m}`
+    (m) => m,
+    (m) => `${m}\n${m}`,
+    (m) => `${m} ${m}`,
+    (m) => ({ [m]: m }),
+    (m) => [m],
+    () => '',
+    () => null,
+    () => 7,
+    () => undefined,
+    () => true,
+    (m) => `https://${m}:${m}@host`,
+    (m) => `https://host/?${m}=${m}`,
+    (m) => `http://${m}.example`,
+    (m) => `${m}://${m}`,
+    (m) => `//${m}`,
+    (m) => `s3://${m}:${m}@b`,
+    (m) => `s3://b?${m}=${m}`,
+    (m) => `supabase://${m}@b#${m}`,
+    (m) => `gs://b/${m}/../${m}`,
+    (m) => `file://${m}?${m}`,
+    (m) => `{"${m}": ${m}`,
+    (m) => JSON.stringify({ type: m, private_key: m }),
+    () => json,
+    () => PUBLIC,
+    (m) => `sb_publishable_${m}`,
+    (m) => `-----BEGIN CERTIFICATE-----\n${m}\n-----END CERTIFICATE-----`,
+    (m) => `-----BEGIN ${m}`,
+    () => rootCertificates[0],
+    (m) => ({ kind: m }),
+    (m) => ({ kind: 's3', bucket: 'b', [m]: m }),
+    (m) => `postgres://${m}:${m}@${m}/${m}?${m}=${m}`,
+    (m) => `postgres://u:${m}/${m}@h/d`,
+    (m) => `postgres://h/d#${m}`,
+    (m) => `redis://${m}:${m}@h/${m}`,
+    (m) => `rediss://:${m}%zz@h`,
+    (m) => `redis://h?${m}=1`,
+    (m) => `postgres://${m}@h/d?sslmode=${m}`
   ]
   const fields = {
     s3: ['bucket', 'prefix', 'region', 'endpoint', 'pathStyle', 'accessKeyId', 'secretAccessKey', 'sessionToken', 'instanceMetadata'],
     supabase: ['url', 'key', 'bucket', 'prefix', 'allowAnonKey'],
     gcs: ['bucket', 'prefix', 'credentials', 'credentialsFile', 'endpoint', 'instanceMetadata', 'anonymous'],
-    postgres: ['connectionString', 'host', 'port', 'database', 'user', 'password', 'sslmode', 'schema', 'prefix', 'maxConnections', 'notify'],
+    postgres: [
+      'connectionString',
+      'host',
+      'port',
+      'database',
+      'user',
+      'password',
+      'sslmode',
+      'schema',
+      'prefix',
+      'maxConnections',
+      'notify'
+    ],
     redis: ['url', 'host', 'port', 'db', 'username', 'password', 'tls', 'prefix', 'waitReplicas', 'allowVolatile', 'notify'],
     directory: ['path'],
     memory: ['name']
   }
   const variables = new Set(documented())
-  const options = ['store', 'mode', 'encryptionKeys', 'encryption', 'caCertificate', 'allowPublicBucket', 'maxConcurrentRequests', 'directory']
+  const options = [
+    'store',
+    'mode',
+    'encryptionKeys',
+    'encryption',
+    'caCertificate',
+    'allowPublicBucket',
+    'maxConcurrentRequests',
+    'directory'
+  ]
   let refusals = 0
   const attempt = (given, env) => {
     const said = []
     try {
-      resolveOptions('tenant', { encryptionKeys: KEY, logger: { warn: (...words) => said.push(JSON.stringify(words)) }, ...given }, { ...files, ...env })
+      resolveOptions(
+        'tenant',
+        { encryptionKeys: KEY, logger: { warn: (...words) => said.push(JSON.stringify(words)) }, ...given },
+        { ...files, ...env }
+      )
     } catch (error) {
       assert.equal(error.code, 'INVALID_OPTION', error.stack)
       said.push(error.message, error.stack, String(error.cause), JSON.stringify(error))
@@ -296,16 +401,30 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
     if (/DATABASE_URL|POSTGRES_URL|SUPABASE_DB_URL|connectionString/.test(name)) return `postgres://u:${MARK}@host/d`
     if (/REDIS_URL|VALKEY_URL/.test(name)) return `redis://:${MARK}@host`
     if (/url|endpoint|URL|ENDPOINT|URI/.test(name)) return `http://host/${MARK}`
-    if (/^credentials$|GOOGLE_CREDENTIALS/.test(name)) return JSON.stringify({ client_email: MARK, private_key: MARK, private_key_id: MARK })
-    return name === 'SESSION_BACKUP_STORE' ? anyOf(['r2', 'supabase', 'postgres', 'supabase-db', 'redis', `s3://${MARK}`, `postgres://${MARK}/d`]) : MARK
+    if (/^credentials$|GOOGLE_CREDENTIALS/.test(name))
+      return JSON.stringify({ client_email: MARK, private_key: MARK, private_key_id: MARK })
+    return name === 'SESSION_BACKUP_STORE'
+      ? anyOf(['r2', 'supabase', 'postgres', 'supabase-db', 'redis', `s3://${MARK}`, `postgres://${MARK}/d`])
+      : MARK
   }
   for (const shape of shapes) {
     for (const name of options) attempt({ [name]: shape(MARK) }, {})
     const text = shape(MARK)
     for (const name of typeof text === 'string' ? variables : []) {
-      for (const store of [undefined, 's3://b', 'supabase://b', 'gs://b', 'postgres://h/d', { kind: 'postgres' }, 'redis://h', { kind: 'redis' }]) attempt({ store }, { [name]: text })
+      for (const store of [
+        undefined,
+        's3://b',
+        'supabase://b',
+        'gs://b',
+        'postgres://h/d',
+        { kind: 'postgres' },
+        'redis://h',
+        { kind: 'redis' }
+      ])
+        attempt({ store }, { [name]: text })
     }
-    for (const [kind, names] of Object.entries(fields)) for (const name of names) attempt({ store: { kind, ...(names.includes('bucket') && { bucket: 'b' }), [name]: shape(MARK) } }, {})
+    for (const [kind, names] of Object.entries(fields))
+      for (const name of names) attempt({ store: { kind, ...(names.includes('bucket') && { bucket: 'b' }), [name]: shape(MARK) } }, {})
   }
   for (let round = 0; round < 4000; round++) {
     const kind = anyOf(Object.keys(fields))
@@ -313,7 +432,10 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
     const store = { kind, ...Object.fromEntries(given.map((name) => [name, value(name)])) }
     const some = [...variables].filter(() => random(4) === 0).map((name) => [name, value(name)])
     const env = Object.fromEntries(some.filter(([, text]) => typeof text === 'string'))
-    attempt({ ...(random(3) && { store: random(2) ? store : anyOf(['s3://b', 'supabase://b', 'gs://b', 'postgres://h/d', 'redis://h']) }) }, env)
+    attempt(
+      { ...(random(3) && { store: random(2) ? store : anyOf(['s3://b', 'supabase://b', 'gs://b', 'postgres://h/d', 'redis://h']) }) },
+      env
+    )
   }
   assert.ok(refusals > 1000, `${refusals} refusals`)
 })
@@ -321,19 +443,36 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
 /** The variables that the README and the document on configuration name. */
 function documented() {
   const text = ['README.md', 'docs/configuration.md'].map((file) => readFileSync(join(ROOT, file), 'utf8')).join('\n')
-  return [...text.matchAll(/`((?:(?:AWS|GOOGLE|R2|S3|SUPABASE|SESSION|STORAGE|WHATSAPP|NODE|BAILEYS_HYBRID|DATABASE|POSTGRES|REDIS|VALKEY)_[A-Z0-9_]*|PG[A-Z]*)[A-Z0-9])/g)].map(([, name]) => name)
+  return [
+    ...text.matchAll(
+      /`((?:(?:AWS|GOOGLE|R2|S3|SUPABASE|SESSION|STORAGE|WHATSAPP|NODE|BAILEYS_HYBRID|DATABASE|POSTGRES|REDIS|VALKEY)_[A-Z0-9_]*|PG[A-Z]*)[A-Z0-9])/g
+    )
+  ].map(([, name]) => name)
 }
 
 test('every_variable_that_is_read_is_documented_and_none_is_read_but_from_what_is_given', (t) => {
   const asked = new Set()
   const files = home(t, '', '')
-  const look = (env) => new Proxy({ ...files, ...env }, {
-    get: (object, name) => (asked.add(name), object[name]),
-    getOwnPropertyDescriptor: (object, name) => (asked.add(name), Reflect.getOwnPropertyDescriptor(object, name))
-  })
+  const look = (env) =>
+    new Proxy(
+      { ...files, ...env },
+      {
+        get: (object, name) => (asked.add(name), object[name]),
+        getOwnPropertyDescriptor: (object, name) => (asked.add(name), Reflect.getOwnPropertyDescriptor(object, name))
+      }
+    )
   const identity = { AWS_WEB_IDENTITY_TOKEN_FILE: 'x', AWS_ROLE_ARN: 'x' }
-  const databases = ['postgres', 'redis'].flatMap((kind) => [[undefined, { SESSION_BACKUP_STORE: kind }], [`${kind}://h/1`, {}]])
-  const urls = ['s3://b', 's3://b?endpoint=https://x.r2.cloudflarestorage.com', 's3://b?instanceMetadata=true', 'gs://b', 'gs://b?instanceMetadata=true']
+  const databases = ['postgres', 'redis'].flatMap((kind) => [
+    [undefined, { SESSION_BACKUP_STORE: kind }],
+    [`${kind}://h/1`, {}]
+  ])
+  const urls = [
+    's3://b',
+    's3://b?endpoint=https://x.r2.cloudflarestorage.com',
+    's3://b?instanceMetadata=true',
+    'gs://b',
+    'gs://b?instanceMetadata=true'
+  ]
   const services = ['s3', 'gcs', 'r2', 'supabase'].map((name) => [undefined, { SESSION_BACKUP_STORE: name, STORAGE_BUCKET: 'b' }])
   const runs = [[undefined, {}], ...services, ...databases, ['s3://b', identity], ['supabase://b', {}], ...urls.map((url) => [url, {}])]
   process.env.SESSION_BACKUP_STORE = 'memory://x'
@@ -348,7 +487,15 @@ test('every_variable_that_is_read_is_documented_and_none_is_read_but_from_what_i
   const types = declarations()
   const undocumented = [...asked].filter((name) => !['HOME', 'USERPROFILE'].includes(name) && !documented().includes(name))
   assert.deepEqual(undocumented, [], 'in the README or docs/configuration.md')
-  assert.deepEqual([...asked].filter((name) => /^(AWS|GOOGLE|NODE|DATABASE|POSTGRES|REDIS|VALKEY)_|^PG/.test(name) && !types.includes(`\`${name}\``)), [], 'in the declarations')
+  assert.deepEqual(
+    [...asked].filter((name) => /^(AWS|GOOGLE|NODE|DATABASE|POSTGRES|REDIS|VALKEY)_|^PG/.test(name) && !types.includes(`\`${name}\``)),
+    [],
+    'in the declarations'
+  )
   assert.ok(asked.size > 30, `${asked.size} asked`)
-  assert.equal(resolveOptions('tenant', { encryptionKeys: KEY }).native.store.kind, 'memory', 'by itself it is that of the process, as it is now')
+  assert.equal(
+    resolveOptions('tenant', { encryptionKeys: KEY }).native.store.kind,
+    'memory',
+    'by itself it is that of the process, as it is now'
+  )
 })

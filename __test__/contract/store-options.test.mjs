@@ -15,7 +15,8 @@ import { KEY, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 const { resolveOptions } = createRequire(import.meta.url)('../../lib/config/options.js')
 
 const NOWHERE = { HOME: '/nowhere' }
-const native = (store, env = {}, options = {}) => resolveOptions('tenant', { store, encryptionKeys: KEY, ...options }, { ...NOWHERE, ...env }).native
+const native = (store, env = {}, options = {}) =>
+  resolveOptions('tenant', { store, encryptionKeys: KEY, ...options }, { ...NOWHERE, ...env }).native
 const spec = (...args) => native(...args).store
 
 function refused(what, wrong, ...names) {
@@ -37,8 +38,18 @@ const subsets = (list) => Array.from({ length: 2 ** list.length }, (_, bits) => 
 const HTTP = { ca: null, allowPublic: false, maxConcurrentRequests: 64 }
 const AWS = { AWS_ACCESS_KEY_ID: 'an-id', AWS_SECRET_ACCESS_KEY: 'a-secret' }
 const S3 = {
-  kind: 's3', bucket: 'bucket', prefix: '', region: 'us-east-1', endpoint: null, virtualHosted: true,
-  accessKeyId: 'an-id', secretAccessKey: 'a-secret', sessionToken: null, environment: {}, instanceMetadata: false, ...HTTP
+  kind: 's3',
+  bucket: 'bucket',
+  prefix: '',
+  region: 'us-east-1',
+  endpoint: null,
+  virtualHosted: true,
+  accessKeyId: 'an-id',
+  secretAccessKey: 'a-secret',
+  sessionToken: null,
+  environment: {},
+  instanceMetadata: false,
+  ...HTTP
 }
 const OWN = { accessKeyId: 'i', secretAccessKey: 's', sessionToken: 't' }
 const PROJECT = { SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: 'sb_secret_x' }
@@ -46,8 +57,15 @@ const SUPABASE = { kind: 'supabase', url: 'https://ref.supabase.co', key: 'sb_se
 const ACCOUNT = { client_email: 'a@b', private_key: 'pem', private_key_id: '1' }
 const GOOGLE = { GOOGLE_CREDENTIALS: JSON.stringify(ACCOUNT) }
 const GCS = {
-  kind: 'gcs', bucket: 'bucket', prefix: '', endpoint: null, credentials: JSON.stringify(ACCOUNT), credentialsFile: null,
-  instanceMetadata: false, anonymous: false, ...HTTP
+  kind: 'gcs',
+  bucket: 'bucket',
+  prefix: '',
+  endpoint: null,
+  credentials: JSON.stringify(ACCOUNT),
+  credentialsFile: null,
+  instanceMetadata: false,
+  anonymous: false,
+  ...HTTP
 }
 const R2 = { R2_ACCOUNT_ID: 'abc', R2_ACCESS_KEY_ID: 'an-id', R2_SECRET_ACCESS_KEY: 'a-secret', R2_BUCKET_NAME: 'bucket' }
 const OF_R2 = { ...S3, region: 'auto', endpoint: 'https://abc.r2.cloudflarestorage.com', virtualHosted: false }
@@ -60,28 +78,51 @@ test('every_kind_is_told_to_the_core_in_full_as_url_and_as_object', () => {
     [new URL('s3://bucket/a'), { ...S3, prefix: 'a' }, AWS],
     ['s3://bucket/a/b%20%25/', { ...S3, prefix: 'a/b %' }, AWS],
     ['s3://My_Bucket?pathStyle=true', { ...S3, bucket: 'My_Bucket', virtualHosted: false }, AWS],
-    ['s3://bucket?region=eu-west-1&endpoint=https://s3.example:9000/&pathStyle=false', { ...S3, region: 'eu-west-1', endpoint: 'https://s3.example:9000' }, AWS],
-    [{ kind: 's3', bucket: 'bucket', prefix: 'a/b/', region: 'r', endpoint: 'https://h/base/', pathStyle: true, ...OWN },
-      { ...S3, prefix: 'a/b', region: 'r', endpoint: 'https://h/base', virtualHosted: false, ...OWN }],
+    [
+      's3://bucket?region=eu-west-1&endpoint=https://s3.example:9000/&pathStyle=false',
+      { ...S3, region: 'eu-west-1', endpoint: 'https://s3.example:9000' },
+      AWS
+    ],
+    [
+      { kind: 's3', bucket: 'bucket', prefix: 'a/b/', region: 'r', endpoint: 'https://h/base/', pathStyle: true, ...OWN },
+      { ...S3, prefix: 'a/b', region: 'r', endpoint: 'https://h/base', virtualHosted: false, ...OWN }
+    ],
     ['s3://bucket?instanceMetadata=true', { ...S3, accessKeyId: null, secretAccessKey: null, instanceMetadata: true }],
     ['supabase://bucket', SUPABASE, PROJECT],
     ['supabase://bucket/a/b', { ...SUPABASE, prefix: 'a/b' }, PROJECT],
     [{ kind: 'supabase', bucket: 'bucket' }, SUPABASE, PROJECT],
-    [{ kind: 'supabase', url: 'https://own.example', key: 'k', bucket: 'b', prefix: '/p/' },
-      { ...SUPABASE, url: 'https://own.example', key: 'k', bucket: 'b', prefix: 'p' }, PROJECT],
+    [
+      { kind: 'supabase', url: 'https://own.example', key: 'k', bucket: 'b', prefix: '/p/' },
+      { ...SUPABASE, url: 'https://own.example', key: 'k', bucket: 'b', prefix: 'p' },
+      PROJECT
+    ],
     ['gs://bucket', GCS, GOOGLE],
     ['gs://bucket/a?endpoint=http://127.0.0.1:1', { ...GCS, prefix: 'a', endpoint: 'http://127.0.0.1:1' }, GOOGLE],
-    [{ kind: 'gcs', bucket: 'bucket', prefix: '', credentials: ACCOUNT, endpoint: 'https://e' }, { ...GCS, endpoint: 'https://e' }],
-    [{ kind: 'gcs', bucket: 'bucket', endpoint: 'http://localhost:1', anonymous: true },
-      { ...GCS, credentials: null, endpoint: 'http://localhost:1', anonymous: true }],
+    [
+      { kind: 'gcs', bucket: 'bucket', prefix: '', credentials: ACCOUNT, endpoint: 'https://e' },
+      { ...GCS, endpoint: 'https://e' }
+    ],
+    [
+      { kind: 'gcs', bucket: 'bucket', endpoint: 'http://localhost:1', anonymous: true },
+      { ...GCS, credentials: null, endpoint: 'http://localhost:1', anonymous: true }
+    ],
     ['file:///a/b', { kind: 'directory', path: resolve('/a/b') }],
     ['file:///a/b?create=true', { kind: 'directory', path: resolve('/a/b'), create: true }],
     ['file:///a/b?create=false', { kind: 'directory', path: resolve('/a/b') }],
-    [{ kind: 'directory', path: '/a/b', create: true }, { kind: 'directory', path: resolve('/a/b'), create: true }],
+    [
+      { kind: 'directory', path: '/a/b', create: true },
+      { kind: 'directory', path: resolve('/a/b'), create: true }
+    ],
     [pathToFileURL(resolve('/a b/#?')), { kind: 'directory', path: resolve('/a b/#?') }],
-    [{ kind: 'directory', path: 'relative' }, { kind: 'directory', path: resolve('relative') }],
+    [
+      { kind: 'directory', path: 'relative' },
+      { kind: 'directory', path: resolve('relative') }
+    ],
     ['memory://a/b', { kind: 'memory', name: 'a/b' }],
-    [{ kind: 'memory', name: 'a b' }, { kind: 'memory', name: 'a b' }],
+    [
+      { kind: 'memory', name: 'a b' },
+      { kind: 'memory', name: 'a b' }
+    ],
     [null, null, { ...PROJECT, SESSION_BACKUP_STORE: 's3://bucket' }]
   ]
   for (const [store, expected, env] of cases) assert.deepEqual(spec(store, env), expected, String(store?.href ?? JSON.stringify(store)))
@@ -114,25 +155,61 @@ test('bucket_names_and_addresses_are_held_against_the_rules_of_each_store', () =
 
 test('urls_that_are_no_store_are_refused_wherever_they_stand', () => {
   const wrong = [
-    ['bucket'], ['/a/b'], ['C:\\bucket', 's3://bucket'], ['ftp://bucket', 'ftp'], ['https://host/bucket', 'https', 'endpoint'], ['gcs://bucket', 'gs://'],
-    ['s3:bucket', 'slashes'], ['s3:///a', 'bucket', 'empty'], ['s3://', 'bucket'], ['s3://..', 'bucket'],
-    ['s3://a%2Fb', 'bucket', 'slashes'], ['s3://a%5Cb', 'slashes'], ['s3://a%00', 'control'],
-    ['s3://bucket:9000', 'port', 'endpoint'], ['s3://bucket#x', '#'], ['s3://bucket/%zz', '%25'], ['s3://%ff', '%25'],
-    ['s3://bucket//a', 'empty'], ['s3://bucket/a//b', 'empty'], ['s3://bucket/a//', 'empty'],
-    ['s3://bucket/../b', '..'], ['s3://bucket/a/..', '..'], ['s3://bucket/%2e%2e/a', '..'], ['s3://bucket/./a', '.'],
-    ['s3://bucket/a%2Fb', 'slashes'], ['s3://bucket/a%0Ab', 'control'], ['s3://bucket/a\\b', 'slashes'],
-    ['s3://bucket?endpont=https://h', 'endpont', 'endpoint'], ['s3://bucket?region=a&region=b', 'region', 'twice'],
-    ['s3://bucket?pathStyle=yes', 'pathStyle', 'true or false'], ['s3://bucket?region=', 'region'], ['s3://bucket?region=a/b', 'region'],
-    ['s3://bucket?endpoint=host:9000', 'endpoint', 'https://'], ['s3://bucket?endpoint=host', 'endpoint'],
-    ['s3://bucket?endpoint=https://h?x', 'endpoint'], ['s3://bucket?endpoint=', 'endpoint'],
-    ['s3://bucket?accessKeyId=x', 'credentials', 'AWS_ACCESS_KEY_ID'], ['s3://user@bucket', 'credentials'],
+    ['bucket'],
+    ['/a/b'],
+    ['C:\\bucket', 's3://bucket'],
+    ['ftp://bucket', 'ftp'],
+    ['https://host/bucket', 'https', 'endpoint'],
+    ['gcs://bucket', 'gs://'],
+    ['s3:bucket', 'slashes'],
+    ['s3:///a', 'bucket', 'empty'],
+    ['s3://', 'bucket'],
+    ['s3://..', 'bucket'],
+    ['s3://a%2Fb', 'bucket', 'slashes'],
+    ['s3://a%5Cb', 'slashes'],
+    ['s3://a%00', 'control'],
+    ['s3://bucket:9000', 'port', 'endpoint'],
+    ['s3://bucket#x', '#'],
+    ['s3://bucket/%zz', '%25'],
+    ['s3://%ff', '%25'],
+    ['s3://bucket//a', 'empty'],
+    ['s3://bucket/a//b', 'empty'],
+    ['s3://bucket/a//', 'empty'],
+    ['s3://bucket/../b', '..'],
+    ['s3://bucket/a/..', '..'],
+    ['s3://bucket/%2e%2e/a', '..'],
+    ['s3://bucket/./a', '.'],
+    ['s3://bucket/a%2Fb', 'slashes'],
+    ['s3://bucket/a%0Ab', 'control'],
+    ['s3://bucket/a\\b', 'slashes'],
+    ['s3://bucket?endpont=https://h', 'endpont', 'endpoint'],
+    ['s3://bucket?region=a&region=b', 'region', 'twice'],
+    ['s3://bucket?pathStyle=yes', 'pathStyle', 'true or false'],
+    ['s3://bucket?region=', 'region'],
+    ['s3://bucket?region=a/b', 'region'],
+    ['s3://bucket?endpoint=host:9000', 'endpoint', 'https://'],
+    ['s3://bucket?endpoint=host', 'endpoint'],
+    ['s3://bucket?endpoint=https://h?x', 'endpoint'],
+    ['s3://bucket?endpoint=', 'endpoint'],
+    ['s3://bucket?accessKeyId=x', 'credentials', 'AWS_ACCESS_KEY_ID'],
+    ['s3://user@bucket', 'credentials'],
     ['s3://user:word@bucket', 'credentials', 'accessKeyId', 'AWS_SECRET_ACCESS_KEY'],
     ['s3://bucket?endpoint=https://user:word@h', 'credentials', 'endpoint'],
-    ['supabase://key@bucket', 'credentials', 'SUPABASE_SERVICE_KEY'], ['supabase://bucket?key=x', 'credentials', 'SUPABASE_SERVICE_KEY'],
-    ['supabase://bucket?region=x', 'region', 'none'], ['supabase://bucket/a~b', 'character'], ['supabase://bucket/%C3%A4', 'character'],
-    ['gs://user:word@bucket', 'credentials', 'GOOGLE_APPLICATION_CREDENTIALS'], ['gs://bucket?region=x', 'region'],
-    ['file:///a?token=x', 'credentials'], ['file:///a?x=y', 'x'], ['file:///a?create=yes', 'create'], ['file:///a#b', '#'], ['file://host/share', 'three slashes'],
-    ['memory://user:word@name', 'credentials'], ['memory://'], ['memory://name?x=y', 'x']
+    ['supabase://key@bucket', 'credentials', 'SUPABASE_SERVICE_KEY'],
+    ['supabase://bucket?key=x', 'credentials', 'SUPABASE_SERVICE_KEY'],
+    ['supabase://bucket?region=x', 'region', 'none'],
+    ['supabase://bucket/a~b', 'character'],
+    ['supabase://bucket/%C3%A4', 'character'],
+    ['gs://user:word@bucket', 'credentials', 'GOOGLE_APPLICATION_CREDENTIALS'],
+    ['gs://bucket?region=x', 'region'],
+    ['file:///a?token=x', 'credentials'],
+    ['file:///a?x=y', 'x'],
+    ['file:///a?create=yes', 'create'],
+    ['file:///a#b', '#'],
+    ['file://host/share', 'three slashes'],
+    ['memory://user:word@name', 'credentials'],
+    ['memory://'],
+    ['memory://name?x=y', 'x']
   ]
   const all = { ...AWS, ...PROJECT, ...GOOGLE }
   for (const [store, ...names] of wrong) {
@@ -150,9 +227,15 @@ test('objects_that_are_no_store_are_refused_by_the_name_of_the_field', () => {
     ...Object.entries(base).map(([kind, fields]) => [{ kind, ...fields, regoin: 'x' }, 'regoin', kind]),
     ...['s3', 'supabase', 'gcs'].flatMap((kind) => [
       ...[undefined, '', '.', '..', 'a/b', 'a\\b', 'a\0', 'a\nb', '\ud800', ...notText].map((bucket) => [{ kind, bucket }, 'bucket']),
-      ...['//', 'a//b', '//a', 'a//', '..', 'a/../b', './a', 'a\\b', 'a\n', ...notText].map((prefix) => [{ kind, bucket: 'b', prefix }, 'prefix'])
+      ...['//', 'a//b', '//a', 'a//', '..', 'a/../b', './a', 'a\\b', 'a\n', ...notText].map((prefix) => [
+        { kind, bucket: 'b', prefix },
+        'prefix'
+      ])
     ]),
-    ...['', 'a\0b', undefined, ...notText].flatMap((value) => [[{ kind: 'directory', path: value }, 'path'], [{ kind: 'memory', name: value }, 'name']]),
+    ...['', 'a\0b', undefined, ...notText].flatMap((value) => [
+      [{ kind: 'directory', path: value }, 'path'],
+      [{ kind: 'memory', name: value }, 'name']
+    ]),
     ...['', 'a/b', 'a b', ...notText].map((region) => [{ kind: 's3', bucket: 'b', region }, 'region']),
     ...['', 'h', 'h:1', 'ftp://h', 'https://', 'https://h#', 'https://h/?a', ...notText].flatMap((endpoint) =>
       ['s3', 'gcs'].map((kind) => [{ kind, bucket: 'b', endpoint }, 'endpoint'])
@@ -168,11 +251,18 @@ test('objects_that_are_no_store_are_refused_by_the_name_of_the_field', () => {
     [{ kind: 'gcs', bucket: 'b', anonymous: true, endpoint: 'https://e', credentials: ACCOUNT }, 'anonymous', 'credentials']
   ]
   for (const [store, ...names] of wrong) refused(store ?? null, () => spec(store, { ...AWS, ...PROJECT, ...GOOGLE }), 'store', ...names)
-  assert.deepEqual(spec({ kind: 's3', bucket: 'bucket', region: undefined, endpoint: undefined, pathStyle: undefined, accessKeyId: undefined }, AWS), S3)
+  assert.deepEqual(
+    spec({ kind: 's3', bucket: 'bucket', region: undefined, endpoint: undefined, pathStyle: undefined, accessKeyId: undefined }, AWS),
+    S3
+  )
 })
 
 test('region_endpoint_and_addressing_follow_option_variable_and_server', () => {
-  const regions = [[{}, undefined], [{ AWS_DEFAULT_REGION: 'default-1' }, 'default-1'], [{ AWS_DEFAULT_REGION: 'default-1', AWS_REGION: 'own-1' }, 'own-1']]
+  const regions = [
+    [{}, undefined],
+    [{ AWS_DEFAULT_REGION: 'default-1' }, 'default-1'],
+    [{ AWS_DEFAULT_REGION: 'default-1', AWS_REGION: 'own-1' }, 'own-1']
+  ]
   const endpoints = [
     [{}, null],
     [{ AWS_ENDPOINT_URL: 'https://any' }, 'https://any'],
@@ -204,7 +294,12 @@ test('region_endpoint_and_addressing_follow_option_variable_and_server', () => {
 })
 
 test('variables_of_services_make_one_whole_store_or_none_or_are_refused', () => {
-  const more = { SUPABASE_SERVICE_ROLE_KEY: 'role-key', SUPABASE_BUCKET: 'of-supabase', STORAGE_BUCKET: 'shared', R2_ENDPOINT: 'https://own.example' }
+  const more = {
+    SUPABASE_SERVICE_ROLE_KEY: 'role-key',
+    SUPABASE_BUCKET: 'of-supabase',
+    STORAGE_BUCKET: 'shared',
+    R2_ENDPOINT: 'https://own.example'
+  }
   const values = { ...PROJECT, ...R2, ...more }
   let [made, none, halves, doubles] = [0, 0, 0, 0]
   for (const names of subsets(Object.keys(values))) {
@@ -215,7 +310,11 @@ test('variables_of_services_make_one_whole_store_or_none_or_are_refused', () => 
       supabase: {
         isMeant: has('SUPABASE_URL', 'SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY', 'SUPABASE_BUCKET'),
         missing: [['SUPABASE_URL'], ['SUPABASE_SERVICE_KEY', 'SUPABASE_SERVICE_ROLE_KEY']].filter((names) => !has(...names)).flat(),
-        spec: { ...SUPABASE, key: env.SUPABASE_SERVICE_KEY ?? 'role-key', bucket: env.SUPABASE_BUCKET ?? env.STORAGE_BUCKET ?? 'whatsapp-sessions' }
+        spec: {
+          ...SUPABASE,
+          key: env.SUPABASE_SERVICE_KEY ?? 'role-key',
+          bucket: env.SUPABASE_BUCKET ?? env.STORAGE_BUCKET ?? 'whatsapp-sessions'
+        }
       },
       r2: {
         isMeant: has('R2_ACCOUNT_ID', 'R2_ENDPOINT', 'R2_ACCESS_KEY_ID', 'R2_SECRET_ACCESS_KEY', 'R2_BUCKET_NAME'),
@@ -227,7 +326,13 @@ test('variables_of_services_make_one_whole_store_or_none_or_are_refused', () => 
     }
     for (const wanted of [undefined, 'supabase', 'r2']) {
       // Variables of AWS are everywhere: they neither make a store, nor change one that others make.
-      const all = { ...env, ...AWS, AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL: 'https://elsewhere', ...(wanted && { SESSION_BACKUP_STORE: wanted }) }
+      const all = {
+        ...env,
+        ...AWS,
+        AWS_REGION: 'eu-west-1',
+        AWS_ENDPOINT_URL: 'https://elsewhere',
+        ...(wanted && { SESSION_BACKUP_STORE: wanted })
+      }
       const meant = wanted ? [services[wanted]] : Object.values(services).filter(({ isMeant }) => isMeant)
       const full = meant.filter((service) => service.missing.length === 0)
       const half = full.length === 0 && meant[0]
@@ -254,12 +359,23 @@ test('variables_of_services_make_one_whole_store_or_none_or_are_refused', () => 
 })
 
 test('the_switches_around_a_store_take_what_they_know_and_refuse_the_rest', () => {
-  for (const word of ['maybe', '2', 'enabled', ' ']) refused(word, () => spec(undefined, { SESSION_BACKUP_ENABLED: word }), 'SESSION_BACKUP_ENABLED')
+  for (const word of ['maybe', '2', 'enabled', ' '])
+    refused(word, () => spec(undefined, { SESSION_BACKUP_ENABLED: word }), 'SESSION_BACKUP_ENABLED')
   for (const type of ['CLOUD', 's3', 'r2', 'supabase', 'gcs', 'LOCAL']) {
-    refused(type, () => spec(undefined, { ...PROJECT, SESSION_STORAGE_TYPE: type }), 'SESSION_STORAGE_TYPE', 'local, hybrid', 'SESSION_BACKUP_STORE')
+    refused(
+      type,
+      () => spec(undefined, { ...PROJECT, SESSION_STORAGE_TYPE: type }),
+      'SESSION_STORAGE_TYPE',
+      'local, hybrid',
+      'SESSION_BACKUP_STORE'
+    )
   }
   refused('hybrid', () => spec(undefined, { SESSION_STORAGE_TYPE: 'hybrid' }), 'SESSION_STORAGE_TYPE', 'SESSION_BACKUP_STORE')
-  refused('hybrid', () => spec(undefined, { ...PROJECT, SESSION_STORAGE_TYPE: 'hybrid', SESSION_BACKUP_ENABLED: 'no' }), 'SESSION_BACKUP_ENABLED')
+  refused(
+    'hybrid',
+    () => spec(undefined, { ...PROJECT, SESSION_STORAGE_TYPE: 'hybrid', SESSION_BACKUP_ENABLED: 'no' }),
+    'SESSION_BACKUP_ENABLED'
+  )
   assert.deepEqual(spec(undefined, { ...PROJECT, SUPABASE_BUCKET: 'bucket', SESSION_STORAGE_TYPE: 'hybrid' }), SUPABASE)
   assert.deepEqual(spec(undefined, { ...PROJECT, SUPABASE_BUCKET: 'bucket', SESSION_STORAGE_TYPE: 'cloud' }), SUPABASE)
   refused('cloud', () => spec(undefined, { SESSION_STORAGE_TYPE: 'cloud' }), 'SESSION_STORAGE_TYPE', 'SESSION_BACKUP_STORE')
@@ -291,7 +407,11 @@ test('requests_public_buckets_and_authorities_reach_every_store_behind_http_and_
   const secret = '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'
   const own = file('own.pem', `a comment\r\n${one}\n${secret}${two}`)
   const [node, aws, empty] = [file('node.pem', two), file('aws.pem', three), file('empty.pem', secret)]
-  for (const [store, env] of [['s3://bucket', AWS], ['supabase://bucket', PROJECT], ['gs://bucket', GOOGLE]]) {
+  for (const [store, env] of [
+    ['s3://bucket', AWS],
+    ['supabase://bucket', PROJECT],
+    ['gs://bucket', GOOGLE]
+  ]) {
     const ca = (variables, options) => spec(store, { ...env, ...variables }, options).ca
     assert.equal(ca({}), null)
     assert.equal(ca({}, { caCertificate: own }), pem(one, two))
@@ -304,7 +424,11 @@ test('requests_public_buckets_and_authorities_reach_every_store_behind_http_and_
       if (store === 's3://bucket') refused(wrong, () => ca({ AWS_CA_BUNDLE: wrong }), 'AWS_CA_BUNDLE')
     }
     for (const allowPublic of [true, false]) assert.equal(spec(store, env, { allowPublicBucket: allowPublic }).allowPublic, allowPublic)
-    for (const [given, count] of [[1, 1], [1024, 1024]]) assert.equal(spec(store, env, { maxConcurrentRequests: given }).maxConcurrentRequests, count)
+    for (const [given, count] of [
+      [1, 1],
+      [1024, 1024]
+    ])
+      assert.equal(spec(store, env, { maxConcurrentRequests: given }).maxConcurrentRequests, count)
   }
   for (const store of ['memory://x', 'file:///a', null]) {
     const told = spec(store, { NODE_EXTRA_CA_CERTS: empty, AWS_CA_BUNDLE: empty }, { allowPublicBucket: true, maxConcurrentRequests: 7 })
@@ -327,14 +451,27 @@ test('an_http_address_of_another_machine_is_told_to_the_logger_once', () => {
     spec(store, env)
     return heard
   }
-  for (const address of ['http://minio:9000', 'http://10.0.0.1', 'http://[fd00::1]:1', 'http://127.example.com', 'http://localhost.example.com']) {
+  for (const address of [
+    'http://minio:9000',
+    'http://10.0.0.1',
+    'http://[fd00::1]:1',
+    'http://127.example.com',
+    'http://localhost.example.com'
+  ]) {
     for (const [store, env, from] of stores(address)) {
       const heard = hear(store, env)
       assert.equal(heard.length, 1, address)
       assert.ok(heard[0].includes(from) && heard[0].includes('http:'), heard[0])
     }
   }
-  for (const address of ['https://minio:9000', 'http://localhost:1', 'http://a.localhost', 'http://127.0.0.1:9000', 'http://127.9.8.7', 'http://[::1]:1']) {
+  for (const address of [
+    'https://minio:9000',
+    'http://localhost:1',
+    'http://a.localhost',
+    'http://127.0.0.1:9000',
+    'http://127.9.8.7',
+    'http://[::1]:1'
+  ]) {
     for (const [store, env] of stores(address)) assert.deepEqual(hear(store, env), [], address)
   }
 })

@@ -129,8 +129,12 @@ test('import_from_is_refused_where_it_holds_no_session_or_another_one_than_the_t
   const before = contentsOf(from)
   assert.equal((await rejection(at.openReplicated('tenant', { baileys, importFrom: from }))).code, 'LOCAL_CORRUPT')
   assert.deepEqual(contentsOf(from), before)
-  assert.equal((await rejection(at.open('tenant', { ...at.replicated, directory: undefined, mode: 'cloud', baileys, importFrom: from }))).code, 'INVALID_OPTION')
-  for (const importFrom of ['', 7, null, 'a\0b']) assert.equal((await rejection(at.openLocal('x', { baileys, importFrom }))).code, 'INVALID_OPTION')
+  assert.equal(
+    (await rejection(at.open('tenant', { ...at.replicated, directory: undefined, mode: 'cloud', baileys, importFrom: from }))).code,
+    'INVALID_OPTION'
+  )
+  for (const importFrom of ['', 7, null, 'a\0b'])
+    assert.equal((await rejection(at.openLocal('x', { baileys, importFrom }))).code, 'INVALID_OPTION')
 })
 
 /** States in which a program that writes through `.tmp` and `.bak` may leave a file, from the file as it was. */
@@ -166,7 +170,10 @@ for (const [way, leave] of Object.entries(LEFT)) {
       for (const id of Object.keys(records)) assert.ok(found[id], `${type} ${id}`)
     }
     assert.deepEqual(contentsOf(join(folder, 'multi-file-originals-1')), before, 'all of it is set aside, copies too')
-    assert.deepEqual(readdirSync(folder).filter((name) => name.includes('.json')), [])
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.includes('.json')),
+      []
+    )
     await session.close()
     const again = await at.openReplicated('tenant', { baileys })
     assert.equal(again.status().restored.source, 'local')
@@ -186,7 +193,10 @@ test('keys_without_credentials_are_refused_with_their_number_and_nothing_is_touc
     assert.match(refused.message, /creds\.json/)
     const left = contentsOf(folder)
     for (const [name, bytes] of Object.entries(before)) assert.equal(left[name], bytes)
-    assert.deepEqual(Object.keys(left).filter((name) => name.endsWith('.log')), [])
+    assert.deepEqual(
+      Object.keys(left).filter((name) => name.endsWith('.log')),
+      []
+    )
   }
 })
 
@@ -202,7 +212,11 @@ test('copies_beside_a_session_of_ours_are_the_rest_of_a_move_and_stop_nothing', 
   cpSync(join(folder, 'multi-file-originals-1', 'pre-key-1.json'), join(folder, 'pre-key-1.json.bak'))
   const second = await at.openLocal('tenant', { baileys })
   assert.equal(second.state.creds.nextPreKeyId, 77)
-  assert.deepEqual(readdirSync(folder).filter((name) => name.includes('.json')), [], 'a program of before would start from them')
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.includes('.json')),
+    [],
+    'a program of before would start from them'
+  )
 })
 
 test('keys_in_a_folder_of_their_own_are_taken_over_and_those_in_one_file_are_not_left_behind', async (t) => {
@@ -210,7 +224,8 @@ test('keys_in_a_folder_of_their_own_are_taken_over_and_those_in_one_file_are_not
   const folder = join(at.directory, 'tenant')
   await writeMultiFile(baileys, folder)
   mkdirSync(join(folder, 'keys'))
-  for (const name of readdirSync(folder).filter((name) => name.endsWith('.json') && name !== 'creds.json')) renameSync(join(folder, name), join(folder, 'keys', name))
+  for (const name of readdirSync(folder).filter((name) => name.endsWith('.json') && name !== 'creds.json'))
+    renameSync(join(folder, name), join(folder, 'keys', name))
   const session = await at.openLocal('tenant', { baileys })
   assert.ok((await session.state.keys.get('session', ['1001.0']))['1001.0'])
   assert.ok(existsSync(join(folder, 'multi-file-originals-1', 'keys')) && !existsSync(join(folder, 'keys')))
@@ -241,7 +256,7 @@ test('damaged_credentials_say_what_they_are', async (t) => {
     'only zeros': Buffer.alloc(64),
     'byte order mark': Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), whole]),
     'UTF-16': Buffer.from(whole.toString(), 'utf16le'),
-    'truncated': whole.subarray(0, 100),
+    truncated: whole.subarray(0, 100),
     base64: Buffer.from(whole.toString('base64')),
     'not text': Buffer.concat([Buffer.from([0x80, 0x81]), whole]),
     'Baileys credentials': Buffer.from('{"a":1}')

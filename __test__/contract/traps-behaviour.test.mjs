@@ -38,7 +38,16 @@ test('trap 15: a set is all or nothing over its types', async (t) => {
   const before = status().lsn
   const cycle = {}
   cycle.self = cycle
-  const poisons = [10n, cycle, () => {}, { toJSON() { throw new Error('no') } }]
+  const poisons = [
+    10n,
+    cycle,
+    () => {},
+    {
+      toJSON() {
+        throw new Error('no')
+      }
+    }
+  ]
   for (const poison of poisons) {
     const batch = { session: { old: { v: 2 }, fresh: { v: 3 } }, 'pre-key': { 1: null }, 'lid-mapping': { poison } }
     assert.equal((await rejection(state.keys.set(batch))).code, 'INVALID_OPTION')
@@ -134,8 +143,37 @@ test('trap 20: ids are opaque, whatever they hold', async (t) => {
   const at = scene(t)
   let session = await at.openReplicated('tenant')
   const hostile = [
-    '__proto__', 'constructor', 'toString', 'hasOwnProperty', '', ' ', '.', '..', '../../../etc/passwd', '..\\..\\x', 'a/b', 'a__b', 'a:b', 'a-b',
-    'nul\0byte', '\ud800', '\udfff', 'a\ud83e', '\ufffd', 'ä', 'a\u0308', '🦊', 'A', 'a', '\n', 'x'.repeat(4000), '0', '-1', '00', 'null', 'undefined'
+    '__proto__',
+    'constructor',
+    'toString',
+    'hasOwnProperty',
+    '',
+    ' ',
+    '.',
+    '..',
+    '../../../etc/passwd',
+    '..\\..\\x',
+    'a/b',
+    'a__b',
+    'a:b',
+    'a-b',
+    'nul\0byte',
+    '\ud800',
+    '\udfff',
+    'a\ud83e',
+    '\ufffd',
+    'ä',
+    'a\u0308',
+    '🦊',
+    'A',
+    'a',
+    '\n',
+    'x'.repeat(4000),
+    '0',
+    '-1',
+    '00',
+    'null',
+    'undefined'
   ]
   const data = Object.create(null)
   for (const [i, id] of hostile.entries()) data[id] = { i }
@@ -179,7 +217,9 @@ test('trap 20: ids and types have a bound, and beyond it nothing exists', async 
 test('trap 21: thousands of keys and large values that are rewritten stay readable, and the log stays bounded', async (t) => {
   const at = scene(t)
   let session = await at.openLocal('tenant')
-  const preKeys = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [i + 1, { private: Buffer.alloc(32, i), public: Buffer.alloc(32, i + 1) }]))
+  const preKeys = Object.fromEntries(
+    Array.from({ length: 5000 }, (_, i) => [i + 1, { private: Buffer.alloc(32, i), public: Buffer.alloc(32, i + 1) }])
+  )
   await session.state.keys.set({ 'pre-key': preKeys })
   const record = Buffer.alloc(446_000, 'sender key ')
   for (let i = 0; i < 60; i++) {
@@ -215,7 +255,12 @@ test('trap 23: delete wipes everything, here and in the store', async (t) => {
   const bystander = await at.openReplicated('bystander', { baileys })
   await session.saveCreds()
   await bystander.saveCreds()
-  const everything = { ...otherFamilies(), session: { a: { v: 1 } }, 'sender-key': { g: Buffer.from('[]') }, 'app-state-sync-key': { k: appStateSyncKey(baileys) } }
+  const everything = {
+    ...otherFamilies(),
+    session: { a: { v: 1 } },
+    'sender-key': { g: Buffer.from('[]') },
+    'app-state-sync-key': { k: appStateSyncKey(baileys) }
+  }
   assert.equal(Object.keys(everything).length, 10)
   await session.state.keys.set(everything)
   await session.flush()
@@ -224,8 +269,15 @@ test('trap 23: delete wipes everything, here and in the store', async (t) => {
   await session.delete()
   assert.deepEqual(readdirSync(at.directory), ['bystander'])
   const left = Object.keys(contentsOf(at.bucket)).filter((name) => !name.includes('bystander'))
-  assert.deepEqual(left.map((name) => name.replace(/^.*\./, '')).filter((ending) => ending === 'base' || ending === 'seg' || ending === 'live'), [])
-  for (const call of [() => session.state.keys.get('session', ['a']), () => session.state.keys.set({ session: { a: 1 } }), () => session.saveCreds()]) {
+  assert.deepEqual(
+    left.map((name) => name.replace(/^.*\./, '')).filter((ending) => ending === 'base' || ending === 'seg' || ending === 'live'),
+    []
+  )
+  for (const call of [
+    () => session.state.keys.get('session', ['a']),
+    () => session.state.keys.set({ session: { a: 1 } }),
+    () => session.saveCreds()
+  ]) {
     assert.match((await rejection(call())).code, /^(DELETED|CLOSED)$/)
   }
   assert.equal((await rejection(at.openReplicated('tenant'))).code, 'DELETED')
@@ -256,7 +308,10 @@ test('trap 24: every file is 0600 and every folder 0700', async (t) => {
   const kept = wrong(join(at.directory, 'imported')).filter(({ path }) => !path.startsWith('multi-file-originals-'))
   assert.deepEqual(kept, [])
   // A bucket that we made: what is in it follows the umask, and nobody else can get at it.
-  assert.deepEqual(wrong(at.bucket).filter(({ path }) => path === ''), [])
+  assert.deepEqual(
+    wrong(at.bucket).filter(({ path }) => path === ''),
+    []
+  )
 })
 
 test('trap 25: a folder that is removed under a running session costs nothing', async (t) => {

@@ -70,7 +70,10 @@ test('trap 3: the message keys that a 6.17 sender key kept for skipped messages 
   // The store of groupTalk is synchronous: pass one value after the other through ours first, until nothing new comes.
   const group = await v6.loadGroup()
   const { texts, values } = await groupTalk(group, v6.senderKeys, (value) => value)
-  assert.ok(texts.every((text) => text !== null), 'the talk itself is good')
+  assert.ok(
+    texts.every((text) => text !== null),
+    'the talk itself is good'
+  )
   for (const value of values) stored.set(value, await throughUs(value))
   let kept = 0
   for (const value of values) {
@@ -98,7 +101,16 @@ test('trap 4: undefined disappears and does not become null', async (t) => {
 })
 
 test('trap 5: numbers are doubles', async (t) => {
-  const numbers = { closed: -1, created: 1732000000123, big: Number.MAX_SAFE_INTEGER, small: -(2 ** 53), half: 0.5, u32: 2 ** 32 - 1, over: 2 ** 31, tiny: 5e-324 }
+  const numbers = {
+    closed: -1,
+    created: 1732000000123,
+    big: Number.MAX_SAFE_INTEGER,
+    small: -(2 ** 53),
+    half: 0.5,
+    u32: 2 ** 32 - 1,
+    over: 2 ** 31,
+    tiny: 5e-324
+  }
   for (const extra of [{}, { withBytes: Buffer.from('b') }]) {
     const value = { ...numbers, ...extra }
     await twice(t, 'session', value, { line: v7, check: (read) => assert.deepEqual(read, value) })
@@ -108,7 +120,11 @@ test('trap 5: numbers are doubles', async (t) => {
 test('trap 6: the order of keys is kept', async (t) => {
   const names = ['zz', 'aa', 'mm+/=', 'Zz', 'ä', 'a']
   const plain = { _sessions: Object.fromEntries(names.map((name, i) => [name, { _chains: { z: i, a: i } }])) }
-  const binary = { version: 1, hash: Buffer.alloc(128), indexValueMap: Object.fromEntries(names.map((name) => [name, { valueMac: Buffer.alloc(32) }])) }
+  const binary = {
+    version: 1,
+    hash: Buffer.alloc(128),
+    indexValueMap: Object.fromEntries(names.map((name) => [name, { valueMac: Buffer.alloc(32) }]))
+  }
   for (const value of [plain, binary]) {
     await twice(t, 'app-state-sync-version', value, {
       line: v7,
@@ -125,7 +141,12 @@ test('trap 7: bytes are Buffers wherever BufferJSON would make them', async (t) 
   const bytes = () => new Uint8Array([1, 2, 3])
   for (const line of lines) {
     await twice(t, 'identity-key', bytes(), { line, check: leaf })
-    await twice(t, 'pre-key', { private: bytes(), public: Buffer.from(bytes()) }, { line, check: (read) => [read.private, read.public].forEach(leaf) })
+    await twice(
+      t,
+      'pre-key',
+      { private: bytes(), public: Buffer.from(bytes()) },
+      { line, check: (read) => [read.private, read.public].forEach(leaf) }
+    )
     await twice(t, 'sender-key', [{ seed: bytes() }], { line, check: (read) => leaf(read[0].seed) })
   }
 })
@@ -171,7 +192,11 @@ test('trap 10: bytes are not revived as JSON, objects that only look like bytes 
 
   const folder = join(at.root, 'old', 'tenant')
   mkdirSync(folder, { recursive: true })
-  const creds = JSON.parse(JSON.stringify(baileys.initAuthCreds(), (key, value) => (value?.type === 'Buffer' ? { type: 'Buffer', data: [...Buffer.from(value.data)] } : value)))
+  const creds = JSON.parse(
+    JSON.stringify(baileys.initAuthCreds(), (key, value) =>
+      value?.type === 'Buffer' ? { type: 'Buffer', data: [...Buffer.from(value.data)] } : value
+    )
+  )
   writeFileSync(join(folder, 'creds.json'), JSON.stringify({ ...creds, additionalData: { 5: 1 } }))
   writeFileSync(join(folder, 'pre-key-1.json'), JSON.stringify({ private: { buffer: true, data: 'AQID' }, public: { 0: 7, 1: 8 } }))
   const old = await at.openLocal('tenant', { directory: join(at.root, 'old'), baileys })
@@ -245,5 +270,8 @@ test('trap 13: a transaction of 6.17 that grows while it is committed loses noth
   )
   const ids = Array.from({ length: 20 }, (_, i) => `s${i}`)
   const found = await state.keys.get('session', ids)
-  assert.deepEqual(ids.map((id) => found[id]?.v), ids.map((_, i) => i))
+  assert.deepEqual(
+    ids.map((id) => found[id]?.v),
+    ids.map((_, i) => i)
+  )
 })

@@ -55,19 +55,37 @@ export async function wrong() {
 `
 
 /** Compiles a program beside a copy of the declarations and these packages: name -> folder of node_modules. */
-async function compile(t, program, packages, { module = 'nodenext', moduleResolution = 'nodenext', compiler = 'typescript', skipLibCheck = true } = {}) {
+async function compile(
+  t,
+  program,
+  packages,
+  { module = 'nodenext', moduleResolution = 'nodenext', compiler = 'typescript', skipLibCheck = true } = {}
+) {
   const folder = temporaryFolder(t, 'types')
   const modules = join(folder, 'node_modules')
   const own = join(modules, 'baileys-hybrid-auth')
   mkdirSync(own, { recursive: true })
   for (const name of ['package.json', 'index.d.ts', 'types']) cpSync(join(ROOT, name), join(own, name), { recursive: true })
   mkdirSync(join(modules, '@whiskeysockets'))
-  for (const [name, from] of Object.entries({ '@types': '@types', ...packages })) symlinkSync(join(ROOT, 'node_modules', from), join(modules, name), 'junction')
+  for (const [name, from] of Object.entries({ '@types': '@types', ...packages }))
+    symlinkSync(join(ROOT, 'node_modules', from), join(modules, name), 'junction')
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   writeFileSync(join(folder, 'program.ts'), program)
-  const options = { strict: true, noEmit: true, target: 'es2022', lib: ['es2023', 'esnext.disposable'], module, moduleResolution, esModuleInterop: true, skipLibCheck, types: ['node'] }
+  const options = {
+    strict: true,
+    noEmit: true,
+    target: 'es2022',
+    lib: ['es2023', 'esnext.disposable'],
+    module,
+    moduleResolution,
+    esModuleInterop: true,
+    skipLibCheck,
+    types: ['node']
+  }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['program.ts'] }))
-  const child = spawn(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   let stdout = ''
   child.stdout.on('data', (text) => (stdout += text))
   const [code] = await once(child, 'close')
@@ -87,7 +105,12 @@ for (const [line, [name, packages]] of Object.entries(LINES)) {
 }
 
 test('the older compiler, from CommonJS with the older way to find modules, reads the same', async (t) => {
-  const { code, stdout } = await compile(t, withBaileys('baileys') + STRICT, { baileys: 'baileys' }, { module: 'commonjs', moduleResolution: 'node10', compiler: 'typescript-5' })
+  const { code, stdout } = await compile(
+    t,
+    withBaileys('baileys') + STRICT,
+    { baileys: 'baileys' },
+    { module: 'commonjs', moduleResolution: 'node10', compiler: 'typescript-5' }
+  )
   assert.equal(code, 0, stdout)
 })
 
@@ -95,7 +118,9 @@ test('without Baileys, and with two that differ, everything compiles', async (t)
   const without = await compile(t, anything, {}, { skipLibCheck: false })
   assert.equal(without.code, 0, without.stdout)
   const both = { baileys: 'baileys', '@whiskeysockets/baileys': '@whiskeysockets/baileys' }
-  const sockets = Object.keys(both).map((name, i) => `import { makeWASocket as make${i} } from '${name}'\nuse().then((state) => make${i}({ auth: state }))\n`)
+  const sockets = Object.keys(both).map(
+    (name, i) => `import { makeWASocket as make${i} } from '${name}'\nuse().then((state) => make${i}({ auth: state }))\n`
+  )
   const { code, stdout } = await compile(t, anything + sockets.join(''), both)
   assert.equal(code, 0, stdout)
 })

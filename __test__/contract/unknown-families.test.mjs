@@ -15,7 +15,7 @@ const baileys = await lines[0].load()
 
 /** Types that there may be one day, or in a fork: some begin like one that there is. */
 const UNKNOWN = {
-  'username-mapping': { '490301234567': { name: 'a' }, 'b@lid': { name: 'b' } },
+  'username-mapping': { 490301234567: { name: 'a' }, 'b@lid': { name: 'b' } },
   'nct-salt': { main: Buffer.from('salt') },
   'tctoken-sender-ts': { '1@lid': { at: 5 } },
   'session-extra': { 'x.0': { v: 1 } },
@@ -23,7 +23,11 @@ const UNKNOWN = {
   'device-list-index': { 'a/b:c': { v: 2 } }
 }
 
-const KNOWN = { session: { '1001.0': { version: 'v1', _sessions: {} } }, 'pre-key': { 5: { public: Buffer.from('p'), private: Buffer.from('q') } }, tctoken: { '1@lid': { token: Buffer.from('t') } } }
+const KNOWN = {
+  session: { '1001.0': { version: 'v1', _sessions: {} } },
+  'pre-key': { 5: { public: Buffer.from('p'), private: Buffer.from('q') } },
+  tctoken: { '1@lid': { token: Buffer.from('t') } }
+}
 
 /** Every key as the store of `keys` has it. */
 async function found(keys) {
@@ -47,7 +51,11 @@ for (const mode of ['local', 'replicated']) {
     const session = await at.open('tenant', { ...at[mode], baileys })
     assert.equal(session.status().restored.source, 'imported')
     assert.deepEqual(await found(session.state.keys), expected)
-    assert.deepEqual(readdirSync(join(at.directory, 'tenant')).filter((name) => name.endsWith('.json')), [], 'all of it was taken over')
+    assert.deepEqual(
+      readdirSync(join(at.directory, 'tenant')).filter((name) => name.endsWith('.json')),
+      [],
+      'all of it was taken over'
+    )
     await session.close()
     for (const options of mode === 'local' ? [at.local] : [at.replicated, at.elsewhere()]) {
       const again = await at.open('tenant', { ...options, baileys })
@@ -61,7 +69,12 @@ test('nothing_is_filed_under_a_known_type_that_it_only_begins_like', async (t) =
   const at = scene(t)
   await folderOfBaileys(join(at.directory, 'tenant'))
   const { state } = await at.openLocal('tenant', { baileys })
-  for (const [type, strangers] of [['tctoken', 'sender-ts-1@lid'], ['session', 'extra-x.0'], ['pre-key', 'meta-5'], ['device-list', 'index-a__b-c']]) {
+  for (const [type, strangers] of [
+    ['tctoken', 'sender-ts-1@lid'],
+    ['session', 'extra-x.0'],
+    ['pre-key', 'meta-5'],
+    ['device-list', 'index-a__b-c']
+  ]) {
     for await (const id of state.keys.listIds(type)) assert.notEqual(id, strangers)
   }
 })
@@ -75,7 +88,10 @@ test('an_export_that_is_imported_again_loses_nothing', async (t) => {
   for (const round of [1, 2, 3]) {
     const from = round === 1 ? first : hybrid
     const folder = join(at.root, `export-${round}`)
-    const report = round === 1 ? await from.exportMultiFile(folder) : await hybrid.exportMultiFile(`round-${round - 1}`, folder, { ...at.local, baileys })
+    const report =
+      round === 1
+        ? await from.exportMultiFile(folder)
+        : await hybrid.exportMultiFile(`round-${round - 1}`, folder, { ...at.local, baileys })
     assert.deepEqual([report.collisions, report.impossible], [0, 0])
     const { state } = await baileys.useMultiFileAuthState(folder)
     assert.deepEqual(await found(state.keys), expected, 'as Baileys reads the export')
@@ -108,7 +124,7 @@ test('what_is_set_later_goes_before_an_imported_key_and_a_deleted_one_does_not_c
   await keys.set({ 'session-extra': { 'x.0': { v: 'new' } }, 'username-mapping': { 'b@lid': null } })
   const check = async (keys) => {
     assert.deepEqual({ ...(await keys.get('session-extra', ['x.0', 'y'])) }, { 'x.0': { v: 'new' }, y: null })
-    assert.deepEqual({ ...(await keys.get('username-mapping', ['b@lid', '490301234567'])) }, { 'b@lid': null, '490301234567': { name: 'a' } })
+    assert.deepEqual({ ...(await keys.get('username-mapping', ['b@lid', '490301234567'])) }, { 'b@lid': null, 490301234567: { name: 'a' } })
     const listed = []
     for await (const [id, value] of keys.list('username-mapping')) listed.push([id, value])
     assert.deepEqual(listed, [['490301234567', { name: 'a' }]])
@@ -129,8 +145,16 @@ test('a_name_that_an_application_made_up_leads_out_of_no_export', async (t) => {
   const folder = join(at.root, 'exports', 'one')
   mkdirSync(folder, { recursive: true })
   await session.exportMultiFile(folder)
-  assert.deepEqual(readdirSync(at.root).filter((name) => name.includes('outside')), [])
-  assert.deepEqual(readdirSync(folder).sort(), ['creds.json', 'in-1.json', 'multi-file-..__..__outside-1.json.json', 'multi-file-creds.json.json'])
+  assert.deepEqual(
+    readdirSync(at.root).filter((name) => name.includes('outside')),
+    []
+  )
+  assert.deepEqual(readdirSync(folder).sort(), [
+    'creds.json',
+    'in-1.json',
+    'multi-file-..__..__outside-1.json.json',
+    'multi-file-creds.json.json'
+  ])
 })
 
 test('a_file_beside_a_session_that_is_no_key_or_too_large_for_one_stays_where_it_is', async (t) => {
@@ -141,6 +165,11 @@ test('a_file_beside_a_session_that_is_no_key_or_too_large_for_one_stays_where_it
   writeFileSync(join(folder, 'chat-history.json'), JSON.stringify({ text: 'x'.repeat(2 << 20) }))
   const session = await at.openLocal('tenant', { baileys })
   assert.equal(session.status().restored.source, 'imported')
-  assert.deepEqual(readdirSync(folder).filter((name) => name.endsWith('.json')).sort(), ['application.json', 'chat-history.json'])
+  assert.deepEqual(
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.json'))
+      .sort(),
+    ['application.json', 'chat-history.json']
+  )
   renameSync(join(folder, 'application.json'), join(at.root, 'application.json'))
 })

@@ -13,9 +13,22 @@ const { resolveOptions } = require('../../lib/config/options.js')
 
 /** A full set of variables of each service, the variables by which a message names it, and its bucket. */
 const SETS = {
-  supabase: { env: { SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: 'k', SUPABASE_BUCKET: 'of-supabase' }, names: ['SUPABASE_URL'], kind: 'supabase' },
-  r2: { env: { R2_ACCOUNT_ID: 'abc', R2_ACCESS_KEY_ID: 'i', R2_SECRET_ACCESS_KEY: 's', R2_BUCKET_NAME: 'of-r2' }, names: ['R2_BUCKET_NAME'], kind: 's3' },
-  s3: { env: { S3_BUCKET: 'of-s3', S3_ACCESS_KEY_ID: 'i', S3_SECRET_ACCESS_KEY: 's' }, names: ['S3_BUCKET'], kind: 's3', onlyIfAsked: true },
+  supabase: {
+    env: { SUPABASE_URL: 'https://ref.supabase.co', SUPABASE_SERVICE_KEY: 'k', SUPABASE_BUCKET: 'of-supabase' },
+    names: ['SUPABASE_URL'],
+    kind: 'supabase'
+  },
+  r2: {
+    env: { R2_ACCOUNT_ID: 'abc', R2_ACCESS_KEY_ID: 'i', R2_SECRET_ACCESS_KEY: 's', R2_BUCKET_NAME: 'of-r2' },
+    names: ['R2_BUCKET_NAME'],
+    kind: 's3'
+  },
+  s3: {
+    env: { S3_BUCKET: 'of-s3', S3_ACCESS_KEY_ID: 'i', S3_SECRET_ACCESS_KEY: 's' },
+    names: ['S3_BUCKET'],
+    kind: 's3',
+    onlyIfAsked: true
+  },
   gcs: {
     env: { STORAGE_BUCKET: 'of-gcs', GOOGLE_CREDENTIALS: '{"client_email":"a","private_key":"b","private_key_id":"c"}' },
     names: ['STORAGE_BUCKET', 'GOOGLE_CREDENTIALS'],
@@ -28,7 +41,10 @@ const ASKING = [{ SESSION_BACKUP_ENABLED: 'true' }, { SESSION_STORAGE_TYPE: 'hyb
 
 /** Outcome of variables: the store as `kind bucket`, or null; or the message of the refusal; and the warnings. */
 function outcome(env, options = {}) {
-  const all = [{ encryptionKeys: KEY, ...options }, { HOME: '/nowhere', ...env }]
+  const all = [
+    { encryptionKeys: KEY, ...options },
+    { HOME: '/nowhere', ...env }
+  ]
   const { problems, warnings } = hybrid.describeConfig(...all)
   try {
     const { store } = resolveOptions('tenant', ...all).native
@@ -54,7 +70,8 @@ test('two stores at once are refused in every pair, and more in every number, by
       else if (!isWanted) assert.equal(store, null, `${what}: nobody asks for a store`)
       else if (services.length === 1) assert.equal(store, storeOf(services[0]), what)
       else {
-        for (const word of ['SESSION_BACKUP_STORE', 'remove', ...services, ...services.flatMap((service) => SETS[service].names)]) assert.ok(refused?.includes(word), `${what}: ${word} is not in: ${refused}`)
+        for (const word of ['SESSION_BACKUP_STORE', 'remove', ...services, ...services.flatMap((service) => SETS[service].names)])
+          assert.ok(refused?.includes(word), `${what}: ${word} is not in: ${refused}`)
       }
     }
   }
@@ -64,10 +81,14 @@ test('a store that is named goes before every set of variables, and the option b
   const everything = Object.assign({}, AWS, ...names.map((service) => SETS[service].env))
   for (const asking of [{}, ...ASKING]) {
     for (const variable of ['SESSION_BACKUP_STORE', 'BAILEYS_HYBRID_AUTH_STORE']) {
-      for (const service of names) assert.deepEqual(outcome({ ...everything, ...asking, [variable]: service }), { store: storeOf(service), warnings: [] })
+      for (const service of names)
+        assert.deepEqual(outcome({ ...everything, ...asking, [variable]: service }), { store: storeOf(service), warnings: [] })
       assert.deepEqual(outcome({ ...everything, ...asking, [variable]: 'memory://named' }), { store: 'memory named', warnings: [] })
     }
-    assert.deepEqual(outcome({ ...everything, ...asking, BAILEYS_HYBRID_AUTH_STORE: 'memory://own', SESSION_BACKUP_STORE: 'memory://other' }).store, 'memory own')
+    assert.deepEqual(
+      outcome({ ...everything, ...asking, BAILEYS_HYBRID_AUTH_STORE: 'memory://own', SESSION_BACKUP_STORE: 'memory://other' }).store,
+      'memory own'
+    )
     assert.deepEqual(outcome({ ...everything, ...asking }, { store: 'memory://option' }), { store: 'memory option', warnings: [] })
   }
   assert.deepEqual(outcome(everything, { store: null }), { store: null, warnings: [] })
@@ -106,10 +127,12 @@ test('the table of single rules', () => {
     [{ ...supabase, ...AWS, ...ASKING[1] }, storeOf('supabase')],
     [{ ...without(supabase, 'SUPABASE_BUCKET'), STORAGE_BUCKET: 'shared' }, 'supabase shared'],
     // A bucket of S3 with any of the credentials of AWS is.
-    ...[AWS, { AWS_PROFILE: 'p' }, { AWS_WEB_IDENTITY_TOKEN_FILE: 'f', AWS_ROLE_ARN: 'a' }, { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/x' }].map((signing) => [
-      { ...supabase, S3_BUCKET: 'pictures', ...signing },
-      /two stores.*S3_BUCKET/
-    ]),
+    ...[
+      AWS,
+      { AWS_PROFILE: 'p' },
+      { AWS_WEB_IDENTITY_TOKEN_FILE: 'f', AWS_ROLE_ARN: 'a' },
+      { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/x' }
+    ].map((signing) => [{ ...supabase, S3_BUCKET: 'pictures', ...signing }, /two stores.*S3_BUCKET/]),
     // Forbidden, and local.
     [{ ...supabase, ...r2, ...off }, null],
     [{ ...supabase, ...r2, ...local }, null],
@@ -119,7 +142,18 @@ test('the table of single rules', () => {
     [{ ...own, BAILEYS_HYBRID_AUTH_MODE: 'local' }, null, 'BAILEYS_HYBRID_AUTH_STORE is not used: BAILEYS_HYBRID_AUTH_MODE is local'],
     [{ SESSION_BACKUP_STORE: 'memory://theirs', ...off }, null],
     // Empty is unset, everywhere.
-    [{ ...supabase, R2_ACCOUNT_ID: '', R2_ACCESS_KEY_ID: '', SESSION_BACKUP_ENABLED: '', BAILEYS_HYBRID_AUTH_STORE: '', SESSION_BACKUP_STORE: '', SESSION_STORAGE_TYPE: '' }, storeOf('supabase')],
+    [
+      {
+        ...supabase,
+        R2_ACCOUNT_ID: '',
+        R2_ACCESS_KEY_ID: '',
+        SESSION_BACKUP_ENABLED: '',
+        BAILEYS_HYBRID_AUTH_STORE: '',
+        SESSION_BACKUP_STORE: '',
+        SESSION_STORAGE_TYPE: ''
+      },
+      storeOf('supabase')
+    ],
     [{ SESSION_BACKUP_STORE: 'memory://theirs', BAILEYS_HYBRID_AUTH_STORE: '' }, 'memory theirs']
   ]) {
     const { store, refused, warnings } = outcome(env)

@@ -54,7 +54,8 @@ const STATES = (() => {
 async function leftBehind(t, options, { stored = BATCHES } = {}) {
   const folder = scratch(t, { quick: true })
   const machine = await Machine.start(t, join(folder, 'disk'))
-  const store = options.mode === 'local' ? {} : { store: `${pathToFileURL(join(folder, 'bucket')).href}?create=true`, flushIntervalMs: 3_600_000 }
+  const store =
+    options.mode === 'local' ? {} : { store: `${pathToFileURL(join(folder, 'bucket')).href}?create=true`, flushIntervalMs: 3_600_000 }
   await machine.call('open', TENANT, { ...options, ...store, isPaired: false })
   for (let n = 1; n <= BATCHES; n++) {
     const { data, creds } = batch(n)
@@ -78,7 +79,13 @@ function frameEnds(bytes) {
 
 /** Opens what lies in `folder`; answers the error's code, or how many batches there are, having checked that they are exact. */
 async function openAndJudge(folder, options, where) {
-  const common = { directory: join(folder, 'disk'), baileys: cheapBaileys, localDurability: 'os', onMissing: 'error', closeTimeoutMs: 60_000 }
+  const common = {
+    directory: join(folder, 'disk'),
+    baileys: cheapBaileys,
+    localDurability: 'os',
+    onMissing: 'error',
+    closeTimeoutMs: 60_000
+  }
   let session
   try {
     session = await hybrid.useHybridAuthState(TENANT, { ...common, ...options })
@@ -147,7 +154,9 @@ test('a_sealed_log_without_its_key_is_not_called_damage', async (t) => {
 })
 
 const DAMAGES = (bytes) => [
-  ...Array.from(bytes.keys(), (at) => ({ where: `byte ${at}`, damaged: flipped(bytes, at), at })).filter(({ at }) => at < HEADER || at % 5 === 0),
+  ...Array.from(bytes.keys(), (at) => ({ where: `byte ${at}`, damaged: flipped(bytes, at), at })).filter(
+    ({ at }) => at < HEADER || at % 5 === 0
+  ),
   ...Array.from(bytes.keys(), (at) => ({ where: `cut to ${at}`, damaged: bytes.subarray(0, at), at })).filter(({ at }) => at % 5 === 0)
 ]
 
@@ -161,7 +170,11 @@ for (const localDurability of ['os', 'data']) {
       const store = `${pathToFileURL(join(folder, 'bucket')).href}?create=true`
       assert.deepEqual(await openAndJudge(folder, { store, ...keys }, where), { lsn: BATCHES, source: 'remote', clean: false }, where)
       const aside = [...filesOf(join(folder, 'disk'))].filter(([name]) => /\.(quarantine|unsent)$/.test(name))
-      assert.deepEqual(aside.map(([, content]) => content), [damaged], `${where}: the damaged log is kept for a person to look at`)
+      assert.deepEqual(
+        aside.map(([, content]) => content),
+        [damaged],
+        `${where}: the damaged log is kept for a person to look at`
+      )
     })
     t.diagnostic(`${count} damages healed from the bucket`)
   })

@@ -52,10 +52,12 @@ test('sigkills_at_random_moments_lose_nothing_that_was_acknowledged', async (t) 
     return new Lane({ name: `lane ${n}`, folder, random, tenants: tenantsOf(folder, random) })
   })
   // All lanes come to their end, even when one has failed: none may leave a child behind.
-  const ends = await Promise.allSettled(lanes.map(async (lane) => {
-    for (let n = 0; n < KILLS; n++) await lane.liveAndDie(LONGEST)
-    await lane.lookAt()
-  }))
+  const ends = await Promise.allSettled(
+    lanes.map(async (lane) => {
+      for (let n = 0; n < KILLS; n++) await lane.liveAndDie(LONGEST)
+      await lane.lookAt()
+    })
+  )
   for (const { reason } of ends) if (reason) throw reason
   const sum = (what) => lanes.reduce((total, lane) => total + lane[what], 0)
   t.diagnostic(`${sum('kills')} kills, ${sum('found')} states compared, ${sum('acknowledged')} batches acknowledged`)

@@ -8,7 +8,12 @@ import { all, files, read, section } from './repository.mjs'
 
 const require = createRequire(import.meta.url)
 const page = read('docs/coming-from.md')
-const rows = (text) => text.split('\n').filter((line) => line.startsWith('| ')).slice(1).map((line) => line.split(' | '))
+const rows = (text) =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .slice(1)
+    .map((line) => line.split(' | '))
 
 test('every mistake that others make is answered by a test that exists', () => {
   const tests = files().filter((file) => /^(src|__test__)\/.*\.(rs|mjs)$/.test(file) && file !== '__test__/docs/coming-from.test.mjs')
@@ -23,7 +28,9 @@ test('every mistake that others make is answered by a test that exists', () => {
 
 test('every function that replaces one of theirs is there', () => {
   const { HybridAuth, ...functions } = require('../../index.js')
-  const answers = rows(section(page, '## Row by row')).map((row) => row.at(-1)).join('\n')
+  const answers = rows(section(page, '## Row by row'))
+    .map((row) => row.at(-1))
+    .join('\n')
   const named = [...all(answers, /`fleet\.(\w+)\(/g)]
   assert.ok(named.length >= 8, `${named.length} names`)
   for (const name of named) assert.equal(typeof HybridAuth.prototype[name], 'function', `fleet.${name}`)

@@ -18,7 +18,8 @@ const sockets = []
 /** A socket as far as the guide uses one. */
 globalThis.makeSocketOfTheGuide = ({ auth }) => {
   const socket = { auth, ev: new EventEmitter(), ended: false, end: () => (socket.ended = true) }
-  socket.close = (statusCode) => socket.ev.emit('connection.update', { connection: 'close', lastDisconnect: { error: { output: { statusCode } } } })
+  socket.close = (statusCode) =>
+    socket.ev.emit('connection.update', { connection: 'close', lastDisconnect: { error: { output: { statusCode } } } })
   sockets.push(socket)
   return socket
 }
@@ -26,9 +27,12 @@ globalThis.makeSocketOfTheGuide = ({ auth }) => {
 async function guide(t) {
   const [, block] = read('docs/guides/connection.md').match(/^```js\n([\s\S]*?)^```$/m)
   const text = block
-    .replace("import { DisconnectReason, makeWASocket } from 'baileys'", `import { DisconnectReason } from 'baileys'\nconst makeWASocket = globalThis.makeSocketOfTheGuide`)
+    .replace(
+      "import { DisconnectReason, makeWASocket } from 'baileys'",
+      `import { DisconnectReason } from 'baileys'\nconst makeWASocket = globalThis.makeSocketOfTheGuide`
+    )
     .replace("'baileys-hybrid-auth'", JSON.stringify(pathToFileURL(join(root, 'index.js')).href))
-    .replaceAll('from \'baileys\'', `from ${JSON.stringify(import.meta.resolve('baileys'))}`)
+    .replaceAll("from 'baileys'", `from ${JSON.stringify(import.meta.resolve('baileys'))}`)
   const file = join(temporaryFolder(t), 'guide.mjs')
   writeFileSync(file, text)
   sockets.length = 0
@@ -55,7 +59,9 @@ test('it connects again with the same state when the session is good, and stores
 
 test('it does not connect again where another program has the account, and lets go of the session', async (t) => {
   const at = scene(t)
-  await (await guide(t))('tenant', { ...at.local, onMissing: 'create' })
+  await (
+    await guide(t)
+  )('tenant', { ...at.local, onMissing: 'create' })
   sockets[0].ev.emit('creds.update', {})
   sockets[0].close(DisconnectReason.connectionReplaced)
   assert.ok(sockets[0].ended)
@@ -65,7 +71,9 @@ test('it does not connect again where another program has the account, and lets 
 
 test('it deletes an account that was logged out', async (t) => {
   const at = scene(t)
-  await (await guide(t))('tenant', { ...at.replicated, onMissing: 'create', fresh: true })
+  await (
+    await guide(t)
+  )('tenant', { ...at.replicated, onMissing: 'create', fresh: true })
   sockets[0].ev.emit('creds.update', {})
   sockets[0].close(DisconnectReason.loggedOut)
   const fleet = new hybrid.HybridAuth(at.replicated)
@@ -76,7 +84,9 @@ test('it deletes an account that was logged out', async (t) => {
 
 test('it ends when a newer instance runs the account', async (t) => {
   const at = scene(t)
-  await (await guide(t))('tenant', { ...at.replicated, onMissing: 'create', fresh: true })
+  await (
+    await guide(t)
+  )('tenant', { ...at.replicated, onMissing: 'create', fresh: true })
   sockets[0].ev.emit('creds.update', {})
   await at.open('tenant', { ...at.elsewhere(), onMissing: 'create' })
   await until(() => sockets[0].ended, 'its end')

@@ -43,7 +43,10 @@ test('every name that a topic exports is named by index.d.ts as what it is, and 
 })
 
 test('index.d.ts holds names and no declarations, and it and each topic stay small and say what they are for', () => {
-  const rest = index.replace(/\/\*\*[\s\S]*?\*\//g, '').replace(/^\/\/.*$/gm, '').replace(/^export (type )?\{[^}]*\} from '.*'$/gm, '')
+  const rest = index
+    .replace(/\/\*\*[\s\S]*?\*\//g, '')
+    .replace(/^\/\/.*$/gm, '')
+    .replace(/^export (type )?\{[^}]*\} from '.*'$/gm, '')
   assert.equal(rest.trim(), '')
   const lines = (text) => text.trimEnd().split('\n').length
   assert.ok(lines(index) <= 150, `index.d.ts has ${lines(index)} lines`)

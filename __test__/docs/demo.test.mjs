@@ -12,9 +12,15 @@ test('the recording shows every act of the demo in its order, to its good end', 
   const acts = [...read('demo/main.mjs').matchAll(/^ +act\('(.*)'\)/gm)].map(([, title], i) => `${i + 1}. ${title}`)
   assert.ok(acts.length >= 7, `${acts.length} acts`)
   const lines = shown(picture)
-  assert.deepEqual(lines.filter((line) => /^\d+\. /.test(line)), acts)
+  assert.deepEqual(
+    lines.filter((line) => /^\d+\. /.test(line)),
+    acts
+  )
   assert.equal(lines[0], '$ npm run demo')
-  assert.ok(lines.some((line) => read('demo/main.mjs').includes(`'${line}'`)), 'the first line of the demo')
+  assert.ok(
+    lines.some((line) => read('demo/main.mjs').includes(`'${line}'`)),
+    'the first line of the demo'
+  )
   assert.match(lines.join('\n'), /Acknowledged and lost: nothing\.\n +Finished in [\d.]+ s\.$/)
   for (const line of lines) assert.ok(line.length <= 100, line)
 })

@@ -17,17 +17,35 @@ for (const file of files().filter((file) => /^src\/.*\.rs$/.test(file))) {
 test('every exported function catches unwinding', () => {
   const functions = exported.filter(({ kind }) => kind === 'fn')
   assert.ok(functions.length >= 12, `${functions.length} found`)
-  assert.deepEqual(functions.filter(({ how }) => !/\bcatch_unwind\b/.test(how)).map(({ name }) => name), [])
-  assert.deepEqual(functions.filter(({ async }) => async).map(({ name }) => name), [])
+  assert.deepEqual(
+    functions.filter(({ how }) => !/\bcatch_unwind\b/.test(how)).map(({ name }) => name),
+    []
+  )
+  assert.deepEqual(
+    functions.filter(({ async }) => async).map(({ name }) => name),
+    []
+  )
 })
 
 test('nothing but functions and plain objects is exported, and only from the binding', () => {
-  assert.deepEqual(exported.filter(({ kind, how }) => kind !== 'fn' && !(kind === 'struct' && how === 'object')), [])
-  assert.deepEqual(exported.filter(({ file }) => !file.startsWith('src/node/')), [])
+  assert.deepEqual(
+    exported.filter(({ kind, how }) => kind !== 'fn' && !(kind === 'struct' && how === 'object')),
+    []
+  )
+  assert.deepEqual(
+    exported.filter(({ file }) => !file.startsWith('src/node/')),
+    []
+  )
 })
 
 test('what is exported is what the generated declarations name', () => {
   const inJavaScript = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase())
   const declared = [...read('binding.d.ts').matchAll(/export declare function (\w+)/g)].map(([, name]) => name)
-  assert.deepEqual(declared.sort(), exported.filter(({ kind }) => kind === 'fn').map(({ name }) => inJavaScript(name)).sort())
+  assert.deepEqual(
+    declared.sort(),
+    exported
+      .filter(({ kind }) => kind === 'fn')
+      .map(({ name }) => inJavaScript(name))
+      .sort()
+  )
 })

@@ -34,7 +34,12 @@ const ROOMY = /^(lib|testkit)\//
 
 const tops = new Set([...layers.keys()].map((folder) => folder.split('/')[0]))
 const sources = files().filter((file) => /\.m?js$/.test(file) && tops.has(file.split('/')[0]))
-const imports = new Map(sources.map((file) => [file, loaded(read(file), file.startsWith('__test__/') ? AT_TOP : ANYWHERE).map((path) => normalize(join(dirname(file), path)))]))
+const imports = new Map(
+  sources.map((file) => [
+    file,
+    loaded(read(file), file.startsWith('__test__/') ? AT_TOP : ANYWHERE).map((path) => normalize(join(dirname(file), path)))
+  ])
+)
 
 const edges = new Map([...layers.keys()].map((folder) => [folder, new Set()]))
 for (const [file, others] of imports) {
@@ -64,11 +69,17 @@ function circle(graph) {
 test('the table names every folder of the library and of the testkit, and none that is gone', () => {
   const rooms = sources.filter((file) => ROOMY.test(file)).map((file) => dirname(file).split('/').slice(0, 2).join('/'))
   assert.deepEqual([...layers.keys()].filter((folder) => ROOMY.test(`${folder}/`)).sort(), [...new Set(rooms)].sort())
-  for (const folder of layers.keys()) assert.ok(sources.some((file) => file === folder || file.startsWith(`${folder}/`)), folder)
+  for (const folder of layers.keys())
+    assert.ok(
+      sources.some((file) => file === folder || file.startsWith(`${folder}/`)),
+      folder
+    )
 })
 
 test('every import leads to a file', () => {
-  const dead = [...imports].flatMap(([file, others]) => others.filter((path) => ![path, `${path}.js`].some((path) => existsSync(join(root, path)))).map((path) => `${file} -> ${path}`))
+  const dead = [...imports].flatMap(([file, others]) =>
+    others.filter((path) => ![path, `${path}.js`].some((path) => existsSync(join(root, path)))).map((path) => `${file} -> ${path}`)
+  )
   assert.deepEqual(dead, [])
 })
 
@@ -81,13 +92,32 @@ test('no folder imports one of a higher layer', () => {
 test('no folders and no files import one another in a circle', () => {
   assert.equal(circle(edges), null)
   assert.equal(circle(imports), null)
-  assert.equal(circle(new Map([['a', ['b']], ['b', ['c']], ['c', ['b']]])), 'a -> b -> c -> b')
+  assert.equal(
+    circle(
+      new Map([
+        ['a', ['b']],
+        ['b', ['c']],
+        ['c', ['b']]
+      ])
+    ),
+    'a -> b -> c -> b'
+  )
 })
 
 test('the reader of this test does see imports', () => {
-  assert.ok(edges.get('lib/fleet').has('lib/session') && edges.get('nestjs').has('whatsapp-web') && edges.get('index.js').has('lib/migrate'))
-  assert.ok(edges.get('demo').has('testkit/world') && edges.get('bench').has('testkit/baileys') && edges.get('__test__').has('testkit/processes'))
-  assert.deepEqual(loaded("import './a.js'\nimport x from '../b.mjs'\nawait import('./c.js')\nexport * from './d.js' // see import('./e.js')"), ['./a.js', '../b.mjs', './c.js', './d.js', './e.js'])
-  assert.deepEqual(loaded("import './a.js'\nimport {\n  x\n} from '../b.mjs'\nconst text = `\n  import y from './c.js'`", AT_TOP), ['./a.js', '../b.mjs'])
+  assert.ok(
+    edges.get('lib/fleet').has('lib/session') && edges.get('nestjs').has('whatsapp-web') && edges.get('index.js').has('lib/migrate')
+  )
+  assert.ok(
+    edges.get('demo').has('testkit/world') && edges.get('bench').has('testkit/baileys') && edges.get('__test__').has('testkit/processes')
+  )
+  assert.deepEqual(
+    loaded("import './a.js'\nimport x from '../b.mjs'\nawait import('./c.js')\nexport * from './d.js' // see import('./e.js')"),
+    ['./a.js', '../b.mjs', './c.js', './d.js', './e.js']
+  )
+  assert.deepEqual(loaded("import './a.js'\nimport {\n  x\n} from '../b.mjs'\nconst text = `\n  import y from './c.js'`", AT_TOP), [
+    './a.js',
+    '../b.mjs'
+  ])
   assert.deepEqual(loaded("/** @param {import('./a.js')} x */\n// require('./b.js')\nrequire('./c.js')"), ['./c.js'])
 })

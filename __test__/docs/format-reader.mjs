@@ -14,7 +14,10 @@ const NONE = Buffer.alloc(0)
 
 export const visibleTag = (tenant) => sha256(ascii('bha/v1/tenant'), Buffer.from(tenant)).subarray(0, 16)
 export const hiddenTag = (oldestKey, tenant) =>
-  createHmac('sha256', hkdf(oldestKey, NONE, ascii('bha/v1/names'), 32)).update(tenant).digest().subarray(0, 16)
+  createHmac('sha256', hkdf(oldestKey, NONE, ascii('bha/v1/names'), 32))
+    .update(tenant)
+    .digest()
+    .subarray(0, 16)
 
 /** Section 4: opens what was sealed, or throws. */
 function unseal({ key, keyId, commitment, purpose, salt, tag, epoch, counter, aad, sealed }) {
@@ -58,11 +61,16 @@ function readKey(key) {
 export function readValue(bytes) {
   const payload = bytes.subarray(1)
   switch (bytes[0]) {
-    case 1: return JSON.parse(payload.toString('latin1'))
-    case 2: return JSON.parse(payload.toString('utf8'))
-    case 3: return payload
-    case 4: return readTagged(payload)
-    default: return assert.fail(`kind ${bytes[0]}: BufferJSON belongs to Baileys`)
+    case 1:
+      return JSON.parse(payload.toString('latin1'))
+    case 2:
+      return JSON.parse(payload.toString('utf8'))
+    case 3:
+      return payload
+    case 4:
+      return readTagged(payload)
+    default:
+      return assert.fail(`kind ${bytes[0]}: BufferJSON belongs to Baileys`)
   }
 }
 
@@ -84,20 +92,35 @@ function readTagged(bytes) {
   const item = () => {
     const [tag] = take(1)
     switch (tag) {
-      case 0: return null
-      case 2: return false
-      case 3: return true
-      case 4: { const z = varint(); return (z >>> 1) ^ -(z & 1) }
-      case 5: return take(8).readDoubleLE(0)
-      case 6: return take(varint()).toString('latin1')
-      case 7: return take(varint()).toString('utf8')
-      case 8: return take(varint())
-      case 9: return Array.from({ length: varint() }, item)
-      case 10: return Object.fromEntries(Array.from({ length: varint() }, () => {
-        const head = varint()
-        return [take(head >>> 1).toString(head & 1 ? 'utf8' : 'latin1'), item()]
-      }))
-      default: return assert.fail(`tag ${tag}`)
+      case 0:
+        return null
+      case 2:
+        return false
+      case 3:
+        return true
+      case 4: {
+        const z = varint()
+        return (z >>> 1) ^ -(z & 1)
+      }
+      case 5:
+        return take(8).readDoubleLE(0)
+      case 6:
+        return take(varint()).toString('latin1')
+      case 7:
+        return take(varint()).toString('utf8')
+      case 8:
+        return take(varint())
+      case 9:
+        return Array.from({ length: varint() }, item)
+      case 10:
+        return Object.fromEntries(
+          Array.from({ length: varint() }, () => {
+            const head = varint()
+            return [take(head >>> 1).toString(head & 1 ? 'utf8' : 'latin1'), item()]
+          })
+        )
+      default:
+        return assert.fail(`tag ${tag}`)
     }
   }
   const value = item()
@@ -114,7 +137,14 @@ export function readLog(bytes, key) {
   assert.equal(bytes[5], key === null ? 0 : 1, 'suite')
   const salt = field(32, 32)
   assert.equal(bytes.readUInt32LE(112), crc32Of(field(0, 112)), 'checksum of the header')
-  const log = { version, boot: bytes.readUInt16LE(6), tag: field(64, 16), claim: claimText(bytes, 80), start: bytes.readBigUInt64LE(104), frames: [] }
+  const log = {
+    version,
+    boot: bytes.readUInt16LE(6),
+    tag: field(64, 16),
+    claim: claimText(bytes, 80),
+    start: bytes.readBigUInt64LE(104),
+    frames: []
+  }
   for (let at = 116; at < bytes.length;) {
     const head = bytes.subarray(at, at + 37)
     assert.equal(head.toString('latin1', 0, 4), 'BHAf')
@@ -123,11 +153,28 @@ export function readLog(bytes, key) {
     assert.equal(head.readUInt32LE(8), crc32Of(salt, head.subarray(4, 8), bytes.subarray(at + 12, end)), 'checksum of a frame')
     const counter = head.readBigUInt64LE(21)
     const sealed = bytes.subarray(at + 37, end)
-    const body = key === null ? sealed : unseal({
-      key, keyId: field(8, 8), commitment: field(16, 16), purpose: 'log', salt: Buffer.concat([salt, field(88, 16)]), tag: log.tag, epoch: field(80, 8),
-      counter, aad: head.subarray(12, 37), sealed
+    const body =
+      key === null
+        ? sealed
+        : unseal({
+            key,
+            keyId: field(8, 8),
+            commitment: field(16, 16),
+            purpose: 'log',
+            salt: Buffer.concat([salt, field(88, 16)]),
+            tag: log.tag,
+            epoch: field(80, 8),
+            counter,
+            aad: head.subarray(12, 37),
+            sealed
+          })
+    log.frames.push({
+      kind: head[12],
+      lsn: head.readBigUInt64LE(13),
+      counter,
+      synced: head.readBigUInt64LE(29),
+      entries: readEntries(body)
     })
-    log.frames.push({ kind: head[12], lsn: head.readBigUInt64LE(13), counter, synced: head.readBigUInt64LE(29), entries: readEntries(body) })
     at = end
   }
   return log
@@ -142,14 +189,33 @@ export function readObject(bytes, key) {
   assert.deepEqual([bytes[4], bytes[6], bytes[7]], [1, key === null ? 0 : 1, 1], 'version, suite, packing')
   const counter = bytes.readBigUInt64LE(152)
   const sealed = bytes.subarray(176, -32)
-  const packed = key === null ? sealed : unseal({
-    key, keyId: field(8, 8), commitment: field(16, 16), purpose: 'object', salt: field(56, 16), tag: field(32, 16),
-    epoch: field(48, 8), counter, aad: field(0, 176), sealed
-  })
+  const packed =
+    key === null
+      ? sealed
+      : unseal({
+          key,
+          keyId: field(8, 8),
+          commitment: field(16, 16),
+          purpose: 'object',
+          salt: field(56, 16),
+          tag: field(32, 16),
+          epoch: field(48, 8),
+          counter,
+          aad: field(0, 176),
+          sealed
+        })
   return {
-    kind: bytes[5], tag: field(32, 16), claim: claimText(bytes, 48), first: bytes.readBigUInt64LE(72), last: bytes.readBigUInt64LE(80),
+    kind: bytes[5],
+    tag: field(32, 16),
+    claim: claimText(bytes, 48),
+    first: bytes.readBigUInt64LE(72),
+    last: bytes.readBigUInt64LE(80),
     previous: { claim: claimText(bytes, 88), lsn: bytes.readBigUInt64LE(112), digest: field(120, 32) },
-    counter, wallMs: bytes.readBigUInt64LE(160), length: bytes.readBigUInt64LE(168), digest, body: unpackRaw(packed)
+    counter,
+    wallMs: bytes.readBigUInt64LE(160),
+    length: bytes.readBigUInt64LE(168),
+    digest,
+    body: unpackRaw(packed)
   }
 }
 

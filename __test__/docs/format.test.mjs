@@ -28,7 +28,11 @@ async function written(t, options) {
   const work = mkdtempSync(join(tmpdir(), 'hybrid-auth-format-'))
   t.after(() => rmSync(work, { recursive: true, force: true }))
   const bucket = join(work, 'bucket')
-  const session = await useHybridAuthState(TENANT, { directory: join(work, 'disk'), store: `${pathToFileURL(bucket).href}?create=true`, ...options })
+  const session = await useHybridAuthState(TENANT, {
+    directory: join(work, 'disk'),
+    store: `${pathToFileURL(bucket).href}?create=true`,
+    ...options
+  })
   await session.saveCreds()
   for (const [type, records] of Object.entries(values)) {
     await session.state.keys.set({ [type]: records })
@@ -38,10 +42,16 @@ async function written(t, options) {
   await session.flush()
   const { lsn } = session.status()
   await session.close()
-  const objects = readdirSync(bucket, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => {
-    const path = join(entry.parentPath ?? entry.path, entry.name)
-    return { folder: path.slice(bucket.length + 1, -entry.name.length - 1).replaceAll('\\', '/'), name: entry.name, bytes: readFileSync(path) }
-  })
+  const objects = readdirSync(bucket, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => {
+      const path = join(entry.parentPath ?? entry.path, entry.name)
+      return {
+        folder: path.slice(bucket.length + 1, -entry.name.length - 1).replaceAll('\\', '/'),
+        name: entry.name,
+        bytes: readFileSync(path)
+      }
+    })
   return { disk: join(work, 'disk', ESCAPED), objects, lsn: BigInt(lsn) }
 }
 
@@ -54,8 +64,19 @@ function bootMark() {
 
 function checkLog(disk, key, lsn) {
   const names = readdirSync(disk).sort()
-  assert.deepEqual(names.filter((name) => !/^\d{20}\.log$/.test(name)), ['claims', 'lock'])
-  const log = readLog(readFileSync(join(disk, names.find((name) => name.endsWith('.log')))), key)
+  assert.deepEqual(
+    names.filter((name) => !/^\d{20}\.log$/.test(name)),
+    ['claims', 'lock']
+  )
+  const log = readLog(
+    readFileSync(
+      join(
+        disk,
+        names.find((name) => name.endsWith('.log'))
+      )
+    ),
+    key
+  )
   assert.deepEqual(log.tag, visibleTag(TENANT))
   const claims = `${log.claim}\n`
   const sum = crc32Of(Buffer.from(claims)).toString(16).padStart(8, '0')
@@ -63,8 +84,14 @@ function checkLog(disk, key, lsn) {
   const end = log.frames.pop()
   assert.deepEqual([end.kind, end.lsn, end.synced, end.entries], [3, lsn, lsn, []], 'closed when the store had everything')
   assert.deepEqual([log.version, log.boot], [2, bootMark()])
-  assert.deepEqual(log.frames.map(({ kind }) => kind), [1, ...Array(log.frames.length - 1).fill(2)])
-  assert.deepEqual(log.frames.map((frame) => frame.lsn), log.frames.map((_, i) => log.start + BigInt(i)))
+  assert.deepEqual(
+    log.frames.map(({ kind }) => kind),
+    [1, ...Array(log.frames.length - 1).fill(2)]
+  )
+  assert.deepEqual(
+    log.frames.map((frame) => frame.lsn),
+    log.frames.map((_, i) => log.start + BigInt(i))
+  )
   assert.equal(log.frames.at(-1).lsn, lsn)
   assert.equal(new Set([...log.frames, end].map(({ counter }) => counter)).size, log.frames.length + 1)
   const entries = log.frames.flatMap((frame) => frame.entries)
@@ -74,8 +101,14 @@ function checkLog(disk, key, lsn) {
       assert.deepEqual(readValue(found.value), value, `${type} ${JSON.stringify(id)}`)
     }
   }
-  assert.deepEqual(entries.filter(({ value }) => value === null).map(({ id }) => id), ['plain.0'])
-  assert.ok(entries.some(({ type }) => type === null), 'the credentials')
+  assert.deepEqual(
+    entries.filter(({ value }) => value === null).map(({ id }) => id),
+    ['plain.0']
+  )
+  assert.ok(
+    entries.some(({ type }) => type === null),
+    'the credentials'
+  )
 }
 
 function checkObjects(objects, key, tenantName, tag, lsn) {
@@ -100,7 +133,8 @@ function checkObjects(objects, key, tenantName, tag, lsn) {
     assert.deepEqual([object.claim, object.kind, object.first, object.last], [claim, KINDS[kind], BigInt(first ?? last), BigInt(last)])
     assert.equal(object.digest.toString('hex', 0, 8), digest)
     assert.deepEqual(object.tag, tag)
-    if (kind === 'seg') assert.deepEqual([object.previous, object.first], [point, point.lsn + 1n], 'a segment continues the point before it')
+    if (kind === 'seg')
+      assert.deepEqual([object.previous, object.first], [point, point.lsn + 1n], 'a segment continues the point before it')
     point = { claim, lsn: object.last, digest: object.digest }
     if (object.body) readEntries(object.body)
   }
@@ -124,7 +158,11 @@ test('what is not encrypted is as the document says, byte for byte', async (t) =
 
 test('hidden tenants are named by the oldest key', async (t) => {
   const [primary, oldest] = [randomBytes(32), randomBytes(32)]
-  const { disk, objects: stored, lsn } = await written(t, { encryptionKeys: [primary, oldest], hideTenantIds: true, ownershipCheckIntervalMs: 1234 })
+  const {
+    disk,
+    objects: stored,
+    lsn
+  } = await written(t, { encryptionKeys: [primary, oldest], hideTenantIds: true, ownershipCheckIntervalMs: 1234 })
   const isMark = ({ folder }) => folder === 'v1/names'
   for (const { name, bytes } of stored.filter(isMark)) {
     assert.deepEqual([name, bytes.toString()], [hiddenTag(oldest, '').toString('hex'), 'BHAn'])

@@ -8,24 +8,47 @@ import { files, read, section } from './repository.mjs'
 
 /** Words that were given up, and those that stand for them. */
 const FORMER = {
-  patience: 'retry, backoff, wait', patiently: 'with retries', insist: 'retry', suffer: 'backoff', rehearsal: 'preflight', rehearse: 'preflight', witness: 'cut recorder',
+  patience: 'retry, backoff, wait',
+  patiently: 'with retries',
+  insist: 'retry',
+  suffer: 'backoff',
+  rehearsal: 'preflight',
+  rehearse: 'preflight',
+  witness: 'cut recorder',
   farewell: 'shutdown'
 }
 
 const sources = files().filter((file) => /^(src|lib|nestjs|whatsapp-web|cli)\/.*\.(rs|js)$/.test(file))
 /** Words of names, however they are put together. */
-const wordsOf = (text) => text.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase().match(/[a-z0-9]+/g) ?? []
+const wordsOf = (text) =>
+  text
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+    .match(/[a-z0-9]+/g) ?? []
 const used = new Set(sources.flatMap((file) => wordsOf(read(file))))
 
 test('every word of the glossary is used in the code', () => {
-  const terms = [...section(read('docs/architecture.md'), '## Glossary').matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, cell]) => cell.split(', ')).slice(1)
+  const terms = [...section(read('docs/architecture.md'), '## Glossary').matchAll(/^\| ([^|]+) \|/gm)]
+    .flatMap(([, cell]) => cell.split(', '))
+    .slice(1)
     .filter((term) => !term.startsWith('-'))
   assert.ok(terms.length >= 40)
-  assert.deepEqual(terms.filter((term) => ![term, `${term}s`, term.replace(/ed$/, '')].some((word) => used.has(word.toLowerCase()))), [])
-  assert.deepEqual(terms, [...terms].sort((a, b) => a.localeCompare(b, 'en')), 'in the order of the alphabet')
+  assert.deepEqual(
+    terms.filter((term) => ![term, `${term}s`, term.replace(/ed$/, '')].some((word) => used.has(word.toLowerCase()))),
+    []
+  )
+  assert.deepEqual(
+    terms,
+    [...terms].sort((a, b) => a.localeCompare(b, 'en')),
+    'in the order of the alphabet'
+  )
 })
 
 test('no word that was given up names anything', () => {
-  const found = sources.flatMap((file) => Object.keys(FORMER).filter((word) => new RegExp(`(?<![a-z])${word}(?![a-z])`, 'i').test(read(file))).map((word) => `${file}: ${word}, say ${FORMER[word]}`))
+  const found = sources.flatMap((file) =>
+    Object.keys(FORMER)
+      .filter((word) => new RegExp(`(?<![a-z])${word}(?![a-z])`, 'i').test(read(file)))
+      .map((word) => `${file}: ${word}, say ${FORMER[word]}`)
+  )
   assert.deepEqual(found, [])
 })

@@ -18,7 +18,8 @@ import { read, root } from './repository.mjs'
 const { transpileModule } = typescript
 
 const NAMES = readdirSync(join(root, 'docs/guides')).filter((name) => name.endsWith('.md'))
-const blocksOf = (name) => [...read(`docs/guides/${name}`).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ name, language, text }))
+const blocksOf = (name) =>
+  [...read(`docs/guides/${name}`).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ name, language, text }))
 const blocks = NAMES.flatMap(blocksOf)
 const blockOf = (name, language, marker) => {
   const found = blocksOf(`${name}.md`).filter((block) => block.language === language && block.text.includes(marker))
@@ -51,18 +52,35 @@ const CHECKS = {
   toml: checkToml,
   dockerfile: checkDockerfile,
   // Compiled with its packages in `__test__/profile/types.test.mjs`.
-  ts: (text) => assert.deepEqual(transpileModule(text, { reportDiagnostics: true, compilerOptions: { experimentalDecorators: true } }).diagnostics, []),
+  ts: (text) =>
+    assert.deepEqual(transpileModule(text, { reportDiagnostics: true, compilerOptions: { experimentalDecorators: true } }).diagnostics, []),
   sql: (text) => assert.match(text.trim(), /;$/)
 }
 
 test('every block of every guide is of a language that is checked, and passes', () => {
-  assert.deepEqual(NAMES.sort(), ['connection.md', 'gcs.md', 'platforms.md', 'postgres.md', 'r2.md', 'redis.md', 's3.md', 'security.md', 'supabase.md', 'whatsapp-web.md'])
+  assert.deepEqual(NAMES.sort(), [
+    'connection.md',
+    'gcs.md',
+    'platforms.md',
+    'postgres.md',
+    'r2.md',
+    'redis.md',
+    's3.md',
+    'security.md',
+    'supabase.md',
+    'whatsapp-web.md'
+  ])
   assert.ok(blocks.length >= 20, `${blocks.length} blocks`)
   for (const { name, language, text } of blocks) {
     assert.ok(Object.hasOwn(CHECKS, language), `${name}: ${language}`)
     CHECKS[language](text)
   }
-  for (const name of NAMES) assert.equal((read(`docs/guides/${name}`).match(/^```/gm) ?? []).length, 2 * blocksOf(name).length, `${name}: no block without a language`)
+  for (const name of NAMES)
+    assert.equal(
+      (read(`docs/guides/${name}`).match(/^```/gm) ?? []).length,
+      2 * blocksOf(name).length,
+      `${name}: no block without a language`
+    )
 })
 
 /** What `describeConfig` says in a shell in which these lines were run; gcloud writes a key where it is asked for one. */
@@ -94,16 +112,26 @@ test('the variables of each guide make a whole store, and nothing is wrong with 
   ]
   for (const [name, marker, store, env] of places) {
     // What stands for a secret is three dots, which no key can be.
-    const lines = blockOf(name, 'sh', marker).replaceAll('sb_secret_…', 'sb_secret_x').replaceAll("'…'", "'abc'").replace('YOUR-PROJECT', 'ref')
+    const lines = blockOf(name, 'sh', marker)
+      .replaceAll('sb_secret_…', 'sb_secret_x')
+      .replaceAll("'…'", "'abc'")
+      .replace('YOUR-PROJECT', 'ref')
     const { settings, problems, warnings } = configAfter(t, lines, env)
-    assert.deepEqual([settings.store.value, settings.mode.value, problems, warnings], [store, 'hybrid', [], []], `${name}: ${JSON.stringify(settings)}`)
+    assert.deepEqual(
+      [settings.store.value, settings.mode.value, problems, warnings],
+      [store, 'hybrid', [], []],
+      `${name}: ${JSON.stringify(settings)}`
+    )
     assert.equal(settings.encryptionKeys.value.length, 1)
   }
 })
 
 test('the line that rotates a key puts a new one before the old one', (t) => {
   const before = configAfter(t, '', { SESSION_ENCRYPTION_KEY: KEY, SESSION_BACKUP_STORE: 'memory://x' }).settings.encryptionKeys.value
-  const { settings, problems } = configAfter(t, blockOf('security', 'sh', '$SESSION_ENCRYPTION_KEY"'), { SESSION_ENCRYPTION_KEY: KEY, SESSION_BACKUP_STORE: 'memory://x' })
+  const { settings, problems } = configAfter(t, blockOf('security', 'sh', '$SESSION_ENCRYPTION_KEY"'), {
+    SESSION_ENCRYPTION_KEY: KEY,
+    SESSION_BACKUP_STORE: 'memory://x'
+  })
   assert.deepEqual([problems, settings.encryptionKeys.value.length, settings.encryptionKeys.value[1]], [[], 2, before[0]])
 })
 
@@ -135,7 +163,12 @@ async function runGuide({ args, say }) {
 
 test('the times in the table leave two seconds, and the files give the time that it says', () => {
   const rows = [...read('docs/guides/platforms.md').matchAll(/^\| (\w[\w ]*) \| (SIG\w+)[^|]*\| ([^|]*) \| ([^|]*) \| (\d+)([^|]*) \|/gm)]
-  const table = Object.fromEntries(rows.map(([, name, signal, time, , timeout, how]) => [name, { signal, seconds: Number(time.match(/[\d.]+/)[0]), timeout: Number(timeout), hasFile: how.includes('file below') }]))
+  const table = Object.fromEntries(
+    rows.map(([, name, signal, time, , timeout, how]) => [
+      name,
+      { signal, seconds: Number(time.match(/[\d.]+/)[0]), timeout: Number(timeout), hasFile: how.includes('file below') }
+    ])
+  )
   assert.deepEqual(Object.keys(table), ['Railway', 'Render', 'Heroku', 'Cloud Run', 'Fly', 'Docker', 'Kubernetes', 'PM2', 'systemd'])
   const fly = Number(blockOf('platforms', 'toml', 'kill_timeout').match(/kill_timeout = (\d+)/)[1])
   const folder = { exports: {} }
@@ -148,7 +181,10 @@ test('the times in the table leave two seconds, and the files give the time that
   }
   assert.equal(mode, 'fork')
   assert.match(blockOf('platforms', 'toml', 'kill_signal'), /kill_signal = "SIGTERM"/)
-  const [deployment, compose] = [parseYaml(blockOf('platforms', 'yaml', 'kind: Deployment')), parseYaml(blockOf('platforms', 'yaml', 'stop_grace_period'))]
+  const [deployment, compose] = [
+    parseYaml(blockOf('platforms', 'yaml', 'kind: Deployment')),
+    parseYaml(blockOf('platforms', 'yaml', 'stop_grace_period'))
+  ]
   assert.equal(deployment.spec.template.spec.terminationGracePeriodSeconds, table.Kubernetes.seconds)
   assert.deepEqual([deployment.spec.replicas, deployment.spec.strategy.type], [1, 'Recreate'])
   assert.deepEqual(deployment.spec.selector.matchLabels, deployment.spec.template.metadata.labels)
@@ -169,9 +205,16 @@ test('the policies in SQL let a public key at the objects of sessions, and at no
     grant usage on sequence storage.objects_id_seq to anon, authenticated;
   `)
   for (const { text } of blocksOf('supabase.md').filter(({ language }) => language === 'sql')) await database.exec(text)
-  const { rows: [bucket] } = await database.query('select * from storage.buckets')
-  assert.deepEqual([bucket.id, bucket.public, Number(bucket.file_size_limit), bucket.allowed_mime_types], ['whatsapp-sessions', false, 50 * 1024 * 1024, null])
-  await database.exec(`insert into storage.objects (bucket_id, name, version) values ('avatars', 'v1/face.png', 'a'), ('whatsapp-sessions', 'other/file', 'a')`)
+  const {
+    rows: [bucket]
+  } = await database.query('select * from storage.buckets')
+  assert.deepEqual(
+    [bucket.id, bucket.public, Number(bucket.file_size_limit), bucket.allowed_mime_types],
+    ['whatsapp-sessions', false, 50 * 1024 * 1024, null]
+  )
+  await database.exec(
+    `insert into storage.objects (bucket_id, name, version) values ('avatars', 'v1/face.png', 'a'), ('whatsapp-sessions', 'other/file', 'a')`
+  )
 
   const as = async (role, sql, values) => {
     await database.exec(`set role ${role}`)
@@ -183,7 +226,11 @@ test('the policies in SQL let a public key at the objects of sessions, and at no
   }
   const insert = 'insert into storage.objects (bucket_id, name, version) values ($1, $2, $3)'
   await as('anon', insert, ['whatsapp-sessions', 'v1/claims/tenant.0', 'a'])
-  for (const [place, name] of [['avatars', 'v1/x'], ['whatsapp-sessions', 'x'], ['whatsapp-sessions', 'v2/x']]) {
+  for (const [place, name] of [
+    ['avatars', 'v1/x'],
+    ['whatsapp-sessions', 'x'],
+    ['whatsapp-sessions', 'v2/x']
+  ]) {
     await assert.rejects(as('anon', insert, [place, name, 'a']), /row-level security/, `${place}/${name}`)
   }
   await assert.rejects(as('authenticated', insert, ['whatsapp-sessions', 'v1/x', 'a']), /row-level security/)

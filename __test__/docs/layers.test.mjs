@@ -11,7 +11,9 @@ import { files, read, section } from './repository.mjs'
 const EXEMPT = new Set(['lib', 'sim', 'fuzz'])
 
 const layers = new Map()
-for (const [, layer, modules] of section(read('docs/architecture.md'), '## Modules of the core').matchAll(/^\| (\d) \| ((?:`[\w/]+` ?)+)\|$/gm)) {
+for (const [, layer, modules] of section(read('docs/architecture.md'), '## Modules of the core').matchAll(
+  /^\| (\d) \| ((?:`[\w/]+` ?)+)\|$/gm
+)) {
   for (const [, name] of modules.matchAll(/`([\w/]+)`/g)) layers.set(name, Number(layer))
 }
 
@@ -25,11 +27,20 @@ function moduleOf(path) {
 }
 
 /** Rooms with several modules in the table: their own file holds nothing but the names of these. */
-const rooms = new Set([...layers.keys()].filter((name) => name.includes('/')).map((name) => name.split('/')[0]).filter((name) => !layers.has(name)))
+const rooms = new Set(
+  [...layers.keys()]
+    .filter((name) => name.includes('/'))
+    .map((name) => name.split('/')[0])
+    .filter((name) => !layers.has(name))
+)
 
 const edges = new Map()
 for (const file of files().filter((file) => /^src\/.*\.rs$/.test(file))) {
-  const path = file.replace(/\.rs$/, '').replace(/\/mod$/, '').split('/').slice(1)
+  const path = file
+    .replace(/\.rs$/, '')
+    .replace(/\/mod$/, '')
+    .split('/')
+    .slice(1)
   if (EXEMPT.has(path[0]) || basename(file) === 'tests.rs') continue
   const module = moduleOf(path)
   if (rooms.has(module)) {
@@ -66,5 +77,7 @@ test('no modules use each other in a circle', () => {
 })
 
 test('the reader of this test does see edges', () => {
-  assert.ok(edges.get('session/open').has('session') && edges.get('wal').has('platform/disk') && edges.get('format/object').has('format/seal'))
+  assert.ok(
+    edges.get('session/open').has('session') && edges.get('wal').has('platform/disk') && edges.get('format/object').has('format/seal')
+  )
 })

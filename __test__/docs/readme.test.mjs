@@ -66,7 +66,10 @@ test('the lines of the difference take a session over, at the first start and at
   const run = (name, lines) => {
     const body = lines.filter((line) => !line.startsWith('import'))
     const imports = `import { useMultiFileAuthState } from ${JSON.stringify(import.meta.resolve('baileys'))}\nimport { useHybridAuthState } from ${index}`
-    writeFileSync(join(folder, name), `${imports}\n${body.join('\n')}\nawait saveCreds()\nconsole.log(state.creds.noiseKey.public.toString('hex'))`)
+    writeFileSync(
+      join(folder, name),
+      `${imports}\n${body.join('\n')}\nawait saveCreds()\nconsole.log(state.creds.noiseKey.public.toString('hex'))`
+    )
     return execFileSync(process.execPath, [join(folder, name)], { cwd: folder, encoding: 'utf8' }).trim()
   }
   assert.equal(side('-').length + side('+').length, 3, 'beside the import of makeWASocket')
@@ -86,7 +89,10 @@ test('what the documents import from Baileys is there in each line of it, from a
   for (const line of ['baileys', '@whiskeysockets/baileys', 'baileys-v6']) {
     const statements = imports.map((statement) => `${statement} from '${line}'`)
     // A default import is the namespace, and no function, where Baileys is CommonJS.
-    assert.deepEqual(statements.filter((statement) => !/^import (\{|\* as )/.test(statement)), [])
+    assert.deepEqual(
+      statements.filter((statement) => !/^import (\{|\* as )/.test(statement)),
+      []
+    )
     const module = `import { ${names} } from '${line}'; import { createRequire } from 'node:module'
       const required = createRequire(import.meta.url)('${line}')
       for (const [name, value] of Object.entries({ ${names} })) if (required[name] !== value) throw new Error(name)
@@ -132,7 +138,11 @@ test('the connection handler pairs, reconnects, restores on an empty disk, steps
     SESSION_ENCRYPTION_KEY: KEY
   })
   const start = (disk, ...args) => {
-    const child = spawn(process.execPath, [join(work, 'bot.mjs'), ...args], { cwd: root, env: envOf(disk), stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [join(work, 'bot.mjs'), ...args], {
+      cwd: root,
+      env: envOf(disk),
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
     const bot = { child, said: '', ended: once(child, 'close') }
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (bot.said += text))
     atEnd(t, () => {
@@ -171,7 +181,10 @@ test('the connection handler pairs, reconnects, restores on an empty disk, steps
   assert.deepEqual(await first.ended, [0, null], first.said)
 
   // What a process does after its session ended is its own affair: Baileys has timers that keep it for minutes.
-  const marks = (suffix) => readdirSync(join(work, 'bucket'), { recursive: true }).map(String).filter((name) => name.endsWith(suffix))
+  const marks = (suffix) =>
+    readdirSync(join(work, 'bucket'), { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith(suffix))
   const released = new Set(marks('.released'))
   const elsewhere = start('another-disk')
   await online(elsewhere, jid)

@@ -47,7 +47,10 @@ test('every event is in the types and in the documents', () => {
   const events = all(between(read('lib/session/news.js'), 'const LEVELS', '}'), /(\w+):/g)
   assert.equal(events.length, 12)
   const before = ['opening', 'waiting']
-  assert.deepEqual(all(between(types, 'export interface SessionEvents', '\n}'), /^ {2}(\w+):/gm), events.filter((event) => !before.includes(event)))
+  assert.deepEqual(
+    all(between(types, 'export interface SessionEvents', '\n}'), /^ {2}(\w+):/gm),
+    events.filter((event) => !before.includes(event))
+  )
   for (const event of before) assert.ok(types.includes(`{ event: '${event}'`), event)
   assert.deepEqual(firstColumn(section(read('docs/observability.md'), '## Events')), events)
 })

@@ -50,7 +50,10 @@ test('the platform packages are named at publish time only, or a clone could not
 
 test('every file that the package promises is there, and nothing of tests or of other machines', () => {
   for (const file of main.files) assert.ok(existsSync(join(root, file)), file)
-  assert.deepEqual(main.files.filter((file) => /test|demo|bench|\.node$/.test(file)), [])
+  assert.deepEqual(
+    main.files.filter((file) => /test|demo|bench|\.node$/.test(file)),
+    []
+  )
 })
 
 test('the changelog has a section for what is not released yet', () => {

@@ -10,7 +10,9 @@ export const read = (path) => readFileSync(join(root, path), 'utf8')
 
 /** Every file that is tracked by git, or would be if it were added. */
 export const files = () =>
-  execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8' }).split('\0').filter(Boolean)
+  execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8' })
+    .split('\0')
+    .filter(Boolean)
 
 /** The first group of every match, sorted. */
 export const all = (text, pattern) => [...text.matchAll(pattern)].map(([, group]) => group).sort()

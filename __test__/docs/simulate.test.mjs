@@ -11,14 +11,15 @@ import { report } from '../../scripts/simulation-report.mjs'
 import { root } from './repository.mjs'
 
 /** `npm run simulate` in the profile in which `npm test` has compiled the core already. */
-const simulate = (...args) => new Promise((done, failed) => {
-  const child = spawn(process.execPath, [join(root, 'scripts/simulate.mjs'), ...args, '--profile', 'test'], { env: environment() })
-  let said = ''
-  child.stdout.on('data', (text) => (said += text))
-  child.stderr.on('data', (text) => (said += text))
-  child.on('error', failed)
-  child.on('close', (status) => done({ said, status }))
-})
+const simulate = (...args) =>
+  new Promise((done, failed) => {
+    const child = spawn(process.execPath, [join(root, 'scripts/simulate.mjs'), ...args, '--profile', 'test'], { env: environment() })
+    let said = ''
+    child.stdout.on('data', (text) => (said += text))
+    child.stderr.on('data', (text) => (said += text))
+    child.on('error', failed)
+    child.on('close', (status) => done({ said, status }))
+  })
 
 test('a few hundred schedules are played in one command, reported, and not played again', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hybrid-auth-simulate-'))
@@ -37,9 +38,23 @@ test('a few hundred schedules are played in one command, reported, and not playe
 })
 
 test('a range that failed is named and not counted', () => {
-  const range = { first: 0, schedules: 1000, seconds: 10, opens: 1, promises: 2, kept: 3, kinds: [['calm', 1000]], moments: [['it rained', 12345]] }
+  const range = {
+    first: 0,
+    schedules: 1000,
+    seconds: 10,
+    opens: 1,
+    promises: 2,
+    kept: 3,
+    kinds: [['calm', 1000]],
+    moments: [['it rained', 12345]]
+  }
   const asked = { schedules: 3000, first: 0 }
-  const text = report({ sources: 'abc', asked, ranges: [range, { ...range, first: 2000 }], failures: [{ first: 1000, last: 1999, seed: '1234' }] })
+  const text = report({
+    sources: 'abc',
+    asked,
+    ranges: [range, { ...range, first: 2000 }],
+    failures: [{ first: 1000, last: 1999, seed: '1234' }]
+  })
   assert.match(text, /^2,000 schedules were played, of 3,000 asked for\. 1 failed\.$/m)
   assert.match(text, /^- Seeds: 0 to 999, 2,000 to 2,999$/m)
   assert.match(text, /^- seed 1234: `SIM_SEED=1234`$/m)

@@ -25,7 +25,8 @@ test('the store of the example has every field that the core is told of one, and
 
 test('the command of the example is the one that the tests of this repository run', () => {
   assert.equal(command, 'cargo test --no-default-features store::contract')
-  for (const word of ['--no-default-features', 'store::contract', 'STORES_UNDER_TEST']) assert.ok(read('__test__/stores/contract.test.mjs').includes(word))
+  for (const word of ['--no-default-features', 'store::contract', 'STORES_UNDER_TEST'])
+    assert.ok(read('__test__/stores/contract.test.mjs').includes(word))
 })
 
 /** Fields of a store object of this kind, as the refusal of an unknown one lists them. */
@@ -34,7 +35,10 @@ function fieldsOf(kind) {
     resolveOptions('tenant', { store: { kind, nonsense: 1 } }, {})
   } catch (error) {
     assert.ok(error instanceof HybridAuthError)
-    return error.message.match(/takes (.*)$/)[1].split(', ').sort()
+    return error.message
+      .match(/takes (.*)$/)[1]
+      .split(', ')
+      .sort()
   }
   return assert.fail(kind)
 }
@@ -50,7 +54,11 @@ test('the fields of every kind of store are the same in the code, in the types a
     assert.deepEqual(all(body, /^ {2}(\w+)\??:/gm), fieldsOf(kind), kind)
     const [, listed] = read('docs/stores.md').match(new RegExp(`\\{ kind: '${kind}', ([\\w, ]+) \\}`))
     // The one that is told beside the table alone.
-    assert.deepEqual(listed.split(', ').sort(), fieldsOf(kind).filter((field) => kind !== 'directory' || field !== 'create'), kind)
+    assert.deepEqual(
+      listed.split(', ').sort(),
+      fieldsOf(kind).filter((field) => kind !== 'directory' || field !== 'create'),
+      kind
+    )
   }
 })
 

@@ -10,7 +10,8 @@ import { ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 import { read } from './repository.mjs'
 
 const index = JSON.stringify(pathToFileURL(join(ROOT, 'index.js')).href)
-const blocksOf = (file) => [...read(file).matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block.replace("'baileys-hybrid-auth'", index))
+const blocksOf = (file) =>
+  [...read(file).matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block.replace("'baileys-hybrid-auth'", index))
 
 function run(t, script, env = {}) {
   const folder = temporaryFolder(t, 'document')
@@ -43,7 +44,10 @@ test('the example for forks opens a session with the Baileys that it imports', (
   // Where a number is linked; the example is of a service.
   const linking = script.replace("onMissing: 'error'", "onMissing: 'create'")
   assert.notEqual(linking, script)
-  assert.equal(run(t, `${linking}\nawait saveCreds()\nconsole.log(state.creds.noiseKey.public.length)`, { WHATSAPP_SESSION_PATH: 'sessions' }), '32\n')
+  assert.equal(
+    run(t, `${linking}\nawait saveCreds()\nconsole.log(state.creds.noiseKey.public.length)`, { WHATSAPP_SESSION_PATH: 'sessions' }),
+    '32\n'
+  )
 })
 
 test('the script for a store passes on one that is well, and fails on one that is not there', (t) => {

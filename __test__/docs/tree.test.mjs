@@ -8,11 +8,19 @@ import { all, files, read, root } from './repository.mjs'
 
 /** Put together here, so that this file does not hold what it looks for. */
 const TRACES = [
-  ['a home or work directory of some machine', new RegExp([...['root/', 'home/[a-z]', 'Users/[A-Za-z]', 'work/'].map((path) => `/${path}`), ['C:', '+Users'].join('\\\\')].join('|'))],
-  ['the address of a package registry', new RegExp(['registry\\.(npmjs|yarnpkg|npmmirror)', 'npm\\.pkg\\.github', 'artifactory', '"resolved": "(?!\\.\\./)'].join('|'))]
+  [
+    'a home or work directory of some machine',
+    new RegExp([...['root/', 'home/[a-z]', 'Users/[A-Za-z]', 'work/'].map((path) => `/${path}`), ['C:', '+Users'].join('\\\\')].join('|'))
+  ],
+  [
+    'the address of a package registry',
+    new RegExp(['registry\\.(npmjs|yarnpkg|npmmirror)', 'npm\\.pkg\\.github', 'artifactory', '"resolved": "(?!\\.\\./)'].join('|'))
+  ]
 ]
 
-const text = files().filter((file) => existsSync(join(root, file)) && statSync(join(root, file)).isFile() && !/\.(bin|png|node)$/.test(file))
+const text = files().filter(
+  (file) => existsSync(join(root, file)) && statSync(join(root, file)).isFile() && !/\.(bin|png|node)$/.test(file)
+)
 
 test('no tracked file holds a path of some machine or the address of a registry', () => {
   const self = '__test__/docs/tree.test.mjs'
@@ -29,7 +37,11 @@ test('no tracked file holds a path of some machine or the address of a registry'
 })
 
 const documents = text.filter((file) => file.endsWith('.md') && !file.startsWith('npm/'))
-const anchor = (heading) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-')
+const anchor = (heading) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\w\- ]/g, '')
+    .replaceAll(' ', '-')
 
 test('every link within the documents leads to a file and a heading that exist', () => {
   const dead = []
@@ -38,7 +50,14 @@ test('every link within the documents leads to a file and a heading that exist',
       const [path, heading] = link.split('#')
       const target = path === '' ? file : normalize(join(dirname(file), path))
       const there = existsSync(join(root, target))
-      if (!there || (heading && !all(read(target), /^#+ (.+)$/gm).map(anchor).includes(heading))) dead.push(`${file} -> ${link}`)
+      if (
+        !there ||
+        (heading &&
+          !all(read(target), /^#+ (.+)$/gm)
+            .map(anchor)
+            .includes(heading))
+      )
+        dead.push(`${file} -> ${link}`)
     }
   }
   assert.deepEqual(dead, [])
@@ -48,7 +67,10 @@ test('every file and every command that a document names exists', () => {
   const { scripts } = JSON.parse(read('package.json'))
   const missing = []
   for (const file of documents) {
-    for (const path of all(read(file), /`(?:[^`\n]* )?(?<!--report )((?:src|lib|types|testkit|__test__|docs|demo|scripts|bench|\.ci)\/[\w./-]+)`/g)) {
+    for (const path of all(
+      read(file),
+      /`(?:[^`\n]* )?(?<!--report )((?:src|lib|types|testkit|__test__|docs|demo|scripts|bench|\.ci)\/[\w./-]+)`/g
+    )) {
       const places = [path, `${path}.rs`, join(dirname(file), path)]
       if (!places.some((place) => existsSync(join(root, place)))) missing.push(`${file}: ${path}`)
     }

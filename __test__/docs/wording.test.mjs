@@ -54,7 +54,9 @@ const lines = (file) => {
 }
 
 const isForUsers = (file) =>
-  /^(README|SECURITY|CHANGELOG)\.md$|^docs\/.*\.(md|yml)$|^(index|types\/.*|(nestjs|whatsapp-web)\/.*)\.d\.ts$|^(lib|cli|nestjs|whatsapp-web)\/.*\.js$|^src\/(?!sim\/|fuzz\/|store\/contract|.*tests?\b).*\.rs$|^examples\/nestjs\/README\.md$/.test(file)
+  /^(README|SECURITY|CHANGELOG)\.md$|^docs\/.*\.(md|yml)$|^(index|types\/.*|(nestjs|whatsapp-web)\/.*)\.d\.ts$|^(lib|cli|nestjs|whatsapp-web)\/.*\.js$|^src\/(?!sim\/|fuzz\/|store\/contract|.*tests?\b).*\.rs$|^examples\/nestjs\/README\.md$/.test(
+    file
+  )
 
 test('no document and no message uses a phrase that readers stumbled over', () => {
   const found = []
@@ -70,7 +72,18 @@ test('no document and no message uses a phrase that readers stumbled over', () =
 })
 
 test('a message with an old phrase is noticed', () => {
-  for (const text of ['Whoever has the key', 'the disk refused; mend it', 'a blank machine', 'it says so', 'whatever it is', 'sealed anew', 'closed with a remainder', 'as old as that', 'of no known family']) assert.match(text, old)
+  for (const text of [
+    'Whoever has the key',
+    'the disk refused; mend it',
+    'a blank machine',
+    'it says so',
+    'whatever it is',
+    'sealed anew',
+    'closed with a remainder',
+    'as old as that',
+    'of no known family'
+  ])
+    assert.match(text, old)
 })
 
 /** First words of a doc comment that say nothing of what is documented. */
@@ -89,13 +102,21 @@ function docs(text) {
 }
 
 test('doc comments begin with a noun or a verb', () => {
-  const found = files().filter(isDocumented).flatMap((file) => docs(read(file)).map((text) => ({ file, text })))
+  const found = files()
+    .filter(isDocumented)
+    .flatMap((file) => docs(read(file)).map((text) => ({ file, text })))
   assert.ok(found.length > 2000, `${found.length} doc comments`)
-  assert.deepEqual(found.filter(({ text }) => EMPTY.test(text)).map(({ file, text }) => `${file}: ${text}`), [])
+  assert.deepEqual(
+    found.filter(({ text }) => EMPTY.test(text)).map(({ file, text }) => `${file}: ${text}`),
+    []
+  )
 })
 
 test('a doc comment that begins with a pronoun is noticed', () => {
   const forms = ['What', 'Whether', 'How'].flatMap((word) => [`/// ${word} it is.`, `/** ${word} it is. */`, `/**\n * ${word} it is.\n */`])
-  assert.deepEqual(forms.flatMap(docs).map((text) => EMPTY.test(text)), forms.map(() => true))
+  assert.deepEqual(
+    forms.flatMap(docs).map((text) => EMPTY.test(text)),
+    forms.map(() => true)
+  )
   assert.deepEqual(docs(['/// A thing.', '/// Which follows.'].join('\n')), ['A thing.'])
 })

@@ -27,7 +27,8 @@ const uses = {
 
 async function assertEnded(session, life, code) {
   assert.equal(session.status().life, life)
-  for (const [name, use] of Object.entries(uses)) assert.equal((await rejection(use(session))).code, code, `${name} of a session that is ${life}`)
+  for (const [name, use] of Object.entries(uses))
+    assert.equal((await rejection(use(session))).code, code, `${name} of a session that is ${life}`)
   await session.close()
   assert.equal(session.status().life, life)
 }

@@ -11,7 +11,17 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { cloudScene, lookIn } from '../support/clouds.mjs'
 import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { eventually, KEY, Machine, runSeed, scratch } from '../../testkit/processes/machines.mjs'
-import { contentsOf, hybrid, rejection, startProcess, still, temporaryFolder, told, unhurried, until } from '../../testkit/processes/sessions.mjs'
+import {
+  contentsOf,
+  hybrid,
+  rejection,
+  startProcess,
+  still,
+  temporaryFolder,
+  told,
+  unhurried,
+  until
+} from '../../testkit/processes/sessions.mjs'
 import { fragileBucket } from '../../testkit/stores/outages.mjs'
 import { makeBucket, store } from '../../testkit/stores/index.mjs'
 import { makeRandom } from '../../testkit/world/wire.mjs'
@@ -31,7 +41,13 @@ async function machines(t) {
   }
 }
 
-const acknowledged = ({ notes }) => Number(notes.filter((line) => line.startsWith('ack ')).at(-1)?.split(' ')[2] ?? 0)
+const acknowledged = ({ notes }) =>
+  Number(
+    notes
+      .filter((line) => line.startsWith('ack '))
+      .at(-1)
+      ?.split(' ')[2] ?? 0
+  )
 const counted = async (machine, label) => (await machine.call('get', 'counter', [label]))[label]?.n ?? 0
 
 test('no_write_that_resolved_is_lost_when_the_process_is_killed_at_any_moment', async (t) => {
@@ -109,12 +125,17 @@ test('writes_are_stored_at_once_and_those_that_wait_share_an_upload', async (t) 
     const { lsn, remoteDurableLsn, localDurableLsn, lagMs } = session.status()
     assert.deepEqual([lsn, remoteDurableLsn, localDurableLsn, lagMs], [n, n, n, 0], 'it is stored when it resolves')
   }
-  const { uploads: { segments: before } } = session.status()
+  const {
+    uploads: { segments: before }
+  } = session.status()
   const heal = await breakAll()
   const writes = ids(200).map((id) => session.state.keys.set({ session: { [id]: { id } } }))
   await heal()
   await Promise.all(writes)
-  const { uploads: { segments: after }, remoteDurableLsn } = session.status()
+  const {
+    uploads: { segments: after },
+    remoteDurableLsn
+  } = session.status()
   assert.equal(remoteDurableLsn, 205)
   assert.ok(after - before <= 2, `${after - before} uploads: one that was under way, and one for all that waited`)
   // What changes nothing resolves as well.
@@ -143,7 +164,13 @@ test('an_outage_delays_a_write_and_then_refuses_it_without_losing_it_or_the_sess
   await recovered
   await session.flush()
   const heir = await Machine.start(t, join(at.root, 'heir'))
-  await heir.call('open', TENANT, { ...bucket.options, mode: 'cloud', encryption: 'on', encryptionKeys: at.cloud.encryptionKeys, takeover: true })
+  await heir.call('open', TENANT, {
+    ...bucket.options,
+    mode: 'cloud',
+    encryption: 'on',
+    encryptionKeys: at.cloud.encryptionKeys,
+    takeover: true
+  })
   assert.deepEqual(await heir.call('get', 'session', ['during']), { during: { v: 1 } })
 })
 
@@ -165,7 +192,11 @@ test('a_handover_under_traffic_loses_no_write_that_resolved', async (t) => {
     assert.ok(found >= n, `${n} resolved, ${found} inherited`)
     assert.ok(found <= n + 1, 'at most the write that was refused while it was in flight')
     if (!takeover) assert.deepEqual(opened.restored, { source: 'remote', clean: true })
-    for (const write of [['set', { session: { late: { n: 1 } } }], ['saveCreds', { generation: 1 }]]) assert.equal(await older.outcome(...write), 'FENCED')
+    for (const write of [
+      ['set', { session: { late: { n: 1 } } }],
+      ['saveCreds', { generation: 1 }]
+    ])
+      assert.equal(await older.outcome(...write), 'FENCED')
     await newer.call('set', { counter: { newer: { n: 1 } } })
     await newer.call('close')
     await older.outcome('close')
@@ -228,7 +259,14 @@ test('a_session_that_was_fenced_or_deleted_opens_anew_in_the_same_process', asyn
   await session.saveCreds()
   const fenced = told(session, 'fenced')
   const newer = await Machine.start(t, join(at.root, 'newer'))
-  const options = { ...at.bucket.options, mode: 'cloud', encryption: 'on', encryptionKeys: at.cloud.encryptionKeys, baileys: undefined, initAuthCreds: undefined }
+  const options = {
+    ...at.bucket.options,
+    mode: 'cloud',
+    encryption: 'on',
+    encryptionKeys: at.cloud.encryptionKeys,
+    baileys: undefined,
+    initAuthCreds: undefined
+  }
   await newer.call('open', TENANT, options)
   await fenced
   await newer.call('close')
@@ -250,8 +288,23 @@ test('status_says_what_a_session_without_a_disk_can_know', async (t) => {
   const { keys, bytes, uploads, lastBackupAt, ...rest } = session.status()
   assert.ok(keys === 1 && bytes > 500 && uploads.segments === 1 && lastBackupAt instanceof Date)
   assert.deepEqual(rest, {
-    mode: 'cloud', life: 'live', lsn: 1, localDurableLsn: 1, remoteDurableLsn: 1, lagMs: 0, dirtyKeys: 0, dirtyBytes: 0, logBytes: 0, epoch: 1,
-    restored: { source: 'fresh', clean: true }, store: 'ok', storeDurability: store.durability ?? null, handedOver: false, lastError: null, baseRefused: null, maxBytes: 512 * 1024 * 1024
+    mode: 'cloud',
+    life: 'live',
+    lsn: 1,
+    localDurableLsn: 1,
+    remoteDurableLsn: 1,
+    lagMs: 0,
+    dirtyKeys: 0,
+    dirtyBytes: 0,
+    logBytes: 0,
+    epoch: 1,
+    restored: { source: 'fresh', clean: true },
+    store: 'ok',
+    storeDurability: store.durability ?? null,
+    handedOver: false,
+    lastError: null,
+    baseRefused: null,
+    maxBytes: 512 * 1024 * 1024
   })
 })
 

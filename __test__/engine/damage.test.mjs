@@ -83,7 +83,8 @@ function* truncations({ files }) {
   for (const [name, bytes] of files) {
     const half = bytes.length >> 1
     const lengths = overNetwork ? [half] : [0, 1, HEADER - 1, HEADER, HEADER + 1, half, bytes.length - 32, bytes.length - 1]
-    for (const length of new Set(lengths)) yield { where: `${name} cut to ${length}`, files: replaced(files, name, bytes.subarray(0, length)) }
+    for (const length of new Set(lengths))
+      yield { where: `${name} cut to ${length}`, files: replaced(files, name, bytes.subarray(0, length)) }
     if (!overNetwork) yield { where: `${name} with a byte more`, files: replaced(files, name, Buffer.concat([bytes, Buffer.alloc(1)])) }
   }
 }
@@ -123,7 +124,10 @@ function* foreign({ files }, strangers) {
   yield { where: "all of another tenant's objects added", files: new Map([...files, ...strangers]) }
 }
 
-for (const [name, options] of [['sealed', sealed], ['plain', plain]]) {
+for (const [name, options] of [
+  ['sealed', sealed],
+  ['plain', plain]
+]) {
   test(`every_damage_of_a_${name}_bucket_is_healed_or_named`, async (t) => {
     const places = await makePlaces(t)
     const stories = await storyIn(await makePlace(t), options)
@@ -198,7 +202,10 @@ test('the_wrong_key_is_not_called_damage', async (t) => {
 test('damage_that_an_older_base_makes_up_for_is_told_and_logged', async (t) => {
   const { old } = await storyIn(await makePlace(t), sealed)
   const place = await makePlace(t)
-  const newest = [...old.files.keys()].filter((name) => kindOf(name) === 'base').sort().at(-1)
+  const newest = [...old.files.keys()]
+    .filter((name) => kindOf(name) === 'base')
+    .sort()
+    .at(-1)
   await layOutIn(place.bucket, replaced(old.files, newest, flipped(old.files.get(newest), HEADER + 40)))
   const lines = []
   const line = (level) => (fields, message) => lines.push({ level, message, ...fields })
@@ -208,6 +215,12 @@ test('damage_that_an_older_base_makes_up_for_is_told_and_logged', async (t) => {
   assert.match(repaired.message, /an older base in the store led to the same state/)
   assert.equal(session.status().lsn, old.lsn)
   await session.close()
-  assert.ok(lines.some(({ level, event }) => level === 'warn' && event === 'repaired'), JSON.stringify(lines))
-  assert.ok(lines.some(({ level, message }) => level === 'debug' && /restoring from \d+ objects/.test(message)), JSON.stringify(lines))
+  assert.ok(
+    lines.some(({ level, event }) => level === 'warn' && event === 'repaired'),
+    JSON.stringify(lines)
+  )
+  assert.ok(
+    lines.some(({ level, message }) => level === 'debug' && /restoring from \d+ objects/.test(message)),
+    JSON.stringify(lines)
+  )
 })

@@ -15,7 +15,10 @@ async function store(at, options, tenant = 'tenant') {
   const session = await at.openReplicated(tenant, options)
   session.state.creds.me = { id: '490301234567:1@s.whatsapp.net', name: 'Somebody' }
   await session.saveCreds()
-  await session.state.keys.set({ session: { '490307654321.0': { key: SECRET } }, 'identity-key': { '490307654321.0': Buffer.from(SECRET) } })
+  await session.state.keys.set({
+    session: { '490307654321.0': { key: SECRET } },
+    'identity-key': { '490307654321.0': Buffer.from(SECRET) }
+  })
   await session.close()
   return session
 }
@@ -138,11 +141,21 @@ test('a history without encryption that somebody lays above an encrypted one is 
   for (const name of await elsewhere.bucket.list()) await at.bucket.put(name, await elsewhere.bucket.get(name))
   const errors = []
   const onEvent = ({ event, error }) => event === 'error' && errors.push(error.message)
-  const taken = await at.open('tenant', { ...at.elsewhere(), encryptionKeys: KEY, acceptUnencrypted: true, takeover: true, onMissing: 'error', onEvent })
+  const taken = await at.open('tenant', {
+    ...at.elsewhere(),
+    encryptionKeys: KEY,
+    acceptUnencrypted: true,
+    takeover: true,
+    onMissing: 'error',
+    onEvent
+  })
   await holds(taken)
   await taken.state.keys.set({ 'device-list': { 1: ['2'] } })
   await taken.flush()
-  assert.ok(errors.some((message) => /it was made without a key of this session/.test(message)), String(errors))
+  assert.ok(
+    errors.some((message) => /it was made without a key of this session/.test(message)),
+    String(errors)
+  )
   await taken.close()
   await holds(await at.open('tenant', { ...at.elsewhere(), encryptionKeys: KEY, onMissing: 'error' }))
 })
@@ -170,7 +183,10 @@ test('hidden tenant ids stand nowhere in the bucket, and a blank machine restore
   await store(at, { hideTenantIds: false }, 'shown')
   const escaped = ['490301234567', 'tenant', Buffer.from(tenant).toString('base64'), Buffer.from(tenant).toString('hex')]
   const seen = Object.entries(await textsIn(at.bucket))
-  assert.ok(seen.some(([name]) => name.includes('shown')), 'the search finds what is shown')
+  assert.ok(
+    seen.some(([name]) => name.includes('shown')),
+    'the search finds what is shown'
+  )
   for (const [name, content] of seen) for (const needle of escaped) assert.ok(!name.includes(needle) && !content.includes(needle), name)
   const blank = await at.open(tenant, { ...at.elsewhere(), ...hidden, onMissing: 'error' })
   await holds(blank)

@@ -22,39 +22,66 @@ async function storedElsewhere(at, id, options = at.replicated) {
 
 /** Kind of failure -> its code, and what makes an open fail in that way: further options. */
 const FAILURES = {
-  'store unreachable': ['REMOTE_UNAVAILABLE', () => ({ store: { kind: 's3', bucket: 'b', endpoint: 'http://127.0.0.1:9', region: 'r', accessKeyId: 'a', secretAccessKey: 's' } })],
+  'store unreachable': [
+    'REMOTE_UNAVAILABLE',
+    () => ({ store: { kind: 's3', bucket: 'b', endpoint: 'http://127.0.0.1:9', region: 'r', accessKeyId: 'a', secretAccessKey: 's' } })
+  ],
   'store missing': ['REMOTE_REFUSED', (at) => ({ store: { kind: 'directory', path: join(at.root, 'nowhere') } })],
-  'store missing and to be made where it cannot be': ['REMOTE_UNAVAILABLE', (at) => {
-    writeFileSync(join(at.root, 'file'), '')
-    return { store: { kind: 'directory', path: join(at.root, 'file', 'bucket'), create: true } }
-  }],
-  'store is a file': ['REMOTE_UNAVAILABLE', (at) => {
-    writeFileSync(join(at.root, 'a file'), '')
-    return { store: { kind: 'directory', path: join(at.root, 'a file') } }
-  }],
-  'certificate authority without a certificate': ['INVALID_OPTION', () => ({ store: 's3://bucket?endpoint=https://127.0.0.1:9&region=r', caCertificate: 'nonsense' })],
+  'store missing and to be made where it cannot be': [
+    'REMOTE_UNAVAILABLE',
+    (at) => {
+      writeFileSync(join(at.root, 'file'), '')
+      return { store: { kind: 'directory', path: join(at.root, 'file', 'bucket'), create: true } }
+    }
+  ],
+  'store is a file': [
+    'REMOTE_UNAVAILABLE',
+    (at) => {
+      writeFileSync(join(at.root, 'a file'), '')
+      return { store: { kind: 'directory', path: join(at.root, 'a file') } }
+    }
+  ],
+  'certificate authority without a certificate': [
+    'INVALID_OPTION',
+    () => ({ store: 's3://bucket?endpoint=https://127.0.0.1:9&region=r', caCertificate: 'nonsense' })
+  ],
   'no session': ['NOT_FOUND', () => ({ onMissing: 'error' })],
-  'session deleted': ['DELETED', async (at) => {
-    await (await storedElsewhere(at, 'tenant')).delete()
-    return {}
-  }],
-  'key missing': ['KEY_UNAVAILABLE', async (at) => {
-    await (await storedElsewhere(at, 'tenant')).close()
-    return { encryptionKeys: [OTHER_KEY] }
-  }],
-  'session unencrypted': ['KEY_UNAVAILABLE', async (at) => {
-    await (await storedElsewhere(at, 'tenant', { ...at.replicated, encryption: 'off', encryptionKeys: undefined })).close()
-    return {}
-  }],
-  'data missing': ['REMOTE_CORRUPT', async (at) => {
-    await (await storedElsewhere(at, 'tenant')).close()
-    rmSync(join(at.bucket, 'v1', 'data'), { recursive: true })
-    return {}
-  }],
-  'stored under another kind of name': ['INVALID_OPTION', async (at) => {
-    await (await storedElsewhere(at, 'tenant')).close()
-    return { hideTenantIds: true }
-  }],
+  'session deleted': [
+    'DELETED',
+    async (at) => {
+      await (await storedElsewhere(at, 'tenant')).delete()
+      return {}
+    }
+  ],
+  'key missing': [
+    'KEY_UNAVAILABLE',
+    async (at) => {
+      await (await storedElsewhere(at, 'tenant')).close()
+      return { encryptionKeys: [OTHER_KEY] }
+    }
+  ],
+  'session unencrypted': [
+    'KEY_UNAVAILABLE',
+    async (at) => {
+      await (await storedElsewhere(at, 'tenant', { ...at.replicated, encryption: 'off', encryptionKeys: undefined })).close()
+      return {}
+    }
+  ],
+  'data missing': [
+    'REMOTE_CORRUPT',
+    async (at) => {
+      await (await storedElsewhere(at, 'tenant')).close()
+      rmSync(join(at.bucket, 'v1', 'data'), { recursive: true })
+      return {}
+    }
+  ],
+  'stored under another kind of name': [
+    'INVALID_OPTION',
+    async (at) => {
+      await (await storedElsewhere(at, 'tenant')).close()
+      return { hideTenantIds: true }
+    }
+  ],
   'given up before it began': ['ABORTED', () => ({ signal: AbortSignal.abort() })],
   'import from nowhere': ['INVALID_OPTION', (at) => ({ importFrom: join(at.root, 'not there') })]
 }

@@ -12,7 +12,11 @@ const TENANT = 'tenant'
 const ENDLESS = `v1/claims/${TENANT}.18446744073709551615-${'f'.repeat(32)}`
 const claimsIn = async (bucket) => (await bucket.list()).filter((name) => name.startsWith('v1/claims/'))
 /** The highest claim that an owner made. */
-const ownClaim = async (bucket) => (await claimsIn(bucket)).filter((name) => /-[0-9a-f]{32}$/.test(name) && name !== ENDLESS).sort().at(-1)
+const ownClaim = async (bucket) =>
+  (await claimsIn(bucket))
+    .filter((name) => /-[0-9a-f]{32}$/.test(name) && name !== ENDLESS)
+    .sort()
+    .at(-1)
 
 test('names_that_nobody_with_a_key_made_stop_no_session_and_keep_nobody_out', async (t) => {
   const at = await storeScene(t)

@@ -78,7 +78,10 @@ test('every tool says that credentials are missing', async (t) => {
     assert.equal((await rejection(fleet[way](TENANT, join(at.root, way)))).code, 'NOT_FOUND', way)
   }
   const { failed } = await fleet.restoreAll()
-  assert.deepEqual(failed.map(({ tenantId, error }) => [tenantId, error.code]), [[TENANT, 'NOT_FOUND']])
+  assert.deepEqual(
+    failed.map(({ tenantId, error }) => [tenantId, error.code]),
+    [[TENANT, 'NOT_FOUND']]
+  )
 })
 
 test('a session without credentials can be sealed anew, and deleted', async (t) => {

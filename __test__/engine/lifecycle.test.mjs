@@ -33,7 +33,9 @@ test('new credentials are not written before saveCreds', async (t) => {
 
 test('an initAuthCreds that throws leaves nothing open behind', async (t) => {
   const at = await storeScene(t)
-  const broken = () => { throw new Error('no entropy') }
+  const broken = () => {
+    throw new Error('no entropy')
+  }
   await assert.rejects(at.openReplicated('tenant', { initAuthCreds: broken }), /no entropy/)
   const session = await at.open('tenant', { ...at.elsewhere(), handoverTimeoutMs: 60_000 })
   assert.equal(session.status().life, 'live')
@@ -41,15 +43,24 @@ test('an initAuthCreds that throws leaves nothing open behind', async (t) => {
 
 test('closing one of two opens leaves the other working, and closing twice is no mistake', async (t) => {
   const at = await storeScene(t)
-  for (const [tenant, options] of [['local', at.local], ['replicated', at.replicated]]) {
+  for (const [tenant, options] of [
+    ['local', at.local],
+    ['replicated', at.replicated]
+  ]) {
     const [first, second] = [await at.open(tenant, options), await at.open(tenant, options)]
     await first.saveCreds()
     await first.close()
     await first.close()
     for (const use of [
-      () => first.state.keys.get('session', ['a']), () => first.state.keys.set({ session: { a: 1 } }), () => first.state.keys.clear(),
-      () => first.saveCreds(), () => first.flush(), () => first.delete(),
-      async () => { for await (const id of first.state.keys.listIds('session')) throw new Error(id) },
+      () => first.state.keys.get('session', ['a']),
+      () => first.state.keys.set({ session: { a: 1 } }),
+      () => first.state.keys.clear(),
+      () => first.saveCreds(),
+      () => first.flush(),
+      () => first.delete(),
+      async () => {
+        for await (const id of first.state.keys.listIds('session')) throw new Error(id)
+      },
       () => first.exportMultiFile(join(at.root, 'nowhere'))
     ]) {
       const error = await rejection(use())
@@ -73,8 +84,14 @@ test('many opens and closes at once end with one history', async (t) => {
     })
   )
   const session = await at.openReplicated('tenant')
-  const found = await session.state.keys.get('session', Array.from({ length: 12 }, (_, i) => String(i)))
-  assert.deepEqual(Object.values(found).map((value) => value?.i), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+  const found = await session.state.keys.get(
+    'session',
+    Array.from({ length: 12 }, (_, i) => String(i))
+  )
+  assert.deepEqual(
+    Object.values(found).map((value) => value?.i),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+  )
 })
 
 test('an open tenant is not shared with another store', async (t) => {
@@ -92,15 +109,35 @@ test('status tells how a session fares, with a store and without', async (t) => 
   const { logBytes, bytes, ...rest } = local.status()
   assert.ok(logBytes > bytes && bytes > 500)
   assert.deepEqual(rest, {
-    mode: 'local', life: 'live', lsn: 1, localDurableLsn: 1, remoteDurableLsn: null, lagMs: null, keys: 1, dirtyKeys: 0, dirtyBytes: 0, epoch: null,
-    restored: { source: 'fresh', clean: true }, store: 'none', storeDurability: null, handedOver: false, lastBackupAt: null, lastError: null, baseRefused: null, maxBytes: 512 * 1024 * 1024, uploads: null
+    mode: 'local',
+    life: 'live',
+    lsn: 1,
+    localDurableLsn: 1,
+    remoteDurableLsn: null,
+    lagMs: null,
+    keys: 1,
+    dirtyKeys: 0,
+    dirtyBytes: 0,
+    epoch: null,
+    restored: { source: 'fresh', clean: true },
+    store: 'none',
+    storeDurability: null,
+    handedOver: false,
+    lastBackupAt: null,
+    lastError: null,
+    baseRefused: null,
+    maxBytes: 512 * 1024 * 1024,
+    uploads: null
   })
   const replicated = await at.openReplicated('tenant')
   await replicated.state.keys.set({ session: { a: { v: 1 }, b: { v: 2 } } })
   await replicated.saveCreds()
   await replicated.flush()
   const status = replicated.status()
-  assert.deepEqual([status.lsn, status.remoteDurableLsn, status.lagMs, status.keys, status.dirtyKeys, status.epoch, status.store], [2, 2, 0, 3, 0, 1, 'ok'])
+  assert.deepEqual(
+    [status.lsn, status.remoteDurableLsn, status.lagMs, status.keys, status.dirtyKeys, status.epoch, status.store],
+    [2, 2, 0, 3, 0, 1, 'ok']
+  )
   assert.ok(status.lastBackupAt instanceof Date && status.uploads.segments >= 1 && status.uploads.bases === 1 && status.uploads.bytes > 0)
   assert.deepEqual(Object.keys(status).sort(), Object.keys(local.status()).sort())
 })
@@ -145,7 +182,10 @@ test('a fleet opens, lists, tells, deletes and shuts down', async (t) => {
   assert.deepEqual(fleet.list().sort(), ['a', 'b', 'c'])
   assert.equal(fleet.get('a'), a)
   assert.equal(fleet.get('nobody'), undefined)
-  assert.deepEqual(Object.values(fleet.status()).map(({ life }) => life), ['live', 'live', 'live'])
+  assert.deepEqual(
+    Object.values(fleet.status()).map(({ life }) => life),
+    ['live', 'live', 'live']
+  )
   await fleet.delete('c')
   await b.close()
   assert.deepEqual(fleet.list(), ['a'])

@@ -29,7 +29,11 @@ async function site(t) {
  * What the bucket holds. Who was killed in mid-PUT may leave a staging file (`#1`) of a claim in a directory, which says
  * nothing; never of data.
  */
-const kindsIn = async (bucket) => (await bucket.list()).filter((name) => !/claims\/.*#\d+$/.test(name)).map(kindOf).sort()
+const kindsIn = async (bucket) =>
+  (await bucket.list())
+    .filter((name) => !/claims\/.*#\d+$/.test(name))
+    .map(kindOf)
+    .sort()
 
 /** An owner with writes that are stored and writes that are not. */
 async function ownerWithUnsentWrites(machine, options) {

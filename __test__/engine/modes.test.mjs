@@ -24,7 +24,9 @@ const TYPES = ['session', 'app-state-sync-key', ...Object.keys(otherFamilies())]
 
 /** Every way of `length` modes. */
 const walks = (length) =>
-  length === 1 ? Object.keys(NEIGHBOURS).map((mode) => [mode]) : walks(length - 1).flatMap((walk) => NEIGHBOURS[walk.at(-1)].map((next) => [...walk, next]))
+  length === 1
+    ? Object.keys(NEIGHBOURS).map((mode) => [mode])
+    : walks(length - 1).flatMap((walk) => NEIGHBOURS[walk.at(-1)].map((next) => [...walk, next]))
 
 const sessions = await conversation((value) => value, 8)
 
@@ -32,11 +34,15 @@ const sessions = await conversation((value) => value, 8)
 async function contents({ state }) {
   const all = [['creds', state.creds]]
   for (const type of TYPES) for await (const [id, value] of state.keys.list(type)) all.push([`${type}/${id}`, value])
-  return JSON.stringify(all.sort(([a], [b]) => (a < b ? -1 : 1)), baileys.BufferJSON.replacer)
+  return JSON.stringify(
+    all.sort(([a], [b]) => (a < b ? -1 : 1)),
+    baileys.BufferJSON.replacer
+  )
 }
 
 /** Who this is to WhatsApp: what a new QR code would change. */
-const identityOf = ({ state: { creds } }) => JSON.stringify([creds.noiseKey, creds.signedIdentityKey, creds.registrationId, creds.me], baileys.BufferJSON.replacer)
+const identityOf = ({ state: { creds } }) =>
+  JSON.stringify([creds.noiseKey, creds.signedIdentityKey, creds.registrationId, creds.me], baileys.BufferJSON.replacer)
 
 async function pair(session) {
   Object.assign(session.state.creds, pairedCreds({ initAuthCreds: () => session.state.creds, proto: baileys.proto }))
@@ -48,7 +54,10 @@ async function pair(session) {
 /** What one stay in a mode writes: values that change, come and go, and credentials that count. */
 async function live(session, step) {
   const value = sessions[step % sessions.length]
-  await session.state.keys.set({ session: { '2002.0': value, [`in-step-${step}`]: value }, 'pre-key': { [step + 1]: null, [step + 10]: { private: Buffer.alloc(32, step), public: Buffer.alloc(32, 7) } } })
+  await session.state.keys.set({
+    session: { '2002.0': value, [`in-step-${step}`]: value },
+    'pre-key': { [step + 1]: null, [step + 10]: { private: Buffer.alloc(32, step), public: Buffer.alloc(32, 7) } }
+  })
   session.state.creds.nextPreKeyId = step + 11
   await session.saveCreds()
 }
@@ -96,7 +105,11 @@ test('a session that was local only is not passed over by cloud, which makes no 
   const error = await rejection(at.openCloud(TENANT))
   assert.equal(error.code, 'INVALID_OPTION')
   assert.match(error.message, /only in its local log.*open and close it once with `mode: 'hybrid'`/)
-  assert.deepEqual((await at.bucket.list()).filter((name) => name.startsWith('v1/claims/') || name.startsWith('v1/data/')), [], 'nothing was claimed')
+  assert.deepEqual(
+    (await at.bucket.list()).filter((name) => name.startsWith('v1/claims/') || name.startsWith('v1/data/')),
+    [],
+    'nothing was claimed'
+  )
   assert.deepEqual(contentsOf(at.directory), before)
   // Another tenant has nothing there, and is made.
   const other = await at.openCloud('another')
@@ -166,7 +179,10 @@ test('what a killed hybrid session had not sent yet is not lost to cloud', async
   assert.ok(remoteDurableLsn < lsn)
 
   const refused = await machine('same')
-  const error = await refused.call('open', TENANT, cloud).then(() => null, (failure) => failure)
+  const error = await refused.call('open', TENANT, cloud).then(
+    () => null,
+    (failure) => failure
+  )
   assert.equal(error?.code, 'INVALID_OPTION')
   assert.match(error.message, new RegExp(`LSN ${remoteDurableLsn + 1} to ${lsn} of this session are only in its local log`))
   await refused.kill()
@@ -202,7 +218,11 @@ test('a log that hybrid left does not win over what cloud wrote since, killed or
   }
 })
 
-for (const [from, to] of [['hybrid', 'cloud'], ['cloud', 'hybrid'], ['cloud', 'cloud']]) {
+for (const [from, to] of [
+  ['hybrid', 'cloud'],
+  ['cloud', 'hybrid'],
+  ['cloud', 'cloud']
+]) {
   test(`a running ${from} session hands over to ${to} on the same machine`, async (t) => {
     const { machine, ...modes } = await site(t)
     const [older, newer] = [await machine('same'), await machine('same')]
@@ -256,7 +276,8 @@ test('a session that was in a store is not opened as a local one because a varia
   await session.close()
   const refusals = { 'the log of a store': {}, 'a claim that was made from here, without a log': { log: false } }
   for (const [what, { log = true }] of Object.entries(refusals)) {
-    if (!log) for (const name of readdirSync(join(at.directory, TENANT))) if (name.endsWith('.log')) rmSync(join(at.directory, TENANT, name))
+    if (!log)
+      for (const name of readdirSync(join(at.directory, TENANT))) if (name.endsWith('.log')) rmSync(join(at.directory, TENANT, name))
     const before = contentsOf(at.directory)
     for (const options of [forgotten, { ...forgotten, onMissing: 'error' }, { ...forgotten, seedFromDisk: true }]) {
       const error = await rejection(at.open(TENANT, options))

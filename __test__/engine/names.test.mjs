@@ -13,7 +13,10 @@ const MISNAMED = /stored under another kind of name; restore the earlier `hideTe
 const CHANGES = {
   'hidden and then not': [{ hideTenantIds: true }, {}],
   'visible and then hidden': [{}, { hideTenantIds: true }],
-  'the order of the keys changed': [{ hideTenantIds: true, encryptionKeys: [OTHER_KEY, KEY] }, { hideTenantIds: true, encryptionKeys: [KEY, OTHER_KEY] }]
+  'the order of the keys changed': [
+    { hideTenantIds: true, encryptionKeys: [OTHER_KEY, KEY] },
+    { hideTenantIds: true, encryptionKeys: [KEY, OTHER_KEY] }
+  ]
 }
 
 for (const [what, [was, is]] of Object.entries(CHANGES)) {

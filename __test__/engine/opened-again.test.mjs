@@ -99,7 +99,12 @@ const parts = {
 
 test('a session of which any part is held is not given back', async (t) => {
   const at = scene(t)
-  const child = startProcess(t, holdParts, { options: at.local, parts: Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, String(part)])) }, { nodeOptions: GC })
+  const child = startProcess(
+    t,
+    holdParts,
+    { options: at.local, parts: Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, String(part)])) },
+    { nodeOptions: GC }
+  )
   assert.deepEqual(await child.said(), Object.fromEntries(Object.keys(parts).map((name) => [name, 'live'])))
 })
 
@@ -117,12 +122,20 @@ async function holdParts({ hybrid, args, say }) {
   const uses = {
     'keys.get': () => get('session', ['a']),
     'keys.set': () => set({ session: { a: { v: 1 } } }),
-    'keys.list': async () => { for await (const _ of list('session')); },
+    'keys.list': async () => {
+      for await (const _ of list('session'));
+    },
     saveCreds,
     status,
     close,
     on: () => on('backup', () => {}).saveCreds()
   }
-  for (const name of Object.keys(held)) lives[name] = await Promise.resolve().then(uses[name]).then(() => 'live', (error) => error.code)
+  for (const name of Object.keys(held))
+    lives[name] = await Promise.resolve()
+      .then(uses[name])
+      .then(
+        () => 'live',
+        (error) => error.code
+      )
   await say(lives)
 }

@@ -42,14 +42,24 @@ test('an open says that it opens, for whom it waits and how long at most, and fr
   const heard = []
   session.on('opened', (news) => heard.push(news))
   await until(() => heard.length > 0, 'the event of an open')
-  assert.deepEqual(events.slice(0, 3).map(({ event, tenantId }) => [event, tenantId]), [['opening', 'tenant'], ['waiting', 'tenant'], ['opened', 'tenant']])
+  assert.deepEqual(
+    events.slice(0, 3).map(({ event, tenantId }) => [event, tenantId]),
+    [
+      ['opening', 'tenant'],
+      ['waiting', 'tenant'],
+      ['opened', 'tenant']
+    ]
+  )
   const [, waiting, opened] = events
   assert.equal(waiting.epoch, 1)
   assert.ok(waiting.atMostMs > 0 && waiting.atMostMs <= 600, `${waiting.atMostMs}`)
   assert.deepEqual([opened.source, opened.clean, opened.shared], ['remote', false, false])
   assert.ok(opened.tookMs >= waiting.atMostMs)
   assert.equal(heard[0].tookMs, opened.tookMs)
-  assert.match(lines.join('\n'), /session opening\nsession waiting up to 0\.\d s for its previous owner \(epoch 1\), which has not released it\nsession opened in \d+\.\d s, restored from the store; its last owner did not end properly/)
+  assert.match(
+    lines.join('\n'),
+    /session opening\nsession waiting up to 0\.\d s for its previous owner \(epoch 1\), which has not released it\nsession opened in \d+\.\d s, restored from the store; its last owner did not end properly/
+  )
 })
 
 test('status, summary, metrics and figures know what is being opened', async (t) => {
@@ -141,7 +151,14 @@ test('a shutdown does not wait longer than it may for what is being opened, and 
   await until(() => released(at.bucket) > 0, 'the release')
 })
 
-for (const [name, onProgress] of Object.entries({ throws: () => { throw new Error('no') }, rejects: async () => { throw new Error('no') } })) {
+for (const [name, onProgress] of Object.entries({
+  throws: () => {
+    throw new Error('no')
+  },
+  rejects: async () => {
+    throw new Error('no')
+  }
+})) {
   test(`an onProgress that ${name} leaves nothing open`, async (t) => {
     const at = scene(t)
     const fleet = new HybridAuth(at.local)
@@ -176,7 +193,10 @@ test('restoreAll opens what the directory has where there is no store', async (t
 
 test('ifFree opens what nobody runs, and ends nobody', async (t) => {
   const at = scene(t)
-  const [one, two] = [{ ...at.replicated, ...unhurried }, { ...at.elsewhere(), ...unhurried }]
+  const [one, two] = [
+    { ...at.replicated, ...unhurried },
+    { ...at.elsewhere(), ...unhurried }
+  ]
   const owner = startProcess(t, ownUntilTold, { options: one })
   await owner.said()
   const error = await rejection(hybrid.useHybridAuthState('tenant', { ...two, ifFree: true }))

@@ -34,10 +34,11 @@ const acknowledged = (machine) => machine.notes.filter((line) => line.startsWith
 const writesSeen = async (machine, label) => (await machine.call('get', 'counter', [label]))[label]?.n ?? 0
 
 /** The status of a predecessor that is done: its successor may be through before it has heard that its last PUT arrived. */
-const handedOver = (machine) => eventually('it has handed over', async () => {
-  const status = await machine.call('status')
-  return status.handedOver && status
-})
+const handedOver = (machine) =>
+  eventually('it has handed over', async () => {
+    const status = await machine.call('status')
+    return status.handedOver && status
+  })
 
 test('a_clean_handover_under_traffic_loses_no_resolved_write', async (t) => {
   const { machine, options } = await site(t)
@@ -74,10 +75,16 @@ test('a_takeover_from_a_killed_machine_waits_for_it_and_keeps_all_that_was_store
   const { machine, options, bucket } = await site(t)
   const dead = await machine('dead')
   await dead.call('open', TENANT, { ...options, flushIntervalMs: NEVER })
-  await dead.call('setMany', Array.from({ length: 30 }, (_, n) => ({ counter: { dead: { n: n + 1 } } })))
+  await dead.call(
+    'setMany',
+    Array.from({ length: 30 }, (_, n) => ({ counter: { dead: { n: n + 1 } } }))
+  )
   await dead.call('flush')
   const { remoteDurableLsn } = await dead.call('status')
-  await dead.call('setMany', Array.from({ length: 5 }, (_, n) => ({ counter: { dead: { n: n + 31 } } })))
+  await dead.call(
+    'setMany',
+    Array.from({ length: 5 }, (_, n) => ({ counter: { dead: { n: n + 31 } } }))
+  )
   await dead.kill()
 
   const heir = await machine('heir')
@@ -115,7 +122,10 @@ test('a_restart_on_the_same_disk_after_sigkill_waits_for_nobody_and_loses_nothin
     const opened = await owner.call('open', TENANT, rarely)
     assert.equal(await writesSeen(owner, 'same'), written)
     assert.deepEqual(opened.restored, life === 0 ? { source: 'fresh', clean: true } : { source: 'local', clean: true })
-    await owner.call('setMany', Array.from({ length: 10 }, () => ({ counter: { same: { n: ++written } } })))
+    await owner.call(
+      'setMany',
+      Array.from({ length: 10 }, () => ({ counter: { same: { n: ++written } } }))
+    )
     await owner.kill()
   }
 })
@@ -141,7 +151,10 @@ test('stalled_owner_cannot_acknowledge', async (t) => {
     await eventually('the traffic is refused', async () => (await stalled.call('traffic')).refusal === 'FENCED')
     assert.equal(await stalled.outcome('set', { counter: { stalled: { n: 1e6 } } }), 'FENCED')
     const flushed = await stalled.outcome('flush')
-    assert.ok(flushed === 'FENCED' || acknowledged(stalled) === inherited, `it cannot say that anything is stored which its heir lacks: ${flushed}`)
+    assert.ok(
+      flushed === 'FENCED' || acknowledged(stalled) === inherited,
+      `it cannot say that anything is stored which its heir lacks: ${flushed}`
+    )
 
     const after = await stalled.call('status')
     assert.ok(after.remoteDurableLsn <= opened.lsn, 'it never counted anything as stored that its heir lacks')
@@ -170,7 +183,10 @@ test('a_stalled_owner_that_wakes_in_time_hands_over_everything', async (t) => {
   const { machine, options, bucket } = await site(t)
   const [stalled, heir] = [await machine('stalled'), await machine('heir')]
   await stalled.call('open', TENANT, { ...options, ...unhurried, flushIntervalMs: NEVER })
-  await stalled.call('setMany', Array.from({ length: 20 }, (_, n) => ({ counter: { stalled: { n: n + 1 } } })))
+  await stalled.call(
+    'setMany',
+    Array.from({ length: 20 }, (_, n) => ({ counter: { stalled: { n: n + 1 } } }))
+  )
   stalled.stop()
   const claims = await countClaims(bucket)
   const opening = heir.call('open', TENANT, { ...options, handoverTimeoutMs: NEVER })
@@ -190,10 +206,12 @@ test('two_machines_that_open_at_the_same_time_take_turns_and_one_owns_in_the_end
   const tally = { 'one opened': 0, 'both opened': 0 }
   let last = 0
   for (let round = 1; round <= 20; round++) {
-    const outcomes = await Promise.all(machines.map(async (one) => {
-      await pause(random.below(40))
-      return one.outcome('open', TENANT, quick)
-    }))
+    const outcomes = await Promise.all(
+      machines.map(async (one) => {
+        await pause(random.below(40))
+        return one.outcome('open', TENANT, quick)
+      })
+    )
     for (const outcome of outcomes) assert.ok(['ok', 'OWNED_ELSEWHERE', 'FENCED'].includes(outcome), `round ${round}: ${outcomes}`)
     const opened = machines.filter((_, n) => outcomes[n] === 'ok')
     assert.ok(opened.length > 0, `round ${round}: nobody opened: ${outcomes}`)
@@ -204,12 +222,14 @@ test('two_machines_that_open_at_the_same_time_take_turns_and_one_owns_in_the_end
       const seen = await writesSeen(one, 'rounds')
       assert.equal(seen, last, `round ${round}: the last owner's write is there`)
     }
-    await Promise.all(opened.map(async (one) => {
-      const set = await one.outcome('set', { counter: { rounds: { n: round } } })
-      const flushed = set === 'ok' ? await one.outcome('flush') : set
-      assert.ok(['ok', 'FENCED'].includes(flushed), `round ${round}: ${flushed}`)
-      if (flushed === 'ok') stored.push(one)
-    }))
+    await Promise.all(
+      opened.map(async (one) => {
+        const set = await one.outcome('set', { counter: { rounds: { n: round } } })
+        const flushed = set === 'ok' ? await one.outcome('flush') : set
+        assert.ok(['ok', 'FENCED'].includes(flushed), `round ${round}: ${flushed}`)
+        if (flushed === 'ok') stored.push(one)
+      })
+    )
     assert.equal(stored.length, 1, `round ${round}: ${outcomes}`)
     last = round
     await Promise.all(opened.map((one) => one.outcome('close')))

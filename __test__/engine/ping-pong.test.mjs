@@ -60,6 +60,8 @@ test('a_device_that_moves_between_two_processes_again_and_again_decrypts_every_m
   await world.run(MESSAGES)
   const { keys } = await world.audit()
   assert.equal(world.stats.restarts, MOVES)
-  t.diagnostic(`${world.stats.messages} messages over ${MOVES} moves, ${world.stats.refusedDuplicates} duplicates refused, ${keys} keys compared`)
+  t.diagnostic(
+    `${world.stats.messages} messages over ${MOVES} moves, ${world.stats.refusedDuplicates} duplicates refused, ${keys} keys compared`
+  )
   await here.call('close')
 })

@@ -23,7 +23,12 @@ test('a_key_is_turned_over_on_three_instances_and_no_session_is_refused_or_loses
   let n = 0
   /** An instance opens the session, finds all that was written before, writes, and closes. */
   const turn = async (instance, encryptionKeys, { keep = false } = {}) => {
-    const session = await at.open(TENANT, { ...at.replicated, directory: disks[instance], encryptionKeys, onMissing: n === 0 ? 'create' : 'error' })
+    const session = await at.open(TENANT, {
+      ...at.replicated,
+      directory: disks[instance],
+      encryptionKeys,
+      onMissing: n === 0 ? 'create' : 'error'
+    })
     if (n === 0) await session.saveCreds()
     else assert.deepEqual(await session.state.keys.get('session', ['a']), { a: { n } }, `instance ${instance}`)
     await session.state.keys.set({ session: { a: { n: ++n } } })
@@ -32,8 +37,21 @@ test('a_key_is_turned_over_on_three_instances_and_no_session_is_refused_or_loses
   }
   for (const instance of [0, 1, 2]) await turn(instance, STEPS.alone)
   // A rolling deploy: those that have it and those that do not take the session from one another.
-  for (const [instance, keys] of [[0, STEPS.second], [1, STEPS.alone], [1, STEPS.second], [2, STEPS.alone], [2, STEPS.second]]) await turn(instance, keys)
-  for (const [instance, keys] of [[0, STEPS.first], [1, STEPS.second], [1, STEPS.first], [0, STEPS.first]]) await turn(instance, keys)
+  for (const [instance, keys] of [
+    [0, STEPS.second],
+    [1, STEPS.alone],
+    [1, STEPS.second],
+    [2, STEPS.alone],
+    [2, STEPS.second]
+  ])
+    await turn(instance, keys)
+  for (const [instance, keys] of [
+    [0, STEPS.first],
+    [1, STEPS.second],
+    [1, STEPS.first],
+    [0, STEPS.first]
+  ])
+    await turn(instance, keys)
   // The third one has a log under the old key, and none of the new ones yet.
   const report = await new hybrid.HybridAuth({ ...at.replicated, encryptionKeys: STEPS.first }).rekey(TENANT)
   assert.deepEqual([report.complete, report.unneeded.length, report.unseen], [true, 1, ['other-disks']])
@@ -76,7 +94,10 @@ test('a_log_that_may_have_more_than_the_store_says_which_key_it_needs', async (t
   await older.kill()
   const next = await Machine.start(t, join(folder, 'm'))
   for (let again = 0; again < 2; again++) {
-    const error = await next.call('open', TENANT, options(STEPS.away)).then(() => null, (error) => error)
+    const error = await next.call('open', TENANT, options(STEPS.away)).then(
+      () => null,
+      (error) => error
+    )
     assert.equal(error?.code, 'KEY_UNAVAILABLE')
     assert.match(error.message, /the local log needs encryption key [0-9a-f]{16}, .* \(\d{20}\.log\)/)
   }

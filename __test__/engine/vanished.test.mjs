@@ -29,9 +29,9 @@ const WAYS = overNetwork
         vanish(folder)
         mkdirSync(folder, { recursive: true })
       },
-      'without_its_objects_but_with_its_folders': clear,
-      'without_its_data_folder': ({ folder }) => vanish(join(folder, 'v1/data')),
-      'without_its_claims_folder_and_its_data': ({ folder }) => vanish(join(folder, 'v1'))
+      without_its_objects_but_with_its_folders: clear,
+      without_its_data_folder: ({ folder }) => vanish(join(folder, 'v1/data')),
+      without_its_claims_folder_and_its_data: ({ folder }) => vanish(join(folder, 'v1'))
     }
 
 const write = (session, n) => session.state.keys.set({ session: { [n % 3]: { n } }, marker: { last: { n } } })

@@ -9,7 +9,8 @@ import { hybrid, OTHER_KEY, rejection } from '../../testkit/processes/sessions.m
 import { storeScene } from '../../testkit/stores/scene.mjs'
 
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.elsewhere(), ...more })
-const objectsOf = async (bucket) => Object.fromEntries(await Promise.all((await bucket.list()).map(async (name) => [name, (await bucket.get(name)).toString('hex')])))
+const objectsOf = async (bucket) =>
+  Object.fromEntries(await Promise.all((await bucket.list()).map(async (name) => [name, (await bucket.get(name)).toString('hex')])))
 const kinds = (names, kind) => names.filter((name) => name.endsWith(kind))
 
 test('a_running_session_is_verified_without_being_disturbed', async (t) => {
@@ -22,7 +23,20 @@ test('a_running_session_is_verified_without_being_disturbed', async (t) => {
   const report = await fleetOf(at).verify('tenant')
   assert.deepEqual(await objectsOf(at.bucket), before, 'nothing was written')
   const { epoch, lsn, keys, bytes } = session.status()
-  assert.deepEqual({ ...report, digest: null }, { epoch, lsn, clean: false, keys, bytes, digest: null, objects: Object.keys(before).filter((name) => name.startsWith('v1/data/')).length, ways: 1, damage: [] })
+  assert.deepEqual(
+    { ...report, digest: null },
+    {
+      epoch,
+      lsn,
+      clean: false,
+      keys,
+      bytes,
+      digest: null,
+      objects: Object.keys(before).filter((name) => name.startsWith('v1/data/')).length,
+      ways: 1,
+      damage: []
+    }
+  )
   await session.state.keys.set({ session: { a: { n: 2 } } })
   await session.flush()
   assert.equal(session.status().life, 'live')
@@ -57,7 +71,9 @@ test('damage_is_named_whether_or_not_a_restore_would_survive_it', async (t) => {
     const flipped = Buffer.from(bytes)
     flipped[bytes.length >> 1] ^= 1
     await at.bucket.put(name, flipped)
-    const answer = await fleetOf(at).verify('tenant').catch((error) => error)
+    const answer = await fleetOf(at)
+      .verify('tenant')
+      .catch((error) => error)
     const isNeeded = name.endsWith('.seg') && name === kinds(data, '.seg').at(-1)
     if (isNeeded) assert.equal(answer.code, 'REMOTE_CORRUPT', 'the last segment has no substitute')
     else assert.deepEqual([answer.ways, answer.damage.length], [1, 1], name)
@@ -98,7 +114,10 @@ test('a_fleet_knows_the_tenants_of_its_store_and_restores_them_all', async (t) =
   const progress = []
   const { opened, failed } = await there.restoreAll({ concurrency: 2, onProgress: (news) => progress.push(news) })
   assert.deepEqual([opened.toSorted(), failed], [[...ids].sort(), []])
-  assert.deepEqual(progress.map(({ done, total }) => [done, total]), ids.map((_, n) => [n + 1, ids.length]))
+  assert.deepEqual(
+    progress.map(({ done, total }) => [done, total]),
+    ids.map((_, n) => [n + 1, ids.length])
+  )
   for (const id of ids) assert.equal(there.get(id).state.creds.registrationId, ids.indexOf(id))
   const some = await there.restoreAll({ tenantIds: ['a', 'never'] })
   assert.deepEqual([some.opened, some.failed.map(({ tenantId, error }) => [tenantId, error.code])], [['a'], [['never', 'NOT_FOUND']]])

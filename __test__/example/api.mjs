@@ -117,7 +117,10 @@ export function stories() {
     assert.match(picture.body, /^<svg/)
     assert.equal(picture.headers.get('cache-control'), 'no-store')
     const waiting = await service.get('/api/whatsapp/status/anna')
-    assert.deepEqual(waiting.sessions.map(({ status, qrWaiting }) => [status, qrWaiting]), [['waiting_for_scan', true]])
+    assert.deepEqual(
+      waiting.sessions.map(({ status, qrWaiting }) => [status, qrWaiting]),
+      [['waiting_for_scan', true]]
+    )
     assert.equal((await service.get('/health/sessions')).total, 0, 'nobody paired it, so there is nothing to lose')
     const { jid } = await whatsapp.scan(qr, { phone: '4915550001' })
     await service.becomes('anna', 'shop', 'connected')
@@ -126,21 +129,37 @@ export function stories() {
 
     // Stored, asked for once more, connected once more: nothing changes.
     // What a socket stores in its first moments may come while this is answered: then it is behind again.
-    const synced = await eventually(() => service.post('/api/sessions/anna/shop/sync'), ({ lagMs }) => lagMs === 0, 'all of it stored')
+    const synced = await eventually(
+      () => service.post('/api/sessions/anna/shop/sync'),
+      ({ lagMs }) => lagMs === 0,
+      'all of it stored'
+    )
     assert.deepEqual(synced, { ...SHOP, synced: true, lagMs: 0 })
-    const shop = await eventually(() => service.session('anna', 'shop'), ({ lastBackupAt }) => lastBackupAt !== null, 'a time of the backup')
+    const shop = await eventually(
+      () => service.session('anna', 'shop'),
+      ({ lastBackupAt }) => lastBackupAt !== null,
+      'a time of the backup'
+    )
     assert.deepEqual([shop.backup, shop.phone, shop.owner, shop.store], ['ok', '4915550001', 'this instance', 'ok'])
     assert.equal((await service.post('/api/sessions/anna/shop/restore')).restored, true)
     assert.equal((await service.post('/api/whatsapp/connect', SHOP, 202)).status, 'connected')
     assert.ok(whatsapp.isOnline(jid))
     const health = await service.get('/api/health')
     assert.deepEqual([health.status, health.cloudStorage, health.database, health.activeSessions], ['ok', 'ok', 'ok', 2])
-    const figures = await eventually(() => service.get('/health/sessions'), ({ backed_up }) => backed_up === 2, 'two backups')
+    const figures = await eventually(
+      () => service.get('/health/sessions'),
+      ({ backed_up }) => backed_up === 2,
+      'two backups'
+    )
     assert.deepEqual([figures.total, figures.needs_backup], [2, 0])
 
     // Without a name it is the user's default session. It lets go, so that any instance may have it, and comes back without a code.
     await service.post('/api/whatsapp/disconnect', { userId: 'anna' })
-    const released = await eventually(() => service.session('anna', 'default'), ({ backup }) => backup === 'ok', 'its backup noted')
+    const released = await eventually(
+      () => service.session('anna', 'default'),
+      ({ backup }) => backup === 'ok',
+      'its backup noted'
+    )
     assert.deepEqual([released.status, released.owner], ['disconnected', 'not open here'])
     assert.equal((await service.post('/api/sessions/anna/default/restore')).restored, true)
     assert.equal((await service.session('anna', 'default')).owner, 'this instance')
@@ -158,7 +177,11 @@ export function stories() {
     // Deleted is logged out: at WhatsApp, in the table, and for the next start.
     assert.equal((await service.ask('DELETE', '/api/sessions/anna/shop')).status, 204)
     assert.equal(await service.session('anna', 'shop'), undefined)
-    await eventually(() => whatsapp.connections, (open) => open === 1, 'the end of its socket')
+    await eventually(
+      () => whatsapp.connections,
+      (open) => open === 1,
+      'the end of its socket'
+    )
     const isLinked = () => [...whatsapp.devices.values()].some((device) => device.jid === jid && device.linked)
     await eventually(isLinked, (linked) => !linked, 'the end of the linked device')
     assert.equal((await service.ask('POST', '/api/sessions/anna/shop/restore')).status, 409)
@@ -177,7 +200,8 @@ export function stories() {
       assert.equal(await statusOf(service, 'GET', '/api/sessions', { host }), 403, host)
       assert.equal(await sync({ host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' }), 403, host)
     }
-    for (const host of ['localhost', 'LOCALHOST:3000', '127.0.0.1:80', '[::1]:80']) assert.equal(await statusOf(service, 'GET', '/', { host }), 200, host)
+    for (const host of ['localhost', 'LOCALHOST:3000', '127.0.0.1:80', '[::1]:80'])
+      assert.equal(await statusOf(service, 'GET', '/', { host }), 200, host)
     assert.equal(await statusOf(service, 'GET', '/api/health', { host: 'probe' }), 200)
   })
 

@@ -69,7 +69,8 @@ function layOut(root) {
       const from = word.replace('/package/', '')
       if (from === 'node_modules/') linkDependencies(to)
       else if (from.endsWith('node_modules/')) linkModules(to)
-      else if (from.startsWith('*')) for (const name of readdirSync(ROOT)) name.endsWith('.node') && symlinkSync(join(ROOT, name), join(to, name))
+      else if (from.startsWith('*'))
+        for (const name of readdirSync(ROOT)) name.endsWith('.node') && symlinkSync(join(ROOT, name), join(to, name))
       else if (from.includes('/dist/')) cpSync(join(exampleFolder(), 'dist'), to, { recursive: true })
       else cpSync(join(ROOT, from), from.endsWith('/') ? to : join(to, from.split('/').at(-1)), { recursive: true })
     }
@@ -105,25 +106,48 @@ export function stories() {
     // Installed it is, with the packed package; what is left is `npm start`, with nothing configured.
     const whatsapp = await whatsappOf(t)
     const folder = ownFolder(t)
-    const env = environmentFor({ PORT: '0', WA_WEB_SOCKET_URL: whatsapp.url, NODE_OPTIONS: `--import=${pathToFileURL(TRUST).href}` }, whatsapp)
+    const env = environmentFor(
+      { PORT: '0', WA_WEB_SOCKET_URL: whatsapp.url, NODE_OPTIONS: `--import=${pathToFileURL(TRUST).href}` },
+      whatsapp
+    )
     const service = start(t, 'npm', ['start'], { cwd: folder, env })
     let port = await portOf(service)
     // Nothing is configured: nobody else is answered, and what that is good for is said.
     const told = [/listening on http:\/\/127\.0\.0\.1:/, /API_TOKEN is not set/, /a directory is the bucket, unencrypted/]
     // The lines come one by one, and the first of them is what was waited for.
-    await eventually(() => service.said, (said) => told.every((line) => line.test(said)), 'what is not configured')
+    await eventually(
+      () => service.said,
+      (said) => told.every((line) => line.test(said)),
+      'what is not configured'
+    )
 
     const curl = (command) => {
-      const { status, stdout, stderr } = spawnSync('sh', ['-c', command.replace('curl ', 'curl --silent --show-error ').replace(':3000', `:${port}`)], { encoding: 'utf8' })
+      const { status, stdout, stderr } = spawnSync(
+        'sh',
+        ['-c', command.replace('curl ', 'curl --silent --show-error ').replace(':3000', `:${port}`)],
+        { encoding: 'utf8' }
+      )
       assert.equal(status, 0, `${command}: ${stderr}${service.said}`)
       return JSON.parse(stdout)
     }
     const [connect, qr, sessions, figures] = ask
     assert.equal(curl(connect).sessionId, 'shop')
-    const { qr: code } = await eventually(() => curl(qr), ({ qr }) => qr !== undefined, 'a code')
+    const { qr: code } = await eventually(
+      () => curl(qr),
+      ({ qr }) => qr !== undefined,
+      'a code'
+    )
     await whatsapp.scan(code, { phone: '4915550001' })
-    await eventually(() => curl(sessions).sessions[0].status, (status) => status === 'connected', 'connected')
-    await eventually(() => curl(figures).backed_up, (count) => count === 1, 'a backup')
+    await eventually(
+      () => curl(sessions).sessions[0].status,
+      (status) => status === 'connected',
+      'connected'
+    )
+    await eventually(
+      () => curl(figures).backed_up,
+      (count) => count === 1,
+      'a backup'
+    )
     // While the table is being written there is one more.
     const kept = () => readdirSync(join(folder, 'data')).sort()
     assert.deepEqual(await eventually(kept, (names) => names.length === 3, 'the table written'), ['bucket', 'sessions', 'sessions.sqlite'])
@@ -135,25 +159,38 @@ export function stories() {
     for (const name of all(lost, /`([^`]+)`/g)) rmSync(join(folder, name), { recursive: true })
     const again = start(t, 'npm', ['start'], { cwd: folder, env })
     port = await portOf(again)
-    await eventually(() => again.said, (said) => said.includes('anna:shop: connected') || again.child.exitCode !== null, 'connected again')
+    await eventually(
+      () => again.said,
+      (said) => said.includes('anna:shop: connected') || again.child.exitCode !== null,
+      'connected again'
+    )
     assert.equal(curl(sessions).sessions[0].status, 'connected')
     await again.signal('SIGTERM')
   })
 
   test('the_readme_has_every_endpoint_every_variable_and_every_file_that_it_names', () => {
-    const sources = readdirSync(join(ROOT, HERE, 'src'), { recursive: true }).map(String).filter((name) => name.endsWith('.ts'))
-    const routes = sources.filter((name) => name.endsWith('.controller.ts')).flatMap((name) => {
-      const text = read(join(HERE, 'src', name))
-      const prefix = text.match(/@Controller\('?([^')]*)'?\)/)[1]
-      const ways = [...text.matchAll(/@(Get|Post|Delete)\('?([^')]*)'?\)/g)]
-      return ways.map(([, method, path]) => `${method.toUpperCase()} /${[prefix, path].filter(Boolean).join('/')}`)
-    })
+    const sources = readdirSync(join(ROOT, HERE, 'src'), { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith('.ts'))
+    const routes = sources
+      .filter((name) => name.endsWith('.controller.ts'))
+      .flatMap((name) => {
+        const text = read(join(HERE, 'src', name))
+        const prefix = text.match(/@Controller\('?([^')]*)'?\)/)[1]
+        const ways = [...text.matchAll(/@(Get|Post|Delete)\('?([^')]*)'?\)/g)]
+        return ways.map(([, method, path]) => `${method.toUpperCase()} /${[prefix, path].filter(Boolean).join('/')}`)
+      })
     assert.ok(routes.length > 10, String(routes))
     assert.deepEqual(firstColumn(section(readme, '## Endpoints')), routes.sort())
 
     const config = read(`${HERE}/src/config.ts`)
     const variables = [...new Set(all(config, /env\.([A-Z_]+)/g))]
-    assert.deepEqual(all(section(readme, '## Configuration'), /^\| (`.+?`) \|/gm).flatMap((cell) => all(cell, /`(\w+)`/g)).sort(), variables.sort())
+    assert.deepEqual(
+      all(section(readme, '## Configuration'), /^\| (`.+?`) \|/gm)
+        .flatMap((cell) => all(cell, /`(\w+)`/g))
+        .sort(),
+      variables.sort()
+    )
     for (const file of firstColumn(section(readme, '## Copy it'))) assert.ok(existsSync(join(ROOT, HERE, file)), file)
     assert.equal(JSON.parse(read(`${HERE}/package.json`)).dependencies['baileys-hybrid-auth'], 'file:../..')
   })
@@ -175,9 +212,22 @@ export function stories() {
     const whatsapp = await whatsappOf(t)
     const root = scratch(t)
     const { folder, last } = layOut(root)
-    const set = Object.fromEntries(all(last, /^ENV (.*)$/gm).join(' ').split(' ').map((pair) => pair.split('=')))
+    const set = Object.fromEntries(
+      all(last, /^ENV (.*)$/gm)
+        .join(' ')
+        .split(' ')
+        .map((pair) => pair.split('='))
+    )
     const bucket = `${pathToFileURL(join(root, 'bucket')).href}?create=true`
-    const given = { ...set, DATA_DIR: join(root, set.DATA_DIR), PORT: '0', HOST: '127.0.0.1', API_TOKEN: 'token', SESSION_BACKUP_STORE: bucket, SESSION_ENCRYPTION_KEY: KEY }
+    const given = {
+      ...set,
+      DATA_DIR: join(root, set.DATA_DIR),
+      PORT: '0',
+      HOST: '127.0.0.1',
+      API_TOKEN: 'token',
+      SESSION_BACKUP_STORE: bucket,
+      SESSION_ENCRYPTION_KEY: KEY
+    }
     const [program, ...args] = exec('CMD')
     const service = start(t, program, args, { cwd: folder, env: environmentFor({ ...given, WA_WEB_SOCKET_URL: whatsapp.url }, whatsapp) })
     const port = await portOf(service)

@@ -68,15 +68,25 @@ export function stories() {
     const { waitAfter } = await load('whatsapp/disconnects.js')
     const longest = [1, 2, 3, 4, 5, 6, 7, 8, 100].map((failures) => waitAfter(failures, () => 1))
     assert.deepEqual(longest, [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000])
-    assert.deepEqual([1, 100].map((failures) => waitAfter(failures, () => 0)), [500, 30_000])
+    assert.deepEqual(
+      [1, 100].map((failures) => waitAfter(failures, () => 0)),
+      [500, 30_000]
+    )
   })
 
   test('what_is_left_over_of_a_socket_that_ended_does_not_end_the_service_and_a_fault_does', async () => {
     const { isRemainder } = await load('common/unhandled-rejections.js')
     const { HybridAuthError } = createRequire(join(exampleFolder(), 'package.json'))('baileys-hybrid-auth')
     const boom = Object.assign(new Error('Connection Closed'), { isBoom: true, output: { statusCode: 428 } })
-    for (const error of [boom, ...['FENCED', 'CLOSED', 'DELETED', 'LEASE_LOST'].map((code) => new HybridAuthError(code, 'ended'))]) assert.ok(isRemainder(error), error.message)
-    const faults = [new TypeError('x is not a function'), new HybridAuthError('LOCAL_CORRUPT', 'damaged'), { isBoom: true }, 'FENCED', undefined]
+    for (const error of [boom, ...['FENCED', 'CLOSED', 'DELETED', 'LEASE_LOST'].map((code) => new HybridAuthError(code, 'ended'))])
+      assert.ok(isRemainder(error), error.message)
+    const faults = [
+      new TypeError('x is not a function'),
+      new HybridAuthError('LOCAL_CORRUPT', 'damaged'),
+      { isBoom: true },
+      'FENCED',
+      undefined
+    ]
     for (const fault of faults) assert.ok(!isRemainder(fault), String(fault))
   })
 
@@ -84,7 +94,11 @@ export function stories() {
     const whatsapp = await whatsappOf(t)
     const service = await machine(t, { whatsapp, bucket: join(scratch(t), 'bucket') }).boot()
     const jid = await pair(service, whatsapp, { userId: 'anna', sessionId: 'shop', phone: '4915550001' })
-    const ways = { 'a restart (503)': () => whatsapp.restart(jid), 'a restart (500)': () => whatsapp.restart(jid, { code: 500 }), 'a cut cable': () => whatsapp.drop(jid) }
+    const ways = {
+      'a restart (503)': () => whatsapp.restart(jid),
+      'a restart (500)': () => whatsapp.restart(jid, { code: 500 }),
+      'a cut cable': () => whatsapp.drop(jid)
+    }
     for (const [name, end] of Object.entries(ways)) {
       await eventually(() => whatsapp.isOnline(jid), Boolean, `online before ${name}`)
       const connections = () => service.said.split('anna:shop: connected').length - 1
@@ -109,7 +123,11 @@ export function stories() {
     assert.ok(objectsOf(bucket, 'anna_3ashop').some((name) => name.includes('data')))
     await whatsapp.logout(gone)
     await service.becomes('anna', 'shop', 'logged_out')
-    await eventually(() => objectsOf(bucket, 'anna_3ashop').filter((name) => name.includes('data')), (left) => left.length === 0, 'an empty bucket')
+    await eventually(
+      () => objectsOf(bucket, 'anna_3ashop').filter((name) => name.includes('data')),
+      (left) => left.length === 0,
+      'an empty bucket'
+    )
     assert.equal(existsSync(join(place.disk, 'sessions', 'anna_3ashop', 'creds.json')), false)
     assert.equal((await service.session('anna', 'support')).status, 'connected')
 
@@ -148,7 +166,11 @@ export function stories() {
     const { owner, qrWaiting } = await older.becomes('anna', 'shop', 'taken_over')
     assert.deepEqual([owner, qrWaiting], ['a newer instance', false])
     assert.equal((await newer.session('anna', 'shop')).owner, 'this instance')
-    await eventually(() => whatsapp.connections, (open) => open === 1, 'the end of the older socket')
+    await eventually(
+      () => whatsapp.connections,
+      (open) => open === 1,
+      'the end of the older socket'
+    )
     const { delivered } = await whatsapp.send(jid, 'to the newer one', { from: '4915559999' })
     assert.equal(await delivered, 'delivered')
 
@@ -167,7 +189,11 @@ export function stories() {
     const nowhere = await deafServer(t)
     const newer = await machine(t, { whatsapp, bucket, env: { ...PATIENT, WA_WEB_SOCKET_URL: nowhere } }).boot()
     await older.becomes('anna', 'shop', 'taken_over')
-    await eventually(() => whatsapp.isOnline(jid), (isOnline) => !isOnline, 'the end of the socket')
+    await eventually(
+      () => whatsapp.isOnline(jid),
+      (isOnline) => !isOnline,
+      'the end of the socket'
+    )
     const { status, owner } = await newer.becomes('anna', 'shop', 'reconnecting')
     assert.deepEqual([status, owner], ['reconnecting', 'this instance'])
     // A person may take it back.

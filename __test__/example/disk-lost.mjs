@@ -47,7 +47,11 @@ async function survives(t, { whatsapp, ...setup }) {
   const isLeft = ({ status, owner }) => owner === 'not open here' && ['new', 'disconnected'].includes(status)
   const carla = await eventually(() => second.session('carla', 'default'), isLeft, 'carla left alone')
   assert.equal(carla.qrWaiting, false)
-  await eventually(() => whatsapp.connections, (open) => open === NUMBERS.length, 'no socket but those of the three')
+  await eventually(
+    () => whatsapp.connections,
+    (open) => open === NUMBERS.length,
+    'no socket but those of the three'
+  )
   assert.deepEqual(whatsapp.unanswered, [])
   return { second, place }
 }

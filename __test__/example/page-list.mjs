@@ -126,19 +126,26 @@ async function acts(page, service, whatsapp) {
 
   await page.getByLabel('Search').fill('shop-0803')
   await range(page, '1–1 of 1')
-  await page.route('**/api/whatsapp/connect', (route) => route.fulfill({ status: 503, contentType: 'application/json', body: '{"code":"REMOTE_UNAVAILABLE","message":"the store is away"}' }))
+  await page.route('**/api/whatsapp/connect', (route) =>
+    route.fulfill({ status: 503, contentType: 'application/json', body: '{"code":"REMOTE_UNAVAILABLE","message":"the store is away"}' })
+  )
   await button('Connect', 'shop-0803 / default').click()
   await shows(page, 'shop-0803 / default: the store is away (REMOTE_UNAVAILABLE)')
 }
 
 /** The browser has the password and would send it along: a page of somebody else still changes nothing. */
 async function isClosedToOtherPages(page, service) {
-  const server = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<title>another website</title>')).listen(0, '127.0.0.1')
+  const server = createServer((_, response) =>
+    response.setHeader('content-type', 'text/html').end('<title>another website</title>')
+  ).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   const other = await page.context().newPage()
   await other.goto(`http://127.0.0.1:${server.address().port}/`)
   const seen = other.waitForResponse((response) => response.request().method() === 'POST')
-  await other.evaluate((url) => fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include' }), `${service.url}/api/sessions/anna/shop/restore`)
+  await other.evaluate(
+    (url) => fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include' }),
+    `${service.url}/api/sessions/anna/shop/restore`
+  )
   assert.equal((await seen).status(), 401)
   await other.close()
   server.close()
@@ -152,7 +159,10 @@ export function stories() {
     await seedTable(place.disk, thousand())
     const service = await place.boot()
     await pair(service, whatsapp, { userId: 'anna', sessionId: 'shop', phone: '4915550001' })
-    const { page, faults } = await openPage(t, { httpCredentials: { username: 'operator', password: TOKEN }, viewport: { width: 1280, height: 800 } })
+    const { page, faults } = await openPage(t, {
+      httpCredentials: { username: 'operator', password: TOKEN },
+      viewport: { width: 1280, height: 800 }
+    })
     await page.goto(service.url)
     await findsAndFilters(page)
     await picture(page, 'thousand')

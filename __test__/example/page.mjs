@@ -16,11 +16,20 @@ const rowOf = (page, name) =>
     const row = [...document.querySelectorAll('tbody tr')].find(({ dataset }) => dataset.session === name)
     if (row === undefined) return undefined
     const texts = [...row.children].map((cell, n) => [headings[n], cell.innerText.trim().replace(/\s*\n\s*/g, '\n')])
-    return Object.fromEntries(texts.flatMap(([heading, text]) => [[heading, text.split('\n')[0]], [`${heading} in full`, text]]))
+    return Object.fromEntries(
+      texts.flatMap(([heading, text]) => [
+        [heading, text.split('\n')[0]],
+        [`${heading} in full`, text]
+      ])
+    )
   }, name)
 
 const figuresOf = (page) =>
-  page.evaluate(() => Object.fromEntries([...document.querySelectorAll('dl.figures > div')].map((div) => [div.children[0].innerText, div.children[1].innerText])))
+  page.evaluate(() =>
+    Object.fromEntries(
+      [...document.querySelectorAll('dl.figures > div')].map((div) => [div.children[0].innerText, div.children[1].innerText])
+    )
+  )
 
 /** Waits until the page shows it by itself, without being loaded again. */
 export const shows = (page, text) => page.waitForFunction((text) => document.body.innerText.includes(text), text)
@@ -53,7 +62,10 @@ export function stories() {
     const whatsapp = await whatsappOf(t)
     const bucket = join(scratch(t), 'bucket')
     const service = await machine(t, { whatsapp, bucket, env: { BACKUP_OVERDUE_AFTER_MS: '1000' } }).boot()
-    const { page, faults } = await openPage(t, { httpCredentials: { username: 'operator', password: TOKEN }, viewport: { width: 1280, height: 800 } })
+    const { page, faults } = await openPage(t, {
+      httpCredentials: { username: 'operator', password: TOKEN },
+      viewport: { width: 1280, height: 800 }
+    })
     await page.goto(service.url)
     await shows(page, 'No sessions yet')
     assert.equal(await page.title(), 'WhatsApp sessions')
@@ -82,7 +94,11 @@ export function stories() {
     await page.waitForFunction(() => document.querySelector('#waiting').hidden)
     await service.becomes('carla', 'default', 'connected')
     const figures = { 'Need attention': '0', Connected: '3 of 4', 'Backed up': '4 of 4 paired', 'Backup store': 'OK' }
-    await eventually(() => figuresOf(page), (shown) => isDeepStrictEqual(shown, figures), 'the fourth number')
+    await eventually(
+      () => figuresOf(page),
+      (shown) => isDeepStrictEqual(shown, figures),
+      'the fourth number'
+    )
 
     // The store goes away: the page says so, and the numbers stay connected.
     await meanwhile(service, () => {

@@ -45,11 +45,21 @@ test('the service with whatsapp-web.js restores its session on a blank disk, tel
   mkdirSync(bucket)
   const boot = () => {
     mkdirSync(disk, { recursive: true })
-    const settings = { CHROMIUM_PATH: chromium, RESTORE_ON_START: 'false', SESSION_BACKUP_INTERVAL_MS: '1000', BAILEYS_HYBRID_AUTH_OWNERSHIP_CHECK_INTERVAL_MS: '500' }
+    const settings = {
+      CHROMIUM_PATH: chromium,
+      RESTORE_ON_START: 'false',
+      SESSION_BACKUP_INTERVAL_MS: '1000',
+      BAILEYS_HYBRID_AUTH_OWNERSHIP_CHECK_INTERVAL_MS: '500'
+    }
     const store = { SESSION_BACKUP_STORE: pathToFileURL(bucket).href, SESSION_ENCRYPTION_KEY: KEY }
     return startService(t, folder, { PORT: '0', HOST: '127.0.0.1', API_TOKEN: TOKEN, DATA_DIR: disk, ...settings, ...store })
   }
-  const becomes = (service, isSo, what) => eventually(async () => (await service.get('/sessions')).find(({ clientId }) => clientId === 'shop'), (found) => found !== undefined && isSo(found), `${what}\n${service.said}`)
+  const becomes = (service, isSo, what) =>
+    eventually(
+      async () => (await service.get('/sessions')).find(({ clientId }) => clientId === 'shop'),
+      (found) => found !== undefined && isSo(found),
+      `${what}\n${service.said}`
+    )
 
   const first = await boot()
   assert.equal((await first.ask('GET', '/sessions', { headers: {} })).status, 401)
@@ -77,11 +87,24 @@ test('the service with whatsapp-web.js restores its session on a blank disk, tel
   const gone = await second.ask('GET', '/health/r2')
   assert.deepEqual([gone.status, gone.body.status, gone.body.reachable], [503, 'unavailable', false])
   renameSync(`${bucket}-away`, bucket)
-  await eventually(() => second.ask('GET', '/health/r2'), ({ status }) => status === 200, 'the store')
+  await eventually(
+    () => second.ask('GET', '/health/r2'),
+    ({ status }) => status === 200,
+    'the store'
+  )
 
   assert.equal((await second.ask('DELETE', '/sessions/shop')).status, 204)
   assert.deepEqual(await second.get('/sessions'), [])
-  assert.deepEqual(readdirSync(bucket, { recursive: true }).map(String).filter((name) => /\.(pack|base|seg)$/.test(name)), [])
-  await eventually(() => existsSync(join(disk, 'wwebjs', 'RemoteAuth-shop')), (isThere) => !isThere, 'the removal of the folder')
+  assert.deepEqual(
+    readdirSync(bucket, { recursive: true })
+      .map(String)
+      .filter((name) => /\.(pack|base|seg)$/.test(name)),
+    []
+  )
+  await eventually(
+    () => existsSync(join(disk, 'wwebjs', 'RemoteAuth-shop')),
+    (isThere) => !isThere,
+    'the removal of the folder'
+  )
   assert.deepEqual(await second.end(), { code: null, signal: 'SIGTERM' }, second.said)
 })

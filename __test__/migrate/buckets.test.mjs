@@ -38,7 +38,11 @@ async function makeBucket(kind) {
 /** A session with many pre-keys. */
 async function plentiful(t, count = PLENTY) {
   const folder = join(temporaryFolder(t), 'session')
-  const more = { 'pre-key': Object.fromEntries(Array.from({ length: count }, (_, n) => [n + 1, { public: Buffer.alloc(32, n), private: randomBytes(32) }])) }
+  const more = {
+    'pre-key': Object.fromEntries(
+      Array.from({ length: count }, (_, n) => [n + 1, { public: Buffer.alloc(32, n), private: randomBytes(32) }])
+    )
+  }
   const written = await writeMultiFile(baileys, folder, { more })
   return { ...written, files: filesIn(folder) }
 }
@@ -56,12 +60,22 @@ for (const kind of Object.keys(KINDS)) {
     const { bucket } = await makeBucket(kind)
     const session = await plentiful(t)
     const other = await small(t)
-    await putAll(bucket, [...below('many', LAYOUTS['keys folder'](session.files)), ...below('other', other.files), ['many/keys/readme.txt', Buffer.from('kept')]])
+    await putAll(bucket, [
+      ...below('many', LAYOUTS['keys folder'](session.files)),
+      ...below('other', other.files),
+      ['many/keys/readme.txt', Buffer.from('kept')]
+    ])
     const before = await bucket.list()
     assert.ok(before.length > PLENTY)
     const options = optionsOf(at, bucket)
     const report = await hybrid.migrate(options)
-    assert.deepEqual(report.sessions.map(({ tenantId, status, layout }) => [tenantId, status, layout]), [['many', 'migrated', 'keys-folder'], ['other', 'migrated', 'flat']])
+    assert.deepEqual(
+      report.sessions.map(({ tenantId, status, layout }) => [tenantId, status, layout]),
+      [
+        ['many', 'migrated', 'keys-folder'],
+        ['other', 'migrated', 'flat']
+      ]
+    )
     assert.equal(report.sessions[0].keys['pre-key'], PLENTY)
     assert.deepEqual(await bucket.list(), before, 'the source is as it was')
     const { state } = await at.openReplicated('many', { baileys, onMissing: 'error' })
@@ -70,7 +84,10 @@ for (const kind of Object.keys(KINDS)) {
 
     const only = { ...report, sessions: report.sessions.slice(0, 1) }
     assert.deepEqual((await hybrid.cleanupMigrated({ ...options, report: only, confirm: true })).totals.removed, 1)
-    assert.deepEqual(await bucket.list(), before.filter((name) => name.startsWith('other/') || name === 'many/keys/readme.txt'))
+    assert.deepEqual(
+      await bucket.list(),
+      before.filter((name) => name.startsWith('other/') || name === 'many/keys/readme.txt')
+    )
   })
 
   test(`${kind}: many small sessions, at two depths below a prefix, with names that are none of ours`, async (t) => {
@@ -85,7 +102,10 @@ for (const kind of Object.keys(KINDS)) {
     ])
     const from = { ...bucket.options.store, prefix: 'app (1)/live' }
     const report = await hybrid.migrate({ ...optionsOf(at, bucket), from, tenantId: '{1}/{2}' })
-    assert.deepEqual(report.sessions.map(({ path, tenantId, status }) => [path, tenantId, status]), users.map((path) => [path, path, 'migrated']))
+    assert.deepEqual(
+      report.sessions.map(({ path, tenantId, status }) => [path, tenantId, status]),
+      users.map((path) => [path, path, 'migrated'])
+    )
     assert.equal(report.passedOver, 1)
     assert.equal((await hybrid.migrate({ ...optionsOf(at, bucket), from, tenantId: '{1}/{2}' })).totals.already, users.length)
   })
@@ -134,8 +154,20 @@ test('supabase: a server that lacks the newer listing in whatever way is listed 
     await client.control.settings({ values: { listV2 }, bucket: bucket.name })
     for (const prefix of listV2 === 'no-route' ? [undefined, 'u', 'u/deep'] : ['u']) {
       const from = { ...bucket.options.store, prefix }
-      const report = await hybrid.migrate({ ...optionsOf(at, bucket), from, tenantId: ({ path }) => (prefix ?? 'root') + path, dryRun: true })
-      assert.deepEqual(report.sessions.map(({ status, keys }) => [status, keys['pre-key']]), [['ready', PLENTY], ['ready', PLENTY]], `${listV2}, ${prefix}`)
+      const report = await hybrid.migrate({
+        ...optionsOf(at, bucket),
+        from,
+        tenantId: ({ path }) => (prefix ?? 'root') + path,
+        dryRun: true
+      })
+      assert.deepEqual(
+        report.sessions.map(({ status, keys }) => [status, keys['pre-key']]),
+        [
+          ['ready', PLENTY],
+          ['ready', PLENTY]
+        ],
+        `${listV2}, ${prefix}`
+      )
     }
   }
 })
@@ -150,7 +182,9 @@ test('supabase: an older copy that its CDN still serves is not taken for what is
     const look = await hybrid.migrate({ ...optionsOf(at, bucket), dryRun: true })
     assert.equal(look.totals.ready, 1, look.sessions[0].message)
     await putAll(bucket, below('tenant', newer.files))
-    const { sessions: [found] } = await hybrid.migrate(optionsOf(at, bucket))
+    const {
+      sessions: [found]
+    } = await hybrid.migrate(optionsOf(at, bucket))
     if (reads > 2) {
       assert.deepEqual([found.status, found.code], ['failed', 'REMOTE_UNAVAILABLE'])
       assert.match(found.message, /try again in a minute/)

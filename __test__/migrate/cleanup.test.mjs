@@ -30,7 +30,8 @@ async function migrated(t, { mode = 'replicated', lay = (files) => files, more =
   const options = { ...at[mode], ...(mode === 'local' && { store: null }), baileys, from, sourceKey: SOURCE_KEY }
   const report = await hybrid.migrate({ ...options, tenantId: '{2}', ...more })
   assert.equal(report.totals.migrated, 1, report.sessions[0].message)
-  const clean = async (more) => (await hybrid.cleanupMigrated({ ...options, report: JSON.parse(JSON.stringify(report)), ...more })).sessions[0]
+  const clean = async (more) =>
+    (await hybrid.cleanupMigrated({ ...options, report: JSON.parse(JSON.stringify(report)), ...more })).sessions[0]
   return { at, from, options, report, clean, written }
 }
 
@@ -62,7 +63,8 @@ test('a removal that was interrupted before its folders went is finished by the 
   for (const layout of ['flat', 'keys folder']) {
     const { from, clean } = await migrated(t, { mode: 'local', lay: LAYOUTS[layout] })
     const folder = join(from, 'user', 'tenant')
-    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) if (entry.isFile()) rmSync(join(entry.parentPath ?? entry.path, entry.name))
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
+      if (entry.isFile()) rmSync(join(entry.parentPath ?? entry.path, entry.name))
     assert.equal((await clean()).status, 'gone')
     assert.ok(existsSync(folder), `${layout}: nothing goes unconfirmed`)
     assert.equal((await clean({ confirm: true })).status, 'gone')
@@ -90,7 +92,8 @@ test('a source that was written since is kept', async (t) => {
 test('a source is kept when its tenant is gone, or is another, or is damaged, or lost a record', async (t) => {
   const losses = {
     'its tenant was deleted': async ({ at }) => (await at.openReplicated('tenant', { baileys })).delete(),
-    'the bucket and the disk were emptied': async ({ at }) => [at.bucket, at.directory].forEach((folder) => rmSync(folder, { recursive: true })),
+    'the bucket and the disk were emptied': async ({ at }) =>
+      [at.bucket, at.directory].forEach((folder) => rmSync(folder, { recursive: true })),
     'another identity is in its place': async ({ at }) => {
       await (await at.openReplicated('tenant', { baileys })).delete()
       const session = await at.openReplicated('tenant', { baileys, fresh: true })
@@ -99,7 +102,8 @@ test('a source is kept when its tenant is gone, or is another, or is damaged, or
       await session.close()
     },
     'the store is damaged': async ({ at }) => {
-      for (const name of readdirSync(join(at.bucket, 'v1', 'data', 'tenant'))) writeFileSync(join(at.bucket, 'v1', 'data', 'tenant', name), 'x')
+      for (const name of readdirSync(join(at.bucket, 'v1', 'data', 'tenant')))
+        writeFileSync(join(at.bucket, 'v1', 'data', 'tenant', name), 'x')
     }
   }
   for (const [what, lose] of Object.entries(losses)) {
@@ -161,10 +165,14 @@ test('the report of a dry run, a damaged one, and one that leads out of the sour
     {},
     { ...report, version: 2 },
     { ...report, dryRun: true },
-    ...['..', '../source', 'user/../user/tenant', '/etc', 'user//tenant', 'user\\tenant', 7].map((path) => ({ ...report, sessions: [{ ...session, path }] })),
+    ...['..', '../source', 'user/../user/tenant', '/etc', 'user//tenant', 'user\\tenant', 7].map((path) => ({
+      ...report,
+      sessions: [{ ...session, path }]
+    })),
     ...['tenantId', 'path', 'layout', 'digest', 'identity'].map((field) => ({ ...report, sessions: [{ ...session, [field]: undefined }] }))
   ]
-  for (const report of wrong) assert.equal((await rejection(hybrid.cleanupMigrated({ ...options, report, confirm: true }))).code, 'INVALID_OPTION')
+  for (const report of wrong)
+    assert.equal((await rejection(hybrid.cleanupMigrated({ ...options, report, confirm: true }))).code, 'INVALID_OPTION')
   for (const more of [{ confirm: 1 }, { concurrency: 0 }, { from: undefined }, { unknown: 1 }]) {
     assert.equal((await rejection(hybrid.cleanupMigrated({ ...options, report, ...more }))).code, 'INVALID_OPTION')
   }

@@ -29,7 +29,10 @@ after(async () => {
 /** Address at which Keyv stores, and the one that the migration reads. */
 const PLACES = {
   redis: () => ({ adapter: new (app.load('@keyv/redis').default)(servers.redis.url), from: servers.redis.url }),
-  mysql: () => ({ adapter: new (app.load('@keyv/mysql').default)(`mysql://root@127.0.0.1:${servers.mysql.root.port}/base`), from: servers.mysql.url('base') }),
+  mysql: () => ({
+    adapter: new (app.load('@keyv/mysql').default)(`mysql://root@127.0.0.1:${servers.mysql.root.port}/base`),
+    from: servers.mysql.url('base')
+  }),
   postgres: () => ({ adapter: new (app.load('@keyv/postgres').default)(servers.postgres.url), from: servers.postgres.url })
 }
 
@@ -45,7 +48,10 @@ for (const [kind, open] of Object.entries(PLACES)) {
     await keyv.set('session-1:rate-limit', 7)
     const options = { ...at.local, store: null, baileys, from, tenantId: '{-1}' }
     const report = await hybrid.migrate(options)
-    assert.deepEqual(report.sessions.map(({ tenantId, status, layout, message }) => [tenantId, status, layout, message]).sort(), [['Zoë', 'migrated', 'key-records', null], ['session-1', 'migrated', 'key-records', null]])
+    assert.deepEqual(report.sessions.map(({ tenantId, status, layout, message }) => [tenantId, status, layout, message]).sort(), [
+      ['Zoë', 'migrated', 'key-records', null],
+      ['session-1', 'migrated', 'key-records', null]
+    ])
     const found = report.sessions.find(({ tenantId }) => tenantId === 'session-1')
     const { 'multi-file': others, ...keys } = found.keys
     assert.deepEqual(keys, countsOf(written['session-1'].data))

@@ -33,12 +33,14 @@ function collection() {
   const keep = (document) => documents.set(key(document._id), bson.serialize(document, { ignoreUndefined: false }))
   return {
     documents,
-    updateOne: async ({ _id }, { $set }) => void keep({ ...(documents.has(key(_id)) ? bson.deserialize(documents.get(key(_id))) : { _id }), ...$set }),
+    updateOne: async ({ _id }, { $set }) =>
+      void keep({ ...(documents.has(key(_id)) ? bson.deserialize(documents.get(key(_id))) : { _id }), ...$set }),
     findOne: async ({ _id }) => (documents.has(key(_id)) ? bson.deserialize(documents.get(key(_id)), { promoteBuffers: true }) : null),
     deleteOne: async ({ _id }) => void documents.delete(key(_id)),
     insert: keep,
     /** Text that mongoexport writes of it. */
-    lines: (relaxed = true) => [...documents.values()].map((bytes) => bson.EJSON.stringify(bson.deserialize(bytes, { promoteValues: relaxed }), { relaxed }))
+    lines: (relaxed = true) =>
+      [...documents.values()].map((bytes) => bson.EJSON.stringify(bson.deserialize(bytes, { promoteValues: relaxed }), { relaxed }))
   }
 }
 
@@ -70,10 +72,22 @@ for (const relaxed of [true, false]) {
     const creds = Object.fromEntries(Object.entries(written.creds).map(([name, value]) => [name, value === undefined ? null : value]))
     const { state } = await at.openLocal('anna', { baileys, onMissing: 'error' })
     const plain = (value) => JSON.parse(JSON.stringify(value, baileys.BufferJSON.replacer))
-    for (const name of ['noiseKey', 'signedIdentityKey', 'signedPreKey', 'registrationId', 'advSecretKey', 'me', 'signalIdentities', 'routingInfo', 'nextPreKeyId']) assert.deepEqual(plain(state.creds[name]), plain(creds[name]), name)
+    for (const name of [
+      'noiseKey',
+      'signedIdentityKey',
+      'signedPreKey',
+      'registrationId',
+      'advSecretKey',
+      'me',
+      'signalIdentities',
+      'routingInfo',
+      'nextPreKeyId'
+    ])
+      assert.deepEqual(plain(state.creds[name]), plain(creds[name]), name)
     const { 'app-state-sync-key': syncKeys, ...rest } = written.data
     await assertArrived(at, baileys, 'anna', { creds: state.creds, data: rest })
-    for (const [id, { keyData }] of Object.entries(syncKeys)) assert.deepEqual(Buffer.from((await state.keys.get('app-state-sync-key', [id]))[id].keyData), Buffer.from(keyData))
+    for (const [id, { keyData }] of Object.entries(syncKeys))
+      assert.deepEqual(Buffer.from((await state.keys.get('app-state-sync-key', [id]))[id].keyData), Buffer.from(keyData))
     assert.deepEqual(readFileSync(path), before)
   })
 }
@@ -84,14 +98,35 @@ test('documents of other stores are recognised, in one file or in a folder of th
   const text = (value) => JSON.stringify(value, baileys.BufferJSON.replacer)
   const json = (value) => JSON.parse(text(value))
   const escaped = (name) => name.replace(/\//g, '__').replace(/:/g, '-')
-  const withTexts = (value) => (Buffer.isBuffer(value) ? `Buffer:${value.toString('base64')}` : Array.isArray(value) ? value.map(withTexts) : value !== null && typeof value === 'object' ? Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withTexts(member)])) : value)
+  const withTexts = (value) =>
+    Buffer.isBuffer(value)
+      ? `Buffer:${value.toString('base64')}`
+      : Array.isArray(value)
+        ? value.map(withTexts)
+        : value !== null && typeof value === 'object'
+          ? Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withTexts(member)]))
+          : value
   const each = (make) => records.map(([name, value]) => make(name, JSON.parse(value), value))
   const id = () => new bson.ObjectId()
   const shapes = {
-    'baileys-mongodb: bytes as texts': { documents: records.map(([name, value]) => ({ _id: escaped(name), value: withTexts(JSON.parse(value, baileys.BufferJSON.reviver)), createdAt: new Date() })), file: true },
-    'baileys-mongo: the key in a field, with colons': { documents: [...recordsOf(baileys, session, (type, key) => `${type}:${key}`).map(([name, value]) => ({ _id: id(), key: `anna:${name}`, value })), { _id: id(), key: 'anna', value: '' }] },
+    'baileys-mongodb: bytes as texts': {
+      documents: records.map(([name, value]) => ({
+        _id: escaped(name),
+        value: withTexts(JSON.parse(value, baileys.BufferJSON.reviver)),
+        createdAt: new Date()
+      })),
+      file: true
+    },
+    'baileys-mongo: the key in a field, with colons': {
+      documents: [
+        ...recordsOf(baileys, session, (type, key) => `${type}:${key}`).map(([name, value]) => ({ _id: id(), key: `anna:${name}`, value })),
+        { _id: id(), key: 'anna', value: '' }
+      ]
+    },
     'a session and a key in fields': { documents: each((key, value) => ({ _id: id(), sessionId: 'anna', key, value, __v: 0 })) },
-    'a session and a key in the id, the value spread': { documents: each((name, value) => ({ _id: `anna:${name}`, ...(typeof value === 'string' ? { value } : value) })) },
+    'a session and a key in the id, the value spread': {
+      documents: each((name, value) => ({ _id: `anna:${name}`, ...(typeof value === 'string' ? { value } : value) }))
+    },
     'a session in one document': { documents: [{ _id: id(), sessionId: 'anna', creds: json(session.creds), keys: json(session.data) }] },
     'a session in one document, as text': { documents: [{ _id: 'anna', creds: text(session.creds), keys: text(session.data) }] }
   }
@@ -102,13 +137,21 @@ test('documents of other stores are recognised, in one file or in a folder of th
     const all = auth.lines()
     const path = write('anna.jsonl', all.join('\n'))
     const report = await hybrid.migrate({ ...options, from: path })
-    assert.deepEqual(report.sessions.map(({ tenantId, status, message }) => [tenantId, status, message]), [['anna', 'migrated', null]], what)
+    assert.deepEqual(
+      report.sessions.map(({ tenantId, status, message }) => [tenantId, status, message]),
+      [['anna', 'migrated', null]],
+      what
+    )
     assert.deepEqual(report.sessions[0].keys, countsOf(session.data), what)
     await assertArrived(at, baileys, 'anna', session)
     write('anna.jsonl', `[${all.join(',')}]`)
     for (const from of [path, `mongoexport://${folder}`, { kind: 'mongo-export', path: folder }]) {
       const again = await hybrid.migrate({ ...options, from })
-      assert.deepEqual(again.sessions.map(({ tenantId, status }) => [tenantId, status]), [['anna', 'already']], `${what}, ${file}`)
+      assert.deepEqual(
+        again.sessions.map(({ tenantId, status }) => [tenantId, status]),
+        [['anna', 'already']],
+        `${what}, ${file}`
+      )
     }
   }
 })
@@ -126,12 +169,26 @@ test('the documents of baileys-store-core are read, encrypted or not', async (t)
       const { nonce, ciphertext } = await crypto.encrypt(await codec.encode(value))
       return Buffer.concat([nonce, ciphertext]).toString('base64')
     }
-    const keys = Object.fromEntries(await Promise.all(Object.entries(session.data).map(async ([type, records]) => [type, await field(records)])))
-    const document = { _id: 'tenant-1', version: 3, creds: await field(session.creds), keys, fencingToken: 1, updatedAt: new Date(), createdAt: new Date(), expiresAt: new Date() }
+    const keys = Object.fromEntries(
+      await Promise.all(Object.entries(session.data).map(async ([type, records]) => [type, await field(records)]))
+    )
+    const document = {
+      _id: 'tenant-1',
+      version: 3,
+      creds: await field(session.creds),
+      keys,
+      fencingToken: 1,
+      updatedAt: new Date(),
+      createdAt: new Date(),
+      expiresAt: new Date()
+    }
     const path = write('sessions.json', bson.EJSON.stringify(document))
     if (enableEncryption) assert.equal((await hybrid.migrate({ ...options, from: path })).sessions[0].code, 'KEY_UNAVAILABLE')
     const [found] = (await hybrid.migrate({ ...options, from: path, ...(enableEncryption && { sourceKey: KEY }) })).sessions
-    assert.deepEqual([found.tenantId, found.status, found.layout, found.encrypted, found.message], ['tenant-1', 'migrated', 'session-records', enableEncryption, null])
+    assert.deepEqual(
+      [found.tenantId, found.status, found.layout, found.encrypted, found.message],
+      ['tenant-1', 'migrated', 'session-records', enableEncryption, null]
+    )
     assert.deepEqual(found.keys, countsOf(session.data))
     await assertArrived(at, baileys, 'tenant-1', session)
   }
@@ -164,9 +221,17 @@ test('a damaged line, a dump, documents of something else and keys without crede
   assert.match(await fails('cut.json', all.join('\n').slice(0, -5)), /INVALID_OPTION.*mongoexport writes/)
   assert.match(await fails('half.json', all.slice(1).join('\n')), /NOT_FOUND.*1 session has keys but no credentials/)
   assert.match(await fails('other.json', '{"_id":"1","name":"x","price":3}\n{"_id":"2"}'), /NOT_FOUND.*2 records are of something else/)
-  assert.match((await rejection(hybrid.migrate({ ...options, from: `mongoexport://${join(folder, 'nix.json')}` }))).message, /not an existing file/)
+  assert.match(
+    (await rejection(hybrid.migrate({ ...options, from: `mongoexport://${join(folder, 'nix.json')}` }))).message,
+    /not an existing file/
+  )
   writeFileSync(join(folder, 'dump.bson'), bson.serialize({ _id: 'creds' }))
   assert.match((await rejection(hybrid.migrate({ ...options, from: `mongoexport://${join(folder, 'dump.bson')}` }))).message, /mongodump/)
-  const [found] = (await hybrid.migrate({ ...options, from: write('damaged.json', [`{"_id":"creds","value":{"noiseKey":1}}`, ...all.slice(1)].join('\n')) })).sessions
+  const [found] = (
+    await hybrid.migrate({
+      ...options,
+      from: write('damaged.json', [`{"_id":"creds","value":{"noiseKey":1}}`, ...all.slice(1)].join('\n'))
+    })
+  ).sessions
   assert.deepEqual([found.status, found.code], ['damaged', 'LOCAL_CORRUPT'])
 })

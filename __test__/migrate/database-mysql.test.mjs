@@ -35,7 +35,8 @@ async function place(t) {
 }
 
 /** Tables with one row for each record. */
-const insert = (table, rows) => rows.map((row) => [`INSERT INTO ${table} (${Object.keys(row).join(', ')}) VALUES (?)`, [Object.values(row)]])
+const insert = (table, rows) =>
+  rows.map((row) => [`INSERT INTO ${table} (${Object.keys(row).join(', ')}) VALUES (?)`, [Object.values(row)]])
 
 const snapshot = async (name, table = 'auth') => JSON.stringify(await sql(`SELECT * FROM ${name}.${table} ORDER BY 1, 2`))
 
@@ -52,12 +53,24 @@ test('what mysql-baileys wrote is read from its table, two sessions in one, and 
   const ben = await withMysqlBaileys(name, 'Ben 2')
   const before = await snapshot(name)
   const preview = await hybrid.migrate({ ...options, dryRun: true })
-  assert.deepEqual(preview.sessions.map(({ tenantId, status, layout }) => [tenantId, status, layout]), [['Ben 2', 'ready', 'key-records'], ['anna', 'ready', 'key-records']])
+  assert.deepEqual(
+    preview.sessions.map(({ tenantId, status, layout }) => [tenantId, status, layout]),
+    [
+      ['Ben 2', 'ready', 'key-records'],
+      ['anna', 'ready', 'key-records']
+    ]
+  )
   assert.equal(existsSync(at.directory), false, 'nothing was written')
   const report = await hybrid.migrate(options)
   assert.equal(report.totals.migrated, 2, JSON.stringify(report.sessions.map(({ message }) => message)))
   assert.deepEqual(report.sessions[1].keys, countsOf(anna.written.data))
-  assert.deepEqual(report.sessions.map(({ warnings, sourceChanged }) => [warnings, sourceChanged]), [[[], false], [[], false]])
+  assert.deepEqual(
+    report.sessions.map(({ warnings, sourceChanged }) => [warnings, sourceChanged]),
+    [
+      [[], false],
+      [[], false]
+    ]
+  )
   await assertArrived(at, baileys, 'anna', anna.written)
   await assertArrived(at, baileys, 'Ben 2', ben.written)
   assert.equal(await snapshot(name), before)
@@ -83,7 +96,8 @@ test('a session that is written while it is read is reported as changed', async 
   // The old system goes on: a new key arrives with each look at the source.
   let busy = true
   const writing = (async () => {
-    for (let n = 10; busy; n++) await anna.state.state.keys.set({ 'pre-key': { [n]: { private: Buffer.alloc(32, 1), public: Buffer.alloc(32, 2) } } })
+    for (let n = 10; busy; n++)
+      await anna.state.state.keys.set({ 'pre-key': { [n]: { private: Buffer.alloc(32, 1), public: Buffer.alloc(32, 2) } } })
   })()
   const [found] = (await hybrid.migrate(options)).sessions
   busy = false
@@ -96,7 +110,13 @@ test('tables of Prisma, with a row per key or a row per session, are recognised 
   const session = await aSession(baileys)
   const records = recordsOf(baileys, session)
   const escaped = (name) => name.replace(/\//g, '__').replace(/:/g, '-')
-  const parts = (name) => (name === 'creds' ? ['creds', 'creds'] : Object.keys(session.data).sort((a, b) => b.length - a.length).filter((type) => name.startsWith(`${type}-`)).map((type) => [type, name.slice(type.length + 1)])[0])
+  const parts = (name) =>
+    name === 'creds'
+      ? ['creds', 'creds']
+      : Object.keys(session.data)
+          .sort((a, b) => b.length - a.length)
+          .filter((type) => name.startsWith(`${type}-`))
+          .map((type) => [type, name.slice(type.length + 1)])[0]
   const text = (value) => JSON.stringify(value, baileys.BufferJSON.replacer)
   const shapes = {
     'a row per key, with names of files': {
@@ -109,7 +129,13 @@ test('tables of Prisma, with a row per key or a row per session, are recognised 
     },
     'a row per key, with a column for its type': {
       table: 'CREATE TABLE `Session` (id CHAR(36), session_id VARCHAR(64), category VARCHAR(50), key_id VARCHAR(255), value LONGTEXT)',
-      rows: records.map(([name, value], n) => ({ id: `row-${n}`, session_id: 'anna', category: parts(name)[0], key_id: parts(name)[1], value }))
+      rows: records.map(([name, value], n) => ({
+        id: `row-${n}`,
+        session_id: 'anna',
+        category: parts(name)[0],
+        key_id: parts(name)[1],
+        value
+      }))
     },
     'a row per key, encoded twice': {
       table: 'CREATE TABLE `Session` (session VARCHAR(64), name VARCHAR(255), value LONGBLOB)',
@@ -133,9 +159,19 @@ test('tables of Prisma, with a row per key or a row per session, are recognised 
     const { at, name, options } = await place(t)
     await sql(`USE ${name}`, table, ...insert('`Session`', rows))
     // Tables of the rest of the application, which look like those of a session.
-    await sql(`USE ${name}`, 'CREATE TABLE settings (id VARCHAR(99), value TEXT)', "INSERT INTO settings VALUES ('smtp_creds', 'secret'), ('pre-key', '1')", 'CREATE TABLE integrations (id INT, credentials TEXT)', "INSERT INTO integrations VALUES (1, '{}')")
+    await sql(
+      `USE ${name}`,
+      'CREATE TABLE settings (id VARCHAR(99), value TEXT)',
+      "INSERT INTO settings VALUES ('smtp_creds', 'secret'), ('pre-key', '1')",
+      'CREATE TABLE integrations (id INT, credentials TEXT)',
+      "INSERT INTO integrations VALUES (1, '{}')"
+    )
     const report = await hybrid.migrate({ ...options, tenantId })
-    assert.deepEqual(report.sessions.map(({ tenantId: id, status, message }) => [id, status, message]), [['anna', 'migrated', null]], what)
+    assert.deepEqual(
+      report.sessions.map(({ tenantId: id, status, message }) => [id, status, message]),
+      [['anna', 'migrated', null]],
+      what
+    )
     assert.deepEqual(report.sessions[0].keys, countsOf(session.data), what)
     await assertArrived(at, baileys, 'anna', session)
   }
@@ -145,13 +181,31 @@ test('credentials in one table and keys in another are one session', async (t) =
   const { at, name, options } = await place(t)
   const session = await aSession(baileys)
   const [[, creds], ...keys] = recordsOf(baileys, session)
-  await sql(`USE ${name}`, 'CREATE TABLE WhatsappSession (id CHAR(36), tenantId VARCHAR(64), creds JSON)', ...insert('WhatsappSession', [{ id: 'x', tenantId: 'anna', creds }]))
-  await sql(`USE ${name}`, 'CREATE TABLE WhatsappKey (tenantId VARCHAR(64), name VARCHAR(255), value JSON)', ...insert('WhatsappKey', keys.map(([key, value]) => ({ tenantId: 'anna', name: key, value }))))
+  await sql(
+    `USE ${name}`,
+    'CREATE TABLE WhatsappSession (id CHAR(36), tenantId VARCHAR(64), creds JSON)',
+    ...insert('WhatsappSession', [{ id: 'x', tenantId: 'anna', creds }])
+  )
+  await sql(
+    `USE ${name}`,
+    'CREATE TABLE WhatsappKey (tenantId VARCHAR(64), name VARCHAR(255), value JSON)',
+    ...insert(
+      'WhatsappKey',
+      keys.map(([key, value]) => ({ tenantId: 'anna', name: key, value }))
+    )
+  )
   const report = await hybrid.migrate(options)
-  assert.deepEqual(report.sessions.map(({ status, message }) => [status, message]), [['migrated', null]])
+  assert.deepEqual(
+    report.sessions.map(({ status, message }) => [status, message]),
+    [['migrated', null]]
+  )
   assert.equal(report.withoutCreds, 0)
   await assertArrived(at, baileys, 'anna', session)
-  await sql(`USE ${name}`, 'CREATE TABLE OldKey (tenantId VARCHAR(64), name VARCHAR(255), value JSON)', ...insert('OldKey', [{ tenantId: 'anna', name: 'pre-key-1', value: '{}' }]))
+  await sql(
+    `USE ${name}`,
+    'CREATE TABLE OldKey (tenantId VARCHAR(64), name VARCHAR(255), value JSON)',
+    ...insert('OldKey', [{ tenantId: 'anna', name: 'pre-key-1', value: '{}' }])
+  )
   const [found] = (await hybrid.migrate({ ...options, directory: `${at.directory}-2` })).sessions
   assert.equal(found.status, 'ambiguous')
   assert.match(found.message, /several tables.*OldKey/)
@@ -161,7 +215,11 @@ test('the credentials of Evolution, whose keys are elsewhere, are not taken for 
   const { name, options } = await place(t)
   const session = await aSession(baileys)
   const creds = JSON.stringify(JSON.stringify(session.creds, baileys.BufferJSON.replacer))
-  await sql(`USE ${name}`, 'CREATE TABLE `Session` (id VARCHAR(64), sessionId VARCHAR(64), creds TEXT, createdAt DATETIME)', ...insert('`Session`', [{ id: 'c1', sessionId: 'instance-1', creds }]))
+  await sql(
+    `USE ${name}`,
+    'CREATE TABLE `Session` (id VARCHAR(64), sessionId VARCHAR(64), creds TEXT, createdAt DATETIME)',
+    ...insert('`Session`', [{ id: 'c1', sessionId: 'instance-1', creds }])
+  )
   const [found] = (await hybrid.migrate({ ...options, dryRun: true })).sessions
   assert.deepEqual([found.tenantId, found.status, found.layout], ['instance-1', 'credsOnly', 'session-records'])
 })
@@ -170,8 +228,23 @@ test('sessions in several tables are a choice, and columns of other names are na
   const { at, name, options } = await place(t)
   const session = await aSession(baileys)
   const rows = recordsOf(baileys, session)
-  for (const table of ['auth', 'auth_old']) await sql(`USE ${name}`, `CREATE TABLE ${table} (session VARCHAR(50), id VARCHAR(80), value LONGTEXT)`, ...insert(table, rows.map(([id, value]) => ({ session: 'anna', id, value }))))
-  await sql(`USE ${name}`, 'CREATE TABLE odd (wer VARCHAR(50), was VARCHAR(255), wie LONGTEXT)', ...insert('odd', rows.map(([was, wie]) => ({ wer: 'anna', was, wie }))))
+  for (const table of ['auth', 'auth_old'])
+    await sql(
+      `USE ${name}`,
+      `CREATE TABLE ${table} (session VARCHAR(50), id VARCHAR(80), value LONGTEXT)`,
+      ...insert(
+        table,
+        rows.map(([id, value]) => ({ session: 'anna', id, value }))
+      )
+    )
+  await sql(
+    `USE ${name}`,
+    'CREATE TABLE odd (wer VARCHAR(50), was VARCHAR(255), wie LONGTEXT)',
+    ...insert(
+      'odd',
+      rows.map(([was, wie]) => ({ wer: 'anna', was, wie }))
+    )
+  )
   const error = await rejection(hybrid.migrate(options))
   assert.equal(error.code, 'INVALID_OPTION')
   assert.match(error.message, /several tables \(auth, auth_old\).*`table`/)
@@ -181,7 +254,14 @@ test('sessions in several tables are a choice, and columns of other names are na
   const columns = { session: 'wer', key: 'was', value: 'wie' }
   await hybrid.migrate({ ...options, from: { kind: 'mysql', url: options.from, table: 'odd', columns } })
   await assertArrived(at, baileys, 'anna', session)
-  assert.match((await rejection(hybrid.migrate({ ...options, from: { kind: 'mysql', url: options.from, table: 'odd', columns: { ...columns, key: 'nix' } } }))).message, /columns\.key/)
+  assert.match(
+    (
+      await rejection(
+        hybrid.migrate({ ...options, from: { kind: 'mysql', url: options.from, table: 'odd', columns: { ...columns, key: 'nix' } } })
+      )
+    ).message,
+    /columns\.key/
+  )
   assert.match((await rejection(hybrid.migrate({ ...options, from: `${options.from}?table=nix` }))).message, /no table of the name.*auth/)
 })
 
@@ -189,7 +269,15 @@ test('values that a column cut off are damaged, and ids that fill theirs are war
   const { name, options } = await place(t)
   const session = await aSession(baileys)
   const rows = recordsOf(baileys, session)
-  await sql(`USE ${name}`, "SET SESSION sql_mode = ''", 'CREATE TABLE auth (session VARCHAR(50), id VARCHAR(30), value VARCHAR(2000))', ...insert('auth', rows.filter(([, value]) => value.length < 2000 || value.includes('_sessions')).map(([id, value]) => ({ session: 'keys', id, value }))))
+  await sql(
+    `USE ${name}`,
+    "SET SESSION sql_mode = ''",
+    'CREATE TABLE auth (session VARCHAR(50), id VARCHAR(30), value VARCHAR(2000))',
+    ...insert(
+      'auth',
+      rows.filter(([, value]) => value.length < 2000 || value.includes('_sessions')).map(([id, value]) => ({ session: 'keys', id, value }))
+    )
+  )
   const cut = rows.filter(([, value]) => value.length > 2000 && value.includes('_sessions')).length
   assert.ok(cut > 0)
   await sql(`USE ${name}`, 'ALTER TABLE auth MODIFY value TEXT', [`REPLACE INTO auth VALUES ('keys', 'creds', ?)`, [rows[0][1]]])
@@ -199,7 +287,12 @@ test('values that a column cut off are damaged, and ids that fill theirs are war
   assert.ok(found.warnings.some((warning) => /fill their column/.test(warning)))
   const lenient = (await hybrid.migrate({ ...options, dryRun: true, allowDamagedKeys: true })).sessions[0]
   assert.equal(lenient.status, 'ready')
-  await sql(`USE ${name}`, [`UPDATE auth SET value = ? WHERE id = 'creds'`, [rows[0][1].slice(0, 1500)]], "SET SESSION sql_mode = ''", 'ALTER TABLE auth MODIFY value VARCHAR(1500)')
+  await sql(
+    `USE ${name}`,
+    [`UPDATE auth SET value = ? WHERE id = 'creds'`, [rows[0][1].slice(0, 1500)]],
+    "SET SESSION sql_mode = ''",
+    'ALTER TABLE auth MODIFY value VARCHAR(1500)'
+  )
   const [creds] = (await hybrid.migrate({ ...options, dryRun: true, allowDamagedKeys: true })).sessions
   assert.deepEqual([creds.status, creds.code], ['damaged', 'LOCAL_CORRUPT'])
   assert.match(creds.message, /credentials are damaged.*cut off.*1500/)
@@ -216,7 +309,13 @@ test('an empty table, keys without credentials and a database without sessions a
   assert.match(await why(), /NOT_FOUND.*empty: auth/)
   const session = await aSession(baileys)
   const [, ...keys] = recordsOf(baileys, session)
-  await sql(`USE ${name}`, ...insert('auth', keys.map(([id, value]) => ({ session: 'anna', id, value }))))
+  await sql(
+    `USE ${name}`,
+    ...insert(
+      'auth',
+      keys.map(([id, value]) => ({ session: 'anna', id, value }))
+    )
+  )
   assert.match(await why(), /NOT_FOUND.*1 session has keys but no credentials/)
   await sql(`USE ${name}`, ...insert('auth', [{ session: 'anna', id: 'creds', value: '' }]))
   const [found] = (await hybrid.migrate(options)).sessions
@@ -225,7 +324,11 @@ test('an empty table, keys without credentials and a database without sessions a
 
 test('a wrong password, database, right or address is a typed error without a secret in it', async (t) => {
   const { name, options } = await place(t)
-  await sql(`USE ${name}`, 'CREATE TABLE auth (session VARCHAR(50), id VARCHAR(80), value LONGTEXT)', "CREATE USER IF NOT EXISTS 'blind'@'127.0.0.1' IDENTIFIED BY 'x'")
+  await sql(
+    `USE ${name}`,
+    'CREATE TABLE auth (session VARCHAR(50), id VARCHAR(80), value LONGTEXT)',
+    "CREATE USER IF NOT EXISTS 'blind'@'127.0.0.1' IDENTIFIED BY 'x'"
+  )
   const secret = 'wrong-secret-9'
   const cases = [
     [server.url(name, 'sessions', secret), 'REMOTE_REFUSED', /user or the password/],
@@ -242,7 +345,8 @@ test('a wrong password, database, right or address is a typed error without a se
     const error = await rejection(hybrid.migrate({ ...options, from }))
     assert.equal(error.code, code, error.message)
     assert.match(error.message, words)
-    for (const hidden of [secret, PASSWORD, encodeURIComponent(PASSWORD), '127.0.0.1']) assert.ok(!error.message.includes(hidden), error.message)
+    for (const hidden of [secret, PASSWORD, encodeURIComponent(PASSWORD), '127.0.0.1'])
+      assert.ok(!error.message.includes(hidden), error.message)
   }
 })
 

@@ -23,7 +23,7 @@ before(async () => {
   await client.connect()
   await server.query("CREATE ROLE reader LOGIN PASSWORD 'x'")
   await server.query(`ALTER SCHEMA public OWNER TO ${APP}`)
-  await client.query("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader; ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO reader")
+  await client.query('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader; ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO reader')
 })
 after(async () => {
   await client?.end()
@@ -35,12 +35,17 @@ async function place(t) {
   const url = new URL(server.url)
   url.username = 'reader'
   url.password = 'x'
-  t.after(() => client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO reader; DROP SCHEMA IF EXISTS app CASCADE'))
+  t.after(() =>
+    client.query(
+      'DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO reader; DROP SCHEMA IF EXISTS app CASCADE'
+    )
+  )
   return { at, options: { ...at.local, store: null, baileys, from: url.href } }
 }
 
 const insert = async (table, columns, rows) => {
-  for (const row of rows) await client.query(`INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((_, n) => `$${n + 1}`).join(', ')})`, row)
+  for (const row of rows)
+    await client.query(`INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((_, n) => `$${n + 1}`).join(', ')})`, row)
 }
 
 test('tables with a row per key or a row per session are recognised by their columns, whatever the type of the values', async (t) => {
@@ -49,31 +54,72 @@ test('tables with a row per key or a row per session are recognised by their col
   const text = (value) => JSON.stringify(value, baileys.BufferJSON.replacer)
   const typed = (type, id) => JSON.stringify([type, id])
   const shapes = [
-    ['whatsapp_auth (session_id text, type text, key text, value jsonb)', ['session_id', 'type', 'key', 'value'], recordsOf(baileys, session, typed).map(([name, value]) => (name === 'creds' ? ['anna', 'creds', 'default', value] : ['anna', ...JSON.parse(name), value]))],
-    ['"Session" ("pkId" bigserial, "sessionId" text, id text, data text)', ['"sessionId"', 'id', 'data'], records.map(([name, value]) => ['anna', name.replace(/\//g, '__').replace(/:/g, '-'), value])],
-    ['auth_state (id text, instance_id uuid, value bytea)', ['id', 'instance_id', 'value'], records.map(([name, value]) => [name, '3fa85f64-5717-4562-b3fc-2c963f66afa6', Buffer.from(value)]), '3fa85f64-5717-4562-b3fc-2c963f66afa6'],
-    ['messaging_sessions (id text, scope text, status text, creds jsonb, keys jsonb)', ['id', 'scope', 'status', 'creds', 'keys'], [['x', 'anna', 'open', text(session.creds), text(session.data)], ['y', 'new', 'unpaired', null, null]]],
-    ['whatsapp_auth_keys (id text PRIMARY KEY, data jsonb)', ['id', 'data'], records.map(([name, value]) => [name, value]), 'anna', () => 'anna']
+    [
+      'whatsapp_auth (session_id text, type text, key text, value jsonb)',
+      ['session_id', 'type', 'key', 'value'],
+      recordsOf(baileys, session, typed).map(([name, value]) =>
+        name === 'creds' ? ['anna', 'creds', 'default', value] : ['anna', ...JSON.parse(name), value]
+      )
+    ],
+    [
+      '"Session" ("pkId" bigserial, "sessionId" text, id text, data text)',
+      ['"sessionId"', 'id', 'data'],
+      records.map(([name, value]) => ['anna', name.replace(/\//g, '__').replace(/:/g, '-'), value])
+    ],
+    [
+      'auth_state (id text, instance_id uuid, value bytea)',
+      ['id', 'instance_id', 'value'],
+      records.map(([name, value]) => [name, '3fa85f64-5717-4562-b3fc-2c963f66afa6', Buffer.from(value)]),
+      '3fa85f64-5717-4562-b3fc-2c963f66afa6'
+    ],
+    [
+      'messaging_sessions (id text, scope text, status text, creds jsonb, keys jsonb)',
+      ['id', 'scope', 'status', 'creds', 'keys'],
+      [
+        ['x', 'anna', 'open', text(session.creds), text(session.data)],
+        ['y', 'new', 'unpaired', null, null]
+      ]
+    ],
+    [
+      'whatsapp_auth_keys (id text PRIMARY KEY, data jsonb)',
+      ['id', 'data'],
+      records.map(([name, value]) => [name, value]),
+      'anna',
+      () => 'anna'
+    ]
   ]
   for (const [table, columns, rows, tenant = 'anna', tenantId] of shapes) {
     const { at, options } = await place(t)
     await client.query(`DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO reader; CREATE TABLE ${table}`)
     await insert(table.slice(0, table.indexOf(' ')), columns, rows)
     const report = await hybrid.migrate({ ...options, tenantId })
-    assert.deepEqual(report.sessions.map((found) => [found.tenantId, found.status, found.message]), [[tenant, 'migrated', null]], table)
+    assert.deepEqual(
+      report.sessions.map((found) => [found.tenantId, found.status, found.message]),
+      [[tenant, 'migrated', null]],
+      table
+    )
     assert.deepEqual(report.sessions[0].keys, countsOf(session.data), table)
     await assertArrived(at, baileys, tenant, session)
   }
 })
 
-test('tables of another schema are found by its name, and Prisma\'s parameters do no harm', async (t) => {
+test("tables of another schema are found by its name, and Prisma's parameters do no harm", async (t) => {
   const { at, options } = await place(t)
   const session = await aSession(baileys)
-  await client.query('CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO reader; CREATE TABLE app.auth (session text, key text, value text); CREATE TABLE public.other (a int)')
-  await insert('app.auth', ['session', 'key', 'value'], recordsOf(baileys, session).map(([name, value]) => ['anna', name, value]))
+  await client.query(
+    'CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO reader; CREATE TABLE app.auth (session text, key text, value text); CREATE TABLE public.other (a int)'
+  )
+  await insert(
+    'app.auth',
+    ['session', 'key', 'value'],
+    recordsOf(baileys, session).map(([name, value]) => ['anna', name, value])
+  )
   assert.equal((await rejection(hybrid.migrate(options))).code, 'NOT_FOUND')
   assert.match((await rejection(hybrid.migrate({ ...options, from: `${options.from}?schema=nix` }))).message, /no tables in this schema/)
-  for (const from of [`${options.from}?schema=app&connection_limit=1&pgbouncer=true`, { kind: 'postgres', url: options.from, schema: 'app', table: 'auth' }]) {
+  for (const from of [
+    `${options.from}?schema=app&connection_limit=1&pgbouncer=true`,
+    { kind: 'postgres', url: options.from, schema: 'app', table: 'auth' }
+  ]) {
     assert.equal((await hybrid.migrate({ ...options, from, dryRun: true })).totals.ready, 1)
   }
   await hybrid.migrate({ ...options, from: `${options.from.replace('postgres:', 'postgresql:')}?schema=app` })
@@ -85,7 +131,11 @@ test('credentials that the application encrypted, a missing right and a missing 
   const session = await aSession(baileys)
   const [, ...keys] = recordsOf(baileys, session)
   await client.query('CREATE TABLE auth (session text, key text, value jsonb)')
-  await insert('auth', ['session', 'key', 'value'], [...keys.map(([name, value]) => ['anna', name, value]), ['anna', 'creds', '"v2:0a1b:deadbeef:c0ffee"']])
+  await insert(
+    'auth',
+    ['session', 'key', 'value'],
+    [...keys.map(([name, value]) => ['anna', name, value]), ['anna', 'creds', '"v2:0a1b:deadbeef:c0ffee"']]
+  )
   const [found] = (await hybrid.migrate(options)).sessions
   assert.deepEqual([found.status, found.code], ['damaged', 'LOCAL_CORRUPT'])
   assert.match(found.message, /encrypted by the application/)
@@ -96,7 +146,10 @@ test('credentials that the application encrypted, a missing right and a missing 
   const gone = await rejection(hybrid.migrate({ ...options, from: options.from.replace(/[^/]+$/, 'nowhere') }))
   assert.deepEqual([gone.code, /no database of that name/.test(gone.message)], ['REMOTE_REFUSED', true])
   const wrong = await rejection(hybrid.migrate({ ...options, from: options.from.replace('reader:x', 'reader:secret-9') }))
-  assert.deepEqual([wrong.code, /user or the password/.test(wrong.message), /secret-9/.test(wrong.message)], ['REMOTE_REFUSED', true, false])
+  assert.deepEqual(
+    [wrong.code, /user or the password/.test(wrong.message), /secret-9/.test(wrong.message)],
+    ['REMOTE_REFUSED', true, false]
+  )
   const stopped = await rejection(hybrid.migrate({ ...options, from: 'postgres://u:secret-9@127.0.0.1:1/x' }))
   assert.deepEqual([stopped.code, /secret-9|127/.test(stopped.message)], ['REMOTE_UNAVAILABLE', false])
 })

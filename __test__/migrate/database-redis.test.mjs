@@ -44,7 +44,9 @@ function place(t, more = {}) {
 /** Everything in the server, to compare it with later. */
 async function snapshot() {
   const names = (await redis.keys('*')).sort()
-  return JSON.stringify(await Promise.all(names.map(async (name) => [name, await redis.dump(name).then((bytes) => bytes?.toString('latin1'))])))
+  return JSON.stringify(
+    await Promise.all(names.map(async (name) => [name, await redis.dump(name).then((bytes) => bytes?.toString('latin1'))]))
+  )
 }
 
 /** Silences packages: their output is no result of a test. */
@@ -72,7 +74,13 @@ test('what redis-baileys wrote is read, two sessions in one server, and nothing 
   const before = await snapshot()
   assert.deepEqual((await hybrid.migrate({ ...options, dryRun: true })).totals.ready, 2)
   const report = await hybrid.migrate(options)
-  assert.deepEqual(report.sessions.map(({ tenantId, status, layout, sourceChanged }) => [tenantId, status, layout, sourceChanged]), [['anna', 'migrated', 'key-records', false], ['ben', 'migrated', 'key-records', false]])
+  assert.deepEqual(
+    report.sessions.map(({ tenantId, status, layout, sourceChanged }) => [tenantId, status, layout, sourceChanged]),
+    [
+      ['anna', 'migrated', 'key-records', false],
+      ['ben', 'migrated', 'key-records', false]
+    ]
+  )
   assert.deepEqual(report.sessions[0].keys, countsOf(written.anna.data))
   for (const session of ['anna', 'ben']) await assertArrived(at, baileys, session, written[session])
   assert.equal(await snapshot(), before)
@@ -94,7 +102,11 @@ test('what wa-auth-store wrote is read: credentials in a string, keys in a hash'
   await assertArrived(at, baileys, 'user-7', session)
 })
 
-for (const [what, options] of Object.entries({ plain: {}, compressed: { enableCompression: true }, encrypted: { enableEncryption: true, masterKey: KEY } })) {
+for (const [what, options] of Object.entries({
+  plain: {},
+  compressed: { enableCompression: true },
+  encrypted: { enableEncryption: true, masterKey: KEY }
+})) {
   test(`what baileys-store-core wrote is read: ${what}`, async (t) => {
     const { at, options: migration } = place(t)
     const { useRedisAuthState } = await app.use('@luoarch/baileys-store-core/redis')
@@ -114,7 +126,10 @@ for (const [what, options] of Object.entries({ plain: {}, compressed: { enableCo
       assert.equal((await hybrid.migrate({ ...migration, dryRun: true })).sessions[0].code, 'KEY_UNAVAILABLE')
     }
     const [found] = (await hybrid.migrate({ ...migration, ...(isEncrypted && { sourceKey: KEY }) })).sessions
-    assert.deepEqual([found.tenantId, found.status, found.layout, found.encrypted, found.message], ['tenant-1', 'migrated', 'session-records', isEncrypted, null])
+    assert.deepEqual(
+      [found.tenantId, found.status, found.layout, found.encrypted, found.message],
+      ['tenant-1', 'migrated', 'session-records', isEncrypted, null]
+    )
     assert.deepEqual(found.keys, countsOf(written.data))
     await assertArrived(at, baileys, 'tenant-1', written)
   })
@@ -124,10 +139,18 @@ for (const [what, options] of Object.entries({ plain: {}, compressed: { enableCo
 const LAYOUTS = {
   'prefix:creds and prefix:type-id': { lay: (records) => redis.mset(records.flatMap(([name, text]) => [`anna:${name}`, text])) },
   'creds and type-id by themselves': { lay: (records) => redis.mset(records.flat()), tenantId: () => 'anna' },
-  'a longer prefix': { lay: (records) => redis.mset(records.flatMap(([name, text]) => [`app:prod:wa:anna:${name}`, text])), tenantId: '{-1}' },
+  'a longer prefix': {
+    lay: (records) => redis.mset(records.flatMap(([name, text]) => [`app:prod:wa:anna:${name}`, text])),
+    tenantId: '{-1}'
+  },
   'dashes for colons': { lay: (records) => redis.mset(records.flatMap(([name, text]) => [`anna-${name}`, text])) },
-  'names of files': { lay: (records) => redis.mset(records.flatMap(([name, text]) => [`anna:${name.replace(/\//g, '__').replace(/:/g, '-')}.json`, text])) },
-  'prefix:keys:type:id': { lay: (records) => redis.mset(records.flatMap(([name, text]) => [`anna:${name}`, text])), nameOf: (type, id) => `keys:${type}:${id}` },
+  'names of files': {
+    lay: (records) => redis.mset(records.flatMap(([name, text]) => [`anna:${name.replace(/\//g, '__').replace(/:/g, '-')}.json`, text]))
+  },
+  'prefix:keys:type:id': {
+    lay: (records) => redis.mset(records.flatMap(([name, text]) => [`anna:${name}`, text])),
+    nameOf: (type, id) => `keys:${type}:${id}`
+  },
   'a hash by session': { lay: (records) => redis.hset('anna', records.flat()), layout: 'key-hashes' },
   'a hash called session:auth': { lay: (records) => redis.hset('anna:auth', records.flat()), layout: 'key-hashes' },
   'a hash called auth:session': { lay: (records) => redis.hset('auth:anna', records.flat()), layout: 'key-hashes' },
@@ -136,7 +159,11 @@ const LAYOUTS = {
     layout: 'key-hashes',
     async lay(_, { creds, data }, text) {
       await redis.set('baileys:session:anna:creds', text(creds))
-      for (const [type, records] of Object.entries(data)) await redis.hset(`baileys:session:anna:${type}`, Object.entries(records).flatMap(([id, value]) => [id, text(value)]))
+      for (const [type, records] of Object.entries(data))
+        await redis.hset(
+          `baileys:session:anna:${type}`,
+          Object.entries(records).flatMap(([id, value]) => [id, text(value)])
+        )
     }
   },
   'all keys in one string': {
@@ -155,7 +182,10 @@ for (const [what, { lay, layout = 'key-records', tenantId, nameOf }] of Object.e
     const text = (value) => JSON.stringify(value, baileys.BufferJSON.replacer)
     await lay(recordsOf(baileys, session, nameOf), session, text)
     const report = await hybrid.migrate({ ...options, tenantId })
-    assert.deepEqual(report.sessions.map((found) => [found.tenantId, found.status, found.layout, found.message]), [['anna', 'migrated', layout, null]])
+    assert.deepEqual(
+      report.sessions.map((found) => [found.tenantId, found.status, found.layout, found.message]),
+      [['anna', 'migrated', layout, null]]
+    )
     assert.deepEqual(report.sessions[0].keys, countsOf(session.data))
     assert.deepEqual(report.sessions[0].warnings, [])
     await assertArrived(at, baileys, 'anna', session)
@@ -166,20 +196,37 @@ test('sessions lie among thousands of keys of others, and a session whose name b
   const { at, options } = place(t)
   const pipeline = redis.pipeline()
   for (let n = 0; n < 3000; n++) pipeline.hset(`bull:send-message:${n}`, { name: 'job', data: '{"x":1}', timestamp: n })
-  for (let n = 0; n < 50; n++) pipeline.zadd(`bull:send-message:delayed-${n}`, n, String(n)).lpush(`bull:list-${n}`, 'x').sadd(`tags:${n}`, 'x').set(`sess:${n}`, '{"cookie":{}}')
+  for (let n = 0; n < 50; n++)
+    pipeline
+      .zadd(`bull:send-message:delayed-${n}`, n, String(n))
+      .lpush(`bull:list-${n}`, 'x')
+      .sadd(`tags:${n}`, 'x')
+      .set(`sess:${n}`, '{"cookie":{}}')
   pipeline.set('aws:creds', 'AKIA').set('user:1:creds', '{"token":"x"}').hset('user:2', { creds_at: '1' }).xadd('stream', '*', 'a', 'b')
   await pipeline.exec()
   const [one, two] = [await aSession(baileys), await aSession(baileys)]
   await redis.mset(recordsOf(baileys, one).flatMap(([name, text]) => [`wa:${name}`, text]))
   await redis.mset(recordsOf(baileys, two).flatMap(([name, text]) => [`wa:session-2:${name}`, text]))
   const report = await hybrid.migrate({ ...options, tenantId: '{-1}' })
-  assert.deepEqual(report.sessions.map(({ tenantId, status }) => [tenantId, status]), [['wa', 'migrated'], ['session-2', 'migrated']])
-  assert.deepEqual(report.sessions.map(({ keys }) => keys), [countsOf(one.data), countsOf(two.data)])
+  assert.deepEqual(
+    report.sessions.map(({ tenantId, status }) => [tenantId, status]),
+    [
+      ['wa', 'migrated'],
+      ['session-2', 'migrated']
+    ]
+  )
+  assert.deepEqual(
+    report.sessions.map(({ keys }) => keys),
+    [countsOf(one.data), countsOf(two.data)]
+  )
   assert.ok(report.passedOver > 3000)
   await assertArrived(at, baileys, 'wa', one)
   await assertArrived(at, baileys, 'session-2', two)
   const only = await hybrid.migrate({ ...options, from: `${server.url}?match=wa:session-2:*`, tenantId: '{-1}', dryRun: true })
-  assert.deepEqual(only.sessions.map(({ tenantId, status }) => [tenantId, status]), [['session-2', 'already']])
+  assert.deepEqual(
+    only.sessions.map(({ tenantId, status }) => [tenantId, status]),
+    [['session-2', 'already']]
+  )
   assert.equal(only.passedOver, 0)
 })
 
@@ -188,7 +235,10 @@ test('the hash of Evolution with credentials in it is one session, and one with 
   const session = await aSession(baileys)
   await redis.hset('evolution:instance:anna', recordsOf(baileys, session).flat())
   const report = await hybrid.migrate({ ...options, tenantId: '{-1}' })
-  assert.deepEqual(report.sessions.map(({ status, path }) => [status, path]), [['migrated', 'evolution:instance:anna']])
+  assert.deepEqual(
+    report.sessions.map(({ status, path }) => [status, path]),
+    [['migrated', 'evolution:instance:anna']]
+  )
   await assertArrived(at, baileys, 'anna', session)
   await redis.hdel('evolution:instance:anna', 'creds')
   assert.equal((await rejection(hybrid.migrate(options))).code, 'NOT_FOUND')
@@ -201,24 +251,35 @@ test('credentials in a table and keys in a hash or in files are one session, as 
   const path = join(at.root, 'evolution.db')
   const database = new (app.load('better-sqlite3'))(path)
   database.exec('CREATE TABLE Session (id TEXT, sessionId TEXT, creds TEXT, createdAt TEXT)')
-  for (const id of ['instance-1', 'instance-2']) database.prepare('INSERT INTO Session VALUES (?, ?, ?, ?)').run(`c-${id}`, id, JSON.stringify(creds), '')
+  for (const id of ['instance-1', 'instance-2'])
+    database.prepare('INSERT INTO Session VALUES (?, ?, ?, ?)').run(`c-${id}`, id, JSON.stringify(creds), '')
   database.close()
   await redis.hset('evolution:instance:instance-1', keys.flat())
   await redis.hset('evolution:other:x-instance-1', keys.flat())
   await redis.set('evolution:instance:instance-2', 'no hash')
   const report = await hybrid.migrate({ ...options, from: path, keysFrom: server.url })
-  assert.deepEqual(report.sessions.map(({ tenantId, status }) => [tenantId, status]), [['instance-1', 'migrated'], ['instance-2', 'credsOnly']])
+  assert.deepEqual(
+    report.sessions.map(({ tenantId, status }) => [tenantId, status]),
+    [
+      ['instance-1', 'migrated'],
+      ['instance-2', 'credsOnly']
+    ]
+  )
   await assertArrived(at, baileys, 'instance-1', session)
   const folder = join(at.root, 'instances')
   mkdirSync(join(folder, 'instance-2'), { recursive: true })
   for (const [name, text] of keys) writeFileSync(join(folder, 'instance-2', `${name.replace(/\//g, '__').replace(/:/g, '-')}.json`), text)
   const files = await hybrid.migrate({ ...options, from: path, keysFrom: folder, only: ['instance-2'] })
-  assert.deepEqual(files.sessions.map(({ status, message }) => [status, message]), [['migrated', null]])
+  assert.deepEqual(
+    files.sessions.map(({ status, message }) => [status, message]),
+    [['migrated', null]]
+  )
   await assertArrived(at, baileys, 'instance-2', session)
   await redis.hset('instance-1', keys.flat())
   const [found] = (await hybrid.migrate({ ...options, from: path, keysFrom: server.url })).sessions
   assert.deepEqual([found.status, found.code], ['ambiguous', 'INVALID_OPTION'])
-  for (const keysFrom of ['mysql://h/db', 7]) assert.equal((await rejection(hybrid.migrate({ ...options, from: path, keysFrom }))).code, 'INVALID_OPTION')
+  for (const keysFrom of ['mysql://h/db', 7])
+    assert.equal((await rejection(hybrid.migrate({ ...options, from: path, keysFrom }))).code, 'INVALID_OPTION')
   assert.equal((await rejection(hybrid.migrate({ ...options, from: folder, keysFrom: server.url }))).code, 'INVALID_OPTION')
 })
 
@@ -269,7 +330,8 @@ test('a session whose keys come while it is read is reported as changed', async 
   await redis.mset(recordsOf(baileys, session).flatMap(([name, text]) => [`anna:${name}`, text]))
   let busy = true
   const writing = (async () => {
-    for (let n = 10; busy; n++) await redis.set(`anna:pre-key-${n}`, '{"private":{"type":"Buffer","data":"AA=="},"public":{"type":"Buffer","data":"AA=="}}')
+    for (let n = 10; busy; n++)
+      await redis.set(`anna:pre-key-${n}`, '{"private":{"type":"Buffer","data":"AA=="},"public":{"type":"Buffer","data":"AA=="}}')
   })()
   const [found] = (await hybrid.migrate(options)).sessions
   busy = false
@@ -281,7 +343,14 @@ test('a key that another package compressed is named, and gzip is read', async (
   const { options } = place(t)
   const session = await aSession(baileys)
   const [[, creds], ...keys] = recordsOf(baileys, session)
-  const sealed = (text) => JSON.stringify({ ciphertext: text.toString('base64'), nonce: '', keyId: 'none', schemaVersion: 1, timestamp: '2026-01-01T00:00:00.000Z' })
+  const sealed = (text) =>
+    JSON.stringify({
+      ciphertext: text.toString('base64'),
+      nonce: '',
+      keyId: 'none',
+      schemaVersion: 1,
+      timestamp: '2026-01-01T00:00:00.000Z'
+    })
   await redis.mset(keys.flatMap(([name, text]) => [`anna:${name}`, text]))
   await redis.set('anna:creds', sealed(gzipSync(creds)))
   assert.equal((await hybrid.migrate({ ...options, dryRun: true })).sessions[0].status, 'ready')
@@ -303,7 +372,8 @@ test('a wrong password, an unreachable server and missing rights are typed error
   ]
   const attempt = async (from) => {
     const error = await rejection(hybrid.migrate({ ...options, from }))
-    for (const hidden of [secret, PASSWORD, encodeURIComponent(PASSWORD), '127.0.0.1']) assert.ok(!error.message.includes(hidden), error.message)
+    for (const hidden of [secret, PASSWORD, encodeURIComponent(PASSWORD), '127.0.0.1'])
+      assert.ok(!error.message.includes(hidden), error.message)
     return error
   }
   for (const driver of ['ioredis', 'redis']) {

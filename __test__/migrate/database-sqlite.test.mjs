@@ -55,8 +55,17 @@ function place(t) {
 }
 
 /** All files but the index of the log, which every reader shares. */
-const filesIn = (folder) => Object.fromEntries(readdirSync(folder).sort().filter((name) => !name.endsWith('-shm')).map((name) => [name, readFileSync(join(folder, name)).toString('latin1')]))
-const leftovers = () => readdirSync(tmpdir()).filter((name) => name.startsWith('hybrid-auth-migrate-')).sort()
+const filesIn = (folder) =>
+  Object.fromEntries(
+    readdirSync(folder)
+      .sort()
+      .filter((name) => !name.endsWith('-shm'))
+      .map((name) => [name, readFileSync(join(folder, name)).toString('latin1')])
+  )
+const leftovers = () =>
+  readdirSync(tmpdir())
+    .filter((name) => name.startsWith('hybrid-auth-migrate-'))
+    .sort()
 
 for (const driver of DRIVERS) {
   const use = () => (driver === 'node:sqlite' ? process.chdir('/') : process.chdir(app.folder))
@@ -87,7 +96,13 @@ for (const driver of DRIVERS) {
     for (const [name, session] of Object.entries(sessions)) writeBaileys(t, join(folder, `${name}.sqlite`), session)
     writeFileSync(join(folder, 'readme.txt'), 'no database')
     const report = await hybrid.migrate({ ...options, from: `sqlite://${folder}` })
-    assert.deepEqual(report.sessions.map(({ tenantId, status, path }) => [tenantId, status, path]), [['anna', 'migrated', 'anna.sqlite'], ['ben', 'migrated', 'ben.sqlite']])
+    assert.deepEqual(
+      report.sessions.map(({ tenantId, status, path }) => [tenantId, status, path]),
+      [
+        ['anna', 'migrated', 'anna.sqlite'],
+        ['ben', 'migrated', 'ben.sqlite']
+      ]
+    )
     for (const [name, session] of Object.entries(sessions)) await assertArrived(at, baileys, name, session)
   })
 
@@ -113,7 +128,7 @@ for (const driver of DRIVERS) {
     assert.equal(await code(`sqlite://${path}?mode=ro`), 'INVALID_OPTION')
     writeFileSync(join(folder, 'text.db'), 'hello')
     assert.equal(await code(`sqlite://${join(folder, 'text.db')}`), 'LOCAL_CORRUPT')
-    database.exec("DELETE FROM creds")
+    database.exec('DELETE FROM creds')
     const half = await rejection(hybrid.migrate({ ...options, from: path }))
     assert.match(half.message, /1 session has keys but no credentials.*empty: creds/)
     database.prepare('INSERT INTO creds VALUES (?, ?)').run('__creds__', '{"noiseKey":')
@@ -129,7 +144,8 @@ test('the table of Keyv is read from SQLite', async (t) => {
   const path = join(folder, 'keyv.sqlite')
   const database = new Database(path)
   database.exec('CREATE TABLE keyv(key VARCHAR(255) PRIMARY KEY, value TEXT )')
-  for (const [name, value] of recordsOf(baileys, session)) database.prepare('INSERT INTO keyv VALUES (?, ?)').run(`keyv:anna:${name}`, JSON.stringify({ value, expires: null }))
+  for (const [name, value] of recordsOf(baileys, session))
+    database.prepare('INSERT INTO keyv VALUES (?, ?)').run(`keyv:anna:${name}`, JSON.stringify({ value, expires: null }))
   database.close()
   assert.equal((await hybrid.migrate({ ...options, from: path, tenantId: '{-1}' })).totals.migrated, 1)
   await assertArrived(at, baileys, 'anna', session)

@@ -37,7 +37,11 @@ after(async () => {
 
 /** The one block under a heading. */
 function blockOf(heading) {
-  const blocks = [...section(text, heading).split('\n## ')[0].matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
+  const blocks = [
+    ...section(text, heading)
+      .split('\n## ')[0]
+      .matchAll(/^```js\n([\s\S]*?)^```$/gm)
+  ].map(([, block]) => block)
   assert.equal(blocks.length, 1, heading)
   used.add(blocks[0])
   return blocks[0]
@@ -85,14 +89,20 @@ test('plain folders: looked at, migrated, removed, and exported again', async (t
   const one = await session(t)
   putIn(source, 'tenant-1', one.files)
   putIn(source, 'tenant-2', new Map([['creds.json', (await session(t)).files.get('creds.json')]]))
-  assert.match(await run(blockOf('## Look first'), inSource(source)), /^ready tenant-1 tenant-1 \ncredsOnly tenant-2 tenant-2 the source has credentials/)
+  assert.match(
+    await run(blockOf('## Look first'), inSource(source)),
+    /^ready tenant-1 tenant-1 \ncredsOnly tenant-2 tenant-2 the source has credentials/
+  )
   assert.equal(existsSync(options.directory), false)
   const done = await run(blockOf('## Do it'), inSource(source))
   assert.match(done, /tenant-1 migrated/)
   assert.match(done, /migrated: 1,[^]*credsOnly: 1/)
   assert.match(await run(blockOf('## Remove the source'), inSource(source)), /^tenant-1 removed \n/)
   assert.deepEqual(readdirSync(source), ['tenant-2'])
-  assert.match(await run(blockOf('## Back again'), { "'/srv/app/exported'": JSON.stringify(join(work, 'exported')) }), /^tenant-1 tenant-1\n$/)
+  assert.match(
+    await run(blockOf('## Back again'), { "'/srv/app/exported'": JSON.stringify(join(work, 'exported')) }),
+    /^tenant-1 tenant-1\n$/
+  )
   const { state } = await baileys.useMultiFileAuthState(join(work, 'exported', 'tenant-1'))
   assert.deepEqual(state.creds.noiseKey, one.creds.noiseKey)
 })
@@ -120,7 +130,10 @@ test('Supabase Storage: creds alone are told from whole copies; by user and sess
   const [whole, creds] = [await session(t), await session(t)]
   await putAll(bucket, [...below('tenant-1', LAYOUTS['keys folder'](whole.files)), ['tenant-2/creds.json', creds.files.get('creds.json')]])
   const first = await place(t)
-  assert.match(await first.run(blockOf('## From Supabase Storage, with NestJS'), {}, variables), /^tenant-1 migrated \ntenant-2 credsOnly the source has credentials/)
+  assert.match(
+    await first.run(blockOf('## From Supabase Storage, with NestJS'), {}, variables),
+    /^tenant-1 migrated \ntenant-2 credsOnly the source has credentials/
+  )
   await bucket.delete(await bucket.list())
   await putAll(bucket, below('user/session', whole.files))
   const second = await place(t)
@@ -134,7 +147,11 @@ test('Google Cloud Storage, encrypted', async (t) => {
   const file = join(work, 'key.json')
   writeFileSync(file, address.credentials)
   const block = blockOf('## From Google Cloud Storage, encrypted')
-  const replaced = { "'gs://whatzai-whatsapp-sessions/sessions'": JSON.stringify(`gs://whatzai-whatsapp-sessions/sessions?endpoint=${encodeURIComponent(address.endpoint)}`) }
+  const replaced = {
+    "'gs://whatzai-whatsapp-sessions/sessions'": JSON.stringify(
+      `gs://whatzai-whatsapp-sessions/sessions?endpoint=${encodeURIComponent(address.endpoint)}`
+    )
+  }
   const variables = { GOOGLE_APPLICATION_CREDENTIALS: file, OLD_SESSION_ENCRYPTION_KEY: SOURCE_KEY }
   assert.equal(await run(block, replaced, { ...variables, OLD_SESSION_ENCRYPTION_KEY: KEY }), 'user-1-+49151 failed KEY_UNAVAILABLE\n')
   assert.equal(await run(block, replaced, variables), 'user-1-+49151 migrated \n')
@@ -144,7 +161,11 @@ test('an S3 bucket', async (t) => {
   const { run } = await place(t)
   const { address, bucket } = await makeBucket(seaweedfs, 'old-sessions')
   await putAll(bucket, below('tenant', LAYOUTS['keys file by type']((await session(t)).files)))
-  const variables = { OLD_ENDPOINT: address.endpoint, OLD_ACCESS_KEY_ID: address.accessKeyId, OLD_SECRET_ACCESS_KEY: address.secretAccessKey }
+  const variables = {
+    OLD_ENDPOINT: address.endpoint,
+    OLD_ACCESS_KEY_ID: address.accessKeyId,
+    OLD_SECRET_ACCESS_KEY: address.secretAccessKey
+  }
   assert.match(await run(blockOf('## From R2 or S3'), {}, variables), /migrated: 1/)
 })
 
@@ -183,7 +204,10 @@ test('zips of whatsapp-web.js in an S3 bucket', async (t) => {
   const [file, zip] = [join(work, 'file'), join(work, 'a.zip')]
   writeFileSync(file, 'storage of pages')
   await archives.writeZip(zip, [{ path: 'Default/IndexedDB/pages/1', source: file }])
-  await putAll(bucket, [['live/workspace_1/RemoteAuth-shop-7.zip', readFileSync(zip)], ['live/workspace_1/shop-8.zip', readFileSync(zip).subarray(1)]])
+  await putAll(bucket, [
+    ['live/workspace_1/RemoteAuth-shop-7.zip', readFileSync(zip)],
+    ['live/workspace_1/shop-8.zip', readFileSync(zip).subarray(1)]
+  ])
   const from = `s3://old-bucket/live?${new URLSearchParams({ endpoint: address.endpoint, region: address.region, pathStyle: 'true' })}`
   const variables = { AWS_ACCESS_KEY_ID: address.accessKeyId, AWS_SECRET_ACCESS_KEY: address.secretAccessKey }
   const printed = await run(blockOf('## Sessions of whatsapp-web.js'), { "'s3://old-bucket/live'": JSON.stringify(from) }, variables)
@@ -191,9 +215,16 @@ test('zips of whatsapp-web.js in an S3 bucket', async (t) => {
 })
 
 test('no block is left out, and every status that there is is explained', () => {
-  assert.deepEqual([...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, , block]) => block).filter((block) => !used.has(block)), [])
+  assert.deepEqual(
+    [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, , block]) => block).filter((block) => !used.has(block)),
+    []
+  )
   const { STATUSES } = createRequire(import.meta.url)('../../lib/migrate/index.js')
-  const rows = [...section(text, '## Do it').split('\n## ')[0].matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name]) => name)
+  const rows = [
+    ...section(text, '## Do it')
+      .split('\n## ')[0]
+      .matchAll(/^\| `([\w-]+)` \|/gm)
+  ].map(([, name]) => name)
   assert.deepEqual(rows.sort(), [...STATUSES].sort())
   const types = declarations()
   const named = types.slice(types.indexOf('export type MigrationStatus ='), types.indexOf('export interface MigratedSession'))

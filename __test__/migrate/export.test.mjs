@@ -52,18 +52,48 @@ test('all that the store has are exported, to folders of the caller, and one tha
   const folderOf = (tenantId) => tenantId.replace('-', '/')
   await fleet.exportAll(tree, { tenantIds: ['u1-a'], folderOf })
   const { exported, failed } = await fleet.exportAll(tree, { folderOf, concurrency: 1 })
-  assert.deepEqual(exported.map(({ folder }) => folder), ['u1/b', 'u2/a'])
-  assert.deepEqual(failed.map(({ tenantId, error }) => [tenantId, error.code]), [['u1-a', 'INVALID_OPTION']])
+  assert.deepEqual(
+    exported.map(({ folder }) => folder),
+    ['u1/b', 'u2/a']
+  )
+  assert.deepEqual(
+    failed.map(({ tenantId, error }) => [tenantId, error.code]),
+    [['u1-a', 'INVALID_OPTION']]
+  )
   assert.deepEqual((await fleet.exportAll(tree, { folderOf, overwrite: true })).failed, [])
   // And in again, the same way.
-  const report = await hybrid.migrate({ ...at.elsewhere(), store: null, mode: 'local', baileys: await v7.load(), from: tree, tenantId: '{1}-{2}' })
-  assert.deepEqual(report.sessions.map(({ tenantId, status }) => [tenantId, status]), [['u1-a', 'migrated'], ['u1-b', 'migrated'], ['u2-a', 'migrated']])
+  const report = await hybrid.migrate({
+    ...at.elsewhere(),
+    store: null,
+    mode: 'local',
+    baileys: await v7.load(),
+    from: tree,
+    tenantId: '{1}-{2}'
+  })
+  assert.deepEqual(
+    report.sessions.map(({ tenantId, status }) => [tenantId, status]),
+    [
+      ['u1-a', 'migrated'],
+      ['u1-b', 'migrated'],
+      ['u2-a', 'migrated']
+    ]
+  )
 })
 
 test('folders that lead elsewhere or are shared are refused before anything is written', async (t) => {
   const { at, fleet } = await fleetOf(t, ['a', 'A'])
   const tree = join(at.root, 'tree')
-  for (const folderOf of [() => '..', () => '../x', () => '/etc', () => 'a/../../x', () => '', () => 7, () => 'a\\b', () => 'same', undefined]) {
+  for (const folderOf of [
+    () => '..',
+    () => '../x',
+    () => '/etc',
+    () => 'a/../../x',
+    () => '',
+    () => 7,
+    () => 'a\\b',
+    () => 'same',
+    undefined
+  ]) {
     assert.equal((await rejection(fleet.exportAll(tree, { folderOf }))).code, 'INVALID_OPTION')
   }
   for (const how of [{ concurrency: 0 }]) assert.equal((await rejection(fleet.exportAll(tree, how))).code, 'INVALID_OPTION')

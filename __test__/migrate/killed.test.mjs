@@ -42,7 +42,9 @@ for (const mode of ['local', 'replicated']) {
     const sources = {}
     for (let n = 0; n < TENANTS; n++) {
       const folder = join(temporaryFolder(t), 'session')
-      sources[`tenant-${n}`] = await writeMultiFile(baileys, folder, { more: { 'pre-key': Object.fromEntries(Array.from({ length: 40 }, (_, i) => [i, { n: i }])) } })
+      sources[`tenant-${n}`] = await writeMultiFile(baileys, folder, {
+        more: { 'pre-key': Object.fromEntries(Array.from({ length: 40 }, (_, i) => [i, { n: i }])) }
+      })
       putIn(from, `tenant-${n}`, filesIn(folder))
     }
     // Whoever was killed did not release: nobody waits for it here.
@@ -52,7 +54,8 @@ for (const mode of ['local', 'replicated']) {
     /** Each tenant that is there is whole; answers how many are. */
     async function look() {
       const { sessions, totals } = await hybrid.migrate({ ...options, baileys, dryRun: true })
-      for (const { tenantId, status, message } of sessions) assert.ok(['ready', 'already'].includes(status), `${tenantId}: ${status} ${message}`)
+      for (const { tenantId, status, message } of sessions)
+        assert.ok(['ready', 'already'].includes(status), `${tenantId}: ${status} ${message}`)
       return totals.already
     }
 
@@ -77,7 +80,11 @@ for (const mode of ['local', 'replicated']) {
     assert.deepEqual(contentsOf(from), before, 'the source is as it was')
     assert.ok(most > 0, 'no run came to anything: the kills met no work')
     const report = await hybrid.migrate({ ...options, baileys })
-    assert.equal(report.totals.migrated + report.totals.already, TENANTS, JSON.stringify(report.sessions.map(({ status, message }) => [status, message])))
+    assert.equal(
+      report.totals.migrated + report.totals.already,
+      TENANTS,
+      JSON.stringify(report.sessions.map(({ status, message }) => [status, message]))
+    )
     for (const [tenant, { creds }] of Object.entries(sources)) {
       const session = await at.open(tenant, { ...at[mode], baileys, onMissing: 'error', handoverTimeoutMs: 0 })
       assert.deepEqual(session.state.creds.noiseKey, creds.noiseKey)
@@ -90,7 +97,8 @@ for (const mode of ['local', 'replicated']) {
       await killAfter(random.below(3), LONGEST, { cleanup: report })
       for (const tenant of readdirSync(from)) {
         const left = readdirSync(join(from, tenant))
-        if (left.includes('creds.json')) assert.equal(left.length, filesOf(before, tenant), `${tenant}: credentials without all of their keys`)
+        if (left.includes('creds.json'))
+          assert.equal(left.length, filesOf(before, tenant), `${tenant}: credentials without all of their keys`)
       }
     }
     t.diagnostic(`${removals} kills of the removal, ${readdirSync(from).length} sources left`)

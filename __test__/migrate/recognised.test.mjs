@@ -38,11 +38,20 @@ async function place(t, count = 1) {
 }
 
 const identities = async (at, ids) =>
-  Object.fromEntries(await Promise.all(ids.map(async (id) => [id, (await at.openLocal(id, { baileys, onMissing: 'error' })).state.creds.signedIdentityKey.public])))
+  Object.fromEntries(
+    await Promise.all(
+      ids.map(async (id) => [id, (await at.openLocal(id, { baileys, onMissing: 'error' })).state.creds.signedIdentityKey.public])
+    )
+  )
 
 for (const [layout, lay] of Object.entries(LAYOUTS)) {
   test(`${layout}: it is recognised, and every key arrives`, async (t) => {
-    const { at, from, sessions: [session], options } = await place(t)
+    const {
+      at,
+      from,
+      sessions: [session],
+      options
+    } = await place(t)
     putIn(from, 'tenant', lay(session.files))
     const report = await hybrid.migrate({ ...options, sourceKey: SOURCE_KEY })
     const [found] = report.sessions
@@ -72,8 +81,18 @@ test('all layouts lie in one source, and each is taken for what it is', async (t
 })
 
 test('keys in a folder are read whether their names were made fit for a file system or not', async (t) => {
-  const { at, from, sessions: [session], options } = await place(t)
-  const files = new Map([...session.files].map(([name, bytes]) => [name === 'sender-key-g@g.us--1001--0.json' ? 'keys/sender-key-g@g.us::1001::0.json' : name === 'creds.json' ? name : `keys/${name}`, bytes]))
+  const {
+    at,
+    from,
+    sessions: [session],
+    options
+  } = await place(t)
+  const files = new Map(
+    [...session.files].map(([name, bytes]) => [
+      name === 'sender-key-g@g.us--1001--0.json' ? 'keys/sender-key-g@g.us::1001::0.json' : name === 'creds.json' ? name : `keys/${name}`,
+      bytes
+    ])
+  )
   assert.ok(files.has('keys/sender-key-g@g.us::1001::0.json'))
   putIn(from, 'tenant', files)
   assert.equal((await hybrid.migrate(options)).totals.migrated, 1)
@@ -82,26 +101,50 @@ test('keys in a folder are read whether their names were made fit for a file sys
 })
 
 test('a folder by itself is one session, called like the folder', async (t) => {
-  const { at, from, sessions: [session], options } = await place(t)
+  const {
+    at,
+    from,
+    sessions: [session],
+    options
+  } = await place(t)
   putIn(from, 'tenant-7', session.files)
-  for (const place of [join(from, 'tenant-7'), pathToFileURL(join(from, 'tenant-7')), { kind: 'directory', path: join(from, 'tenant-7') }]) {
+  for (const place of [
+    join(from, 'tenant-7'),
+    pathToFileURL(join(from, 'tenant-7')),
+    { kind: 'directory', path: join(from, 'tenant-7') }
+  ]) {
     const report = await hybrid.migrate({ ...options, from: place })
-    assert.deepEqual(report.sessions.map(({ tenantId, path }) => ({ tenantId, path })), [{ tenantId: 'tenant-7', path: '' }])
+    assert.deepEqual(
+      report.sessions.map(({ tenantId, path }) => ({ tenantId, path })),
+      [{ tenantId: 'tenant-7', path: '' }]
+    )
   }
   assert.ok(await identities(at, ['tenant-7']))
 })
 
 test('deep trees are named by a template or a function, and never by a guess', async (t) => {
-  const paths = ['3fa85f64-5717-4562-b3fc-2c963f66afa6/+49 151 1', '3fa85f64-5717-4562-b3fc-2c963f66afa6/+49 151 2', 'user-2/+49-151-1', 'user-2/ünïcode']
+  const paths = [
+    '3fa85f64-5717-4562-b3fc-2c963f66afa6/+49 151 1',
+    '3fa85f64-5717-4562-b3fc-2c963f66afa6/+49 151 2',
+    'user-2/+49-151-1',
+    'user-2/ünïcode'
+  ]
   const { at, from, sessions, options } = await place(t, paths.length)
   paths.forEach((path, n) => putIn(from, path, sessions[n].files))
   const unnamed = await rejection(hybrid.migrate(options))
   assert.equal(unnamed.code, 'INVALID_OPTION')
   assert.match(unnamed.message, /2 folders deep.*tenantId/)
-  const named = async (tenantId) => (await hybrid.migrate({ ...options, dryRun: true, tenantId })).sessions.map((session) => session.tenantId)
-  assert.deepEqual(await named('{1}-{2}'), paths.map((path) => path.replace('/', '-')))
+  const named = async (tenantId) =>
+    (await hybrid.migrate({ ...options, dryRun: true, tenantId })).sessions.map((session) => session.tenantId)
+  assert.deepEqual(
+    await named('{1}-{2}'),
+    paths.map((path) => path.replace('/', '-'))
+  )
   assert.deepEqual(await named('{1}/{-1}'), paths)
-  assert.deepEqual(await named(({ parts: [user, phone] }) => (phone.startsWith('+') ? `${user}:${phone}` : null)), paths.slice(0, 3).map((path) => path.replace('/', ':')))
+  assert.deepEqual(
+    await named(({ parts: [user, phone] }) => (phone.startsWith('+') ? `${user}:${phone}` : null)),
+    paths.slice(0, 3).map((path) => path.replace('/', ':'))
+  )
   assert.equal(existsSync(at.directory), false, 'nothing was written')
   const report = await hybrid.migrate({ ...options, tenantId: '{1}-{2}' })
   assert.equal(report.totals.migrated, paths.length)
@@ -129,7 +172,21 @@ test('templates and ids that cannot be are refused before anything is written', 
   const { at, from, sessions, options } = await place(t, 2)
   putIn(from, 'a', sessions[0].files)
   putIn(from, 'b/c', sessions[1].files)
-  const wrong = ['{0}', '{user}', '{1', '', 7, '{2}', '{-2}', 'same', () => '', () => 7, () => 'x'.repeat(513), () => '\ud800', () => 'same']
+  const wrong = [
+    '{0}',
+    '{user}',
+    '{1',
+    '',
+    7,
+    '{2}',
+    '{-2}',
+    'same',
+    () => '',
+    () => 7,
+    () => 'x'.repeat(513),
+    () => '\ud800',
+    () => 'same'
+  ]
   for (const tenantId of wrong) {
     assert.equal((await rejection(hybrid.migrate({ ...options, tenantId }))).code, 'INVALID_OPTION', String(tenantId).slice(0, 20))
   }
@@ -137,7 +194,11 @@ test('templates and ids that cannot be are refused before anything is written', 
 })
 
 test('keys that lie in more than one way are listed and refused, and taken when it is said which', async (t) => {
-  const { from, sessions: [session, plain], options } = await place(t, 2)
+  const {
+    from,
+    sessions: [session, plain],
+    options
+  } = await place(t, 2)
   putIn(from, 'both', session.files)
   putIn(from, 'both', LAYOUTS['keys folder'](session.files))
   putIn(from, 'plain', plain.files)
@@ -158,13 +219,24 @@ test('a keys.json of neither form is refused', async (t) => {
     strange: { foo: { bar: {} } }
   }
   const { from, sessions, options } = await place(t, 4)
-  Object.entries(contents).forEach(([name, content], n) => putIn(from, name, new Map([...CREDS_ONLY(sessions[n].files), ['keys.json', Buffer.from(JSON.stringify(content))]])))
+  Object.entries(contents).forEach(([name, content], n) =>
+    putIn(from, name, new Map([...CREDS_ONLY(sessions[n].files), ['keys.json', Buffer.from(JSON.stringify(content))]]))
+  )
   const report = await hybrid.migrate(options)
-  assert.deepEqual(Object.fromEntries(report.sessions.map(({ path, status }) => [path, status])), { list: 'damaged', mixed: 'ambiguous', strange: 'ambiguous', text: 'damaged' })
+  assert.deepEqual(Object.fromEntries(report.sessions.map(({ path, status }) => [path, status])), {
+    list: 'damaged',
+    mixed: 'ambiguous',
+    strange: 'ambiguous',
+    text: 'damaged'
+  })
 })
 
 test('credentials without keys are reported and not migrated, unless that is asked for', async (t) => {
-  const forms = { none: CREDS_ONLY, 'empty-folder': (files) => new Map([...CREDS_ONLY(files), ['keys/readme.txt', Buffer.from('')]]), 'empty-file': (files) => new Map([...CREDS_ONLY(files), ['keys.json', Buffer.from('{}')]]) }
+  const forms = {
+    none: CREDS_ONLY,
+    'empty-folder': (files) => new Map([...CREDS_ONLY(files), ['keys/readme.txt', Buffer.from('')]]),
+    'empty-file': (files) => new Map([...CREDS_ONLY(files), ['keys.json', Buffer.from('{}')]])
+  }
   const { at, from, sessions, options } = await place(t, 3)
   Object.entries(forms).forEach(([name, lay], n) => putIn(from, name, lay(sessions[n].files)))
   const report = await hybrid.migrate(options)
@@ -175,7 +247,11 @@ test('credentials without keys are reported and not migrated, unless that is ask
 })
 
 test('a copy that lost its pre-keys is migrated with a warning', async (t) => {
-  const { from, sessions: [session], options } = await place(t)
+  const {
+    from,
+    sessions: [session],
+    options
+  } = await place(t)
   const creds = JSON.parse(session.files.get('creds.json'))
   session.files.set('creds.json', Buffer.from(JSON.stringify({ ...creds, nextPreKeyId: 31 })))
   putIn(from, 'tenant', new Map([...session.files].filter(([name]) => !name.startsWith('pre-key-'))))
@@ -192,10 +268,20 @@ test('damaged files are told from absent ones, and nothing of such a session is 
   putIn(from, 'key', cut(sessions[2].files, 'session-1001.0.json'))
   putIn(from, 'whole', sessions[3].files)
   const report = await hybrid.migrate(options)
-  assert.deepEqual(Object.fromEntries(report.sessions.map(({ path, status }) => [path, status])), { creds: 'damaged', empty: 'damaged', key: 'damaged', whole: 'migrated' })
+  assert.deepEqual(Object.fromEntries(report.sessions.map(({ path, status }) => [path, status])), {
+    creds: 'damaged',
+    empty: 'damaged',
+    key: 'damaged',
+    whole: 'migrated'
+  })
   assert.deepEqual(report.sessions[2].leftOut.damaged, { session: 1 })
   const again = await hybrid.migrate({ ...options, allowDamagedKeys: true })
-  assert.deepEqual(Object.fromEntries(again.sessions.map(({ path, status }) => [path, status])), { creds: 'damaged', empty: 'damaged', key: 'migrated', whole: 'already' })
+  assert.deepEqual(Object.fromEntries(again.sessions.map(({ path, status }) => [path, status])), {
+    creds: 'damaged',
+    empty: 'damaged',
+    key: 'migrated',
+    whole: 'already'
+  })
   assert.ok(!/1001/.test(JSON.stringify(report.sessions.map(({ message, warnings }) => [message, warnings]))))
   assert.deepEqual(await identities(at, ['key']), { key: sessions[2].creds.signedIdentityKey.public })
 })
@@ -208,7 +294,10 @@ test('an encrypted session needs its key, and what does not decrypt to JSON is r
   const damaged = LAYOUTS['encrypted bytes'](sessions[3].files)
   damaged.set('session-1001.0.json', damaged.get('session-1001.0.json').subarray(0, -16))
   putIn(from, 'damaged', damaged)
-  const status = async (more) => Object.fromEntries((await hybrid.migrate({ ...options, ...more })).sessions.map(({ path, status, code }) => [path, `${status} ${code}`]))
+  const status = async (more) =>
+    Object.fromEntries(
+      (await hybrid.migrate({ ...options, ...more })).sessions.map(({ path, status, code }) => [path, `${status} ${code}`])
+    )
   const locked = 'failed KEY_UNAVAILABLE'
   assert.deepEqual(await status({ dryRun: true }), { damaged: locked, right: locked, wrong: locked, 'wrong-text': locked })
   const found = { damaged: 'damaged LOCAL_CORRUPT', right: 'ready null', wrong: locked, 'wrong-text': locked }
@@ -223,7 +312,12 @@ test('an encrypted session needs its key, and what does not decrypt to JSON is r
 
 test('of two spellings of one key the one that Baileys reads is migrated', async (t) => {
   for (const layout of ['flat', 'keys folder']) {
-    const { at, from, sessions: [session], options } = await place(t)
+    const {
+      at,
+      from,
+      sessions: [session],
+      options
+    } = await place(t)
     const files = LAYOUTS[layout](session.files)
     const folder = layout === 'flat' ? '' : 'keys/'
     files.set(`${folder}sender-key-g@g.us::1001::0.json`, Buffer.from('["of before the name was changed"]'))
@@ -237,7 +331,12 @@ test('of two spellings of one key the one that Baileys reads is migrated', async
 
 test('what newer versions of Baileys leave of an interrupted write is migrated, and cleaned up with the rest', async (t) => {
   for (const layout of ['flat', 'keys folder']) {
-    const { at, from, sessions: [session], options } = await place(t)
+    const {
+      at,
+      from,
+      sessions: [session],
+      options
+    } = await place(t)
     const files = LAYOUTS[layout](session.files)
     let n = 0
     for (const [name, bytes] of [...files]) {
@@ -264,7 +363,11 @@ test('what newer versions of Baileys leave of an interrupted write is migrated, 
 })
 
 test('folders of keys without credentials are told, beside a session and where there is none', async (t) => {
-  const { from, sessions: [session, other], options } = await place(t, 2)
+  const {
+    from,
+    sessions: [session, other],
+    options
+  } = await place(t, 2)
   const keys = new Map([...other.files].filter(([name]) => name !== 'creds.json'))
   putIn(from, 'keys-only', keys)
   assert.match((await rejection(hybrid.migrate(options))).message, /1 folder with keys but without creds\.json/)
@@ -274,7 +377,11 @@ test('folders of keys without credentials are told, beside a session and where t
 })
 
 test('more files than are searched for single-file sessions are counted, and searched when the layout is asked for', async (t) => {
-  const { from, sessions: [session], options } = await place(t)
+  const {
+    from,
+    sessions: [session],
+    options
+  } = await place(t)
   const others = new Map(Array.from({ length: 1001 }, (_, i) => [`note-${i}.json`, Buffer.from('{}')]))
   putIn(from, 'notes', others)
   const { code, message } = await rejection(hybrid.migrate(options))
@@ -291,7 +398,11 @@ test('more files than are searched for single-file sessions are counted, and sea
 })
 
 test('an encrypted file of any length is read', async (t) => {
-  const { from, sessions: [session], options } = await place(t)
+  const {
+    from,
+    sessions: [session],
+    options
+  } = await place(t)
   const files = new Map(session.files)
   files.set('session-1.0.json', Buffer.from(JSON.stringify({ filler: 'x'.repeat(9_000_000) })))
   putIn(from, 'tenant', LAYOUTS['encrypted text'](files))
@@ -300,32 +411,57 @@ test('an encrypted file of any length is read', async (t) => {
 })
 
 test('a folder that may not be read is named and passed over', async (t) => {
-  const { from, sessions: [session], options } = await place(t)
+  const {
+    from,
+    sessions: [session],
+    options
+  } = await place(t)
   putIn(from, 'tenant', session.files)
   mkdirSync(join(from, 'lost+found'), { mode: 0o000 })
   // Root reads it all the same.
-  const mayNot = await readdir(join(from, 'lost+found')).then(() => false, () => true)
+  const mayNot = await readdir(join(from, 'lost+found')).then(
+    () => false,
+    () => true
+  )
   const report = await hybrid.migrate({ ...options, dryRun: true })
   assert.deepEqual([report.totals.ready, report.unreadable], [1, mayNot ? ['lost+found'] : []])
 })
 
 test('what is no session is counted and left alone: links, other files, originals that were set aside', async (t) => {
-  const { from, sessions: [session, aside], options } = await place(t, 2)
+  const {
+    from,
+    sessions: [session, aside],
+    options
+  } = await place(t, 2)
   putIn(from, 'tenant', session.files)
   putIn(from, 'tenant/multi-file-originals-1', aside.files)
-  putIn(from, 'elsewhere', new Map([['notes.txt', Buffer.from('x')], ['session-1.0.json', Buffer.from('{}')]]))
+  putIn(
+    from,
+    'elsewhere',
+    new Map([
+      ['notes.txt', Buffer.from('x')],
+      ['session-1.0.json', Buffer.from('{}')]
+    ])
+  )
   writeFileSync(join(from, 'tenant', 'application.json'), '{}')
   writeFileSync(join(from, 'tenant', 'creds.json.bak'), '{}')
   symlinkSync(join(from, 'tenant'), join(from, 'linked'))
   const report = await hybrid.migrate(options)
-  assert.deepEqual(report.sessions.map(({ path }) => path), ['tenant'])
+  assert.deepEqual(
+    report.sessions.map(({ path }) => path),
+    ['tenant']
+  )
   assert.deepEqual(report.sessions[0].leftOut, { damaged: {}, notUnderstood: 1, otherFiles: 0 })
   assert.match(report.sessions[0].warnings.join(), /1 \.json files are not keys/)
   assert.equal(report.passedOver, 4)
 })
 
 test('credentials that are a link are refused by name, and not passed over', async (t) => {
-  const { from, sessions: [session], options } = await place(t)
+  const {
+    from,
+    sessions: [session],
+    options
+  } = await place(t)
   putIn(from, 'tenant', session.files)
   renameSync(join(from, 'tenant', 'creds.json'), join(from, 'elsewhere.json'))
   symlinkSync(join(from, 'elsewhere.json'), join(from, 'tenant', 'creds.json'))
@@ -349,7 +485,12 @@ test('a source without sessions, or with those of this package, is said to be on
 })
 
 test('a source that lies where the sessions are to go, or around it, is refused with what to do', async (t) => {
-  const { at, from, sessions: [session], options } = await place(t)
+  const {
+    at,
+    from,
+    sessions: [session],
+    options
+  } = await place(t)
   putIn(from, 'tenant', session.files)
   for (const directory of [from, join(from, 'tenant'), join(from, 'new', 'one'), at.root]) {
     const error = await rejection(hybrid.migrate({ ...options, directory }))
@@ -361,7 +502,18 @@ test('a source that lies where the sessions are to go, or around it, is refused 
 
 test('options that make no sense are refused before anything is read', async (t) => {
   const { options } = await place(t)
-  const wrong = { from: undefined, layout: 'zip', concurrency: 0, allowCredsOnly: 1, allowDamagedKeys: 'yes', only: 'tenant', onProgress: 1, unknown: 1, cleanup: 1, dryRun: null }
+  const wrong = {
+    from: undefined,
+    layout: 'zip',
+    concurrency: 0,
+    allowCredsOnly: 1,
+    allowDamagedKeys: 'yes',
+    only: 'tenant',
+    onProgress: 1,
+    unknown: 1,
+    cleanup: 1,
+    dryRun: null
+  }
   for (const [name, value] of Object.entries(wrong)) {
     assert.equal((await rejection(hybrid.migrate({ ...options, [name]: value }))).code, 'INVALID_OPTION', name)
   }

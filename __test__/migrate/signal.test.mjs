@@ -74,8 +74,15 @@ for (const [name, layout, where] of CASES) {
     const options = { ...at.replicated, baileys, from, tenantId: '{2}-{3}', sourceKey: SOURCE_KEY }
     const report = await hybrid.migrate(options)
     const [found] = report.sessions
-    assert.deepEqual([found.tenantId, found.status, found.layout, found.sourceChanged], [ids, 'migrated', REPORTED[layout], false], found.message)
-    assert.equal(Object.values(found.keys).reduce((sum, n) => sum + n), files.size - 1)
+    assert.deepEqual(
+      [found.tenantId, found.status, found.layout, found.sourceChanged],
+      [ids, 'migrated', REPORTED[layout], false],
+      found.message
+    )
+    assert.equal(
+      Object.values(found.keys).reduce((sum, n) => sum + n),
+      files.size - 1
+    )
 
     let session = await at.openReplicated(ids, { baileys, onMissing: 'error' })
     await world.swapSubject(session)
@@ -104,7 +111,10 @@ test('and back: the session goes on in a folder of useMultiFileAuthState, out of
   await session.close()
   const fleet = new hybrid.HybridAuth({ ...at.replicated, baileys })
   const { exported } = await fleet.exportAll(join(at.root, 'back'))
-  assert.deepEqual(exported.map(({ tenantId, collisions, impossible }) => [tenantId, collisions, impossible]), [['a', 0, 0]])
+  assert.deepEqual(
+    exported.map(({ tenantId, collisions, impossible }) => [tenantId, collisions, impossible]),
+    [['a', 0, 0]]
+  )
   await world.swapSubject(await baileys.useMultiFileAuthState(join(at.root, 'back', 'a')))
   await world.run(MESSAGES)
   assert.ok((await world.audit()).keys > MANY)

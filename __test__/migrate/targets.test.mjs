@@ -50,13 +50,17 @@ for (const line of [v7, v6]) {
       }
       const again = await hybrid.migrate(optionsOf(mode))
       assert.deepEqual(statuses(again), { a: 'already', b: 'already' })
-      assert.deepEqual(again.sessions.map(({ digest, identity, target }) => ({ digest, identity, target })), report.sessions.map(({ digest, identity, target }) => ({ digest, identity, target })))
+      assert.deepEqual(
+        again.sessions.map(({ digest, identity, target }) => ({ digest, identity, target })),
+        report.sessions.map(({ digest, identity, target }) => ({ digest, identity, target }))
+      )
       const machine = mode === 'local' ? at.local : at.elsewhere()
       const { state, status } = await at.open('a', { ...machine, baileys: own, onMissing: 'error' })
       assert.deepEqual(status().restored, { source: mode === 'local' ? 'local' : 'remote', clean: true })
       assert.deepEqual(state.creds.noiseKey, sessions.a.creds.noiseKey)
       assert.equal(state.creds.me.id, sessions.a.creds.me.id)
-      if (mode === 'replicated') assert.equal((await new hybrid.HybridAuth(at.replicated).verify('b')).digest, report.sessions[1].target.digest)
+      if (mode === 'replicated')
+        assert.equal((await new hybrid.HybridAuth(at.replicated).verify('b')).digest, report.sessions[1].target.digest)
     })
   }
 }
@@ -105,7 +109,8 @@ for (const mode of MODES) {
     assert.deepEqual(statuses(await hybrid.migrate({ ...optionsOf(mode), dryRun: true })), { a: 'already', b: 'ready' })
     const after = fingerprintsOf(at.root)
     // Looking at a local session opens it, which writes its log anew.
-    const ofOthers = (files) => Object.fromEntries(Object.entries(files).filter(([name]) => mode === 'replicated' || !/^machine-1.a.\d+\.log$/.test(name)))
+    const ofOthers = (files) =>
+      Object.fromEntries(Object.entries(files).filter(([name]) => mode === 'replicated' || !/^machine-1.a.\d+\.log$/.test(name)))
     assert.deepEqual(ofOthers(after), ofOthers(before))
   })
 
@@ -140,12 +145,16 @@ test('a session that runs is looked at without being taken from whoever runs it'
 test('a session that another process has open on a disk alone fails by itself', async (t) => {
   const { at, optionsOf } = await place(t, ['busy', 'free'])
   const { startProcess } = await import('../../testkit/processes/sessions.mjs')
-  const holder = startProcess(t, async ({ hybrid, args, say }) => {
-    globalThis.session = await hybrid.useHybridAuthState('busy', { ...args, initAuthCreds: () => ({ noiseKey: {} }) })
-    await session.saveCreds()
-    await say('open')
-    setInterval(() => {}, 1000)
-  }, at.local)
+  const holder = startProcess(
+    t,
+    async ({ hybrid, args, say }) => {
+      globalThis.session = await hybrid.useHybridAuthState('busy', { ...args, initAuthCreds: () => ({ noiseKey: {} }) })
+      await session.saveCreds()
+      await say('open')
+      setInterval(() => {}, 1000)
+    },
+    at.local
+  )
   assert.equal(await holder.said(), 'open')
   const report = await hybrid.migrate(optionsOf('local'))
   assert.deepEqual(statuses(report), { busy: 'failed', free: 'migrated' })
@@ -174,18 +183,34 @@ test('a source that is written while it is read is told, and its files are not r
   const [alive, still] = report.sessions
   assert.deepEqual([alive.status, alive.sourceChanged, still.status, still.sourceChanged], ['migrated', true, 'migrated', false])
   assert.match(alive.message, /the old system is still running/)
-  assert.deepEqual(report.cleanup.sessions.map(({ tenantId, status }) => [tenantId, status]), [['still', 'removed']])
-  assert.deepEqual(Object.keys(contentsOf(from)).map((name) => name.split(/[/\\]/)[0]).filter((name) => name === 'still'), [])
+  assert.deepEqual(
+    report.cleanup.sessions.map(({ tenantId, status }) => [tenantId, status]),
+    [['still', 'removed']]
+  )
+  assert.deepEqual(
+    Object.keys(contentsOf(from))
+      .map((name) => name.split(/[/\\]/)[0])
+      .filter((name) => name === 'still'),
+    []
+  )
   assert.ok(contentsOf(from)[join('alive', 'creds.json')])
 })
 
 test('only some tenants, in turn, with word of each', async (t) => {
   const { optionsOf } = await place(t, ['a', 'b', 'c'])
   const told = []
-  const report = await hybrid.migrate({ ...optionsOf('local'), only: new Set(['a', 'c', 'nobody']), concurrency: 1, onProgress: (news) => told.push(news) })
+  const report = await hybrid.migrate({
+    ...optionsOf('local'),
+    only: new Set(['a', 'c', 'nobody']),
+    concurrency: 1,
+    onProgress: (news) => told.push(news)
+  })
   assert.deepEqual(statuses(report), { a: 'migrated', c: 'migrated' })
   assert.deepEqual(report.missing, ['nobody'])
-  assert.deepEqual(told, [{ tenantId: 'a', status: 'migrated', done: 1, total: 2 }, { tenantId: 'c', status: 'migrated', done: 2, total: 2 }])
+  assert.deepEqual(told, [
+    { tenantId: 'a', status: 'migrated', done: 1, total: 2 },
+    { tenantId: 'c', status: 'migrated', done: 2, total: 2 }
+  ])
   assert.equal(report.totals.migrated, 2)
 })
 
@@ -196,7 +221,10 @@ test('a store that cannot be reached, or the wrong key, fails each session and c
   assert.deepEqual([wrong.sessions[0].status, wrong.sessions[0].code], ['failed', 'KEY_UNAVAILABLE'])
   writeFileSync(join(at.root, 'file'), '')
   const gone = await hybrid.migrate({ ...optionsOf('replicated'), store: pathToFileURL(join(at.root, 'file')).href })
-  assert.deepEqual(gone.sessions.map(({ status }) => status), ['failed', 'failed'])
+  assert.deepEqual(
+    gone.sessions.map(({ status }) => status),
+    ['failed', 'failed']
+  )
   assert.deepEqual(statuses(await hybrid.migrate(optionsOf('replicated'))), { a: 'already', b: 'migrated' })
   rmSync(from, { recursive: true })
 })
@@ -220,7 +248,16 @@ test('nothing secret is in a report: no key, no contact, no id of a key', async 
   const { sessions, optionsOf } = await place(t)
   const report = JSON.stringify(await hybrid.migrate(optionsOf('replicated')))
   const { creds } = sessions.tenant
-  for (const secret of [creds.noiseKey.private, creds.signedIdentityKey.private, creds.advSecretKey, creds.me.id, creds.me.name, '1001.0', 'AA/+', 'g@g.us']) {
+  for (const secret of [
+    creds.noiseKey.private,
+    creds.signedIdentityKey.private,
+    creds.advSecretKey,
+    creds.me.id,
+    creds.me.name,
+    '1001.0',
+    'AA/+',
+    'g@g.us'
+  ]) {
     const forms = typeof secret === 'string' ? [secret] : [secret.toString('base64'), secret.toString('hex')]
     for (const form of forms) assert.ok(!report.includes(form))
   }

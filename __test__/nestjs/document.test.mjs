@@ -123,8 +123,16 @@ for (const template of TEMPLATES) {
     }
     const start = (disk, ...args) => {
       const node = ['--import', pathToFileURL(join(work, 'preload.mjs')).href, main, ...args]
-      const child = spawn(process.execPath, node, { cwd: folder, env: { ...env, WHATSAPP_SESSION_PATH: join(work, disk) }, stdio: ['ignore', 'pipe', 'pipe'] })
-      const application = { child, said: '', ended: new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal }))) }
+      const child = spawn(process.execPath, node, {
+        cwd: folder,
+        env: { ...env, WHATSAPP_SESSION_PATH: join(work, disk) },
+        stdio: ['ignore', 'pipe', 'pipe']
+      })
+      const application = {
+        child,
+        said: '',
+        ended: new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal })))
+      }
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (application.said += text))
       atEnd(t, () => {
         child.kill('SIGKILL')
@@ -133,7 +141,8 @@ for (const template of TEMPLATES) {
       return application
     }
 
-    const seen = (application, isTrue, what) => until(() => isTrue() || application.child.exitCode !== null, `${what}; it said ${application.said}`)
+    const seen = (application, isTrue, what) =>
+      until(() => isTrue() || application.child.exitCode !== null, `${what}; it said ${application.said}`)
     const online = (application, jid) => seen(application, () => whatsapp.isOnline(jid), 'the connection')
 
     // A session that is not there is an error, and no new identity.

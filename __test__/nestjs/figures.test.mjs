@@ -58,7 +58,17 @@ test('figures_are_summed_over_sessions_and_the_oldest_backup_is_one_that_is_know
   const { total, backed_up: backedUp, needs_backup: needs, oldest_backup: oldest } = sessionHealth(rows, { overdueAfterMs: 2000 })
   assert.deepEqual({ total, backedUp, needs, oldest }, { total: 4, backedUp: 2, needs: 2, oldest: new Date(5) })
   assert.deepEqual(sessionHealth([]), { total: 0, backed_up: 0, needs_backup: 0, oldest_backup: null, sessions: [] })
-  assert.deepEqual(fleetHealth([]), { healthy: true, sessions: 0, opening: 0, poisoned: 0, degraded: 0, degradedForMs: 0, fenced: 0, baseRefused: 0, maxLagMs: 0 })
+  assert.deepEqual(fleetHealth([]), {
+    healthy: true,
+    sessions: 0,
+    opening: 0,
+    poisoned: 0,
+    degraded: 0,
+    degradedForMs: 0,
+    fenced: 0,
+    baseRefused: 0,
+    maxLagMs: 0
+  })
 })
 
 test('a_service_reports_what_its_sessions_are', async (t) => {
@@ -75,7 +85,13 @@ test('a_service_reports_what_its_sessions_are', async (t) => {
   await auth.backup('a')
   const { sessions, oldest_backup: oldest, ...counts } = await auth.getSessionHealth()
   assert.deepEqual(counts, { total: 2, backed_up: 2, needs_backup: 0 })
-  assert.deepEqual(sessions.map(({ tenantId, lastBackupAt }) => [tenantId, lastBackupAt]), [['a', oldest], ['new', null]])
+  assert.deepEqual(
+    sessions.map(({ tenantId, lastBackupAt }) => [tenantId, lastBackupAt]),
+    [
+      ['a', oldest],
+      ['new', null]
+    ]
+  )
   assert.deepEqual((await auth.getSessionHealth('a')).sessions, sessions.slice(0, 1))
   assert.deepEqual(await auth.getSessionHealth('nobody'), { total: 0, backed_up: 0, needs_backup: 0, oldest_backup: null, sessions: [] })
   await first.close()
@@ -89,7 +105,10 @@ test('a_service_reports_what_its_sessions_are', async (t) => {
 
   const local = (await start(at.local)).get(HybridAuthService)
   await (await local.initialize('a')).saveCreds()
-  const { needs_backup: needs, sessions: [row] } = await local.getSessionHealth()
+  const {
+    needs_backup: needs,
+    sessions: [row]
+  } = await local.getSessionHealth()
   assert.deepEqual([needs, row.state, row.lagMs, row.store], [1, 'never', null, 'none'])
 })
 
@@ -174,10 +193,17 @@ test('the_last_lines_name_everybody_of_whom_something_is_missing_and_say_where_i
     return said
   }
   const lines = await say({ status: () => before, shutdown: async () => ({ failed }) })
-  const rest = 'not completely in the store (REMOTE_UNAVAILABLE); the rest is in the local log and will be stored at the next start on this disk'
+  const rest =
+    'not completely in the store (REMOTE_UNAVAILABLE); the rest is in the local log and will be stored at the next start on this disk'
   assert.deepEqual(lines, [
-    `error: shut down (SIGINT): 50 sessions ${rest}: behind [2 writes], ${many.slice(0, 49).map((id) => `${id} [1 write]`).join(', ')}`,
-    `error: shut down (SIGINT): 11 sessions ${rest}: ${many.slice(49).map((id) => `${id} [1 write]`).join(', ')}`,
+    `error: shut down (SIGINT): 50 sessions ${rest}: behind [2 writes], ${many
+      .slice(0, 49)
+      .map((id) => `${id} [1 write]`)
+      .join(', ')}`,
+    `error: shut down (SIGINT): 11 sessions ${rest}: ${many
+      .slice(49)
+      .map((id) => `${id} [1 write]`)
+      .join(', ')}`,
     'error: shut down (SIGINT): 1 session stored, but not released (REMOTE_REFUSED); the next start elsewhere has to wait: unreleased',
     'error: shut down (SIGINT): 1 session taken over by a newer instance before the handover was complete (FENCED): overtaken [1 write]',
     'error: shut down (SIGINT): 1 session ended with an error (INTERNAL): broken',
@@ -232,7 +258,10 @@ test('a_pino_logger_a_nest_logger_and_none_are_taken', async (t) => {
   }
   const ofPino = said.filter(([, , message]) => message === 'session restored').map(([, { tenantId, source }]) => `${tenantId} ${source}`)
   assert.ok(ofPino.includes('a remote'), JSON.stringify(said))
-  assert.ok(lines.some(({ level, text }) => level === 'log' && /^tenant a: session restored .*"source":"remote"/.test(text)), JSON.stringify(lines))
+  assert.ok(
+    lines.some(({ level, text }) => level === 'log' && /^tenant a: session restored .*"source":"remote"/.test(text)),
+    JSON.stringify(lines)
+  )
 })
 
 test('what_is_said_of_the_configuration_is_said_once', () => {
@@ -245,5 +274,8 @@ test('what_is_said_of_the_configuration_is_said_once', () => {
     tenant.warn({}, 'session fenced')
     tenant.debug({}, 'nobody listens to this')
   }
-  assert.deepEqual(said, [[{ tenantId: 'a' }, 'session fenced'], [{ tenantId: 'b' }, 'session fenced']])
+  assert.deepEqual(said, [
+    [{ tenantId: 'a' }, 'session fenced'],
+    [{ tenantId: 'b' }, 'session fenced']
+  ])
 })

@@ -24,7 +24,12 @@ async function serveAndReconnect({ load, args, say }) {
   const { Module } = load('@nestjs/common')
   const { HybridAuthModule, HybridAuthService } = load('./nestjs/index.js')
   const fenced = []
-  const options = { ...args.options, initAuthCreds: () => ({ generation: 0 }), shutdownTimeoutMs: 60_000, onFenced: (info) => fenced.push(info) }
+  const options = {
+    ...args.options,
+    initAuthCreds: () => ({ generation: 0 }),
+    shutdownTimeoutMs: 60_000,
+    onFenced: (info) => fenced.push(info)
+  }
   class Application {}
   Module({ imports: [HybridAuthModule.forRoot(options)] })(Application)
   const application = await NestFactory.createApplicationContext(Application, { logger: ['log', 'warn', 'error'] })
@@ -49,7 +54,12 @@ async function serveAndReconnect({ load, args, say }) {
   const reconnects = []
   for (let again = 0; again < 5; again++) {
     for (const connect of ['initialize', 'getAuthState', 'useAuthState', 'restoreFromSupabase']) {
-      reconnects.push(await auth[connect]('tenant').then(() => 'connected', (error) => error.code))
+      reconnects.push(
+        await auth[connect]('tenant').then(
+          () => 'connected',
+          (error) => error.code
+        )
+      )
     }
     await auth.forceBackup('tenant')
   }
@@ -97,7 +107,7 @@ test('a_reconnect_that_comes_before_the_news_of_a_newer_owner_takes_nothing_back
   // As long as this thread is busy it hears nothing: the newer owner comes meanwhile.
   const isFenced = () => one.auth.status().tenant.life === 'fenced'
   await until(() => {
-    for (const until = Date.now() + 500; !isFenced() && Date.now() < until; ) continue
+    for (const until = Date.now() + 500; !isFenced() && Date.now() < until;) continue
     return isFenced()
   }, 'the end of the first')
   assert.equal((await rejection(one.auth.initialize('tenant'))).code, 'FENCED')
@@ -107,7 +117,12 @@ test('a_reconnect_that_comes_before_the_news_of_a_newer_owner_takes_nothing_back
 test('a_session_that_was_taken_over_is_taken_back_on_purpose_only', async (t) => {
   const at = scene(t, unhurried)
   const fenced = []
-  const one = await application(t, 11, { ...at.elsewhere(), onFenced: ({ tenantId }) => { fenced.push(tenantId) } })
+  const one = await application(t, 11, {
+    ...at.elsewhere(),
+    onFenced: ({ tenantId }) => {
+      fenced.push(tenantId)
+    }
+  })
   const first = await one.auth.initialize('tenant')
   await first.saveCreds()
   const two = await application(t, 11, at.elsewhere())
@@ -131,7 +146,12 @@ const hold = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0
 test('news_that_a_busy_event_loop_hears_late_comes_once', async (t) => {
   const at = scene(t, unhurried)
   const backups = []
-  const one = await application(t, 11, { ...at.elsewhere(), onBackup: ({ lsn }) => { backups.push(lsn) } })
+  const one = await application(t, 11, {
+    ...at.elsewhere(),
+    onBackup: ({ lsn }) => {
+      backups.push(lsn)
+    }
+  })
   const all = [await one.auth.initialize('tenant'), await one.auth.initialize('tenant'), await one.auth.initialize('tenant')]
   await one.auth.backup('tenant')
   // Both are stored before any of the three opens hears of the first.
@@ -151,8 +171,12 @@ test('news_of_a_tenant_that_is_open_several_times_comes_once', async (t) => {
   const backups = []
   const one = await application(t, 11, {
     ...at.elsewhere(),
-    onFenced: ({ tenantId }) => { fenced.push(tenantId) },
-    onBackup: ({ lsn }) => { backups.push(lsn) }
+    onFenced: ({ tenantId }) => {
+      fenced.push(tenantId)
+    },
+    onBackup: ({ lsn }) => {
+      backups.push(lsn)
+    }
   })
   const all = [await one.auth.initialize('tenant'), await one.auth.initialize('tenant'), await one.auth.initialize('tenant')]
   for (const session of all) await session.saveCreds()
@@ -178,7 +202,10 @@ test('what_a_listener_that_nobody_waits_for_could_not_do_is_logged_and_ends_noth
   bucket.takeAway()
   // Had one of these been an unhandled rejection, this test would fail.
   one.auth.deleteSession('tenant')
-  await until(() => one.told().some((line) => line.startsWith('tenant tenant: session not deleted (REMOTE_UNAVAILABLE): ')), 'the first line')
+  await until(
+    () => one.told().some((line) => line.startsWith('tenant tenant: session not deleted (REMOTE_UNAVAILABLE): ')),
+    'the first line'
+  )
   await session.state.keys.set({ session: { a: { v: 1 } } })
   session.close()
   await until(() => one.told().some((line) => line.startsWith('tenant tenant: session closed with unsent writes')), 'the second line')

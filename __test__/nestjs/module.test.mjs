@@ -42,11 +42,19 @@ for (const major of MAJORS) {
       useFactory: async (options) => options
     }),
     use_class: (at) => {
-      class Options { createHybridAuthOptions() { return optionsOf(at) } }
+      class Options {
+        createHybridAuthOptions() {
+          return optionsOf(at)
+        }
+      }
       return { useClass: injectable({ common }, Options) }
     },
     use_existing: (at) => {
-      class Config { createHybridAuthOptions() { return Promise.resolve(optionsOf(at)) } }
+      class Config {
+        createHybridAuthOptions() {
+          return Promise.resolve(optionsOf(at))
+        }
+      }
       injectable({ common }, Config)
       return { imports: [{ module: class ConfigModule {}, providers: [Config], exports: [Config] }], useExisting: Config }
     }
@@ -63,11 +71,15 @@ for (const major of MAJORS) {
     const at = scene(t)
     const options = optionsOf(at)
     class Feature {
-      constructor(...injected) { this.injected = injected }
+      constructor(...injected) {
+        this.injected = injected
+      }
     }
     injectable({ common }, Feature, HybridAuthService, HYBRID_AUTH, HYBRID_AUTH_OPTIONS)
     class Decorated {
-      constructor(...injected) { this.injected = injected }
+      constructor(...injected) {
+        this.injected = injected
+      }
     }
     common.Injectable()(Decorated)
     hybridAuth.InjectHybridAuth()(Decorated, undefined, 0)
@@ -75,7 +87,10 @@ for (const major of MAJORS) {
     const application = await start(t, { imports: [HybridAuthModule.forRoot(options)], providers: [Feature, Decorated] })
     const service = application.get(HybridAuthService)
     assert.ok(service instanceof HybridAuthService)
-    assert.deepEqual(application.get(Feature).injected.map((one) => one === service), [true, true, false])
+    assert.deepEqual(
+      application.get(Feature).injected.map((one) => one === service),
+      [true, true, false]
+    )
     assert.deepEqual(application.get(Feature).injected[2], options)
     assert.deepEqual(application.get(Decorated).injected, [service, application.get(HYBRID_AUTH_OPTIONS)])
   })
@@ -88,7 +103,9 @@ for (const major of MAJORS) {
       const at = scene(t)
       const far = () => {
         class Far {
-          constructor(auth) { this.auth = auth }
+          constructor(auth) {
+            this.auth = auth
+          }
         }
         return { Far: injectable({ common }, Far, HybridAuthService), module: class FarModule {} }
       }
@@ -96,7 +113,9 @@ for (const major of MAJORS) {
       const application = await start(t, { imports: [importIt(optionsOf(at), true), { module: near.module, providers: [near.Far] }] })
       assert.equal(application.get(near.Far, { strict: false }).auth, application.get(HybridAuthService))
       const blind = far()
-      const error = await rejection(start(t, { imports: [importIt(optionsOf(at), false), { module: blind.module, providers: [blind.Far] }] }))
+      const error = await rejection(
+        start(t, { imports: [importIt(optionsOf(at), false), { module: blind.module, providers: [blind.Far] }] })
+      )
       assert.match(error.message, /HybridAuthService/)
     })
   }
@@ -105,7 +124,9 @@ for (const major of MAJORS) {
     const [one, other] = [scene(t), scene(t)]
     const module = HybridAuthModule.forRoot({ ...optionsOf(one), onBackup: () => {} })
     class Feature {
-      constructor(auth) { this.auth = auth }
+      constructor(auth) {
+        this.auth = auth
+      }
     }
     injectable({ common }, Feature, HybridAuthService)
     class Same extends Feature {}
@@ -129,7 +150,9 @@ for (const major of MAJORS) {
   test(`nest ${major}: fleets_with_names_stand_beside_each_other_and_one_that_would_hide_another_is_refused`, async (t) => {
     const [main, eu, us] = [scene(t), scene(t), scene(t)]
     class Feature {
-      constructor(...injected) { this.injected = injected }
+      constructor(...injected) {
+        this.injected = injected
+      }
     }
     common.Injectable()(Feature)
     const tokens = [HybridAuthService, hybridAuth.getHybridAuthToken('eu'), hybridAuth.getHybridAuthToken('us')]
@@ -144,7 +167,10 @@ for (const major of MAJORS) {
     ]
     const application = await start(t, { imports, providers: [Feature] })
     const { injected } = application.get(Feature)
-    assert.deepEqual(injected.slice(0, 3), tokens.map((token) => application.get(token, { strict: false })))
+    assert.deepEqual(
+      injected.slice(0, 3),
+      tokens.map((token) => application.get(token, { strict: false }))
+    )
     assert.equal(new Set(injected).size, 4)
     for (const [i, at] of [main, eu, us].entries()) await worksOn(injected[i], at)
     assert.equal(injected[3].directory, us.directory)
@@ -152,16 +178,26 @@ for (const major of MAJORS) {
     const other = scene(t)
     const twice = [
       [HybridAuthModule.forRoot(optionsOf(main)), HybridAuthModule.forRoot(optionsOf(other))],
-      [HybridAuthModule.forRoot({ ...optionsOf(main), isGlobal: true }), { module: class FarModule {}, imports: [HybridAuthModule.forRoot(optionsOf(other))] }],
-      [HybridAuthModule.forRoot({ ...optionsOf(main), name: 'eu' }), HybridAuthModule.forRootAsync({ name: 'eu', useFactory: () => optionsOf(other) })],
-      [HybridAuthModule.forRoot(optionsOf(main)), { module: class Again {}, imports: [HybridAuthModule.forRoot(optionsOf(other))], exports: [HybridAuthModule] }]
+      [
+        HybridAuthModule.forRoot({ ...optionsOf(main), isGlobal: true }),
+        { module: class FarModule {}, imports: [HybridAuthModule.forRoot(optionsOf(other))] }
+      ],
+      [
+        HybridAuthModule.forRoot({ ...optionsOf(main), name: 'eu' }),
+        HybridAuthModule.forRootAsync({ name: 'eu', useFactory: () => optionsOf(other) })
+      ],
+      [
+        HybridAuthModule.forRoot(optionsOf(main)),
+        { module: class Again {}, imports: [HybridAuthModule.forRoot(optionsOf(other))], exports: [HybridAuthModule] }
+      ]
     ]
     for (const imports of twice) {
       const error = await rejection(start(t, { imports }))
       assert.deepEqual([error.name, error.code], ['HybridAuthError', 'INVALID_OPTION'], error.message)
       assert.match(error.message, /sees two HybridAuthModule .* its own `name`/)
     }
-    for (const name of ['', 7, null, 'a b']) assert.throws(() => HybridAuthModule.forRoot({ ...optionsOf(main), name }), { code: 'INVALID_OPTION' })
+    for (const name of ['', 7, null, 'a b'])
+      assert.throws(() => HybridAuthModule.forRoot({ ...optionsOf(main), name }), { code: 'INVALID_OPTION' })
   })
 
   test(`nest ${major}: options_are_never_turned_into_text`, async (t) => {
@@ -216,9 +252,16 @@ test('what_cannot_be_options_or_a_way_to_them_is_refused', async (t) => {
     useFactory: () => HybridAuthModule.forRootAsync({ useFactory: () => ({}), useClass: class {} }),
     'takes an object': () => HybridAuthModule.forRoot('s3://bucket')
   }
-  for (const [text, call] of Object.entries(refusals)) assert.throws(call, ({ code, message }) => code === 'INVALID_OPTION' && message.includes(text))
-  for (const [text, answer] of Object.entries({ 'no options': undefined, 'must be set beside `useFactory`': { isGlobal: true }, '`pasword`': { pasword: 1 } })) {
-    const error = await rejection(startApplication(t, { common, core }, { imports: [HybridAuthModule.forRootAsync({ useFactory: () => answer })] }))
+  for (const [text, call] of Object.entries(refusals))
+    assert.throws(call, ({ code, message }) => code === 'INVALID_OPTION' && message.includes(text))
+  for (const [text, answer] of Object.entries({
+    'no options': undefined,
+    'must be set beside `useFactory`': { isGlobal: true },
+    '`pasword`': { pasword: 1 }
+  })) {
+    const error = await rejection(
+      startApplication(t, { common, core }, { imports: [HybridAuthModule.forRootAsync({ useFactory: () => answer })] })
+    )
     assert.equal(error.code, 'INVALID_OPTION')
     assert.ok(error.message.includes(text), error.message)
   }
@@ -238,7 +281,10 @@ test('variables_are_read_when_the_application_starts_and_not_before_and_only_tho
   const { imported, started, ofSession, refusal } = await child.said()
   assert.deepEqual(imported, [])
   assert.ok(ofSession.includes('SUPABASE_URL'), String(ofSession))
-  assert.deepEqual(started.filter((name) => !ofSession.includes(name)), [])
+  assert.deepEqual(
+    started.filter((name) => !ofSession.includes(name)),
+    []
+  )
   assert.match(refusal, /SUPABASE_URL is set, but SUPABASE_SERVICE_KEY/)
 })
 
@@ -249,7 +295,10 @@ async function readVariables({ load, hybrid, args, say }) {
   const real = process.env
   const note = (name) => {
     // What is built in, such as Object.hasOwn, reads for somebody else.
-    const reader = new Error().stack.split('\n').slice(3).find((line) => !line.includes('<anonymous>'))
+    const reader = new Error().stack
+      .split('\n')
+      .slice(3)
+      .find((line) => !line.includes('<anonymous>'))
     if (typeof name === 'string' && reader?.includes('baileys-hybrid-auth')) read.add(name)
   }
   process.env = new Proxy(real, {
@@ -275,7 +324,10 @@ async function readVariables({ load, hybrid, args, say }) {
   Object.assign(real, args.half)
   class Half {}
   common.Module({ imports: [HybridAuthModule.forRoot({ ...args.options, logger: false })] })(Half)
-  const refusal = await NestFactory.createApplicationContext(Half, { logger: false, abortOnError: false }).then(() => 'none', (error) => error.message)
+  const refusal = await NestFactory.createApplicationContext(Half, { logger: false, abortOnError: false }).then(
+    () => 'none',
+    (error) => error.message
+  )
   await say({ imported, started, ofSession, refusal })
 }
 
@@ -287,7 +339,10 @@ test('the_root_package_never_loads_nest', async (t) => {
 })
 
 async function openWithoutNest({ load, hybrid, args, say }) {
-  const loaded = () => Object.keys(load.cache).map((path) => path.match(/node_modules[/\\](@nestjs[/\\]\w+)/)?.[1].replace('\\', '/')).filter(Boolean)
+  const loaded = () =>
+    Object.keys(load.cache)
+      .map((path) => path.match(/node_modules[/\\](@nestjs[/\\]\w+)/)?.[1].replace('\\', '/'))
+      .filter(Boolean)
   const session = await hybrid.useHybridAuthState('t', { ...args.options, initAuthCreds: () => ({}) })
   await session.close()
   const before = loaded()
@@ -306,7 +361,10 @@ test('where_nest_or_terminus_is_missing_one_sentence_says_what_to_install', () =
     }
     throw new Error(`${path} was loaded`)
   }
-  const nestIsMissing = ['HybridAuthError', 'baileys-hybrid-auth/nestjs needs @nestjs/common: run `npm install @nestjs/common @nestjs/core`']
+  const nestIsMissing = [
+    'HybridAuthError',
+    'baileys-hybrid-auth/nestjs needs @nestjs/common: run `npm install @nestjs/common @nestjs/core`'
+  ]
   assert.deepEqual(failure(bare, 'baileys-hybrid-auth/nestjs'), nestIsMissing)
   assert.deepEqual(failure(bare, 'baileys-hybrid-auth/nestjs/terminus'), nestIsMissing)
   assert.deepEqual(failure(some, 'baileys-hybrid-auth/nestjs/terminus'), [
@@ -335,7 +393,10 @@ test('what_else_keeps_a_peer_from_loading_is_told_as_it_is', () => {
     'HybridAuthError: the subpath needs Node 20.19, 22.12 or later with this version of @nestjs/common, which is an ES module'
   )
   assert.equal(failure(load('MODULE_NOT_FOUND', "Cannot find module 'reflect-metadata'")), "Error: Cannot find module 'reflect-metadata'")
-  assert.equal(failure(() => 7), 7)
+  assert.equal(
+    failure(() => 7),
+    7
+  )
 })
 
 test('the_package_has_these_doors_and_no_other', async () => {

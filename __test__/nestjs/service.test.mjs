@@ -123,7 +123,7 @@ async function reconnectOften({ load, args, say }) {
   await saveCreds()
   const { set } = (await auth.initialize('tenant')).state.keys
   for (let i = 0; i < 50; i++) await auth.initialize('tenant')
-  for (const end = performance.now() + 60_000; open > 3 && performance.now() < end; ) await collect()
+  for (const end = performance.now() + 60_000; open > 3 && performance.now() < end;) await collect()
   const openWhileHeld = open
   await saveCreds()
   await set({ session: { held: { v: 'by a function' } } })
@@ -193,7 +193,7 @@ async function endInEveryWay({ load, args, say }) {
   for (const [name, end] of Object.entries(ends)) {
     const sessions = await openAndEnd(end)
     const held = () => sessions.filter((session) => session.deref() !== undefined).length
-    for (const end = performance.now() + 60_000; held() > 0 && performance.now() < end; ) {
+    for (const end = performance.now() + 60_000; held() > 0 && performance.now() < end;) {
       // What was looked at is kept until the turn ends.
       await new Promise((resolve) => setTimeout(resolve, 10))
       globalThis.gc()
@@ -208,7 +208,9 @@ test('the_column_of_the_last_backup_is_filled_by_the_callback', async (t) => {
   const at = scene(t)
   const rows = new Map()
   class SessionTable {
-    async update(tenantId, row) { rows.set(tenantId, { ...rows.get(tenantId), ...row }) }
+    async update(tenantId, row) {
+      rows.set(tenantId, { ...rows.get(tenantId), ...row })
+    }
   }
   common.Injectable()(SessionTable)
   const began = new Date()
@@ -252,7 +254,10 @@ test('a_callback_that_fails_is_logged_and_breaks_nothing', async (t) => {
   }
   const heard = () => told().filter((line) => line.includes('onBackup'))
   await until(() => heard().length === 2, 'the lines')
-  assert.deepEqual(heard(), ['error: tenant tenant: onBackup failed: the database is away', 'error: tenant tenant: onBackup failed: still away'])
+  assert.deepEqual(heard(), [
+    'error: tenant tenant: onBackup failed: the database is away',
+    'error: tenant tenant: onBackup failed: still away'
+  ])
 })
 
 test('backup_says_what_is_stored_and_its_old_names_never_reject', async (t) => {
@@ -275,7 +280,10 @@ test('backup_says_what_is_stored_and_its_old_names_never_reject', async (t) => {
     return auth.backupToSupabase('tenant')
   }
   assert.equal(await handler(), false)
-  assert.ok(told().some((line) => line.startsWith('warn: tenant tenant: backup failed (REMOTE_UNAVAILABLE): ')), told().join('\n'))
+  assert.ok(
+    told().some((line) => line.startsWith('warn: tenant tenant: backup failed (REMOTE_UNAVAILABLE): ')),
+    told().join('\n')
+  )
   bucket.bringBack()
   await until(() => auth.backupToSupabase('tenant'), 'the store')
 })
@@ -313,7 +321,10 @@ test('the_periodic_backup_is_gone_and_says_so_once', async (t) => {
     auth.stopPeriodicBackup('tenant')
   }
   const rest = 'PeriodicBackup() has no effect and can be removed: every change is stored as it happens'
-  assert.deepEqual(told(), ['start', 'stop'].map((which) => `warn: ${which}${rest}`))
+  assert.deepEqual(
+    told(),
+    ['start', 'stop'].map((which) => `warn: ${which}${rest}`)
+  )
 })
 
 test('the_rest_of_the_fleet_is_there', async (t) => {
@@ -345,7 +356,10 @@ test('sessions_are_opened_before_the_application_answers_and_one_that_cannot_be_
   await first.application.close()
   const all = await serviceOn(t, at, { openOnBootstrap: 'all' })
   assert.deepEqual(all.auth.list().sort(), ['a', 'b'])
-  assert.deepEqual(all.told().filter((line) => line.includes('at startup')), ['log: opened 2 of 2 sessions at startup'])
+  assert.deepEqual(
+    all.told().filter((line) => line.includes('at startup')),
+    ['log: opened 2 of 2 sessions at startup']
+  )
   await all.application.close()
 
   const some = await serviceOn(t, at, { openOnBootstrap: ['b', 'nobody'] })
@@ -370,7 +384,10 @@ test('an_application_starts_without_the_sessions_that_take_their_time_and_opens_
   await dead.kill()
   const { auth, told } = await serviceOn(t, at, { openOnBootstrap: ['tenant'], bootstrapTimeoutMs: 10, handoverTimeoutMs: 3000 })
   assert.deepEqual([auth.list(), auth.opening(), auth.status().tenant.life, auth.health().opening], [[], ['tenant'], 'opening', 1])
-  assert.ok(told().some((line) => line.startsWith('warn: the application starts after 0 s with 0 sessions open')), told().join('\n'))
+  assert.ok(
+    told().some((line) => line.startsWith('warn: the application starts after 0 s with 0 sessions open')),
+    told().join('\n')
+  )
   await until(() => auth.list().length === 1, 'the session')
   await until(() => told().includes('log: opened 1 of 1 sessions at startup'), 'the word of it')
   assert.equal(auth.health().opening, 0)
@@ -398,9 +415,15 @@ test('on_event_is_told_everything_and_what_it_throws_stops_nothing', async (t) =
   await two.saveCreds()
   await two.flush()
   await until(() => heard.some(({ event }) => event === 'backup'), 'a backup')
-  assert.deepEqual(heard.map(({ event, tenantId }) => `${event} ${tenantId}`).filter((text) => text.startsWith('backup')), ['backup tenant'])
+  assert.deepEqual(
+    heard.map(({ event, tenantId }) => `${event} ${tenantId}`).filter((text) => text.startsWith('backup')),
+    ['backup tenant']
+  )
   assert.deepEqual([...new Set(heard.map(({ event }) => event))].sort(), ['backup', 'fresh', 'opened', 'opening'])
-  assert.ok(told().some((line) => line.includes('`onEvent` threw: on purpose')), told().join('\n'))
+  assert.ok(
+    told().some((line) => line.includes('`onEvent` threw: on purpose')),
+    told().join('\n')
+  )
   assert.equal(one.status().life, 'live')
 })
 

@@ -32,7 +32,10 @@ async function serve({ load, args, say }) {
     await auth.backup(tenant)
     await state.keys.set({ session: { last: { v: tenant } } })
   }
-  const added = process.eventNames().filter((name) => !listeners.includes(name)).map(String)
+  const added = process
+    .eventNames()
+    .filter((name) => !listeners.includes(name))
+    .map(String)
   if (args.hooks) application.enableShutdownHooks()
   await say({ behind: args.tenants.map((tenant) => auth.status()[tenant].lsn - auth.status()[tenant].remoteDurableLsn), added })
   await new Promise((resolve) => setTimeout(resolve, 3_600_000))
@@ -47,7 +50,12 @@ for (const major of MAJORS) {
   test(`nest ${major}: the_final_backup_at_sigterm_stores_everything_and_releases_ownership`, async (t) => {
     const at = scene(t)
     const tenants = ['a', 'b', 'c']
-    const child = startProcess(t, serve, { options: { ...at.replicated, ...PATIENT, shutdownTimeoutMs: 60_000 }, tenants, hooks: true }, plain(major))
+    const child = startProcess(
+      t,
+      serve,
+      { options: { ...at.replicated, ...PATIENT, shutdownTimeoutMs: 60_000 }, tenants, hooks: true },
+      plain(major)
+    )
     assert.deepEqual(await child.said(), { behind: [1, 1, 1], added: [] })
     child.child.kill('SIGTERM')
     const { signal, stdout } = await child.ended
@@ -68,12 +76,20 @@ for (const major of MAJORS) {
     const { signal, stdout, stderr } = await child.ended
     assert.equal(signal, 'SIGTERM')
     const told = `${stdout}${stderr}`
-    assert.match(told, /shut down \(SIGTERM\): 2 sessions not completely in the store \(REMOTE_UNAVAILABLE\); .*: a \[1 write\], b \[1 write\]/)
+    assert.match(
+      told,
+      /shut down \(SIGTERM\): 2 sessions not completely in the store \(REMOTE_UNAVAILABLE\); .*: a \[1 write\], b \[1 write\]/
+    )
     assert.doesNotMatch(told, /complete in/)
 
     bucket.bringBack()
     const { common, core, hybridAuth } = nest(major)
-    const module = hybridAuth.HybridAuthModule.forRoot({ ...at.replicated, baileys: cheapBaileys, shutdownTimeoutMs: 60_000, openOnBootstrap: tenants })
+    const module = hybridAuth.HybridAuthModule.forRoot({
+      ...at.replicated,
+      baileys: cheapBaileys,
+      shutdownTimeoutMs: 60_000,
+      openOnBootstrap: tenants
+    })
     const application = await startApplication(t, { common, core }, { imports: [module] })
     const auth = application.get(hybridAuth.HybridAuthService)
     for (const tenant of tenants) assert.deepEqual((await auth.get(tenant).state.keys.get('session', ['last'])).last, { v: tenant })
@@ -118,12 +134,17 @@ test('what_is_written_while_the_application_goes_down_is_stored_too', async (t) 
   const at = scene(t)
   const hooks = ['onModuleDestroy', 'beforeApplicationShutdown', 'onApplicationShutdown']
   class Sockets {
-    constructor(auth) { this.auth = auth }
+    constructor(auth) {
+      this.auth = auth
+    }
     async write(hook) {
       await this.auth.get('a').state.keys.set({ session: { last: { v: hook }, [hook]: { v: 1 } } })
     }
   }
-  for (const hook of hooks) Sockets.prototype[hook] = function () { return this.write(hook) }
+  for (const hook of hooks)
+    Sockets.prototype[hook] = function () {
+      return this.write(hook)
+    }
   injectable({ common }, Sockets, HybridAuthService)
   const { started, auth, told } = await application(t, at, { ...PATIENT, providers: [Sockets] })
   await (await auth.initialize('a')).saveCreds()
@@ -136,7 +157,9 @@ test('everything_is_stored_before_a_web_server_is_waited_for_and_released_after_
   const at = scene(t)
   const seen = []
   class WebServer {
-    constructor(auth) { this.auth = auth }
+    constructor(auth) {
+      this.auth = auth
+    }
     // Between the two steps Nest closes the server, which waits for its connections.
     onApplicationShutdown() {
       const { life, lsn, remoteDurableLsn } = this.auth.status().a
@@ -158,8 +181,12 @@ test('a_reconnect_during_the_shutdown_is_refused_and_leaves_nothing_owned', asyn
   const at = scene(t)
   const refused = []
   class Reconnecting {
-    constructor(auth) { this.auth = auth }
-    async onModuleDestroy() { this.late = this.auth.initialize('late') }
+    constructor(auth) {
+      this.auth = auth
+    }
+    async onModuleDestroy() {
+      this.late = this.auth.initialize('late')
+    }
     async onApplicationShutdown() {
       const opens = [() => this.late, () => this.auth.initialize('a'), () => this.auth.getAuthState('b')]
       for (const open of opens) refused.push((await rejection(open())).code)
@@ -182,8 +209,12 @@ for (const shutdownTimeoutMs of [60_000, 0]) {
     const at = scene(t)
     let refusal = null
     class Eager {
-      constructor(auth) { this.auth = auth }
-      onModuleDestroy() { this.late = rejection(this.auth.initialize('late')).then(({ code }) => (refusal = code)) }
+      constructor(auth) {
+        this.auth = auth
+      }
+      onModuleDestroy() {
+        this.late = rejection(this.auth.initialize('late')).then(({ code }) => (refusal = code))
+      }
     }
     injectable({ common }, Eager, HybridAuthService)
     const { started, auth } = await application(t, at, { ...PATIENT, shutdownTimeoutMs, providers: [Eager] })
@@ -234,7 +265,19 @@ test('shutting_down_by_hand_names_what_is_not_stored_and_the_hooks_then_find_not
   }
   bucket.takeAway()
   const { closed, failed } = await auth.shutdown({ timeoutMs: 100 })
-  assert.deepEqual([closed, failed.map(({ tenantId, error }) => [tenantId, error.code])], [0, [['a', 'REMOTE_UNAVAILABLE'], ['b', 'REMOTE_UNAVAILABLE']]])
+  assert.deepEqual(
+    [closed, failed.map(({ tenantId, error }) => [tenantId, error.code])],
+    [
+      0,
+      [
+        ['a', 'REMOTE_UNAVAILABLE'],
+        ['b', 'REMOTE_UNAVAILABLE']
+      ]
+    ]
+  )
   await started.close()
-  assert.deepEqual(told().filter((line) => line.includes('shut down')), [])
+  assert.deepEqual(
+    told().filter((line) => line.includes('shut down')),
+    []
+  )
 })

@@ -16,10 +16,22 @@ const require = createRequire(import.meta.url)
 const { fleetHealth } = require(join(ROOT, 'nestjs/health.js'))
 
 const NO_PROFILES = { open: 0, running: 0, neverBackedUp: 0, failing: 0, failingForMs: 0, oldestBackupMs: null }
-const FIGURES = { sessions: 2, opening: 0, poisoned: 0, degraded: 0, degradedForMs: 0, fenced: 0, baseRefused: 0, maxLagMs: 0, profiles: NO_PROFILES }
+const FIGURES = {
+  sessions: 2,
+  opening: 0,
+  poisoned: 0,
+  degraded: 0,
+  degradedForMs: 0,
+  fenced: 0,
+  baseRefused: 0,
+  maxLagMs: 0,
+  profiles: NO_PROFILES
+}
 
 /** A service in whose place nothing but figures can be had: for what a test cannot make happen. */
-const standIn = (status) => ({ health: (options) => ({ ...fleetHealth([{ tenantId: 'tenant', status, degradedForMs: 0 }], options), profiles: NO_PROFILES }) })
+const standIn = (status) => ({
+  health: (options) => ({ ...fleetHealth([{ tenantId: 'tenant', status, degradedForMs: 0 }], options), profiles: NO_PROFILES })
+})
 
 for (const major of MAJORS) {
   const { common, core, hybridAuth, load } = nest(major)
@@ -35,7 +47,10 @@ for (const major of MAJORS) {
     /** What GET /health answers: with status 200, or with 503. */
     const check = async (options) => {
       const answer = health.check([() => indicator.isHealthy('sessions', options)])
-      return answer.then((body) => ({ status: 200, body }), (error) => ({ status: error.getStatus(), body: error.getResponse() }))
+      return answer.then(
+        (body) => ({ status: 200, body }),
+        (error) => ({ status: error.getStatus(), body: error.getResponse() })
+      )
     }
     return { started, auth: started.get(HybridAuthService), check }
   }
@@ -102,7 +117,10 @@ for (const major of MAJORS) {
 test('terminus_10_is_told_of_trouble_by_its_own_error', async (t) => {
   const { common, core, hybridAuth, load } = nest(10)
   const { HybridAuthHealthIndicator } = load('baileys-hybrid-auth/nestjs/terminus')
-  const providers = [{ provide: hybridAuth.HybridAuthService, useValue: standIn({ life: 'poisoned', store: 'ok', lagMs: 0 }) }, HybridAuthHealthIndicator]
+  const providers = [
+    { provide: hybridAuth.HybridAuthService, useValue: standIn({ life: 'poisoned', store: 'ok', lagMs: 0 }) },
+    HybridAuthHealthIndicator
+  ]
   const started = await startApplication(t, { common, core }, { providers })
   const error = await rejection(started.get(HybridAuthHealthIndicator).isHealthy())
   assert.ok(error instanceof load('@nestjs/terminus').HealthCheckError)
@@ -116,13 +134,20 @@ test('a_load_balancer_that_asks_over_http_is_answered_200_and_then_503', async (
   const at = scene(t, still)
   const bucket = removableBucket(at.bucket)
   class HealthController {
-    constructor(health, sessions, auth) { Object.assign(this, { health, sessions, auth }) }
-    ready() { return this.health.check([() => this.sessions.isHealthy('sessions', { degradedForMs: 0 })]) }
-    report() { return this.auth.getSessionHealth() }
+    constructor(health, sessions, auth) {
+      Object.assign(this, { health, sessions, auth })
+    }
+    ready() {
+      return this.health.check([() => this.sessions.isHealthy('sessions', { degradedForMs: 0 })])
+    }
+    report() {
+      return this.auth.getSessionHealth()
+    }
   }
   common.Controller('health')(HealthController)
   injectable({ common }, HealthController, terminus.HealthCheckService, HybridAuthHealthIndicator, hybridAuth.HybridAuthService)
-  const route = (path, name) => common.Get(path)(HealthController.prototype, name, Object.getOwnPropertyDescriptor(HealthController.prototype, name))
+  const route = (path, name) =>
+    common.Get(path)(HealthController.prototype, name, Object.getOwnPropertyDescriptor(HealthController.prototype, name))
   route('', 'ready')
   route('sessions', 'report')
   class Application {}

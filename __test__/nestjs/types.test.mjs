@@ -103,7 +103,9 @@ function compile(t, { major, compiler, files, compilerOptions }) {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   const options = { strict: true, target: 'es2022', skipLibCheck: true, ...DECORATORS, ...TYPES, ...compilerOptions }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: Object.keys(files) }))
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], {
+    encoding: 'utf8'
+  })
   return { folder, status, said: `${stdout}${stderr}` }
 }
 
@@ -111,7 +113,11 @@ const NODE_NEXT = { module: 'nodenext', moduleResolution: 'nodenext', noEmit: tr
 const WAYS = {
   'an ES module under NodeNext': { file: 'consumer.mts', compiler: 'typescript', compilerOptions: NODE_NEXT },
   'CommonJS under NodeNext': { file: 'consumer.cts', compiler: 'typescript', compilerOptions: NODE_NEXT },
-  'a bundler': { file: 'consumer.ts', compiler: 'typescript', compilerOptions: { module: 'esnext', moduleResolution: 'bundler', noEmit: true } },
+  'a bundler': {
+    file: 'consumer.ts',
+    compiler: 'typescript',
+    compilerOptions: { module: 'esnext', moduleResolution: 'bundler', noEmit: true }
+  },
   'CommonJS with TypeScript 5 and the resolution of Node 10': {
     file: 'consumer.ts',
     compiler: 'typescript-5',

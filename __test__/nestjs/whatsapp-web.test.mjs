@@ -20,7 +20,13 @@ test('client_of_the_module_is_backed_up_ended_with_the_application_and_found_by_
   const url = await servePage(t)
   async function start(name, options = {}) {
     const { lines, logger } = linesOf()
-    const module = HybridAuthModule.forRoot({ store: at.replicated.store, encryptionKeys: [KEY], directory: join(at.root, name, 'sessions'), shutdownTimeoutMs: 60_000, ...options })
+    const module = HybridAuthModule.forRoot({
+      store: at.replicated.store,
+      encryptionKeys: [KEY],
+      directory: join(at.root, name, 'sessions'),
+      shutdownTimeoutMs: 60_000,
+      ...options
+    })
     const application = await startApplication(t, { common, core }, { logger, imports: [module] })
     const auth = application.get(HybridAuthService)
     const client = new SmallClient(t, { authStrategy: auth.whatsappWeb('shop-7', { dataPath: join(at.root, name, 'auth') }), url })
@@ -28,7 +34,10 @@ test('client_of_the_module_is_backed_up_ended_with_the_application_and_found_by_
   }
   const backups = []
   const events = []
-  const one = await start('one', { onBackup: (info) => void backups.push(info), onEvent: ({ event, tenantId }) => events.push(`${event} ${tenantId}`) })
+  const one = await start('one', {
+    onBackup: (info) => void backups.push(info),
+    onEvent: ({ event, tenantId }) => events.push(`${event} ${tenantId}`)
+  })
   const none = { open: 0, running: 0, neverBackedUp: 0, failing: 0, failingForMs: 0, oldestBackupMs: null }
   assert.deepEqual(one.auth.health().profiles, none)
   await one.client.initialize()
@@ -40,7 +49,10 @@ test('client_of_the_module_is_backed_up_ended_with_the_application_and_found_by_
   assert.ok(events.includes('opened whatsapp-web.js/shop-7'), events.join())
   const { profiles, healthy, sessions } = one.auth.health()
   assert.ok(healthy && sessions === 0 && profiles.oldestBackupMs >= 0 && profiles.neverBackedUp === 0)
-  assert.deepEqual((await one.auth.survey()).map(({ tenantId }) => tenantId), ['whatsapp-web.js/shop-7'])
+  assert.deepEqual(
+    (await one.auth.survey()).map(({ tenantId }) => tenantId),
+    ['whatsapp-web.js/shop-7']
+  )
 
   // Away for a moment, and unhealthy for who has no patience.
   const away = `${at.bucket}-away`
@@ -56,9 +68,21 @@ test('client_of_the_module_is_backed_up_ended_with_the_application_and_found_by_
   await one.application.close()
   assert.notEqual(browser.exitCode ?? browser.signalCode, null)
   assert.equal(one.client.authStrategy.profile, null)
-  assert.deepEqual(one.told().filter((line) => line.includes('not stored')), [])
+  assert.deepEqual(
+    one.told().filter((line) => line.includes('not stored')),
+    []
+  )
   assert.deepEqual(one.auth.health().profiles, none)
-  assert.equal((() => { try { one.auth.whatsappWeb('other') } catch (error) { return error.code } })(), 'CLOSED')
+  assert.equal(
+    (() => {
+      try {
+        one.auth.whatsappWeb('other')
+      } catch (error) {
+        return error.code
+      }
+    })(),
+    'CLOSED'
+  )
 
   const two = await start('two', { onMissing: 'error' })
   await two.client.initialize()

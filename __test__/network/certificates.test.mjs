@@ -21,7 +21,15 @@ async function refusal(t, { cert, key }, caCertificate) {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   atEnd(t, () => server.close())
-  const store = { kind: 's3', bucket: 'b', region: 'x', endpoint: `https://127.0.0.1:${server.address().port}`, pathStyle: true, accessKeyId: 'a', secretAccessKey: 'b' }
+  const store = {
+    kind: 's3',
+    bucket: 'b',
+    region: 'x',
+    endpoint: `https://127.0.0.1:${server.address().port}`,
+    pathStyle: true,
+    accessKeyId: 'a',
+    secretAccessKey: 'b'
+  }
   return rejection(hybrid.useHybridAuthState('t', { directory: temporaryFolder(t), store, encryptionKeys: KEY, caCertificate }))
 }
 

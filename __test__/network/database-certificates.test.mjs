@@ -42,7 +42,16 @@ const CASES = {
 test('a certificate of a Postgres that is not trusted is refused with the rule that it breaks and the remedy', async (t) => {
   const server = await startPostgres({ tls: true })
   atEnd(t, () => server.stop())
-  const store = (more) => ({ kind: 'postgres', host: '127.0.0.1', port: server.port, database: 'd', user: 'u', password: 'Zq9', sslmode: 'verify-full', ...more })
+  const store = (more) => ({
+    kind: 'postgres',
+    host: '127.0.0.1',
+    port: server.port,
+    database: 'd',
+    user: 'u',
+    password: 'Zq9',
+    sslmode: 'verify-full',
+    ...more
+  })
   const give = (name, text) => {
     const file = join(server.place, 'data', name)
     writeFileSync(file, text, { mode: 0o600 })
@@ -62,7 +71,11 @@ test('a certificate of a Postgres that is not trusted is refused with the rule t
   give('server.crt', good.cert)
   give('server.key', good.key)
   await server.start()
-  for (const [more, options] of [[{}, { caCertificate: good.ca }], [{ sslmode: 'require' }, {}], [{ sslmode: 'disable' }, {}]]) {
+  for (const [more, options] of [
+    [{}, { caCertificate: good.ca }],
+    [{ sslmode: 'require' }, {}],
+    [{ sslmode: 'disable' }, {}]
+  ]) {
     assert.equal(await message(store(more), options), PLAIN, JSON.stringify(more))
   }
 })
@@ -85,7 +98,12 @@ test('a server without encryption, one that says nothing and one that is not the
     return server.address().port
   }
   const silent = await answering(() => {})
-  const ports = [plain.port, await answering((socket) => socket.end()), await answering((socket) => socket.once('data', () => socket.end('Sorry')))]
-  for (const port of ports) assert.equal(await message({ kind: 'postgres', host: '127.0.0.1', port, database: 'd', user: 'u', sslmode: 'verify-full' }), PLAIN)
+  const ports = [
+    plain.port,
+    await answering((socket) => socket.end()),
+    await answering((socket) => socket.once('data', () => socket.end('Sorry')))
+  ]
+  for (const port of ports)
+    assert.equal(await message({ kind: 'postgres', host: '127.0.0.1', port, database: 'd', user: 'u', sslmode: 'verify-full' }), PLAIN)
   for (const port of [ports[1], silent]) assert.equal(await message({ kind: 'redis', host: '127.0.0.1', port, tls: true }), PLAIN)
 })

@@ -91,7 +91,11 @@ test('sessions_behind_PgBouncer_in_transaction_mode_keep_everything_over_two_con
   for (const name of tenants) assert.equal(await read(next, name), 5, name)
 })
 
-for (const [kind, mode] of [['postgres', 'cloud'], ['postgres', 'hybrid'], ['redis', 'cloud']]) {
+for (const [kind, mode] of [
+  ['postgres', 'cloud'],
+  ['postgres', 'hybrid'],
+  ['redis', 'cloud']
+]) {
   test(`${kind}_rolling_deploy_hands_every_session_over_with_all_that_resolved_in_mode_${mode}`, async (t) => {
     const server = await KINDS[kind].start()
     atEnd(t, () => server.stop())
@@ -136,6 +140,8 @@ for (const [kind, mode] of [['postgres', 'cloud'], ['postgres', 'hybrid'], ['red
       old = next
     }
     took.sort((a, b) => a - b)
-    t.diagnostic(`handover over ${kind} in mode ${mode}: p50 ${took[took.length >> 1].toFixed(0)} ms, p95 ${took[Math.floor(took.length * 0.95)].toFixed(0)} ms`)
+    t.diagnostic(
+      `handover over ${kind} in mode ${mode}: p50 ${took[took.length >> 1].toFixed(0)} ms, p95 ${took[Math.floor(took.length * 0.95)].toFixed(0)} ms`
+    )
   })
 }

@@ -41,7 +41,9 @@ const KINDS = {
     }
     const put = async (client, n) => (await client.query('insert into notes values ($1)', [n])).rowCount
     return {
-      proxy, connect, put,
+      proxy,
+      connect,
+      put,
       text: /insert/,
       listText: /select/,
       done: 1,
@@ -56,7 +58,16 @@ const KINDS = {
     atEnd(t, () => proxy.stop())
     const connect = async () => {
       const { user: username, password } = redis
-      const client = new Redis({ port: proxy.port, username, password, retryStrategy: null, lazyConnect: true, maxRetriesPerRequest: 0, enableReadyCheck: false, disableClientInfo: true })
+      const client = new Redis({
+        port: proxy.port,
+        username,
+        password,
+        retryStrategy: null,
+        lazyConnect: true,
+        maxRetriesPerRequest: 0,
+        enableReadyCheck: false,
+        disableClientInfo: true
+      })
       client.on('error', () => {})
       await client.connect()
       atEnd(t, () => client.disconnect())
@@ -64,7 +75,9 @@ const KINDS = {
     }
     const list = async (client) => (await client.lrange('notes', 0, -1)).map(Number).sort()
     return {
-      proxy, connect, list,
+      proxy,
+      connect,
+      list,
       put: async (client, n) => ((await client.rpush('notes', n)) > 0 ? 1 : 0),
       text: 'rpush',
       listText: 'lrange',
@@ -80,7 +93,14 @@ const eventually = async (isTrue) => {
 }
 
 /** True if a promise is open after everything else went through. */
-const isOpen = (promise) => Promise.race([promise.then(() => false, () => false), new Promise((resolve) => setTimeout(resolve, 200, true))])
+const isOpen = (promise) =>
+  Promise.race([
+    promise.then(
+      () => false,
+      () => false
+    ),
+    new Promise((resolve) => setTimeout(resolve, 200, true))
+  ])
 
 for (const [kind, open] of Object.entries(KINDS)) {
   test(`${kind}_without_a_rule_is_passed_on_as_it_is`, async (t) => {
@@ -88,7 +108,7 @@ for (const [kind, open] of Object.entries(KINDS)) {
     const client = await at.connect()
     for (let n = 0; n < 50; n++) assert.equal(await at.put(client, n % 10), at.done)
     assert.equal((await at.list(client)).length, 50)
-    const requests = at.proxy.trace.filter(({ what }) => at.text instanceof RegExp ? at.text.test(what) : what.includes(at.text))
+    const requests = at.proxy.trace.filter(({ what }) => (at.text instanceof RegExp ? at.text.test(what) : what.includes(at.text)))
     assert.equal(requests.length, 50)
     assert.equal(new Set(requests.map(({ flight }) => flight)).size, 50, 'each waited for the one before')
     assert.ok(requests.every(({ answered }) => answered))

@@ -30,7 +30,8 @@ after(async () => {
 /** A logger that writes everything down. */
 function recorder() {
   const lines = []
-  const note = (...said) => lines.push(said.map((part) => (part instanceof Error ? `${part.stack} ${JSON.stringify(part)}` : JSON.stringify(part))).join(' '))
+  const note = (...said) =>
+    lines.push(said.map((part) => (part instanceof Error ? `${part.stack} ${JSON.stringify(part)}` : JSON.stringify(part))).join(' '))
   const logger = { level: 'trace', trace: note, debug: note, info: note, warn: note, error: note, fatal: note, child: () => logger }
   return { logger, lines }
 }
@@ -41,8 +42,12 @@ async function left(store, more = {}) {
   const options = { mode: 'cloud', store, encryptionKeys: [KEY], baileys: cheapBaileys, logger, ...more }
   lines.push(JSON.stringify(describeConfig(options)))
   const fleet = new HybridAuth(options)
-  const opened = await fleet.open('tenant').then((session) => session, (error) => error)
-  if (opened instanceof Error) lines.push(String(opened.stack), JSON.stringify(opened), JSON.stringify(Object.getOwnPropertyDescriptors(opened)))
+  const opened = await fleet.open('tenant').then(
+    (session) => session,
+    (error) => error
+  )
+  if (opened instanceof Error)
+    lines.push(String(opened.stack), JSON.stringify(opened), JSON.stringify(Object.getOwnPropertyDescriptors(opened)))
   else {
     await opened.state.keys.set({ counter: { all: { n: 1 } } })
     lines.push(JSON.stringify(opened.status()), JSON.stringify(fleet.traffic()))
@@ -61,7 +66,10 @@ const CASES = {
   a_database_that_is_missing: { make: () => ({ store: { ...parts(server), database: 'missing' } }), outcome: 'REMOTE_REFUSED' },
   nobody_at_the_port: { make: () => ({ store: { ...parts(server), port: 9 } }), outcome: 'REMOTE_UNAVAILABLE' },
   a_certificate_of_nobody: { make: () => ({ store: { ...parts(secure), sslmode: 'verify-full' } }), outcome: 'REMOTE_REFUSED' },
-  a_certificate_of_a_known_authority: { make: () => ({ store: { ...parts(secure), sslmode: 'verify-full' }, caCertificate: secure.ca }), outcome: 'ok' }
+  a_certificate_of_a_known_authority: {
+    make: () => ({ store: { ...parts(secure), sslmode: 'verify-full' }, caCertificate: secure.ca }),
+    outcome: 'ok'
+  }
 }
 
 for (const [name, { make, outcome }] of Object.entries(CASES)) {
@@ -87,8 +95,20 @@ test('a_password_in_a_variable_reaches_the_server_and_nothing_else', async () =>
 })
 
 test('a_connection_string_that_is_wrong_is_refused_without_its_parts', async () => {
-  for (const broken of [server.url.replace('%2F', '#'), server.url.replace(':/', ''), `${server.url}?nonsense=1`, server.url.replace('%2F', '/')]) {
-    const error = await rejection(useHybridAuthState('tenant', { mode: 'cloud', encryptionKeys: [KEY], baileys: cheapBaileys, store: { kind: 'postgres', connectionString: broken } }))
+  for (const broken of [
+    server.url.replace('%2F', '#'),
+    server.url.replace(':/', ''),
+    `${server.url}?nonsense=1`,
+    server.url.replace('%2F', '/')
+  ]) {
+    const error = await rejection(
+      useHybridAuthState('tenant', {
+        mode: 'cloud',
+        encryptionKeys: [KEY],
+        baileys: cheapBaileys,
+        store: { kind: 'postgres', connectionString: broken }
+      })
+    )
     assert.deepEqual(found(`${error.stack} ${JSON.stringify(error)}`, { password: server.password, tail: server.password.slice(-16) }), [])
   }
 })

@@ -78,15 +78,24 @@ async function meet(t, { proxy, traffic, requests, bucket }, request, fault, out
   assertOutages(traffic.toldSince(from), outages, what)
   if (outages === 0) rule.remove()
   const asked = Number(fault.headers?.['Retry-After'] ?? 0) * 1000
-  const met = proxy.trace.slice(seen).filter((entry) => entry.fault === fault.fault).map(({ at }) => at)
+  const met = proxy.trace
+    .slice(seen)
+    .filter((entry) => entry.fault === fault.fault)
+    .map(({ at }) => at)
   const pauses = met.slice(1).map((at, i) => at - met[i])
-  assert.ok(asked === 0 || pauses.every((pause) => pause >= asked), `${what}: the store asked to be left alone for ${asked} ms, and was for ${pauses}`)
+  assert.ok(
+    asked === 0 || pauses.every((pause) => pause >= asked),
+    `${what}: the store asked to be left alone for ${asked} ms, and was for ${pauses}`
+  )
   await traffic.restoreCopy(t, TENANT, bucket)
 }
 
 describe('steady traffic', { concurrency: 100 }, () => {
   for (const kind of KINDS) {
-    for (const [request, failures] of [['store', [...FAILURES, ...OF_STORE]], ['list', [...FAILURES, ...OF_LIST]]]) {
+    for (const [request, failures] of [
+      ['store', [...FAILURES, ...OF_STORE]],
+      ['list', [...FAILURES, ...OF_LIST]]
+    ]) {
       test(`nothing_is_lost_whatever_becomes_of_a_${request}_request_over_${kind}`, async (t) => {
         // Seldom enough that no story is so long that a base is stored: what is then asked beside the session would meet faults too.
         const story = await begin(t, kind, { flushIntervalMs: 500 })
@@ -129,7 +138,11 @@ describe('steady traffic', { concurrency: 100 }, () => {
       await traffic.conclude(t, TENANT, story)
     })
 
-    for (const [request, committed] of [['store', false], ['store', true], ['list', false]]) {
+    for (const [request, committed] of [
+      ['store', false],
+      ['store', true],
+      ['list', false]
+    ]) {
       test(`${request}_request_that_hangs_${committed ? 'after' : 'before'}_it_took_effect_holds_nobody_up_over_${kind}`, async (t) => {
         // So that it is told well before it is given up.
         const story = await begin(t, kind, { ownershipCheckIntervalMs: 1000 })
@@ -163,4 +176,3 @@ describe('steady traffic', { concurrency: 100 }, () => {
     }
   }
 })
-

@@ -13,7 +13,8 @@ import { KINDS } from './places.mjs'
 const [S3] = KINDS
 const TENANTS = namesOf(sized(200, 1000))
 
-const write = (fleet, chat) => inParallel(fleet.list(), (name) => fleet.get(name).state.keys.set({ session: { [chat]: { of: `${name} ${chat}` } } }))
+const write = (fleet, chat) =>
+  inParallel(fleet.list(), (name) => fleet.get(name).state.keys.set({ session: { [chat]: { of: `${name} ${chat}` } } }))
 const lsnsOf = (fleet) => new Map(Object.entries(fleet.status()).map(([name, { lsn }]) => [name, lsn]))
 
 /** Tenant -> the last LSN that the names in a bucket speak of, and how many of its claims were released. */
@@ -32,7 +33,10 @@ async function storedIn(bucket) {
 async function holds(fleet, names, chats) {
   for (const name of names) {
     const found = await fleet.get(name).state.keys.get('session', chats)
-    assert.deepEqual(chats.map((chat) => found[chat]?.of), chats.map((chat) => `${name} ${chat}`))
+    assert.deepEqual(
+      chats.map((chat) => found[chat]?.of),
+      chats.map((chat) => `${name} ${chat}`)
+    )
   }
 }
 
@@ -56,7 +60,9 @@ test('a_fleet_is_shut_down_within_a_deadline_and_the_report_is_true', async (t) 
     const from = proxy.trace.length
     // Longer than it takes until the first of them are closed.
     const shutdown = second.shutdown({ timeoutMs: 20_000 })
-    await eventually('some are closed', () => proxy.trace.slice(from).some(({ path, status }) => path.endsWith('.released') && status === 200))
+    await eventually('some are closed', () =>
+      proxy.trace.slice(from).some(({ path, status }) => path.endsWith('.released') && status === 200)
+    )
     await proxy.outage('hang')
     // It comes back, although nothing is answered any more.
     const { closed, failed } = await shutdown

@@ -77,7 +77,11 @@ test('idle_tenants_cost_listings_per_tick_and_not_per_tenant_and_each_of_them_is
 
 test('while_the_store_is_out_tries_are_rationed_and_afterwards_never_more_requests_are_under_way_than_allowed', async (t) => {
   const places = 8
-  const { proxy, bucket, machine } = await fleetPlace(t, S3, { maxConcurrentRequests: places, flushIntervalMs: 100, ownershipCheckIntervalMs: 500 })
+  const { proxy, bucket, machine } = await fleetPlace(t, S3, {
+    maxConcurrentRequests: places,
+    flushIntervalMs: 100,
+    ownershipCheckIntervalMs: 500
+  })
   proxy.rule({ delayMs: 20 })
   const fleet = machine('a')
   await inParallel(TENANTS, (name) => fleet.open(name))
@@ -151,7 +155,10 @@ test('a_tenant_with_large_values_and_constant_flushes_does_not_starve_the_others
       await fleet.get(name).flush()
     }
   })
-  const puts = proxy.trace.slice(from).map(kindOf).filter(({ asked }) => asked === 'put')
+  const puts = proxy.trace
+    .slice(from)
+    .map(kindOf)
+    .filter(({ asked }) => asked === 'put')
   isHungry = false
   const of = (tenant) => puts.filter((put) => put.tenant === tenant).length
   for (const name of others) assert.equal(of(name), 10, name)
@@ -182,7 +189,10 @@ test('a_hundred_tenants_are_restored_on_a_blank_machine_and_never_more_at_once_t
   })
   assert.deepEqual(report.failed, [])
   assert.deepEqual([...report.opened].sort(), [...TENANTS].sort())
-  assert.deepEqual(told.map(({ done, total, error }) => [done, total, error]), TENANTS.map((_, at) => [at + 1, TENANTS.length, null]))
+  assert.deepEqual(
+    told.map(({ done, total, error }) => [done, total, error]),
+    TENANTS.map((_, at) => [at + 1, TENANTS.length, null])
+  )
   assert.equal(opening.most, concurrency)
   assert.ok(load.most <= places + OWNERSHIP, `${load.most} at once`)
   for (const name of TENANTS) {

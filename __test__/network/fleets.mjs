@@ -25,7 +25,14 @@ export async function fleetPlace(t, kind, options = {}, proxyOptions) {
   const root = scratch(t, { quick: true })
   const machine = (name, { direct = false, ...others } = {}) => {
     const store = direct ? place.direct : place.bucket.options
-    const fleet = new HybridAuth({ directory: join(root, name), ...store, encryptionKeys: KEY, baileys: cheapBaileys, ...options, ...others })
+    const fleet = new HybridAuth({
+      directory: join(root, name),
+      ...store,
+      encryptionKeys: KEY,
+      baileys: cheapBaileys,
+      ...options,
+      ...others
+    })
     atEnd(t, () => fleet.shutdown({ timeoutMs: 500 }))
     return fleet
   }

@@ -6,7 +6,9 @@
 /** Base64 of the secret as part of something longer: at each of the three places it may begin at, without what it shares. */
 function base64Forms(bytes) {
   return [0, 1, 2].map((before) => {
-    const text = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64').replaceAll('=', '')
+    const text = Buffer.concat([Buffer.alloc(before), bytes])
+      .toString('base64')
+      .replaceAll('=', '')
     const shared = before === 0 ? 0 : before + 1
     const whole = Math.floor(((before + bytes.length) * 8) / 6)
     return text.slice(shared, whole)
@@ -29,7 +31,9 @@ export function formsOf(secret) {
     'tight list of numbers': [...bytes].join(','),
     'percent-encoded': encodeURIComponent(bytes.toString('latin1')),
     'percent-encoded in full': each(bytes, (byte) => `%${hex(byte)}`),
-    'escaped as in names': each(bytes, (byte) => (/[a-z0-9-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `_${hex(byte)}`)),
+    'escaped as in names': each(bytes, (byte) =>
+      /[a-z0-9-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `_${hex(byte)}`
+    ),
     'escaped as in JSON': JSON.stringify(bytes.toString('latin1')).slice(1, -1),
     'escaped in full': each(bytes, (byte) => `\\u00${hex(byte)}`),
     'escaped bytes': each(bytes, (byte) => `\\x${hex(byte)}`),

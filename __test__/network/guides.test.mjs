@@ -39,7 +39,9 @@ function allows(policy, { action, resource, context }) {
     assert.deepEqual([Effect, rest], ['Allow', {}])
     const isMet = Object.entries(Condition).every(([operator, keys]) => {
       assert.equal(operator, 'StringLike')
-      return Object.entries(keys).every(([key, patterns]) => context[key] !== undefined && listOf(patterns).some((pattern) => like(pattern, context[key])))
+      return Object.entries(keys).every(
+        ([key, patterns]) => context[key] !== undefined && listOf(patterns).some((pattern) => like(pattern, context[key]))
+      )
     })
     return isMet && listOf(Action).includes(action) && listOf(Resource).some((pattern) => like(pattern, resource))
   })
@@ -52,11 +54,20 @@ function asAction({ method, path }) {
   const key = name.join('/')
   const arn = 'arn:aws:s3:::my-sessions'
   if (key === '' && method === 'GET') {
-    assert.deepEqual([...searchParams.keys()].filter((name) => !['list-type', 'prefix', 'delimiter', 'continuation-token', 'start-after', 'max-keys', 'encoding-type'].includes(name)), [], path)
+    assert.deepEqual(
+      [...searchParams.keys()].filter(
+        (name) => !['list-type', 'prefix', 'delimiter', 'continuation-token', 'start-after', 'max-keys', 'encoding-type'].includes(name)
+      ),
+      [],
+      path
+    )
     return { action: 's3:ListBucket', resource: arn, context: { 's3:prefix': searchParams.get('prefix') ?? undefined } }
   }
   const action = { GET: 's3:GetObject', PUT: 's3:PutObject', DELETE: 's3:DeleteObject' }[method]
-  assert.ok(action !== undefined && key !== '' && [...searchParams.keys()].every((name) => name === 'x-id'), `${method} ${path} is none of the four`)
+  assert.ok(
+    action !== undefined && key !== '' && [...searchParams.keys()].every((name) => name === 'x-id'),
+    `${method} ${path} is none of the four`
+  )
   return { action, resource: `${arn}/${key}`, context: {} }
 }
 
@@ -66,7 +77,9 @@ const without = (policy, action) => ({
 })
 
 test('the_policies_for_s3_allow_each_request_of_a_session_and_no_action_can_be_left_out', async (t) => {
-  const policies = [...section(read('docs/guides/s3.md'), '## 2. The rights').matchAll(/^```json\n([\s\S]*?)^```$/gm)].map(([, text]) => JSON.parse(text))
+  const policies = [...section(read('docs/guides/s3.md'), '## 2. The rights').matchAll(/^```json\n([\s\S]*?)^```$/gm)].map(([, text]) =>
+    JSON.parse(text)
+  )
   assert.equal(policies.length, 2)
   const place = await makePlace(t, KINDS[0])
   const { store } = place.bucket.options
@@ -74,18 +87,37 @@ test('the_policies_for_s3_allow_each_request_of_a_session_and_no_action_can_be_l
     const from = place.proxy.trace.length
     await life(t, { store: { ...store, ...(prefix && { prefix }) } })
     // The probe asks for its object without credentials, to be refused: no policy is asked about that.
-    return place.proxy.trace.slice(from).filter(({ status }) => status !== 403).map(asAction)
+    return place.proxy.trace
+      .slice(from)
+      .filter(({ status }) => status !== 403)
+      .map(asAction)
   }
   const [own, shared] = policies
   const [bare, production, other] = [await requestsOf(), await requestsOf('production'), await requestsOf('staging')]
-  for (const [policy, requests] of [[own, bare], [own, production], [shared, production]]) {
+  for (const [policy, requests] of [
+    [own, bare],
+    [own, production],
+    [shared, production]
+  ]) {
     assert.ok(requests.length > 20)
-    assert.deepEqual(requests.filter((request) => !allows(policy, request)), [])
+    assert.deepEqual(
+      requests.filter((request) => !allows(policy, request)),
+      []
+    )
     const actions = policy.Statement.flatMap(({ Action }) => Action)
     assert.deepEqual([...actions].sort(), ['s3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject'])
-    for (const action of actions) assert.ok(requests.some((request) => !allows(without(policy, action), request)), `${action} is used`)
+    for (const action of actions)
+      assert.ok(
+        requests.some((request) => !allows(without(policy, action), request)),
+        `${action} is used`
+      )
   }
-  for (const requests of [bare, other]) assert.deepEqual(requests.filter((request) => allows(shared, request)), [], 'nothing outside of its folder')
+  for (const requests of [bare, other])
+    assert.deepEqual(
+      requests.filter((request) => allows(shared, request)),
+      [],
+      'nothing outside of its folder'
+    )
 })
 
 test('the_permissions_for_google_are_enough_and_each_is_needed', async (t) => {
@@ -98,7 +130,9 @@ test('the_permissions_for_google_are_enough_and_each_is_needed', async (t) => {
     await bucket.switch({ denied })
     return bucket.options
   }
-  const others = ['update', 'getIamPolicy', 'setIamPolicy', 'restore', 'overrideUnlockedRetention', 'setRetention', 'move'].map((name) => `storage.objects.${name}`)
+  const others = ['update', 'getIamPolicy', 'setIamPolicy', 'restore', 'overrideUnlockedRetention', 'setRetention', 'move'].map(
+    (name) => `storage.objects.${name}`
+  )
   await life(t, await opened(others))
   for (const permission of permissions) {
     const options = await opened([permission])
@@ -110,8 +144,14 @@ test('the_permissions_for_google_are_enough_and_each_is_needed', async (t) => {
 
 test('the_policies_for_a_public_key_of_supabase_are_enough_and_each_is_needed', async (t) => {
   const text = read('docs/guides/supabase.md')
-  const policies = [...text.matchAll(/create policy "([^"]+)" on storage\.objects for (\w+) to (\w+)/g)].map(([, , right, role]) => [right, role])
-  assert.deepEqual(policies.map(([, role]) => role), ['anon', 'anon', 'anon', 'anon'])
+  const policies = [...text.matchAll(/create policy "([^"]+)" on storage\.objects for (\w+) to (\w+)/g)].map(([, , right, role]) => [
+    right,
+    role
+  ])
+  assert.deepEqual(
+    policies.map(([, role]) => role),
+    ['anon', 'anon', 'anon', 'anon']
+  )
   const rights = policies.map(([right]) => right)
   const { store, address } = await serverOf('supabase')
   const client = store.connect(address)

@@ -118,7 +118,10 @@ describe('open', { concurrency: 100 }, () => {
     test(`open_that_fails_for_good_at_any_request_decides_nothing_and_succeeds_afterwards_over_${kind}`, async (t) => {
       const { places, objects } = await makePlaces(t, kind, AT_ONCE)
       const { count, beforeClaim } = await requestsOfOpen(t, { places })
-      const trials = spread([503, 403].flatMap((status) => Array.from({ length: count }, (_, after) => ({ after, fault: 'status', status }))), 20)
+      const trials = spread(
+        [503, 403].flatMap((status) => Array.from({ length: count }, (_, after) => ({ after, fault: 'status', status }))),
+        20
+      )
       let failed = 0
       await eachIn(places, trials, async (trial, place) => {
         const what = `${JSON.stringify(trial)} of ${count}`
@@ -174,7 +177,11 @@ describe('open', { concurrency: 100 }, () => {
           const wanted = fault.status === 200 ? ['REMOTE_UNAVAILABLE', 'REMOTE_REFUSED'] : [CODES[fault.status] ?? 'REMOTE_UNAVAILABLE']
           assert.ok(wanted.includes(error.code), `${what}: ${error.code} ${error.message}`)
         }
-        assert.deepEqual(openers.map(({ made }) => made.creds), [0, 0, 0, 0], what)
+        assert.deepEqual(
+          openers.map(({ made }) => made.creds),
+          [0, 0, 0, 0],
+          what
+        )
         assert.deepEqual(await claimsIn(place.bucket), before, what)
         place.proxy.clear()
         await assertRestored(await openers[0].open(), openers[0].made)
@@ -198,7 +205,11 @@ describe('open', { concurrency: 100 }, () => {
         const openers = [TENANT, 'new-tenant'].map((tenant) => opener(t, tenant, place, known))
         const errors = await Promise.all(openers.map(({ open }) => rejection(open())))
         for (const { code, message } of errors) assert.equal(code, 'REMOTE_UNAVAILABLE', `${body}: ${message}`)
-        assert.deepEqual(openers.map(({ made }) => made.creds), [0, 0], body)
+        assert.deepEqual(
+          openers.map(({ made }) => made.creds),
+          [0, 0],
+          body
+        )
         assert.deepEqual(await claimsIn(place.bucket), before, body)
         rule.remove()
         await assertRestored(await openers[0].open(), openers[0].made)

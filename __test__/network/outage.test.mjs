@@ -77,12 +77,20 @@ async function program({ hybrid, args, say }) {
 /** A process with its session; `tell` sends it a command and answers what it says. */
 async function start(t, { bucket }) {
   const baileys = new URL('../../testkit/baileys/cheap.mjs', import.meta.url).href
-  const args = { tenant: TENANT, keyCount: KEYS, length: LENGTH, baileys, options: { ...options, ...bucket.options, directory: scratch(t) } }
+  const args = {
+    tenant: TENANT,
+    keyCount: KEYS,
+    length: LENGTH,
+    baileys,
+    options: { ...options, ...bucket.options, directory: scratch(t) }
+  }
   const child = startProcess(t, program, args, { nodeOptions: ['--expose-gc'] })
   const told = []
   const answers = []
   child.child.on('message', ({ event, answer }) => (event ? told.push(event) : answers.push(answer)))
-  const ended = child.ended.then(({ stderr }) => { throw new Error(`the process ended: ${stderr}`) })
+  const ended = child.ended.then(({ stderr }) => {
+    throw new Error(`the process ended: ${stderr}`)
+  })
   ended.catch(() => {})
   const wait = (what, probe, timeoutMs) => Promise.race([eventually(what, probe, timeoutMs), ended])
   await wait('it is open', () => told.some(({ name }) => name === 'open'))
@@ -113,13 +121,19 @@ describe('outage', { concurrency: 100 }, () => {
         const began = performance.now()
         const during = await tell({ work: { writes: WRITES, everyMs: OUTAGE_MS / (WRITES / 50) } })
         await pause(Math.max(0, OUTAGE_MS - (performance.now() - began)))
-        assert.deepEqual(told.slice(1).map(({ name, code }) => [name, code]), [['degraded', 'REMOTE_UNAVAILABLE']])
+        assert.deepEqual(
+          told.slice(1).map(({ name, code }) => [name, code]),
+          [['degraded', 'REMOTE_UNAVAILABLE']]
+        )
         assert.ok(told[1].n - calm.n < WRITES / 10, 'it was told in the first tenth of the outage')
         const seen = proxy.trace.length
         await proxy.heal()
         await wait('the end is told', () => told.length > 2, 90_000)
         const after = await tell({ flush: true })
-        assert.deepEqual(told.slice(2).map(({ name }) => name), ['recovered'])
+        assert.deepEqual(
+          told.slice(2).map(({ name }) => name),
+          ['recovered']
+        )
 
         assert.equal(after.remoteDurableLsn, during.n)
         // One segment with the rest, beside the one that was under way when the outage ended, if there was one. That is not always

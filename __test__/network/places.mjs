@@ -48,7 +48,13 @@ export async function makePlace(t, kind, options) {
   atEnd(t, () => bucket.remove())
   // Before the bucket goes: nothing that is still on its way may be stored behind its back.
   atEnd(t, () => proxy.stop())
-  return { kind, proxy, bucket, requests: kind === 'supabase' ? SUPABASE : S3, direct: { store: pointedTo(bucket.options.store, address.endpoint) } }
+  return {
+    kind,
+    proxy,
+    bucket,
+    requests: kind === 'supabase' ? SUPABASE : S3,
+    direct: { store: pointedTo(bucket.options.store, address.endpoint) }
+  }
 }
 
 /** A store as an option, at another address. */

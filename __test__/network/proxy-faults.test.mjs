@@ -22,7 +22,11 @@ test('a_status_is_answered_with_its_headers_and_body_on_a_connection_that_goes_o
   const after = await ask('GET', '/x')
   assert.deepEqual([after.text, after.port], ['two', throttled.port])
   const told = proxy.trace.map(({ fault, status, upstream }) => [fault, status, upstream])
-  assert.deepEqual(told, [['status', 429, null], ['status', 503, 200], [null, 200, 200]])
+  assert.deepEqual(told, [
+    ['status', 429, null],
+    ['status', 503, 200],
+    [null, 200, 200]
+  ])
 })
 
 test('a_reset_before_the_server_has_the_request_and_one_after_it', async (t) => {
@@ -36,7 +40,10 @@ test('a_reset_before_the_server_has_the_request_and_one_after_it', async (t) => 
   assert.equal(upstream.kept.get('/x').toString(), 'two')
   assert.equal((await ask('GET', '/x')).text, 'two', 'the next connection is sound')
   const told = proxy.trace.slice(1, 3).map(({ fault, status, upstream }) => [fault, status, upstream])
-  assert.deepEqual(told, [['reset', null, null], ['reset', null, 200]])
+  assert.deepEqual(told, [
+    ['reset', null, null],
+    ['reset', null, 200]
+  ])
 })
 
 test('a_request_that_hangs_is_never_answered_whether_the_server_had_it_or_not', async (t) => {
@@ -84,9 +91,15 @@ test('a_cut_ends_the_connection_as_it_was_told_to', async (t) => {
     const rule = proxy.rule({ method: 'GET', fault: 'cut-answer', bytes: 4, ending, times: 1 })
     const socket = connect(Number(port), hostname)
     let [said, end] = ['', null]
-    socket.on('data', (data) => { said += data })
-    socket.on('end', () => { end = 'end' })
-    socket.on('error', ({ code }) => { end = code })
+    socket.on('data', (data) => {
+      said += data
+    })
+    socket.on('end', () => {
+      end = 'end'
+    })
+    socket.on('error', ({ code }) => {
+      end = code
+    })
     socket.write('GET /x HTTP/1.1\r\nHost: x\r\n\r\n')
     await new Promise((resolve) => socket.once('close', resolve))
     assert.equal(rule.hits, 1)
@@ -100,7 +113,14 @@ test('a_cut_ends_the_connection_as_it_was_told_to', async (t) => {
 
 test('an_upload_is_cut_at_every_place_and_the_server_never_takes_it_for_whole', async (t) => {
   const { upstream, proxy, ask } = await scene(t)
-  for (const [bytes, arrived] of [[0, 0], [1, 1], [9, 9], [10, 9], [99, 9], [undefined, 5]]) {
+  for (const [bytes, arrived] of [
+    [0, 0],
+    [1, 1],
+    [9, 9],
+    [10, 9],
+    [99, 9],
+    [undefined, 5]
+  ]) {
     proxy.rule({ method: 'PUT', fault: 'cut-upload', ...(bytes === undefined ? {} : { bytes }), times: 1 })
     assert.equal((await ask('PUT', `/x${bytes}`, { body: '0123456789' })).error, 'ECONNRESET')
     const found = await eventually('the server notices', () => upstream.torn.find(({ path }) => path === `/x${bytes}`))
@@ -160,7 +180,10 @@ test('a_request_is_delivered_twice_and_either_answer_is_told', async (t) => {
   const { upstream, proxy, ask } = await scene(t)
   proxy.rule({ method: 'PUT', fault: 'twice', times: 1 })
   assert.equal((await ask('PUT', '/x', { body: 'one' })).text, 'stored')
-  assert.deepEqual(upstream.seen.map(({ method, path, body }) => `${method} ${path} ${body}`), ['PUT /x one', 'PUT /x one'])
+  assert.deepEqual(
+    upstream.seen.map(({ method, path, body }) => `${method} ${path} ${body}`),
+    ['PUT /x one', 'PUT /x one']
+  )
   // The second delivery comes when the client has gone on long ago, on any machine.
   proxy.rule({ method: 'PUT', fault: 'twice', gapMs: 5000, answer: 'first', times: 1 })
   assert.equal((await ask('PUT', '/x', { body: 'old' })).text, 'stored')

@@ -57,7 +57,14 @@ test('an_outage_that_hangs_catches_what_is_under_way_and_never_answers_it', asyn
   assert.equal((await startClient(t, proxy.origin)('GET', '/held')).text, 'x')
   assert.deepEqual([await isOpen(underWay), await isOpen(onItsWay), await isOpen(during)], [true, true, true])
   assert.deepEqual([...upstream.kept.keys()], ['/held'], 'what was not with the server yet never got there')
-  assert.deepEqual(proxy.trace.slice(0, 3).map(({ fault, status }) => [fault, status]), [['outage', null], ['outage', null], ['outage', null]])
+  assert.deepEqual(
+    proxy.trace.slice(0, 3).map(({ fault, status }) => [fault, status]),
+    [
+      ['outage', null],
+      ['outage', null],
+      ['outage', null]
+    ]
+  )
   assert.equal(unused.hits, 0, 'an outage comes before all rules')
   await assert.rejects(proxy.outage('rain'), /rain/)
 })

@@ -33,7 +33,12 @@ test('requests_and_answers_pass_unchanged_with_host_order_and_case_of_headers', 
   assert.equal((await ask('GET', '/absent')).status, 404)
   assert.equal((await ask('DELETE', '/absent')).status, 404)
   const sums = Object.entries(proxy.counters).map(([method, { requests, bytesUp, bytesDown }]) => [method, requests, bytesUp, bytesDown])
-  assert.deepEqual(sums, [['PUT', 1, 1 << 20, 6], ['GET', 2, 0, 1 << 20], ['HEAD', 1, 0, 0], ['DELETE', 1, 0, 0]])
+  assert.deepEqual(sums, [
+    ['PUT', 1, 1 << 20, 6],
+    ['GET', 2, 0, 1 << 20],
+    ['HEAD', 1, 0, 0],
+    ['DELETE', 1, 0, 0]
+  ])
   assert.deepEqual(proxy.connections, { accepted: 1, open: 1 })
 })
 
@@ -67,9 +72,13 @@ test('a_rule_takes_its_method_its_path_and_its_share_of_the_count_and_nothing_el
   all.remove()
   assert.equal((await ask('GET', '/t/other')).status, 200)
   for (const [words, path, hit] of [
-    [{ path: /\/b$/ }, '/a/b', true], [{ path: /\/b$/g }, '/a/b', true], [{ path: /^\/b/ }, '/a/b', false],
-    [{ pattern: '^/a/.*z$' }, '/a/xyz', true], [{ pattern: '^/a/.*z$' }, '/a/xy', false],
-    [{ method: ['PUT', 'DELETE'] }, '/x', false], [{ method: ['GET', 'DELETE'] }, '/x', true],
+    [{ path: /\/b$/ }, '/a/b', true],
+    [{ path: /\/b$/g }, '/a/b', true],
+    [{ path: /^\/b/ }, '/a/b', false],
+    [{ pattern: '^/a/.*z$' }, '/a/xyz', true],
+    [{ pattern: '^/a/.*z$' }, '/a/xy', false],
+    [{ method: ['PUT', 'DELETE'] }, '/x', false],
+    [{ method: ['GET', 'DELETE'] }, '/x', true],
     [{ path: 'list-type=2' }, '/b?list-type=2&prefix=x', true]
   ]) {
     const some = proxy.rule({ ...words, fault: 'status', status: 418 })
@@ -90,8 +99,13 @@ test('the_first_rule_that_takes_a_request_decides_and_those_behind_it_do_not_cou
 test('a_misspelt_rule_is_refused_and_so_is_chance_without_a_seed', async (t) => {
   const { proxy } = await scene(t)
   for (const wrong of [
-    { fault: 'resett' }, { fault: 'reset', commited: true }, { fault: 'delay', bytes: 1 }, { pattern: '(' },
-    { fault: 'reset', share: 0.5 }, { delayMs: [0, 10] }, { answerDelayMs: [0, 10] }
+    { fault: 'resett' },
+    { fault: 'reset', commited: true },
+    { fault: 'delay', bytes: 1 },
+    { pattern: '(' },
+    { fault: 'reset', share: 0.5 },
+    { delayMs: [0, 10] },
+    { answerDelayMs: [0, 10] }
   ]) {
     assert.throws(() => proxy.rule(wrong), Error, JSON.stringify(wrong))
   }
@@ -138,9 +152,15 @@ test('a_trace_tells_what_happened_and_no_secret_unless_it_is_asked_to', async (t
   proxy.rule({ fault: 'reset', times: 1 })
   await ask('GET', '/x', { headers: { Authorization: 'Bearer hush' } })
   await proxy.idle()
-  const lines = readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line))
+  const lines = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
   assert.deepEqual(lines, JSON.parse(JSON.stringify(proxy.trace)))
-  assert.deepEqual(lines.map(({ method, path }) => `${method} ${path}`), ['PUT /x', 'GET /x'])
+  assert.deepEqual(
+    lines.map(({ method, path }) => `${method} ${path}`),
+    ['PUT /x', 'GET /x']
+  )
   assert.deepEqual(Object.keys(lines[0]), ['at', 'method', 'path', 'status', 'upstream', 'fault', 'left', 'bytesUp', 'bytesDown'])
   assert.deepEqual([lines[0].status, lines[0].bytesUp, lines[0].bytesDown, lines[1].status, lines[1].fault], [200, 8, 6, null, 'reset'])
   assert.ok(!readFileSync(file, 'utf8').includes('hush') && !readFileSync(file, 'utf8').includes('the body'))
@@ -167,13 +187,15 @@ test('requests_side_by_side_do_not_get_in_each_others_way', async (t) => {
   const { upstream, proxy } = await scene(t)
   proxy.rule({ path: 'odd', fault: 'reset', committed: true })
   const clients = Array.from({ length: 20 }, () => startClient(t, proxy.origin))
-  await Promise.all(clients.map(async (ask, c) => {
-    for (let n = 0; n < 10; n++) {
-      const path = `/${n % 2 ? 'odd' : 'even'}/${c}/${n}`
-      const put = await ask('PUT', path, { body: path })
-      assert.deepEqual([put.status, put.error], n % 2 ? [undefined, 'ECONNRESET'] : [200, undefined])
-    }
-  }))
+  await Promise.all(
+    clients.map(async (ask, c) => {
+      for (let n = 0; n < 10; n++) {
+        const path = `/${n % 2 ? 'odd' : 'even'}/${c}/${n}`
+        const put = await ask('PUT', path, { body: path })
+        assert.deepEqual([put.status, put.error], n % 2 ? [undefined, 'ECONNRESET'] : [200, undefined])
+      }
+    })
+  )
   assert.equal(upstream.kept.size, 200)
   for (const [path, body] of upstream.kept) assert.equal(body.toString(), path)
 })

@@ -15,7 +15,12 @@ import { KINDS, makePlace, pointedTo } from './places.mjs'
 
 /** Whatever the environment of this run says, a process knows only the proxies that a test gives it. */
 const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY']
-const NO_PROXIES = Object.fromEntries(PROXIES.flatMap((name) => [[name, undefined], [name.toLowerCase(), undefined]]))
+const NO_PROXIES = Object.fromEntries(
+  PROXIES.flatMap((name) => [
+    [name, undefined],
+    [name.toLowerCase(), undefined]
+  ])
+)
 const hostOf = (origin) => new URL(origin).host
 
 /** A session's life on one machine and its restore on another. */
@@ -35,7 +40,9 @@ async function program({ hybrid, args, say }) {
     await session.flush()
     await session.close()
     const heir = await open('two')
-    const { restored: { source } } = heir.status()
+    const {
+      restored: { source }
+    } = heir.status()
     const { a } = await heir.state.keys.get('session', ['a'])
     await heir.close()
     await say({ source, a, made })
@@ -98,7 +105,7 @@ describe('reach', { concurrency: 100 }, () => {
       const misnamed = await makeTls(t, place, { names: ['store.invalid'] })
       assertFailed(await live(t, place, misnamed.origin, { caCertificate: misnamed.ca }), 'REMOTE_REFUSED', /certificate/)
       assert.equal(place.proxy.trace.length, 0)
-      assert.deepEqual((await place.bucket.list()), [])
+      assert.deepEqual(await place.bucket.list(), [])
     })
 
     test(`certificate_of_an_authority_that_was_given_is_trusted_however_it_was_given_over_${kind}`, async (t) => {
@@ -116,14 +123,16 @@ describe('reach', { concurrency: 100 }, () => {
     })
 
     test(`proxy_of_the_environment_leads_to_a_name_that_only_it_knows_over_${kind}`, async (t) => {
-      await Promise.all(['HTTP_PROXY', 'http_proxy', 'ALL_PROXY'].map(async (name) => {
-        const place = await makePlace(t, kind)
-        const forward = await makeForwardProxy(t, { 'store.invalid:80': hostOf(place.proxy.origin) })
-        assert.deepEqual(await live(t, place, 'http://store.invalid', { env: { [name]: forward.origin } }), WELL, name)
-        // A request that was given up on the way, for its second try, is known to the first of the two only.
-        assert.ok(place.proxy.trace.length > 0 && place.proxy.trace.length <= forward.targets.length)
-        assert.deepEqual([...new Set(forward.targets.map(({ host }) => host))], ['store.invalid'])
-      }))
+      await Promise.all(
+        ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY'].map(async (name) => {
+          const place = await makePlace(t, kind)
+          const forward = await makeForwardProxy(t, { 'store.invalid:80': hostOf(place.proxy.origin) })
+          assert.deepEqual(await live(t, place, 'http://store.invalid', { env: { [name]: forward.origin } }), WELL, name)
+          // A request that was given up on the way, for its second try, is known to the first of the two only.
+          assert.ok(place.proxy.trace.length > 0 && place.proxy.trace.length <= forward.targets.length)
+          assert.deepEqual([...new Set(forward.targets.map(({ host }) => host))], ['store.invalid'])
+        })
+      )
     })
 
     test(`proxy_that_does_not_know_the_way_is_an_outage_and_one_that_is_not_for_a_host_is_not_asked_over_${kind}`, async (t) => {
@@ -163,7 +172,11 @@ describe('reach', { concurrency: 100 }, () => {
       const place = await makePlace(t, kind)
       const forward = await startForwardProxy()
       await forward.stop()
-      assertFailed(await live(t, place, 'http://store.invalid', { env: { HTTP_PROXY: forward.origin } }), 'REMOTE_UNAVAILABLE', /no connection/)
+      assertFailed(
+        await live(t, place, 'http://store.invalid', { env: { HTTP_PROXY: forward.origin } }),
+        'REMOTE_UNAVAILABLE',
+        /no connection/
+      )
     })
   }
 })

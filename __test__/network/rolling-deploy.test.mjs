@@ -40,7 +40,13 @@ const EXCHANGES = sized(10, 50)
  * A former owner hands over within the time that it looks twice, and a busy server must not take longer than that. What else waits
  * for the store has the time that it takes.
  */
-const OPTIONS = { encryptionKeys: [KEY], ownershipCheckIntervalMs: 2000, flushIntervalMs: 200, closeTimeoutMs: 60_000, flushTimeoutMs: 60_000 }
+const OPTIONS = {
+  encryptionKeys: [KEY],
+  ownershipCheckIntervalMs: 2000,
+  flushIntervalMs: 200,
+  closeTimeoutMs: 60_000,
+  flushTimeoutMs: 60_000
+}
 
 /** Each signal at each moment five times, and five short pauses of the former owner, in random order; or each once. */
 function deal(random) {
@@ -71,7 +77,9 @@ function report(t, { exchanges, lives, traffic }) {
   ])
   const told = [
     tableOf(rows, ['open of the next one, ms', 'nobody accepts writes, ms']),
-    Object.entries({ ...traffic.stats, ...traffic.custody.stats }).map(([what, n]) => `${what} ${n}`).join(', '),
+    Object.entries({ ...traffic.stats, ...traffic.custody.stats })
+      .map(([what, n]) => `${what} ${n}`)
+      .join(', '),
     `told that something may be missing: ${exchanges.filter(({ clean }) => !clean).length} times; after the next one had opened: ` +
       `${lateWrites(lives).length} writes of stopped owners, ${lateAcknowledgements(lives).length} late acknowledgements`
   ]
@@ -114,7 +122,10 @@ test('an_owner_that_restores_a_stale_copy_is_noticed', async (t) => {
   // log of the first one it could have all that the second one opened with, and nobody could tell it from an owner that lost the rest.
   const exchange = { signal: 'SIGKILL', moment: 'before', prelude: 'flush' }
   await deploy.exchange(exchange)
-  await assert.rejects(() => deploy.exchange({ ...exchange, isBlank: true, options: copy.options }), /shows something else for \d+ of \d+ keys/)
+  await assert.rejects(
+    () => deploy.exchange({ ...exchange, isBlank: true, options: copy.options }),
+    /shows something else for \d+ of \d+ keys/
+  )
 })
 
 test('each_way_to_break_the_history_is_noticed', () => {

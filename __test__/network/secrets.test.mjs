@@ -75,7 +75,9 @@ function startTalker(t, recorded) {
           waiting.set(id, resolve)
           child.send({ id, command, args })
         }),
-        ended.then(() => { throw new Error(`the process ended: ${Buffer.concat(recorded)}`) })
+        ended.then(() => {
+          throw new Error(`the process ended: ${Buffer.concat(recorded)}`)
+        })
       ])
     },
     async end() {
@@ -87,13 +89,17 @@ function startTalker(t, recorded) {
 
 /** Answers of a server that repeats all it was told, and more. */
 function echoes(secrets) {
-  const all = Object.values(secrets).map((secret) => Buffer.from(secret).toString('latin1')).join(' ')
+  const all = Object.values(secrets)
+    .map((secret) => Buffer.from(secret).toString('latin1'))
+    .join(' ')
   const inXml = all.replace(/[&<>\0-\x1f\x7f-\xff]/g, (c) => `&#${c.charCodeAt(0)};`).replace(/&#([0-8]|1[124-9]|2\d|3[01]);/g, '')
   const xml = (code) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>${inXml}</Message><Resource>/${TENANT}</Resource></Error>`
   const json = (code) => JSON.stringify({ statusCode: '403', error: all, message: all, code })
   const headers = { 'X-Echo': encodeURIComponent(all), Location: `http://store.invalid/${TENANT}` }
   const bodies = ['AccessDenied', TENANT, CONTACTS.contact, 'Unheard_of'].flatMap((code) => [xml(code), json(code)])
-  return [...bodies, all, `<html>${all}</html>`].flatMap((body) => [403, 400, 301].map((status) => ({ fault: 'status', status, headers, body })))
+  return [...bodies, all, `<html>${all}</html>`].flatMap((body) =>
+    [403, 400, 301].map((status) => ({ fault: 'status', status, headers, body }))
+  )
 }
 
 async function makeScene(t, kind, { hideTenantIds }) {
@@ -113,11 +119,12 @@ async function live(t, { proxy, store, recorded, keys, marks, secrets, options, 
   const { call } = talker
   const again = (more) => ({ ...options, directory: scratch(t), ...more })
   const expect = async (outcome, wanted, what) => assert.ok([wanted].flat().includes(await outcome), `${what}: ${await outcome}`)
-  const write = (n) => call('set', {
-    session: { [CONTACTS.device]: { n, record: marks['value of a session'] } },
-    'sender-key': { [`${CONTACTS.group}::${CONTACTS.number}::0`]: { n } },
-    'lid-mapping': { [CONTACTS.number]: CONTACTS.lid }
-  })
+  const write = (n) =>
+    call('set', {
+      session: { [CONTACTS.device]: { n, record: marks['value of a session'] } },
+      'sender-key': { [`${CONTACTS.group}::${CONTACTS.number}::0`]: { n } },
+      'lid-mapping': { [CONTACTS.number]: CONTACTS.lid }
+    })
 
   await expect(call('open', TENANT, options), 'ok', 'open')
   await call('saveCreds', { me: { id: CONTACTS.contact }, noiseKey: marks['noise key'] })
@@ -150,13 +157,20 @@ async function live(t, { proxy, store, recorded, keys, marks, secrets, options, 
   atEnd(t, () => tls.stop())
   const file = join(scratch(t), 'file')
   writeFileSync(file, 'not a directory')
-  const misplaced = { store: `s3://${encodeURIComponent(Object.values(secrets)[5])}:${encodeURIComponent(Object.values(secrets)[6])}@bucket` }
+  const misplaced = {
+    store: `s3://${encodeURIComponent(Object.values(secrets)[5])}:${encodeURIComponent(Object.values(secrets)[6])}@bucket`
+  }
   const failures = [
-    [again(wrong(spoiltIn(store))), REFUSED], [again(wrong({ bucket: 'no-such-bucket' })), REFUSED],
-    [again({ store: pointedTo(store, 'http://store.invalid') }), REFUSED], [again({ store: pointedTo(store, tls.origin) }), REFUSED],
-    [again({ encryptionKeys: [keys[1]] }), 'KEY_UNAVAILABLE'], ...(options.hideTenantIds ? [] : [[again({ hideTenantIds: true }), 'INVALID_OPTION']]),
-    [again({ encryptionKeys: [`${keys[1].toString('hex')}0`] }), 'INVALID_OPTION'], [again(misplaced), 'INVALID_OPTION'],
-    [again(wrong({ [keys[1].toString('hex')]: 1 })), 'INVALID_OPTION'], [again({ [PASSWORD]: PASSWORD }), 'INVALID_OPTION'],
+    [again(wrong(spoiltIn(store))), REFUSED],
+    [again(wrong({ bucket: 'no-such-bucket' })), REFUSED],
+    [again({ store: pointedTo(store, 'http://store.invalid') }), REFUSED],
+    [again({ store: pointedTo(store, tls.origin) }), REFUSED],
+    [again({ encryptionKeys: [keys[1]] }), 'KEY_UNAVAILABLE'],
+    ...(options.hideTenantIds ? [] : [[again({ hideTenantIds: true }), 'INVALID_OPTION']]),
+    [again({ encryptionKeys: [`${keys[1].toString('hex')}0`] }), 'INVALID_OPTION'],
+    [again(misplaced), 'INVALID_OPTION'],
+    [again(wrong({ [keys[1].toString('hex')]: 1 })), 'INVALID_OPTION'],
+    [again({ [PASSWORD]: PASSWORD }), 'INVALID_OPTION'],
     [again({ directory: file }), 'LOCAL_UNAVAILABLE']
   ]
   await Promise.all(failures.map(async ([broken, wanted], n) => expect(call('tryOpen', TENANT, broken), wanted, `failure ${n}`)))
@@ -215,23 +229,33 @@ describe('secrets', { concurrency: 100 }, () => {
         await proxy.idle()
 
         const said = Buffer.concat(recorded).toString()
-        assert.ok(said.includes('REMOTE_REFUSED') && said.includes('session degraded') && said.includes('session backup'), 'it was recorded')
+        assert.ok(
+          said.includes('REMOTE_REFUSED') && said.includes('session degraded') && said.includes('session backup'),
+          'it was recorded'
+        )
         assert.match(said, /baileys_hybrid_auth_sessions\{life="live"\} 1\b/, 'the metrics as well')
         assert.deepEqual(found(said, { ...secrets, tenant: TENANT }), [])
 
-        const heads = proxy.trace.flatMap(({ requestHead, answerHead = '', fault }) => [requestHead, fault === 'status' ? '' : answerHead]).join('\n')
+        const heads = proxy.trace
+          .flatMap(({ requestHead, answerHead = '', fault }) => [requestHead, fault === 'status' ? '' : answerHead])
+          .join('\n')
         const stripped = heads.replace(CREDENTIALS, '$1: ')
         assert.ok(proxy.trace.length > 100 && stripped.length < heads.length)
         // Bearers and signatures, which are made while it runs.
         const authorized = new Set([...heads.matchAll(CREDENTIALS)].map(([line]) => line.split(/[ =]/).at(-1).trim()))
-        assert.deepEqual([...authorized].filter((word) => word.length > 20 && said.includes(word)), [])
+        assert.deepEqual(
+          [...authorized].filter((word) => word.length > 20 && said.includes(word)),
+          []
+        )
         assert.deepEqual(found(stripped, hideTenantIds ? { ...secrets, tenant: TENANT } : secrets), [])
         // A visible tenant stands in the names of its objects: in the first line of a request, and in no header.
         const headers = stripped.replace(/^(GET|PUT|POST|DELETE|HEAD) .*$/gm, '')
         assert.deepEqual(found(headers, { tenant: TENANT }), [])
         assert.equal(stripped.includes(`/v1/data/${TENANT}/`) || stripped.includes(`v1%2Fdata%2F${TENANT}`), !hideTenantIds)
 
-        const stored = [...(await objectsNow(bucket))].map(([name, bytes]) => `${hideTenantIds ? name : ''}\n${bytes.toString('latin1')}`).join('\n')
+        const stored = [...(await objectsNow(bucket))]
+          .map(([name, bytes]) => `${hideTenantIds ? name : ''}\n${bytes.toString('latin1')}`)
+          .join('\n')
         assert.ok(stored.length > 100)
         assert.deepEqual(found(stored, { ...secrets, tenant: TENANT }), [])
       })

@@ -18,8 +18,20 @@ const TIMES = 3
 
 /** What passes, under whatever status it comes. */
 const PASSING = [
-  'lock-timeout', 'resource-locked', 'connection-limit', 'read-only', 'too-many-requests', 'slow-down', 'database-timeout', 'database-down',
-  'backend-down-write', 'backend-down-read', 'backend-down-remove', 'gateway-502', 'gateway-503', 'gateway-522'
+  'lock-timeout',
+  'resource-locked',
+  'connection-limit',
+  'read-only',
+  'too-many-requests',
+  'slow-down',
+  'database-timeout',
+  'database-down',
+  'backend-down-write',
+  'backend-down-read',
+  'backend-down-remove',
+  'gateway-502',
+  'gateway-503',
+  'gateway-522'
 ]
 
 /** A bucket behind a proxy, and the switches of its server for it. */
@@ -37,7 +49,9 @@ async function makeBucket(t, settings = {}) {
   })
   const hitsOf = async (id) => (await control.faults()).find((fault) => fault.id === id).hits
   return {
-    bucket, proxy, direct: { store: { ...bucket.options.store, url: address.endpoint } },
+    bucket,
+    proxy,
+    direct: { store: { ...bucket.options.store, url: address.endpoint } },
     fault: (rule) => control.fault({ ...rule, bucket: bucket.name }),
     met: (id, times) => eventually('the fault is met', async () => (await hitsOf(id)) >= times),
     counts: () => control.counts({ bucket: bucket.name }),
@@ -62,7 +76,11 @@ async function assertRestored(t, { bucket }, options) {
 }
 
 describe('supabase answers', { concurrency: 100 }, () => {
-  for (const [route, when] of [['upload', 'before'], ['upload', 'after'], ['list-v2', 'before']]) {
+  for (const [route, when] of [
+    ['upload', 'before'],
+    ['upload', 'after'],
+    ['list-v2', 'before']
+  ]) {
     test(`every_status_that_passes_is_waited_out_${when}_${route}_took_effect`, async (t) => {
       const place = await makeBucket(t)
       // Seldom enough that no story is so long that a base is stored: what is then asked beside the session would meet faults too.
@@ -152,7 +170,10 @@ describe('supabase answers', { concurrency: 100 }, () => {
     const place = await makeBucket(t, { cdn: { ms: 60_000 } })
     await write(t, place)
     await assertRestored(t, place)
-    await assert.rejects(openOn(t, TENANT, { ...place.bucket.options, encryptionKeys: ['0'.repeat(64)] }), ({ code }) => code === 'KEY_UNAVAILABLE')
+    await assert.rejects(
+      openOn(t, TENANT, { ...place.bucket.options, encryptionKeys: ['0'.repeat(64)] }),
+      ({ code }) => code === 'KEY_UNAVAILABLE'
+    )
     await assertRestored(t, place, { encryptionKeys: ['0'.repeat(64), KEY] })
   })
 })

@@ -59,8 +59,12 @@ async function assertWorks(t, options, tenant = TENANT) {
 /** The error of an open, after which nothing is in the bucket, and no credentials were made. */
 async function refusal(t, { bucket }, options) {
   let made = 0
-  const initAuthCreds = () => { made += 1 }
-  const error = await rejection(hybrid.useHybridAuthState(TENANT, { directory: scratch(t), ...usual, ...bucket.options, ...options, initAuthCreds }))
+  const initAuthCreds = () => {
+    made += 1
+  }
+  const error = await rejection(
+    hybrid.useHybridAuthState(TENANT, { directory: scratch(t), ...usual, ...bucket.options, ...options, initAuthCreds })
+  )
   assert.equal(made, 0)
   return error
 }
@@ -109,7 +113,15 @@ describe('supabase settings', { concurrency: 100 }, () => {
   })
 
   test('bucket_that_takes_some_types_only_is_worked_with_where_that_is_possible', async (t) => {
-    for (const types of [JSON_ONLY, ['text/plain'], ['text/*'], ['image/*'], ['image/png', 'image/jpeg'], ['application/octet-stream'], ['*/*']]) {
+    for (const types of [
+      JSON_ONLY,
+      ['text/plain'],
+      ['text/*'],
+      ['image/*'],
+      ['image/png', 'image/jpeg'],
+      ['application/octet-stream'],
+      ['*/*']
+    ]) {
       const place = await makeBucket(t, { values: { allowed_mime_types: types } })
       await assertWorks(t, place.bucket.options)
     }
@@ -148,7 +160,8 @@ describe('supabase settings', { concurrency: 100 }, () => {
     logger.child = () => logger
     const session = await openOn(t, TENANT, place.bucket.options)
     const told = []
-    for (const name of ['degraded', 'recovered', 'error', 'repaired']) session.on(name, (news) => told.push({ name, code: news.code, message: news.message }))
+    for (const name of ['degraded', 'recovered', 'error', 'repaired'])
+      session.on(name, (news) => told.push({ name, code: news.code, message: news.message }))
     await writeUpTo(session, 12)
     const noise = randomBytes(40_000)
     await session.state.keys.set({ history: { long: { noise } } })
@@ -162,7 +175,13 @@ describe('supabase settings', { concurrency: 100 }, () => {
       assert.deepEqual([heir.status().baseRefused, heir.status().store], [null, 'ok'])
       await heir.close()
       // Told once by each open, to the log.
-      assert.match(warned.splice(0).filter((line) => line.includes('up to 20000')).join('|'), /^[^|]*travels in parts[^|]*$/)
+      assert.match(
+        warned
+          .splice(0)
+          .filter((line) => line.includes('up to 20000'))
+          .join('|'),
+        /^[^|]*travels in parts[^|]*$/
+      )
     }
   })
 
@@ -170,7 +189,8 @@ describe('supabase settings', { concurrency: 100 }, () => {
     const place = await makeBucket(t, { values: { file_size_limit: 4_000 } })
     const session = await openOn(t, TENANT, place.bucket.options)
     const told = []
-    for (const name of ['degraded', 'recovered', 'error']) session.on(name, (news) => told.push({ name, code: news.code, message: news.message }))
+    for (const name of ['degraded', 'recovered', 'error'])
+      session.on(name, (news) => told.push({ name, code: news.code, message: news.message }))
     const noise = randomBytes(40_000)
     await session.state.keys.set({ history: { long: { noise } } })
     await eventually('it is told', () => told.length > 0)
@@ -178,7 +198,10 @@ describe('supabase settings', { concurrency: 100 }, () => {
     assert.equal(error.code, 'REMOTE_UNAVAILABLE')
     assert.match(error.message, /file size limit/)
     await session.state.keys.set({ history: { short: { n: 1 } } })
-    assert.deepEqual(told.map(({ name, code }) => [name, code]), [['degraded', 'REMOTE_REFUSED']])
+    assert.deepEqual(
+      told.map(({ name, code }) => [name, code]),
+      [['degraded', 'REMOTE_REFUSED']]
+    )
     assert.match(told[0].message, /raise the file size limit of the bucket/)
     // A blank machine has what was acknowledged before.
     await place.change.bucket({ file_size_limit: null })
@@ -207,7 +230,11 @@ describe('supabase settings', { concurrency: 100 }, () => {
     assert.equal((await control.counts({ bucket: place.bucket.name })).requests, 0)
   })
 
-  for (const [name, role] of [['anonKey', 'anon'], ['publishableKey', 'anon'], ['userKey', 'authenticated']]) {
+  for (const [name, role] of [
+    ['anonKey', 'anon'],
+    ['publishableKey', 'anon'],
+    ['userKey', 'authenticated']
+  ]) {
     test(`policy_that_is_missing_for_the_${name}_is_named`, async (t) => {
       const all = ['select', 'insert', 'update', 'delete']
       for (const missing of [['select'], ['insert'], ['update'], ['delete'], all]) {
@@ -216,7 +243,10 @@ describe('supabase settings', { concurrency: 100 }, () => {
         // Where everything is missing, the first that is needed is what is found out.
         const found = missing.filter((right) => message.includes(right.toUpperCase()))
         assert.ok(found.length > 0, `without ${missing}: ${message}`)
-        assert.deepEqual((await place.bucket.list()).filter((name) => !name.startsWith('v1/probe/')), [])
+        assert.deepEqual(
+          (await place.bucket.list()).filter((name) => !name.startsWith('v1/probe/')),
+          []
+        )
       }
       const place = await makeBucket(t, { settings: { policies: { [role]: all } } })
       await assertWorks(t, place.as(place.address[name], { allowAnonKey: true }))
@@ -244,8 +274,12 @@ describe('supabase settings', { concurrency: 100 }, () => {
     const { server, bucket, as } = await ownServer(t)
     const { service, badsig, expired, unknown_role: unknownRole } = server.keys
     const wrong = [
-      [badsig, /not one of this project/], [expired, /has expired/], [service.slice(0, -2), /not one of this project/],
-      ['eyJhbGciOiJIUzI1NiJ9.e30.x', /not one of this project/], ['not-a-key', /not a whole key/], [`"${service}"`, /key/],
+      [badsig, /not one of this project/],
+      [expired, /has expired/],
+      [service.slice(0, -2), /not one of this project/],
+      ['eyJhbGciOiJIUzI1NiJ9.e30.x', /not one of this project/],
+      ['not-a-key', /not a whole key/],
+      [`"${service}"`, /key/],
       [`${server.keys.secret}0`, /not one of this project, or was revoked/]
     ]
     for (const [key, words] of wrong) {

@@ -19,7 +19,13 @@ const MOST_BYTES = MOST_KEYS * 200
 const TYPES = ['session', 'sender-key']
 
 /** What is not answered within the interval of the checks is told as an outage: no machine may be so slow without one. */
-export const usual = { baileys: cheapBaileys, encryptionKeys: [KEY], flushIntervalMs: 100, ownershipCheckIntervalMs: 3000, closeTimeoutMs: 60_000 }
+export const usual = {
+  baileys: cheapBaileys,
+  encryptionKeys: [KEY],
+  flushIntervalMs: 100,
+  ownershipCheckIntervalMs: 3000,
+  closeTimeoutMs: 60_000
+}
 /** For a wait that the other side ends, however busy the machine is. */
 export const patient = { handoverTimeoutMs: 30_000 }
 
@@ -83,7 +89,9 @@ export class Traffic {
   constructor(session, { pauseMs = 8, from = 0 } = {}) {
     this.session = session
     this.n = from
-    session.on('backup', ({ lsn }) => { this.acknowledged = Math.max(this.acknowledged, lsn) })
+    session.on('backup', ({ lsn }) => {
+      this.acknowledged = Math.max(this.acknowledged, lsn)
+    })
     for (const name of ['degraded', 'recovered', 'fenced', 'error']) {
       session.on(name, (news) => this.told.push({ name, code: news?.code, message: news?.message, at: this.n }))
     }
@@ -151,7 +159,10 @@ export class Traffic {
     await eventually('the session says that the store is well', () => this.session.status().store === 'ok')
     const { n } = this
     const { lsn, dirtyKeys, dirtyBytes, remoteDurableLsn, lagMs } = this.session.status()
-    assert.deepEqual({ lsn, remoteDurableLsn, dirtyKeys, dirtyBytes, lagMs }, { lsn: n, remoteDurableLsn: n, dirtyKeys: 0, dirtyBytes: 0, lagMs: 0 })
+    assert.deepEqual(
+      { lsn, remoteDurableLsn, dirtyKeys, dirtyBytes, lagMs },
+      { lsn: n, remoteDurableLsn: n, dirtyKeys: 0, dirtyBytes: 0, lagMs: 0 }
+    )
     assert.equal(await this.restoreCopy(t, tenant, bucket), n)
     const heir = await openOn(t, tenant, { ...direct, ...patient, onMissing: 'error' })
     assert.equal(heir.status().lsn, n)

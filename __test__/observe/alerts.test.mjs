@@ -56,19 +56,30 @@ describe('what is written about metrics', () => {
     const [common, ofTenants] = chapter.split('### By tenant')
     assert.deepEqual(firstColumn(common), FAMILIES.map(({ name }) => name).sort())
     assert.deepEqual(firstColumn(ofTenants), TENANT_FAMILIES.map(({ name }) => name).sort())
-    for (const { name, type } of [...FAMILIES, ...TENANT_FAMILIES]) assert.match(chapter, new RegExp(`^\\| \`${name}\` \\| ${type} \\|`, 'm'))
+    for (const { name, type } of [...FAMILIES, ...TENANT_FAMILIES])
+      assert.match(chapter, new RegExp(`^\\| \`${name}\` \\| ${type} \\|`, 'm'))
   })
 
   test('every metric that stands for the fleet is on the dashboard', () => {
-    const shown = new Set(panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => selectorsIn(substituted(expr)).map(({ name }) => name.replace(/_(bucket|count|sum)$/, '')))))
-    assert.deepEqual(FAMILIES.map(({ name }) => PREFIX + name).filter((name) => !shown.has(name)), [])
+    const shown = new Set(
+      panels.flatMap(({ targets }) =>
+        targets.flatMap(({ expr }) => selectorsIn(substituted(expr)).map(({ name }) => name.replace(/_(bucket|count|sum)$/, '')))
+      )
+    )
+    assert.deepEqual(
+      FAMILIES.map(({ name }) => PREFIX + name).filter((name) => !shown.has(name)),
+      []
+    )
   })
 
   test('the dashboard is one that Grafana takes: panels with ids of their own, on a grid without overlaps, of one data source', () => {
     const ids = dashboard.panels.map(({ id }) => id)
     assert.equal(new Set(ids).size, ids.length)
     const taken = new Set()
-    for (const { title, gridPos: { x, y, w, h } } of dashboard.panels) {
+    for (const {
+      title,
+      gridPos: { x, y, w, h }
+    } of dashboard.panels) {
       assert.ok(x + w <= 24, title)
       for (let at = 0; at < w * h; at++) {
         const cell = `${x + (at % w)}/${y + Math.floor(at / w)}`
@@ -78,7 +89,10 @@ describe('what is written about metrics', () => {
     }
     for (const { title, description } of panels) assert.ok(description?.length > 20, `${title} says what it shows`)
     for (const { datasource } of panels) assert.deepEqual(datasource, { type: 'prometheus', uid: '${datasource}' })
-    assert.deepEqual(dashboard.templating.list.map(({ name }) => name), ['datasource', 'instance'])
+    assert.deepEqual(
+      dashboard.templating.list.map(({ name }) => name),
+      ['datasource', 'instance']
+    )
   })
 
   test('every alert has a severity and says what is the matter, and the document names each', () => {
@@ -101,7 +115,11 @@ describe('what is written about metrics', () => {
 const expressionOf = (alert) => rules.find((rule) => rule.alert === alert).expr
 
 /** The alerts that would begin to wait or fire over these scrapes. */
-const speaking = (scrapes) => rules.filter(({ expr }) => evaluate(expr, scrapes).length > 0).map(({ alert }) => alert).sort()
+const speaking = (scrapes) =>
+  rules
+    .filter(({ expr }) => evaluate(expr, scrapes).length > 0)
+    .map(({ alert }) => alert)
+    .sort()
 
 /** The same, but for the one that tells how fast the disk of this machine is. */
 const heard = (scrapes) => speaking(scrapes).filter((alert) => alert !== 'HybridAuthSlowDisk')
@@ -112,7 +130,9 @@ const PATIENT = { ownershipCheckIntervalMs: 2000 }
 /** The same scrape with some values in place of those of a fleet that is well. */
 const changed = (samples, changes) =>
   samples.map((sample) => {
-    const change = changes.find(([name, labels]) => sample.name === PREFIX + name && Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
+    const change = changes.find(
+      ([name, labels]) => sample.name === PREFIX + name && Object.entries(labels).every(([label, value]) => sample.labels[label] === value)
+    )
     return change === undefined ? sample : { ...sample, value: sample.value + change[2] }
   })
 
@@ -127,7 +147,11 @@ describe('alerts', () => {
     const at = await storeScene(t, PATIENT)
     const scrapes = await recorded(async () => {
       // New accounts are paired in so many words.
-      for (const [tenant, options] of [['a', { fresh: true }], ['b', { fresh: true }], ['a', {}]]) {
+      for (const [tenant, options] of [
+        ['a', { fresh: true }],
+        ['b', { fresh: true }],
+        ['a', {}]
+      ]) {
         const session = await at.openReplicated(tenant, options)
         await session.saveCreds()
         await session.close()
@@ -173,7 +197,11 @@ describe('alerts', () => {
     assert.deepEqual(heard(scrapes), ['HybridAuthFencedUnexpectedly'])
     const failed = await recorded(() => rejection(at.open('tenant', { ...at.elsewhere(), encryptionKeys: [OTHER_KEY] })))
     assert.deepEqual(evaluate(expressionOf('HybridAuthRestoreFailed'), failed), [{ labels: { code: 'KEY_UNAVAILABLE' }, value: 1 }])
-    assert.deepEqual(heard(await recorded(() => rejection(at.openReplicated('nobody', { onMissing: 'error' })))), [], 'nobody is no failure')
+    assert.deepEqual(
+      heard(await recorded(() => rejection(at.openReplicated('nobody', { onMissing: 'error' })))),
+      [],
+      'nobody is no failure'
+    )
   })
 
   test('a new identity that nobody asked for speaks with how it came about', async (t) => {
@@ -188,36 +216,72 @@ describe('alerts', () => {
     HybridAuthBackupOverdue: [['sessions_by_backup', { state: 'overdue' }, 1]],
     HybridAuthLag: [['lag_seconds', {}, 61]],
     HybridAuthOpenHangs: [['opening_seconds', {}, 61]],
-    HybridAuthOpenSlow: ['30', '60', '+Inf'].map((le, n) => ['restore_duration_seconds_bucket', { source: 'remote', le }, n === 0 ? 0 : 100]),
+    HybridAuthOpenSlow: ['30', '60', '+Inf'].map((le, n) => [
+      'restore_duration_seconds_bucket',
+      { source: 'remote', le },
+      n === 0 ? 0 : 100
+    ]),
     HybridAuthBaseRefused: [['base_refused_sessions', {}, 1]],
     HybridAuthStoreRefuses: [['request_failures_total', { kind: 'denied' }, 1]],
     HybridAuthLeaseLost: [['sessions', { life: 'lease-lost' }, 1]],
     HybridAuthSlowDisk: [
-      ['fsync_duration_seconds_bucket', { le: '1' }, 100], ['fsync_duration_seconds_bucket', { le: '2.5' }, 100],
-      ['fsync_duration_seconds_bucket', { le: '+Inf' }, 100], ['fsync_duration_seconds_count', {}, 100]
+      ['fsync_duration_seconds_bucket', { le: '1' }, 100],
+      ['fsync_duration_seconds_bucket', { le: '2.5' }, 100],
+      ['fsync_duration_seconds_bucket', { le: '+Inf' }, 100],
+      ['fsync_duration_seconds_count', {}, 100]
     ]
   }
   for (const [alert, changes] of Object.entries(happenings)) {
     test(`${alert} speaks of what it is for, and no other does`, async () => {
       const samples = await scrape()
-      assert.deepEqual(speaking([{ at: 0, samples }, { at: 600, samples: changed(samples, changes) }]), [alert])
+      assert.deepEqual(
+        speaking([
+          { at: 0, samples },
+          { at: 600, samples: changed(samples, changes) }
+        ]),
+        [alert]
+      )
     })
   }
 
-  for (const change of [['append_failures_total', {}, 1], ['fsync_failures_total', {}, 1], ['sessions', { life: 'poisoned' }, 1]]) {
+  for (const change of [
+    ['append_failures_total', {}, 1],
+    ['fsync_failures_total', {}, 1],
+    ['sessions', { life: 'poisoned' }, 1]
+  ]) {
     test(`the local disk speaks by ${change[0]}`, async () => {
       const samples = await scrape()
-      assert.deepEqual(speaking([{ at: 0, samples }, { at: 600, samples: changed(samples, [change]) }]), ['HybridAuthLocalDisk'])
+      assert.deepEqual(
+        speaking([
+          { at: 0, samples },
+          { at: 600, samples: changed(samples, [change]) }
+        ]),
+        ['HybridAuthLocalDisk']
+      )
     })
   }
 
   test('HybridAuthNotScraped speaks where nothing is told, and no other does', async () => {
     const others = [{ name: 'own_total', labels: {}, value: 1 }]
-    assert.deepEqual(speaking([{ at: 0, samples: await scrape() }, { at: 600, samples: others }]), ['HybridAuthNotScraped'])
+    assert.deepEqual(
+      speaking([
+        { at: 0, samples: await scrape() },
+        { at: 600, samples: others }
+      ]),
+      ['HybridAuthNotScraped']
+    )
   })
 
   test('every alert was heard in one of these tests', () => {
-    const real = ['HybridAuthBackupFailing', 'HybridAuthFreshSession', 'HybridAuthNeverBackedUp', 'HybridAuthFencedUnexpectedly', 'HybridAuthRestoreFailed', 'HybridAuthLocalDisk', 'HybridAuthNotScraped']
+    const real = [
+      'HybridAuthBackupFailing',
+      'HybridAuthFreshSession',
+      'HybridAuthNeverBackedUp',
+      'HybridAuthFencedUnexpectedly',
+      'HybridAuthRestoreFailed',
+      'HybridAuthLocalDisk',
+      'HybridAuthNotScraped'
+    ]
     assert.deepEqual([...real, ...Object.keys(happenings)].sort(), rules.map(({ alert }) => alert).sort())
   })
 })

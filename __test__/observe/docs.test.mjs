@@ -17,7 +17,9 @@ import { PREFIX } from './scrapes.mjs'
 
 const { FAMILIES } = createRequire(import.meta.url)('../../lib/metrics/families.js')
 
-const blocks = [...read('docs/observability.md').matchAll(/^<!-- runs in __test__\/observe\/docs\.test\.mjs -->\n```js\n([\s\S]*?)^```$/gm)].map(([, block]) => block)
+const blocks = [
+  ...read('docs/observability.md').matchAll(/^<!-- runs in __test__\/observe\/docs\.test\.mjs -->\n```js\n([\s\S]*?)^```$/gm)
+].map(([, block]) => block)
 
 /** The session that the blocks open: they are of services, and a number was linked before. */
 async function link(options) {
@@ -47,7 +49,8 @@ async function run(t, block, places) {
   const key = randomBytes(32).toString('hex')
   const env = { ...process.env, SESSION_ENCRYPTION_KEY: key }
   const directory = join(work, 'disk')
-  if (block.includes('file:///mnt/bucket')) await link({ directory, store: `${pathToFileURL(join(work, 'bucket')).href}?create=true`, encryptionKeys: key })
+  if (block.includes('file:///mnt/bucket'))
+    await link({ directory, store: `${pathToFileURL(join(work, 'bucket')).href}?create=true`, encryptionKeys: key })
   else await link({ directory, mode: 'local', encryptionKeys: key })
   const child = spawn(process.execPath, [file], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const said = { text: '' }
@@ -70,7 +73,10 @@ test('every block of JavaScript in the document is one that runs here', () => {
 test('the example with pino logs the backup in the fields that the document shows', async (t) => {
   const { said, ended } = await run(t, blocks[0], bucket)
   assert.equal(await ended, 0, said.text)
-  const lines = said.text.trim().split('\n').map((line) => JSON.parse(line))
+  const lines = said.text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
   const shown = JSON.parse(read('docs/observability.md').match(/^```json\n([\s\S]*?)^```$/m)[1])
   const { bytes, ...rest } = shown
   assert.ok(bytes > 0)
@@ -113,10 +119,19 @@ test('the example with OpenTelemetry sends every metric to a collector', async (
     "process.once('SIGTERM'": "setImmediate(() => process.emit('SIGTERM'))\nprocess.once('SIGTERM'"
   }))
   assert.equal(await ended, 0, said.text)
-  const metrics = bodies.flatMap(({ resourceMetrics }) => resourceMetrics).flatMap(({ scopeMetrics }) => scopeMetrics).flatMap(({ metrics }) => metrics)
+  const metrics = bodies
+    .flatMap(({ resourceMetrics }) => resourceMetrics)
+    .flatMap(({ scopeMetrics }) => scopeMetrics)
+    .flatMap(({ metrics }) => metrics)
   const names = FAMILIES.flatMap(({ name, type }) => (type === 'histogram' ? [`${name}_count`, `${name}_sum`] : [name]))
   assert.deepEqual([...new Set(metrics.map(({ name }) => name))].sort(), names.map((name) => PREFIX + name).sort())
-  const pointsOf = (name) => metrics.filter((metric) => metric.name === PREFIX + name).flatMap(({ gauge, sum }) => (gauge ?? sum).dataPoints)
-  const opens = pointsOf('restore_duration_seconds_count').filter(({ attributes }) => attributes.some(({ value }) => value.stringValue === 'local'))
-  assert.deepEqual(opens.map(({ asDouble, asInt }) => Number(asDouble ?? asInt)), [1])
+  const pointsOf = (name) =>
+    metrics.filter((metric) => metric.name === PREFIX + name).flatMap(({ gauge, sum }) => (gauge ?? sum).dataPoints)
+  const opens = pointsOf('restore_duration_seconds_count').filter(({ attributes }) =>
+    attributes.some(({ value }) => value.stringValue === 'local')
+  )
+  assert.deepEqual(
+    opens.map(({ asDouble, asInt }) => Number(asDouble ?? asInt)),
+    [1]
+  )
 })

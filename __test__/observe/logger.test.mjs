@@ -15,7 +15,13 @@ function recordingPino(level = 'debug') {
   const lines = []
   const stream = new Writable({
     write(chunk, _, done) {
-      lines.push(...chunk.toString().split('\n').filter(Boolean).map((line) => JSON.parse(line)))
+      lines.push(
+        ...chunk
+          .toString()
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line))
+      )
       done()
     }
   })
@@ -60,7 +66,10 @@ test('each event is a line of pino with its event, class and tenant as fields, a
   assert.deepEqual(first, { level: 20, ...about, event: 'backup', lsn: 1, bytes: first.bytes, msg: 'session backup' })
   const trouble = lines.find(({ event }) => event === 'degraded')
   assert.ok(trouble.code.startsWith('REMOTE_') && trouble.message.length > 0)
-  assert.ok(elsewhere.lines.every(({ event }) => event !== 'backup'), 'the level of the logger counts')
+  assert.ok(
+    elsewhere.lines.every(({ event }) => event !== 'backup'),
+    'the level of the logger counts'
+  )
 })
 
 test('a logger without child is told the same without the fields of a child', async (t) => {

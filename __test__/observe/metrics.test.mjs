@@ -46,7 +46,11 @@ test('uploads are counted by kind, requests by operation, and values that were t
   await session.state.keys.set({ session: { a: { v: 1 }, b: { v: 3 } } })
   await session.flush()
   const by = grown(before, await scrape())
-  assert.deepEqual(KINDS.map((kind) => by('uploads_total', { kind })), [2, 1, 2], 'two segments, the opening base, claimed and live')
+  assert.deepEqual(
+    KINDS.map((kind) => by('uploads_total', { kind })),
+    [2, 1, 2],
+    'two segments, the opening base, claimed and live'
+  )
   for (const kind of KINDS) assert.ok(by('upload_bytes_total', { kind }) > 0, kind)
   const { uploads } = session.status()
   assert.equal(by('upload_bytes_total', { kind: 'segment' }) + by('upload_bytes_total', { kind: 'base' }), uploads.bytes)
@@ -83,7 +87,9 @@ test('a tenant that is opened twice is one session, and closing and opening agai
     const again = await at.openReplicated(TENANT)
     await again.state.keys.set({ session: { a: { round } } })
     const fresh = await scrape()
-    const counters = FAMILIES.filter(({ type }) => type !== 'gauge').map(({ name, type }) => (type === 'histogram' ? `${name}_count` : name))
+    const counters = FAMILIES.filter(({ type }) => type !== 'gauge').map(({ name, type }) =>
+      type === 'histogram' ? `${name}_count` : name
+    )
     for (const { name, labels, value } of fresh.filter(({ name }) => counters.includes(name.slice(PREFIX.length)))) {
       const former = last.find((sample) => sample.name === name && JSON.stringify(sample.labels) === JSON.stringify(labels))
       assert.ok(former !== undefined && value >= former.value, `${name} ${JSON.stringify(labels)} went back`)
@@ -138,7 +144,9 @@ test('an outage shows as degraded sessions, failures, lag and dirt, and is over 
   assert.equal(by('dirty_keys'), 2)
   assert.equal(valueOf(during, 'session_dirty_keys', { tenant: TENANT }), 2)
   assert.ok(valueOf(during, 'lag_seconds') > 0 && valueOf(during, 'session_lag_seconds', { tenant: TENANT }) > 0)
-  const failures = during.filter(({ name, labels }) => name === `${PREFIX}request_failures_total` && by('request_failures_total', labels) > 0)
+  const failures = during.filter(
+    ({ name, labels }) => name === `${PREFIX}request_failures_total` && by('request_failures_total', labels) > 0
+  )
   assert.ok(failures.length > 0, 'what failed has a kind')
   const recovered = told(session, 'recovered')
   await heal()
@@ -185,17 +193,21 @@ test('each sync of the local log is counted with how long it took', async (t) =>
 test('a write that the disk refuses is an append failure', async (t) => {
   assert.ok(canLimit, 'prlimit is needed')
   const args = { directory: temporaryFolder(t) }
-  const child = startProcess(t, async ({ hybrid, args, say }) => {
-    const fleet = new hybrid.HybridAuth({ ...args, mode: 'local', localDurability: 'os' })
-    const { state } = await fleet.open('tenant')
-    await state.keys.set({ session: { a: { v: 1 } } })
-    const limited = new Promise((resolve) => process.once('message', resolve))
-    await say('open')
-    await limited
-    const { code } = await state.keys.set({ session: { b: 'x'.repeat(100_000) } }).catch((error) => error)
-    await say({ code, metrics: await fleet.metrics() })
-    process.exit()
-  }, args)
+  const child = startProcess(
+    t,
+    async ({ hybrid, args, say }) => {
+      const fleet = new hybrid.HybridAuth({ ...args, mode: 'local', localDurability: 'os' })
+      const { state } = await fleet.open('tenant')
+      await state.keys.set({ session: { a: { v: 1 } } })
+      const limited = new Promise((resolve) => process.once('message', resolve))
+      await say('open')
+      await limited
+      const { code } = await state.keys.set({ session: { b: 'x'.repeat(100_000) } }).catch((error) => error)
+      await say({ code, metrics: await fleet.metrics() })
+      process.exit()
+    },
+    args
+  )
   await child.said()
   limitFileSize(child.child.pid, 8192)
   child.child.send('go on')
@@ -240,7 +252,8 @@ test('all metrics stand in the registry of an application, beside its own, and a
   assert.equal(await registry.metrics(), text, 'a scrape changes nothing')
   for (const { name } of FAMILIES) assert.ok(text.includes(`# TYPE ${PREFIX}${name} `), name)
   assert.throws(() => fleet.collectInto(registry, { tenantLabel: true }), { code: 'INVALID_OPTION' })
-  for (const wrong of [undefined, null, {}, 'register']) assert.throws(() => fleet.collectInto(wrong), { code: 'INVALID_OPTION', message: /registry of prom-client/ })
+  for (const wrong of [undefined, null, {}, 'register'])
+    assert.throws(() => fleet.collectInto(wrong), { code: 'INVALID_OPTION', message: /registry of prom-client/ })
   registry.clear()
   fleet.collectInto(registry, { tenantLabel: true })
   assert.ok((await registry.metrics()).includes(`# TYPE ${PREFIX}session_lag_seconds gauge`), 'after it was emptied')

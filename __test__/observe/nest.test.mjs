@@ -16,7 +16,10 @@ const { NestFactory } = load('@nestjs/core')
 const { HybridAuthModule, HybridAuthService } = load('baileys-hybrid-auth/nestjs')
 
 async function start(t, options) {
-  const app = await NestFactory.createApplicationContext(HybridAuthModule.forRoot({ logger: false, ...options }), { logger: false, abortOnError: false })
+  const app = await NestFactory.createApplicationContext(HybridAuthModule.forRoot({ logger: false, ...options }), {
+    logger: false,
+    abortOnError: false
+  })
   return { app, service: app.get(HybridAuthService) }
 }
 
@@ -55,5 +58,8 @@ test('what the shutdown itself still uploads is told to onBackup', async (t) => 
   const { lsn } = session.status()
   await session.close()
   await app.close()
-  assert.deepEqual(backups.map(({ tenantId, lsn }) => ({ tenantId, lsn })), [{ tenantId: 'tenant', lsn }])
+  assert.deepEqual(
+    backups.map(({ tenantId, lsn }) => ({ tenantId, lsn })),
+    [{ tenantId: 'tenant', lsn }]
+  )
 })

@@ -9,12 +9,17 @@ const key = (labels) => JSON.stringify(Object.entries(labels).sort())
 
 /** `name{labels} value` lines -> `[{ name, labels, value }]`; anything else is an error. */
 export function parseText(text) {
-  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).map((line) => {
-    const [, name, , list = '', value] = line.match(/^([a-z_]+)(\{(.*)\})? (\S+)$/) ?? []
-    if (name === undefined || Number.isNaN(Number(value.replace('+Inf', 'Infinity')))) throw new Error(`no line of metrics: ${line}`)
-    const labels = Object.fromEntries([...list.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"(?:,|$)/g)].map(([, label, text]) => [label, JSON.parse(`"${text}"`)]))
-    return { name, labels, value: Number(value) }
-  })
+  return text
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => {
+      const [, name, , list = '', value] = line.match(/^([a-z_]+)(\{(.*)\})? (\S+)$/) ?? []
+      if (name === undefined || Number.isNaN(Number(value.replace('+Inf', 'Infinity')))) throw new Error(`no line of metrics: ${line}`)
+      const labels = Object.fromEntries(
+        [...list.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"(?:,|$)/g)].map(([, label, text]) => [label, JSON.parse(`"${text}"`)])
+      )
+      return { name, labels, value: Number(value) }
+    })
 }
 
 const children = (node) => {
@@ -51,9 +56,11 @@ function selector(node, text) {
 /** Every selector of an expression. */
 export function selectorsIn(text) {
   const found = []
-  parseExpression(text).cursor().iterate((node) => {
-    if (node.name === 'VectorSelector') found.push(selector(node.node, text))
-  })
+  parseExpression(text)
+    .cursor()
+    .iterate((node) => {
+      if (node.name === 'VectorSelector') found.push(selector(node.node, text))
+    })
   return found
 }
 
@@ -63,7 +70,9 @@ export const select = ({ name, matchers }, samples) =>
 
 function quantile(q, vector) {
   return [...grouped(vector, groupOf).values()].flatMap((buckets) => {
-    const sorted = buckets.map(({ labels, value }) => ({ le: Number(labels.le.replace('+Inf', 'Infinity')), value })).sort((a, b) => a.le - b.le)
+    const sorted = buckets
+      .map(({ labels, value }) => ({ le: Number(labels.le.replace('+Inf', 'Infinity')), value }))
+      .sort((a, b) => a.le - b.le)
     const all = sorted.at(-1).value
     if (all === 0) return []
     const { le: _, ...labels } = buckets[0].labels

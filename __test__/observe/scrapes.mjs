@@ -14,7 +14,8 @@ export const scrape = async (options) => parseText(await fleet.metrics(options))
 
 /** A value, by the name without its prefix and labels; undefined where there is none. */
 export function valueOf(samples, name, labels = {}) {
-  const isMeant = (sample) => sample.name === PREFIX + name && Object.entries(labels).every(([label, value]) => sample.labels[label] === value)
+  const isMeant = (sample) =>
+    sample.name === PREFIX + name && Object.entries(labels).every(([label, value]) => sample.labels[label] === value)
   const found = samples.filter(isMeant)
   if (found.length > 1) throw new Error(`${name} is there ${found.length} times`)
   return found[0]?.value

@@ -22,15 +22,29 @@ fleet.collectInto({})
 fleet.metrics({ tenantLabel: 'yes' })
 `
 
-for (const [module, moduleResolution] of [['nodenext', 'nodenext'], ['commonjs', 'node10']]) {
+for (const [module, moduleResolution] of [
+  ['nodenext', 'nodenext'],
+  ['commonjs', 'node10']
+]) {
   test(`a strict program with pino and prom-client compiles under ${moduleResolution}`, (t) => {
     const folder = temporaryFolder(t, 'types')
     symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'junction')
     const file = join(folder, 'program.ts')
     writeFileSync(file, program)
-    const options = { strict: true, noEmit: true, target: 'es2022', module, moduleResolution, esModuleInterop: true, skipLibCheck: true, types: ['node'] }
+    const options = {
+      strict: true,
+      noEmit: true,
+      target: 'es2022',
+      module,
+      moduleResolution,
+      esModuleInterop: true,
+      skipLibCheck: true,
+      types: ['node']
+    }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: [file] }))
-    const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules', 'typescript-5', 'bin', 'tsc'), '-p', folder], { encoding: 'utf8' })
+    const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules', 'typescript-5', 'bin', 'tsc'), '-p', folder], {
+      encoding: 'utf8'
+    })
     assert.equal(status, 0, stdout)
   })
 }

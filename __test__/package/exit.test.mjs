@@ -36,8 +36,19 @@ async function openAndLeave({ hybrid, args, say }) {
 
 const abruptEnds = {
   'process.exit()': { code: 0, end: () => process.exit(0) },
-  'an uncaught exception': { code: 1, end: () => { throw new Error('on purpose') } },
-  'an unhandled rejection': { code: 1, end: () => { Promise.reject(new Error('on purpose')); return new Promise(() => {}) } },
+  'an uncaught exception': {
+    code: 1,
+    end: () => {
+      throw new Error('on purpose')
+    }
+  },
+  'an unhandled rejection': {
+    code: 1,
+    end: () => {
+      Promise.reject(new Error('on purpose'))
+      return new Promise(() => {})
+    }
+  },
   'process.abort()': { signal: 'SIGABRT', end: () => process.abort() }
 }
 
@@ -110,7 +121,12 @@ async function closeWithStoreGone({ hybrid, args, say }) {
   fs.renameSync(args.bucket, `${args.bucket}-away`)
   fs.writeFileSync(args.bucket, 'in the way')
   await session.state.keys.set({ session: { a: { v: 1 } } })
-  await say(await session.close({ timeoutMs: 150 }).then(() => 'closed', (error) => error.code))
+  await say(
+    await session.close({ timeoutMs: 150 }).then(
+      () => 'closed',
+      (error) => error.code
+    )
+  )
 }
 
 test('a shutdown names the tenants whose rest is only here', async (t) => {

@@ -57,19 +57,36 @@ before(() => {
 
 test('the packed package holds what it needs and nothing of the workshop', () => {
   const installed = readdirSync(join(project(), 'node_modules', 'baileys-hybrid-auth'), { recursive: true }).map(String)
-  for (const name of ['index.js', 'index.d.ts', 'binding.js', 'LICENSE', join('cli', 'schema.sql'), join('lib', 'session', 'session.js'), join('types', 'session.d.ts')]) assert.ok(installed.includes(name), name)
+  for (const name of [
+    'index.js',
+    'index.d.ts',
+    'binding.js',
+    'LICENSE',
+    join('cli', 'schema.sql'),
+    join('lib', 'session', 'session.js'),
+    join('types', 'session.d.ts')
+  ])
+    assert.ok(installed.includes(name), name)
   const strange = installed.filter((name) => /\.node$|\.rs$|\.toml$|__test__|node_modules|\.mjs$|^demo|^src|^scripts|^\./.test(name))
   assert.deepEqual(strange, [])
-  const { dependencies, scripts = {} } = JSON.parse(readFileSync(join(project(), 'node_modules', 'baileys-hybrid-auth', 'package.json'), 'utf8'))
+  const { dependencies, scripts = {} } = JSON.parse(
+    readFileSync(join(project(), 'node_modules', 'baileys-hybrid-auth', 'package.json'), 'utf8')
+  )
   // For the command line alone, as the test of what an import loads shows.
   assert.deepEqual(Object.keys(dependencies), ['cli-progress', 'commander', 'picocolors', 'string-width'])
   for (const hook of ['preinstall', 'install', 'postinstall']) assert.equal(scripts[hook], undefined)
-  assert.deepEqual(readdirSync(join(project(), 'node_modules')).filter((name) => !name.startsWith('.')).sort(), ['baileys-hybrid-auth', `baileys-hybrid-auth-${platform}`, ...brought].sort())
+  assert.deepEqual(
+    readdirSync(join(project(), 'node_modules'))
+      .filter((name) => !name.startsWith('.'))
+      .sort(),
+    ['baileys-hybrid-auth', `baileys-hybrid-auth-${platform}`, ...brought].sort()
+  )
 })
 
 test('its command runs by npx in an empty project', () => {
   const quiet = ['--offline', '--no-install', '--loglevel=error']
-  const npx = (...args) => spawnSync('npx', [...quiet, 'baileys-hybrid-auth', ...args], { cwd: project(), encoding: 'utf8', shell: process.platform === 'win32' })
+  const npx = (...args) =>
+    spawnSync('npx', [...quiet, 'baileys-hybrid-auth', ...args], { cwd: project(), encoding: 'utf8', shell: process.platform === 'win32' })
   const made = npx('keygen')
   assert.deepEqual([made.status, /^[0-9a-f]{64}\n$/.test(made.stdout)], [0, true], made.stderr)
   const store = `${pathToFileURL(join(scene, 'bucket')).href}?create=true`
@@ -95,15 +112,20 @@ test('it is required, and works', (t) => {
 
 test('it is imported with its names, and works', (t) => {
   const program = join(project(), 'imported.mjs')
-  writeFileSync(program, `import whole, { ${EXPORTS.join(', ')} } from 'baileys-hybrid-auth'
+  writeFileSync(
+    program,
+    `import whole, { ${EXPORTS.join(', ')} } from 'baileys-hybrid-auth'
     if (whole.useHybridAuthState !== useHybridAuthState || !(new HybridAuthError('CLOSED', '') instanceof Error)) throw new Error('two copies')
-    ${useIt}`)
+    ${useIt}`
+  )
   assert.equal(node([program, temporaryFolder(t)]), 'v new')
 })
 
 test('importing it loads no addon, reads no variable and starts nothing', () => {
   const program = join(project(), 'quiet.cjs')
-  writeFileSync(program, `
+  writeFileSync(
+    program,
+    `
     const read = []
     process.env = new Proxy(process.env, { get: (env, name) => { if (typeof name === 'string') read.push(name); return env[name] } })
     const listeners = process.eventNames().length
@@ -113,7 +135,8 @@ test('importing it loads no addon, reads no variable and starts nothing', () => 
     const libraries = process.report.getReport().sharedObjects.filter((name) => name.includes('baileys-hybrid-auth'))
     const brought = Object.keys(require.cache).filter((name) => !/baileys-hybrid-auth.(index\\.js$|lib[^\\w])/.test(name) && name !== __filename)
     console.log(JSON.stringify({ read, brought, native, libraries, listeners: process.eventNames().length - listeners, active: process.getActiveResourcesInfo().filter((name) => name !== 'PipeWrap') }))
-  `)
+  `
+  )
   assert.deepEqual(JSON.parse(node([program])), { read: [], brought: [], native: [], libraries: [], listeners: 0, active: [] })
 })
 
@@ -128,7 +151,9 @@ test('where the native part is missing, opening a session names the package to i
 })
 
 async function openWithoutAddon({ hybrid, say }) {
-  const { name, code, message } = await hybrid.useHybridAuthState('tenant', { mode: 'local', initAuthCreds: () => ({}) }).catch((error) => error)
+  const { name, code, message } = await hybrid
+    .useHybridAuthState('tenant', { mode: 'local', initAuthCreds: () => ({}) })
+    .catch((error) => error)
   await say({ loaded: Object.keys(hybrid), name, code, message })
 }
 
@@ -186,8 +211,16 @@ function typeCheck(file, text, compilerOptions, { compiler = 'typescript' } = {}
   const folder = join(project(), `types-${compiler}-${file}`)
   mkdirSync(folder)
   writeFileSync(join(folder, file), text)
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, skipLibCheck: false, noEmit: true, target: 'es2022', ...compilerOptions }, files: [file] }))
-  const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], { encoding: 'utf8' })
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: { strict: true, skipLibCheck: false, noEmit: true, target: 'es2022', ...compilerOptions },
+      files: [file]
+    })
+  )
+  const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], {
+    encoding: 'utf8'
+  })
   assert.equal(status, 0, stdout)
 }
 
@@ -211,7 +244,13 @@ test('the state has the types of the installed Baileys, and a library can export
   const installed = join(project(), 'node_modules', 'baileys')
   symlinkSync(join(ROOT, 'node_modules', 'baileys'), installed, 'junction')
   t.after(() => rmSync(installed))
-  typeCheck('baileys.mts', withBaileys, { module: 'nodenext', moduleResolution: 'nodenext', skipLibCheck: true, declaration: true, ...types })
+  typeCheck('baileys.mts', withBaileys, {
+    module: 'nodenext',
+    moduleResolution: 'nodenext',
+    skipLibCheck: true,
+    declaration: true,
+    ...types
+  })
 })
 
 test('the packages of all platforms are described alike', () => {

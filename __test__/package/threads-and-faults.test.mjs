@@ -48,14 +48,21 @@ for (const mode of ['local', 'replicated']) {
   test(`${mode}: two threads work on tenants of their own and on the same one, and are terminated while busy`, async (t) => {
     const at = scene(t)
     const mine = await at.open('shared', at[mode])
-    const threads = ['one', 'two'].flatMap((id) => [id, 'shared'].map((tenant) => startThread(t, writeForEver, { id, tenant, options: at[mode] })))
+    const threads = ['one', 'two'].flatMap((id) =>
+      [id, 'shared'].map((tenant) => startThread(t, writeForEver, { id, tenant, options: at[mode] }))
+    )
     const last = []
     for (const thread of threads) {
       assert.equal(await thread.said(), 50)
       last.push(await thread.said())
     }
     for (const { worker } of threads) assert.equal(await worker.terminate(), 1)
-    for (const [tenant, id, written] of [['one', 'one', last[0]], ['shared', 'one', last[1]], ['two', 'two', last[2]], ['shared', 'two', last[3]]]) {
+    for (const [tenant, id, written] of [
+      ['one', 'one', last[0]],
+      ['shared', 'one', last[1]],
+      ['two', 'two', last[2]],
+      ['shared', 'two', last[3]]
+    ]) {
       const session = await at.open(tenant, { ...at[mode], onMissing: 'error' })
       const found = await session.state.keys.get('session', [id])
       assert.ok(found[id].i >= written, `${tenant} ${id}: ${found[id].i} of ${written}`)
@@ -70,13 +77,17 @@ for (const mode of ['local', 'replicated']) {
 test('a thread that ends by itself closes nothing for the others', async (t) => {
   const at = scene(t)
   const mine = await at.openReplicated('tenant')
-  const thread = startThread(t, async ({ hybrid, args, say }) => {
-    const session = await hybrid.useHybridAuthState('tenant', args)
-    session.on('backup', () => {})
-    await session.state.keys.set({ session: { fromThread: { v: 1 } } })
-    await session.flush()
-    say('done')
-  }, at.replicated)
+  const thread = startThread(
+    t,
+    async ({ hybrid, args, say }) => {
+      const session = await hybrid.useHybridAuthState('tenant', args)
+      session.on('backup', () => {})
+      await session.state.keys.set({ session: { fromThread: { v: 1 } } })
+      await session.flush()
+      say('done')
+    },
+    at.replicated
+  )
   assert.equal(await thread.said(), 'done')
   assert.equal(await thread.ended, 0)
   for (let i = 0; i < 10; i++) {
@@ -89,24 +100,32 @@ test('a thread that ends by itself closes nothing for the others', async (t) => 
 
 test('a thread that ends without closing gives its sessions back: another process can open them', async (t) => {
   const at = scene(t)
-  const thread = startThread(t, async ({ hybrid, args, say }) => {
-    const session = await hybrid.useHybridAuthState('tenant', args)
-    await session.state.keys.set({ session: { fromThread: { v: 1 } } })
-    say('open')
-  }, at.local)
+  const thread = startThread(
+    t,
+    async ({ hybrid, args, say }) => {
+      const session = await hybrid.useHybridAuthState('tenant', args)
+      await session.state.keys.set({ session: { fromThread: { v: 1 } } })
+      say('open')
+    },
+    at.local
+  )
   assert.equal(await thread.said(), 'open')
   assert.equal(await thread.ended, 0)
   // The directory is let go in its own time; until then the other process is told that it is held.
   await until(async () => {
-    const other = startProcess(t, async ({ hybrid, args, say }) => {
-      try {
-        const { state, close } = await hybrid.useHybridAuthState('tenant', args)
-        await say((await state.keys.get('session', ['fromThread'])).fromThread)
-        await close()
-      } catch (error) {
-        await say(error.code)
-      }
-    }, at.local)
+    const other = startProcess(
+      t,
+      async ({ hybrid, args, say }) => {
+        try {
+          const { state, close } = await hybrid.useHybridAuthState('tenant', args)
+          await say((await state.keys.get('session', ['fromThread'])).fromThread)
+          await close()
+        } catch (error) {
+          await say(error.code)
+        }
+      },
+      at.local
+    )
     const answer = await other.said()
     await other.ended
     if (answer !== 'ALREADY_OPEN') assert.deepEqual(answer, { v: 1 })
@@ -121,8 +140,21 @@ async function newestHandle(options) {
 }
 
 const nativeOptions = (at) => ({
-  tenantId: 'tenant', directory: at.directory, cloud: false, store: null, flushIntervalMs: 50, ownershipCheckIntervalMs: 200, refreshIntervalMs: 60_000, handoverTimeoutMs: null,
-  takeover: false, strictLease: false, create: true, hideTenantIds: false, acceptUnencrypted: false, fresh: false, seedFromDisk: false
+  tenantId: 'tenant',
+  directory: at.directory,
+  cloud: false,
+  store: null,
+  flushIntervalMs: 50,
+  ownershipCheckIntervalMs: 200,
+  refreshIntervalMs: 60_000,
+  handoverTimeoutMs: null,
+  takeover: false,
+  strictLease: false,
+  create: true,
+  hideTenantIds: false,
+  acceptUnencrypted: false,
+  fresh: false,
+  seedFromDisk: false
 })
 
 test('a fault in the core is an error, puts the session out of use with typed errors, and leaves Node alive', async (t) => {
@@ -134,8 +166,11 @@ test('a fault in the core is an error, puts the session out of use with typed er
   const handle = await newestHandle(nativeOptions(at))
   assert.throws(() => binding.fault(handle), /fault|panic/i)
   const refusals = [
-    () => session.state.keys.get('session', ['a']), () => session.state.keys.set({ session: { b: { v: 2 } } }), () => session.saveCreds(),
-    () => session.state.keys.clear(), () => session.flush()
+    () => session.state.keys.get('session', ['a']),
+    () => session.state.keys.set({ session: { b: { v: 2 } } }),
+    () => session.saveCreds(),
+    () => session.state.keys.clear(),
+    () => session.flush()
   ]
   for (const use of refusals) {
     const error = await rejection(use())

@@ -25,10 +25,17 @@ test('a client that ends as it should leaves everything to the next machine', as
   await one.initialize()
   await writePairs(one.pupPage, { count: 3 })
   await one.destroy()
-  assert.deepEqual(one.news.filter((news) => news.startsWith('error')), [])
+  assert.deepEqual(
+    one.news.filter((news) => news.startsWith('error')),
+    []
+  )
   const two = client('two')
   await two.initialize()
-  assert.deepEqual(two.authStrategy.profile.restored, { source: 'remote', clean: true, generation: two.authStrategy.profile.restored.generation })
+  assert.deepEqual(two.authStrategy.profile.restored, {
+    source: 'remote',
+    clean: true,
+    generation: two.authStrategy.profile.restored.generation
+  })
   assert.deepEqual(await pairsOf(two), whole(3))
 })
 
@@ -70,7 +77,10 @@ test('of two instances the older one loses its browser, and deletes nothing', as
   await one.destroy()
   assert.equal((await rejection(one.initialize())).code, 'FENCED')
   const after = objectsOf(at)
-  assert.deepEqual(before.filter((name) => !after.includes(name)), [])
+  assert.deepEqual(
+    before.filter((name) => !after.includes(name)),
+    []
+  )
   await writePairs(two.pupPage, { count: 1 })
   await two.destroy()
   const three = client('one')
@@ -98,7 +108,11 @@ test('a conflict and a lost connection delete nothing', async (t) => {
     assert.deepEqual(await pairsOf(one), whole(n), state)
     await writePairs(one.pupPage)
     await one.changeState(state)
-    assert.deepEqual(one.news.filter((news) => news.startsWith('error')), [], state)
+    assert.deepEqual(
+      one.news.filter((news) => news.startsWith('error')),
+      [],
+      state
+    )
   }
   assert.equal(isLogout(at), false)
 })
@@ -126,7 +140,10 @@ test('a logout from the phone leaves the browser alone, and the session that is 
   const browser = one.pupBrowser.process()
   const before = lstatSync(join(folderOf('one'), 'SingletonLock')).ino
   await one.loggedOutByPhone()
-  assert.deepEqual(one.news.filter((news) => news.startsWith('error')), [])
+  assert.deepEqual(
+    one.news.filter((news) => news.startsWith('error')),
+    []
+  )
   assert.equal(isLogout(at), true)
   assert.equal(browser.exitCode ?? browser.signalCode, null)
   assert.equal(lstatSync(join(folderOf('one'), 'SingletonLock')).ino, before)
@@ -176,7 +193,10 @@ test('a client that ends at once releases everything, at whatever moment', async
   const { client } = await clients(t)
   for (const wait of [0, 5, 50, 500]) {
     const one = client('one')
-    const started = one.initialize().then(() => 'started', ({ code, message }) => code ?? message)
+    const started = one.initialize().then(
+      () => 'started',
+      ({ code, message }) => code ?? message
+    )
     await new Promise((resolve) => setTimeout(resolve, wait))
     const ended = one.destroy()
     await Promise.all([started, ended])
@@ -193,7 +213,10 @@ test('a client that waits for its QR code backs nothing up', async (t) => {
   const one = client('one')
   await one.initialize({ isPaired: false })
   await one.destroy()
-  assert.deepEqual(objectsOf(at).filter((name) => name.includes('packs')), [])
+  assert.deepEqual(
+    objectsOf(at).filter((name) => name.includes('packs')),
+    []
+  )
   await one.initialize({ isPaired: false })
   await one.ready()
   await writePairs(one.pupPage)

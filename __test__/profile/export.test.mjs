@@ -99,13 +99,17 @@ test('a client of the same process is left alone, and an export that fails leave
   const refused = await rejection(fleet.exportProfile(TENANT, join(at.root, 'nothing')))
   assert.match(refused.message, /this process has this tenant open .*: close it there first/)
   assert.equal(client.profile.status().life, 'live')
-  for (const [tenantId, code] of [['whatsapp-web.js/none', 'NOT_FOUND'], ['shop-7', 'INVALID_OPTION']]) {
+  for (const [tenantId, code] of [
+    ['whatsapp-web.js/none', 'NOT_FOUND'],
+    ['shop-7', 'INVALID_OPTION']
+  ]) {
     assert.equal((await rejection(fleet.exportProfile(tenantId, join(at.root, 'nothing')))).code, code)
   }
   await fleet.delete('whatsapp-web.js/.default')
   assert.equal((await rejection(fleet.exportProfile('whatsapp-web.js/.default', join(at.root, 'nothing')))).code, 'DELETED')
   assert.deepEqual(existsSync(join(at.root, 'nothing')) ? readdirSync(join(at.root, 'nothing')) : [], [])
-  for (const options of [{ format: 'tar' }, { overwrite: 'yes' }]) assert.equal((await rejection(fleet.exportProfile(TENANT, to, options))).code, 'INVALID_OPTION')
+  for (const options of [{ format: 'tar' }, { overwrite: 'yes' }])
+    assert.equal((await rejection(fleet.exportProfile(TENANT, to, options))).code, 'INVALID_OPTION')
 })
 
 test('an export of all tenants includes profiles where their form is said', async (t) => {
@@ -114,12 +118,22 @@ test('an export of all tenants includes profiles where their form is said', asyn
   await session.saveCreds()
   await session.close()
   const plain = await fleet.exportAll(join(at.root, 'plain'))
-  assert.deepEqual(plain.exported.map(({ tenantId }) => tenantId), ['anna'])
+  assert.deepEqual(
+    plain.exported.map(({ tenantId }) => tenantId),
+    ['anna']
+  )
   const all = await fleet.exportAll(to, { profiles: 'zip' })
-  assert.deepEqual([all.failed, all.exported.map(({ tenantId, folder }) => [tenantId, folder]).sort()], [
-    [],
-    [['anna', 'anna'], ['whatsapp-web.js/.default', 'RemoteAuth.zip'], [TENANT, 'RemoteAuth-shop-7.zip']]
-  ])
+  assert.deepEqual(
+    [all.failed, all.exported.map(({ tenantId, folder }) => [tenantId, folder]).sort()],
+    [
+      [],
+      [
+        ['anna', 'anna'],
+        ['whatsapp-web.js/.default', 'RemoteAuth.zip'],
+        [TENANT, 'RemoteAuth-shop-7.zip']
+      ]
+    ]
+  )
   assert.deepEqual(readdirSync(to).sort(), ['RemoteAuth-shop-7.zip', 'RemoteAuth.zip', 'anna'])
   assert.deepEqual(readFileSync(join(to, 'RemoteAuth.zip')).subarray(0, 2).toString(), 'PK')
   assert.equal((await rejection(fleet.exportAll(to, { profiles: 'tar' }))).code, 'INVALID_OPTION')

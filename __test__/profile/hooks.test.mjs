@@ -24,7 +24,10 @@ const HOOKS = [
   'destroy',
   'logout'
 ]
-const functionsOf = ({ prototype }) => Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor' && typeof Object.getOwnPropertyDescriptor(prototype, name).value === 'function')
+const functionsOf = ({ prototype }) =>
+  Object.getOwnPropertyNames(prototype).filter(
+    (name) => name !== 'constructor' && typeof Object.getOwnPropertyDescriptor(prototype, name).value === 'function'
+  )
 
 for (const version of VERSIONS) {
   test(`whatsapp-web.js ${version} calls the nine hooks of an auth strategy, and nothing else of it`, () => {
@@ -53,10 +56,12 @@ test('the strategy has the nine hooks, under the names by which the package is i
 })
 
 test('a wrong option is an error that names it', () => {
-  for (const clientId of ['a b', 'a/b', '../a', 'a.b', 'ä', 7, {}, 'a\n']) assert.throws(() => new HybridAuth({ clientId }), { code: 'INVALID_OPTION', message: /`clientId`/ })
+  for (const clientId of ['a b', 'a/b', '../a', 'a.b', 'ä', 7, {}, 'a\n'])
+    assert.throws(() => new HybridAuth({ clientId }), { code: 'INVALID_OPTION', message: /`clientId`/ })
   for (const clientId of ['a', 'A-1_b', undefined, null, '']) new HybridAuth({ clientId })
   const wrong = { backupSyncIntervalMs: 60_000, rmMaxRetries: 4, store: { sessionExists() {} }, onFenced: 'x', dataPath: 7 }
-  for (const [name, value] of Object.entries(wrong)) assert.throws(() => new HybridAuth({ [name]: value }), { code: 'INVALID_OPTION', message: new RegExp(name) })
+  for (const [name, value] of Object.entries(wrong))
+    assert.throws(() => new HybridAuth({ [name]: value }), { code: 'INVALID_OPTION', message: new RegExp(name) })
   for (const given of [null, 'x']) assert.throws(() => new HybridAuth(given), { code: 'INVALID_OPTION' })
   for (const [name, value] of Object.entries({ purge: 'yes', onError: 1, onFenced: 1, dataPath: 7, generations: 1 })) {
     assert.throws(() => new RemoteAuthStore({ [name]: value }), { code: 'INVALID_OPTION', message: new RegExp(name) })
@@ -67,7 +72,10 @@ test('a place of a profile that is not ours to choose is an error before anythin
   const authStrategy = new HybridAuth({ dataPath: scratch(t), store: 'memory://unused' })
   for (const puppeteer of [{ userDataDir: scratch(t) }, { browserWSEndpoint: 'ws://127.0.0.1:1' }, { browserURL: 'http://127.0.0.1:1' }]) {
     authStrategy.setup({ options: { puppeteer }, on() {} })
-    await assert.rejects(authStrategy.beforeBrowserInitialized(), { code: 'INVALID_OPTION', message: new RegExp(Object.keys(puppeteer)[0]) })
+    await assert.rejects(authStrategy.beforeBrowserInitialized(), {
+      code: 'INVALID_OPTION',
+      message: new RegExp(Object.keys(puppeteer)[0])
+    })
   }
 })
 

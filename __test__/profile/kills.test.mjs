@@ -84,21 +84,25 @@ test('no_acknowledged_pair_is_missing_after_any_kill', async (t) => {
   t.diagnostic(`${ROUNDS} rounds, opened from ${JSON.stringify(opened)}, ${least} pairs acknowledged`)
 })
 
-test('folder_of_a_killed_browser_opens_on_a_host_with_another_name', { skip: elsewhere('any') === null && 'the system gives no second host name' }, async (t) => {
-  const root = scratch(t)
-  mkdirSync(join(root, 'bucket'))
-  const options = { store: `file://${join(root, 'bucket')}`, encryptionKeys: [KEY], backupIntervalMs: 3_600_000, takeover: true }
-  const order = { url: await servePage(t), directory: join(root, 'disk'), options }
-  let least = 0
-  for (const before of [[], elsewhere('another-host'), elsewhere('a-third-one')]) {
-    const { child, lines, ended, wrong } = start(t, order, before)
-    await eventually('a backup', () => lines.length > 1 || child.exitCode !== null)
-    assert.equal(child.exitCode, null, wrong())
-    const [{ pid, found }, { newest }] = lines
-    assert.ok(found.isEqual && found.newest >= least, `${found.newest} of at least ${least}`)
-    least = newest
-    child.kill('SIGKILL')
-    killed(-pid)
-    await ended
+test(
+  'folder_of_a_killed_browser_opens_on_a_host_with_another_name',
+  { skip: elsewhere('any') === null && 'the system gives no second host name' },
+  async (t) => {
+    const root = scratch(t)
+    mkdirSync(join(root, 'bucket'))
+    const options = { store: `file://${join(root, 'bucket')}`, encryptionKeys: [KEY], backupIntervalMs: 3_600_000, takeover: true }
+    const order = { url: await servePage(t), directory: join(root, 'disk'), options }
+    let least = 0
+    for (const before of [[], elsewhere('another-host'), elsewhere('a-third-one')]) {
+      const { child, lines, ended, wrong } = start(t, order, before)
+      await eventually('a backup', () => lines.length > 1 || child.exitCode !== null)
+      assert.equal(child.exitCode, null, wrong())
+      const [{ pid, found }, { newest }] = lines
+      assert.ok(found.isEqual && found.newest >= least, `${found.newest} of at least ${least}`)
+      least = newest
+      child.kill('SIGKILL')
+      killed(-pid)
+      await ended
+    }
   }
-})
+)

@@ -71,7 +71,10 @@ for (const version of ['1.23.0', '1.34.4', '1.34.5', '1.34.6']) {
     assert.deepEqual(keptOf(two.profile.path), keptOf(profiles.first))
     assert.deepEqual(store.calls, [], 'it is asked once')
     assert.deepEqual(contentsOf(store.folder), kept)
-    assert.deepEqual(readdirSync(dataPath).filter((name) => /legacy|proof|zip/.test(name)), [])
+    assert.deepEqual(
+      readdirSync(dataPath).filter((name) => /legacy|proof|zip/.test(name)),
+      []
+    )
   })
 }
 
@@ -98,11 +101,15 @@ test('of two zips under two names the newer one counts, and is never passed over
   const dated = async (profile, date) => {
     const zip = await zipOf(t, profile)
     // The date of each entry, in the directory.
-    for (let n = zip.indexOf('PK\x01\x02', 0, 'latin1'); n !== -1; n = zip.indexOf('PK\x01\x02', n + 1, 'latin1')) zip.writeUInt32LE(date, n + 12)
+    for (let n = zip.indexOf('PK\x01\x02', 0, 'latin1'); n !== -1; n = zip.indexOf('PK\x01\x02', n + 1, 'latin1'))
+      zip.writeUInt32LE(date, n + 12)
     return zip
   }
   const [bare, path] = ['RemoteAuth-shop-7', folder]
-  for (const [name, other] of [[bare, path], [path, bare]]) {
+  for (const [name, other] of [
+    [bare, path],
+    [path, bare]
+  ]) {
     writeFileSync(store.pathOf(name), await dated(newer, 0x5c216000))
     writeFileSync(store.pathOf(other), await dated(older, 0x5c215fff))
     const fresh = machine(t, scene(t), 'fresh')
@@ -254,5 +261,6 @@ test('a client that ends while the other store is asked releases everything', as
 })
 
 test('an option that is no store of RemoteAuth is an error', () => {
-  for (const legacy of [null, 'mongodb://host', {}, { sessionExists() {} }, { extract() {} }]) assert.throws(() => new HybridAuth({ legacy }), { code: 'INVALID_OPTION', message: /`legacy`/ })
+  for (const legacy of [null, 'mongodb://host', {}, { sessionExists() {} }, { extract() {} }])
+    assert.throws(() => new HybridAuth({ legacy }), { code: 'INVALID_OPTION', message: /`legacy`/ })
 })

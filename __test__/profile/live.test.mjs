@@ -56,5 +56,8 @@ test('a second ready changes nothing, and the first backup is told once', async 
   assert.equal(generation.number, 1)
   await writePairs(one.pupPage)
   await until(() => one.authStrategy.profile.status().generation.number > 1, 'the next backup')
-  assert.deepEqual(one.events.filter((event) => event === 'remote_session_saved'), ['remote_session_saved'])
+  assert.deepEqual(
+    one.events.filter((event) => event === 'remote_session_saved'),
+    ['remote_session_saved']
+  )
 })

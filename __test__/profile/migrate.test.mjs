@@ -54,7 +54,8 @@ function place(t, files = {}) {
   return { at, from, options: { ...optionsOf(at), from, layout: 'wwebjs-zip' } }
 }
 
-const outcomes = ({ sessions }) => Object.fromEntries(sessions.map(({ tenantId, status, code }) => [tenantId, [status, code].filter(Boolean).join(' ')]))
+const outcomes = ({ sessions }) =>
+  Object.fromEntries(sessions.map(({ tenantId, status, code }) => [tenantId, [status, code].filter(Boolean).join(' ')]))
 const tenant = (clientId) => `whatsapp-web.js/${clientId}`
 
 /** The files that a client on a blank machine starts with. */
@@ -94,8 +95,10 @@ test('zips in a folder become sessions that HybridAuth restores byte for byte, a
   const a = report.sessions.find(({ tenantId }) => tenantId === tenant('a'))
   assert.equal(a.files, Object.keys(keptOf(profiles.first)).length)
   assert.deepEqual([a.sourceChanged, a.layout, a.path, a.warnings], [false, 'wwebjs-zip', 'RemoteAuth-a.zip', []])
-  for (const { tenantId, message } of report.sessions.filter(({ status }) => status === 'damaged')) assert.match(message, /it was not migrated$/, tenantId)
-  for (const fault of Object.keys(damaged)) assert.equal((await new hybrid.HybridAuth(optionsOf(at)).tenants()).includes(tenant(fault)), false, fault)
+  for (const { tenantId, message } of report.sessions.filter(({ status }) => status === 'damaged'))
+    assert.match(message, /it was not migrated$/, tenantId)
+  for (const fault of Object.keys(damaged))
+    assert.equal((await new hybrid.HybridAuth(optionsOf(at)).tenants()).includes(tenant(fault)), false, fault)
 
   const stored = contentsOf(at.bucket)
   assert.deepEqual(outcomes(await hybrid.migrate(options)), { ...good('already'), ...faults })
@@ -111,7 +114,12 @@ test('zips in an S3 bucket, one folder for each workspace, become sessions, and 
   server = seaweedfs.start()
   const bucket = await seaweedfs.connect((await server).address).makeBucket()
   const at = scene(t)
-  const files = { 'live/workspace_1/RemoteAuth-a.zip': zips.first, 'live/workspace_2/b.zip': zips.second, 'live/workspace_3/RemoteAuth-c.zip': damaged.flipped, 'old/RemoteAuth-d.zip': zips.first }
+  const files = {
+    'live/workspace_1/RemoteAuth-a.zip': zips.first,
+    'live/workspace_2/b.zip': zips.second,
+    'live/workspace_3/RemoteAuth-c.zip': damaged.flipped,
+    'old/RemoteAuth-d.zip': zips.first
+  }
   for (const [name, bytes] of Object.entries(files)) await bucket.put(name, bytes)
   const options = { ...optionsOf(at), from: { ...bucket.options.store, prefix: 'live' }, layout: 'wwebjs-zip' }
   const report = await hybrid.migrate(options)
@@ -138,7 +146,11 @@ test('tenant ids follow a pattern, two of one name are an error, and what is no 
     assert.equal((await rejection(hybrid.migrate({ ...options, tenantId }))).code, 'INVALID_OPTION')
   }
   assert.equal((await rejection(hybrid.migrate({ ...options, tenantId: '{1}-{2}', only: ['a b'] }))).code, 'INVALID_OPTION')
-  const skipped = await hybrid.migrate({ ...options, tenantId: ({ path, parts, layout }) => (path.includes('_2/') ? null : `browser-profile/${parts.join('.')}-${layout}`), dryRun: true })
+  const skipped = await hybrid.migrate({
+    ...options,
+    tenantId: ({ path, parts, layout }) => (path.includes('_2/') ? null : `browser-profile/${parts.join('.')}-${layout}`),
+    dryRun: true
+  })
   assert.deepEqual([outcomes(skipped), skipped.leftOut], [{ 'browser-profile/workspace_1.a-wwebjs-zip': 'ready' }, 1])
   const report = await hybrid.migrate({ ...options, tenantId: '{1}-{-1}', only: ['workspace_2-a', tenant('x')] })
   assert.deepEqual([outcomes(report), report.missing], [{ [tenant('workspace_2-a')]: 'migrated' }, [tenant('x')]])
@@ -159,7 +171,11 @@ test('a session that is there is not written, and a deleted one is made anew onl
   await new hybrid.HybridAuth(optionsOf(at)).delete(tenant('c'))
   const stored = contentsOf(at.bucket)
   const report = await hybrid.migrate(options)
-  assert.deepEqual(outcomes(report), { [tenant('a')]: 'conflict INVALID_OPTION', [tenant('b')]: 'newer-target', [tenant('c')]: 'failed DELETED' })
+  assert.deepEqual(outcomes(report), {
+    [tenant('a')]: 'conflict INVALID_OPTION',
+    [tenant('b')]: 'newer-target',
+    [tenant('c')]: 'failed DELETED'
+  })
   assert.deepEqual(contentsOf(at.bucket), stored)
   assert.deepEqual(outcomes(await hybrid.migrate({ ...options, only: ['c'], fresh: true })), { [tenant('c')]: 'migrated' })
   assert.deepEqual((await restoredBy(t, at, 'c')).files, keptOf(profiles.first))
@@ -197,14 +213,21 @@ test('folders of LocalAuth become sessions; one on which a browser runs is refus
   cpSync(profiles.first, join(from, 'Profile 1'), { recursive: true })
   mkdirSync(join(from, 'session-empty', 'Default'), { recursive: true })
   // A process whose command line names the folder, as that of a browser does.
-  const browser = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', '--', `--user-data-dir=${join(from, 'session-busy')}`], { stdio: 'ignore' })
+  const browser = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', '--', `--user-data-dir=${join(from, 'session-busy')}`], {
+    stdio: 'ignore'
+  })
   atEnd(t, () => browser.kill('SIGKILL'))
   for (const name of ['session-a', 'session-busy', 'session-moved']) rmSync(join(from, name, 'SingletonLock'), { force: true })
   symlinkSync(`${hostname()}-${browser.pid}`, join(from, 'session-busy', 'SingletonLock'))
   symlinkSync('another-host-4711', join(from, 'session-moved', 'SingletonLock'))
   const before = fingerprintsOf(from)
   const local = { ...options, layout: 'wwebjs-local' }
-  const expected = (status) => ({ [tenant('a')]: status, [tenant('.default')]: status, [tenant('moved')]: status, [tenant('busy')]: 'failed ALREADY_OPEN' })
+  const expected = (status) => ({
+    [tenant('a')]: status,
+    [tenant('.default')]: status,
+    [tenant('moved')]: status,
+    [tenant('busy')]: 'failed ALREADY_OPEN'
+  })
   assert.deepEqual(outcomes(await hybrid.migrate({ ...local, dryRun: true })), expected('ready'))
   assert.deepEqual(contentsOf(at.bucket), {})
   const report = await hybrid.migrate(local)
@@ -228,9 +251,15 @@ test('a folder of LocalAuth whose database is not whole is damaged, and one with
   for (const name of ['session-torn', 'session-lacking']) cpSync(profiles.first, join(from, name), { recursive: true })
   const databaseOf = (name) => {
     const folder = join(from, name, 'Default', 'IndexedDB')
-    return join(folder, readdirSync(folder).find((item) => item.endsWith('.leveldb')))
+    return join(
+      folder,
+      readdirSync(folder).find((item) => item.endsWith('.leveldb'))
+    )
   }
-  const log = join(databaseOf('session-torn'), readdirSync(databaseOf('session-torn')).find((item) => item.endsWith('.log')))
+  const log = join(
+    databaseOf('session-torn'),
+    readdirSync(databaseOf('session-torn')).find((item) => item.endsWith('.log'))
+  )
   const whole = readFileSync(log)
   writeFileSync(log, Buffer.concat([whole, Buffer.from([1, 2, 3])]))
   rmSync(join(databaseOf('session-lacking'), 'CURRENT'))
@@ -246,9 +275,15 @@ test('a source that is written during the migration is reported', async (t) => {
   // It is read by then, and its session is not made yet.
   const write = (work) => ({ onEvent: ({ event }) => (event === 'opening' ? work() : undefined) })
   const zip = await hybrid.migrate({ ...options, ...write(() => put(from, { 'RemoteAuth-a.zip': zips.second })) })
-  const local = await hybrid.migrate({ ...options, layout: 'wwebjs-local', ...write(() => put(from, { 'session-b/Default/IndexedDB/more': 'x' })) })
+  const local = await hybrid.migrate({
+    ...options,
+    layout: 'wwebjs-local',
+    ...write(() => put(from, { 'session-b/Default/IndexedDB/more': 'x' }))
+  })
   const gone = await hybrid.migrate({ ...options, tenantId: 'c', ...write(() => rmSync(join(from, 'RemoteAuth-a.zip'))) })
-  for (const { sessions: [session] } of [zip, local, gone]) {
+  for (const {
+    sessions: [session]
+  } of [zip, local, gone]) {
     assert.deepEqual([session.status, session.sourceChanged], ['migrated', true], session.tenantId)
     assert.match(session.message, /the source was written during the migration/)
   }
@@ -259,7 +294,11 @@ test('a migration that is killed at any moment is done by the next one', async (
   const { at, from, options } = place(t, Object.fromEntries(names.map((name) => [`RemoteAuth-${name}.zip`, zips.first])))
   const before = contentsOf(from)
   const work = async ({ hybrid, args, say }) => {
-    await hybrid.migrate({ ...args, onEvent: ({ event, tenantId }) => void say(`${event} ${tenantId}`), onProgress: ({ tenantId }) => void say(`done ${tenantId}`) })
+    await hybrid.migrate({
+      ...args,
+      onEvent: ({ event, tenantId }) => void say(`${event} ${tenantId}`),
+      onProgress: ({ tenantId }) => void say(`done ${tenantId}`)
+    })
   }
   for (const moment of ['opening', 'opened', 'done']) {
     const { said, kill } = startProcess(t, work, { ...options, concurrency: 1 }, { env: { TMPDIR: at.root } })
@@ -278,7 +317,10 @@ test('the other layouts name the one that reads sessions of whatsapp-web.js', as
   const { layout, ...auto } = options
   const missing = await rejection(hybrid.migrate({ ...auto, directory: at.directory }))
   assert.equal(missing.code, 'NOT_FOUND')
-  assert.match(missing.message, /2 sessions of whatsapp-web\.js \(set the layout `wwebjs-zip`\); 1 session of whatsapp-web\.js \(set the layout `wwebjs-local`\)/)
+  assert.match(
+    missing.message,
+    /2 sessions of whatsapp-web\.js \(set the layout `wwebjs-zip`\); 1 session of whatsapp-web\.js \(set the layout `wwebjs-local`\)/
+  )
   await hybrid.migrate(options)
   const report = await hybrid.migrate({ ...options, dryRun: true })
   assert.deepEqual(report.profiles, { 'wwebjs-zip': 0, 'wwebjs-local': 1 })
@@ -288,7 +330,8 @@ test('the other layouts name the one that reads sessions of whatsapp-web.js', as
 test('what a migration of profiles cannot do is an error before anything is read', async (t) => {
   const { from, at, options } = place(t, { 'RemoteAuth-a.zip': zips.first })
   const wrong = [{ cleanup: true }, { store: null }, { mode: 'local' }, { from: join(at.root, 'none') }, { layout: 'wwebjs' }]
-  for (const more of wrong) assert.equal((await rejection(hybrid.migrate({ ...options, ...more }))).code, 'INVALID_OPTION', JSON.stringify(more))
+  for (const more of wrong)
+    assert.equal((await rejection(hybrid.migrate({ ...options, ...more }))).code, 'INVALID_OPTION', JSON.stringify(more))
   const report = await hybrid.migrate({ ...options, mode: 'cloud', directory: at.directory })
   assert.deepEqual([outcomes(report), existsSync(at.directory)], [{ [tenant('a')]: 'migrated' }, false])
   const refused = await rejection(hybrid.cleanupMigrated({ ...options, layout: undefined, from, report, confirm: true }))

@@ -138,7 +138,10 @@ test('fenced_profile_ends_its_browser_and_stores_nothing', async (t) => {
   const { signal } = await browser.ended
   assert.equal(signal, 'SIGKILL')
   await eventually('the news', () => told.includes('fenced'))
-  const packs = () => readdirSync(join(root, 'bucket'), { recursive: true }).filter((name) => String(name).endsWith('.pack')).sort()
+  const packs = () =>
+    readdirSync(join(root, 'bucket'), { recursive: true })
+      .filter((name) => String(name).endsWith('.pack'))
+      .sort()
   const stored = packs()
   await assert.rejects(first.backup(), { code: 'FENCED' })
   await first.close().catch(() => {})
@@ -177,7 +180,11 @@ test('torn_end_of_a_log_is_cut_off_before_a_browser_writes_behind_it', async (t)
   await browser.kill()
   await first.close()
   const folder = join(first.path, 'Default', 'IndexedDB')
-  const [log] = readdirSync(folder, { recursive: true }).map(String).filter((name) => name.endsWith('.log')).sort().reverse()
+  const [log] = readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith('.log'))
+    .sort()
+    .reverse()
   const size = statSync(join(folder, log)).size
   // A record of 1,000 bytes of which ten arrived, as a killed browser leaves it.
   appendFileSync(join(folder, log), Buffer.from([1, 2, 3, 4, 0xe8, 3, 1, ...Array(10).fill(7)]))
@@ -205,13 +212,28 @@ test('profile_that_is_there_is_taken_over_and_a_new_one_is_told', async (t) => {
   rmSync(path, { recursive: true, force: true })
   mkdirSync(join(root, 'two'), { recursive: true })
   renameSync(join(root, 'made'), join(root, 'two', 'shop'))
-  const taken = await openProfile('other', { store: `file://${join(root, 'bucket')}`, encryptionKeys: [KEY], directory: join(root, 'two'), backupIntervalMs: NEVER })
+  const taken = await openProfile('other', {
+    store: `file://${join(root, 'bucket')}`,
+    encryptionKeys: [KEY],
+    directory: join(root, 'two'),
+    backupIntervalMs: NEVER
+  })
   await taken.close()
   renameSync(join(root, 'two', 'shop'), join(root, 'two', 'adopted'))
-  const adopted = await openProfile('adopted', { store: `file://${join(root, 'bucket')}`, encryptionKeys: [KEY], directory: join(root, 'two'), backupIntervalMs: NEVER })
+  const adopted = await openProfile('adopted', {
+    store: `file://${join(root, 'bucket')}`,
+    encryptionKeys: [KEY],
+    directory: join(root, 'two'),
+    backupIntervalMs: NEVER
+  })
   assert.equal(adopted.restored.source, 'imported')
   await adopted.close()
-  const blank = await openProfile('adopted', { store: `file://${join(root, 'bucket')}`, encryptionKeys: [KEY], directory: join(root, 'three'), backupIntervalMs: NEVER })
+  const blank = await openProfile('adopted', {
+    store: `file://${join(root, 'bucket')}`,
+    encryptionKeys: [KEY],
+    directory: join(root, 'three'),
+    backupIntervalMs: NEVER
+  })
   atEnd(t, () => blank.close())
   assert.equal(blank.restored.source, 'remote')
   const browser = await browse(t, blank, url)
@@ -229,7 +251,10 @@ test('logout_leaves_neither_profile_nor_packs', async (t) => {
   await profile.logout()
   assert.equal(profile.status().life, 'deleted')
   await eventually('the folder to go', () => !existsSync(profile.path))
-  assert.equal(readdirSync(join(root, 'bucket'), { recursive: true }).some((name) => String(name).endsWith('.pack')), false)
+  assert.equal(
+    readdirSync(join(root, 'bucket'), { recursive: true }).some((name) => String(name).endsWith('.pack')),
+    false
+  )
   await assert.rejects(open('two'), { code: 'DELETED' })
 })
 
@@ -251,7 +276,10 @@ test('wrong_calls_are_typed_errors_and_change_nothing', async (t) => {
   }
   const { backupIntervalMs: _, ...ofSessions } = options
   for (const tenantId of ['browser-profile/shop', 'whatsapp-web.js/shop']) {
-    await assert.rejects(hybrid.useHybridAuthState(tenantId, { ...ofSessions, directory }), { code: 'INVALID_OPTION', message: /openProfile/ })
+    await assert.rejects(hybrid.useHybridAuthState(tenantId, { ...ofSessions, directory }), {
+      code: 'INVALID_OPTION',
+      message: /openProfile/
+    })
   }
   const profile = await openProfile('a', { ...options, directory, extraPaths: ['../elsewhere'] })
   atEnd(t, () => profile.close().catch(() => {}))

@@ -25,9 +25,16 @@ async function clients(t, version) {
     const errors = []
     const onEvent = ({ event, error }) => event === 'error' && errors.push(error.code)
     const authStrategy = new whatsappWeb.HybridAuth({ clientId: 'c1', dataPath: join(at.root, name), ...optionsOf(at), onEvent })
-    const client = new Client({ authStrategy, webVersionCache: { type: 'none' }, puppeteer: { executablePath: chromiumPath(), headless: true, args } })
+    const client = new Client({
+      authStrategy,
+      webVersionCache: { type: 'none' },
+      puppeteer: { executablePath: chromiumPath(), headless: true, args }
+    })
     const events = []
-    for (const event of ['qr', 'authenticated', 'ready', 'change_state', 'disconnected', 'auth_failure']) client.on(event, (detail) => events.push([event, ...(event === 'disconnected' || event === 'change_state' ? [detail] : [])].join(' ')))
+    for (const event of ['qr', 'authenticated', 'ready', 'change_state', 'disconnected', 'auth_failure'])
+      client.on(event, (detail) =>
+        events.push([event, ...(event === 'disconnected' || event === 'change_state' ? [detail] : [])].join(' '))
+      )
     atEnd(t, () => killed(client.pupBrowser))
     atEnd(t, () => authStrategy.destroy())
     return Object.assign(client, { seen: events, errors })
@@ -65,7 +72,10 @@ for (const version of VERSIONS) {
     const two = client('two')
     await ready(two)
     assert.equal(two.authStrategy.profile.restored.source, 'remote')
-    assert.deepEqual(two.seen.filter((event) => event === 'qr'), [])
+    assert.deepEqual(
+      two.seen.filter((event) => event === 'qr'),
+      []
+    )
     assert.deepEqual(await readPairs(two.pupPage), { count: 3, newest: 3, isEqual: true, local: 3 })
     await two.destroy()
   })
@@ -80,7 +90,10 @@ for (const version of VERSIONS) {
 
     const two = client('two')
     await ready(two)
-    assert.deepEqual(two.seen.filter((event) => event === 'qr'), [])
+    assert.deepEqual(
+      two.seen.filter((event) => event === 'qr'),
+      []
+    )
     await call(two, `change('UNPAIRED')`)
     await until(() => two.seen.includes('disconnected UNPAIRED') && two.authStrategy.profile === null, 'the end of the client')
     assert.equal(hasData(at), false)
@@ -111,7 +124,10 @@ for (const version of VERSIONS) {
     assert.equal(hasData(at), true)
     const two = client('two')
     await ready(two)
-    assert.deepEqual(two.seen.filter((event) => event === 'qr'), [])
+    assert.deepEqual(
+      two.seen.filter((event) => event === 'qr'),
+      []
+    )
     await two.destroy()
   })
 }
@@ -122,7 +138,11 @@ test('the clients of older versions start their browser on the prepared profile,
     const dataPath = join(temporaryFolder(t), 'auth')
     const authStrategy = new whatsappWeb.HybridAuth({ clientId: 'c1', dataPath, ...optionsOf(at) })
     const args = [...BROWSER_ARGS.slice(1), '--host-resolver-rules=MAP * ~NOTFOUND']
-    const client = new (load(version).Client)({ authStrategy, webVersionCache: { type: 'none' }, puppeteer: { executablePath: chromiumPath(), headless: true, args } })
+    const client = new (load(version).Client)({
+      authStrategy,
+      webVersionCache: { type: 'none' },
+      puppeteer: { executablePath: chromiumPath(), headless: true, args }
+    })
     atEnd(t, () => killed(client.pupBrowser))
     await assert.rejects(client.initialize(), /ERR_NAME_NOT_RESOLVED/)
     assert.ok(existsSync(join(dataPath, 'RemoteAuth-c1', 'Default')), version)

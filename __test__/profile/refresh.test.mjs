@@ -17,11 +17,21 @@ test('pack_that_grows_old_is_stored_again_as_it_was', async (t) => {
   const [bucket, folder] = [join(root, 'bucket'), join(root, 'profile')]
   for (const at of [bucket, join(folder, 'Kept')]) mkdirSync(at, { recursive: true })
   const open = async (refreshIntervalMs) => {
-    const profile = await profiles.openProfileSession('browser-profile/shop', { dataPath: join(root, 'data'), store: `file://${bucket}`, encryptionKeys: [KEY], refreshIntervalMs })
+    const profile = await profiles.openProfileSession('browser-profile/shop', {
+      dataPath: join(root, 'data'),
+      store: `file://${bucket}`,
+      encryptionKeys: [KEY],
+      refreshIntervalMs
+    })
     atEnd(t, () => profile.close().catch(() => {}))
     return { profile, backUp: () => profile.store(folder, { extraPaths: ['Kept'] }) }
   }
-  const packs = () => readdirSync(bucket, { recursive: true }).map(String).filter((name) => name.endsWith('.pack')).sort().map((name) => join(bucket, name))
+  const packs = () =>
+    readdirSync(bucket, { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith('.pack'))
+      .sort()
+      .map((name) => join(bucket, name))
   const ages = () => packs().map((path) => Date.now() - statSync(path).mtimeMs)
 
   const first = await open(HOUR)
@@ -42,5 +52,8 @@ test('pack_that_grows_old_is_stored_again_as_it_was', async (t) => {
   assert.deepEqual([report.changed, report.uncollected], [false, null])
   const [refreshed, left] = ages()
   assert.ok(refreshed < HOUR / 2 && left >= HOUR / 2, `${refreshed} and ${left} ms old`)
-  assert.deepEqual(packs().map((path) => readFileSync(path)), bytes)
+  assert.deepEqual(
+    packs().map((path) => readFileSync(path)),
+    bytes
+  )
 })

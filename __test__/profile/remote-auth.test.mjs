@@ -24,7 +24,12 @@ function machine(t, at, version, name, options = {}) {
   const dataPath = join(at.root, name, 'auth')
   mkdirSync(dataPath, { recursive: true })
   const errors = []
-  const store = new RemoteAuthStore({ ...optionsOf(at), dataPath, onError: (error, { session }) => errors.push(`${session} ${error.code}`), ...options })
+  const store = new RemoteAuthStore({
+    ...optionsOf(at),
+    dataPath,
+    onError: (error, { session }) => errors.push(`${session} ${error.code}`),
+    ...options
+  })
   atEnd(t, () => store.close().catch(() => {}))
   const events = []
   const start = () => {
@@ -43,7 +48,8 @@ function putProfile(auth, profile) {
 }
 
 /** RemoteAuth's restore ends before its last file is complete. */
-const restored = (auth, profile) => until(() => JSON.stringify(keptOf(auth.userDataDir)) === JSON.stringify(keptOf(profile)), 'the restored profile')
+const restored = (auth, profile) =>
+  until(() => JSON.stringify(keptOf(auth.userDataDir)) === JSON.stringify(keptOf(profile)), 'the restored profile')
 
 /** Runs in another working directory, as a service does. */
 function elsewhere(t, folder) {
@@ -146,7 +152,10 @@ test('a damaged or partial zip is reported, and never replaces a good generation
   // The zip is whole, and the database in it is not, as when a file went away during the copy.
   putProfile(auth, profiles.second)
   const database = join(auth.userDataDir, 'Default/IndexedDB')
-  const leveldb = join(database, readdirSync(database).find((name) => name.endsWith('.leveldb')))
+  const leveldb = join(
+    database,
+    readdirSync(database).find((name) => name.endsWith('.leveldb'))
+  )
   for (const name of readdirSync(leveldb).filter((name) => name.startsWith('MANIFEST'))) rmSync(join(leveldb, name))
   await auth.storeRemoteSession()
   assert.deepEqual(errors, Array(5).fill('RemoteAuth-c1 LOCAL_CORRUPT'))
@@ -201,7 +210,14 @@ test('an outage is an error before RemoteAuth deletes its folder, and never a mi
   assert.match((await rejection(again.store.sessionExists({ session: 'RemoteAuth-c1' }))).code, /^REMOTE_/)
   renameSync(away, at.bucket)
   const heir = again.start()
-  await until(() => heir.beforeBrowserInitialized().then(() => true, () => false), 'the store')
+  await until(
+    () =>
+      heir.beforeBrowserInitialized().then(
+        () => true,
+        () => false
+      ),
+    'the store'
+  )
   await restored(heir, profiles.first)
 })
 
@@ -271,7 +287,10 @@ test('an instance that a newer one replaced neither stores nor deletes, and ends
   await one.auth.disconnect()
   assert.deepEqual(one.errors, ['RemoteAuth-c1 FENCED', 'RemoteAuth-c1 FENCED'])
   assert.deepEqual(fenced, ['RemoteAuth-c1'])
-  assert.deepEqual(Object.keys(contentsOf(at.bucket)).filter((name) => !(name in before) && /packs|segments|bases/.test(name)), [])
+  assert.deepEqual(
+    Object.keys(contentsOf(at.bucket)).filter((name) => !(name in before) && /packs|segments|bases/.test(name)),
+    []
+  )
   assert.equal((await rejection(one.store.extract({ session: 'RemoteAuth-c1', path: join(one.dataPath, 'x.zip') }))).code, 'FENCED')
   assert.equal(await two.store.sessionExists({ session: 'RemoteAuth-c1' }), true)
 })
@@ -280,7 +299,11 @@ test('calls at the same time are one after another, and a closed store is an err
   const at = scene(t)
   const { store, errors, auth } = await stored(t, at)
   await auth.compressSession()
-  await Promise.all([store.save({ session: 'RemoteAuth-c1' }), store.save({ session: 'RemoteAuth-c1' }), store.sessionExists({ session: 'RemoteAuth-c1' })])
+  await Promise.all([
+    store.save({ session: 'RemoteAuth-c1' }),
+    store.save({ session: 'RemoteAuth-c1' }),
+    store.sessionExists({ session: 'RemoteAuth-c1' })
+  ])
   assert.deepEqual(errors, ['RemoteAuth-c1 INVALID_OPTION'], 'one zip is stored once')
   await store.close()
   assert.equal((await rejection(store.sessionExists({ session: 'RemoteAuth-c1' }))).code, 'CLOSED')

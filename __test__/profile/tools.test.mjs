@@ -36,7 +36,15 @@ async function world(t) {
     atEnd(t, () => made.shutdown())
     return made
   }
-  return { root, bucket, fleet, packs: () => readdirSync(bucket, { recursive: true }).map(String).filter((name) => name.endsWith('.pack')) }
+  return {
+    root,
+    bucket,
+    fleet,
+    packs: () =>
+      readdirSync(bucket, { recursive: true })
+        .map(String)
+        .filter((name) => name.endsWith('.pack'))
+  }
 }
 
 test('fleet_opens_no_profile_and_checks_all_of_them', async (t) => {

@@ -61,7 +61,11 @@ const NODE_NEXT = { module: 'nodenext', moduleResolution: 'nodenext' }
 const WAYS = {
   'an ES module': { file: 'consumer.mts', compiler: 'typescript', compilerOptions: NODE_NEXT },
   CommonJS: { file: 'consumer.cts', compiler: 'typescript', compilerOptions: NODE_NEXT },
-  'TypeScript 5 and the resolution of Node 10': { file: 'consumer.ts', compiler: 'typescript-5', compilerOptions: { module: 'commonjs', moduleResolution: 'node10' } }
+  'TypeScript 5 and the resolution of Node 10': {
+    file: 'consumer.ts',
+    compiler: 'typescript-5',
+    compilerOptions: { module: 'commonjs', moduleResolution: 'node10' }
+  }
 }
 
 function compile({ version, file, text, compiler, compilerOptions }) {
@@ -70,9 +74,22 @@ function compile({ version, file, text, compiler, compilerOptions }) {
   writeFileSync(join(folder, file), text)
   const paths = { 'whatsapp-web.js': [join(ROOT, 'node_modules', packageOf(version), 'index.d.ts')] }
   const types = { typeRoots: [join(ROOT, 'node_modules', '@types')], types: ['node'] }
-  const options = { strict: true, noEmit: true, target: 'es2022', skipLibCheck: true, esModuleInterop: true, experimentalDecorators: true, emitDecoratorMetadata: true, paths, ...types, ...compilerOptions }
+  const options = {
+    strict: true,
+    noEmit: true,
+    target: 'es2022',
+    skipLibCheck: true,
+    esModuleInterop: true,
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
+    paths,
+    ...types,
+    ...compilerOptions
+  }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: [file] }))
-  const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], { encoding: 'utf8' })
+  const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin', 'tsc'), '-p', folder], {
+    encoding: 'utf8'
+  })
   return { status, said: stdout }
 }
 
@@ -97,6 +114,7 @@ test('every class and function that is declared is there, and nothing else', () 
   assert.deepEqual([...declared, 'HybridAuthError'].sort(), Object.keys(whatsappWeb).sort())
   for (const name of ['HybridAuth', 'RemoteAuthStore']) {
     const body = text.slice(text.indexOf(`export class ${name} {`)).split('\n}\n')[0]
-    for (const [, method] of body.matchAll(/^ {2}(\w+)\(/gm)) assert.ok(method === 'constructor' || method in whatsappWeb[name].prototype, `${name}.${method}`)
+    for (const [, method] of body.matchAll(/^ {2}(\w+)\(/gm))
+      assert.ok(method === 'constructor' || method in whatsappWeb[name].prototype, `${name}.${method}`)
   }
 })

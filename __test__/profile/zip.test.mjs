@@ -4,7 +4,17 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+  writeFileSync
+} from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -82,7 +92,10 @@ for (const { name, archiver, unzipper } of LINES) {
     await writeZip(path, sources(folder))
     await new Promise((resolve, reject) => {
       const extract = unzipper.Extract({ path: join(root, 'out'), concurrency: 10 })
-      createReadStream(path).pipe(extract).on('error', reject).on('close', () => resolve())
+      createReadStream(path)
+        .pipe(extract)
+        .on('error', reject)
+        .on('close', () => resolve())
     })
     assert.deepEqual(contentsOf(join(root, 'out')), contentsOf(folder))
     const directory = await unzipper.Open.file(path)
@@ -115,7 +128,9 @@ test('what is written has one form: private, whole and the same for the same fil
   for (const name of ['a.zip', 'b.zip']) await writeZip(join(root, name), sources(folder))
   assert.deepEqual(readFileSync(join(root, 'a.zip')), readFileSync(join(root, 'b.zip')))
   assert.equal(statSync(join(root, 'a.zip')).mode & 0o777, 0o600)
-  await assert.rejects(writeZip(join(root, 'a.zip'), [...sources(folder), { path: 'x', source: join(root, 'missing') }]), { code: 'ENOENT' })
+  await assert.rejects(writeZip(join(root, 'a.zip'), [...sources(folder), { path: 'x', source: join(root, 'missing') }]), {
+    code: 'ENOENT'
+  })
   assert.deepEqual(readdirSync(root).sort(), ['a.zip', 'b.zip', 'in'])
   assert.deepEqual(readFileSync(join(root, 'a.zip')), readFileSync(join(root, 'b.zip')))
 })
@@ -123,7 +138,11 @@ test('what is written has one form: private, whole and the same for the same fil
 /** A small archive with both methods, as `archiver` and as we write it. */
 async function samples(t) {
   const root = scratch(t, { quick: true })
-  const small = { 'Default/a': Buffer.from('some text, some text, some text'), 'Default/b/c': randomBytes(40), 'Default/empty': Buffer.alloc(0) }
+  const small = {
+    'Default/a': Buffer.from('some text, some text, some text'),
+    'Default/b/c': randomBytes(40),
+    'Default/empty': Buffer.alloc(0)
+  }
   const folder = put(join(root, 'in'), small)
   await writeZip(join(root, 'ours.zip'), sources(folder, small))
   await archived(LINES[1].archiver, folder, join(root, 'theirs.zip'))
@@ -179,7 +198,16 @@ function forged(path, entries, { end = {}, patch = () => {} } = {}) {
   const records = []
   let at = 0
   for (const { bytes = Buffer.from('x'), mode, name, ...lies } of entries) {
-    const entry = { path: name, size: bytes.length, stored: bytes.length, sum: crc32(bytes), at, isDeflated: false, isLarge: false, ...lies }
+    const entry = {
+      path: name,
+      size: bytes.length,
+      stored: bytes.length,
+      sum: crc32(bytes),
+      at,
+      isDeflated: false,
+      isLarge: false,
+      ...lies
+    }
     const header = localHeader(entry)
     parts.push(header, bytes)
     const record = directoryRecord(entry)
@@ -196,27 +224,72 @@ function forged(path, entries, { end = {}, patch = () => {} } = {}) {
 
 test('a name that leads out of the folder, or is another one on another system, is rejected', async (t) => {
   const root = scratch(t)
-  const names = ['../x', 'a/../../x', 'a/./x', '/etc/x', '//x', 'a//x', 'C:/x', 'C:x', 'a\\..\\x', '\\x', 'a\0b', 'a\nb', '', '.', '..', '/', 'x:stream']
+  const names = [
+    '../x',
+    'a/../../x',
+    'a/./x',
+    '/etc/x',
+    '//x',
+    'a//x',
+    'C:/x',
+    'C:x',
+    'a\\..\\x',
+    '\\x',
+    'a\0b',
+    'a\nb',
+    '',
+    '.',
+    '..',
+    '/',
+    'x:stream'
+  ]
   for (const name of names) {
-    assert.deepEqual(await tried(forged(join(root, 'a.zip'), [{ name: 'good' }, { name }]), join(root, 'out')), { code: 'INVALID_OPTION' }, JSON.stringify(name))
+    assert.deepEqual(
+      await tried(forged(join(root, 'a.zip'), [{ name: 'good' }, { name }]), join(root, 'out')),
+      { code: 'INVALID_OPTION' },
+      JSON.stringify(name)
+    )
   }
   assert.deepEqual(readdirSync(root), ['a.zip'])
 })
 
 test('two entries of one name are rejected, whatever system would take them for one', async (t) => {
   const root = scratch(t)
-  const pairs = [['a', 'a'], ['a/b', 'A/B'], ['caf\u00e9', 'cafe\u0301'], ['a', 'a/b'], ['a/b', 'a'], ['A', 'a/b/c']]
+  const pairs = [
+    ['a', 'a'],
+    ['a/b', 'A/B'],
+    ['caf\u00e9', 'cafe\u0301'],
+    ['a', 'a/b'],
+    ['a/b', 'a'],
+    ['A', 'a/b/c']
+  ]
   for (const names of pairs) {
-    assert.deepEqual(await tried(forged(join(root, 'a.zip'), names.map((name) => ({ name }))), join(root, 'out')), { code: 'INVALID_OPTION' }, names.join(' '))
+    assert.deepEqual(
+      await tried(
+        forged(
+          join(root, 'a.zip'),
+          names.map((name) => ({ name }))
+        ),
+        join(root, 'out')
+      ),
+      { code: 'INVALID_OPTION' },
+      names.join(' ')
+    )
   }
-  assert.deepEqual(await tried(forged(join(root, 'a.zip'), [{ name: 'a/b' }, { name: 'a/c' }]), join(root, 'out')), { contents: { 'a/b': 'x', 'a/c': 'x' } })
+  assert.deepEqual(await tried(forged(join(root, 'a.zip'), [{ name: 'a/b' }, { name: 'a/c' }]), join(root, 'out')), {
+    contents: { 'a/b': 'x', 'a/c': 'x' }
+  })
 })
 
 test('symbolic links, devices, encrypted entries and foreign methods are rejected', async (t) => {
   const root = scratch(t)
   const at = (offset) => (all, start) => all.writeUInt16LE(offset.value, start + offset.at)
   for (const mode of [0o120777, 0o020600, 0o010600, 0o140600, 0o040700]) {
-    assert.deepEqual(await tried(forged(join(root, 'a.zip'), [{ name: 'a', mode }]), join(root, 'out')), { code: 'INVALID_OPTION' }, mode.toString(8))
+    assert.deepEqual(
+      await tried(forged(join(root, 'a.zip'), [{ name: 'a', mode }]), join(root, 'out')),
+      { code: 'INVALID_OPTION' },
+      mode.toString(8)
+    )
   }
   for (const patch of [at({ at: 8, value: 1 }), at({ at: 8, value: 1 << 6 }), at({ at: 10, value: 9 }), at({ at: 34, value: 1 })]) {
     assert.deepEqual(await tried(forged(join(root, 'a.zip'), [{ name: 'a' }], { patch }), join(root, 'out')), { code: 'INVALID_OPTION' })
@@ -232,7 +305,14 @@ test('sizes that lie are noticed, and a bomb is rejected before it is inflated',
   const codeOf = async (entries, how, options) => {
     forged(path, entries, how)
     return openZip(path, options).then(
-      async (archive) => archive.verify().then(() => undefined, ({ code }) => code).finally(archive.close),
+      async (archive) =>
+        archive
+          .verify()
+          .then(
+            () => undefined,
+            ({ code }) => code
+          )
+          .finally(archive.close),
       ({ code }) => code
     )
   }
@@ -241,7 +321,10 @@ test('sizes that lie are noticed, and a bomb is rejected before it is inflated',
   for (const size of [0, 100, 9_999_999, 10_000_001]) assert.equal(await codeOf([{ ...entry, size }]), 'LOCAL_CORRUPT', String(size))
   assert.equal(await codeOf([{ ...entry, size: 1_000_000_000 }]), 'INVALID_OPTION')
   assert.equal(await codeOf([{ ...entry, size: 10_000_000, stored: deflated.length - 1 }]), 'LOCAL_CORRUPT')
-  assert.equal(await codeOf([{ ...entry, size: 10_000_000, bytes: Buffer.concat([deflated, Buffer.from('more')]), stored: deflated.length + 4 }]), 'LOCAL_CORRUPT')
+  assert.equal(
+    await codeOf([{ ...entry, size: 10_000_000, bytes: Buffer.concat([deflated, Buffer.from('more')]), stored: deflated.length + 4 }]),
+    'LOCAL_CORRUPT'
+  )
   assert.equal(await codeOf([{ ...entry, size: 10_000_000, stored: 2 ** 31 }]), 'LOCAL_CORRUPT')
   assert.equal(await codeOf([{ name: 'a', size: 2 }]), 'LOCAL_CORRUPT')
   assert.equal(await codeOf([{ name: 'a', sum: 1 }]), 'LOCAL_CORRUPT')
@@ -258,7 +341,10 @@ test('entries that share bytes are rejected: they are how a small archive holds 
   const one = { path: 'aa', size: 100, stored: 100, sum: crc32(bytes), at: 0, isDeflated: false, isLarge: false }
   const header = localHeader(one)
   const directory = Buffer.concat([directoryRecord(one), directoryRecord({ ...one, path: 'bb' })])
-  writeFileSync(join(root, 'a.zip'), Buffer.concat([header, bytes, directory, endRecords({ count: 2, start: header.length + 100, size: directory.length })]))
+  writeFileSync(
+    join(root, 'a.zip'),
+    Buffer.concat([header, bytes, directory, endRecords({ count: 2, start: header.length + 100, size: directory.length })])
+  )
   assert.deepEqual(await tried(join(root, 'a.zip'), join(root, 'out')), { code: 'INVALID_OPTION' })
 })
 
@@ -267,11 +353,17 @@ test('more entries than fit into the small form are written and read, here and b
   writeFileSync(join(root, 'one'), 'x')
   const path = join(root, 'many.zip')
   const names = Array.from({ length: 70_000 }, (_, n) => `n/${n}`)
-  forged(path, names.map((name) => ({ name })))
+  forged(
+    path,
+    names.map((name) => ({ name }))
+  )
   const archive = await openZip(path)
   assert.deepEqual([archive.entries.length, archive.bytes, archive.entries.at(-1).path], [70_000, 70_000, 'n/69999'])
   await archive.close()
-  assert.equal(python('-c', 'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(len(z.infolist()), z.testzip())', path).trim(), '70000 None')
+  assert.equal(
+    python('-c', 'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(len(z.infolist()), z.testzip())', path).trim(),
+    '70000 None'
+  )
 })
 
 test('an archive and an entry beyond four gigabytes are read where their numbers say', async (t) => {
@@ -284,7 +376,15 @@ test('an archive and an entry beyond four gigabytes are read where their numbers
   const header = localHeader(large)
   await file.write(header, 0, header.length, 0)
   const bytes = Buffer.from('behind the hole')
-  const small = { path: 'small', size: bytes.length, stored: bytes.length, sum: crc32(bytes), at: header.length + far, isDeflated: false, isLarge: false }
+  const small = {
+    path: 'small',
+    size: bytes.length,
+    stored: bytes.length,
+    sum: crc32(bytes),
+    at: header.length + far,
+    isDeflated: false,
+    isLarge: false
+  }
   const tail = Buffer.concat([localHeader(small), bytes])
   await file.write(tail, 0, tail.length, small.at)
   const directory = Buffer.concat([large, small].map(directoryRecord))
@@ -293,9 +393,16 @@ test('an archive and an entry beyond four gigabytes are read where their numbers
   await file.write(end, 0, end.length, start)
   await file.close()
   const archive = await openZip(path)
-  assert.deepEqual(archive.entries, [{ path: 'hole', size: far }, { path: 'small', size: bytes.length }])
+  assert.deepEqual(archive.entries, [
+    { path: 'hole', size: far },
+    { path: 'small', size: bytes.length }
+  ])
   await archive.close()
-  const said = python('-c', 'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.infolist()[0].file_size, z.read("small").decode())', path)
+  const said = python(
+    '-c',
+    'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.infolist()[0].file_size, z.read("small").decode())',
+    path
+  )
   assert.equal(said.trim(), `${far} behind the hole`)
 })
 

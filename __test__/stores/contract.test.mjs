@@ -40,7 +40,9 @@ const PUBLIC = {
   postgres: async (client, { server }) => {
     const bucket = await client.makeBucket()
     const { name } = bucket
-    await server.query(`create role anon; grant usage on schema ${name} to anon; grant select on ${name}.objects to anon; alter table ${name}.objects disable row level security`)
+    await server.query(
+      `create role anon; grant usage on schema ${name} to anon; grant select on ${name}.objects to anon; alter table ${name}.objects disable row level security`
+    )
     return bucket.spec
   }
 }
@@ -55,7 +57,15 @@ function missing({ spec }) {
 async function startHarm({ startProxy: start = startProxy, kind }, endpoint, { cut, drip }) {
   const proxy = await start(endpoint)
   const isWire = proxy.endpoint !== undefined
-  proxy.rule(isWire ? { text: READS[kind], ...(cut ? { fault: 'cut' } : { fault: 'drip', ...drip }) } : { method: 'GET', path: '/long', ...(cut ? { fault: 'cut-answer', ending: 'close' } : { fault: 'drip', bytes: drip.bytes, everyMs: drip.ms }) })
+  proxy.rule(
+    isWire
+      ? { text: READS[kind], ...(cut ? { fault: 'cut' } : { fault: 'drip', ...drip }) }
+      : {
+          method: 'GET',
+          path: '/long',
+          ...(cut ? { fault: 'cut-answer', ending: 'close' } : { fault: 'drip', bytes: drip.bytes, everyMs: drip.ms })
+        }
+  )
   return proxy
 }
 

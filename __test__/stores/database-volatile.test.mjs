@@ -11,7 +11,11 @@ const EVICTS = ['allkeys-lru', 'allkeys-lfu', 'allkeys-random']
 const KEEPS = ['noeviction', 'volatile-lru', 'volatile-lfu', 'volatile-random', 'volatile-ttl']
 
 /** Outcome of an open: `ok`, or the code of its error. */
-const outcome = (at, more) => at.open(more).then(() => 'ok', (error) => error.code)
+const outcome = (at, more) =>
+  at.open(more).then(
+    () => 'ok',
+    (error) => error.code
+  )
 
 for (const program of ['redis', 'valkey']) {
   test(`${program}_keeps_what_resolved_when_it_is_killed_and_started_again`, async (t) => {

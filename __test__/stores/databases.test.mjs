@@ -50,7 +50,10 @@ async function isFree(port) {
 }
 
 /** Ids of the shared memory that is reserved, by any server of the machine. */
-const sharedMemory = () => spawnSync('ipcs', ['-m'], { encoding: 'utf8' }).stdout.split('\n').map((line) => line.trim().split(/\s+/)[1])
+const sharedMemory = () =>
+  spawnSync('ipcs', ['-m'], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .map((line) => line.trim().split(/\s+/)[1])
 /** The id of the shared memory of a server that runs. */
 const segmentOf = (server) => readProcessFile(server).split('\n')[6].trim().split(/\s+/)[1]
 
@@ -60,7 +63,9 @@ for (const version of [undefined, '13', '17'].filter((version) => version === un
     const [{ v }] = await server.query("select current_setting('server_version_num') as v")
     if (version !== undefined) assert.equal(Math.floor(Number(v) / 10_000), Number(version))
     const app = await client(t, server)
-    assert.deepEqual((await app.query('select rolsuper, rolreplication from pg_roles where rolname = current_user')).rows, [{ rolsuper: false, rolreplication: false }])
+    assert.deepEqual((await app.query('select rolsuper, rolreplication from pg_roles where rolname = current_user')).rows, [
+      { rolsuper: false, rolreplication: false }
+    ])
     await app.query('create schema mine')
     assert.equal(await server.connections(), 1)
     await assert.rejects(client(t, { url: server.url.replace(/%40/, 'x') }), /password authentication failed/)
@@ -97,7 +102,11 @@ test('PostgreSQL_that_is_killed_starts_again_with_what_it_had_acknowledged_and_l
   assert.deepEqual(await late, [{ one: 1 }])
   await server.kill()
   await server.stop()
-  assert.deepEqual(sharedMemory().filter((id) => segments.includes(id)), [], 'other servers have their own')
+  assert.deepEqual(
+    sharedMemory().filter((id) => segments.includes(id)),
+    [],
+    'other servers have their own'
+  )
   assert.equal(existsSync(place), false)
   await isFree(port)
 })
@@ -167,7 +176,7 @@ test('a_failover_of_PostgreSQL_loses_the_tail_and_is_told_by_its_log_before_its_
   await pair.current.query('insert into t values (2)')
   const through = () => client(t, { url: pair.current.url.replace(/:\d+\//, `:${pair.port}/`) })
   const before = await through()
-  const incarnation = "select left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline"
+  const incarnation = 'select left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline'
   assert.equal((await before.query(incarnation)).rows[0].timeline, '00000001')
   await pair.failover()
   await assert.rejects(before.query('select 1'))

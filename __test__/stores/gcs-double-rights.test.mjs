@@ -30,7 +30,7 @@ const wrongTokens = () => ({
   'of another algorithm': jwt({}, { alg: 'none' }),
   'of an unknown key': jwt({}, { kid: 'other' }),
   'of another account': jwt({ iss: 'other@example.com', sub: 'other@example.com' }),
-  'expired': jwt({ iat: now() - 3601, exp: now() - 1 }),
+  expired: jwt({ iat: now() - 3601, exp: now() - 1 }),
   'from the future': jwt({ iat: now() + 600, exp: now() + 1200 }),
   'living too long': jwt({ exp: now() + 3700 }),
   'without times': jwt({ iat: undefined, exp: undefined }),
@@ -49,9 +49,20 @@ test('every_permission_can_be_taken_away_and_is_named_in_the_refusal', async () 
   await bucket.put('there', 'x')
   const attempts = {
     'storage.objects.list': [['GET', '?list-type=2']],
-    'storage.objects.get': [['GET', '/there'], ['HEAD', '/there'], ['GET', '/absent']],
-    'storage.objects.create': [['PUT', '/new'], ['PUT', '/there']],
-    'storage.objects.delete': [['DELETE', '/there'], ['DELETE', '/absent'], ['PUT', '/there']]
+    'storage.objects.get': [
+      ['GET', '/there'],
+      ['HEAD', '/there'],
+      ['GET', '/absent']
+    ],
+    'storage.objects.create': [
+      ['PUT', '/new'],
+      ['PUT', '/there']
+    ],
+    'storage.objects.delete': [
+      ['DELETE', '/there'],
+      ['DELETE', '/absent'],
+      ['PUT', '/there']
+    ]
   }
   for (const [permission, tries] of Object.entries(attempts)) {
     await bucket.switch({ denied: [permission] })
@@ -107,7 +118,10 @@ test('the_token_endpoint_gives_a_bearer_for_an_assertion_and_for_nothing_else', 
   assert.equal((await ask('GET', `${bucket.name}?list-type=2`, { bearer: good.access_token })).status, 200)
   refused(await ask('GET', `${bucket.name}?list-type=2`, { bearer: `${good.access_token}x` }), 401, 'AuthenticationRequired')
 
-  const errorOf = async (...args) => { const { status, error } = await exchange(...args); return [status, error] }
+  const errorOf = async (...args) => {
+    const { status, error } = await exchange(...args)
+    return [status, error]
+  }
   assert.deepEqual(await errorOf(jwt({ aud: 'https://elsewhere.example/token' })), [400, 'invalid_grant'])
   assert.deepEqual(await errorOf(jwt({})), [400, 'invalid_grant'], 'without an audience')
   assert.deepEqual(await errorOf(jwt({ aud, scope: 'openid' })), [400, 'invalid_scope'])

@@ -26,7 +26,7 @@ const byBytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))
 /** Every page of a listing, as it was asked for. */
 async function pages(bucket, query) {
   const found = []
-  for (let token = ''; token !== null; ) {
+  for (let token = ''; token !== null;) {
     const answer = await ask('GET', `${bucket.name}?list-type=2&${query}${token && `&continuation-token=${encodeURIComponent(token)}`}`)
     assert.equal(answer.status, 200, answer.text)
     const page = listed(answer.text)
@@ -37,8 +37,27 @@ async function pages(bucket, query) {
 }
 
 const NAMES = [
-  'a', 'a b', 'a%20b', 'a+b', 'a/b', 'a/b/c', 'a/bc', 'a0', 'ab', 'A', 'é', 'e\u0301', '日本/語', '😀', '\uffee', 'x&<>"\'', 'q?r#s',
-  'tab\there', 'z//y', '.hidden', 'n'.repeat(1024)
+  'a',
+  'a b',
+  'a%20b',
+  'a+b',
+  'a/b',
+  'a/b/c',
+  'a/bc',
+  'a0',
+  'ab',
+  'A',
+  'é',
+  'e\u0301',
+  '日本/語',
+  '😀',
+  '\uffee',
+  'x&<>"\'',
+  'q?r#s',
+  'tab\there',
+  'z//y',
+  '.hidden',
+  'n'.repeat(1024)
 ]
 
 test('every_name_comes_back_as_it_was_given_and_in_the_order_of_its_bytes', async () => {
@@ -71,11 +90,24 @@ test('a_listing_comes_in_pages_of_a_thousand_without_a_gap_or_a_repetition', asy
   const bucket = await client.makeBucket()
   const names = Array.from({ length: 3100 }, (_, n) => `p/${String(n).padStart(5, '0')}`)
   const queue = ['o/1', 'p', ...names, 'q/1'].values()
-  await Promise.all(Array.from({ length: 16 }, async () => { for (const name of queue) await bucket.put(name, name) }))
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      for (const name of queue) await bucket.put(name, name)
+    })
+  )
   const found = await pages(bucket, 'prefix=p%2F')
-  assert.deepEqual(found.map((page) => page.names.length), [1000, 1000, 1000, 100])
-  assert.deepEqual(found.flatMap((page) => page.names), names)
-  assert.deepEqual((await pages(bucket, 'prefix=p%2F&max-keys=2000')).map((page) => page.names.length), [1000, 1000, 1000, 100])
+  assert.deepEqual(
+    found.map((page) => page.names.length),
+    [1000, 1000, 1000, 100]
+  )
+  assert.deepEqual(
+    found.flatMap((page) => page.names),
+    names
+  )
+  assert.deepEqual(
+    (await pages(bucket, 'prefix=p%2F&max-keys=2000')).map((page) => page.names.length),
+    [1000, 1000, 1000, 100]
+  )
   // What is written and deleted between two pages moves nothing.
   const { next } = found[0]
   await bucket.delete(['p/00000', 'p/00999', 'p/01000'])
@@ -94,10 +126,12 @@ test('prefix_delimiter_start_and_page_length_agree_with_a_listing_made_by_hand',
     for (const delimiter of ['', '/', 'é/']) {
       for (const startAfter of ['', 'a', 'a/2', 'a/b/1', 'b/', 'zz']) {
         const wanted = names.filter((name) => name.startsWith(prefix) && byBytes(name, startAfter) > 0)
-        const entries = new Set(wanted.map((name) => {
-          const end = delimiter === '' ? -1 : name.indexOf(delimiter, prefix.length)
-          return end < 0 ? name : `${name.slice(0, end + delimiter.length)} `
-        }))
+        const entries = new Set(
+          wanted.map((name) => {
+            const end = delimiter === '' ? -1 : name.indexOf(delimiter, prefix.length)
+            return end < 0 ? name : `${name.slice(0, end + delimiter.length)} `
+          })
+        )
         for (const maxKeys of [1, 3, 1000]) {
           const query = new URLSearchParams({ prefix, delimiter, 'start-after': startAfter, 'max-keys': maxKeys })
           const found = await pages(bucket, query)
@@ -117,7 +151,10 @@ test('pages_can_be_made_shorter_than_the_client_asks_for', async () => {
   const bucket = await client.makeBucket()
   for (const name of ['a', 'b', 'c', 'd', 'e']) await bucket.put(name, name)
   await bucket.switch({ pageSize: 2 })
-  assert.deepEqual((await pages(bucket, '')).map((page) => page.names), [['a', 'b'], ['c', 'd'], ['e']])
+  assert.deepEqual(
+    (await pages(bucket, '')).map((page) => page.names),
+    [['a', 'b'], ['c', 'd'], ['e']]
+  )
 })
 
 test('an_object_is_described_by_its_headers', async () => {
@@ -129,7 +166,10 @@ test('an_object_is_described_by_its_headers', async () => {
   for (const method of ['GET', 'HEAD']) {
     const { status, headers, text } = await ask(method, `${bucket.name}/k`)
     assert.deepEqual([status, text, headers.get('content-length')], [200, method === 'GET' ? 'hello' : '', '5'])
-    assert.deepEqual([headers.get('content-type'), headers.get('x-goog-meta-who'), headers.get('cache-control')], ['text/x', 'me', 'no-store'])
+    assert.deepEqual(
+      [headers.get('content-type'), headers.get('x-goog-meta-who'), headers.get('cache-control')],
+      ['text/x', 'me', 'no-store']
+    )
     for (const name of ['etag', 'x-goog-generation', 'x-goog-hash']) assert.equal(headers.get(name), put.headers.get(name))
     assert.ok(Math.abs(Date.parse(headers.get('last-modified')) - Date.parse(headers.get('date'))) < 600_000)
   }
@@ -203,7 +243,8 @@ test('what_the_double_does_not_model_is_refused_and_not_ignored', async () => {
     ['GET', '', {}],
     ['GET', '?list-type=2&encoding-type=url', {}],
     ['GET', '?acl', {}]
-  ]) refused(await ask(method, `${bucket.name}/${path}`, { headers, body: method === 'PUT' ? 'y' : undefined }), 501, 'NotImplemented')
+  ])
+    refused(await ask(method, `${bucket.name}/${path}`, { headers, body: method === 'PUT' ? 'y' : undefined }), 501, 'NotImplemented')
   refused(await ask('POST', `${bucket.name}/k`, { body: 'y' }), 405, 'MethodNotAllowed')
   assert.equal((await bucket.get('k')).toString(), 'x')
 })
@@ -236,7 +277,12 @@ test('one_name_takes_one_write_in_a_while_when_that_is_switched_on', async () =>
 })
 
 test('a_bucket_is_missing_for_every_operation', async () => {
-  for (const [method, rest] of [['GET', '?list-type=2'], ['GET', '/k'], ['PUT', '/k'], ['DELETE', '/k']]) {
+  for (const [method, rest] of [
+    ['GET', '?list-type=2'],
+    ['GET', '/k'],
+    ['PUT', '/k'],
+    ['DELETE', '/k']
+  ]) {
     const path = `gone-bucket${rest}`
     refused(await ask(method, path), 404, 'NoSuchBucket')
     refused(await ask(method, path, { bearer: null }), 404, 'NoSuchBucket')

@@ -47,13 +47,14 @@ function machine(t, programs) {
     /** What it said, line by line. */
     calls: () => readFileSync(log, 'utf8').split('\n').filter(Boolean),
     /** Installs in a process of its own; answers the folder, or why there is none. */
-    install: () => new Promise((resolve) => {
-      const env = { PATH: bin, LOG: log, BIN: bin }
-      const child = spawn(process.execPath, ['--input-type=module', '-e', code], { env, stdio: ['ignore', 'pipe', 'inherit'] })
-      let said = ''
-      child.stdout.on('data', (text) => (said += text))
-      child.on('close', () => resolve(said.trim()))
-    })
+    install: () =>
+      new Promise((resolve) => {
+        const env = { PATH: bin, LOG: log, BIN: bin }
+        const child = spawn(process.execPath, ['--input-type=module', '-e', code], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+        let said = ''
+        child.stdout.on('data', (text) => (said += text))
+        child.on('close', () => resolve(said.trim()))
+      })
   }
 }
 
@@ -104,11 +105,17 @@ test('without_pip_one_sentence_says_what_to_install', async (t) => {
 test('root_gets_pip_from_the_system_and_nobody_else_asks_it', async (t) => {
   const here = machine(t, {})
   writeFileSync(join(here.bin, 'pip3.later'), `#!/bin/sh\nPATH=/usr/bin:/bin\n${PIP}\n`)
-  here.add('apt-get', `
+  here.add(
+    'apt-get',
+    `
     echo "apt-get $*" >>"$LOG"
-    case "$*" in *python3-pip) mv "$BIN/pip3.later" "$BIN/pip3" && chmod +x "$BIN/pip3" ;; esac`)
+    case "$*" in *python3-pip) mv "$BIN/pip3.later" "$BIN/pip3" && chmod +x "$BIN/pip3" ;; esac`
+  )
   const answer = await here.install()
-  const asked = here.calls().filter((call) => call.startsWith('apt-get')).map((call) => call.split(' ').at(-1))
+  const asked = here
+    .calls()
+    .filter((call) => call.startsWith('apt-get'))
+    .map((call) => call.split(' ').at(-1))
   const isRoot = process.getuid() === 0
   assert.deepEqual(asked, isRoot ? ['--version', 'update', 'python3-pip'] : [])
   assert.match(answer, isRoot ? /tool-1\.2/ : /^pip is missing/)
@@ -118,14 +125,17 @@ test('who_meets_another_installation_of_the_system_tries_again', async (t) => {
   const here = machine(t, {})
   writeFileSync(join(here.bin, 'pip3.later'), `#!/bin/sh\nPATH=/usr/bin:/bin\n${PIP}\n`)
   // The lists are being fetched by somebody else: there are none yet.
-  here.add('apt-get', `
+  here.add(
+    'apt-get',
+    `
     echo "apt-get $*" >>"$LOG"
     case "$*" in
       *--version) exit 0 ;;
       *update) mkdir "$BIN/first" 2>/dev/null && { echo 'E: Could not get lock' >&2; exit 100; }; touch "$BIN/lists" ;;
       *python3-pip) [ -e "$BIN/lists" ] || { echo 'E: Unable to locate package python3-pip' >&2; exit 100; }
         mv "$BIN/pip3.later" "$BIN/pip3" && chmod +x "$BIN/pip3" ;;
-    esac`)
+    esac`
+  )
   const answer = await here.install()
   assert.match(answer, process.getuid() === 0 ? /tool-1\.2/ : /^pip is missing/)
 })

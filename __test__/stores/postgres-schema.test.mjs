@@ -56,15 +56,24 @@ for (const version of VERSIONS) {
     const insert = 'insert into baileys_hybrid_auth.objects (folder, name, bytes) values ($1, $2, $3)'
     await owner.query(insert, ['v1/claims', 'a.1', Buffer.from('bytes')])
     for (let again = 0; again < 2; again++) await owner.query(sql)
-    const { rows } = await owner.query("select name, bytes, stored_at <= clock_timestamp() as is_past from baileys_hybrid_auth.objects where folder = 'v1/claims'")
+    const { rows } = await owner.query(
+      "select name, bytes, stored_at <= clock_timestamp() as is_past from baileys_hybrid_auth.objects where folder = 'v1/claims'"
+    )
     assert.deepEqual(rows, [{ name: 'a.1', bytes: Buffer.from('bytes'), is_past: true }])
 
     const columns = await server.query(`
       select attname, attstorage, attnotnull, coalesce(collname, '-') as collation from pg_attribute left join pg_collation c on c.oid = attcollation
       where attrelid = 'baileys_hybrid_auth.objects'::regclass and attnum > 0 order by attnum`)
     const told = columns.map(({ attname, attstorage, attnotnull, collation }) => [attname, attstorage, attnotnull, collation])
-    assert.deepEqual(told, [['folder', 'x', true, 'C'], ['name', 'x', true, 'C'], ['bytes', 'e', true, '-'], ['stored_at', 'p', true, '-']])
-    const [table] = await server.query(`select relrowsecurity, relforcerowsecurity, obj_description(oid) as words from pg_class where oid = 'baileys_hybrid_auth.objects'::regclass`)
+    assert.deepEqual(told, [
+      ['folder', 'x', true, 'C'],
+      ['name', 'x', true, 'C'],
+      ['bytes', 'e', true, '-'],
+      ['stored_at', 'p', true, '-']
+    ])
+    const [table] = await server.query(
+      `select relrowsecurity, relforcerowsecurity, obj_description(oid) as words from pg_class where oid = 'baileys_hybrid_auth.objects'::regclass`
+    )
     assert.deepEqual([table.relrowsecurity, table.relforcerowsecurity], [true, false])
     assert.match(table.words, /baileys-hybrid-auth/)
 
@@ -75,17 +84,26 @@ for (const version of VERSIONS) {
     // What was given to everybody is taken back.
     await server.query('grant usage on schema baileys_hybrid_auth to public; grant select on baileys_hybrid_auth.objects to public')
     await owner.query(sql)
-    const rights = "select has_schema_privilege('stranger', 'baileys_hybrid_auth', 'usage') as schema, has_table_privilege('stranger', 'baileys_hybrid_auth.objects', 'select') as rows"
+    const rights =
+      "select has_schema_privilege('stranger', 'baileys_hybrid_auth', 'usage') as schema, has_table_privilege('stranger', 'baileys_hybrid_auth.objects', 'select') as rows"
     assert.deepEqual(await server.query(rights), [{ schema: false, rows: false }])
     // As a data API that is given the schema by mistake.
     await server.query('grant usage on schema baileys_hybrid_auth to stranger; grant select on baileys_hybrid_auth.objects to stranger')
     assert.deepEqual((await stranger.query(read)).rows, [])
     // The lines for a role of its own.
-    const forRole = sql.split('\n').filter((line) => /^-- {3}\w.*;$/.test(line)).map((line) => line.slice(5).replace(/\bapp\b/, 'stranger')).join('\n')
+    const forRole = sql
+      .split('\n')
+      .filter((line) => /^-- {3}\w.*;$/.test(line))
+      .map((line) => line.slice(5).replace(/\bapp\b/, 'stranger'))
+      .join('\n')
     assert.equal(forRole.split('\n').length, 3)
     await owner.query(forRole)
     assert.deepEqual((await stranger.query(read)).rows, [{ name: 'a.1' }])
-    await stranger.query(`${insert} on conflict (folder, name) do update set bytes = excluded.bytes`, ['v1/claims', 'a.1', Buffer.from('new')])
+    await stranger.query(`${insert} on conflict (folder, name) do update set bytes = excluded.bytes`, [
+      'v1/claims',
+      'a.1',
+      Buffer.from('new')
+    ])
     assert.equal((await stranger.query('delete from baileys_hybrid_auth.objects')).rowCount, 1)
 
     // The role of the guide, as it stands there.

@@ -24,15 +24,30 @@ const SERVERS = [
 ]
 
 /** Names that an address, a signature or XML could get wrong. */
-const ODD = ['a+b', 'a b', 'a%2Fb', '100%', 'ü€𝄞', 'e\u0301', '<&>"\'', 'x=y;z,@:$', "!()*~'", 'q?#', 'tab\tnew\nline', 'deep/er/and/deeper']
+const ODD = [
+  'a+b',
+  'a b',
+  'a%2Fb',
+  '100%',
+  'ü€𝄞',
+  'e\u0301',
+  '<&>"\'',
+  'x=y;z,@:$',
+  "!()*~'",
+  'q?#',
+  'tab\tnew\nline',
+  'deep/er/and/deeper'
+]
 const PLENTY = Array.from({ length: 1100 }, (_, n) => `t/${n % 3}/${String(n).padStart(6, '0')}`)
 const byBytes = (names) => [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
 
 async function inParallel(items, work) {
   const rest = items.values()
-  await Promise.all(Array.from({ length: 16 }, async () => {
-    for (const item of rest) await work(item)
-  }))
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      for (const item of rest) await work(item)
+    })
+  )
 }
 
 /** The status of an answer, which is read to its end. */
@@ -52,7 +67,8 @@ const isRunning = (pid) => {
 }
 
 /** Sockets that a server leaves outside of its folder, for its ports. */
-const sockets = (ports) => readdirSync('/tmp').filter((name) => ports.some((port) => name.startsWith('seaweedfs-') && name.endsWith(`-${port}.sock`)))
+const sockets = (ports) =>
+  readdirSync('/tmp').filter((name) => ports.some((port) => name.startsWith('seaweedfs-') && name.endsWith(`-${port}.sock`)))
 
 async function assertFree(port) {
   const listener = createServer().listen(port, '127.0.0.1')
@@ -88,7 +104,8 @@ for (const { name, store, settings, honoursConditions } of SERVERS.filter(({ sto
   test(`${name}_stores_lists_over_several_pages_and_deletes`, async () => {
     const bucket = await client.makeBucket()
     const names = byBytes([...PLENTY, ...ODD, 'empty', 'big'])
-    const bytes = (name) => (name === 'empty' ? Buffer.alloc(0) : name === 'big' ? Buffer.alloc(16 << 20, 'big') : Buffer.from(`content of ${name}`))
+    const bytes = (name) =>
+      name === 'empty' ? Buffer.alloc(0) : name === 'big' ? Buffer.alloc(16 << 20, 'big') : Buffer.from(`content of ${name}`)
     // rclone keeps prefixes as folders, and answers 500 where two uploads make one of them at once. The package tries again.
     for (const folder of new Set(names.map(dirname))) {
       const first = names.find((name) => dirname(name) === folder)
@@ -98,7 +115,10 @@ for (const { name, store, settings, honoursConditions } of SERVERS.filter(({ sto
     assert.deepEqual(await bucket.list(), names)
     const pages = []
     for await (const page of bucket.pages({ pageSize: 300 })) pages.push(page)
-    assert.deepEqual(pages.map((page) => page.length), [300, 300, 300, names.length - 900])
+    assert.deepEqual(
+      pages.map((page) => page.length),
+      [300, 300, 300, names.length - 900]
+    )
     assert.deepEqual(byBytes(pages.flat()), names)
     for (const name of [...ODD, 'empty', 'big', PLENTY[1]]) assert.ok((await bucket.get(name)).equals(bytes(name)), name)
     assert.equal(await bucket.get('t/0'), null)
@@ -116,7 +136,10 @@ for (const { name, store, settings, honoursConditions } of SERVERS.filter(({ sto
   test(`${name}_refuses_whoever_does_not_know_the_secret`, async () => {
     const bucket = await client.makeBucket()
     await bucket.put('object', 'x')
-    const wrong = [{ secretAccessKey: server.address.secretAccessKey.replace(/.$/, (c) => (c === '0' ? '1' : '0')) }, { accessKeyId: 'A'.repeat(20) }]
+    const wrong = [
+      { secretAccessKey: server.address.secretAccessKey.replace(/.$/, (c) => (c === '0' ? '1' : '0')) },
+      { accessKeyId: 'A'.repeat(20) }
+    ]
     for (const credentials of wrong) {
       const stranger = store.connect({ ...server.address, ...credentials })
       const theirs = stranger.bucket(bucket.name)
@@ -127,7 +150,8 @@ for (const { name, store, settings, honoursConditions } of SERVERS.filter(({ sto
       await assert.rejects(stranger.makeBucket(), status(403))
     }
     const { endpoint } = server.address
-    for (const path of ['', `/${bucket.name}`, `/${bucket.name}/object`]) assert.ok([400, 403].includes(await answers(await fetch(endpoint + path))), path)
+    for (const path of ['', `/${bucket.name}`, `/${bucket.name}/object`])
+      assert.ok([400, 403].includes(await answers(await fetch(endpoint + path))), path)
     assert.ok([400, 403].includes(await answers(await fetch(`${endpoint}/${bucket.name}/object`, { method: 'PUT', body: 'y' }))))
     assert.equal(String(await bucket.get('object')), 'x')
     await bucket.remove()
@@ -149,7 +173,8 @@ for (const { name, store, settings, honoursConditions } of SERVERS.filter(({ sto
 
   test(`${name}_${honoursConditions ? 'honours' : 'ignores'}_conditions_of_a_put`, async () => {
     const bucket = await client.makeBucket()
-    const create = async (name, body) => answers(await client.request('PUT', bucket.name, name, { headers: { 'if-none-match': '*' }, body }))
+    const create = async (name, body) =>
+      answers(await client.request('PUT', bucket.name, name, { headers: { 'if-none-match': '*' }, body }))
     assert.equal(await create('object', 'first'), 200)
     assert.equal(await create('object', 'second'), honoursConditions ? 412 : 200)
     assert.equal(String(await bucket.get('object')), honoursConditions ? 'first' : 'second')
@@ -237,20 +262,27 @@ const ENDINGS = {
 }
 
 /** What ends a server is the same for all; what it leaves is not. */
-const OUTLIVING = [[rclone, Object.keys(ENDINGS)], [seaweedfs, ['is_killed']]]
+const OUTLIVING = [
+  [rclone, Object.keys(ENDINGS)],
+  [seaweedfs, ['is_killed']]
+]
 
 for (const [store, endings] of OUTLIVING.filter(([store]) => store.runsHere)) {
   test(`${store.kind}_does_not_outlive_a_process`, { concurrency: true, timeout: 600_000 }, async (t) => {
-    await Promise.all(endings.map((ending) => t.test(`that_${ending}`, async (t) => {
-      const { next, end, how } = ENDINGS[ending]
-      const { child, folder, ended, told } = starter(t, store.kind, next)
-      const { pid, ports } = await told
-      end(child)
-      assert.deepEqual(await ended, how)
-      await eventually('the end of the server', () => !isRunning(pid))
-      await eventually('the end of its files', () => readdirSync(folder).length === 0 && sockets(ports).length === 0)
-      for (const port of ports) await assertFree(port)
-    })))
+    await Promise.all(
+      endings.map((ending) =>
+        t.test(`that_${ending}`, async (t) => {
+          const { next, end, how } = ENDINGS[ending]
+          const { child, folder, ended, told } = starter(t, store.kind, next)
+          const { pid, ports } = await told
+          end(child)
+          assert.deepEqual(await ended, how)
+          await eventually('the end of the server', () => !isRunning(pid))
+          await eventually('the end of its files', () => readdirSync(folder).length === 0 && sockets(ports).length === 0)
+          for (const port of ports) await assertFree(port)
+        })
+      )
+    )
   })
 }
 
@@ -258,7 +290,11 @@ for (const [store, endings] of OUTLIVING.filter(([store]) => store.runsHere)) {
 
 /** A program that listens on a port, or ends where it is taken. */
 const LISTENER = "require('node:net').createServer().listen(Number(process.argv[1]), '127.0.0.1', () => console.log('listening'))"
-const listen = (port) => ({ program: process.execPath, args: ['-e', LISTENER, String(port)], ready: ({ log }) => log.includes('listening') && { port } })
+const listen = (port) => ({
+  program: process.execPath,
+  args: ['-e', LISTENER, String(port)],
+  ready: ({ log }) => log.includes('listening') && { port }
+})
 
 test('a_server_whose_port_was_taken_is_started_again', async (t) => {
   const other = createServer().listen(0, '127.0.0.1')
@@ -274,7 +310,10 @@ test('a_server_whose_port_was_taken_is_started_again', async (t) => {
   t.after(() => server.stop())
   assert.deepEqual(tried, [other.address().port, other.address().port, 0])
   assert.deepEqual(address, { port: 0 })
-  assert.deepEqual(folders.map((folder) => existsSync(folder)), [false, false, true])
+  assert.deepEqual(
+    folders.map((folder) => existsSync(folder)),
+    [false, false, true]
+  )
 })
 
 test('a_server_that_cannot_start_is_an_error_with_its_last_words', async () => {
@@ -285,7 +324,10 @@ test('a_server_that_cannot_start_is_an_error_with_its_last_words', async () => {
   })
   await assert.rejects(start, /hopeless did not start: it ended at once\nno disk/)
   assert.equal(folders.length, 5)
-  assert.deepEqual(folders.filter((folder) => existsSync(folder)), [])
+  assert.deepEqual(
+    folders.filter((folder) => existsSync(folder)),
+    []
+  )
   const plan = () => ({ program: join(tmpdir(), 'no-such-program'), args: [], ready: () => null })
   await assert.rejects(startServer('nothing', plan), /nothing did not start/)
 })

@@ -107,16 +107,21 @@ function label({ status, bytes }) {
 }
 
 async function bucketOn(player) {
-  const answer = await player.send('POST', '/bucket', { headers: JSON_TYPE, bytes: Buffer.from(JSON.stringify({ id: BUCKET, name: BUCKET })) })
+  const answer = await player.send('POST', '/bucket', {
+    headers: JSON_TYPE,
+    bytes: Buffer.from(JSON.stringify({ id: BUCKET, name: BUCKET }))
+  })
   assert.equal(answer.status, 200)
 }
 
 const content = (i) => Buffer.from(`w${String(i).padStart(2, '0')}`)
 
-const put = (player, name, bytes, headers = {}) => player.send('POST', `/object/${BUCKET}/${name}`, { headers: { ...OCTETS, ...headers }, bytes })
+const put = (player, name, bytes, headers = {}) =>
+  player.send('POST', `/object/${BUCKET}/${name}`, { headers: { ...OCTETS, ...headers }, bytes })
 const get = (player, name) => player.send('GET', `/object/authenticated/${BUCKET}/${name}`)
 const ask = (player, method, path, value) => player.send(method, path, { headers: JSON_TYPE, bytes: Buffer.from(JSON.stringify(value)) })
-const shift = (player, way, sourceKey, destinationKey) => ask(player, 'POST', `/object/${way}`, { bucketId: BUCKET, sourceKey, destinationKey })
+const shift = (player, way, sourceKey, destinationKey) =>
+  ask(player, 'POST', `/object/${way}`, { bucketId: BUCKET, sourceKey, destinationKey })
 
 /** What each race does, before (`prepare`), at once (`act`), and after (`check`). */
 const RACES = {
@@ -151,7 +156,9 @@ const RACES = {
     prepare: (player, round, writers) => Promise.all(writers.map((i) => put(player, `race/cp-${round}-${i}`, content(i)))),
     act: (player, round, i) => shift(player, 'copy', `race/cp-${round}-${i}`, `race/cp-${round}-dst`)
   },
-  'race-bucket-create': { act: (player, round) => ask(player, 'POST', '/bucket', { id: `rb-${round}`, name: `rb-${round}`, public: false }) }
+  'race-bucket-create': {
+    act: (player, round) => ask(player, 'POST', '/bucket', { id: `rb-${round}`, name: `rb-${round}`, public: false })
+  }
 }
 
 for (const [id, { prepare, act, check, isWin = () => true }] of Object.entries(RACES)) {
@@ -178,7 +185,10 @@ for (const [id, { prepare, act, check, isWin = () => true }] of Object.entries(R
     } else {
       // How many win hangs on the moment; that there are several does not.
       assert.ok(wins.every((count) => count >= 1) && wins.some((count) => count > 1), JSON.stringify(wins))
-      assert.deepEqual(Object.keys(histogram(answers)).filter((one) => !Object.hasOwn(recordedAnswers, one)), [])
+      assert.deepEqual(
+        Object.keys(histogram(answers)).filter((one) => !Object.hasOwn(recordedAnswers, one)),
+        []
+      )
     }
   })
 }
@@ -212,7 +222,10 @@ test('row_keeps_its_id_through_overwrites_and_moves_and_every_change_is_a_new_ve
   seen.push(await infoOf('row/a'))
   await shift(player, 'move', 'row/a', 'row/b')
   seen.push(await infoOf('row/b'))
-  assert.deepEqual(seen.map(({ id, metadata }) => [id, metadata]), Array(3).fill([Id, { nonce: '7' }]))
+  assert.deepEqual(
+    seen.map(({ id, metadata }) => [id, metadata]),
+    Array(3).fill([Id, { nonce: '7' }])
+  )
   assert.equal(new Set(seen.map(({ version }) => version)).size, 3)
 })
 
@@ -221,12 +234,18 @@ test('upload_cut_short_stores_nothing_and_keeps_the_old_object', async (t) => {
   await bucketOn(player)
   await put(player, 'tr/old', Buffer.from('old'))
   const { hostname, port } = new URL(server.endpoint)
-  for (const [name, upsert] of [['new', ''], ['old', 'x-upsert: true\r\n']]) {
+  for (const [name, upsert] of [
+    ['new', ''],
+    ['old', 'x-upsert: true\r\n']
+  ]) {
     const socket = connect(Number(port), hostname)
     const head = `POST /storage/v1/object/${BUCKET}/tr/${name} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${server.keys.service}\r\n`
     socket.write(`${head}Content-Type: application/octet-stream\r\n${upsert}Content-Length: 100000\r\n\r\n`)
     socket.write(Buffer.alloc(10_000, 'z'), () => socket.end())
-    await eventually('the server to see that the client left', () => server.control.requests({ path: `/tr/${name}$`, status: 0 }).length === 1)
+    await eventually(
+      'the server to see that the client left',
+      () => server.control.requests({ path: `/tr/${name}$`, status: 0 }).length === 1
+    )
   }
   const [fresh, old] = [await get(player, 'tr/new'), await get(player, 'tr/old')]
   const found = { new_object_status: fresh.status, old_object_status: old.status, old_object_intact: old.bytes.equals(Buffer.from('old')) }
@@ -260,10 +279,16 @@ test('overwrite_under_readers_is_whole_with_the_queue_and_meets_the_gap_without'
   const { bad } = behaviour('overwrite-under-readers')
   const withoutQueue = transcript.otherConfigurations.find(({ label }) => /s3 backend, queue off/.test(label)).behaviours
   const gap = Object.keys(withoutQueue.find(({ id }) => id === 'overwrite-under-readers').bad)
-  for (const [queue, allowed] of [[true, Object.keys(bad)], [false, gap]]) {
+  for (const [queue, allowed] of [
+    [true, Object.keys(bad)],
+    [false, gap]
+  ]) {
     const { server, player } = await serve(t, { queue })
     await bucketOn(player)
-    assert.deepEqual(Object.keys(await readWhileOverwritten(player)).filter((one) => !allowed.includes(one)), [])
+    assert.deepEqual(
+      Object.keys(await readWhileOverwritten(player)).filter((one) => !allowed.includes(one)),
+      []
+    )
     // The same with one reader, which is held after it has seen the row and before it fetches the version.
     const id = server.control.hold({ at: 'download' })
     const late = get(player, 'torn/x')

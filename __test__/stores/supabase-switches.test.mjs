@@ -24,10 +24,15 @@ async function ask({ endpoint, key }, method, path, { json, bytes, headers = {},
     body: json ? JSON.stringify(json) : bytes
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: /json/.test(response.headers.get('content-type')) ? JSON.parse(text) : text }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: /json/.test(response.headers.get('content-type')) ? JSON.parse(text) : text
+  }
 }
 
-const upload = (address, bucket, name, text, more) => ask(address, 'POST', `/object/${bucket.name}/${name}`, { bytes: Buffer.from(text), ...more })
+const upload = (address, bucket, name, text, more) =>
+  ask(address, 'POST', `/object/${bucket.name}/${name}`, { bytes: Buffer.from(text), ...more })
 const read = (address, bucket, name, more) => ask(address, 'GET', `/object/authenticated/${bucket.name}/${name}`, more)
 const list = (address, bucket, more) => ask(address, 'POST', `/object/list-v2/${bucket.name}`, { json: { prefix: '' }, ...more })
 const remove = (address, bucket, names, more) => ask(address, 'DELETE', `/object/${bucket.name}`, { json: { prefixes: names }, ...more })
@@ -155,7 +160,10 @@ test('cdn_serves_what_it_had_for_a_while_to_readers_and_never_to_lists', async (
   await upload(address, bucket, 'x', 'newer', upsert)
   const sizeListed = (await list(address, bucket)).body.objects[0].metadata.size
   assert.deepEqual([sizeListed, await text(), await text(), await text()], [5, 'old', 'old', 'newer'])
-  assert.deepEqual((await control.requests({ route: 'download' })).map(({ stale }) => stale), [false, true, true, false])
+  assert.deepEqual(
+    (await control.requests({ route: 'download' })).map(({ stale }) => stale),
+    [false, true, true, false]
+  )
   // What nobody read is not in the CDN, and what is gone is still served.
   await upload(address, bucket, 'unread', 'old')
   await upload(address, bucket, 'unread', 'new', upsert)
@@ -164,7 +172,10 @@ test('cdn_serves_what_it_had_for_a_while_to_readers_and_never_to_lists', async (
   assert.equal(await bucket.get('x'), null)
   const refused = await read(address, bucket, 'x', { as: { authorization: 'Bearer not-a-jwt' } })
   const blind = await read(address, bucket, 'x', { as: { authorization: `Bearer ${address.anonKey}` } })
-  assert.deepEqual([said(refused), said(blind), await text(), await text()], ['400 403 AccessDenied', '400 404 NoSuchKey', 'newer', 'newer'])
+  assert.deepEqual(
+    [said(refused), said(blind), await text(), await text()],
+    ['400 403 AccessDenied', '400 404 NoSuchKey', 'newer', 'newer']
+  )
   assert.equal(said(await read(address, bucket, 'x')), '400 404 NoSuchKey')
 })
 
@@ -262,7 +273,10 @@ test('log_counts_requests_of_clients_by_bucket_and_keeps_no_contents', async (t)
   const about = { method: 'POST', path: `/object/${bucket.name}/secret-name`, route: 'upload', bucket: bucket.name, role: 'service_role' }
   assert.deepEqual(entry, { ...about, status: 200, bytesIn: 14, fault: null, stale: false })
   assert.ok(n > since && answered > 0)
-  assert.deepEqual(rest.map(({ status }) => status), [200, 400])
+  assert.deepEqual(
+    rest.map(({ status }) => status),
+    [200, 400]
+  )
   assert.doesNotMatch(JSON.stringify(await control.requests()), new RegExp(`secret-content|${address.key}`))
   await control.forget({ bucket: bucket.name })
   assert.deepEqual([(await control.counts({ bucket: bucket.name })).requests, (await control.counts()).requests], [0, 1])

@@ -54,7 +54,11 @@ async function write(session, n, more) {
   await session.flush()
 }
 
-const snapshot = async ({ bucket }, session) => ({ files: await objectsIn(bucket), state: await stateOf(session), lsn: session.status().lsn })
+const snapshot = async ({ bucket }, session) => ({
+  files: await objectsIn(bucket),
+  state: await stateOf(session),
+  lsn: session.status().lsn
+})
 
 /**
  * A tenant's story, and what its bucket held at three moments:
@@ -110,4 +114,8 @@ export function kindOf(name) {
 }
 
 /** The segment with the highest LSN; names sort in the order of epochs and LSNs. */
-export const newestSegment = (files) => [...files.keys()].filter((name) => kindOf(name) === 'seg').sort().at(-1)
+export const newestSegment = (files) =>
+  [...files.keys()]
+    .filter((name) => kindOf(name) === 'seg')
+    .sort()
+    .at(-1)

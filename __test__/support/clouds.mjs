@@ -25,5 +25,10 @@ export async function cloudScene(t, { bucket, defaults } = {}) {
   lookIn(t, at.directory)
   const { directory, ...rest } = at.replicated
   const cloud = { ...rest, mode: 'cloud' }
-  return { ...at, cloud, anotherBucket: async () => (await makeBucket(t)).options, openCloud: (tenant, options) => at.open(tenant, { ...cloud, ...options }) }
+  return {
+    ...at,
+    cloud,
+    anotherBucket: async () => (await makeBucket(t)).options,
+    openCloud: (tenant, options) => at.open(tenant, { ...cloud, ...options })
+  }
 }

@@ -61,7 +61,7 @@ export function exampleFolder(name = 'nestjs') {
 /** Asks until the answer is true, for as long as it may take on a busy machine; fails with what there is then. */
 export async function eventually(ask, isTrue, what) {
   let answer
-  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; ) {
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until;) {
     answer = await ask()
     if (isTrue(answer)) return answer
     await new Promise((resolve) => setTimeout(resolve, 100))
@@ -133,17 +133,32 @@ class Service {
 }
 
 /** The environment of a program that trusts the double, if `TRUST` is imported; of ours it has what configures no session. */
-export const environmentFor = (given, whatsapp) => ({ ...inherited(), WHATSAPP_DOUBLE_ROOT: Buffer.from(whatsapp.rootKey).toString('hex'), ...given })
+export const environmentFor = (given, whatsapp) => ({
+  ...inherited(),
+  WHATSAPP_DOUBLE_ROOT: Buffer.from(whatsapp.rootKey).toString('hex'),
+  ...given
+})
 
-const inherited = () => ({ ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NODE_'))), NO_COLOR: '1' })
+const inherited = () => ({
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NODE_'))),
+  NO_COLOR: '1'
+})
 
 /** Starts the application in `folder` with these variables; resolves when it listens. `imports` are modules that it loads before its own. */
 export async function startService(t, folder, env, imports = []) {
-  const args = [...imports.flatMap((file) => ['--import', pathToFileURL(file).href]), '--preserve-symlinks', join(folder, 'dist', 'main.js')]
+  const args = [
+    ...imports.flatMap((file) => ['--import', pathToFileURL(file).href]),
+    '--preserve-symlinks',
+    join(folder, 'dist', 'main.js')
+  ]
   const child = spawn(process.execPath, args, { cwd: folder, env: { ...inherited(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const service = new Service(child)
   atEnd(t, () => service.end('SIGKILL'))
-  await eventually(() => service.said, (said) => said.includes('ready after') || child.exitCode !== null, 'the start')
+  await eventually(
+    () => service.said,
+    (said) => said.includes('ready after') || child.exitCode !== null,
+    'the start'
+  )
   assert.equal(child.exitCode, null, service.said)
   return service
 }

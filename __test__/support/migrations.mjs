@@ -26,11 +26,27 @@ export async function writeMultiFile(baileys, folder, { more = {} } = {}) {
 }
 
 /** The files of a folder: name -> bytes. */
-export const filesIn = (folder) => new Map(readdirSync(folder).sort().map((name) => [name, readFileSync(join(folder, name))]))
+export const filesIn = (folder) =>
+  new Map(
+    readdirSync(folder)
+      .sort()
+      .map((name) => [name, readFileSync(join(folder, name))])
+  )
 
 const map = (files, change) => new Map([...files].map(([name, bytes]) => change(name, bytes)))
 
-const TYPES = ['app-state-sync-version', 'app-state-sync-key', 'sender-key-memory', 'identity-key', 'lid-mapping', 'device-list', 'sender-key', 'pre-key', 'session', 'tctoken']
+const TYPES = [
+  'app-state-sync-version',
+  'app-state-sync-key',
+  'sender-key-memory',
+  'identity-key',
+  'lid-mapping',
+  'device-list',
+  'sender-key',
+  'pre-key',
+  'session',
+  'tctoken'
+]
 
 /** keys.json of the files, by `put(all, type, id, value)`. */
 function keysFile(files, put) {
@@ -40,7 +56,10 @@ function keysFile(files, put) {
     const type = TYPES.find((type) => name.startsWith(`${type}-`))
     put(all, type, name.slice(type.length + 1, -'.json'.length), JSON.parse(bytes))
   }
-  return new Map([['creds.json', files.get('creds.json')], ['keys.json', Buffer.from(JSON.stringify(all))]])
+  return new Map([
+    ['creds.json', files.get('creds.json')],
+    ['keys.json', Buffer.from(JSON.stringify(all))]
+  ])
 }
 
 function cbc(bytes, key) {
@@ -56,7 +75,15 @@ export const LAYOUTS = {
   'keys file by type': (files) => keysFile(files, (all, type, id, value) => ((all[type] ??= {})[id] = value)),
   'keys file by type and id': (files) => keysFile(files, (all, type, id, value) => (all[`${type}-${id}`] = value)),
   'encrypted bytes': (files, key = SOURCE_KEY) => map(files, (name, bytes) => [name, Buffer.concat(cbc(bytes, key))]),
-  'encrypted text': (files, key = SOURCE_KEY) => map(files, (name, bytes) => [name, Buffer.from(cbc(bytes, key).map((part) => part.toString('hex')).join(':'))])
+  'encrypted text': (files, key = SOURCE_KEY) =>
+    map(files, (name, bytes) => [
+      name,
+      Buffer.from(
+        cbc(bytes, key)
+          .map((part) => part.toString('hex'))
+          .join(':')
+      )
+    ])
 }
 
 /** What the report calls it. */
@@ -81,9 +108,11 @@ export function putIn(root, path, files) {
 /** Puts files (full name -> bytes) into a bucket, many at a time. */
 export async function putAll(bucket, files) {
   const rest = [...files].values()
-  await Promise.all(Array.from({ length: 16 }, async () => {
-    for (const [name, bytes] of rest) await bucket.put(name, bytes)
-  }))
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      for (const [name, bytes] of rest) await bucket.put(name, bytes)
+    })
+  )
 }
 
 export const below = (path, files) => map(files, (name, bytes) => [`${path}/${name}`, bytes])

@@ -25,7 +25,8 @@ const link = (from, to, type = 'junction') => symlinkSync(from, to, type)
 function installPackage(folder) {
   mkdirSync(folder)
   const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-  for (const name of ['package.json', ...files]) if (existsSync(join(ROOT, name))) cpSync(join(ROOT, name), join(folder, name), { recursive: true })
+  for (const name of ['package.json', ...files])
+    if (existsSync(join(ROOT, name))) cpSync(join(ROOT, name), join(folder, name), { recursive: true })
   for (const name of readdirSync(ROOT)) if (name.endsWith('.node')) link(join(ROOT, name), join(folder, name), 'file')
 }
 
@@ -35,7 +36,8 @@ function createProject(major, without) {
   const modules = join(folder, 'node_modules')
   mkdirSync(join(modules, '@nestjs'), { recursive: true })
   for (const name of readdirSync(join(ROOT, 'node_modules'))) {
-    if (!name.startsWith('.') && name !== '@nestjs' && !name.startsWith('nest-') && !without.includes(name)) link(join(ROOT, 'node_modules', name), join(modules, name))
+    if (!name.startsWith('.') && name !== '@nestjs' && !name.startsWith('nest-') && !without.includes(name))
+      link(join(ROOT, 'node_modules', name), join(modules, name))
   }
   for (const [name, alias] of Object.entries(PARTS)) {
     const from = join(ROOT, 'node_modules', `nest-${alias}-${major}`)
@@ -61,18 +63,32 @@ export function project(major, { without = [] } = {}) {
 /** What an application imports, of one major version. */
 export function nest(major) {
   const { load, ...rest } = project(major)
-  return { ...rest, load, major, common: load('@nestjs/common'), core: load('@nestjs/core'), hybridAuth: load('baileys-hybrid-auth/nestjs') }
+  return {
+    ...rest,
+    load,
+    major,
+    common: load('@nestjs/common'),
+    core: load('@nestjs/core'),
+    hybridAuth: load('baileys-hybrid-auth/nestjs')
+  }
 }
 
 /** A logger for an application that keeps its lines: `{ level, text, context }`. */
 export function linesOf() {
   const lines = []
-  const say = (level) => (text, ...rest) => lines.push({ level, text: String(text), context: rest.at(-1) })
-  return { lines, logger: { log: say('log'), warn: say('warn'), error: say('error'), debug: say('debug'), verbose: say('verbose'), fatal: say('fatal') } }
+  const say =
+    (level) =>
+    (text, ...rest) =>
+      lines.push({ level, text: String(text), context: rest.at(-1) })
+  return {
+    lines,
+    logger: { log: say('log'), warn: say('warn'), error: say('error'), debug: say('debug'), verbose: say('verbose'), fatal: say('fatal') }
+  }
 }
 
 /** Lines of this package only, without those that each open has. */
-export const own = (lines) => lines.filter(({ context, text }) => context === 'HybridAuth' && !/: session (opening|waiting|opened)/.test(text))
+export const own = (lines) =>
+  lines.filter(({ context, text }) => context === 'HybridAuth' && !/: session (opening|waiting|opened)/.test(text))
 
 /** Closes an application when the test ends, unless the test did: Nest would run the hooks twice. */
 export function closeAtEnd(t, application) {

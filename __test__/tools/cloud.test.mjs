@@ -28,7 +28,13 @@ const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.cloud, baileys: chea
 const named = (count) => Array.from({ length: count }, (_, n) => `tenant-${String(n).padStart(2, '0')}`)
 
 /** What was acknowledged to the traffic of a machine: `acked(owner)` writes of its counter, the last of them at LSN `acked + before`. */
-const acked = ({ notes }) => Number(notes.filter((line) => line.startsWith('ack ')).at(-1)?.split(' ')[2] ?? 0)
+const acked = ({ notes }) =>
+  Number(
+    notes
+      .filter((line) => line.startsWith('ack '))
+      .at(-1)
+      ?.split(' ')[2] ?? 0
+  )
 const going = (owner) => {
   const from = acked(owner)
   return eventually('the owner goes on', () => acked(owner) > from + 1)
@@ -96,9 +102,17 @@ test('no_look_ends_a_live_owner_and_each_sees_what_was_acknowledged_before_it', 
       return lsn
     },
     tenants: async () => void assert.deepEqual(await fleet.tenants(), [TENANT]),
-    doctor: async () => void assert.deepEqual((await fleet.doctor()).filter(({ outcome }) => outcome === 'failed'), []),
+    doctor: async () =>
+      void assert.deepEqual(
+        (await fleet.doctor()).filter(({ outcome }) => outcome === 'failed'),
+        []
+      ),
     rekey: async () => void assert.equal((await rejection(fleetOf(at, rotated).rekey(TENANT))).code, 'OWNED_ELSEWHERE'),
-    prune: async () => void assert.deepEqual((await fleet.prune({ olderThanDays: 30, dryRun: false })).map(({ outcome }) => outcome), [])
+    prune: async () =>
+      void assert.deepEqual(
+        (await fleet.prune({ olderThanDays: 30, dryRun: false })).map(({ outcome }) => outcome),
+        []
+      )
   }
   for (const [name, look] of Object.entries(looks)) {
     const before = acked(owner) + 1
@@ -272,7 +286,8 @@ test('pruning_never_touches_one_that_runs_however_old_it_looks', async (t) => {
   const folder = new URL(rest.store)
   const age = (days) => {
     const then = new Date(Date.now() - days * DAY)
-    for (const item of readdirSync(folder, { recursive: true, withFileTypes: true })) if (item.isFile()) utimesSync(join(item.parentPath ?? item.path, item.name), then, then)
+    for (const item of readdirSync(folder, { recursive: true, withFileTypes: true }))
+      if (item.isFile()) utimesSync(join(item.parentPath ?? item.path, item.name), then, then)
   }
   // Idle, for as long as it is to look old: a write that is under way is young, and its files come and go.
   const owner = await idleOwner(t, at)
@@ -282,7 +297,8 @@ test('pruning_never_touches_one_that_runs_however_old_it_looks', async (t) => {
   await gone.saveCreds()
   await gone.close()
   age(13)
-  const outcomes = async (options) => Object.fromEntries((await fleetOf(at).prune({ olderThanDays: 10, ...options })).map(({ tenantId, outcome }) => [tenantId, outcome]))
+  const outcomes = async (options) =>
+    Object.fromEntries((await fleetOf(at).prune({ olderThanDays: 10, ...options })).map(({ tenantId, outcome }) => [tenantId, outcome]))
   assert.deepEqual(await outcomes(), { [TENANT]: 'active', here: 'active', gone: 'would-delete' })
   assert.deepEqual(await outcomes({ dryRun: false }), { [TENANT]: 'active', here: 'active', gone: 'deleted' })
   age(13)
@@ -306,7 +322,12 @@ test('doctor_and_status_say_what_the_mode_means', async (t) => {
   assert.match(await latency(fleetOf(at)), /in `cloud` mode each write waits for a PUT and a LIST, \d+\.\d ms here/)
   await session.close()
   assert.doesNotMatch(await latency(new hybrid.HybridAuth(at.replicated)), /cloud/)
-  const native = { store: { kind: 's3', endpoint: null }, ownershipCheckIntervalMs: 5000, flushIntervalMs: 3_600_000, refreshIntervalMs: 7 * DAY }
+  const native = {
+    store: { kind: 's3', endpoint: null },
+    ownershipCheckIntervalMs: 5000,
+    flushIntervalMs: 3_600_000,
+    refreshIntervalMs: 7 * DAY
+  }
   const puts = (cloud) => costPerTenantDay({ ...native, cloud }, 1).atWork.puts
   assert.ok(puts(true) > 1000 && puts(false) < 100, 'no write waits for the interval')
 })
@@ -380,10 +401,14 @@ test('an_outage_refuses_the_writes_of_a_live_owner_and_takes_none_back_that_reso
     assert.deepEqual([life, store, lastError.code, lsn > remoteDurableLsn], ['live', 'degraded', 'REMOTE_UNAVAILABLE', true])
     assert.deepEqual(await owner.call('get', 'counter', ['owner']), { owner: { n: n + 1 } }, 'what was refused counts here')
     const fleet = fleetOf(at)
-    for (const look of ['verify', 'inspect', 'drill', 'rekey']) assert.equal((await rejection(fleet[look](TENANT))).code, 'REMOTE_UNAVAILABLE', look)
+    for (const look of ['verify', 'inspect', 'drill', 'rekey'])
+      assert.equal((await rejection(fleet[look](TENANT))).code, 'REMOTE_UNAVAILABLE', look)
     for (const look of ['survey', 'tenants', 'restoreAll']) assert.equal((await rejection(fleet[look]())).code, 'REMOTE_UNAVAILABLE', look)
     assert.equal((await rejection(fleet.prune({ olderThanDays: 1 }))).code, 'REMOTE_UNAVAILABLE')
-    assert.deepEqual((await fleet.doctor()).filter(({ outcome }) => outcome === 'failed').map(({ name }) => name), ['reachable'])
+    assert.deepEqual(
+      (await fleet.doctor()).filter(({ outcome }) => outcome === 'failed').map(({ name }) => name),
+      ['reachable']
+    )
     if (isKilled) await owner.kill()
     await heal()
     if (!isKilled) {

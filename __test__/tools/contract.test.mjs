@@ -39,7 +39,13 @@ const byName = (checks) => Object.fromEntries(checks.map((check) => [check.name,
 /** Results of one entry alone, or at the full size of all. */
 async function tryOne(options, entry) {
   if (sized(false, true)) return tryOut(options)
-  return byName(await contract(resolveOptions('tenant', options).native, WELL, ENTRIES.filter(({ name }) => name === entry)))
+  return byName(
+    await contract(
+      resolveOptions('tenant', options).native,
+      WELL,
+      ENTRIES.filter(({ name }) => name === entry)
+    )
+  )
 }
 
 async function tryOut(options) {
@@ -56,7 +62,10 @@ test('a_directory_keeps_the_contract_and_is_left_as_it_was', async (t) => {
   writeFileSync(join(at.bucket, 'v1', 'claims', 'other'), 'untouched')
   const tried = await tryOut(at.replicated)
   assert.deepEqual(outcomes(tried), all('ok'), told(tried))
-  assert.deepEqual(readdirSync(join(at.bucket, 'v1')).filter((name) => name.startsWith('contract-')), [])
+  assert.deepEqual(
+    readdirSync(join(at.bucket, 'v1')).filter((name) => name.startsWith('contract-')),
+    []
+  )
   assert.equal(readFileSync(join(at.bucket, 'v1', 'claims', 'other'), 'utf8'), 'untouched')
   assert.equal(existsSync(at.replicated.directory), false, 'a trial needs no disk of its own')
 })
@@ -96,34 +105,72 @@ const FLAWS = {
     }
   },
   // A page for people instead of 404.
-  absent: () => async ({ method, isList }, forward) => {
-    const answer = await forward()
-    return method === 'GET' && !isList && answer.status === 404 ? { ...withBody(answer, '<html>not found</html>'), status: 200 } : answer
-  },
-  contents: () => async ({ method, isList }, forward) => {
-    const answer = await forward()
-    return method === 'GET' && !isList && answer.body.length === 100_000 ? withBody(answer, Buffer.concat([answer.body.subarray(0, 99_999), Buffer.from('x')])) : answer
-  },
+  absent:
+    () =>
+    async ({ method, isList }, forward) => {
+      const answer = await forward()
+      return method === 'GET' && !isList && answer.status === 404 ? { ...withBody(answer, '<html>not found</html>'), status: 200 } : answer
+    },
+  contents:
+    () =>
+    async ({ method, isList }, forward) => {
+      const answer = await forward()
+      return method === 'GET' && !isList && answer.body.length === 100_000
+        ? withBody(answer, Buffer.concat([answer.body.subarray(0, 99_999), Buffer.from('x')]))
+        : answer
+    },
   // The second one is added to the first. (A store that refuses it fails the usual checks.)
-  again: () => async ({ method, isList }, forward) => {
-    const answer = await forward()
-    return method === 'GET' && !isList ? withBody(answer, Buffer.concat([answer.body, answer.body])) : answer
-  },
+  again:
+    () =>
+    async ({ method, isList }, forward) => {
+      const answer = await forward()
+      return method === 'GET' && !isList ? withBody(answer, Buffer.concat([answer.body, answer.body])) : answer
+    },
   // It says that it removed.
-  remove: () => async ({ method }, forward) => (method === 'DELETE' ? { status: 204, message: '', rawHeaders: [], body: Buffer.alloc(0) } : forward()),
+  remove:
+    () =>
+    async ({ method }, forward) =>
+      method === 'DELETE' ? { status: 204, message: '', rawHeaders: [], body: Buffer.alloc(0) } : forward(),
   // The prefix of a name is ignored.
-  folders: () => async ({ isList, name }, forward) => {
-    const answer = await forward()
-    if (!isList || !name.endsWith('/a.')) return answer
-    return withBody(answer, answer.body.toString().replace('<Contents>', (found) => `<Contents><Key>${name}-foreign</Key><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"e"</ETag><Size>1</Size><StorageClass>STANDARD</StorageClass></Contents>${found}`))
-  },
+  folders:
+    () =>
+    async ({ isList, name }, forward) => {
+      const answer = await forward()
+      if (!isList || !name.endsWith('/a.')) return answer
+      return withBody(
+        answer,
+        answer.body
+          .toString()
+          .replace(
+            '<Contents>',
+            (found) =>
+              `<Contents><Key>${name}-foreign</Key><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"e"</ETag><Size>1</Size><StorageClass>STANDARD</StorageClass></Contents>${found}`
+          )
+      )
+    },
   // The first page is taken for all of it.
-  pages: () => async ({ isList }, forward) => {
-    const answer = await forward()
-    return isList ? withBody(answer, answer.body.toString().replace('<IsTruncated>true</IsTruncated>', '<IsTruncated>false</IsTruncated>').replace(/<NextContinuationToken>.*?<\/NextContinuationToken>/s, '')) : answer
-  },
-  names: () => async ({ method, name }, forward) => (method === 'PUT' && name.length > 200 ? refusal(400, 'KeyTooLongError') : forward()),
-  large: () => async ({ method, body }, forward) => (method === 'PUT' && body.length > 1 << 20 && body.length !== 4 << 20 ? refusal(400, 'InvalidRequest') : forward()),
+  pages:
+    () =>
+    async ({ isList }, forward) => {
+      const answer = await forward()
+      return isList
+        ? withBody(
+            answer,
+            answer.body
+              .toString()
+              .replace('<IsTruncated>true</IsTruncated>', '<IsTruncated>false</IsTruncated>')
+              .replace(/<NextContinuationToken>.*?<\/NextContinuationToken>/s, '')
+          )
+        : answer
+    },
+  names:
+    () =>
+    async ({ method, name }, forward) =>
+      method === 'PUT' && name.length > 200 ? refusal(400, 'KeyTooLongError') : forward(),
+  large:
+    () =>
+    async ({ method, body }, forward) =>
+      method === 'PUT' && body.length > 1 << 20 && body.length !== 4 << 20 ? refusal(400, 'InvalidRequest') : forward(),
   // What is being stored can be read in part.
   whole: () => {
     let storing = null
@@ -135,7 +182,13 @@ const FLAWS = {
         storing = null
         return answer
       }
-      if (method === 'GET' && !isList && name === storing) return { status: 200, message: '', rawHeaders: ['Content-Length', '100', 'ETag', '"e"', 'Last-Modified', new Date().toUTCString()], body: Buffer.alloc(100) }
+      if (method === 'GET' && !isList && name === storing)
+        return {
+          status: 200,
+          message: '',
+          rawHeaders: ['Content-Length', '100', 'ETag', '"e"', 'Last-Modified', new Date().toUTCString()],
+          body: Buffer.alloc(100)
+        }
       return forward({ body })
     }
   },
@@ -153,19 +206,39 @@ const FLAWS = {
       }
     }
   },
-  times: () => async ({ isList }, forward) => {
-    const answer = await forward()
-    return isList ? withBody(answer, answer.body.toString().replace(/<LastModified>.*?<\/LastModified>/gs, '<LastModified>2020-01-01T00:00:00.000Z</LastModified>')) : answer
-  }
+  times:
+    () =>
+    async ({ isList }, forward) => {
+      const answer = await forward()
+      return isList
+        ? withBody(
+            answer,
+            answer.body.toString().replace(/<LastModified>.*?<\/LastModified>/gs, '<LastModified>2020-01-01T00:00:00.000Z</LastModified>')
+          )
+        : answer
+    }
 }
 /** Part of the remedy of each. */
 const REMEDY = {
-  'list-after-put': /switch off caches/, absent: /404/, contents: /proxies/, again: /stored again is not returned/, remove: /may remove objects/, folders: /prefix/, pages: /another one/,
-  names: /names/, large: /raise the limits/, whole: /whole or not at all/, concurrent: /under load/, times: /clock/
+  'list-after-put': /switch off caches/,
+  absent: /404/,
+  contents: /proxies/,
+  again: /stored again is not returned/,
+  remove: /may remove objects/,
+  folders: /prefix/,
+  pages: /another one/,
+  names: /names/,
+  large: /raise the limits/,
+  whole: /whole or not at all/,
+  concurrent: /under load/,
+  times: /clock/
 }
 
 test('each_behaviour_that_is_missing_fails_its_entry_alone_and_names_the_remedy', async (t) => {
-  assert.deepEqual(Object.keys(FLAWS), ENTRIES.map(({ name }) => name))
+  assert.deepEqual(
+    Object.keys(FLAWS),
+    ENTRIES.map(({ name }) => name)
+  )
   const address = await addressOf(seaweedfs)
   const relay = await startRelay(address.endpoint)
   t.after(() => relay.stop())
@@ -176,7 +249,9 @@ test('each_behaviour_that_is_missing_fails_its_entry_alone_and_names_the_remedy'
     relay.flaw = (request, forward) => (inEntry(entry, `${request.name}/`) ? breaks(request, forward) : forward())
     const tried = await tryOne(at.replicated, entry)
     relay.flaw = null
-    const failed = Object.values(tried).filter(({ outcome }) => outcome === 'failed').map(({ name }) => name)
+    const failed = Object.values(tried)
+      .filter(({ outcome }) => outcome === 'failed')
+      .map(({ name }) => name)
     // What is not removed is left.
     assert.deepEqual(failed, entry === 'remove' ? ['contract-remove', 'contract-clean'] : [`contract-${entry}`], `${entry}: ${told(tried)}`)
     assert.match(tried[`contract-${entry}`].message, REMEDY[entry])
@@ -204,5 +279,9 @@ test('a_store_that_fails_the_usual_checks_is_not_tried', async (t) => {
   assert.deepEqual(outcomes(await tryOut(at.local)), {}, 'there is no store')
   const refused = await rejection(new hybrid.HybridAuth(at.replicated).doctor({ contract: 'yes' }))
   assert.equal(refused.code, 'INVALID_OPTION')
-  assert.deepEqual((await new hybrid.HybridAuth(at.replicated).doctor()).filter(({ name }) => name.startsWith('contract-')), [], 'not unless asked')
+  assert.deepEqual(
+    (await new hybrid.HybridAuth(at.replicated).doctor()).filter(({ name }) => name.startsWith('contract-')),
+    [],
+    'not unless asked'
+  )
 })

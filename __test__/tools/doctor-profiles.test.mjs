@@ -43,7 +43,10 @@ test('folder_that_is_well_is_told_so_and_left_as_it_is', async (t) => {
   const before = readdirSync(dataPath, { recursive: true }).sort()
   const checks = await diagnose()
   assert.deepEqual(Object.keys(checks), NAMES)
-  assert.deepEqual(['profile-locks', 'profile-links', 'profile-space', 'profile-stop'].map((name) => checks[name].outcome), ['ok', 'ok', 'ok', 'ok'])
+  assert.deepEqual(
+    ['profile-locks', 'profile-links', 'profile-space', 'profile-stop'].map((name) => checks[name].outcome),
+    ['ok', 'ok', 'ok', 'ok']
+  )
   assert.deepEqual([checks['profile-space'].kept, checks['profile-space'].largest, checks['profile-locks'].profiles], [200_000, 100_000, 2])
   assert.deepEqual(readdirSync(dataPath, { recursive: true }).sort(), before)
 })
@@ -68,18 +71,25 @@ test('browser_that_runs_is_counted_and_is_no_left_over_lock', async (t) => {
   assert.deepEqual([found.outcome, found.running, found.left], ['ok', 1, 0])
 })
 
-test('disk_without_room_for_a_restore_fails_and_one_in_memory_is_a_warning', { skip: canMount ? false : 'nothing can be mounted here' }, async (t) => {
-  const { diagnose, dataPath } = world(t, ['RemoteAuth-anna'], smallDisk(t, 512).folder)
-  const roomy = await diagnose()
-  assert.deepEqual([roomy['profile-space'].outcome, roomy['profile-disk'].outcome], ['ok', 'warning'])
-  writeFileSync(join(dataPath, 'filler'), Buffer.alloc(360_000))
-  const full = await diagnose()
-  assert.equal(full['profile-space'].outcome, 'failed', full['profile-space'].message)
-})
+test(
+  'disk_without_room_for_a_restore_fails_and_one_in_memory_is_a_warning',
+  { skip: canMount ? false : 'nothing can be mounted here' },
+  async (t) => {
+    const { diagnose, dataPath } = world(t, ['RemoteAuth-anna'], smallDisk(t, 512).folder)
+    const roomy = await diagnose()
+    assert.deepEqual([roomy['profile-space'].outcome, roomy['profile-disk'].outcome], ['ok', 'warning'])
+    writeFileSync(join(dataPath, 'filler'), Buffer.alloc(360_000))
+    const full = await diagnose()
+    assert.equal(full['profile-space'].outcome, 'failed', full['profile-space'].message)
+  }
+)
 
 test('folder_that_is_not_there_is_unknown_and_a_wrong_one_is_refused', async (t) => {
   const { fleet } = world(t)
   const checks = await fleet.doctor({ dataPath: join(scene(t).root, 'nowhere') })
-  assert.deepEqual(checks.filter(({ name }) => name.startsWith('profile-')).map(({ name, outcome }) => [name, outcome]), NAMES.map((name) => [name, 'unknown']))
+  assert.deepEqual(
+    checks.filter(({ name }) => name.startsWith('profile-')).map(({ name, outcome }) => [name, outcome]),
+    NAMES.map((name) => [name, 'unknown'])
+  )
   for (const wrong of ['', 7, null]) assert.equal((await rejection(fleet.doctor({ dataPath: wrong }))).code, 'INVALID_OPTION')
 })

@@ -61,7 +61,13 @@ test('rules_of_a_real_s3_server_are_judged_by_what_they_take', async (t) => {
   const { client, bucket, options } = await placeAt(t, seaweedfs)
   for (const [rules, outcome] of RULES) {
     if (rules === '') await (await client.request('DELETE', bucket.name, '', { query: { lifecycle: '' } })).arrayBuffer()
-    else await (await client.ok('PUT', bucket.name, '', { query: { lifecycle: '' }, body: Buffer.from(`<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${rules}</LifecycleConfiguration>`) })).arrayBuffer()
+    else
+      await (
+        await client.ok('PUT', bucket.name, '', {
+          query: { lifecycle: '' },
+          body: Buffer.from(`<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${rules}</LifecycleConfiguration>`)
+        })
+      ).arrayBuffer()
     const { lifecycle } = await diagnose(options)
     assert.equal(lifecycle.outcome, outcome, `${rules}: ${lifecycle.message}`)
   }
@@ -70,7 +76,9 @@ test('rules_of_a_real_s3_server_are_judged_by_what_they_take', async (t) => {
 test('versions_of_a_real_s3_server_are_told', async (t) => {
   const { client, bucket, options } = await placeAt(t, seaweedfs)
   assert.equal((await diagnose(options)).versioning.outcome, 'ok')
-  const body = Buffer.from('<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>')
+  const body = Buffer.from(
+    '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>'
+  )
   await (await client.ok('PUT', bucket.name, '', { query: { versioning: '' }, body })).arrayBuffer()
   assert.equal((await diagnose(options)).versioning.outcome, 'warning')
 })
@@ -115,7 +123,8 @@ test('a_rule_takes_the_sessions_that_nobody_has_open', async (t) => {
   await bucket.switch({ olderMs: 0 })
   const idle = async () => (await diagnose(options))['idle-tenants']
   assert.deepEqual([(await idle()).outcome, (await idle()).count], ['ok', 1], 'no rule takes it')
-  const takesAfter = (days) => bucket.switch({ lifecycle: `<Rule><Action><Delete/></Action><Condition><Age>${days}</Age></Condition></Rule>` })
+  const takesAfter = (days) =>
+    bucket.switch({ lifecycle: `<Rule><Action><Delete/></Action><Condition><Age>${days}</Age></Condition></Rule>` })
   await takesAfter(30)
   assert.deepEqual([(await idle()).outcome, (await idle()).count], ['failed', 1])
   await takesAfter(60)
@@ -128,8 +137,23 @@ test('a_rule_takes_the_sessions_that_nobody_has_open', async (t) => {
 test('each_right_that_is_missing_is_named', async (t) => {
   const { bucket, options } = await placeAt(t, gcs)
   const denied = {
-    'storage.objects.create': { write: 'failed', read: 'unknown', delete: 'unknown', 'list-after-put': 'unknown', latency: 'unknown', list: 'ok' },
-    'storage.objects.list': { list: 'failed', 'list-after-put': 'unknown', write: 'ok', 'tenant-ids': 'unknown', names: 'unknown', 'idle-tenants': 'unknown', latency: 'unknown' },
+    'storage.objects.create': {
+      write: 'failed',
+      read: 'unknown',
+      delete: 'unknown',
+      'list-after-put': 'unknown',
+      latency: 'unknown',
+      list: 'ok'
+    },
+    'storage.objects.list': {
+      list: 'failed',
+      'list-after-put': 'unknown',
+      write: 'ok',
+      'tenant-ids': 'unknown',
+      names: 'unknown',
+      'idle-tenants': 'unknown',
+      latency: 'unknown'
+    },
     'storage.objects.get': { read: 'failed', write: 'ok', list: 'ok', 'list-after-put': 'ok', delete: 'ok', latency: 'unknown' },
     // To store again is to remove, in terms of rights.
     'storage.objects.delete': { delete: 'failed', write: 'failed', read: 'ok', list: 'ok' }
@@ -141,7 +165,14 @@ test('each_right_that_is_missing_is_named', async (t) => {
   }
   await bucket.switch({ denied: Object.keys(denied) })
   const none = await diagnose(options)
-  assert.deepEqual(outcomes(none, ['reachable', 'write', 'list', 'read', 'delete', 'private']), { reachable: 'ok', write: 'failed', list: 'failed', read: 'unknown', delete: 'unknown', private: 'unknown' })
+  assert.deepEqual(outcomes(none, ['reachable', 'write', 'list', 'read', 'delete', 'private']), {
+    reachable: 'ok',
+    write: 'failed',
+    list: 'failed',
+    read: 'unknown',
+    delete: 'unknown',
+    private: 'unknown'
+  })
 })
 
 test('strangers_that_can_read_fail_it_unless_allowed', async (t) => {
@@ -180,7 +211,10 @@ test('a_clock_that_is_wrong_fails_it', async (t) => {
 
 test('supabase_keeps_no_rules_and_no_versions', async (t) => {
   const { options } = await placeAt(t, supabase)
-  assert.deepEqual(outcomes(await diagnose(options), ['lifecycle', 'versioning', 'private']), all(['lifecycle', 'versioning', 'private'], 'ok'))
+  assert.deepEqual(
+    outcomes(await diagnose(options), ['lifecycle', 'versioning', 'private']),
+    all(['lifecycle', 'versioning', 'private'], 'ok')
+  )
 })
 
 test('a_bucket_that_is_not_there_and_a_server_that_is_not_there_are_not_reached', async (t) => {
@@ -214,8 +248,10 @@ test('limit_for_the_size_of_an_object_is_told_and_held_against_the_sessions', as
   const [{ baseBytes: large }] = await fleet.survey()
   assert.ok(baseBytes > 0 && large > 40_000, `${baseBytes}, ${large}`)
   for (const [bytes, outcome, words] of [
-    [large * 2, 'ok', /the largest session has/], [Math.ceil(large * 1.1), 'warning', /1 session near that/],
-    [large - 1, 'warning', /1 session larger than that, which travel in parts/], [8000, 'failed', /no room for a session/]
+    [large * 2, 'ok', /the largest session has/],
+    [Math.ceil(large * 1.1), 'warning', /1 session near that/],
+    [large - 1, 'warning', /1 session larger than that, which travel in parts/],
+    [8000, 'failed', /no room for a session/]
   ]) {
     await set(bytes)
     const found = await limit()

@@ -9,19 +9,42 @@ import { test } from 'node:test'
 import { hybrid, KEY, rejection, scene } from '../../testkit/processes/sessions.mjs'
 
 export const NAMES = [
-  'reachable', 'write', 'list', 'read', 'delete', 'list-after-put', 'private', 'clock', 'latency', 'encryption', 'lifecycle', 'versioning',
-  'tenant-ids', 'names', 'idle-tenants', 'size-limit', 'cost'
+  'reachable',
+  'write',
+  'list',
+  'read',
+  'delete',
+  'list-after-put',
+  'private',
+  'clock',
+  'latency',
+  'encryption',
+  'lifecycle',
+  'versioning',
+  'tenant-ids',
+  'names',
+  'idle-tenants',
+  'size-limit',
+  'cost'
 ]
 const DAY = 86_400_000
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.replicated, ...more })
 const diagnose = async (fleet) => Object.fromEntries((await fleet.doctor()).map((check) => [check.name, check]))
 const outcomes = (checks) => Object.fromEntries(Object.values(checks).map(({ name, outcome }) => [name, outcome]))
-const filesIn = (folder) => (existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }).filter((item) => item.isFile()).map(({ name }) => name) : [])
+const filesIn = (folder) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((item) => item.isFile())
+        .map(({ name }) => name)
+    : []
 
 test('a_directory_that_is_well_is_told_so_check_by_check', async (t) => {
   const at = scene(t)
   const checks = await fleetOf(at).doctor()
-  assert.deepEqual(checks.map(({ name }) => name), NAMES)
+  assert.deepEqual(
+    checks.map(({ name }) => name),
+    NAMES
+  )
   for (const { name, outcome, message } of checks) {
     assert.equal(outcome, name === 'lifecycle' ? 'unknown' : 'ok', `${name}: ${message}`)
     assert.ok(message.length > 10 && !message.includes(KEY) && !message.includes(at.bucket), message)
@@ -66,12 +89,16 @@ test('what_is_stored_readably_is_a_warning', async (t) => {
   assert.equal((await diagnose(fleetOf(at, { encryptionKeys: undefined, encryption: 'off' }))).encryption.outcome, 'warning')
 })
 
-test('a_directory_that_others_can_look_into_is_a_warning', { skip: process.platform === 'win32' && 'there are no such permissions' }, async (t) => {
-  const at = scene(t)
-  await fleetOf(at).doctor()
-  chmodSync(at.bucket, 0o755)
-  assert.equal((await diagnose(fleetOf(at))).private.outcome, 'warning')
-})
+test(
+  'a_directory_that_others_can_look_into_is_a_warning',
+  { skip: process.platform === 'win32' && 'there are no such permissions' },
+  async (t) => {
+    const at = scene(t)
+    await fleetOf(at).doctor()
+    chmodSync(at.bucket, 0o755)
+    assert.equal((await diagnose(fleetOf(at))).private.outcome, 'warning')
+  }
+)
 
 test('tenant_ids_that_are_personal_or_should_be_hidden_are_a_warning', async (t) => {
   const at = scene(t)

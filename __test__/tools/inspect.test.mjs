@@ -13,12 +13,16 @@ import { storeScene } from '../../testkit/stores/scene.mjs'
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.replicated, ...more })
 const afar = (at, more) => new hybrid.HybridAuth({ ...at.elsewhere(), ...more })
 const SECRET_ID = '4915155501234'
-const objectsOf = async (bucket) => Object.fromEntries(await Promise.all((await bucket.list()).map(async (name) => [name, (await bucket.get(name)).toString('hex')])))
+const objectsOf = async (bucket) =>
+  Object.fromEntries(await Promise.all((await bucket.list()).map(async (name) => [name, (await bucket.get(name)).toString('hex')])))
 
 async function openSome(at) {
   const session = await at.openReplicated('tenant')
   await session.saveCreds()
-  await session.state.keys.set({ session: { [SECRET_ID]: { n: 1 }, b: { n: 2 } }, 'pre-key': { 7: { public: Buffer.from('p'), private: Buffer.from('q') } } })
+  await session.state.keys.set({
+    session: { [SECRET_ID]: { n: 1 }, b: { n: 2 } },
+    'pre-key': { 7: { public: Buffer.from('p'), private: Buffer.from('q') } }
+  })
   await session.flush()
   return session
 }
@@ -37,10 +41,22 @@ test('a_running_session_is_told_in_full_and_not_disturbed', async (t) => {
   const { digest } = await fleetOf(at).verify('tenant')
   assert.deepEqual({ ...store.contents, types: null }, { keys, bytes, types: null, clean: false, digest, ways: 1 })
   const { types } = store.contents
-  assert.deepEqual(Object.fromEntries(Object.entries(types).map(([type, share]) => [type, share.keys])), { creds: 1, 'pre-key': 1, session: 2 })
-  assert.equal(Object.values(types).reduce((sum, share) => sum + share.bytes, 0), bytes)
-  const sizes = Object.entries(objects).filter(([name]) => name.startsWith('v1/data/')).map(([name, hex]) => [name.split('.').at(-1), hex.length / 2])
-  const total = (kind) => sizes.filter(([found]) => found === kind).reduce((sum, [, size]) => ({ count: sum.count + 1, bytes: sum.bytes + size }), { count: 0, bytes: 0 })
+  assert.deepEqual(Object.fromEntries(Object.entries(types).map(([type, share]) => [type, share.keys])), {
+    creds: 1,
+    'pre-key': 1,
+    session: 2
+  })
+  assert.equal(
+    Object.values(types).reduce((sum, share) => sum + share.bytes, 0),
+    bytes
+  )
+  const sizes = Object.entries(objects)
+    .filter(([name]) => name.startsWith('v1/data/'))
+    .map(([name, hex]) => [name.split('.').at(-1), hex.length / 2])
+  const total = (kind) =>
+    sizes
+      .filter(([found]) => found === kind)
+      .reduce((sum, [, size]) => ({ count: sum.count + 1, bytes: sum.bytes + size }), { count: 0, bytes: 0 })
   assert.deepEqual([store.bases, store.segments, store.marks], [total('base'), total('seg'), 2])
   const [now, hour] = [Date.now(), 3_600_000]
   for (const date of [store.claimedAt, store.madeAt, store.storedAt]) assert.ok(Math.abs(now - date.getTime()) < hour, String(date))
@@ -59,7 +75,10 @@ test('a_running_session_is_told_in_full_and_not_disturbed', async (t) => {
 test('what_was_never_there_or_was_deleted_is_an_answer', async (t) => {
   const at = await storeScene(t)
   const nothing = await fleetOf(at).inspect('tenant')
-  assert.deepEqual([nothing.store.owner, nothing.store.epoch, nothing.store.contents, nothing.store.error, nothing.local], ['none', null, null, null, null])
+  assert.deepEqual(
+    [nothing.store.owner, nothing.store.epoch, nothing.store.contents, nothing.store.error, nothing.local],
+    ['none', null, null, null, null]
+  )
   const session = await openSome(at)
   await session.delete()
   const { store, local } = await fleetOf(at).inspect('tenant')
@@ -93,10 +112,18 @@ test('damage_to_any_object_is_told_and_what_a_restore_makes_of_it', async (t) =>
   const whole = await fleetOf(at).inspect('tenant')
   for (const name of (await at.bucket.list()).filter((name) => name.startsWith('v1/data/'))) {
     const bytes = await at.bucket.get(name)
-    for (const broken of [bytes.subarray(0, bytes.length - 1), Buffer.from(bytes.map((byte, i) => (i === bytes.length >> 1 ? byte ^ 1 : byte)))]) {
+    for (const broken of [
+      bytes.subarray(0, bytes.length - 1),
+      Buffer.from(bytes.map((byte, i) => (i === bytes.length >> 1 ? byte ^ 1 : byte)))
+    ]) {
       await at.bucket.put(name, broken)
       const { store } = await fleetOf(at).inspect('tenant')
-      const verified = await fleetOf(at).verify('tenant').then(() => null, ({ code }) => code)
+      const verified = await fleetOf(at)
+        .verify('tenant')
+        .then(
+          () => null,
+          ({ code }) => code
+        )
       assert.deepEqual([store.damage.length, store.error?.code ?? null], [1, verified], name)
       assert.equal(store.contents === null, verified !== null)
       assert.ok(!store.damage[0].includes('tenant'), 'without the tenant')
@@ -106,7 +133,11 @@ test('damage_to_any_object_is_told_and_what_a_restore_makes_of_it', async (t) =>
   const mark = (await at.bucket.list()).filter((name) => name.startsWith('v1/claims/') && name.endsWith('.released')).at(-1)
   await at.bucket.put(mark, 'x')
   const { store } = await fleetOf(at).inspect('tenant')
-  assert.deepEqual([store.owner, store.endedAt, store.error, store.contents.clean], ['live', null, null, false], 'nobody is known to have ended')
+  assert.deepEqual(
+    [store.owner, store.endedAt, store.error, store.contents.clean],
+    ['live', null, null, false],
+    'nobody is known to have ended'
+  )
   assert.equal(store.damage.length, 1)
   assert.deepEqual({ ...whole.store.contents, ways: 0 }.digest.length, 64)
 })
@@ -125,7 +156,10 @@ test('a_damaged_log_is_told_with_how_far_it_reads', async (t) => {
   const { lsn } = session.status()
   await session.close()
   const folder = join(at.directory, 'tenant')
-  const log = join(folder, readdirSync(folder).find((name) => name.endsWith('.log')))
+  const log = join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.log'))
+  )
   const bytes = readFileSync(log)
   bytes[bytes.length - 1] ^= 1
   bytes[130] ^= 1
@@ -155,7 +189,14 @@ test('a_store_that_cannot_be_reached_is_an_error', async (t) => {
   const at = scene(t)
   writeFileSync(join(at.root, 'file'), '')
   const fleet = new hybrid.HybridAuth({ ...at.replicated, store: { kind: 'directory', path: join(at.root, 'file', 'bucket') } })
-  for (const look of [() => fleet.inspect('tenant'), () => fleet.survey(), () => fleet.drill('tenant'), () => fleet.extract('tenant', join(at.root, 'out')), () => fleet.rekey('tenant'), () => fleet.prune({ olderThanDays: 1 })]) {
+  for (const look of [
+    () => fleet.inspect('tenant'),
+    () => fleet.survey(),
+    () => fleet.drill('tenant'),
+    () => fleet.extract('tenant', join(at.root, 'out')),
+    () => fleet.rekey('tenant'),
+    () => fleet.prune({ olderThanDays: 1 })
+  ]) {
     assert.equal((await rejection(look())).code, 'REMOTE_UNAVAILABLE', String(look))
   }
 })

@@ -12,7 +12,13 @@ const require = createRequire(import.meta.url)
 const { FREE, MEASURED, PROVIDERS } = require('../../lib/tools/prices.js')
 const { costPerTenantDay } = require('../../lib/tools/cost.js')
 const document = read('docs/cost.md')
-const cells = (start) => document.split('\n').find((line) => line.startsWith(start)).split('|').slice(1, -1).map((cell) => cell.trim())
+const cells = (start) =>
+  document
+    .split('\n')
+    .find((line) => line.startsWith(start))
+    .split('|')
+    .slice(1, -1)
+    .map((cell) => cell.trim())
 const whole = (text) => Number(text.replaceAll(',', ''))
 
 test('the rates are those of the document and of the benchmark', () => {
@@ -27,7 +33,10 @@ test('what was measured is what the document says', () => {
   const [, put, list, , sent] = cells('| each at 1 message a minute |')
   assert.deepEqual([whole(put), whole(list), whole(sent)], [MEASURED.puts, MEASURED.lists, MEASURED.sentKB])
   assert.match(document, new RegExp(`^${MEASURED.sessions} sessions in one process`, 'm'))
-  assert.match(document, new RegExp(`A name takes ${MEASURED.nameBytes.s3} bytes in an answer to a LIST here, and ${MEASURED.nameBytes.supabase} at Supabase`))
+  assert.match(
+    document,
+    new RegExp(`A name takes ${MEASURED.nameBytes.s3} bytes in an answer to a LIST here, and ${MEASURED.nameBytes.supabase} at Supabase`)
+  )
 })
 
 const native = (store) => ({ store, ownershipCheckIntervalMs: 5000, flushIntervalMs: 1000, refreshIntervalMs: 7 * 86_400_000 })

@@ -86,7 +86,10 @@ test('a_drill_compares_with_the_memory_of_a_session_that_is_open_here', async (t
   await session.state.keys.set({ session: { late: { n: 1 } } })
   const report = await fleetOf(at).drill('tenant')
   const { lsn, keys, bytes, epoch } = session.status()
-  assert.deepEqual([report.ok, report.owner, report.lsn, report.keys, report.bytes, report.epoch, report.folder, report.problems], [true, 'memory', lsn, keys, bytes, epoch, null, []])
+  assert.deepEqual(
+    [report.ok, report.owner, report.lsn, report.keys, report.bytes, report.epoch, report.folder, report.problems],
+    [true, 'memory', lsn, keys, bytes, epoch, null, []]
+  )
   assert.equal(new Set(Object.values(report.digests)).size, 1)
   assert.deepEqual(Object.keys(report.ms).sort(), ['compare', 'decode', 'download', 'read', 'write'])
   assert.deepEqual(readdirSync(temporary), [], 'the scratch folder is gone')
@@ -143,10 +146,16 @@ test('an_owner_that_has_something_else_than_the_store_fails_the_drill', async (t
   await session.close()
   assert.equal((await fleetOf(at).drill('tenant')).ok, true)
   const folder = join(at.directory, 'tenant')
-  const log = join(folder, readdirSync(folder).find((name) => name.endsWith('.log')))
+  const log = join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.log'))
+  )
   rewriteHistory(log, 'something', 'otherwise')
   const report = await fleetOf(at).drill('tenant')
-  assert.deepEqual([report.ok, report.owner, report.problems], [false, 'log', ['the state in the store differs from the state of its owner']])
+  assert.deepEqual(
+    [report.ok, report.owner, report.problems],
+    [false, 'log', ['the state in the store differs from the state of its owner']]
+  )
   assert.notEqual(report.digests.owner, report.digests.store)
   assert.equal(report.digests.restored, report.digests.store)
 })
@@ -165,7 +174,10 @@ test('a_log_that_ends_before_the_store_does_is_not_compared', async (t) => {
   const session = await openSome(at)
   await session.close()
   const folder = join(at.directory, 'tenant')
-  const log = join(folder, readdirSync(folder).find((name) => name.endsWith('.log')))
+  const log = join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.log'))
+  )
   const bytes = readFileSync(log)
   // The mark of the end is behind the last batch.
   const batches = bytes.lastIndexOf('BHAf')

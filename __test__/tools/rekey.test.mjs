@@ -37,7 +37,10 @@ test('a_session_that_nobody_runs_is_sealed_anew_and_the_old_key_can_go', async (
   await (await openSome(at)).close()
   const [old] = (await fleetOf(at).inspect('tenant')).store.keyIds
   const report = await fleetOf(at, rotated).rekey('tenant')
-  assert.deepEqual({ ...report, primary: null, needed: null }, { complete: true, primary: null, needed: null, unneeded: [old], unseen: ['other-disks'] })
+  assert.deepEqual(
+    { ...report, primary: null, needed: null },
+    { complete: true, primary: null, needed: null, unneeded: [old], unseen: ['other-disks'] }
+  )
   assert.deepEqual(report.needed, [report.primary])
   assert.notEqual(report.primary, old)
   const { store, local } = await fleetOf(at, fresh).inspect('tenant')

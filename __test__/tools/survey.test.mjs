@@ -37,11 +37,22 @@ test('every_tenant_is_told_with_its_owner_and_no_data_is_read', async (t) => {
   assert.equal(gets - before.gets, 6, 'the claim of each, and what is said to have ended two of them')
   assert.ok(lists > before.lists)
   const told = Object.fromEntries(found.map(({ tenantId, owner, epoch, lsn, isOpen }) => [tenantId, [owner, epoch, lsn, isOpen]]))
-  assert.deepEqual(told, { live: ['live', 1, 1, true], released: ['released', 1, 1, false], deleted: ['deleted', 1, null, false], 'Ünder/way +49': ['live', 1, 1, true] })
+  assert.deepEqual(told, {
+    live: ['live', 1, 1, true],
+    released: ['released', 1, 1, false],
+    deleted: ['deleted', 1, null, false],
+    'Ünder/way +49': ['live', 1, 1, true]
+  })
   for (const { storedAt } of found) assert.ok(Math.abs(Date.now() - storedAt.getTime()) < 3_600_000)
   assert.ok(found.every((standing) => !('claim' in standing)))
   const some = await afar(at).survey({ tenantIds: ['released', 'nobody'] })
-  assert.deepEqual(some.map(({ tenantId, owner, lsn, isOpen }) => [tenantId, owner, lsn, isOpen]), [['released', 'released', 1, false], ['nobody', 'none', null, false]])
+  assert.deepEqual(
+    some.map(({ tenantId, owner, lsn, isOpen }) => [tenantId, owner, lsn, isOpen]),
+    [
+      ['released', 'released', 1, false],
+      ['nobody', 'none', null, false]
+    ]
+  )
   await fleet.shutdown()
 })
 
@@ -52,9 +63,18 @@ test('hidden_ids_are_told_where_they_are_known', async (t) => {
   const other = afar(at)
   await other.open('other')
   const found = await fleet.survey()
-  assert.deepEqual(found.map(({ tenantId, isOpen }) => [tenantId, isOpen]).sort(), [[null, false], ['known', true]].sort())
+  assert.deepEqual(
+    found.map(({ tenantId, isOpen }) => [tenantId, isOpen]).sort(),
+    [
+      [null, false],
+      ['known', true]
+    ].sort()
+  )
   assert.ok(found.every(({ name }) => /^_t[0-9a-f]{32}$/.test(name)))
-  assert.deepEqual((await afar(at).survey({ tenantIds: ['other'] })).map(({ tenantId, owner }) => [tenantId, owner]), [['other', 'live']])
+  assert.deepEqual(
+    (await afar(at).survey({ tenantIds: ['other'] })).map(({ tenantId, owner }) => [tenantId, owner]),
+    [['other', 'live']]
+  )
   await Promise.all([fleet.shutdown(), other.shutdown()])
   assert.equal((await rejection(new hybrid.HybridAuth(at.local).survey())).code, 'INVALID_OPTION')
 })
@@ -62,7 +82,8 @@ test('hidden_ids_are_told_where_they_are_known', async (t) => {
 /** Makes everything in the bucket of a scene, or of a tenant, so many days older, by the store's clock. */
 function age(at, days, tenant = '') {
   const then = new Date(Date.now() - days * DAY)
-  for (const name of readdirSync(at.bucket, { recursive: true }).map(String)) if (name.includes(tenant)) utimesSync(join(at.bucket, name), then, then)
+  for (const name of readdirSync(at.bucket, { recursive: true }).map(String))
+    if (name.includes(tenant)) utimesSync(join(at.bucket, name), then, then)
 }
 
 async function written(at, id, options = at.elsewhere(), { release = true } = {}) {
@@ -104,12 +125,16 @@ test('what_may_run_is_never_pruned', async (t) => {
   const here = await fleet.open('here')
   await here.flush()
   // Whoever ended without a word may as well be running, for all that the store tells.
-  const silent = startProcess(t, async ({ hybrid, args, say }) => {
-    const session = await hybrid.useHybridAuthState('silent', args)
-    await session.flush()
-    await say('open')
-    setInterval(() => {}, 1000)
-  }, at.elsewhere())
+  const silent = startProcess(
+    t,
+    async ({ hybrid, args, say }) => {
+      const session = await hybrid.useHybridAuthState('silent', args)
+      await session.flush()
+      await say('open')
+      setInterval(() => {}, 1000)
+    },
+    at.elsewhere()
+  )
   await silent.said()
   await silent.kill()
   await written(at, 'released')
@@ -117,7 +142,11 @@ test('what_may_run_is_never_pruned', async (t) => {
   const old = { olderThanDays: 10, dryRun: false }
   assert.deepEqual(outcomes(await fleet.prune(old)), { here: 'open', silent: 'active', released: 'deleted' })
   age(at, 15)
-  assert.deepEqual(outcomes(await fleetOf(at, { refreshIntervalMs: 8 * DAY }).prune(old)), { here: 'active', silent: 'active' }, 'an owner may be as slow as we are')
+  assert.deepEqual(
+    outcomes(await fleetOf(at, { refreshIntervalMs: 8 * DAY }).prune(old)),
+    { here: 'active', silent: 'active' },
+    'an owner may be as slow as we are'
+  )
   assert.equal(outcomes(await fleet.prune(old)).silent, 'deleted', 'after twice the time in which one that runs stores again')
   // Another fleet in the process that has it open is not asked, and its session goes on.
   age(at, 15)
@@ -148,12 +177,16 @@ test('what_was_opened_since_the_look_is_left_alone', async (t) => {
 
 test('inactive_or_not_is_left_to_the_caller', async (t) => {
   const at = scene(t)
-  const silent = startProcess(t, async ({ hybrid, args, say }) => {
-    const session = await hybrid.useHybridAuthState('silent', args)
-    await session.flush()
-    await say('open')
-    setInterval(() => {}, 1000)
-  }, at.elsewhere())
+  const silent = startProcess(
+    t,
+    async ({ hybrid, args, say }) => {
+      const session = await hybrid.useHybridAuthState('silent', args)
+      await session.flush()
+      await say('open')
+      setInterval(() => {}, 1000)
+    },
+    at.elsewhere()
+  )
   await silent.said()
   await silent.kill()
   age(at, 3)
@@ -173,7 +206,10 @@ test('one_that_cannot_be_pruned_does_not_stop_the_others', async (t) => {
   const told = Object.fromEntries(report.map(({ tenantId, outcome, error }) => [tenantId, [outcome, error?.code]]))
   assert.deepEqual(told, { ours: ['deleted', undefined], theirs: ['failed', 'KEY_UNAVAILABLE'], null: ['unnamed', undefined] })
   const named = await fleetOf(at).prune({ olderThanDays: 30, dryRun: false, tenantIds: ['x'.repeat(200)] })
-  assert.deepEqual(named.map(({ outcome }) => outcome), ['deleted'])
+  assert.deepEqual(
+    named.map(({ outcome }) => outcome),
+    ['deleted']
+  )
 })
 
 test('where_the_store_tells_no_times_nothing_is_pruned', async (t) => {
@@ -181,9 +217,15 @@ test('where_the_store_tells_no_times_nothing_is_pruned', async (t) => {
   const options = { ...at.replicated, store: 'memory://survey' }
   await written(at, 'tenant', options)
   const fleet = new hybrid.HybridAuth(options)
-  assert.deepEqual((await fleet.survey()).map(({ owner, lsn, storedAt }) => [owner, lsn, storedAt]), [['released', 1, null]])
+  assert.deepEqual(
+    (await fleet.survey()).map(({ owner, lsn, storedAt }) => [owner, lsn, storedAt]),
+    [['released', 1, null]]
+  )
   assert.equal((await rejection(fleet.prune({ olderThanDays: 1e-9, inactiveOnly: false, dryRun: false }))).code, 'REMOTE_REFUSED')
-  assert.deepEqual((await fleet.survey()).map(({ owner }) => owner), ['released'])
+  assert.deepEqual(
+    (await fleet.survey()).map(({ owner }) => owner),
+    ['released']
+  )
 })
 
 test('ages_are_by_the_clock_of_the_store_and_not_by_that_of_the_process', async (t) => {
@@ -217,7 +259,8 @@ test('a_store_that_lies_in_the_future_is_not_pruned', async (t) => {
   age(at, 40, 'old')
   age(at, -1, 'ahead')
   const before = contentsOf(at.bucket)
-  for (const dryRun of [true, false]) assert.equal((await rejection(fleetOf(at).prune({ olderThanDays: 30, dryRun }))).code, 'REMOTE_REFUSED')
+  for (const dryRun of [true, false])
+    assert.equal((await rejection(fleetOf(at).prune({ olderThanDays: 30, dryRun }))).code, 'REMOTE_REFUSED')
   assert.deepEqual(contentsOf(at.bucket), before, 'nothing was touched')
 })
 
@@ -248,7 +291,16 @@ test('to_delete_a_tenant_that_never_was_leaves_nothing', async (t) => {
 
 test('what_is_asked_of_pruning_must_make_sense', async (t) => {
   const fleet = fleetOf(scene(t))
-  for (const wrong of [undefined, {}, { olderThanDays: 0 }, { olderThanDays: -1 }, { olderThanDays: '30' }, { olderThanDays: NaN }, { olderThanDays: 30, dryRun: 'no' }, { olderThanDays: 30, inactiveOnly: 0 }]) {
+  for (const wrong of [
+    undefined,
+    {},
+    { olderThanDays: 0 },
+    { olderThanDays: -1 },
+    { olderThanDays: '30' },
+    { olderThanDays: NaN },
+    { olderThanDays: 30, dryRun: 'no' },
+    { olderThanDays: 30, inactiveOnly: 0 }
+  ]) {
     assert.equal((await rejection(fleet.prune(wrong))).code, 'INVALID_OPTION', JSON.stringify(wrong))
   }
 })

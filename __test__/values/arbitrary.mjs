@@ -24,9 +24,59 @@ export function runSeed(what) {
 
 export const bytesOf = (rng, length) => Buffer.from(Array.from({ length }, () => rng.below(256)))
 
-const KEYS = ['type', 'data', 'buffer', 'value', 'toJSON', '__proto__', 'constructor', 'a', 'b', '', '0', '1', '2', '12abc', 'ключ', '\ud800', 'a\0b']
-const STRINGS = ['', 'Buffer', 'plain', 'ü', '🦊', '\ud83e', 'AQID', '"\\\n\u2028', 'x'.repeat(19), 'x'.repeat(20), 'é'.repeat(64), 'y'.repeat(127), 'z'.repeat(128)]
-const NUMBERS = [0, -0, 1, -1, 255, 256, 2 ** 30 - 1, 2 ** 30, -(2 ** 30), -(2 ** 30) - 1, 2 ** 31, 1732000000000, 0.5, 1e300, NaN, Infinity, -Infinity]
+const KEYS = [
+  'type',
+  'data',
+  'buffer',
+  'value',
+  'toJSON',
+  '__proto__',
+  'constructor',
+  'a',
+  'b',
+  '',
+  '0',
+  '1',
+  '2',
+  '12abc',
+  'ключ',
+  '\ud800',
+  'a\0b'
+]
+const STRINGS = [
+  '',
+  'Buffer',
+  'plain',
+  'ü',
+  '🦊',
+  '\ud83e',
+  'AQID',
+  '"\\\n\u2028',
+  'x'.repeat(19),
+  'x'.repeat(20),
+  'é'.repeat(64),
+  'y'.repeat(127),
+  'z'.repeat(128)
+]
+const NUMBERS = [
+  0,
+  -0,
+  1,
+  -1,
+  255,
+  256,
+  2 ** 30 - 1,
+  2 ** 30,
+  -(2 ** 30),
+  -(2 ** 30) - 1,
+  2 ** 31,
+  1732000000000,
+  0.5,
+  1e300,
+  NaN,
+  Infinity,
+  -Infinity
+]
 
 class Plain {
   constructor(value) {

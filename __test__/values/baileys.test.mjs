@@ -48,7 +48,10 @@ test('it is found under either name, as CommonJS or as a module, with or without
   assert.equal(await elsewhere(t, { '@whiskeysockets/baileys': cjs('scoped') }, who), 'scoped')
   assert.equal(await elsewhere(t, { baileys: esm('main', { main: 'deep/index.js' }) }, who), 'main')
   assert.equal(await elsewhere(t, { baileys: esm('exports', { exports: './deep/index.js' }) }, who), 'exports')
-  assert.equal(await elsewhere(t, { baileys: esm('import', { exports: { '.': { types: './x', import: './deep/index.js' } } }) }, who), 'import')
+  assert.equal(
+    await elsewhere(t, { baileys: esm('import', { exports: { '.': { types: './x', import: './deep/index.js' } } }) }, who),
+    'import'
+  )
   assert.equal(await elsewhere(t, { baileys: esm('nested', { exports: { import: { default: './deep/index.js' } } }) }, who), 'nested')
 })
 
@@ -73,7 +76,11 @@ test('without any Baileys a saved session can be read, and only a fresh one is r
   assert.deepEqual({ ...answer, message: '' }, { found: null, code: 'INVALID_OPTION', message: '', bytes: 3, same: true })
   assert.match(answer.message, /neither baileys nor @whiskeysockets\/baileys is installed: pass `baileys: await import\('your-fork'\)`/)
   const broken = { 'package.json': '{"main":"main.js"}', 'main.js': 'throw new Error("no")' }
-  const message = await elsewhere(t, { baileys: broken }, 'try { (await b.resolveBaileys()).initAuthCreds() } catch (error) { return error.message + error.cause.message }')
+  const message = await elsewhere(
+    t,
+    { baileys: broken },
+    'try { (await b.resolveBaileys()).initAuthCreds() } catch (error) { return error.message + error.cause.message }'
+  )
   assert.match(message, /cannot be loaded \(no\): pass `baileys: .*no$/)
 })
 
@@ -113,7 +120,8 @@ test('a namespace that is still being imported is waited for, and one that canno
   const rejected = { code: 'INVALID_OPTION', message: /`baileys` cannot be imported: .*no-such-fork/ }
   await assert.rejects(resolveBaileys({ baileys: import('no-such-fork') }), rejected)
   const none = { code: 'INVALID_OPTION', message: /^baileys must be the namespace of a Baileys package: `baileys: await import/ }
-  for (const wrong of ['baileys', {}, () => {}, Promise.resolve({}), Promise.resolve('baileys')]) await assert.rejects(resolveBaileys({ baileys: wrong }), none)
+  for (const wrong of ['baileys', {}, () => {}, Promise.resolve({}), Promise.resolve('baileys')])
+    await assert.rejects(resolveBaileys({ baileys: wrong }), none)
 })
 
 test('options come before what is installed', async () => {
@@ -128,12 +136,15 @@ test('options come before what is installed', async () => {
 test('an outcome of the core is its value, or throws what it says', () => {
   assert.equal(settle({ value: 'x' }), 'x')
   assert.equal(settle({}), undefined)
-  assert.throws(() => settle({ code: 'FENCED', message: 'a newer owner exists' }), (error) => {
-    assert.ok(error instanceof HybridAuthError && error instanceof Error)
-    assert.deepEqual([error.name, error.code, error.message], ['HybridAuthError', 'FENCED', 'a newer owner exists'])
-    assert.ok(!Object.hasOwn(error, 'cause'))
-    return true
-  })
+  assert.throws(
+    () => settle({ code: 'FENCED', message: 'a newer owner exists' }),
+    (error) => {
+      assert.ok(error instanceof HybridAuthError && error instanceof Error)
+      assert.deepEqual([error.name, error.code, error.message], ['HybridAuthError', 'FENCED', 'a newer owner exists'])
+      assert.ok(!Object.hasOwn(error, 'cause'))
+      return true
+    }
+  )
 })
 
 test('a native error keeps a code of the list, and any other is a defect of ours', () => {
@@ -141,7 +152,10 @@ test('a native error keeps a code of the list, and any other is a defect of ours
   assert.throws(() => rethrow(native), { name: 'HybridAuthError', code: 'LOCAL_UNAVAILABLE', message: 'disk full', cause: native })
   assert.throws(() => rethrow(Object.assign(new Error('panic'), { code: 'GenericFailure' })), { code: 'INTERNAL', message: 'panic' })
   const ours = new HybridAuthError('CLOSED', 'closed')
-  assert.throws(() => rethrow(ours), (error) => error === ours)
+  assert.throws(
+    () => rethrow(ours),
+    (error) => error === ours
+  )
   assert.throws(() => rethrow('text'), { code: 'INTERNAL' })
   assert.ok(Object.isFrozen(codes) && new Set(codes).size === codes.length)
   assert.equal(new HybridAuthError('NO_SUCH_CODE', 'x').code, 'INTERNAL')

@@ -25,7 +25,7 @@ function core() {
     map,
     append(built) {
       const bytes = bytesOf(built)
-      for (let at = 0; at < bytes.length; ) {
+      for (let at = 0; at < bytes.length;) {
         const keyTo = at + 2 + bytes.readUInt16LE(at)
         const key = bytes.toString('hex', at + 2, keyTo)
         const size = bytes.readUInt32LE(keyTo)
@@ -38,7 +38,7 @@ function core() {
       const request = batch.encodeKeys(type, ids)
       const bytes = bytesOf(request)
       const parts = []
-      for (let at = 0; at < bytes.length; ) {
+      for (let at = 0; at < bytes.length;) {
         const to = at + 2 + bytes.readUInt16LE(at)
         const value = map.get(bytes.toString('hex', at + 2, to))
         const size = Buffer.alloc(4)
@@ -53,8 +53,40 @@ function core() {
 }
 
 const awkward = [
-  '', ' ', '0', '1', '-1', 'a', 'A', '__proto__', 'constructor', 'hasOwnProperty', 'toString', '..', '../x', '/', '\\', 'a/b', 'a__b', 'a:b', 'a-b',
-  '\0', 'a\0b', '\ud800', '\udc00', 'x\ud800y', '\ud83e\udd8a', 'é', 'e\u0301', '\ufffd', '\ufeff', 'null', 'creds', 'x'.repeat(19), 'x'.repeat(20), 'ü'.repeat(300)
+  '',
+  ' ',
+  '0',
+  '1',
+  '-1',
+  'a',
+  'A',
+  '__proto__',
+  'constructor',
+  'hasOwnProperty',
+  'toString',
+  '..',
+  '../x',
+  '/',
+  '\\',
+  'a/b',
+  'a__b',
+  'a:b',
+  'a-b',
+  '\0',
+  'a\0b',
+  '\ud800',
+  '\udc00',
+  'x\ud800y',
+  '\ud83e\udd8a',
+  'é',
+  'e\u0301',
+  '\ufffd',
+  '\ufeff',
+  'null',
+  'creds',
+  'x'.repeat(19),
+  'x'.repeat(20),
+  'ü'.repeat(300)
 ]
 
 test('every awkward id is a record of its own', () => {
@@ -131,10 +163,19 @@ test('empty sets, undefined types and empty types are empty batches', () => {
 test('falsy values delete; empty arrays, objects and buffers are values', () => {
   const built = batch.encodeSet({ session: { a: null, b: undefined, c: '', d: 0, e: false, f: NaN, g: [], h: {}, i: Buffer.alloc(0) } })
   const entries = entriesOf(built)
-  assert.deepEqual(entries.slice(0, 6).map(({ value }) => value), [null, null, null, null, null, null])
-  assert.deepEqual(entries.slice(6).map(({ value }) => value), [[], {}, Buffer.alloc(0)])
+  assert.deepEqual(
+    entries.slice(0, 6).map(({ value }) => value),
+    [null, null, null, null, null, null]
+  )
+  assert.deepEqual(
+    entries.slice(6).map(({ value }) => value),
+    [[], {}, Buffer.alloc(0)]
+  )
   assert.equal(built.count, 9)
-  assert.deepEqual([...walk(bytesOf(built))].map(({ from, to }) => from === to), [true, true, true, true, true, true, false, false, false])
+  assert.deepEqual(
+    [...walk(bytesOf(built))].map(({ from, to }) => from === to),
+    [true, true, true, true, true, true, false, false, false]
+  )
 })
 
 test('inherited and hidden members are not part of a set', () => {
@@ -219,7 +260,10 @@ test('an answer that is too short, too long or malformed is LOCAL_CORRUPT', () =
 
 test('values are revived on the way out, absent ones are not', () => {
   const answer = Buffer.concat([Buffer.from([2, 0, 0, 0, 1, 0x31]), Buffer.from([255, 255, 255, 255])])
-  assert.deepEqual(batch.decodeAnswer(['a', 'b'], null, answer, answer.length, (value) => value + 1), { a: 2, b: null })
+  assert.deepEqual(
+    batch.decodeAnswer(['a', 'b'], null, answer, answer.length, (value) => value + 1),
+    { a: 2, b: null }
+  )
 })
 
 test('numeric ids, as some callers pass them, are the same as their text', () => {

@@ -52,7 +52,7 @@ test('a request for keys that outgrows the buffer at any of its bytes asks for a
     const ids = [...Array.from({ length: 21 }, (_, i) => `${i}`.padEnd(3000, 'p')), 'q'.repeat(2300 + last), 'end', 'z']
     const { buffer, length, count } = batch.encodeKeys('session', ids)
     const found = []
-    for (let at = 0; at < length; ) {
+    for (let at = 0; at < length;) {
       const size = buffer.readUInt16LE(at)
       found.push(decodeKey(buffer, at + 2, at + 2 + size).id)
       at += 2 + size

@@ -50,7 +50,7 @@ const samples = async () => {
     ...Object.values(otherFamilies()).flatMap((records) => Object.values(records)),
     sessions[sessions.length - 1],
     pairedCreds(line),
-    { list: [1, -1, 1e300, null, true, 'é'.repeat(20), 'x'.repeat(200)], b: Buffer.alloc(60, 1), 'ключ': [[[{}]]] }
+    { list: [1, -1, 1e300, null, true, 'é'.repeat(20), 'x'.repeat(200)], b: Buffer.alloc(60, 1), ключ: [[[{}]]] }
   ].map(encoded)
 }
 

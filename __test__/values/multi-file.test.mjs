@@ -36,8 +36,11 @@ async function everything(line, { loadGroup, senderKeys }) {
   return {
     ...otherFamilies(),
     session: { '1001.0': sessions[0], '1001_1.12': sessions[sessions.length - 1] },
-    'sender-key': { '120363000000000001@g.us::1001_1::12': values[values.length - 1], '1001-1500000000@g.us::2002::0': senderKeys === 'array' ? [] : Buffer.from('[]') },
-    'app-state-sync-key': { 'AAAAAOPQ': key, 'AA/+//9=': key }
+    'sender-key': {
+      '120363000000000001@g.us::1001_1::12': values[values.length - 1],
+      '1001-1500000000@g.us::2002::0': senderKeys === 'array' ? [] : Buffer.from('[]')
+    },
+    'app-state-sync-key': { AAAAAOPQ: key, 'AA/+//9=': key }
   }
 }
 
@@ -60,12 +63,10 @@ const contents = async (folder) => {
 /** What the store makes of an import: every entry through the batch encoding. */
 function throughStore({ creds, entries }, BufferJSON) {
   const batch = createBatch(createCodec(BufferJSON))
-  return entries
-    .concat({ type: null, id: null, value: creds })
-    .flatMap(({ type, id, value }) => {
-      const { buffer, length } = type === null ? batch.encodeCreds(value) : batch.encodeSet({ [type]: { [id]: value } })
-      return [...batch.readEntries(buffer, length)]
-    })
+  return entries.concat({ type: null, id: null, value: creds }).flatMap(({ type, id, value }) => {
+    const { buffer, length } = type === null ? batch.encodeCreds(value) : batch.encodeSet({ [type]: { [id]: value } })
+    return [...batch.readEntries(buffer, length)]
+  })
 }
 
 for (const setup of lines) {
@@ -115,12 +116,26 @@ for (const setup of lines) {
     const exported = join(await scene(t), 'out')
     const line = await setup.load()
     const rng = random(runSeed(`${setup.name} export`))
-    const types = ['pre-key', 'session', 'sender-key', 'sender-key-memory', 'app-state-sync-version', 'lid-mapping', 'device-list', 'tctoken', 'identity-key']
+    const types = [
+      'pre-key',
+      'session',
+      'sender-key',
+      'sender-key-memory',
+      'app-state-sync-version',
+      'lid-mapping',
+      'device-list',
+      'tctoken',
+      'identity-key'
+    ]
     const alphabet = ['a', 'B', '7', '.', '_', '-', '@', '::', '--', '/', '__', '+', '=', ' ', '..', 'é', '🦊', '\\', '%', '"', '*']
     const byName = new Map()
     let collisions = 0
     for (let i = 0; i < 400; i++) {
-      const entry = { type: rng.pick(types), id: Array.from({ length: rng.below(12) }, () => rng.pick(alphabet)).join(''), value: { i, b: bytesOf(rng, 5) } }
+      const entry = {
+        type: rng.pick(types),
+        id: Array.from({ length: rng.below(12) }, () => rng.pick(alphabet)).join(''),
+        value: { i, b: bytesOf(rng, 5) }
+      }
       const name = `${entry.type}-${entry.id}`.replace(/\//g, '__').replace(/:/g, '-')
       if (byName.has(name)) collisions++
       else byName.set(name, entry)
@@ -165,17 +180,20 @@ test('the longest family wins, and only two families have characters put back', 
   })
   const { entries, notUnderstood } = await readMultiFile(folder)
   assert.equal(notUnderstood, 0)
-  assert.deepEqual(entries.map(({ type, id }) => [type, id]), [
-    ['app-state-sync-key', 'AA/bb/='],
-    ['app-state-sync-version', 'regular_low'],
-    ['lid-mapping', '9_reverse'],
-    ['pre-key', ''],
-    ['sender-key', '1-5@g.us::9_1::0'],
-    ['sender-key-memory', '123@g.us'],
-    ['session', '1--2__3.4'],
-    ['tctoken', '__index'],
-    ['tctoken', 'a--b__c']
-  ])
+  assert.deepEqual(
+    entries.map(({ type, id }) => [type, id]),
+    [
+      ['app-state-sync-key', 'AA/bb/='],
+      ['app-state-sync-version', 'regular_low'],
+      ['lid-mapping', '9_reverse'],
+      ['pre-key', ''],
+      ['sender-key', '1-5@g.us::9_1::0'],
+      ['sender-key-memory', '123@g.us'],
+      ['session', '1--2__3.4'],
+      ['tctoken', '__index'],
+      ['tctoken', 'a--b__c']
+    ]
+  )
 })
 
 test('bytes are read in every way that Baileys ever wrote them', async (t) => {
@@ -192,7 +210,14 @@ test('bytes are read in every way that Baileys ever wrote them', async (t) => {
   assert.deepEqual(values['pre-key-2'], { private: bytes, public: bytes })
   assert.deepEqual(values['pre-key-3'], { private: bytes, public: Buffer.alloc(0) })
   assert.deepEqual(values['identity-key-1.0'], bytes)
-  assert.deepEqual(values['device-list-1'], { a: {}, b: { 5: 1 }, c: { 0: 256 }, d: { 0: 1, 2: 2 }, e: [Buffer.from([7])], additionalData: { 0: 1 } })
+  assert.deepEqual(values['device-list-1'], {
+    a: {},
+    b: { 5: 1 },
+    c: { 0: 256 },
+    d: { 0: 1, 2: 2 },
+    e: [Buffer.from([7])],
+    additionalData: { 0: 1 }
+  })
 })
 
 test('a folder without creds.json is no session', async (t) => {
@@ -204,7 +229,7 @@ test('a folder without creds.json is no session', async (t) => {
 })
 
 test('damaged creds are an error that names the file, never a new identity', async (t) => {
-  for (const text of ['', '{', 'null', '[]', '"x"', '{}', '{"noiseKey":1}', '{"noiseKey":{"private":{"type":"Buffer","data":"AQ=='] ) {
+  for (const text of ['', '{', 'null', '[]', '"x"', '{}', '{"noiseKey":1}', '{"noiseKey":{"private":{"type":"Buffer","data":"AQ==']) {
     const folder = await folderOf(t, { 'creds.json': text })
     assert.equal(await findMultiFile(folder), true)
     await assert.rejects(readMultiFile(folder), (error) => {
@@ -217,7 +242,11 @@ test('damaged creds are an error that names the file, never a new identity', asy
 })
 
 test('a damaged key file is an error that names its family and nothing else, or is skipped and counted', async (t) => {
-  const folder = await folderOf(t, { 'session-15550001111.0.json': '{"secret', 'session-15550002222.0.json': '', 'pre-key-1.json': '{"a":1}' })
+  const folder = await folderOf(t, {
+    'session-15550001111.0.json': '{"secret',
+    'session-15550002222.0.json': '',
+    'pre-key-1.json': '{"a":1}'
+  })
   await assert.rejects(readMultiFile(folder), (error) => {
     assert.equal(error.code, 'LOCAL_CORRUPT')
     assert.match(error.message, /"session"/)
@@ -292,7 +321,14 @@ test('an export does not mix with another session: it is refused, or takes its p
   const folder = await folderOf(t, { 'session-old.json': '{"old":1}', 'x-1.json': '{"old":1}', 'keep.txt': 'mine' })
   const creds = pairedCreds(await lines[0].load())
   const before = await contents(folder)
-  const session = { creds, entries: [{ type: 'pre-key', id: '1', value: { a: 1 } }, { type: 'x', id: '1', value: { a: 2 } }, { type: 'session', id: 'gone', value: null }] }
+  const session = {
+    creds,
+    entries: [
+      { type: 'pre-key', id: '1', value: { a: 1 } },
+      { type: 'x', id: '1', value: { a: 2 } },
+      { type: 'session', id: 'gone', value: null }
+    ]
+  }
   await assert.rejects(writeMultiFile(folder, session, { BufferJSON: bufferJsonV7 }), { code: 'INVALID_OPTION' })
   assert.deepEqual(await contents(folder), before)
   await writeMultiFile(folder, session, { BufferJSON: bufferJsonV7, overwrite: true })
@@ -312,7 +348,9 @@ test('an export without creds, or one that fails midway, leaves no session behin
   const creds = pairedCreds(await lines[0].load())
   await assert.rejects(writeMultiFile(folder, { creds, entries: failing() }, options), /went away/)
   assert.equal(await findMultiFile(folder), false)
-  await assert.rejects(writeMultiFile(join(folder, 'pre-key-1.json'), { creds, entries: [] }, { BufferJSON: bufferJsonV7 }), { code: 'INVALID_OPTION' })
+  await assert.rejects(writeMultiFile(join(folder, 'pre-key-1.json'), { creds, entries: [] }, { BufferJSON: bufferJsonV7 }), {
+    code: 'INVALID_OPTION'
+  })
 })
 
 test('ids that share a file name, or have none, are counted', async (t) => {

@@ -31,14 +31,17 @@ function connect(t, baileys, whatsapp, auth = memoryState(baileys)) {
     updates.push(update)
     for (const { isWanted, resolve } of waiting) if (isWanted(update)) resolve(update)
   })
-  const when = (isWanted) => new Promise((resolve) => {
-    const found = updates.find(isWanted)
-    if (found) resolve(found)
-    else waiting.push({ isWanted, resolve })
-  })
+  const when = (isWanted) =>
+    new Promise((resolve) => {
+      const found = updates.find(isWanted)
+      if (found) resolve(found)
+      else waiting.push({ isWanted, resolve })
+    })
   atEnd(t, () => sock.end())
   const closed = async () => {
-    const { lastDisconnect: { error } } = await when(({ connection }) => connection === 'close')
+    const {
+      lastDisconnect: { error }
+    } = await when(({ connection }) => connection === 'close')
     return { code: error.output?.statusCode, message: error.message }
   }
   return { sock, auth, updates, closed, qr: async () => (await when(({ qr }) => qr)).qr }
@@ -109,7 +112,10 @@ for (const line of lines) {
     trusting(t, baileys, whatsapp)
     const client = connect(t, baileys, whatsapp)
     assert.deepEqual(await client.closed(), { code: 400, message: 'certification match failed' })
-    assert.deepEqual(client.updates.filter(({ qr }) => qr), [])
+    assert.deepEqual(
+      client.updates.filter(({ qr }) => qr),
+      []
+    )
   })
 }
 
@@ -167,7 +173,11 @@ test('a program that is started with the preload trusts the root in the variable
 
 test('what is no client of WhatsApp is cut, and the double goes on', async (t) => {
   const whatsapp = await whatsAppFor(t)
-  for (const bytes of [Buffer.from('GET / HTTP/1.1\r\n'), Buffer.from([87, 65, 6, 9, 0, 0, 1, 0]), Buffer.from([87, 65, 6, 3, 0, 0, 2, 255, 255])]) {
+  for (const bytes of [
+    Buffer.from('GET / HTTP/1.1\r\n'),
+    Buffer.from([87, 65, 6, 9, 0, 0, 1, 0]),
+    Buffer.from([87, 65, 6, 3, 0, 0, 2, 255, 255])
+  ]) {
     const socket = new WebSocket(whatsapp.url)
     await once(socket, 'open')
     socket.send(bytes)

@@ -38,7 +38,9 @@ export class Meter {
     this.#kindOf = kindOf
   }
 
-  get origin() { return this.#proxy.origin }
+  get origin() {
+    return this.#proxy.origin
+  }
 
   /** As `read`, and begins anew. */
   async take() {
@@ -48,7 +50,9 @@ export class Meter {
   }
 
   /** What is read next is counted from what was read last. */
-  begin() { this.#from = this.#read }
+  begin() {
+    this.#from = this.#read
+  }
 
   /** What was counted since the beginning, by kind, refusals among it; and of the listings, those of the claims of all tenants. */
   async read() {
@@ -97,5 +101,7 @@ export class Meter {
     return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0)
   }
 
-  stop() { return this.#proxy.stop() }
+  stop() {
+    return this.#proxy.stop()
+  }
 }

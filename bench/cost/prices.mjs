@@ -53,6 +53,10 @@ export function otherWays(trace, { minutes, tenants, account }) {
     folder5: month(folders(every(5) + saves)),
     folder1: month(folders(every(1) + saves)),
     archive10: month({ classA: every(10), uploadBytes: every(10) * account.archive, storedBytes: tenants * account.archive }),
-    object: month({ classA: perMonth(trace.values + trace.saves), uploadBytes: perMonth(trace.jsonBytes), storedBytes: tenants * account.bytes })
+    object: month({
+      classA: perMonth(trace.values + trace.saves),
+      uploadBytes: perMonth(trace.jsonBytes),
+      storedBytes: tenants * account.bytes
+    })
   }
 }

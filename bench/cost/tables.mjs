@@ -49,12 +49,21 @@ function perMinute(result) {
 function once(result) {
   const rows = Object.entries(ONCE).map(([phase, name]) => {
     const { counts } = result.phases[phase]
-    const requests = { classA: counts.put.requests + counts.list.requests, classB: counts.get.requests, getBytes: 0, listedNames: 0, storedBytes: 0 }
+    const requests = {
+      classA: counts.put.requests + counts.list.requests,
+      classB: counts.get.requests,
+      getBytes: 0,
+      listedNames: 0,
+      storedBytes: 0
+    }
     const price = priceOf(requests, { ...PROVIDERS.s3, free: {} }, result.nameBytes)
     const kinds = KIND_NAMES.map((kind) => figure.format(counts[kind].requests))
     return [name, ...kinds, number(counts.put.up / MB), number((counts.get.down + counts.list.down) / MB), usd(price.requests)]
   })
-  return table([`${result.tenants} sessions, once`, 'PUT', 'GET', 'LIST', 'DELETE', 'MB sent', 'MB received', 'USD for requests at S3'], rows)
+  return table(
+    [`${result.tenants} sessions, once`, 'PUT', 'GET', 'LIST', 'DELETE', 'MB sent', 'MB received', 'USD for requests at S3'],
+    rows
+  )
 }
 
 const providers = Object.values(PROVIDERS)
@@ -71,11 +80,16 @@ const INCLUDED = { classA: 'PUT or LIST', classB: 'GET', storage: 'GB stored', e
 function rates() {
   const rows = providers.map(({ name, read, classA, classB, storage, egress, unit, plan, free }) => {
     const whole = unit === undefined ? '' : ', in full millions'
-    const included = Object.entries(free).map(([what, much]) => `${figure.format(much)} ${INCLUDED[what]}`).join(', ')
+    const included = Object.entries(free)
+      .map(([what, much]) => `${figure.format(much)} ${INCLUDED[what]}`)
+      .join(', ')
     const costs = [classA.toFixed(2) + whole, classB.toFixed(2) + whole, storage, egress]
     return [name, ...costs, plan === undefined ? included : `for ${plan} USD: ${included}`, read]
   })
-  return table(['USD for', 'a million PUT or LIST', 'a million GET', 'a GB stored, a month', 'a GB to the internet', 'included each month', 'as of'], rows)
+  return table(
+    ['USD for', 'a million PUT or LIST', 'a million GET', 'a GB stored, a month', 'a GB to the internet', 'included each month', 'as of'],
+    rows
+  )
 }
 
 function perMonth(result) {
@@ -111,7 +125,10 @@ function inTheProcess({ tenants, phases, status }) {
     ['memory, new and empty sessions', `${number(phases['open new'].rss / MB)} MB`],
     [`memory, sessions in use (${number(status.bytes / MB)} MB of keys and values)`, `${number(phases.idle.rss / MB)} MB`],
     ['CPU, idle', `${number(phases.idle.cpuMs / phases.idle.minutes)} ms a minute`],
-    ['CPU, each at 1 message a minute, including the creation of its values', `${number(phases.all.cpuMs / phases.all.minutes)} ms a minute`]
+    [
+      'CPU, each at 1 message a minute, including the creation of its values',
+      `${number(phases.all.cpuMs / phases.all.minutes)} ms a minute`
+    ]
   ]
   return table([`${tenants} sessions in one process`, ''], rows)
 }

@@ -24,8 +24,16 @@ const AT_REST = 0.7
 
 /** How many keys of each type there are after 10,000 messages. */
 const KEYS = {
-  'pre-key': 749, session: 137, 'sender-key': 400, 'sender-key-memory': 10, 'app-state-sync-version': 5, 'app-state-sync-key': 4,
-  tctoken: 101, 'device-list': 147, 'lid-mapping': 202, 'identity-key': 53
+  'pre-key': 749,
+  session: 137,
+  'sender-key': 400,
+  'sender-key-memory': 10,
+  'app-state-sync-version': 5,
+  'app-state-sync-key': 4,
+  tctoken: 101,
+  'device-list': 147,
+  'lid-mapping': 202,
+  'identity-key': 53
 }
 /** Bytes of JSON of the credentials. */
 const CREDS = 2879
@@ -44,7 +52,8 @@ function noiseOf(seed) {
 const ZEROS = Buffer.alloc(1 << 16)
 
 /** For `JSON.stringify`: as Baileys writes bytes. */
-export const asJson = (_, value) => (value?.type === 'Buffer' ? { type: 'Buffer', data: Buffer.from(value.data).toString('base64') } : value)
+export const asJson = (_, value) =>
+  value?.type === 'Buffer' ? { type: 'Buffer', data: Buffer.from(value.data).toString('base64') } : value
 /** How large a value is as Baileys writes it to a file. */
 export const jsonBytes = (value) => JSON.stringify(value, asJson).length
 
@@ -71,9 +80,15 @@ export class Account {
     return type === 'tctoken' ? `${user}@lid` : String(type === 'pre-key' ? at + 64 : user)
   }
 
-  #text(bytes) { return this.#noise(bytes).toString('base64') }
-  #pick(list) { return list[Math.floor(this.#next() * list.length)] }
-  #chance(share) { return this.#next() < share }
+  #text(bytes) {
+    return this.#noise(bytes).toString('base64')
+  }
+  #pick(list) {
+    return list[Math.floor(this.#next() * list.length)]
+  }
+  #chance(share) {
+    return this.#next() < share
+  }
 
   #sizeOf(type) {
     const sizes = SIZES[type]
@@ -93,8 +108,12 @@ export class Account {
       registrationId: 12_345,
       currentRatchet: { ephemeralKeyPair: pair, lastRemoteEphemeralKey: this.#text(33), previousCounter: 3, rootKey: this.#text(32) },
       indexInfo: {
-        baseKey: this.#text(33), baseKeyType: 2, closed: at === 0 ? -1 : 1_700_000_000_000 + at, used: 1_700_000_000_000,
-        created: 1_690_000_000_000, remoteIdentityKey: this.#text(33)
+        baseKey: this.#text(33),
+        baseKeyType: 2,
+        closed: at === 0 ? -1 : 1_700_000_000_000 + at,
+        used: 1_700_000_000_000,
+        created: 1_690_000_000_000,
+        remoteIdentityKey: this.#text(33)
       },
       _chains: { [this.#text(33)]: chain(4, 1), [this.#text(33)]: chain(9, 2), [this.#text(33)]: chain(1, 2) }
     }
@@ -105,19 +124,27 @@ export class Account {
     // Bytes of one entry of each kind, measured once on what is made here.
     const some = (each, make) => Object.fromEntries(Array.from({ length: Math.max(1, Math.round(size / each)) }, (_, at) => make(at)))
     switch (type) {
-      case 'session': return { _sessions: some(1109, (at) => [this.#text(33), this.#sessionState(at)]), version: 'v1' }
+      case 'session':
+        return { _sessions: some(1109, (at) => [this.#text(33), this.#sessionState(at)]), version: 'v1' }
       case 'app-state-sync-version':
         return { version: 12, hash: this.#noise(128), indexValueMap: some(136, () => [this.#text(32), { valueMac: this.#noise(32) }]) }
       // As bytes, of which JSON makes four thirds.
-      case 'sender-key': return Buffer.from(JSON.stringify([{ senderKeyId: 1, seeds: this.#text(Math.round(size * 0.53)) }]))
-      case 'sender-key-memory': return some(36, (at) => [`2000000000${at}:${at % 4}@s.whatsapp.net`, true])
-      case 'tctoken': return { token: this.#noise(Math.round(size * 0.75) - 50), timestamp: '1700000000' }
-      case 'pre-key': return { private: this.#noise(32), public: this.#noise(32) }
-      case 'identity-key': return this.#noise(33)
+      case 'sender-key':
+        return Buffer.from(JSON.stringify([{ senderKeyId: 1, seeds: this.#text(Math.round(size * 0.53)) }]))
+      case 'sender-key-memory':
+        return some(36, (at) => [`2000000000${at}:${at % 4}@s.whatsapp.net`, true])
+      case 'tctoken':
+        return { token: this.#noise(Math.round(size * 0.75) - 50), timestamp: '1700000000' }
+      case 'pre-key':
+        return { private: this.#noise(32), public: this.#noise(32) }
+      case 'identity-key':
+        return this.#noise(33)
       case 'app-state-sync-key':
         return { keyData: this.#noise(32), fingerprint: { rawId: 7, currentIndex: 0, deviceIndexes: [0, 1] }, timestamp: '1700000000' }
-      case 'device-list': return this.#chance(0.3) ? ['0', '12'] : ['0']
-      default: return this.#text(12).slice(0, 15)
+      case 'device-list':
+        return this.#chance(0.3) ? ['0', '12'] : ['0']
+      default:
+        return this.#text(12).slice(0, 15)
     }
   }
 
@@ -133,7 +160,10 @@ export class Account {
   state() {
     const { 'pre-key': preKeys, ...others } = this.keys
     const values = (type, ids) => Object.fromEntries(ids.map((id) => [id, this.#value(type, AT_REST)]))
-    return [{ 'pre-key': values('pre-key', preKeys) }, Object.fromEntries(Object.entries(others).map(([type, ids]) => [type, values(type, ids)]))]
+    return [
+      { 'pre-key': values('pre-key', preKeys) },
+      Object.fromEntries(Object.entries(others).map(([type, ids]) => [type, values(type, ids)]))
+    ]
   }
 
   #fresh(type, count = 1) {
@@ -162,19 +192,26 @@ export class Account {
     const set = { session: this.#sessions(this.#chance(0.3) ? 2 : 1, true) }
     if (this.#chance(0.3)) set['device-list'] = this.#fresh('device-list', this.#chance(0.5) ? 2 : 1)
     const asked = ['device-list', 'tctoken', ...(this.#chance(0.5) ? ['lid-mapping'] : [])]
-    return [...asked.map((type) => ({ get: [type, [this.#pick(this.keys[type])]] })), { get: ['session', Object.keys(set.session)] }, { set }]
+    return [
+      ...asked.map((type) => ({ get: [type, [this.#pick(this.keys[type])]] })),
+      { get: ['session', Object.keys(set.session)] },
+      { set }
+    ]
   }
 
   #groupReceive() {
     const chain = this.#fresh('sender-key')
     const calls = [{ get: ['sender-key', Object.keys(chain)] }, { get: ['lid-mapping', [this.#pick(this.keys['lid-mapping'])]] }]
-    if (this.#chance(0.6)) calls.push({ set: this.#chance(0.63) ? { 'sender-key': this.#fresh('sender-key') } : { session: this.#sessions(1) } })
+    if (this.#chance(0.6))
+      calls.push({ set: this.#chance(0.63) ? { 'sender-key': this.#fresh('sender-key') } : { session: this.#sessions(1) } })
     return [...calls, { set: { 'sender-key': chain } }]
   }
 
   #groupSend() {
     const set = {
-      'sender-key': this.#fresh('sender-key'), 'sender-key-memory': this.#fresh('sender-key-memory'), session: this.#sessions(1),
+      'sender-key': this.#fresh('sender-key'),
+      'sender-key-memory': this.#fresh('sender-key-memory'),
+      session: this.#sessions(1),
       'device-list': this.#fresh('device-list', 6)
     }
     return [...['sender-key', 'sender-key-memory', 'device-list'].map((type) => ({ get: [type, Object.keys(set[type])] })), { set }]

@@ -30,9 +30,12 @@ export async function together(sessions, ms) {
   let writes = 0
   const until = performance.now() + ms
   const began = performance.now()
-  await Promise.all(sessions.map(async (session, at) => {
-    for (let n = 0; performance.now() < until; n++, writes++) await session.set({ session: { [idOf(n % 20)]: values[(n + at) % values.length] } })
-  }))
+  await Promise.all(
+    sessions.map(async (session, at) => {
+      for (let n = 0; performance.now() < until; n++, writes++)
+        await session.set({ session: { [idOf(n % 20)]: values[(n + at) % values.length] } })
+    })
+  )
   return (writes * 1000) / (performance.now() - began)
 }
 
@@ -126,7 +129,13 @@ export async function losses({ open, server, isOurs }, { kills, outageMs }) {
     for (; !isOver; n++) {
       const all = Object.values(preKeys(sizeOf(n)))
       const data = { 'pre-key': Object.fromEntries(ids(n).map((id, at) => [id, all[at]])) }
-      await Promise.race([writer.set(data).then(() => resolved.add(n), () => {}), pause(outageMs + PATIENCE_MS)])
+      await Promise.race([
+        writer.set(data).then(
+          () => resolved.add(n),
+          () => {}
+        ),
+        pause(outageMs + PATIENCE_MS)
+      ])
     }
   })()
   for (let kill = 0; kill < kills; kill++) {

@@ -60,7 +60,8 @@ export const mysqlBaileys = ({ 'mysql-baileys': rival }, server) => ({
 })
 
 const UPSERT = 'insert into auth (session, id, value) values ($1, $2, $3) on conflict (session, id) do update set value = excluded.value'
-const replacer = (_, value) => (value?.type === 'Buffer' && Array.isArray(value.data) ? { type: 'Buffer', data: Buffer.from(value.data).toString('base64') } : value)
+const replacer = (_, value) =>
+  value?.type === 'Buffer' && Array.isArray(value.data) ? { type: 'Buffer', data: Buffer.from(value.data).toString('base64') } : value
 
 /** A row per key with a pool of ten, each `set` of several keys as so many statements at once: what the usual ORM code does. */
 export const rowPerKey = (server) => {
@@ -82,7 +83,10 @@ export const rowPerKey = (server) => {
         await Promise.all(rows.map(([id, value]) => pool.query(UPSERT, [session, id, JSON.stringify(value, replacer)])))
       }
       const get = async (type, ids) => {
-        const { rows } = await pool.query('select id, value from auth where session = $1 and id = any($2)', [session, ids.map((id) => `${type}-${id}`)])
+        const { rows } = await pool.query('select id, value from auth where session = $1 and id = any($2)', [
+          session,
+          ids.map((id) => `${type}-${id}`)
+        ])
         const found = new Map(rows.map(({ id, value }) => [id, value]))
         return Object.fromEntries(ids.map((id) => [id, found.get(`${type}-${id}`) ?? null]))
       }

@@ -48,7 +48,11 @@ const commands = {
     const found = await session.state.keys.get('session', names)
     return names.map((name, n) => (found[name] ? n : -1)).filter((n) => n >= 0)
   },
-  close: () => session.close({ timeoutMs: 120_000 }).then(() => 'resolves', ({ code, message }) => `${code}: ${message}`)
+  close: () =>
+    session.close({ timeoutMs: 120_000 }).then(
+      () => 'resolves',
+      ({ code, message }) => `${code}: ${message}`
+    )
 }
 
 process.on('message', async ({ id, command, rest }) => process.send({ id, answer: (await commands[command](...rest)) ?? null }))

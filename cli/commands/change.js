@@ -16,7 +16,9 @@ async function remove(context, named) {
   const { asked, output, fleet } = context
   const tenants = await tenantsAskedFor(fleet, named, {})
   const isOne = tenants.length === 1
-  const what = isOne ? `the session of ${printable(tenants[0])}` : `the sessions of ${tenants.length} tenants (${tenants.map(printable).join(', ')})`
+  const what = isOne
+    ? `the session of ${printable(tenants[0])}`
+    : `the sessions of ${tenants.length} tenants (${tenants.map(printable).join(', ')})`
   const word = isOne ? printable(tenants[0]) : String(tenants.length)
   const question = `This deletes ${what} for good, in the store and here; the account must then be paired again.\nType ${word} to continue:`
   await confirm(output, question, word, asked)
@@ -80,7 +82,8 @@ async function prune(context) {
       { title: 'OUTCOME', of: ({ outcome }) => OUTCOMES[outcome], paint: ({ outcome }, { red }) => (outcome === 'failed' ? red : String) },
       { title: 'STORED', right: true, of: ({ storedAt }) => `${age(storedAt)} ago` }
     ])
-    for (const { tenantId, error } of failed) output.text(`${tenantId}: ${explain(error).code}: ${explain(error).message}. ${explain(error).advice}`)
+    for (const { tenantId, error } of failed)
+      output.text(`${tenantId}: ${explain(error).code}: ${explain(error).message}. ${explain(error).advice}`)
     const deleted = applied ? `${count(total('deleted'))} deleted` : `${count(total('would-delete'))} would be deleted`
     const kept = total('active') + total('open') + total('unnamed')
     output.text(`${plural(sessions.length, 'session')} that old: ${deleted}, ${count(kept)} kept, ${count(failed.length)} failed.`)
@@ -141,11 +144,16 @@ async function rekey(context, named) {
     columns: [{ title: 'READ WITH', of: ({ needed }) => needed.join(', ') }],
     fields: (value) => value,
     // All that is in the store was stored anew: what is left is a log that no session in this mode touches.
-    details: ({ complete }) => (complete || !resolved.cloud ? [] : ['another mode left a log of it on this machine: move its folder away, and the older key is no longer needed']),
+    details: ({ complete }) =>
+      complete || !resolved.cloud
+        ? []
+        : ['another mode left a log of it on this machine: move its folder away, and the older key is no longer needed'],
     summary: (good, bad) => {
       const said = counted('re-encrypted')(good, bad)
       if (unneeded === null) return `${said} Use --all to learn which keys are no longer needed.`
-      return unneeded.length === 0 ? `${said} Every key given is needed.` : `${said} No longer needed by the store and this machine: ${unneeded.join(', ')}. Logs on the disks of other machines are not seen.`
+      return unneeded.length === 0
+        ? `${said} Every key given is needed.`
+        : `${said} No longer needed by the store and this machine: ${unneeded.join(', ')}. Logs on the disks of other machines are not seen.`
     },
     document: { unneeded }
   })
@@ -194,7 +202,9 @@ module.exports = {
       options: [
         ['--all', 'all tenants in the store'],
         new Option('--pre-key-window <ids>', 'how many of the last pre-key ids to keep; default 1624, at least 812').argParser(whole),
-        new Option('--closed-older-than <age>', 'how long to keep a closed session with a contact; default 90d, at least 30d').argParser(days),
+        new Option('--closed-older-than <age>', 'how long to keep a closed session with a contact; default 90d, at least 30d').argParser(
+          days
+        ),
         new Option('--closed-kept <count>', 'how many closed sessions to keep per contact, regardless of age; default 5').argParser(whole),
         ['--apply', 'remove them'],
         ['--takeover', 'also open sessions that another instance has not released']
@@ -210,7 +220,10 @@ module.exports = {
       description:
         'Stores these sessions again under the first encryption key, and lists the older keys that are no longer needed. Put the new key first and ' +
         'keep the old ones until then. A session that an instance has not released is left to that instance, whose next opens do the same.',
-      options: [['--all', 'all tenants in the store'], ['--takeover', 'also take sessions that another instance has not released']],
+      options: [
+        ['--all', 'all tenants in the store'],
+        ['--takeover', 'also take sessions that another instance has not released']
+      ],
       examples: [
         ['rekey --all --key-file keys.txt', 'keys.txt: the new key in the first line, the old one in the second'],
         ['rekey tenant-42', 'one of them']

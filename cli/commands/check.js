@@ -79,7 +79,9 @@ async function doctor({ asked, output, fleet }) {
       { title: 'OUTCOME', of: ({ outcome }) => outcome, paint: ({ outcome }, colors) => colors[PAINT[outcome]] },
       { title: 'WHAT', of: ({ message }) => message, wraps: true }
     ])
-    const parts = Object.entries(totals).filter(([, n]) => n > 0).map(([outcome, n]) => `${n} ${outcome}`)
+    const parts = Object.entries(totals)
+      .filter(([, n]) => n > 0)
+      .map(([outcome, n]) => `${n} ${outcome}`)
     output.line(`${plural(checks.length, 'check')}: ${parts.join(', ')}.`)
   })
   if (failed.some(({ name }) => name === 'reachable')) return EXIT.unreachable
@@ -106,7 +108,7 @@ module.exports = {
       summary: 'restore into a scratch folder and compare; claims nothing',
       description:
         'Restores these tenants, or all, into a scratch folder as a new machine would, reads everything back, and compares it with the ' +
-        "store and, where available, with the state of the owner. Claims nothing and leaves nothing behind. It is the proof that a backup works.",
+        'store and, where available, with the state of the owner. Claims nothing and leaves nothing behind. It is the proof that a backup works.',
       options: [ALL],
       examples: [
         ['drill', 'all tenants, each night'],

@@ -36,7 +36,9 @@ async function status({ asked, output, fleet }, named) {
       { title: 'EPOCH', right: true, of: ({ epoch }) => epoch ?? '' },
       { title: 'LSN', right: true, of: ({ lsn }) => lsn ?? '' }
     ])
-    output.line(`${plural(shown.length, 'tenant')}: ${count(totals.live)} in use, ${count(totals.released)} free, ${count(totals.deleted)} deleted.`)
+    output.line(
+      `${plural(shown.length, 'tenant')}: ${count(totals.live)} in use, ${count(totals.released)} free, ${count(totals.deleted)} deleted.`
+    )
   })
   return missing === 0 ? EXIT.done : EXIT.wrong
 }
@@ -75,7 +77,9 @@ const localPairs = (local) => [
 ]
 
 function typesTable(output, types) {
-  const rows = Object.entries(types).map(([type, share]) => ({ type, ...share })).sort((a, b) => b.bytes - a.bytes)
+  const rows = Object.entries(types)
+    .map(([type, share]) => ({ type, ...share }))
+    .sort((a, b) => b.bytes - a.bytes)
   output.table(rows, [
     { title: 'TYPE', of: ({ type }) => type },
     { title: 'KEYS', right: true, of: ({ keys }) => count(keys) },
@@ -95,10 +99,17 @@ async function inspect({ output, fleet }, tenantId) {
   const damage = store?.damage ?? []
   const told = (part) => part && { ...part, error: part.error === null ? null : failureOf(part.error) }
   const nowhere = isThere ? null : unknown()
-  const document = { ok: isThere && errors.length === 0 && damage.length === 0, tenantId, ...(nowhere && { error: failureOf(nowhere) }), store: told(store), local: told(local) }
+  const document = {
+    ok: isThere && errors.length === 0 && damage.length === 0,
+    tenantId,
+    ...(nowhere && { error: failureOf(nowhere) }),
+    store: told(store),
+    local: told(local)
+  }
   output.result(document, () => {
     const { bold } = output.out
-    const tellError = (part) => part.error && output.text(`${part.error.code}: ${explain(part.error).message}. ${explain(part.error).advice}`)
+    const tellError = (part) =>
+      part.error && output.text(`${part.error.code}: ${explain(part.error).message}. ${explain(part.error).advice}`)
     if (store !== null) {
       output.line(bold('IN THE STORE'))
       if (store.owner === 'none') output.line('nothing')

@@ -14,7 +14,8 @@ const { allAtOnce } = require('../work.js')
 
 /** The id or template that is given, under either name of the option. */
 function tenantIdOf({ tenantId, tenant }) {
-  if (tenantId !== undefined && tenant !== undefined) throw new UsageError('--tenant is the former name of --tenant-id, and both are given', 'Use --tenant-id.')
+  if (tenantId !== undefined && tenant !== undefined)
+    throw new UsageError('--tenant is the former name of --tenant-id, and both are given', 'Use --tenant-id.')
   return tenantId ?? tenant
 }
 
@@ -48,13 +49,23 @@ function tellMigrated(output, report, document = {}) {
     fields: (session) => session,
     details: ({ message, warnings }) => [message, ...warnings].filter(Boolean),
     summary: () => {
-      const parts = Object.entries(report.totals).filter(([, n]) => n > 0).map(([status, n]) => `${count(n)} ${status}`)
+      const parts = Object.entries(report.totals)
+        .filter(([, n]) => n > 0)
+        .map(([status, n]) => `${count(n)} ${status}`)
       const missing = report.missing.length > 0 ? `, ${count(report.missing.length)} not in the source (${report.missing.join(', ')})` : ''
       const closed = report.unreadable?.length > 0 ? ` Skipped, because they are not readable: ${report.unreadable.join(', ')}.` : ''
-      const keysOnly = report.withoutCreds > 0 ? ` Skipped, because they have keys and no credentials: ${plural(report.withoutCreds, isOfDatabase(report) ? 'session' : 'folder')}.` : ''
+      const keysOnly =
+        report.withoutCreds > 0
+          ? ` Skipped, because they have keys and no credentials: ${plural(report.withoutCreds, isOfDatabase(report) ? 'session' : 'folder')}.`
+          : ''
       const others = Object.entries(report.profiles ?? {}).filter(([, n]) => n > 0)
-      const profiles = others.map(([layout, n]) => ` Not read: ${plural(n, 'session')} of whatsapp-web.js; \`--layout ${layout}\` does.`).join('')
-      const tooMany = report.unsearched > 0 ? ` Not searched for single-file sessions: ${plural(report.unsearched, 'JSON file')}; \`--layout single-file\` does.` : ''
+      const profiles = others
+        .map(([layout, n]) => ` Not read: ${plural(n, 'session')} of whatsapp-web.js; \`--layout ${layout}\` does.`)
+        .join('')
+      const tooMany =
+        report.unsearched > 0
+          ? ` Not searched for single-file sessions: ${plural(report.unsearched, 'JSON file')}; \`--layout single-file\` does.`
+          : ''
       return `${plural(report.sessions.length, 'session')}: ${parts.join(', ') || 'none'}${missing}.${closed}${keysOnly}${tooMany}${profiles}`
     },
     document
@@ -90,7 +101,8 @@ async function cleanUp(context, from) {
     ],
     fields: (session) => session,
     details: ({ message }) => (message ? [message] : []),
-    summary: (good, bad) => `${plural(good, 'source')} ${asked.apply ? 'removed' : 'can be removed'}${bad > 0 ? `, ${count(bad)} kept` : ''}.`,
+    summary: (good, bad) =>
+      `${plural(good, 'source')} ${asked.apply ? 'removed' : 'can be removed'}${bad > 0 ? `, ${count(bad)} kept` : ''}.`,
     document: { applied: asked.apply === true, totals: cleaned.totals }
   })
   if (!asked.apply) output.note('Nothing was removed: this was a dry run. Use --apply to remove them.')
@@ -124,7 +136,10 @@ function writeReport(file, report) {
   try {
     writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`, { mode: 0o600 })
   } catch (error) {
-    throw new UsageError(`the file of --report cannot be written (${error.code})`, 'The migration itself is done: run it again with another file.')
+    throw new UsageError(
+      `the file of --report cannot be written (${error.code})`,
+      'The migration itself is done: run it again with another file.'
+    )
   }
 }
 
@@ -140,8 +155,13 @@ async function importFolder(context, folder) {
     allowCredsOnly: asked.allowCredsOnly === true,
     allowDamagedKeys: asked.allowDamagedKeys === true
   }
-  const report = await allAtOnce(context, (onProgress) => migrate({ ...options, onProgress }), { title: 'import', changes: true, done: 'Imported' })
-  if (report.sessions.length === 0) throw new UsageError('the folder itself contains no session, only its subfolders do', 'Choose one of them, or use `migrate` for all.')
+  const report = await allAtOnce(context, (onProgress) => migrate({ ...options, onProgress }), {
+    title: 'import',
+    changes: true,
+    done: 'Imported'
+  })
+  if (report.sessions.length === 0)
+    throw new UsageError('the folder itself contains no session, only its subfolders do', 'Choose one of them, or use `migrate` for all.')
   return tellMigrated(output, report)
 }
 

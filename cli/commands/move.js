@@ -23,21 +23,28 @@ const NO_DISK = 'mode cloud keeps nothing on a machine: there is nothing to rest
 async function extract(context, tenants, folder) {
   const { asked, output, fleet } = context
   const { exportTree } = require('../../lib/multi-file/export-tree.js')
-  const write = (onProgress) => exportTree(folder, tenants, (...args) => fleet.extract(...args), { overwrite: asked.overwrite === true, onProgress })
+  const write = (onProgress) =>
+    exportTree(folder, tenants, (...args) => fleet.extract(...args), { overwrite: asked.overwrite === true, onProgress })
   const { exported, failed } = await allAtOnce(context, write, { title: 'extract', changes: true, done: 'Extracted' })
-  const values = new Map([...exported, ...failed].map(({ tenantId, error, ...value }) => [tenantId, error === undefined ? { value } : { error }]))
-  return tell(output, tenants.map((tenantId) => ({ item: tenantId, ...values.get(tenantId) })), {
-    word: 'written',
-    columns: [
-      { title: 'FOLDER', of: (value) => join(folder, value.folder) },
-      { title: 'KEYS', right: true, of: ({ keys }) => count(keys) },
-      { title: 'SIZE', right: true, of: ({ bytes }) => size(bytes) },
-      { title: 'LSN', right: true, of: ({ lsn }) => String(lsn) }
-    ],
-    fields: (value) => value,
-    details: ({ clean }) => (clean ? [] : ['an instance has this session: do not use the folder beside it']),
-    summary: counted('written')
-  })
+  const values = new Map(
+    [...exported, ...failed].map(({ tenantId, error, ...value }) => [tenantId, error === undefined ? { value } : { error }])
+  )
+  return tell(
+    output,
+    tenants.map((tenantId) => ({ item: tenantId, ...values.get(tenantId) })),
+    {
+      word: 'written',
+      columns: [
+        { title: 'FOLDER', of: (value) => join(folder, value.folder) },
+        { title: 'KEYS', right: true, of: ({ keys }) => count(keys) },
+        { title: 'SIZE', right: true, of: ({ bytes }) => size(bytes) },
+        { title: 'LSN', right: true, of: ({ lsn }) => String(lsn) }
+      ],
+      fields: (value) => value,
+      details: ({ clean }) => (clean ? [] : ['an instance has this session: do not use the folder beside it']),
+      summary: counted('written')
+    }
+  )
 }
 
 /** Advice for a session that cannot be restored because it is in use. */
@@ -54,7 +61,8 @@ async function restore(context, named) {
   const { asked, output, fleet, resolved } = context
   if (asked.overwrite && asked.to === undefined) throw new UsageError('--overwrite belongs to --to')
   if (asked.takeover && asked.to !== undefined) throw new UsageError('--takeover has no effect with --to, which takes over no session')
-  if (asked.to === undefined && resolved.cloud) throw new UsageError(NO_DISK, 'Open them directly; `verify` and `drill` check them, and --to writes folders.')
+  if (asked.to === undefined && resolved.cloud)
+    throw new UsageError(NO_DISK, 'Open them directly; `verify` and `drill` check them, and --to writes folders.')
   const tenants = await (asked.to === undefined ? sessionsAskedFor : tenantsAskedFor)(fleet, named, asked)
   if (asked.to !== undefined) return extract(context, tenants, asked.to)
   const openAndClose = async (tenantId) => {
@@ -145,7 +153,10 @@ module.exports = {
         'then on use only one of the two: both at once spoil the encryption keys of the account.',
       options: [
         ['--overwrite', 'write into a folder with files; replace a session of whatsapp-web.js'],
-        new Option('--format <form>', 'of a session of whatsapp-web.js: a folder of LocalAuth or a zip of RemoteAuth').choices(['local', 'zip']),
+        new Option('--format <form>', 'of a session of whatsapp-web.js: a folder of LocalAuth or a zip of RemoteAuth').choices([
+          'local',
+          'zip'
+        ]),
         ['--local', 'export a session of this machine, without a store'],
         TAKEOVER
       ],
@@ -193,7 +204,10 @@ module.exports = {
         ["migrate ./auth_sessions --tenant-id '{1}-{2}' --report migrated.json", 'take it over'],
         ['migrate supabase://old-bucket --report migrated.json', 'the bucket of another system'],
         ['migrate ./sessions.sqlite --dry-run', 'preview of a database; one behind a password is a variable, env:OLD_DATABASE_URL'],
-        ['migrate env:OLD_DATABASE_URL --and-from env:OLD_REDIS_URL', 'credentials in a table and keys in Redis, as those of Evolution API'],
+        [
+          'migrate env:OLD_DATABASE_URL --and-from env:OLD_REDIS_URL',
+          'credentials in a table and keys in Redis, as those of Evolution API'
+        ],
         ['migrate supabase://old-bucket --layout wwebjs-zip --dry-run', 'preview of the zips of RemoteAuth of whatsapp-web.js'],
         ['migrate ./auth_sessions --cleanup migrated.json --apply', 'days later: remove what was migrated']
       ],

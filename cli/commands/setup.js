@@ -82,7 +82,10 @@ function schema({ asked, output }) {
 
 function complete({ output }, shell) {
   const { build } = require('../program.js')
-  const script = completion(build(() => {}), shell)
+  const script = completion(
+    build(() => {}),
+    shell
+  )
   output.result({ ok: true, shell, script }, () => output.line(script.trimEnd()))
 }
 
@@ -126,7 +129,8 @@ module.exports = {
     })
     define('completion', {
       summary: 'print a script with which a shell completes commands and options',
-      description: 'Prints a completion script for bash, zsh or fish on stdout, for the installed command and for `npx`. Its first lines say where to put it.',
+      description:
+        'Prints a completion script for bash, zsh or fish on stdout, for the installed command and for `npx`. Its first lines say where to put it.',
       arguments: [new Argument('<shell>', 'the shell').choices(SHELLS)],
       examples: [
         ['completion bash', 'print the script; its first line says where to put it'],

@@ -221,7 +221,7 @@ function* walk(buffer, length = buffer.length) {
 
 /** Keys of an index, each with the bytes of its whole entry. */
 function* walkIndex(buffer) {
-  for (let at = 0; at < buffer.length; ) {
+  for (let at = 0; at < buffer.length;) {
     const to = at + 2 + buffer.readUInt16LE(at)
     yield { ...decodeKey(buffer, at + 2, to), bytes: buffer.readUInt32LE(to) }
     at = to + 4

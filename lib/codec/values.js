@@ -173,7 +173,11 @@ function createCodec(BufferJSON) {
       throw new HybridAuthError('INVALID_OPTION', 'a value cannot be written as JSON', error)
     }
     if (text === undefined) throw new HybridAuthError('INVALID_OPTION', `a ${typeof value} cannot be stored`)
-    if (isTooDeep(text)) throw new HybridAuthError('INVALID_OPTION', `a value is nested more than ${MAX_READABLE_DEPTH} levels deep and would be unreadable; nothing changed`)
+    if (isTooDeep(text))
+      throw new HybridAuthError(
+        'INVALID_OPTION',
+        `a value is nested more than ${MAX_READABLE_DEPTH} levels deep and would be unreadable; nothing changed`
+      )
     putJson(text, BUFFER_JSON, BUFFER_JSON)
   }
 

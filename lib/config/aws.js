@@ -21,7 +21,11 @@ function staticKeys(id, secret, session) {
   const isSet = ({ value }) => value !== undefined
   if (![id, secret, session].some(isSet)) return null
   const missing = [id, secret].filter((part) => !isSet(part)).map(({ from }) => from)
-  if (missing.length > 0) refuseHalf([id, secret, session].filter(isSet).map(({ from }) => from), missing)
+  if (missing.length > 0)
+    refuseHalf(
+      [id, secret, session].filter(isSet).map(({ from }) => from),
+      missing
+    )
   return {
     ...NOTHING,
     accessKeyId: token(id),
@@ -41,7 +45,11 @@ function together(env, names, remedy) {
   if (missing.length === places.length) return null
   if (missing.length > 0) {
     const set = places.filter((place) => !missing.includes(place))
-    refuseHalf(set.map(({ from }) => from), missing.map(({ from }) => from), remedy)
+    refuseHalf(
+      set.map(({ from }) => from),
+      missing.map(({ from }) => from),
+      remedy
+    )
   }
   return Object.fromEntries(places.map((place) => [place.from, line(place)]))
 }
@@ -156,7 +164,10 @@ function awsCredentials(look, env, { from, isR2, instanceMetadata, note }) {
     profileKeys(env)
   if (found !== null) {
     const { [FOUND_IN]: places, ...keys } = found
-    note('credentials', keys.accessKeyId === null ? 'those that the platform hands out' : 'hidden', { value: keys, from: places.map((place) => place.from).join(', ') })
+    note('credentials', keys.accessKeyId === null ? 'those that the platform hands out' : 'hidden', {
+      value: keys,
+      from: places.map((place) => place.from).join(', ')
+    })
     return keys
   }
   if (instanceMetadata) {

@@ -27,7 +27,8 @@ function nameOf(store) {
   const { kind, bucket, prefix, path, name } = store
   if (kind === 'directory') return `directory ${path}`
   if (kind === 'memory') return `memory://${name}`
-  if (kind === 'postgres') return `postgres://${hostOf(store, 5432)}/${encodeURIComponent(store.database)}${prefix === '' ? '' : `/${prefix}`}`
+  if (kind === 'postgres')
+    return `postgres://${hostOf(store, 5432)}/${encodeURIComponent(store.database)}${prefix === '' ? '' : `/${prefix}`}`
   if (kind === 'redis') return `redis${store.tls ? 's' : ''}://${hostOf(store, 6379)}/${store.db}`
   return `${kind === 'gcs' ? 'gs' : kind}://${bucket}${prefix === '' ? '' : `/${prefix}`}`
 }

@@ -7,7 +7,22 @@
 // says `encryption: 'off'` out loud. A mode that a variable chooses is never stopped by an option that it has no use for, if
 // leaving that out loses nothing. Secrets never appear in a message.
 
-const { abortSignal, certificates, choice, first, flag, integer, limit, ownFields, pathIn, quoted, refuse, unlessWrong, variable, wholeLimit } = require('../checks.js')
+const {
+  abortSignal,
+  certificates,
+  choice,
+  first,
+  flag,
+  integer,
+  limit,
+  ownFields,
+  pathIn,
+  quoted,
+  refuse,
+  unlessWrong,
+  variable,
+  wholeLimit
+} = require('../checks.js')
 const { unreadable } = require('../errors.js')
 const { guarded } = require('../outside.js')
 const { enabled, findStore, unusedDatabases, unusedStores } = require('./services.js')
@@ -114,7 +129,8 @@ function httpSpec(look, { options, env, note }) {
  */
 function checkDiskless(options, asked, warn) {
   const cloud = `${asked.from} is cloud, which keeps nothing on the disk`
-  if (options.localDurability !== undefined) refuse(`\`localDurability\` does not apply: ${cloud}, and a write resolves when the store has it`)
+  if (options.localDurability !== undefined)
+    refuse(`\`localDurability\` does not apply: ${cloud}, and a write resolves when the store has it`)
   if (options.seedFromDisk) refuse(`\`seedFromDisk\` does not apply: ${cloud}; open once with \`mode: 'hybrid'\` instead`)
   if (options.directory === undefined) return
   if (options.mode !== undefined) refuse(`\`directory\` does not apply: ${cloud}; remove one of the two`)
@@ -151,7 +167,8 @@ function resolveSource(value, from, given, env = process.env) {
   const described = isPath ? describeStore({ value: { kind: 'directory', path: value }, from }) : describeStore({ value, from })
   if (described === null) refuse(`${from} must be a path, the URL of a bucket, or an object with a \`kind\``)
   if (described.kind === 'memory') refuse(`${from} must not be memory: it cannot contain sessions of another system`)
-  if (isFree(described.kind)) refuse(`${from} must not be a database: sessions of another system in its tables or keys cannot be read; write them to files first`)
+  if (isFree(described.kind))
+    refuse(`${from} must not be a database: sessions of another system in its tables or keys cannot be read; write them to files first`)
   const look = (name) => lookUp(options, env, name)
   const context = { options, env, note: () => {}, warn: (message) => warnOnce(options.logger, message) }
   return completeStore(described, { ...context, http: httpSpec(look, context) })
@@ -166,13 +183,17 @@ function settingsOf(given) {
   const context = { ...given, options: ownFields(given.options) }
   const { options, env } = context
   const look = (name) => lookUp(options, env, name)
-  const asked = once(() => choice(look('mode'), undefined, ['local', 'hybrid', 'cloud'], '; the store itself is set by `store` or SESSION_BACKUP_STORE'))
+  const asked = once(() =>
+    choice(look('mode'), undefined, ['local', 'hybrid', 'cloud'], '; the store itself is set by `store` or SESSION_BACKUP_STORE')
+  )
   const described = once(() => findStore(options.store, env, { value: asked(), from: look('mode').from }, context.warn))
   const mode = once(() => {
     // A store that makes no sense is a mistake in local mode too.
     const found = asked() ?? (described() === null ? 'local' : 'hybrid')
     if (described() === null && found !== 'local') {
-      refuse(`${look('mode').from} is ${found} and needs a \`store\`: set one, or SESSION_BACKUP_STORE, and do not disable it with SESSION_BACKUP_ENABLED`)
+      refuse(
+        `${look('mode').from} is ${found} and needs a \`store\`: set one, or SESSION_BACKUP_STORE, and do not disable it with SESSION_BACKUP_ENABLED`
+      )
     }
     if (found === 'cloud') checkDiskless(options, look('mode'), context.warn)
     return found
@@ -183,7 +204,9 @@ function settingsOf(given) {
     const count = encryptionKeys().length
     if (found === 'off' && count > 0) refuse("`encryption: 'off'` and `encryptionKeys` contradict each other")
     if (mode() !== 'local' && count === 0 && found === 'on') {
-      refuse(`the store of ${described().from} needs \`encryptionKeys\` (64 hex digits); to store sessions unencrypted, set \`encryption: 'off'\``)
+      refuse(
+        `the store of ${described().from} needs \`encryptionKeys\` (64 hex digits); to store sessions unencrypted, set \`encryption: 'off'\``
+      )
     }
     return found
   })
@@ -234,7 +257,8 @@ function settingsOf(given) {
     onLeaseLost: oneOf('onLeaseLost', () => 'continue', ['continue', 'stop']),
     hideTenantIds: once(() => {
       const found = flag(look('hideTenantIds'))
-      if (found && mode() !== 'local' && encryptionKeys().length === 0) refuse('`hideTenantIds` needs `encryptionKeys`, because names depend on them')
+      if (found && mode() !== 'local' && encryptionKeys().length === 0)
+        refuse('`hideTenantIds` needs `encryptionKeys`, because names depend on them')
       return found
     }),
     acceptUnencrypted: yesOrNo('acceptUnencrypted'),
@@ -260,7 +284,10 @@ function settingsOf(given) {
     /** The variables, or places, that name authorities for the store in effect alone; null where there is none that has a use for any. */
     authorities: () => (mode() === 'local' ? null : authoritiesOf(described(), env)),
     /** Variables that name a database, which no store is, in words. */
-    unused: () => (described() === null ? [] : unusedDatabases(env).filter(([, , kind]) => kind !== described().kind)).map(([name, service]) => `${name} is not used for sessions: SESSION_BACKUP_STORE=${service} would make it the store`),
+    unused: () =>
+      (described() === null ? [] : unusedDatabases(env).filter(([, , kind]) => kind !== described().kind)).map(
+        ([name, service]) => `${name} is not used for sessions: SESSION_BACKUP_STORE=${service} would make it the store`
+      ),
     /** Place where the flush interval is looked for. */
     flushPlace
   }

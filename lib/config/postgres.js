@@ -33,10 +33,31 @@ const OF_OTHERS = {
   known: ['sslmode', 'ssl', 'sslaccept', 'sslrootcert', 'channel_binding', 'target_session_attrs'],
   ignored: [
     // Those of Prisma; its `schema` is where its tables are.
-    'schema', 'pgbouncer', 'connection_limit', 'pool_timeout', 'socket_timeout', 'statement_cache_size', 'max_idle_connection_lifetime', 'max_connection_lifetime', 'single_use_connections',
+    'schema',
+    'pgbouncer',
+    'connection_limit',
+    'pool_timeout',
+    'socket_timeout',
+    'statement_cache_size',
+    'max_idle_connection_lifetime',
+    'max_connection_lifetime',
+    'single_use_connections',
     // Those of libpq and node-postgres that change nothing here, and the marks of Vercel's integrations.
-    'connect_timeout', 'application_name', 'fallback_application_name', 'client_encoding', 'keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count',
-    'tcp_user_timeout', 'gssencmode', 'sslcompression', 'sslsni', 'uselibpqcompat', 'workaround', 'supa'
+    'connect_timeout',
+    'application_name',
+    'fallback_application_name',
+    'client_encoding',
+    'keepalives',
+    'keepalives_idle',
+    'keepalives_interval',
+    'keepalives_count',
+    'tcp_user_timeout',
+    'gssencmode',
+    'sslcompression',
+    'sslsni',
+    'uselibpqcompat',
+    'workaround',
+    'supa'
   ],
   impossible: {
     __proto__: null,
@@ -49,7 +70,12 @@ const OF_OTHERS = {
     options: 'options of a session are not supported; for other settings of this package set a connection string of its own'
   }
 }
-const OF_STORE = { ...OF_OTHERS, example: 'postgres://host:5432/database', known: [...OF_OTHERS.known, 'maxConnections', 'notify'], isStore: true }
+const OF_STORE = {
+  ...OF_OTHERS,
+  example: 'postgres://host:5432/database',
+  known: [...OF_OTHERS.known, 'maxConnections', 'notify'],
+  isStore: true
+}
 
 const MODES = ['verify-full', 'require', 'disable']
 
@@ -59,9 +85,14 @@ function modeOf(place) {
   if (MODES.includes(word)) return word
   if (word === 'no-verify') return 'require'
   if (word === 'prefer' || word === 'allow') {
-    refuse(`${place.from} lets the connection become unencrypted unnoticed: write verify-full, or require for a server whose certificate cannot be checked, or disable for one without encryption`)
+    refuse(
+      `${place.from} lets the connection become unencrypted unnoticed: write verify-full, or require for a server whose certificate cannot be checked, or disable for one without encryption`
+    )
   }
-  if (word === 'verify-ca') refuse(`${place.from} checks the certificate but not its name, which is not supported: write verify-full, with the authority in \`caCertificate\`, or require to check neither`)
+  if (word === 'verify-ca')
+    refuse(
+      `${place.from} checks the certificate but not its name, which is not supported: write verify-full, with the authority in \`caCertificate\`, or require to check neither`
+    )
   return refuse(`${place.from} must be one of: ${MODES.join(', ')}`)
 }
 
@@ -88,8 +119,14 @@ function read(place, rules = OF_OTHERS) {
   const [database, ...rest] = folders
   if (folders.some((name) => name.includes('/'))) refuse(`a name in the path of ${from} must not contain slashes`)
   if (rest.slice(0, -1).includes('')) refuse(`a folder in the path of ${from} is empty`)
-  if (!rules.isStore && rest.some((name) => name !== '')) refuse(`the path of ${from} must be the name of a database alone; set \`prefix\` in a store object`)
-  choice({ value: parameters.get('target_session_attrs'), from: `${from}: the parameter \`target_session_attrs\`` }, undefined, ['read-write', 'primary', 'any'], '; this package always uses the primary')
+  if (!rules.isStore && rest.some((name) => name !== ''))
+    refuse(`the path of ${from} must be the name of a database alone; set \`prefix\` in a store object`)
+  choice(
+    { value: parameters.get('target_session_attrs'), from: `${from}: the parameter \`target_session_attrs\`` },
+    undefined,
+    ['read-write', 'primary', 'any'],
+    '; this package always uses the primary'
+  )
   const authorities = parameters.get('sslrootcert')
   const flags = { true: true, false: false }
   const count = parameters.get('maxConnections')
@@ -119,7 +156,8 @@ const PARTS = ['host', 'port', 'database', 'user', 'password']
 /** Variables of libpq for the same. */
 const OF_LIBPQ = { host: 'PGHOST', port: 'PGPORT', database: 'PGDATABASE', user: 'PGUSER', password: 'PGPASSWORD' }
 
-const WAYS = 'pass `connectionString`, or `host`, `database`, `user` and `password`, in a store object, or set DATABASE_URL, or PGHOST, PGDATABASE, PGUSER and PGPASSWORD'
+const WAYS =
+  'pass `connectionString`, or `host`, `database`, `user` and `password`, in a store object, or set DATABASE_URL, or PGHOST, PGDATABASE, PGUSER and PGPASSWORD'
 
 /** Place of a part, which only one of the two may contain. */
 function either(field, inText, from) {
@@ -137,7 +175,9 @@ function partsOf({ look, names = STRINGS }, env) {
   const text = isOwn ? own : urlIn(env, names, OF_OTHERS)
   const parsed = isSet(text) ? read(text) : {}
   const isOfLibpq = !isOwn && !isSet(text)
-  const parts = Object.fromEntries(PARTS.map((part) => [part, isOfLibpq ? variable(env, OF_LIBPQ[part]) : either(look(part), parsed[part], text.from)]))
+  const parts = Object.fromEntries(
+    PARTS.map((part) => [part, isOfLibpq ? variable(env, OF_LIBPQ[part]) : either(look(part), parsed[part], text.from)])
+  )
   const [mode, authorities] = [look('sslmode'), look('authorities')]
   return {
     ...parts,
@@ -177,10 +217,15 @@ function serverOf(described, env) {
   const { from } = described
   if (parts.isNothing) {
     const others = STRINGS.filter((name) => isSet(variable(env, name)))
-    refuse(`${from} names no server${others.length === 0 ? '' : `, and ${allOf(others)} ${others.length === 1 ? 'is not the address' : 'are not addresses'} of a Postgres`}: ${WAYS}`)
+    refuse(
+      `${from} names no server${others.length === 0 ? '' : `, and ${allOf(others)} ${others.length === 1 ? 'is not the address' : 'are not addresses'} of a Postgres`}: ${WAYS}`
+    )
   }
   const missing = ['host', 'database'].filter((part) => !isSet(parts[part]))
-  if (missing.length > 0) refuse(`${parts.isOfLibpq ? `${allOf(missing.map((part) => OF_LIBPQ[part]))} is not set` : `${from} names no ${missing.join(' and no ')}`}: ${WAYS}`)
+  if (missing.length > 0)
+    refuse(
+      `${parts.isOfLibpq ? `${allOf(missing.map((part) => OF_LIBPQ[part]))} is not set` : `${from} names no ${missing.join(' and no ')}`}: ${WAYS}`
+    )
   const server = { host: hostOf(parts.host), port: isSet(parts.port) ? portOf(parts.port) : 5432 }
   return { parts, server, database: nameOf(parts.database) }
 }
@@ -193,7 +238,8 @@ function nameOf(place) {
 }
 
 function schemaOf({ value = 'baileys_hybrid_auth', from }) {
-  if (typeof value !== 'string' || !/^[a-z_][a-z0-9_]{0,62}$/.test(value)) refuse(`${from} must be the name of a schema: lower-case letters, digits and underscores, not a digit first, at most 63`)
+  if (typeof value !== 'string' || !/^[a-z_][a-z0-9_]{0,62}$/.test(value))
+    refuse(`${from} must be the name of a schema: lower-case letters, digits and underscores, not a digit first, at most 63`)
   if (/^pg_|^information_schema$/.test(value)) refuse(`${from} is a schema of Postgres itself: choose another name`)
   return value
 }
@@ -214,7 +260,8 @@ function complete(described, { env, http, warn, note }) {
   const isHere = isLoopback(server.host)
   const sslmode = isSet(mode) ? modeOf(mode) : isHere ? 'disable' : 'verify-full'
   if (!isHere && sslmode === 'disable') warn(readable(`${mode.from} is disable`))
-  if (!isHere && sslmode === 'require') warn(unproven(`${mode.from} is require`, 'write verify-full, with the authority of the provider in `caCertificate` if it has its own'))
+  if (!isHere && sslmode === 'require')
+    warn(unproven(`${mode.from} is require`, 'write verify-full, with the authority of the provider in `caCertificate` if it has its own'))
   const schema = schemaOf(look('schema'))
   const maxConnections = integer(look('maxConnections'), 4, 1, 32, '')
   const notify = !isSet(look('notify')) || flag(look('notify'))

@@ -8,7 +8,8 @@
 const { choice, flag, integer, isLoopback, line, refuse, unlessWrong, variable } = require('../checks.js')
 const { hostOf, isSet, passwordOf, portOf, readable, serverUrl, unproven, urlIn } = require('./server-urls.js')
 
-const SECRETS_BELONG = 'pass `username` and `password`, or `url`, in a store object, or set REDIS_PASSWORD (and REDIS_USERNAME), or REDIS_URL'
+const SECRETS_BELONG =
+  'pass `username` and `password`, or `url`, in a store object, or set REDIS_PASSWORD (and REDIS_USERNAME), or REDIS_URL'
 
 /** Variables that may hold a URL; the first one that names a Redis counts. */
 const STRINGS = ['REDIS_URL', 'VALKEY_URL']
@@ -22,10 +23,24 @@ const OF_OTHERS = {
   secretsBelong: SECRETS_BELONG,
   known: ['db', 'ssl_cert_reqs'],
   // Those of ioredis, redis-py and others, about how they connect.
-  ignored: ['family', 'protocol', 'client_name', 'decode_responses', 'socket_timeout', 'socket_connect_timeout', 'health_check_interval', 'max_connections'],
+  ignored: [
+    'family',
+    'protocol',
+    'client_name',
+    'decode_responses',
+    'socket_timeout',
+    'socket_connect_timeout',
+    'health_check_interval',
+    'max_connections'
+  ],
   impossible: { __proto__: null, path: 'a Unix socket is not supported' }
 }
-const OF_STORE = { ...OF_OTHERS, example: 'redis://host:6379/0 or rediss://…', known: [...OF_OTHERS.known, 'prefix', 'waitReplicas', 'allowVolatile', 'notify'], isStore: true }
+const OF_STORE = {
+  ...OF_OTHERS,
+  example: 'redis://host:6379/0 or rediss://…',
+  known: [...OF_OTHERS.known, 'prefix', 'waitReplicas', 'allowVolatile', 'notify'],
+  isStore: true
+}
 
 const FLAGS = { true: true, false: false }
 const digits = (text) => (/^\d+$/.test(text ?? '') ? Number(text) : text)
@@ -40,7 +55,11 @@ function read(place, rules = OF_OTHERS) {
   if (ofPath !== undefined && ofQuery !== undefined) refuse(`${from} has the number of a database twice`)
   const isSecure = scheme === 'rediss' || scheme === 'valkeys'
   const checks = { none: false, CERT_NONE: false, optional: true, CERT_OPTIONAL: true, required: true, CERT_REQUIRED: true }
-  const isChecked = choice({ value: parameters.get('ssl_cert_reqs'), from: `${from}: the parameter \`ssl_cert_reqs\`` }, 'required', Object.keys(checks))
+  const isChecked = choice(
+    { value: parameters.get('ssl_cert_reqs'), from: `${from}: the parameter \`ssl_cert_reqs\`` },
+    'required',
+    Object.keys(checks)
+  )
   return {
     ...server,
     username: user,
@@ -85,7 +104,10 @@ function partsOf({ look, names = STRINGS }, env) {
   }
   const tls = look('tls')
   if (tls.value === false && parsed.tls) refuse(`${tls.from} is false, but ${text.from} begins with rediss: remove one of the two`)
-  return { ...Object.fromEntries(PARTS.map((part) => [part, placed(part)])), tls: isSet(tls) ? tls : { value: parsed.tls, from: text.from } }
+  return {
+    ...Object.fromEntries(PARTS.map((part) => [part, placed(part)])),
+    tls: isSet(tls) ? tls : { value: parsed.tls, from: text.from }
+  }
 }
 
 /** Server and number of the database of a described store, without what signs in. */
@@ -93,7 +115,9 @@ function serverOf(described, env) {
   const parts = partsOf(described, env)
   if (!isSet(parts.host)) {
     const others = STRINGS.filter((name) => isSet(variable(env, name)))
-    refuse(`${described.from} names no server${others.length === 0 ? '' : `, and ${others.join(' and ')} ${others.length === 1 ? 'is not the address' : 'are not addresses'} of a Redis`}: ${WAYS}`)
+    refuse(
+      `${described.from} names no server${others.length === 0 ? '' : `, and ${others.join(' and ')} ${others.length === 1 ? 'is not the address' : 'are not addresses'} of a Redis`}: ${WAYS}`
+    )
   }
   const { value: number, from } = parts.db
   return {
@@ -109,10 +133,12 @@ function signIn({ username, password }, env, server) {
   const strings = STRINGS.map((name) => [{ username: name, password: name }, unlessWrong(read, variable(env, name))])
   const isSame = ([, parts]) => parts !== undefined && parts.host === server.host && (parts.port ?? 6379) === server.port
   const [named, numbered] = [variable(env, 'REDIS_HOST'), variable(env, 'REDIS_PORT')]
-  const isOfServer = (!isSet(named) || unlessWrong(hostOf, named) === server.host) && (!isSet(numbered) || unlessWrong(portOf, numbered) === server.port)
+  const isOfServer =
+    (!isSet(named) || unlessWrong(hostOf, named) === server.host) && (!isSet(numbered) || unlessWrong(portOf, numbered) === server.port)
   const separate = { username: variable(env, 'REDIS_USERNAME').value, password: variable(env, 'REDIS_PASSWORD').value }
   const offers = [...strings.filter(isSame), ...(isOfServer ? [[SEPARATE, separate]] : [])]
-  const isFor = ([, offered]) => offered.password !== undefined && (!isSet(username) || (offered.username ?? username.value) === username.value)
+  const isFor = ([, offered]) =>
+    offered.password !== undefined && (!isSet(username) || (offered.username ?? username.value) === username.value)
   const [from, offered] = offers.find(isFor) ?? []
   if (offered === undefined) return { username, password }
   return {
@@ -122,7 +148,8 @@ function signIn({ username, password }, env, server) {
 }
 
 function prefixOf({ value = 'bha', from }) {
-  if (typeof value !== 'string' || !/^[A-Za-z0-9._:-]{1,64}$/.test(value)) refuse(`${from} must be a word for the names of keys: letters, digits and ._:-, at most 64`)
+  if (typeof value !== 'string' || !/^[A-Za-z0-9._:-]{1,64}$/.test(value))
+    refuse(`${from} must be a word for the names of keys: letters, digits and ._:-, at most 64`)
   return value
 }
 

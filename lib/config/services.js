@@ -40,7 +40,11 @@ const SERVICES = {
 const OPTIONAL = { __proto__: null, s3: ['endpoint', 'region', 'accessKeyId', 'secretAccessKey', 'pathStyle'] }
 
 /** Services that are meant only when a store is asked for, and the variables that mean them then. */
-const ONLY_IF_ASKED = { __proto__: null, s3: ['S3_BUCKET', 'S3_BUCKET_NAME'], gcs: ['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CREDENTIALS'] }
+const ONLY_IF_ASKED = {
+  __proto__: null,
+  s3: ['S3_BUCKET', 'S3_BUCKET_NAME'],
+  gcs: ['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CREDENTIALS']
+}
 
 /** Values where no variable says otherwise; `from` is where such a value cannot come from. */
 const DEFAULTS = { __proto__: null, supabase: { bucket: 'whatsapp-sessions' } }
@@ -99,7 +103,9 @@ function read(service, env) {
     places,
     isMeant: service in ONLY_IF_ASKED ? wouldBeMeant(service, env) : isPublic || set.some(({ from }) => from !== SHARED),
     isFull: missing.length === 0 && (service !== 's3' || hasCredentials(places, env)),
-    set: [...set, ...(isPublic ? [publicKey] : []), ...(service === 'gcs' ? [variable(env, ...ONLY_IF_ASKED.gcs)].filter(isSet) : [])].map(({ from }) => from),
+    set: [...set, ...(isPublic ? [publicKey] : []), ...(service === 'gcs' ? [variable(env, ...ONLY_IF_ASKED.gcs)].filter(isSet) : [])].map(
+      ({ from }) => from
+    ),
     missing: missing.map(({ names }) => names[0] + (names.length > 1 ? ` (or ${names[1]})` : '')),
     hint: isPublic ? `; ${publicKey.from} is a public key and cannot replace it` : ''
   }
@@ -110,7 +116,9 @@ const unusedDatabases = (env) => databasesIn(env).map(([kind, from]) => [from, f
 
 /** Variables that could make a store, and do not because none is asked for. */
 const unusedStores = (env) => [
-  ...Object.keys(ONLY_IF_ASKED).filter((service) => wouldBeMeant(service, env)).map((service) => [variable(env, ...SERVICES[service].bucket).from, service]),
+  ...Object.keys(ONLY_IF_ASKED)
+    .filter((service) => wouldBeMeant(service, env))
+    .map((service) => [variable(env, ...SERVICES[service].bucket).from, service]),
   ...unusedDatabases(env)
 ]
 
@@ -145,7 +153,9 @@ function storeNamed({ service, from }, env) {
  * @param isAsked whether a store is asked for, whichever it is
  */
 function storeOfSets(env, isAsked, warn) {
-  const meant = Object.keys(SERVICES).map((service) => read(service, env)).filter(({ isMeant }) => isMeant)
+  const meant = Object.keys(SERVICES)
+    .map((service) => read(service, env))
+    .filter(({ isMeant }) => isMeant)
   const byThemselves = meant.filter(({ service }) => !(service in ONLY_IF_ASKED))
   const halves = byThemselves.filter(({ isFull }) => !isFull)
   const isWanted = isAsked || halves.length < byThemselves.length
@@ -161,7 +171,8 @@ function storeOfSets(env, isAsked, warn) {
     const [{ set, missing, hint }] = halves
     refuse(halfOf(set, missing) + hint + REMEDY)
   }
-  for (const { set, missing, hint } of halves) warn(`${halfOf(set, missing)}${hint}: this incomplete store is ignored, ${full[0].service} is used`)
+  for (const { set, missing, hint } of halves)
+    warn(`${halfOf(set, missing)}${hint}: this incomplete store is ignored, ${full[0].service} is used`)
   const found = full[0] ?? (isAsked ? meant.find(({ isFull }) => !isFull) : undefined)
   return found === undefined ? null : storeOf(found)
 }

@@ -8,7 +8,23 @@
 
 const { fileURLToPath } = require('node:url')
 const { awsCredentials } = require('./aws.js')
-const { address, bucketName, decoded, first, flag, folderName, line, named, ownFields, pathIn, quoted, refuse, refuseHalf, token, variable } = require('../checks.js')
+const {
+  address,
+  bucketName,
+  decoded,
+  first,
+  flag,
+  folderName,
+  line,
+  named,
+  ownFields,
+  pathIn,
+  quoted,
+  refuse,
+  refuseHalf,
+  token,
+  variable
+} = require('../checks.js')
 const { googleCredentials } = require('./google.js')
 const { POSTGRES } = require('./postgres.js')
 const { REDIS } = require('./redis.js')
@@ -22,7 +38,10 @@ const SUPABASE_NAMES = /^[\w/!.*'() &$=@;:+,?-]*$/
 
 /** Names of buckets, by each store's own rules: those of S3 are its older ones, which some servers still go by. */
 const BUCKETS_OF_S3 = { form: /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, words: 'letters, digits, hyphens, dots and underscores' }
-const BUCKETS_OF_GOOGLE = { form: /^[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?$/, words: 'lower-case letters, digits, hyphens, dots and underscores' }
+const BUCKETS_OF_GOOGLE = {
+  form: /^[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?$/,
+  words: 'lower-case letters, digits, hyphens, dots and underscores'
+}
 const BUCKETS_OF_SUPABASE = { form: /^[\w!.*'() &$=@;:+,?-]{1,100}$/, words: "letters, digits and !-.*'() &$@=;:+,?" }
 /** A part of a host name. */
 const HOST_PART = /^(?!xn--)(?!.*\.(xn--|\.))[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/
@@ -70,7 +89,11 @@ const FLAGS = new Set(['create', 'pathStyle', 'instanceMetadata'])
 const DATABASES = { postgres: POSTGRES, redis: REDIS }
 const SCHEMES = {
   __proto__: null,
-  file: 'directory', memory: 'memory', s3: 's3', gs: 'gcs', supabase: 'supabase',
+  file: 'directory',
+  memory: 'memory',
+  s3: 's3',
+  gs: 'gcs',
+  supabase: 'supabase',
   ...Object.fromEntries(Object.entries(DATABASES).flatMap(([kind, { schemes }]) => schemes.map((scheme) => [scheme, kind])))
 }
 const KNOWN_URLS = 's3://bucket, supabase://bucket, gs://bucket, postgres://host/database, redis://host, file:///path or memory://name'
@@ -96,7 +119,8 @@ function describeObject(given, from) {
   const { fields } = KINDS[kind]
   for (const name of Object.keys(object)) {
     if (name === 'caCertificate') refuse(`${from}: \`caCertificate\` is an option of its own: pass it beside \`store\``)
-    if (name !== 'kind' && !fields.includes(name)) refuse(`${from}: ${quoted(name)} is unknown; a store of kind ${kind} takes ${fields.join(', ')}`)
+    if (name !== 'kind' && !fields.includes(name))
+      refuse(`${from}: ${quoted(name)} is unknown; a store of kind ${kind} takes ${fields.join(', ')}`)
   }
   return describe(kind, from, (field) => ({ value: object[field], from: `\`store.${field}\`` }))
 }
@@ -128,7 +152,8 @@ function describeBucket(kind, from, text) {
   const [, authority, path, query = '', fragment] = text.match(/^[^:]+:\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/s) ?? []
   if (authority === undefined) refuse(`${from} must have two slashes after the colon: ${KNOWN_URLS}`)
   if (authority.includes('@')) refuse(`${from} must not hold credentials: ${KINDS[kind].secretsBelong}`)
-  if (authority.includes(':')) refuse(`${from} has a port in place of the bucket; set the address of a server with the parameter \`endpoint\``)
+  if (authority.includes(':'))
+    refuse(`${from} has a port in place of the bucket; set the address of a server with the parameter \`endpoint\``)
   if (fragment !== undefined) refuse(`${from} must not have a #`)
   const parameters = parametersOf(query, { kind, from })
   const folders = path.split('/').map((name) => decoded(name, from))
@@ -211,13 +236,16 @@ function s3({ from, look, place }, { env, http, warn, note }) {
   else if (isR2 && endpoint.path !== '') refuse(`${given.from} must end after the host: set the bucket separately`)
   // Regions of AWS mean nothing to R2.
   const region = isR2 ? look('region') : first(look('region'), variable(env, 'AWS_REGION', 'AWS_DEFAULT_REGION'))
-  if (region.value !== undefined && !/^[\w.-]{1,64}$/.test(line(region))) refuse(`${region.from} must be the name of a region, such as eu-central-1`)
+  if (region.value !== undefined && !/^[\w.-]{1,64}$/.test(line(region)))
+    refuse(`${region.from} must be the name of a region, such as eu-central-1`)
   const pathStyle = look('pathStyle')
   // The certificate of AWS covers one label before its name: a bucket with a dot has two.
   const isInPath = pathStyle.value === undefined ? endpoint !== null || place.bucket.includes('.') : flag(pathStyle)
   if (!isInPath && endpoint?.isIp) refuse(`${pathStyle.from} must be true for a numeric address: the bucket cannot be part of it`)
   if (!isInPath && !HOST_PART.test(place.bucket)) {
-    refuse(`the bucket of ${from} cannot be part of a host name (lower-case letters, digits, hyphens and dots, up to 63); set \`pathStyle: true\` if that is its name`)
+    refuse(
+      `the bucket of ${from} cannot be part of a host name (lower-case letters, digits, hyphens and dots, up to 63); set \`pathStyle: true\` if that is its name`
+    )
   }
   const instanceMetadata = flag(look('instanceMetadata'))
   const regionName = region.value === undefined ? (isR2 ? 'auto' : 'us-east-1') : line(region)
@@ -281,11 +309,19 @@ function supabase({ from, look, place }, { env, http, warn, note }) {
   }
   // The name of this one says nothing, so the key has to.
   if (key.from === 'SUPABASE_KEY' && kind === 'unknown') {
-    refuse('SUPABASE_KEY is neither a secret key (sb_secret_…) nor a service_role key; if it belongs to your own server, name it SUPABASE_SERVICE_KEY')
+    refuse(
+      'SUPABASE_KEY is neither a secret key (sb_secret_…) nor a service_role key; if it belongs to your own server, name it SUPABASE_SERVICE_KEY'
+    )
   }
   note('url', endpoint.text, url)
   note('key', `hidden (${kind === 'unknown' ? 'of an unknown kind' : `a ${kind} key`})`, key)
-  return { kind: 'supabase', url: endpoint.text.replace(/\/+(storage|rest)\/v1$/, ''), key: secret, ...place, ...http(KINDS.supabase.authorities) }
+  return {
+    kind: 'supabase',
+    url: endpoint.text.replace(/\/+(storage|rest)\/v1$/, ''),
+    key: secret,
+    ...place,
+    ...http(KINDS.supabase.authorities)
+  }
 }
 
 /**
@@ -304,7 +340,10 @@ function authoritiesOf(store, env) {
 /** The place that a described store is, to tell two apart. */
 function placeOf(store, env) {
   const { kind, place, look } = store
-  return JSON.stringify([kind, kind in DATABASES ? DATABASES[kind].placeOf(store, env) : (place ?? ['path', 'name'].map((field) => look(field).value))])
+  return JSON.stringify([
+    kind,
+    kind in DATABASES ? DATABASES[kind].placeOf(store, env) : (place ?? ['path', 'name'].map((field) => look(field).value))
+  ])
 }
 
 /** True for a kind of store whose requests cost nothing. */
@@ -319,6 +358,9 @@ function describeDatabase({ name, from }) {
 }
 
 /** Databases that variables name, whether or not they are asked for: kind and variable. */
-const databasesIn = (env) => Object.entries(DATABASES).map(([kind, { namedIn }]) => [kind, namedIn(env)]).filter(([, from]) => from !== undefined)
+const databasesIn = (env) =>
+  Object.entries(DATABASES)
+    .map(([kind, { namedIn }]) => [kind, namedIn(env)])
+    .filter(([, from]) => from !== undefined)
 
 module.exports = { describe, describeDatabase, describeStore, completeStore, authoritiesOf, databasesIn, isFree, placeOf }

@@ -42,7 +42,10 @@ const FLAGS = new Set(['hideTenantIds', 'fresh', 'takeover', 'seedFromDisk', 'ac
 const variablesOf = (option) => [ownVariable(option), ...(VARIABLES[option] ?? [])].filter((name) => name !== undefined)
 
 /** Variables of the setting that this one is of; itself where it is of none. */
-const namesOf = (variable) => Object.keys(VARIABLES).map(variablesOf).find((names) => names.includes(variable)) ?? [variable]
+const namesOf = (variable) =>
+  Object.keys(VARIABLES)
+    .map(variablesOf)
+    .find((names) => names.includes(variable)) ?? [variable]
 
 /** The value of `name` and where it came from, for messages. */
 function lookUp(options, env, name) {

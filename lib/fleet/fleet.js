@@ -37,7 +37,10 @@ const OPENS_END_WITHIN = 10_000
 const shutDown = () => new HybridAuthError('CLOSED', 'this fleet was shut down during the open')
 
 const stillOpening = () =>
-  new HybridAuthError('REMOTE_UNAVAILABLE', 'this session was still being opened: it will be closed as soon as possible, unless the process ends first')
+  new HybridAuthError(
+    'REMOTE_UNAVAILABLE',
+    'this session was still being opened: it will be closed as soon as possible, unless the process ends first'
+  )
 
 /** Options, and those that go before them. */
 function together(...options) {
@@ -201,7 +204,10 @@ class HybridAuth {
   async restoreAll(how) {
     const shutdowns = this.#shutdowns
     const refusal = () => (shutdowns === this.#shutdowns ? null : shutDown())
-    return restoreAll({ known: () => knownSessions(this.#options), open: (tenantId, overrides) => this.open(tenantId, overrides), refusal }, how)
+    return restoreAll(
+      { known: () => knownSessions(this.#options), open: (tenantId, overrides) => this.open(tenantId, overrides), refusal },
+      how
+    )
   }
 
   /** Logs a tenant out for good. One that never was leaves nothing behind, not even a tombstone. */
@@ -293,7 +299,9 @@ class HybridAuth {
     const { tenants, unnamed } = tenantIds === undefined ? await known(this.#options) : { tenants: tenantIds, unnamed: 0 }
     const isProfile = (tenantId) => format !== null && isProfileTenant(tenantId)
     const write = (tenantId, place, { overwrite }) =>
-      isProfile(tenantId) ? writeProfile(this.#tools(), tenantId, resolve(place), { format, overwrite }) : this.exportMultiFile(tenantId, place, { overwrite })
+      isProfile(tenantId)
+        ? writeProfile(this.#tools(), tenantId, resolve(place), { format, overwrite })
+        : this.exportMultiFile(tenantId, place, { overwrite })
     const ownName = (tenantId) => (isProfile(tenantId) ? nameOf(tenantId, format) : null)
     return { ...(await exportTree(folder, [...tenants], write, { ...how, ownName })), unnamed }
   }
@@ -320,7 +328,9 @@ class HybridAuth {
     for (const { abort } of pending) abort(shutDown())
     const open = [...this.#sessions].flatMap(([tenantId, sessions]) => sessions.all().map((session) => ({ tenantId, session })))
     const results = await Promise.allSettled(open.map(({ session }) => session.close({ timeoutMs })))
-    const failed = results.flatMap((result, i) => (result.status === 'rejected' ? [{ tenantId: open[i].tenantId, error: result.reason }] : []))
+    const failed = results.flatMap((result, i) =>
+      result.status === 'rejected' ? [{ tenantId: open[i].tenantId, error: result.reason }] : []
+    )
     const closed = open.length - failed.length
     await within(Promise.all(pending.map(({ over }) => over)), timeoutMs ?? OPENS_END_WITHIN)
     for (const { tenantId } of pending.filter(({ isOver }) => !isOver)) failed.push({ tenantId, error: stillOpening() })

@@ -15,7 +15,9 @@ const { isProfileTenant } = require('../profile-tenants.js')
 async function knownTenants(options) {
   const { native, directory, logger } = resolveOptions('any', options)
   const isLocal = native.store === null
-  const { tenants, hidden } = isLocal ? await localTenants(directory) : JSON.parse(settle(await loadBinding().tenants(JSON.stringify(native.store))))
+  const { tenants, hidden } = isLocal
+    ? await localTenants(directory)
+    : JSON.parse(settle(await loadBinding().tenants(JSON.stringify(native.store))))
   if (hidden > 0) {
     const count = hidden === 1 ? 'the id of 1 tenant, which is' : `the ids of ${hidden} tenants, which are`
     const message = `the ${isLocal ? 'directory' : 'store'} does not contain ${count} hidden or too long; keep a list of them and pass it as \`tenantIds\``

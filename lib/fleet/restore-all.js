@@ -16,7 +16,15 @@ const CONCURRENCY = 16
  *   `refusal`: the error for all further tenants; null for none
  */
 async function restoreAll({ known, open, refusal }, how) {
-  const { tenantIds, concurrency, onProgress, ifFree, signal } = fieldsOf(how, '`restoreAll`', 'tenantIds', 'concurrency', 'onProgress', 'ifFree', 'signal')
+  const { tenantIds, concurrency, onProgress, ifFree, signal } = fieldsOf(
+    how,
+    '`restoreAll`',
+    'tenantIds',
+    'concurrency',
+    'onProgress',
+    'ifFree',
+    'signal'
+  )
   const workers = atOnce(concurrency, CONCURRENCY)
   const { tenants, unnamed } = tenantIds === undefined ? await known() : { tenants: tenantIds, unnamed: 0 }
   const all = [...tenants]
@@ -25,7 +33,12 @@ async function restoreAll({ known, open, refusal }, how) {
   const opened = []
   const failed = []
   const openOne = async (tenantId) => {
-    const error = refusal() ?? (await open(tenantId, overrides).then((session) => void sessions.push(session), (error) => error))
+    const error =
+      refusal() ??
+      (await open(tenantId, overrides).then(
+        (session) => void sessions.push(session),
+        (error) => error
+      ))
     if (error === undefined) opened.push(tenantId)
     else failed.push({ tenantId, error })
     return { tenantId, error: error ?? null, done: opened.length + failed.length, total: all.length }

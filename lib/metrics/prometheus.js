@@ -21,7 +21,11 @@ function loadClient() {
   try {
     file = require.resolve('prom-client', { paths })
   } catch (error) {
-    throw new HybridAuthError('INVALID_OPTION', 'metrics need the package `prom-client`, which is not installed: run `npm install prom-client`', error)
+    throw new HybridAuthError(
+      'INVALID_OPTION',
+      'metrics need the package `prom-client`, which is not installed: run `npm install prom-client`',
+      error
+    )
   }
   return require(file)
 }

@@ -28,7 +28,9 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   const { names } = await source.list(place)
   const found = isSingle ? singleAt(path) : sessionAt(byFolder(names), path, layout)
   const listed = new Set(names)
-  const files = [...new Set([found.creds, ...found.credsCopies, found.keysFile, found.single, ...found.keys.map(({ name }) => name), ...found.copies])].filter((name) => listed.has(name))
+  const files = [
+    ...new Set([found.creds, ...found.credsCopies, found.keysFile, found.single, ...found.keys.map(({ name }) => name), ...found.copies])
+  ].filter((name) => listed.has(name))
   const folder = found.layout === 'keys-folder' ? `${path}${path && '/'}keys` : place
   if (files.length === 0) {
     // A removal that was interrupted at its very end has left its folder.
@@ -49,7 +51,11 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
     const isLater = read.creds !== null && session.target !== null && there.lsn > session.target.lsn
     if (!isLater) return refused('missing', 'INVALID_OPTION', 'the tenant does not have every record of the source: the source was kept')
     if (!allowMovedOn) {
-      return refused('moved-on', 'INVALID_OPTION', 'the tenant has been used since, so the two can no longer be compared; remove the source with `allowMovedOn`')
+      return refused(
+        'moved-on',
+        'INVALID_OPTION',
+        'the tenant has been used since, so the two can no longer be compared; remove the source with `allowMovedOn`'
+      )
     }
   }
   // What could not be read was not migrated.
@@ -61,7 +67,8 @@ async function cleanOne(session, { source, target, keys }, { confirm, allowMoved
   for (const name of first) await source.remove([name])
   await source.remove(going.filter((name) => !first.includes(name)))
   const left = new Set((await source.list(place)).names)
-  if (going.some((name) => left.has(name))) return refused('failed', 'REMOTE_REFUSED', 'the source still lists removed files: check the permission to delete')
+  if (going.some((name) => left.has(name)))
+    return refused('failed', 'REMOTE_REFUSED', 'the source still lists removed files: check the permission to delete')
   await source.tidy(folder)
   return { status: 'removed', files: going.length }
 }
@@ -77,7 +84,9 @@ async function cleanupSessions(report, ends, { confirm, allowMovedOn = false, co
   const sessions = new Array(done.length)
   let count = 0
   const work = async ([i, session]) => {
-    const answer = await cleanOne(session, ends, { confirm, allowMovedOn }).catch((error) => refused('failed', error.code ?? 'INTERNAL', error.message))
+    const answer = await cleanOne(session, ends, { confirm, allowMovedOn }).catch((error) =>
+      refused('failed', error.code ?? 'INTERNAL', error.message)
+    )
     sessions[i] = { tenantId: session.tenantId, path: session.path, code: null, message: null, files: 0, ...answer }
     return { tenantId: session.tenantId, status: sessions[i].status, done: ++count, total: done.length }
   }

@@ -53,11 +53,13 @@ function judge(there, session, target) {
   if (there.creds === null || identityOf(there.creds) !== identityOf(session.creds)) {
     return { status: 'conflict', code: 'INVALID_OPTION', message: 'the tenant has a session of another identity: it was not changed' }
   }
-  if (there.lsn > 1) return { status: 'newer-target', message: 'the tenant already has this session and has used it since: it was not changed' }
+  if (there.lsn > 1)
+    return { status: 'newer-target', message: 'the tenant already has this session and has used it since: it was not changed' }
   return {
     status: 'newer-source',
     code: 'INVALID_OPTION',
-    message: 'the source was written after the tenant was created from it: stop the old system, delete the tenant, and migrate with `fresh: true`'
+    message:
+      'the source was written after the tenant was created from it: stop the old system, delete the tenant, and migrate with `fresh: true`'
   }
 }
 
@@ -88,7 +90,8 @@ async function migrateOne(found, { source, target, keys }, { allowCredsOnly, all
   } catch (error) {
     return unreadable(error)
   }
-  if (session.creds === null) return refused('failed', 'LOCAL_UNAVAILABLE', 'the session disappeared while it was read: the old system is still running')
+  if (session.creds === null)
+    return refused('failed', 'LOCAL_UNAVAILABLE', 'the session disappeared while it was read: the old system is still running')
   const notUnderstood = found.notUnderstood + session.left.length + session.lost
   const answer = {
     encrypted: session.encrypted,
@@ -101,7 +104,14 @@ async function migrateOne(found, { source, target, keys }, { allowCredsOnly, all
     identity: identityOf(session.creds)
   }
   if (session.damaged.length > 0 && !allowDamagedKeys) {
-    return { ...answer, ...refused('damaged', 'LOCAL_CORRUPT', `keys are damaged: fix or remove them, or skip them with \`allowDamagedKeys\`${whyDamaged(session.damaged)}`) }
+    return {
+      ...answer,
+      ...refused(
+        'damaged',
+        'LOCAL_CORRUPT',
+        `keys are damaged: fix or remove them, or skip them with \`allowDamagedKeys\`${whyDamaged(session.damaged)}`
+      )
+    }
   }
   if (!holdKeys(session.entries) && !allowCredsOnly) return { ...answer, ...refused('credsOnly', 'INVALID_OPTION', CREDS_ONLY) }
   return { ...answer, ...(await settleTarget(found, session, { source, target, keys }, dryRun)) }
@@ -129,7 +139,10 @@ async function settleTarget(found, session, { source, target, keys }, dryRun) {
 async function hasChanged(found, session, { source, keys }) {
   const again = source.kind === 'database' ? found : await foundAgain(found, source)
   if (again === undefined) return true
-  return readFrom(source, again, keys).then(({ digest }) => digest !== session.digest, () => true)
+  return readFrom(source, again, keys).then(
+    ({ digest }) => digest !== session.digest,
+    () => true
+  )
 }
 
 /** @param {any} found */
@@ -152,13 +165,35 @@ async function survey({ source, keys }, layout) {
   const isLooked = isSingle || layout === 'auto'
   const { singles, unsearched } = isLooked ? await findSingles(source, others, keys, isSingle) : { singles: [], unsearched: 0 }
   const passedOver = others.length - singles.length + odd
-  return { all: [...(isSingle ? [] : sessions), ...singles], passedOver, unsearched, withoutCreds, unreadable, ours, profiles: countProfiles(others, source) }
+  return {
+    all: [...(isSingle ? [] : sessions), ...singles],
+    passedOver,
+    unsearched,
+    withoutCreds,
+    unreadable,
+    ours,
+    profiles: countProfiles(others, source)
+  }
 }
 
 /** See types/migrate.d.ts. */
 async function migrate(given = {}) {
   if (given === null || typeof given !== 'object') throw new HybridAuthError('INVALID_OPTION', 'the options must be an object')
-  const { from, keysFrom, sourceKey, tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress, ...options } = ownFields(given)
+  const {
+    from,
+    keysFrom,
+    sourceKey,
+    tenantId,
+    layout,
+    concurrency,
+    allowCredsOnly,
+    allowDamagedKeys,
+    dryRun,
+    cleanup,
+    only,
+    onProgress,
+    ...options
+  } = ownFields(given)
   const asked = checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDamagedKeys, dryRun, cleanup, only, onProgress })
   if (isOfProfiles(asked.layout)) return migrateProfiles(from, asked, options)
   const ends = await openEnds({ from, keysFrom, sourceKey, layout: asked.layout }, options)
@@ -185,7 +220,9 @@ async function migrateAll(ends, asked) {
 /** The layouts that would read what was found of whatsapp-web.js; '' for nothing. */
 function elsewhere(profiles) {
   const found = Object.entries(profiles).filter(([, count]) => count > 0)
-  return found.map(([layout, count]) => `; ${count} ${count === 1 ? 'session' : 'sessions'} of whatsapp-web.js (set the layout \`${layout}\`)`).join('')
+  return found
+    .map(([layout, count]) => `; ${count} ${count === 1 ? 'session' : 'sessions'} of whatsapp-web.js (set the layout \`${layout}\`)`)
+    .join('')
 }
 
 function nothing({ ours, unsearched, withoutCreds, unreadable, profiles }) {
@@ -195,8 +232,12 @@ function nothing({ ours, unsearched, withoutCreds, unreadable, profiles }) {
   const few = (count, what) => `; ${count} ${count === 1 ? 'folder' : 'folders'} ${what}`
   const keysOnly = withoutCreds === 0 ? '' : few(withoutCreds, `with keys but without ${CREDS} or a backup of it (restore it)`)
   const closed = unreadable.length === 0 ? '' : few(unreadable.length, 'that cannot be read (grant this user access)')
-  const tooMany = unsearched === 0 ? '' : `; ${unsearched} .json files were not searched (if sessions may be in them, set the layout \`single-file\`)`
-  return new HybridAuthError('NOT_FOUND', `there is no session in the source: no folder in it has a ${CREDS}, and no file is one of \`useSingleFileAuthState\`${keysOnly}${closed}${tooMany}${others}`)
+  const tooMany =
+    unsearched === 0 ? '' : `; ${unsearched} .json files were not searched (if sessions may be in them, set the layout \`single-file\`)`
+  return new HybridAuthError(
+    'NOT_FOUND',
+    `there is no session in the source: no folder in it has a ${CREDS}, and no file is one of \`useSingleFileAuthState\`${keysOnly}${closed}${tooMany}${others}`
+  )
 }
 
 module.exports = { migrate, STATUSES }

@@ -7,7 +7,18 @@
 // dashes.
 
 const { HybridAuthError } = require('../errors.js')
-const { CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, WHOLE, addKey, familiesWith, holdKeys, mainOf, parseKey } = require('../multi-file/names.js')
+const {
+  CREDS,
+  CREDS_COPIES,
+  KEYS_FILE,
+  KEYS_FOLDER,
+  WHOLE,
+  addKey,
+  familiesWith,
+  holdKeys,
+  mainOf,
+  parseKey
+} = require('../multi-file/names.js')
 
 /** Layouts of keys beside a creds.json; a single file has both. */
 const OF_FOLDERS = ['flat', 'keys-folder', 'keys-file']
@@ -78,7 +89,9 @@ function sessionAt(folders, path, asked = 'auto') {
   // What is kept whole lies where creds.json does, whatever became of the keys.
   const whole = flat.keys.filter(({ type }) => type === WHOLE)
   const keys = { flat: flat.keys, 'keys-folder': [...nested.keys, ...whole], 'keys-file': whole }[layout]
-  const [creds, ...credsCopies] = [CREDS, ...CREDS_COPIES].map((file) => own.find((name) => fileOf(name) === file)).filter((name) => name !== undefined)
+  const [creds, ...credsCopies] = [CREDS, ...CREDS_COPIES]
+    .map((file) => own.find((name) => fileOf(name) === file))
+    .filter((name) => name !== undefined)
   const isRead = new Set([...own, ...below])
   const copies = [...credsCopies, ...(layout === 'flat' ? flat.copies : layout === 'keys-folder' ? nested.copies : [])]
   const taken = keys.filter(({ name }) => isRead.has(name)).length + copies.length + (layout === 'keys-file' && keysFile ? 1 : 0)
@@ -107,10 +120,12 @@ function findSessions(names, layout = 'auto', linked = []) {
   const theirs = names.filter((name) => !isOurs(name))
   const folders = byFolder(theirs)
   const isRoot = (folder) => (folders.get(folder) ?? []).some((name) => [CREDS, ...CREDS_COPIES].includes(fileOf(name)))
-  const isKeysOf = (folder) => fileOf(folder) === KEYS_FOLDER && folder !== KEYS_FOLDER ? isRoot(folderOf(folder)) : folder === KEYS_FOLDER && isRoot('')
+  const isKeysOf = (folder) =>
+    fileOf(folder) === KEYS_FOLDER && folder !== KEYS_FOLDER ? isRoot(folderOf(folder)) : folder === KEYS_FOLDER && isRoot('')
   const roots = [...folders.keys()].filter((folder) => isRoot(folder) && !isKeysOf(folder) && !linked.includes(folder)).sort()
   const sessions = roots.map((path) => sessionAt(folders, path, layout))
-  for (const path of linked) sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is not a regular file, and links are not followed` })
+  for (const path of linked)
+    sessions.push({ ...sessionAt(folders, path, layout), problem: `${CREDS} is not a regular file, and links are not followed` })
   const belonging = new Set(roots.flatMap((path) => [path, inside(path, KEYS_FOLDER)]))
   const others = theirs.filter((name) => !belonging.has(folderOf(name)))
   const withoutCreds = [...folders].filter(([folder, inIt]) => !belonging.has(folder) && holdKeys(keysAmong(inIt).keys)).length
@@ -123,21 +138,25 @@ const refuse = (message) => {
 
 /** `'{1}-{2}'` -> the function it means: `{1}` is the first folder below the source, `{-1}` the last. */
 function template(text) {
-  if (/[{}]/.test(text.replace(/\{-?[1-9]\d?\}/g, ''))) refuse('`tenantId` may contain {1}, {2} and so on for folders, {-1} for the last one, and no other braces')
+  if (/[{}]/.test(text.replace(/\{-?[1-9]\d?\}/g, '')))
+    refuse('`tenantId` may contain {1}, {2} and so on for folders, {-1} for the last one, and no other braces')
   return ({ parts, layout }) =>
     text.replace(/\{(-?\d+)\}/g, (_, number) => {
       const part = parts.at(Number(number) > 0 ? Number(number) - 1 : Number(number))
-      if (part === undefined) refuse(`\`tenantId\` needs the folder {${number}}, but a session of the layout ${layout} is only ${parts.length} folders deep`)
+      if (part === undefined)
+        refuse(`\`tenantId\` needs the folder {${number}}, but a session of the layout ${layout} is only ${parts.length} folders deep`)
       return part
     })
 }
 
 /** The folder's own name, where there is one folder. */
-const ownName = (label) => ({ parts }) => {
-  if (parts.length > 1) refuse(`sessions are ${parts.length} folders deep: set their tenant ids, such as \`tenantId: '{1}-{2}'\``)
-  if (parts.length === 0 && label === '') refuse('there is a session in the source itself: set its tenant id with `tenantId`')
-  return parts[0] ?? label
-}
+const ownName =
+  (label) =>
+  ({ parts }) => {
+    if (parts.length > 1) refuse(`sessions are ${parts.length} folders deep: set their tenant ids, such as \`tenantId: '{1}-{2}'\``)
+    if (parts.length === 0 && label === '') refuse('there is a session in the source itself: set its tenant id with `tenantId`')
+    return parts[0] ?? label
+  }
 
 /** Folder names may be phone numbers: they are told, and stay out of logs. */
 function collision(folders) {

@@ -20,13 +20,19 @@ function sourceKeys({ sourceKey }, ring) {
   if (sourceKey === undefined) return Array.from({ length: ring.length / 32 }, (_, i) => ring.subarray(i * 32, i * 32 + 32))
   if (sourceKey instanceof Uint8Array && sourceKey.length === 32) return [Buffer.from(sourceKey)]
   if (typeof sourceKey === 'string' && /^[0-9a-f]{64}$/i.test(sourceKey.trim())) return [Buffer.from(sourceKey.trim(), 'hex')]
-  return refuse('`sourceKey` must be 64 hex digits or 32 bytes: if the old system used the first 64 characters of a longer text, pass those')
+  return refuse(
+    '`sourceKey` must be 64 hex digits or 32 bytes: if the old system used the first 64 characters of a longer text, pass those'
+  )
 }
 
 /** A layout of databases and a source that is none, or the other way round. */
 function checkLayout(layout, isDatabase) {
   if (layout === 'auto' || layout === undefined || OF_DATABASES.includes(layout) === isDatabase) return
-  refuse(isDatabase ? `a database has one of the layouts ${OF_DATABASES.join(', ')}` : `the layout ${layout} is one of databases, and \`from\` names none`)
+  refuse(
+    isDatabase
+      ? `a database has one of the layouts ${OF_DATABASES.join(', ')}`
+      : `the layout ${layout} is one of databases, and \`from\` names none`
+  )
 }
 
 /** The place of the keys, where that is not the one of the credentials. */
@@ -40,7 +46,8 @@ async function openEnds(mine, options) {
   if (mine.from === undefined || mine.from === null) refuse('`from` must be the place of the sessions of the other system')
   const database = databaseAt(mine.from)
   checkLayout(mine.layout, database !== null)
-  if (mine.keysFrom !== undefined && database === null) refuse('`keysFrom` is for credentials in a database: of a folder or a bucket, `from` has both')
+  if (mine.keysFrom !== undefined && database === null)
+    refuse('`keysFrom` is for credentials in a database: of a folder or a bucket, `from` has both')
   const spec = database ?? resolveSource(mine.from, '`from`', options)
   const target = await openTarget(options)
   const keys = sourceKeys(mine, target.keys)
@@ -59,7 +66,8 @@ function checkMigrate({ tenantId, layout, concurrency, allowCredsOnly, allowDama
     refuse("`tenantId` must be a template, such as '{1}-{2}', or a function")
   }
   if (onProgress !== undefined && typeof onProgress !== 'function') refuse('`onProgress` must be a function')
-  if (only !== undefined && (typeof only === 'string' || typeof only?.[Symbol.iterator] !== 'function')) refuse('`only` must be a list of tenant ids')
+  if (only !== undefined && (typeof only === 'string' || typeof only?.[Symbol.iterator] !== 'function'))
+    refuse('`only` must be a list of tenant ids')
   const checked = {
     tenantId,
     onProgress,

@@ -59,12 +59,20 @@ function findFolders(names, label) {
 const findProfiles = (names, layout, { label }) => (layout === ZIP ? findZips(names) : findFolders(names, label))
 
 /** Number of sessions of whatsapp-web.js in a source, by layout. Folders are read from a disk alone. */
-const countProfiles = (names, { kind, label }) => ({ [ZIP]: findZips(names).length, [LOCAL]: kind === 'folder' ? findFolders(names, label).length : 0 })
+const countProfiles = (names, { kind, label }) => ({
+  [ZIP]: findZips(names).length,
+  [LOCAL]: kind === 'folder' ? findFolders(names, label).length : 0
+})
 
 /** The tenant of a client id, or of the id of a profile as it is in the store. */
 function profileTenant(id, option) {
-  const isOne = isProfileTenant(id) ? clientIdOf(id) !== undefined || (id.startsWith(BROWSER) && id.length > BROWSER.length) : isClientId(id)
-  if (!isOne) refuse(`${option} must return client ids of whatsapp-web.js, of letters, digits, underscores and hyphens, or ids that begin with whatsapp-web.js/ or ${BROWSER}`)
+  const isOne = isProfileTenant(id)
+    ? clientIdOf(id) !== undefined || (id.startsWith(BROWSER) && id.length > BROWSER.length)
+    : isClientId(id)
+  if (!isOne)
+    refuse(
+      `${option} must return client ids of whatsapp-web.js, of letters, digits, underscores and hyphens, or ids that begin with whatsapp-web.js/ or ${BROWSER}`
+    )
   return isProfileTenant(id) ? id : tenantOf(id)
 }
 

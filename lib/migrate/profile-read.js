@@ -56,7 +56,8 @@ async function readProfile(source, { path, layout }, room) {
     // What was copied while a browser began to run is none.
     await idle(source, path)
     digest = await digestIn(folder)
-    if (await createFolder(from).isLockedElsewhere()) warnings.push('another host had a browser on this profile last: make sure that it is closed')
+    if (await createFolder(from).isLockedElsewhere())
+      warnings.push('another host had a browser on this profile last: make sure that it is closed')
   }
   const contents = await prove(folder, room.path('proof'))
   const bytes = [...contents.values()].reduce((sum, { size }) => sum + size, 0)

@@ -33,7 +33,10 @@ function oneByOne(source) {
   let busy = Promise.resolve()
   const copy = (...args) => {
     const turn = busy.then(() => source.copy(...args))
-    busy = turn.then(() => {}, () => {})
+    busy = turn.then(
+      () => {},
+      () => {}
+    )
     return turn
   }
   return { ...source, copy }
@@ -42,13 +45,18 @@ function oneByOne(source) {
 /** Outcome of reading, in the words of a report. */
 function unreadable(error) {
   const isDamaged = ['LOCAL_CORRUPT', 'INVALID_OPTION'].includes(error.code)
-  return refused(isDamaged ? 'damaged' : 'failed', error.code ?? 'INTERNAL', isDamaged ? `${error.message}; it was not migrated` : error.message)
+  return refused(
+    isDamaged ? 'damaged' : 'failed',
+    error.code ?? 'INTERNAL',
+    isDamaged ? `${error.message}; it was not migrated` : error.message
+  )
 }
 
 /** Decision about a target that exists: a profile does not tell whose it is. */
 function judge(there, { contents }) {
   if (isSame(there.contents, contents)) return { status: 'already' }
-  if (there.generation > 1) return { status: 'newer-target', message: 'the tenant already has a session and has used it since: it was not changed' }
+  if (there.generation > 1)
+    return { status: 'newer-target', message: 'the tenant already has a session and has used it since: it was not changed' }
   return { status: 'conflict', code: 'INVALID_OPTION', message: 'the tenant has another profile: it was not changed' }
 }
 
@@ -78,7 +86,14 @@ async function migrateOne(found, ends, { dryRun }, room) {
     return unreadable(error)
   }
   const { digest, files, bytes, others, warnings } = read
-  return { digest, files, bytes, warnings, leftOut: { damaged: {}, notUnderstood: 0, otherFiles: others }, ...(await settleTarget(found, read, ends, dryRun, room)) }
+  return {
+    digest,
+    files,
+    bytes,
+    warnings,
+    leftOut: { damaged: {}, notUnderstood: 0, otherFiles: others },
+    ...(await settleTarget(found, read, ends, dryRun, room))
+  }
 }
 
 /** Work with a private folder, for copies. */
@@ -106,7 +121,8 @@ function othersThan(sessions) {
 
 function openProfileSource(from, { layout, cleanup }, options) {
   if (from === undefined || from === null) refuse('`from` must be the place of the sessions of the other system')
-  if (cleanup) refuse(`\`cleanup\` does not apply to the layout ${layout}: the source is only read; remove it by hand, once the clients run`)
+  if (cleanup)
+    refuse(`\`cleanup\` does not apply to the layout ${layout}: the source is only read; remove it by hand, once the clients run`)
   const source = openSource(resolveSource(from, '`from`', options))
   if (layout === LOCAL && source.kind !== 'folder') refuse(`the layout ${LOCAL} reads a local folder: \`from\` must be its path`)
   return oneByOne(source)
@@ -126,7 +142,8 @@ async function migrateProfiles(from, asked, options) {
     const target = openProfileTarget(options, join(scratch, 'home'))
     const { names, odd, unreadable: closed } = await source.list()
     const all = findProfiles(names, asked.layout, source)
-    if (all.length === 0) throw new HybridAuthError('NOT_FOUND', `there is no session of the layout ${asked.layout} in the source: ${WHAT[asked.layout]}`)
+    if (all.length === 0)
+      throw new HybridAuthError('NOT_FOUND', `there is no session of the layout ${asked.layout} in the source: ${WHAT[asked.layout]}`)
     const named = nameProfiles(all, { tenantId: asked.tenantId, label: source.label })
     // An id that cannot be one is refused here, before the first session is made.
     for (const { tenantId } of named) target.check(tenantId)

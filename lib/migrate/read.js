@@ -91,7 +91,9 @@ function* recordsOf(value, what = 'keys.json') {
     for (const [i, name] of names.entries()) yield { ...flat[i], value: value[name] }
     return
   }
-  const isNested = names.every((name, i) => (flat[i]?.type ?? WHOLE) === WHOLE && isType(name) && isObject(value[name])) && names.some((name) => families.includes(name))
+  const isNested =
+    names.every((name, i) => (flat[i]?.type ?? WHOLE) === WHOLE && isType(name) && isObject(value[name])) &&
+    names.some((name) => families.includes(name))
   if (!isNested) throw new HybridAuthError('INVALID_OPTION', `${what} is neither {type: {id: value}} nor {"type-id": value}`)
   for (const type of names) for (const id of Object.keys(value[type])) yield { type, id: idIn(type, id), value: value[type][id] }
 }
@@ -195,8 +197,22 @@ async function readSession(source, found, keys) {
   }
 
   const digest = createHash('sha256')
-  for (const [name, hash] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1))) digest.update(`${Buffer.byteLength(name)}:`).update(name).update(hash)
-  return { creds, entries: unique(entries.filter(Boolean)), damaged, left, lost, digest: digest.digest('hex'), files: hashes.size, bytes, encrypted }
+  for (const [name, hash] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1)))
+    digest
+      .update(`${Buffer.byteLength(name)}:`)
+      .update(name)
+      .update(hash)
+  return {
+    creds,
+    entries: unique(entries.filter(Boolean)),
+    damaged,
+    left,
+    lost,
+    digest: digest.digest('hex'),
+    files: hashes.size,
+    bytes,
+    encrypted
+  }
 }
 
 /** Two files can mean one key where the names were made in different ways. */

@@ -11,7 +11,8 @@ const { LAYOUTS: OF_PROFILES } = require('./profile-layouts.js')
 
 const isHex = (text) => typeof text === 'string' && /^[0-9a-f]{64}$/.test(text)
 
-const isFolder = (path) => typeof path === 'string' && (path === '' || path.split('/').every((part) => !['', '.', '..'].includes(part) && !/[\\\0]/.test(part)))
+const isFolder = (path) =>
+  typeof path === 'string' && (path === '' || path.split('/').every((part) => !['', '.', '..'].includes(part) && !/[\\\0]/.test(part)))
 
 /** Rejects anything but the report of a finished migration. */
 function checkReport(report) {
@@ -26,7 +27,8 @@ function checkReport(report) {
   for (const session of report.sessions) {
     if (!['migrated', 'already'].includes(session?.status)) continue
     const isWhole = typeof session.tenantId === 'string' && isFolder(session.path) && LAYOUTS.includes(session.layout)
-    if (!isWhole || !isHex(session.digest) || !isHex(session.identity)) refuse('`report` is damaged: migrate again, which does not change completed sessions, and use the new report')
+    if (!isWhole || !isHex(session.digest) || !isHex(session.identity))
+      refuse('`report` is damaged: migrate again, which does not change completed sessions, and use the new report')
   }
 }
 

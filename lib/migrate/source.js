@@ -89,7 +89,10 @@ function folderSource(root) {
   /** Removes a folder that is empty, and those above it that are empty then; never the source itself. */
   async function tidy(folder) {
     for (let at = folder; at !== '' && at !== '.'; at = dirname(at)) {
-      const gone = await fs.rmdir(pathOf(at)).then(() => true, (error) => error.code === 'ENOENT')
+      const gone = await fs.rmdir(pathOf(at)).then(
+        () => true,
+        (error) => error.code === 'ENOENT'
+      )
       if (!gone) return
     }
   }
@@ -116,7 +119,12 @@ function folderSource(root) {
 /** One file, as the source that holds nothing else. */
 function fileSource(path) {
   const source = folderSource(dirname(path))
-  const list = async () => ({ names: (await source.list()).names.filter((name) => name === basename(path)), odd: 0, linked: [], unreadable: [] })
+  const list = async () => ({
+    names: (await source.list()).names.filter((name) => name === basename(path)),
+    odd: 0,
+    linked: [],
+    unreadable: []
+  })
   return { ...source, label: basename(path).replace(/\.json$/, ''), list, tidy: async () => {} }
 }
 
@@ -127,7 +135,12 @@ function bucketSource(spec) {
   return {
     kind: 'bucket',
     label: spec.prefix.split('/').at(-1),
-    list: async (folder = '') => ({ names: JSON.parse(settle(await binding.foreignNames(store, folder))), odd: 0, linked: [], unreadable: [] }),
+    list: async (folder = '') => ({
+      names: JSON.parse(settle(await binding.foreignNames(store, folder))),
+      odd: 0,
+      linked: [],
+      unreadable: []
+    }),
     async read(name) {
       const outcome = await binding.foreignRead(store, name)
       settle(outcome)
@@ -148,11 +161,12 @@ function bucketSource(spec) {
 
 /** True if one of two folders holds the other, or they are the same. */
 async function overlap(one, other) {
-  const real = async (path) => fs.realpath(path).catch(async () => {
-    // What does not exist yet is where its parent is.
-    const parent = dirname(path)
-    return parent === path ? path : join(await real(parent), basename(path))
-  })
+  const real = async (path) =>
+    fs.realpath(path).catch(async () => {
+      // What does not exist yet is where its parent is.
+      const parent = dirname(path)
+      return parent === path ? path : join(await real(parent), basename(path))
+    })
   const [a, b] = await Promise.all([one, other].map((path) => real(resolve(path))))
   const within = (inner, outer) => {
     const way = relative(outer, inner)

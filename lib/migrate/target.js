@@ -93,7 +93,10 @@ async function openTarget(options) {
     return serially(folder, async () => {
       const prepared = await prepareImport({ directory, tenantId, folder, batch })
       if (prepared?.seed) {
-        throw new HybridAuthError('LOCAL_CORRUPT', 'there is a multi-file session in the folder of this tenant: opening the tenant imports it')
+        throw new HybridAuthError(
+          'LOCAL_CORRUPT',
+          'there is a multi-file session in the folder of this tenant: opening the tenant imports it'
+        )
       }
       const { native, keys, closeTimeoutMs, flushTimeoutMs } = resolved(tenantId)
       const opened = await binding.open(JSON.stringify(native), keys, seed, nobody)
@@ -127,7 +130,19 @@ async function openTarget(options) {
     }
   }
 
-  return { isReplicated, cloud, directory, keys, folderOf, expected, compare, look, visit, peek, encodeSeed: (session) => encodeSeed(batch, session) }
+  return {
+    isReplicated,
+    cloud,
+    directory,
+    keys,
+    folderOf,
+    expected,
+    compare,
+    look,
+    visit,
+    peek,
+    encodeSeed: (session) => encodeSeed(batch, session)
+  }
 }
 
 module.exports = { openTarget, identityOf }

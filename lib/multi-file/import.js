@@ -45,10 +45,14 @@ async function prepareImport({ directory, tenantId, folder, batch, importFrom })
     inPlace ??= await readSource(source, batch)
   }
   if (importFrom === undefined || candidates.includes(importFrom)) return inPlace
-  const named = (await readFileSource(importFrom, batch)) ?? (await readSource(importFrom, batch)) ?? { refusal: await nothingIn(importFrom) }
+  const named = (await readFileSource(importFrom, batch)) ??
+    (await readSource(importFrom, batch)) ?? { refusal: await nothingIn(importFrom) }
   if (inPlace === null || inPlace.refusal) return named
   if (named.refusal) return inPlace
-  throw new HybridAuthError('INVALID_OPTION', 'there is a multi-file session in the folder of this tenant and another one in `importFrom`: move one of them away')
+  throw new HybridAuthError(
+    'INVALID_OPTION',
+    'there is a multi-file session in the folder of this tenant and another one in `importFrom`: move one of them away'
+  )
 }
 
 /** The session in the one file of old versions of Baileys; null where there is no file. */
@@ -86,7 +90,9 @@ async function readSource(source, batch) {
 /** The refusal of keys without credentials. */
 async function withoutCreds(source, { keys }) {
   const isAside = ((await list(source)) ?? []).some(({ name }) => name.startsWith(ASIDE))
-  const where = isAside ? 'its creds.json is in a subfolder multi-file-originals-…: move all files of one such folder back' : 'restore its creds.json, or its backup as creds.json.bak'
+  const where = isAside
+    ? 'its creds.json is in a subfolder multi-file-originals-…: move all files of one such folder back'
+    : 'restore its creds.json, or its backup as creds.json.bak'
   return new HybridAuthError(
     'LOCAL_CORRUPT',
     `the folder of this tenant contains ${keys} key ${keys === 1 ? 'file' : 'files'} but no creds.json: there was a session, so no new one was created; ${where}, or move the files away`

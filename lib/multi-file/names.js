@@ -106,7 +106,8 @@ const familiesWith = (more = []) => [...new Set([...FAMILIES, ...more])].sort((a
 
 const unavailable = (what, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `${what}: ${error.code ?? 'failed'}`)
 /** `why` says what it looks like, where that is known. */
-const damaged = (what, why = '') => new HybridAuthError('LOCAL_CORRUPT', `${what} is damaged${why && ` (${why})`}: neither imported nor replaced`)
+const damaged = (what, why = '') =>
+  new HybridAuthError('LOCAL_CORRUPT', `${what} is damaged${why && ` (${why})`}: neither imported nor replaced`)
 
 /**
  * The files of a folder, without following links; `null` when there is no such folder. A file in its place is `belowFile`, or an error.

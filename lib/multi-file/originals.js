@@ -31,7 +31,10 @@ async function removeOriginals(tenant) {
       if (names.some((name) => isAside(name))) await fs.rmdir(place).catch(() => {})
     }
   } catch (error) {
-    throw new HybridAuthError('LOCAL_UNAVAILABLE', `the session was deleted, but the original files of its import (multi-file-originals) were not: ${error.code}; remove them`)
+    throw new HybridAuthError(
+      'LOCAL_UNAVAILABLE',
+      `the session was deleted, but the original files of its import (multi-file-originals) were not: ${error.code}; remove them`
+    )
   }
 }
 

@@ -13,8 +13,25 @@ const fs = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('../errors.js')
 const {
-  BACKUP, CREDS, CREDS_COPIES, KEYS_FILE, KEYS_FOLDER, MOST_WHOLE, NO_FOLLOW, PARALLEL, TEMPORARY, WHOLE, addKey, damaged, familiesWith, holdKeys,
-  list, mainOf, parseKey, parseName, unavailable
+  BACKUP,
+  CREDS,
+  CREDS_COPIES,
+  KEYS_FILE,
+  KEYS_FOLDER,
+  MOST_WHOLE,
+  NO_FOLLOW,
+  PARALLEL,
+  TEMPORARY,
+  WHOLE,
+  addKey,
+  damaged,
+  familiesWith,
+  holdKeys,
+  list,
+  mainOf,
+  parseKey,
+  parseName,
+  unavailable
 } = require('./names.js')
 const { each } = require('../pool.js')
 
@@ -76,14 +93,20 @@ async function readBytes(path, what) {
 function diagnose(bytes) {
   if (bytes.length === 0) return 'it is empty, as after a full disk or a power cut'
   if (bytes.every((byte) => byte === 0)) return 'it contains only zeros, as after a power cut'
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return 'it begins with a byte order mark from an editor: save it as UTF-8 without one'
-  if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff) || (bytes.length > 3 && bytes[1] === 0 && bytes[3] === 0)) {
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
+    return 'it begins with a byte order mark from an editor: save it as UTF-8 without one'
+  if (
+    (bytes[0] === 0xff && bytes[1] === 0xfe) ||
+    (bytes[0] === 0xfe && bytes[1] === 0xff) ||
+    (bytes.length > 3 && bytes[1] === 0 && bytes[3] === 0)
+  ) {
     return 'it is UTF-16: save it as UTF-8'
   }
   if (!isUtf8(bytes)) return 'it is not text: encrypted, compressed or overwritten by another program'
   const text = bytes.toString('utf8').trim()
   if (text === '') return 'it contains only white space'
-  if (/^[A-Za-z0-9+/_-]+={0,2}$/.test(text.slice(0, 4096)) && !/^(null|true|false|[0-9]+)$/.test(text)) return 'it is base64: decode it first'
+  if (/^[A-Za-z0-9+/_-]+={0,2}$/.test(text.slice(0, 4096)) && !/^(null|true|false|[0-9]+)$/.test(text))
+    return 'it is base64: decode it first'
   if (text.startsWith('{') && !text.endsWith('}')) return 'it is truncated: the write was interrupted'
   return ''
 }
@@ -148,7 +171,8 @@ async function findRemains(folder) {
 
 function checkCreds(creds) {
   const pairs = [creds?.noiseKey, creds?.signedIdentityKey]
-  if (!pairs.every((pair) => Buffer.isBuffer(pair?.private) && Buffer.isBuffer(pair?.public))) throw damaged(CREDS, 'it does not contain Baileys credentials')
+  if (!pairs.every((pair) => Buffer.isBuffer(pair?.private) && Buffer.isBuffer(pair?.public)))
+    throw damaged(CREDS, 'it does not contain Baileys credentials')
 }
 
 /**

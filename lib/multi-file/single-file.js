@@ -62,7 +62,10 @@ async function readSingleFile(path) {
  */
 function sessionIn(value, what) {
   if (!isObject(value) || !isObject(value.creds) || (value.keys !== undefined && !isObject(value.keys))) {
-    throw new HybridAuthError('INVALID_OPTION', `${what} is not a file of \`useSingleFileAuthState\`, which contains \`{ creds, keys }\`; for a session in a folder, pass the folder`)
+    throw new HybridAuthError(
+      'INVALID_OPTION',
+      `${what} is not a file of \`useSingleFileAuthState\`, which contains \`{ creds, keys }\`; for a session in a folder, pass the folder`
+    )
   }
   checkCreds(value.creds)
   const report = { creds: value.creds, entries: [], notUnderstood: 0 }

@@ -49,7 +49,9 @@ function createWholeFiles(index) {
     of(type) {
       if (FAMILIES.includes(type) || type === WHOLE) return []
       const start = `${type}-`
-      return [...names].filter((name) => name.startsWith(start)).map((name) => ({ name, id: idIn(type, name.slice(start.length, -'.json'.length)) }))
+      return [...names]
+        .filter((name) => name.startsWith(start))
+        .map((name) => ({ name, id: idIn(type, name.slice(start.length, -'.json'.length)) }))
     }
   }
 }

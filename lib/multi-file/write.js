@@ -10,7 +10,21 @@ const { basename, dirname, isAbsolute, join, relative, resolve, sep } = require(
 const { HybridAuthError } = require('../errors.js')
 const { makeTarget, syncFolder } = require('../folders.js')
 const {
-  ASIDE, CREDS, FAMILIES, KEYS_FOLDER, MAX_NAME, OURS, PARALLEL, WHOLE, familiesWith, list, mainOf, nameOfKey, parseKey, parseName, unavailable
+  ASIDE,
+  CREDS,
+  FAMILIES,
+  KEYS_FOLDER,
+  MAX_NAME,
+  OURS,
+  PARALLEL,
+  WHOLE,
+  familiesWith,
+  list,
+  mainOf,
+  nameOfKey,
+  parseKey,
+  parseName,
+  unavailable
 } = require('./names.js')
 const { findMultiFile, isTooLarge } = require('./read.js')
 const { each } = require('../pool.js')
@@ -36,7 +50,9 @@ async function setAside(folder, { families, wholly = false } = {}) {
     const isWhole = parseKey(mainOf(item.name), known)?.type === WHOLE
     if (!isWhole || !(await isTooLarge(join(folder, item.name)))) files.push(item.name)
   }
-  const nested = items.some((item) => item.isDirectory() && item.name === KEYS_FOLDER) ? ((await list(join(folder, KEYS_FOLDER))) ?? []) : []
+  const nested = items.some((item) => item.isDirectory() && item.name === KEYS_FOLDER)
+    ? ((await list(join(folder, KEYS_FOLDER))) ?? [])
+    : []
   const names = nested.some(isOriginal) ? [...files, KEYS_FOLDER] : files
   const earlier = items
     .filter((item) => item.isDirectory() && item.name.startsWith(ASIDE))
@@ -100,7 +116,10 @@ async function refuseAmongSessions(folder, directory) {
   const [at, above] = await Promise.all([realOf(resolve(folder)), realOf(resolve(directory))])
   const way = relative(above, at)
   if (way === '' || !(way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way))) {
-    throw new HybridAuthError('INVALID_OPTION', 'the folder is inside `directory`, where an open would import it: export to a folder outside')
+    throw new HybridAuthError(
+      'INVALID_OPTION',
+      'the folder is inside `directory`, where an open would import it: export to a folder outside'
+    )
   }
 }
 

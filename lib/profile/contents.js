@@ -77,7 +77,11 @@ const isSame = (one, other) => one.size === other.size && [...one].every(([path,
 /** Digest of names and hashes, in the form that a migration has for the files of its sources. */
 function digestOf(hashes) {
   const digest = createHash('sha256')
-  for (const [name, { hash }] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1))) digest.update(`${Buffer.byteLength(name)}:`).update(name).update(hash, 'hex')
+  for (const [name, { hash }] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1)))
+    digest
+      .update(`${Buffer.byteLength(name)}:`)
+      .update(name)
+      .update(hash, 'hex')
   return digest.digest('hex')
 }
 
@@ -86,7 +90,8 @@ async function copyKept(from, to) {
   await mkdir(join(to, 'Default'), { recursive: true, mode: 0o700 })
   for (const name of KEPT) {
     const source = join(from, 'Default', name)
-    if (await exists(source)) await cp(source, join(to, 'Default', name), { recursive: true, errorOnExist: true, force: false, verbatimSymlinks: true })
+    if (await exists(source))
+      await cp(source, join(to, 'Default', name), { recursive: true, errorOnExist: true, force: false, verbatimSymlinks: true })
   }
 }
 

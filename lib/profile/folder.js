@@ -28,7 +28,8 @@ const exists = async (path) => {
   }
 }
 
-const unavailable = (done, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `the folder of the profile cannot be ${done} (${error.code}): fix its permissions or free space`)
+const unavailable = (done, error) =>
+  new HybridAuthError('LOCAL_UNAVAILABLE', `the folder of the profile cannot be ${done} (${error.code}): fix its permissions or free space`)
 
 /** True if a process of this host has this number. */
 function isRunning(pid) {
@@ -111,7 +112,8 @@ function createFolder(path) {
 
     /** Removes the locks of a browser that is gone: one of another host would keep the next browser out. */
     async unlock() {
-      for (const name of ['SingletonLock', 'SingletonCookie', 'SingletonSocket']) await fs.rm(join(path, name), { force: true }).catch(() => {})
+      for (const name of ['SingletonLock', 'SingletonCookie', 'SingletonSocket'])
+        await fs.rm(join(path, name), { force: true }).catch(() => {})
     },
 
     /** Makes room for a restore: what is there is set aside. */
@@ -133,7 +135,10 @@ function createFolder(path) {
     async trim() {
       const prefix = `${basename(path)}.superseded-`
       const items = await fs.readdir(dirname(path)).catch(() => [])
-      const copies = items.filter((name) => name.startsWith(prefix)).sort().reverse()
+      const copies = items
+        .filter((name) => name.startsWith(prefix))
+        .sort()
+        .reverse()
       for (const name of copies.slice(KEPT)) await fs.rm(join(dirname(path), name), { recursive: true, force: true }).catch(() => {})
     },
 
@@ -143,7 +148,14 @@ function createFolder(path) {
       const items = await fs.readdir(dirname(path)).catch(() => [])
       const all = [path, ...items.filter((name) => name.startsWith(prefix)).map((name) => join(dirname(path), name))]
       for (const pause of [...PAUSES, 0]) {
-        const left = await Promise.all(all.map((folder) => fs.rm(folder, { recursive: true, force: true }).then(() => false, () => true)))
+        const left = await Promise.all(
+          all.map((folder) =>
+            fs.rm(folder, { recursive: true, force: true }).then(
+              () => false,
+              () => true
+            )
+          )
+        )
         if (!left.includes(true)) return true
         await new Promise((done) => setTimeout(done, pause).unref())
       }

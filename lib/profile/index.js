@@ -7,4 +7,14 @@ const { openProfiles, summarizeProfiles } = require('./open-profiles.js')
 const { openProfile, openProfileAt } = require('./profile.js')
 const { FOREIGN, openProfileSession } = require('./session.js')
 
-module.exports = { BROWSER, FOREIGN, WHATSAPP_WEB, isProfileTenant, openProfile, openProfileAt, openProfiles, openProfileSession, summarizeProfiles }
+module.exports = {
+  BROWSER,
+  FOREIGN,
+  WHATSAPP_WEB,
+  isProfileTenant,
+  openProfile,
+  openProfileAt,
+  openProfiles,
+  openProfileSession,
+  summarizeProfiles
+}

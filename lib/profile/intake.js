@@ -39,7 +39,8 @@ async function extractZip(path, folder) {
  * @param {string} scratch a folder that does not exist, for the time of the proof
  */
 async function prove(folder, scratch) {
-  if (!(await hasSession(folder))) throw new HybridAuthError('LOCAL_CORRUPT', 'there is no `Default/IndexedDB` in the profile: it was never paired, or it is incomplete')
+  if (!(await hasSession(folder)))
+    throw new HybridAuthError('LOCAL_CORRUPT', 'there is no `Default/IndexedDB` in the profile: it was never paired, or it is incomplete')
   const bucket = join(scratch, 'bucket')
   await mkdir(bucket, { recursive: true, mode: 0o700 })
   try {

@@ -43,7 +43,8 @@ async function stay(path, isKept) {
   let timer
   const late = new Promise((resolve) => (timer = setTimeout(() => resolve('late'), LONGEST_WAIT_MS)))
   const came = await Promise.race([removal.over, late]).finally(() => clearTimeout(timer))
-  if (came === 'late' && removal.isInUse()) throw new HybridAuthError('ALREADY_OPEN', 'the browser of the deleted profile is still running: close it first')
+  if (came === 'late' && removal.isInUse())
+    throw new HybridAuthError('ALREADY_OPEN', 'the browser of the deleted profile is still running: close it first')
   await removal.over
 }
 

@@ -82,7 +82,10 @@ function createLogout({ destroy, release, isLive, deleted }) {
     /** The last attempt: the session is deleted, or released as it is. */
     async finish({ timeoutMs }) {
       stop()
-      const last = attempt(false).then(() => null, (error) => error)
+      const last = attempt(false).then(
+        () => null,
+        (error) => error
+      )
       const failure = await within(last, timeoutMs)
       if (failure === null) return
       if (failure !== undefined) {

@@ -26,8 +26,12 @@ const refuse = (message) => {
 
 /** Options of the folder and its backups, apart from those of the session. */
 function settingsOf({ backupIntervalMs, generations, extraPaths, ...options }, env = process.env) {
-  const asked = backupIntervalMs === undefined && env.SESSION_BACKUP_INTERVAL_MS ? { value: env.SESSION_BACKUP_INTERVAL_MS, from: 'SESSION_BACKUP_INTERVAL_MS' } : { value: backupIntervalMs, from: '`backupIntervalMs`' }
-  const isList = extraPaths === undefined || (Array.isArray(extraPaths) && extraPaths.every((path) => typeof path === 'string' && path !== ''))
+  const asked =
+    backupIntervalMs === undefined && env.SESSION_BACKUP_INTERVAL_MS
+      ? { value: env.SESSION_BACKUP_INTERVAL_MS, from: 'SESSION_BACKUP_INTERVAL_MS' }
+      : { value: backupIntervalMs, from: '`backupIntervalMs`' }
+  const isList =
+    extraPaths === undefined || (Array.isArray(extraPaths) && extraPaths.every((path) => typeof path === 'string' && path !== ''))
   if (!isList) refuse('`extraPaths` must be a list of paths below the profile')
   return {
     intervalMs: integer(asked, 60_000, 1000, 86_400_000),
@@ -48,14 +52,18 @@ function settingsOf({ backupIntervalMs, generations, extraPaths, ...options }, e
 async function settle(session, folder, { browser, isNew, adopt, mayCreate = session.mayCreate }) {
   const { generations } = session.generations()
   const user = await folder.user()
-  if (user !== null && (user !== browser?.pid || generations.length > 0)) throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on this profile: close it first`)
+  if (user !== null && (user !== browser?.pid || generations.length > 0))
+    throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on this profile: close it first`)
   const newest = generations.at(-1)
   if (newest === undefined) {
     if (isNew && user === null) await folder.setAside()
     if (adopt !== undefined && !(await folder.hasProfile()) && (await adopt(folder.path))) return { source: 'imported', generation: null }
     if (await folder.hasProfile()) return { source: session.restored.source === 'fresh' ? 'imported' : 'local', generation: null }
     if (!mayCreate) {
-      throw new HybridAuthError('NOT_FOUND', "this profile was never backed up and is not on the disk, and `onMissing: 'error'` forbids creating one; to pair a new number, open it once with `onMissing: 'create'`")
+      throw new HybridAuthError(
+        'NOT_FOUND',
+        "this profile was never backed up and is not on the disk, and `onMissing: 'error'` forbids creating one; to pair a new number, open it once with `onMissing: 'create'`"
+      )
     }
     session.tellFresh(session.restored.source === 'fresh' ? 'missing' : 'no-credentials')
     return { source: 'fresh', generation: null }
@@ -117,12 +125,23 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
 
   async function take(how) {
     try {
-      const report = await session.store(folder.path, { ...quiet(), ...how, generations: settings.generations, extraPaths: settings.extraPaths, isInUse: true })
+      const report = await session.store(folder.path, {
+        ...quiet(),
+        ...how,
+        generations: settings.generations,
+        extraPaths: settings.extraPaths,
+        isInUse: true
+      })
       lastError = null
       failingSince = null
       if (report.changed) news.tell({ event: 'backup', ...report })
-      if (report.repaired > 0) news.tell({ event: 'repaired', message: `the store had lost ${report.repaired} packs of this profile; its files were stored again, and older generations that needed those packs were given up` })
-      if (report.uncollected !== null) news.tell({ event: 'error', code: 'REMOTE_UNAVAILABLE', message: `superfluous packs could not be removed: ${report.uncollected}` })
+      if (report.repaired > 0)
+        news.tell({
+          event: 'repaired',
+          message: `the store had lost ${report.repaired} packs of this profile; its files were stored again, and older generations that needed those packs were given up`
+        })
+      if (report.uncollected !== null)
+        news.tell({ event: 'error', code: 'REMOTE_UNAVAILABLE', message: `superfluous packs could not be removed: ${report.uncollected}` })
       return report
     } catch (error) {
       lastError = { code: error.code, message: error.message }
@@ -137,7 +156,10 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
   /** Backs the profile up. Resolves when any machine with the keys can restore it. */
   function backup({ audit = false, timeoutMs = undefined } = {}) {
     const turn = busy.then(() => take({ audit, timeoutMs }))
-    busy = turn.then(() => {}, () => {})
+    busy = turn.then(
+      () => {},
+      () => {}
+    )
     return turn
   }
 
@@ -158,7 +180,12 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
       openProfiles.drop(profile)
       if (!isKept) {
         void leave(folder, isAlive).then((isGone) => {
-          if (!isGone) news.tell({ event: 'error', code: 'LOCAL_UNAVAILABLE', message: 'the folder of a deleted profile could not be removed: remove it by hand' })
+          if (!isGone)
+            news.tell({
+              event: 'error',
+              code: 'LOCAL_UNAVAILABLE',
+              message: 'the folder of a deleted profile could not be removed: remove it by hand'
+            })
         })
       }
       if (!isLate) return
@@ -180,7 +207,10 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
     let failed = null
     if (isWanted && !ended && session.status().life === 'live' && (await folder.hasProfile())) {
       const stored = backup({ timeoutMs })
-      failed = await stored.then(() => null, (error) => error)
+      failed = await stored.then(
+        () => null,
+        (error) => error
+      )
     }
     ended = true
     await session.close({ timeoutMs }).finally(() => openProfiles.drop(profile))
@@ -198,7 +228,8 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
      */
     attach(running) {
       const { pid } = ownFields(running)
-      if (!Number.isSafeInteger(pid) || pid < 2 || pid === process.pid) refuse('`pid` must be the process of the browser, as `browser.process().pid` of Puppeteer gives it')
+      if (!Number.isSafeInteger(pid) || pid < 2 || pid === process.pid)
+        refuse('`pid` must be the process of the browser, as `browser.process().pid` of Puppeteer gives it')
       browser = { pid }
       if (session.status().life === 'fenced') return kill()
       logout.withdraw()
@@ -220,7 +251,14 @@ function createProfile({ session, folder, found, settings, onLoggedOut }) {
 
     status() {
       const generation = ['closed', 'deleted'].includes(session.status().life) ? null : session.generation()
-      return { ...session.status(), generation, ageMs: generation === null ? null : Math.max(0, Date.now() - generation.at), browser: isAlive() ? 'running' : 'closed', failingForMs: failingSince === null ? 0 : Math.max(1, Date.now() - failingSince), lastError: lastError ?? session.status().lastError }
+      return {
+        ...session.status(),
+        generation,
+        ageMs: generation === null ? null : Math.max(0, Date.now() - generation.at),
+        browser: isAlive() ? 'running' : 'closed',
+        failingForMs: failingSince === null ? 0 : Math.max(1, Date.now() - failingSince),
+        lastError: lastError ?? session.status().lastError
+      }
     },
 
     close: (how) => end(how),

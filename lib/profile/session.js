@@ -33,7 +33,8 @@ function refuse(message) {
 function resolveProfile(tenantId, { dataPath, ...options }) {
   const wrong = FOREIGN.find((name) => options[name] !== undefined)
   if (wrong !== undefined) refuse(`\`${wrong}\` does not apply to a browser profile`)
-  if (options.mode !== undefined && options.mode !== 'hybrid') refuse("a browser profile is on the disk and in a store: leave `mode` out, or set it to 'hybrid'")
+  if (options.mode !== undefined && options.mode !== 'hybrid')
+    refuse("a browser profile is on the disk and in a store: leave `mode` out, or set it to 'hybrid'")
   return resolveOptions(tenantId, { ...options, mode: 'hybrid', directory: homeOf(resolve(dataPath)) })
 }
 
@@ -117,7 +118,10 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
      * @param {string} directory
      * @param {{ pid?: number, running?: boolean, generations?: number, extraPaths?: string[], audit?: boolean, timeoutMs?: number, isInUse?: boolean }} [how]
      */
-    async store(directory, { pid, running = false, generations = 5, extraPaths = [], audit = false, timeoutMs = resolved.flushTimeoutMs, isInUse = false } = {}) {
+    async store(
+      directory,
+      { pid, running = false, generations = 5, extraPaths = [], audit = false, timeoutMs = resolved.flushTimeoutMs, isInUse = false } = {}
+    ) {
       const began = performance.now()
       const order = {
         directory: resolve(directory),
@@ -138,7 +142,8 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
 
     /** Restores a generation, or the newest one, to `directory`, which must not exist. */
     async restoreTo(directory, { generation } = /** @type {{ generation?: number }} */ ({})) {
-      if (generation !== undefined && !(Number.isSafeInteger(generation) && generation > 0)) refuse('`generation` must be the number of a generation')
+      if (generation !== undefined && !(Number.isSafeInteger(generation) && generation > 0))
+        refuse('`generation` must be the number of a generation')
       return JSON.parse(life.settle(await binding.profileRestore(handle, resolve(directory), generation ?? null)))
     },
 
@@ -183,10 +188,27 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
     /** Tells that a profile without a backup was opened: it needs pairing. */
     tellFresh(reason) {
       countFresh(reason)
-      news.tellSoon({ event: 'fresh', reason, message: 'a new browser profile, which needs pairing: there was no session in the store and no profile on the disk' })
+      news.tellSoon({
+        event: 'fresh',
+        reason,
+        message: 'a new browser profile, which needs pairing: there was no session in the store and no profile on the disk'
+      })
     }
   }
-  return withTypedErrors(session, ['store', 'restoreTo', 'truncateLogs', 'reseal', 'close', 'delete', 'status', 'generations', 'generation', 'isHeld', 'on', 'off'])
+  return withTypedErrors(session, [
+    'store',
+    'restoreTo',
+    'truncateLogs',
+    'reseal',
+    'close',
+    'delete',
+    'status',
+    'generations',
+    'generation',
+    'isHeld',
+    'on',
+    'off'
+  ])
 }
 
 const { openProfileSession: open } = withTypedErrors({ openProfileSession })

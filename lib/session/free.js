@@ -31,7 +31,10 @@ async function claimIfFree({ tenantId, resolved: { native, keys }, folder }) {
   const { owner, claim, epoch } = standing
   if (owner === 'live' && isHere(tenantId, epoch)) return {}
   if (owner === 'released' || (!native.cloud && (await claimsOf(folder)).has(claim))) return { expected: claim }
-  throw new HybridAuthError('OWNED_ELSEWHERE', 'this session was not released: its owner is running, or crashed; an open without `ifFree` takes it over')
+  throw new HybridAuthError(
+    'OWNED_ELSEWHERE',
+    'this session was not released: its owner is running, or crashed; an open without `ifFree` takes it over'
+  )
 }
 
 module.exports = { claimIfFree }

@@ -15,7 +15,8 @@ const BESIDE = 'no session of `useMultiFileAuthState` in its place, in `director
 /** Places where a session was looked for in vain. */
 function placesOf({ cloud, mayMiss, native }) {
   if (cloud) return ['nothing in the store']
-  const places = native.store === null ? ['nothing in the local log; no store is in use'] : ['nothing in the store', 'nothing in the local log']
+  const places =
+    native.store === null ? ['nothing in the local log; no store is in use'] : ['nothing in the store', 'nothing in the local log']
   return mayMiss ? [...places, BESIDE] : places
 }
 
@@ -39,7 +40,10 @@ function reasonOf({ removed, asked, isBlank }) {
 function freshSession({ resolved, removed, isBlank }) {
   if (!resolved.native.create) {
     // One with keys is refused by the core.
-    throw new HybridAuthError('NOT_FOUND', `this session was never paired and is empty, and \`onMissing: 'error'\` forbids creating an identity; ${PAIR}`)
+    throw new HybridAuthError(
+      'NOT_FOUND',
+      `this session was never paired and is empty, and \`onMissing: 'error'\` forbids creating an identity; ${PAIR}`
+    )
   }
   const reason = reasonOf({ removed, asked: resolved.native.fresh, isBlank })
   counts[reason]++

@@ -45,7 +45,10 @@ async function usualFolders(tenantId) {
   if (!isPlainName(tenantId)) return []
   const entries = await fs.readdir('.', { withFileTypes: true }).catch(() => [])
   const folders = entries.filter((entry) => entry.isDirectory() && !['node_modules', '.git'].includes(entry.name)).map(({ name }) => name)
-  const names = [...folders.filter((name) => OF_EXAMPLES.test(name)), ...folders.filter((name) => !OF_EXAMPLES.test(name))].slice(0, MOST_NEIGHBOURS)
+  const names = [...folders.filter((name) => OF_EXAMPLES.test(name)), ...folders.filter((name) => !OF_EXAMPLES.test(name))].slice(
+    0,
+    MOST_NEIGHBOURS
+  )
   const prefixed = names.filter((name) => ['-', '_', '.'].some((mark) => name.endsWith(`${mark}${tenantId}`)))
   return [...prefixed.map((name) => resolve(name)), ...(await existing(names.map((name) => resolve(name, tenantId))))]
 }
@@ -86,7 +89,13 @@ async function look({ directory, tenantId, folder }) {
   const byId = tenantId.includes('\0') || Buffer.byteLength(tenantId) > 1024 ? [] : [resolve(directory, tenantId), resolve(tenantId)]
   for (const path of new Set([directory, ...byId, ...(await usualFolders(tenantId))])) {
     if (path === folder || !(await isSession(path)) || !(await isListed(path))) continue
-    return found('useMultiFileAuthState', path, path === directory ? '`directory` itself' : 'a folder named by the tenant id', 'that folder', tenantId)
+    return found(
+      'useMultiFileAuthState',
+      path,
+      path === directory ? '`directory` itself' : 'a folder named by the tenant id',
+      'that folder',
+      tenantId
+    )
   }
   for (const path of new Set([directory, ...byId.flatMap((path) => [path, `${path}.json`])])) {
     if (!(await holdsSingleFile(path)) || !(await isListed(path))) continue
@@ -104,7 +113,10 @@ const sentence = (text) => text[0].toUpperCase() + text.slice(1)
 /** The error of an open that may create a session, where the caller may have meant another one. */
 const instead = (missed) =>
   withFolder(
-    new HybridAuthError('INVALID_OPTION', `${missed.why}, and this tenant has no session: no new WhatsApp identity was created. ${sentence(missed.how)}; ${missed.otherwise}`),
+    new HybridAuthError(
+      'INVALID_OPTION',
+      `${missed.why}, and this tenant has no session: no new WhatsApp identity was created. ${sentence(missed.how)}; ${missed.otherwise}`
+    ),
     missed
   )
 
@@ -115,7 +127,10 @@ async function refuseMissed(place) {
 }
 
 const notFound = (message, missed) =>
-  withFolder(new HybridAuthError('NOT_FOUND', [message, ...(missed === null ? [] : [missed.why, missed.how]), PAIR].join('; ')), missed ?? {})
+  withFolder(
+    new HybridAuthError('NOT_FOUND', [message, ...(missed === null ? [] : [missed.why, missed.how]), PAIR].join('; ')),
+    missed ?? {}
+  )
 
 /**
  * Opens a session by `open(words)`, which takes words to the core beside the options. One is created only if there is none, and none

@@ -11,7 +11,20 @@ const { HybridAuthError } = require('../errors.js')
 const { attempt, guarded, tellFailure, textOf } = require('../outside.js')
 
 /** Event -> the level at which it is logged. */
-const LEVELS = { opening: 'info', waiting: 'info', opened: 'info', backup: 'debug', restored: 'info', degraded: 'warn', recovered: 'info', serverChanged: 'warn', fenced: 'warn', fresh: 'warn', repaired: 'warn', error: 'error' }
+const LEVELS = {
+  opening: 'info',
+  waiting: 'info',
+  opened: 'info',
+  backup: 'debug',
+  restored: 'info',
+  degraded: 'warn',
+  recovered: 'info',
+  serverChanged: 'warn',
+  fenced: 'warn',
+  fresh: 'warn',
+  repaired: 'warn',
+  error: 'error'
+}
 
 /** Told before there is a session that anybody could listen to. */
 const BEFORE = ['opening', 'waiting']
@@ -30,7 +43,8 @@ const FROM = {
 /** Event -> what its line in the log says, where its name says too little. */
 const WORDS = {
   opening: () => 'session opening',
-  waiting: ({ epoch, atMostMs }) => `session waiting up to ${seconds(atMostMs)} for its previous owner (epoch ${epoch}), which has not released it`,
+  waiting: ({ epoch, atMostMs }) =>
+    `session waiting up to ${seconds(atMostMs)} for its previous owner (epoch ${epoch}), which has not released it`,
   serverChanged: () => 'another server answers for the store, which may lack the latest writes: the full state is being stored there',
   opened: ({ source, clean, shared, tookMs }) =>
     shared
@@ -51,7 +65,8 @@ function sessionLogger(logger, tenantId) {
 }
 
 function checkListener(event, listener) {
-  if (!EVENTS.includes(event)) throw new HybridAuthError('INVALID_OPTION', `there is no event "${textOf(event)}"; the events are ${EVENTS.join(', ')}`)
+  if (!EVENTS.includes(event))
+    throw new HybridAuthError('INVALID_OPTION', `there is no event "${textOf(event)}"; the events are ${EVENTS.join(', ')}`)
   if (typeof listener !== 'function') throw new HybridAuthError('INVALID_OPTION', `the listener of "${event}" must be a function`)
 }
 
@@ -72,10 +87,16 @@ function createNews({ logger, tenantId, onEvent }) {
     const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
     if (onEvent !== undefined) {
       const whole = details.code === undefined ? { event, tenantId, ...details } : { event, tenantId, error: cause }
-      attempt(() => onEvent(whole), (error) => tellFailure(logger, '`onEvent`', error))
+      attempt(
+        () => onEvent(whole),
+        (error) => tellFailure(logger, '`onEvent`', error)
+      )
     }
     for (const listener of emitter.listeners(event)) {
-      attempt(() => listener(cause), (error) => tellFailure(logger, `the listener of "${event}"`, error))
+      attempt(
+        () => listener(cause),
+        (error) => tellFailure(logger, `the listener of "${event}"`, error)
+      )
     }
   }
 

@@ -76,9 +76,14 @@ async function endsWithFolder(binding, opened, { native, directory }) {
 async function openSession(tenantId, options = {}, inner = {}, began = () => {}) {
   const resolved = resolveOptions(tenantId, options)
   if (isProfileTenant(tenantId) && Object.keys(inner).length === 0) {
-    throw new HybridAuthError('INVALID_OPTION', 'tenant ids that begin with `whatsapp-web.js/` or `browser-profile/` are those of browser profiles: use `HybridAuth` or `openProfile`')
+    throw new HybridAuthError(
+      'INVALID_OPTION',
+      'tenant ids that begin with `whatsapp-web.js/` or `browser-profile/` are those of browser profiles: use `HybridAuth` or `openProfile`'
+    )
   }
-  const { session, over } = begin(tenantId, resolved.signal, (entry, check) => openResolved({ tenantId, options, resolved, inner, entry, check }))
+  const { session, over } = begin(tenantId, resolved.signal, (entry, check) =>
+    openResolved({ tenantId, options, resolved, inner, entry, check })
+  )
   began(over)
   return session
 }
@@ -146,7 +151,20 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
       const told = { event: 'opened', ...restored, shared, tookMs: Math.round(performance.now() - began) }
       setImmediate(() => news.tell(told)).unref()
       const places = resolved.cloud ? null : { directory: resolved.directory, tenantId, folder }
-      return createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, life, places, isNew: stored === null })
+      return createSession({
+        binding,
+        handle,
+        batch,
+        baileys,
+        creds,
+        news,
+        logger,
+        resolved,
+        restored,
+        life,
+        places,
+        isNew: stored === null
+      })
     } catch (error) {
       await binding.close(handle, resolved.closeTimeoutMs)
       throw error

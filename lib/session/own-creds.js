@@ -59,7 +59,13 @@ function createOwnCreds(look, batch, creds) {
 
 /** The stored credentials; null where there are none. `through` is what the core is called with. */
 function readCreds(binding, handle, batch, through) {
-  return ask(binding, handle, batch.encodeCredsKey(), (buffer, length) => batch.decodeAnswer(['creds'], null, buffer, length).creds, through)
+  return ask(
+    binding,
+    handle,
+    batch.encodeCredsKey(),
+    (buffer, length) => batch.decodeAnswer(['creds'], null, buffer, length).creds,
+    through
+  )
 }
 
 module.exports = { createOwnCreds, merged, readCreds }

@@ -34,8 +34,16 @@ const isId = (value) => Number.isSafeInteger(value) && value > 0
 
 function checkOptions(options) {
   if (options === null || typeof options !== 'object') refuse('pruneKeys takes an object of options')
-  for (const name of Object.keys(options)) if (!Object.hasOwn(DEFAULTS, name) && name !== 'onProgress') refuse(`${quoted(name)} is not an option of pruneKeys`)
-  const { dryRun, preKeyWindow, keepPreKeyIds, closedSessionsOlderThanDays: days, closedSessionsKept, onProgress } = { ...DEFAULTS, ...defined(options) }
+  for (const name of Object.keys(options))
+    if (!Object.hasOwn(DEFAULTS, name) && name !== 'onProgress') refuse(`${quoted(name)} is not an option of pruneKeys`)
+  const {
+    dryRun,
+    preKeyWindow,
+    keepPreKeyIds,
+    closedSessionsOlderThanDays: days,
+    closedSessionsKept,
+    onProgress
+  } = { ...DEFAULTS, ...defined(options) }
   if (typeof dryRun !== 'boolean') refuse('`dryRun` must be true or false')
   if (onProgress !== undefined && typeof onProgress !== 'function') refuse('`onProgress` must be a function')
   const ids = typeof keepPreKeyIds?.[Symbol.iterator] === 'function' && typeof keepPreKeyIds !== 'string' ? [...keepPreKeyIds] : null
@@ -81,17 +89,25 @@ function deadSessions(record, { before, closedKept }) {
   const sessions = record?._sessions
   if (record?.version !== 'v1' || sessions === null || typeof sessions !== 'object') return null
   const lastUse = ({ closed, used }) => Math.max(closed, used)
-  const closed = Object.entries(sessions).map(([key, session]) => [key, session?.indexInfo]).filter(([, info]) => info?.closed !== -1)
+  const closed = Object.entries(sessions)
+    .map(([key, session]) => [key, session?.indexInfo])
+    .filter(([, info]) => info?.closed !== -1)
   // A value without a time is not judged, nor is its record.
   if (!closed.every(([, info]) => Number.isFinite(info?.closed) && Number.isFinite(info?.used))) return null
   const byAge = closed.sort(([, a], [, b]) => lastUse(b) - lastUse(a))
-  return byAge.slice(closedKept).filter(([, info]) => lastUse(info) < before).map(([key]) => key)
+  return byAge
+    .slice(closedKept)
+    .filter(([, info]) => lastUse(info) < before)
+    .map(([key]) => key)
 }
 
 const closedIn = (record) => Object.values(record?._sessions ?? {}).filter((session) => session?.indexInfo?.closed !== -1).length
 
 /** The record without those sessions, in the same order: it decides which one libsignal takes. */
-const recordWithout = (record, dead) => ({ ...record, _sessions: Object.fromEntries(Object.entries(record._sessions).filter(([key]) => !dead.includes(key))) })
+const recordWithout = (record, dead) => ({
+  ...record,
+  _sessions: Object.fromEntries(Object.entries(record._sessions).filter(([key]) => !dead.includes(key)))
+})
 
 /** Clock of a step, and the turn of other work after it. */
 function pacer() {
@@ -131,7 +147,7 @@ async function prunePreKeys({ credentials, options: { window, kept }, pace, writ
   const sizes = new Map(index)
   const spent = spentPreKeys([...sizes.keys()], boundOf(credentials(), window), kept)
   const report = { removed: 0, kept: sizes.size, bytes: 0 }
-  for (let at = 0; at < spent.length; ) {
+  for (let at = 0; at < spent.length;) {
     const bound = boundOf(credentials(), window)
     const data = Object.create(null)
     const before = at
@@ -153,7 +169,7 @@ async function prunePreKeys({ credentials, options: { window, kept }, pace, writ
 /** Closed sessions that may go, step by step: each step reads, decides and writes without interruption by a message. */
 async function pruneSessions({ core, options: { days, closedKept }, now, pace, write }, index, told) {
   const report = { removed: 0, kept: 0, bytes: 0, records: 0 }
-  for (let at = 0; at < index.length; ) {
+  for (let at = 0; at < index.length;) {
     const data = Object.create(null)
     let touched = 0
     let count = 0

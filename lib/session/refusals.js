@@ -20,12 +20,14 @@ const day = (text) => new Date(text).toISOString().slice(0, 10)
 function brokenRule(certificate, host, now = Date.now()) {
   const name = isIP(host) ? `IP:${host}` : `DNS:${host}`
   if (Date.parse(certificate.validTo) < now) return `it expired on ${day(certificate.validTo)}: renew it`
-  if (Date.parse(certificate.validFrom) > now) return `it is not valid before ${day(certificate.validFrom)}: set the clock of this machine, or create a new certificate`
+  if (Date.parse(certificate.validFrom) > now)
+    return `it is not valid before ${day(certificate.validFrom)}: set the clock of this machine, or create a new certificate`
   if (certificate.subjectAltName === undefined) {
     return `it has no subjectAltName, and the common name does not count: create it again, with \`-addext subjectAltName=${name}\``
   }
   const isFor = isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)
-  if (isFor === undefined) return `it is for other names than the address of the store: create it again, with \`-addext subjectAltName=${name}\`, or use one of its names`
+  if (isFor === undefined)
+    return `it is for other names than the address of the store: create it again, with \`-addext subjectAltName=${name}\`, or use one of its names`
   if (certificate.ca) {
     return (
       'it is a CA certificate (CA:TRUE), as created by `openssl req -x509`, and cannot be used by a server: create it again, with ' +
@@ -111,7 +113,11 @@ async function explained(opened, { store, directory }) {
   const { code, message } = opened
   if (!code || typeof message !== 'string') return opened
   if (code === 'LOCAL_UNAVAILABLE' && isOutOfFiles()) {
-    return { ...opened, message: 'too many open files: this process has reached its limit; each session needs two. Raise the limit (`ulimit -n`, LimitNOFILE of systemd, ulimits of Docker)' }
+    return {
+      ...opened,
+      message:
+        'too many open files: this process has reached its limit; each session needs two. Raise the limit (`ulimit -n`, LimitNOFILE of systemd, ulimits of Docker)'
+    }
   }
   if (code === 'LOCAL_UNAVAILABLE') return { ...opened, ...whyNoPlace(directory, '`directory`', REMEDY) }
   const why = UNTRUSTED.test(message) ? await whyUntrusted(store ?? {}) : null

@@ -23,12 +23,19 @@ const forget = (folder) => folders.delete(folder)
 /** True if a folder that was open here is gone. One that cannot be looked at is not. */
 async function wasRemoved(folder) {
   if (!folders.has(folder)) return false
-  const error = await lstat(folder).then(() => null, (error) => error)
+  const error = await lstat(folder).then(
+    () => null,
+    (error) => error
+  )
   return error?.code === 'ENOENT'
 }
 
 /** True if the directory of all sessions is there: a disk that is gone is no folder that somebody removed. */
-const isThere = (directory) => access(directory).then(() => true, () => false)
+const isThere = (directory) =>
+  access(directory).then(
+    () => true,
+    () => false
+  )
 
 /** News of a session that is there all the same. */
 const COMES_BACK = {

@@ -140,7 +140,9 @@ class Session {
   close(how) {
     const closed = this.#end(how).catch(rethrow)
     // Called from a listener of `fenced`, as is usual, nobody waits for it.
-    closed.catch(({ code, message }) => this.#logger?.warn({ code, message }, code === 'INVALID_OPTION' ? 'session not closed' : 'session closed with unsent writes'))
+    closed.catch(({ code, message }) =>
+      this.#logger?.warn({ code, message }, code === 'INVALID_OPTION' ? 'session not closed' : 'session closed with unsent writes')
+    )
     return closed
   }
 
@@ -153,7 +155,8 @@ class Session {
   }
 
   async exportMultiFile(folder, { overwrite = false } = {}) {
-    if (typeof folder !== 'string' || folder === '') throw new HybridAuthError('INVALID_OPTION', 'exportMultiFile takes the path of a folder')
+    if (typeof folder !== 'string' || folder === '')
+      throw new HybridAuthError('INVALID_OPTION', 'exportMultiFile takes the path of a folder')
     const entries = this.#batch.readEntries(this.#life.call(this.#binding.entries, this.#handle, null))
     return writeMultiFile(folder, { entries }, { BufferJSON: this.#BufferJSON, overwrite, directory: this.#places?.directory ?? null })
   }
@@ -172,7 +175,13 @@ class Session {
       },
       read(type, id) {
         const request = batch.encodeKeys(type, [id])
-        const [value, length] = ask(binding, handle, request, (buffer, length) => [batch.decodeAnswer([id], request.possible, buffer, length)[id], length], call)
+        const [value, length] = ask(
+          binding,
+          handle,
+          request,
+          (buffer, length) => [batch.decodeAnswer([id], request.possible, buffer, length)[id], length],
+          call
+        )
         // The request has the key with its length, and the answer the value with its own.
         return value === null ? null : { value, bytes: request.length + length }
       },

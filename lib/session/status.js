@@ -11,7 +11,20 @@ const OVERDUE_AFTER_MS = 10 * 60_000
 const LIVES = ['opening', 'live', 'fenced', 'lease-lost', 'closing', 'closed', 'deleted', 'poisoned']
 
 /** Status of a session that a fault put out of use: nothing but that. */
-const FAULTY = { life: 'poisoned', lsn: 0, syncedLsn: 0, keys: 0, bytes: 0, maxBytes: 0, dirtyKeys: 0, dirtyBytes: 0, logBytes: 0, lagMs: 0, restored: null, remote: null }
+const FAULTY = {
+  life: 'poisoned',
+  lsn: 0,
+  syncedLsn: 0,
+  keys: 0,
+  bytes: 0,
+  maxBytes: 0,
+  dirtyKeys: 0,
+  dirtyBytes: 0,
+  logBytes: 0,
+  lagMs: 0,
+  restored: null,
+  remote: null
+}
 
 /** The core's figures, as `status()` answers them. */
 function describe({ mode, life, lsn, syncedLsn, keys, bytes, maxBytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
@@ -67,8 +80,14 @@ function summarize(all) {
   const hasStore = statuses.some(({ store }) => store !== 'none')
   return {
     sessions: statuses.length,
-    byLife: countBy(LIVES, all.map(({ life }) => life)),
-    byBackup: countBy(['never', 'overdue', 'ok'], ours.map((status) => backupState(status))),
+    byLife: countBy(
+      LIVES,
+      all.map(({ life }) => life)
+    ),
+    byBackup: countBy(
+      ['never', 'overdue', 'ok'],
+      ours.map((status) => backupState(status))
+    ),
     maxLagMs: Math.max(0, ...ours.map(({ lagMs }) => lagMs ?? 0)),
     dirtyKeys: sum(ours.map(({ dirtyKeys }) => dirtyKeys)),
     dirtyBytes: sum(ours.map(({ dirtyBytes }) => dirtyBytes)),

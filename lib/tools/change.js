@@ -90,7 +90,8 @@ async function twice(fleet, tenantId, takeover) {
         'a session of this tenant was not released: its owner is running, or crashed; run `rekey` there, or pass `takeover: true` to end that owner'
       )
     }
-    if (owner === 'deleted') throw new HybridAuthError('DELETED', 'this session was logged out or deleted: there is nothing to encrypt again')
+    if (owner === 'deleted')
+      throw new HybridAuthError('DELETED', 'this session was logged out or deleted: there is nothing to encrypt again')
     if (owner === 'none') {
       // It may be there under another name, or need another key for it.
       const { store } = await inspect(fleet, tenantId)
@@ -118,9 +119,14 @@ async function aged(fleet, tenantIds) {
   const [before, began] = [await clock(fleet), performance.now()]
   const all = await standings(fleet, tenantIds)
   const [after, took] = [await clock(fleet), performance.now() - began]
-  const doubt = (what) => new HybridAuthError('REMOTE_REFUSED', `${what}: ages are unknown, and nothing was pruned; set the clock of the store, and wait until it has passed the newest object`)
+  const doubt = (what) =>
+    new HybridAuthError(
+      'REMOTE_REFUSED',
+      `${what}: ages are unknown, and nothing was pruned; set the clock of the store, and wait until it has passed the newest object`
+    )
   if (Math.abs(after - before - took) > MARGIN) throw doubt('the clock of the store jumps')
-  if (all.some(({ storedAt }) => storedAt !== null && storedAt.getTime() > after + MARGIN)) throw doubt('the newest object is later than the clock of the store')
+  if (all.some(({ storedAt }) => storedAt !== null && storedAt.getTime() > after + MARGIN))
+    throw doubt('the newest object is later than the clock of the store')
   return { all, now: Math.min(before, after) }
 }
 
@@ -155,14 +161,23 @@ async function prune(fleet, { olderThanDays, inactiveOnly = true, dryRun = true,
   const old = all.filter(({ owner, storedAt }) => {
     return (owner === 'live' || owner === 'released') && storedAt !== null && now - storedAt.getTime() > olderThanDays * DAY
   })
-  const report = old.map(({ claim, epoch, lsn, isOpen, forged, alsoNamed, baseBytes, ...standing }) => ({ ...standing, ageDays: (now - standing.storedAt.getTime()) / DAY, outcome: null, error: null }))
+  const report = old.map(({ claim, epoch, lsn, isOpen, forged, alsoNamed, baseBytes, ...standing }) => ({
+    ...standing,
+    ageDays: (now - standing.storedAt.getTime()) / DAY,
+    outcome: null,
+    error: null
+  }))
   const work = async ([at, standing]) => {
     const entry = report[at]
     if (standing.isOpen || fleet.get(standing.tenantId) !== undefined) entry.outcome = 'open'
     else if (inactiveOnly && mayRun(standing, refreshIntervalMs, now)) entry.outcome = 'active'
     else if (standing.tenantId === null) entry.outcome = 'unnamed'
     else if (dryRun) entry.outcome = 'would-delete'
-    else await remove(fleet, standing, !inactiveOnly).then(() => (entry.outcome = 'deleted'), (error) => Object.assign(entry, failed(error)))
+    else
+      await remove(fleet, standing, !inactiveOnly).then(
+        () => (entry.outcome = 'deleted'),
+        (error) => Object.assign(entry, failed(error))
+      )
   }
   const waiting = old.entries()
   const worker = async () => {

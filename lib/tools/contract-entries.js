@@ -32,7 +32,8 @@ function noise(length) {
 const need = (holds, message) => {
   if (!holds) throw new Broken(message)
 }
-const sameNames = (found, expected) => found.length === expected.length && new Set(found).size === found.length && expected.every((name) => found.includes(name))
+const sameNames = (found, expected) =>
+  found.length === expected.length && new Set(found).size === found.length && expected.every((name) => found.includes(name))
 const isSame = (found, bytes) => found !== null && Buffer.compare(found, bytes) === 0
 
 /** Every way to ask: both connections, where there are two. */
@@ -48,36 +49,61 @@ async function listAfterPut(trial, folder) {
       need(listed === null || listed.includes(name), `the listing that comes with a PUT does not show its object: ${CACHES}`)
     }
     for (const way of ways(trial)) {
-      need((await trial.list(folder, '', way)).includes(name), `a LIST ${by(way)} does not show an object stored just before, so that two processes could own one session: ${CACHES}`)
-      need(isSame(await trial.get(`${folder}/${name}`, way), noise(100)), `a GET ${by(way)} does not return an object stored just before: ${CACHES}`)
+      need(
+        (await trial.list(folder, '', way)).includes(name),
+        `a LIST ${by(way)} does not show an object stored just before, so that two processes could own one session: ${CACHES}`
+      )
+      need(
+        isSame(await trial.get(`${folder}/${name}`, way), noise(100)),
+        `a GET ${by(way)} does not return an object stored just before: ${CACHES}`
+      )
     }
   }
 }
 
 async function absent(trial, folder) {
-  const nothing = async (name) => need((await trial.get(`${folder}/${name}`)) === null, 'an object that was never stored is not reported as missing: a GET must be answered by 404 and nothing else; check the gateway or proxy in front of the store')
+  const nothing = async (name) =>
+    need(
+      (await trial.get(`${folder}/${name}`)) === null,
+      'an object that was never stored is not reported as missing: a GET must be answered by 404 and nothing else; check the gateway or proxy in front of the store'
+    )
   await nothing('nothing')
-  need((await trial.list(folder)).length === 0, 'a folder in which nothing was stored is not listed as empty: check the prefix, and any gateway in front of the store')
+  need(
+    (await trial.list(folder)).length === 0,
+    'a folder in which nothing was stored is not listed as empty: check the prefix, and any gateway in front of the store'
+  )
   await trial.put(`${folder}/something`, noise(10))
   for (const name of ['nothing', 'something-else', 'some', 'something.live']) await nothing(name)
-  need((await trial.list(folder, 'nothing')).length === 0, 'a LIST by a prefix shows objects with another one: the store ignores `prefix`; use another store')
+  need(
+    (await trial.list(folder, 'nothing')).length === 0,
+    'a LIST by a prefix shows objects with another one: the store ignores `prefix`; use another store'
+  )
 }
 
 async function contents(trial, folder) {
   for (const size of [0, 1, 1_000, 100_000, USUAL]) {
     await trial.put(`${folder}/${size}`, noise(size))
-    need(isSame(await trial.get(`${folder}/${size}`), noise(size)), `an object of ${size} bytes is not returned as it was stored: something in between changes or cuts it; check proxies, compression and virus scanners`)
+    need(
+      isSame(await trial.get(`${folder}/${size}`), noise(size)),
+      `an object of ${size} bytes is not returned as it was stored: something in between changes or cuts it; check proxies, compression and virus scanners`
+    )
   }
 }
 
 async function again(trial, folder) {
-  const refused = (error) => new Broken(`an object cannot be stored again under its name, as a retry and the refresh do: allow it, and switch off object lock and write-once rules (${error.message})`)
+  const refused = (error) =>
+    new Broken(
+      `an object cannot be stored again under its name, as a retry and the refresh do: allow it, and switch off object lock and write-once rules (${error.message})`
+    )
   for (let n = 0; n < 3; n++) {
     await trial.put(`${folder}/again`, noise(5_000)).catch((error) => {
       throw n === 0 ? error : refused(error)
     })
   }
-  need(isSame(await trial.get(`${folder}/again`), noise(5_000)), 'an object that was stored again is not returned as it was stored; use another store')
+  need(
+    isSame(await trial.get(`${folder}/again`), noise(5_000)),
+    'an object that was stored again is not returned as it was stored; use another store'
+  )
   need(sameNames(await trial.list(folder), ['again']), 'an object that was stored again is listed twice, or not at all; use another store')
 }
 
@@ -88,7 +114,9 @@ async function removal(trial, folder) {
   const gone = ['1', '3', 'never-there']
   for (let time = 0; time < 2; time++) {
     await trial.remove(gone.map((name) => `${folder}/${name}`)).catch(({ message }) => {
-      throw new Broken(`removing an object ${time === 0 ? 'fails' : 'that is gone already fails, which makes every retry of a removal fail'}: ${remedy} (${message})`)
+      throw new Broken(
+        `removing an object ${time === 0 ? 'fails' : 'that is gone already fails, which makes every retry of a removal fail'}: ${remedy} (${message})`
+      )
     })
     for (const way of ways(trial)) {
       const left = await trial.list(folder, '', way)
@@ -102,10 +130,25 @@ async function removal(trial, folder) {
 async function folders(trial, folder) {
   const remedy = 'the store must take `prefix` and `delimiter` to the letter; check the gateway in front of it, or use another store'
   const names = ['a', 'a.1', 'a.10', 'a-b', 'ab', 'b']
-  await trial.all(names.flatMap((name) => [`${folder}/${name}`, `${folder}x/${name}`, `${folder}/deeper-${name}/${name}`]), (name) => trial.put(name, noise(1)))
-  const asked = [['', names], ['a.', ['a.1', 'a.10']], ['a.1', ['a.1', 'a.10']], ['c', []]]
-  for (const [prefix, expected] of asked) need(sameNames(await trial.list(folder, prefix), expected), `a LIST of a folder shows objects of another folder or prefix, or lacks some: ${remedy}`)
-  need(sameNames(await trial.list(`${folder}x`, 'b'), ['b']), `a folder whose name begins like another is not told apart from it: ${remedy}`)
+  await trial.all(
+    names.flatMap((name) => [`${folder}/${name}`, `${folder}x/${name}`, `${folder}/deeper-${name}/${name}`]),
+    (name) => trial.put(name, noise(1))
+  )
+  const asked = [
+    ['', names],
+    ['a.', ['a.1', 'a.10']],
+    ['a.1', ['a.1', 'a.10']],
+    ['c', []]
+  ]
+  for (const [prefix, expected] of asked)
+    need(
+      sameNames(await trial.list(folder, prefix), expected),
+      `a LIST of a folder shows objects of another folder or prefix, or lacks some: ${remedy}`
+    )
+  need(
+    sameNames(await trial.list(`${folder}x`, 'b'), ['b']),
+    `a folder whose name begins like another is not told apart from it: ${remedy}`
+  )
 }
 
 async function pages(trial, folder) {
@@ -115,15 +158,26 @@ async function pages(trial, folder) {
   await trial.all([...stay, ...go], (name) => trial.put(`${folder}/${name}`, noise(10)))
   need(sameNames(await trial.list(folder), [...stay, ...go]), `a LIST of ${STAY + GO} objects lacks some or shows one twice: ${remedy}`)
   const start = '0'.repeat(16)
-  need(sameNames(await trial.list(folder, start), [...stay, ...go].filter((name) => name.startsWith(start))), `a LIST of many objects by a prefix lacks some: ${remedy}`)
+  need(
+    sameNames(
+      await trial.list(folder, start),
+      [...stay, ...go].filter((name) => name.startsWith(start))
+    ),
+    `a LIST of many objects by a prefix lacks some: ${remedy}`
+  )
   let isDone = false
-  const removing = trial.all(go, (name) => trial.remove([`${folder}/${name}`])).finally(() => {
-    isDone = true
-  })
+  const removing = trial
+    .all(go, (name) => trial.remove([`${folder}/${name}`]))
+    .finally(() => {
+      isDone = true
+    })
   const listing = async () => {
     do {
       const found = new Set(await trial.list(folder))
-      need(stay.every((name) => found.has(name)), `a LIST during removals lacks objects that were there all the time: ${remedy}`)
+      need(
+        stay.every((name) => found.has(name)),
+        `a LIST during removals lacks objects that were there all the time: ${remedy}`
+      )
     } while (!isDone)
   }
   // Neither goes on when the entry has ended.
@@ -132,7 +186,8 @@ async function pages(trial, folder) {
 }
 
 async function names(trial, folder) {
-  const remedy = 'the store must keep names of lower-case letters, digits, `-`, `_` and `.` of this length as they are; check for a gateway that rewrites names, or use another store'
+  const remedy =
+    'the store must keep names of lower-case letters, digits, `-`, `_` and `.` of this length as they are; check for a gateway that rewrites names, or use another store'
   // As docs/format.md has them: the longest tenant, claim, range, digest, and part.
   const tenant = 'abcdefghijklmnopqrstuvwxyz-0123456789_2e'.repeat(3)
   const claim = `${'9'.repeat(20)}-${'0123456789abcdef'.repeat(2)}`
@@ -152,18 +207,32 @@ async function names(trial, folder) {
     need(isSame(await trial.get(`${at}/${name}`), noise(name.length)), `an object with a long name is not found under it: ${remedy}`)
   }
   for (const at of new Set(all.map(([at]) => at))) {
-    need(sameNames(await trial.list(at), all.filter(([other]) => other === at).map(([, name]) => name)), `names are listed otherwise than they were stored: ${remedy}`)
+    need(
+      sameNames(
+        await trial.list(at),
+        all.filter(([other]) => other === at).map(([, name]) => name)
+      ),
+      `names are listed otherwise than they were stored: ${remedy}`
+    )
   }
 }
 
 async function large(trial, folder) {
   const bytes = noise(LARGE)
   await trial.put(`${folder}/large`, bytes).catch(({ message }) => {
-    throw new Broken(`an object of ${LARGE >> 20} MiB cannot be stored, neither whole nor in parts: raise the limits for the size and the duration of requests, at the store and in proxies (${message})`)
+    throw new Broken(
+      `an object of ${LARGE >> 20} MiB cannot be stored, neither whole nor in parts: raise the limits for the size and the duration of requests, at the store and in proxies (${message})`
+    )
   })
-  need(isSame(await trial.get(`${folder}/large`), bytes), `an object of ${LARGE >> 20} MiB is not returned as it was stored: raise the limits for the size and the duration of answers, at the store and in proxies`)
+  need(
+    isSame(await trial.get(`${folder}/large`), bytes),
+    `an object of ${LARGE >> 20} MiB is not returned as it was stored: raise the limits for the size and the duration of answers, at the store and in proxies`
+  )
   const parts = (await trial.list(folder)).filter((name) => name.endsWith('.part'))
-  if (parts.length > 0) return { well: `an object of ${LARGE >> 20} MiB is stored in ${parts.length} parts, because the store takes none of this size, and is read back whole` }
+  if (parts.length > 0)
+    return {
+      well: `an object of ${LARGE >> 20} MiB is stored in ${parts.length} parts, because the store takes none of this size, and is read back whole`
+    }
 }
 
 async function whole(trial, folder) {
@@ -181,7 +250,10 @@ async function whole(trial, folder) {
     do {
       const isListed = (await trial.list(folder, '', way)).includes('whole')
       const found = await trial.get(`${folder}/whole`, way)
-      need(found === null || isSame(found, bytes), `a GET during a PUT returns a piece of the object: the store must show an object whole or not at all. ${CACHES}`)
+      need(
+        found === null || isSame(found, bytes),
+        `a GET during a PUT returns a piece of the object: the store must show an object whole or not at all. ${CACHES}`
+      )
       need(found !== null || !(isListed || wasThere), `an object is listed, or was read, before it can be read for good: ${CACHES}`)
       wasThere ||= found !== null
     } while (!isDone)
@@ -193,11 +265,24 @@ async function whole(trial, folder) {
 async function concurrent(trial, folder) {
   const numbered = Array.from({ length: 64 }, (_, n) => `${n}`)
   await trial.all(numbered, (name) => trial.put(`${folder}/${name}`, noise(1_000), { second: trial.hasTwo && Number(name) % 2 === 1 }))
-  for (const way of ways(trial)) need(sameNames(await trial.list(folder, '', way), numbered), `of ${numbered.length} objects stored at once some are missing: the store acknowledges writes that it loses under load; ${CACHES}`)
+  for (const way of ways(trial))
+    need(
+      sameNames(await trial.list(folder, '', way), numbered),
+      `of ${numbered.length} objects stored at once some are missing: the store acknowledges writes that it loses under load; ${CACHES}`
+    )
   const bytes = noise(200_000)
-  await trial.all(Array.from({ length: 8 }, (_, n) => n), (n) => trial.put(`${folder}-one/one`, bytes, { second: trial.hasTwo && n % 2 === 1 }))
-  need(isSame(await trial.get(`${folder}-one/one`), bytes), 'an object that several connections stored at once is not whole; use another store')
-  need(sameNames(await trial.list(`${folder}-one`), ['one']), 'an object that several connections stored at once is not listed exactly once; use another store')
+  await trial.all(
+    Array.from({ length: 8 }, (_, n) => n),
+    (n) => trial.put(`${folder}-one/one`, bytes, { second: trial.hasTwo && n % 2 === 1 })
+  )
+  need(
+    isSame(await trial.get(`${folder}-one/one`), bytes),
+    'an object that several connections stored at once is not whole; use another store'
+  )
+  need(
+    sameNames(await trial.list(`${folder}-one`), ['one']),
+    'an object that several connections stored at once is not listed exactly once; use another store'
+  )
 }
 
 async function times(trial, folder) {
@@ -208,9 +293,13 @@ async function times(trial, folder) {
   const [found, ...others] = await trial.details(folder)
   need(found?.name === 'now' && others.length === 0, `a detailed LIST does not show an object stored just before: ${CACHES}`)
   need(found.bytes === null || found.bytes === 1_234, 'a LIST reports a wrong size of an object; use another store')
-  if (found.modifiedMs === null) return { unknown: 'the store reports no times of objects; `prune` and the age of sessions are not available' }
+  if (found.modifiedMs === null)
+    return { unknown: 'the store reports no times of objects; `prune` and the age of sessions are not available' }
   const isRight = found.modifiedMs > before - WRONG_TIME_MS && found.modifiedMs < after + WRONG_TIME_MS
-  need(isRight, 'a LIST reports a wrong time for an object stored just now, by which `prune` would delete the wrong sessions: correct the clock of the store, or of the machine that it is on')
+  need(
+    isRight,
+    'a LIST reports a wrong time for an object stored just now, by which `prune` would delete the wrong sessions: correct the clock of the store, or of the machine that it is on'
+  )
 }
 
 /** In their order: what fails first is the cause of what fails later. */

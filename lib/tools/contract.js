@@ -91,7 +91,9 @@ class Trial {
 
   /** The empty folders of a store that is a directory. */
   async removeFolders(root) {
-    const deepestFirst = [...this.#stored.keys()].flatMap((folder) => folder.split('/').map((_, at, parts) => parts.slice(0, at + 1).join('/')))
+    const deepestFirst = [...this.#stored.keys()].flatMap((folder) =>
+      folder.split('/').map((_, at, parts) => parts.slice(0, at + 1).join('/'))
+    )
     const all = [...new Set(deepestFirst)].sort((a, b) => b.split('/').length - a.split('/').length)
     // A folder that another process just removed, or wrote to, stays as it is.
     for (const folder of [...all, '']) await rmdir(join(root, this.folder, folder)).catch(() => {})
@@ -147,7 +149,11 @@ async function contract(native, checks, entries = ENTRIES) {
     return [...entries.map(({ name }) => name), CLEAN].map((name) => check(name, 'unknown', why))
   }
   const begun = JSON.parse(settle(await loadBinding().scratchBegin(JSON.stringify(native.store))))
-  const trial = new Trial(begun, native.store, checks.find(({ name }) => name === 'clock'))
+  const trial = new Trial(
+    begun,
+    native.store,
+    checks.find(({ name }) => name === 'clock')
+  )
   try {
     const results = []
     for (const entry of entries) results.push(await tried(entry, trial))

@@ -33,10 +33,15 @@ function costPerTenantDay(native, tenants) {
   const provider = providerOf(native.store)
   const rates = provider === null ? null : PROVIDERS[provider]
   const isFree = Object.hasOwn(FREE, native.store.kind)
-  const nameBytes = isFree ? FREE[native.store.kind].nameBytes : MEASURED.nameBytes[rates?.names ?? (native.store.kind === 'supabase' ? 'supabase' : 's3')]
+  const nameBytes = isFree
+    ? FREE[native.store.kind].nameBytes
+    : MEASURED.nameBytes[rates?.names ?? (native.store.kind === 'supabase' ? 'supabase' : 's3')]
   const refreshes = DAY / native.refreshIntervalMs
   const share = ticks(native, tenants) / Math.max(1, tenants)
-  const priced = (day) => ({ ...day, usd: isFree ? 0 : rates === null ? null : ((day.puts + day.lists) * rates.classA + day.gets * rates.classB) / 1e6 })
+  const priced = (day) => ({
+    ...day,
+    usd: isFree ? 0 : rates === null ? null : ((day.puts + day.lists) * rates.classA + day.gets * rates.classB) / 1e6
+  })
   const listed = (DAY / native.ownershipCheckIntervalMs) * NAMES * nameBytes
   const idle = { puts: 3 * refreshes, gets: refreshes, lists: share, sentBytes: 0, receivedBytes: listed }
   // No more segments than flushes, whatever is written; without a disk nothing waits for one.

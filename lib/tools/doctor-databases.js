@@ -23,7 +23,10 @@ const DURABILITY = {
  */
 function doctorDatabase({ kind }, { durability, risks = [] }, check) {
   if (!KINDS.includes(kind)) return []
-  const [outcome, message] = DURABILITY[durability ?? ''] ?? ['unknown', 'the database does not report the durability of acknowledged writes']
+  const [outcome, message] = DURABILITY[durability ?? ''] ?? [
+    'unknown',
+    'the database does not report the durability of acknowledged writes'
+  ]
   const found = check('durability', outcome, message, { durability: durability ?? null })
   if (risks.length === 0) return [found, check('database', 'ok', 'no setting of the database is a known risk')]
   return [found, check('database', 'warning', risks.join('; '), { risks })]

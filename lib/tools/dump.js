@@ -33,7 +33,14 @@ async function drillProfile(fleet, tenantId, kept) {
   const began = performance.now()
   try {
     const { damage, restored, ...rest } = await extractProfile(fleet, tenantId, join(place, 'profile'))
-    return { ok: damage.length === 0, ...rest, restored, folder: kept, ms: { restore: Math.round(performance.now() - began) }, problems: damage }
+    return {
+      ok: damage.length === 0,
+      ...rest,
+      restored,
+      folder: kept,
+      ms: { restore: Math.round(performance.now() - began) },
+      problems: damage
+    }
   } finally {
     if (kept === null) await fs.rm(place, { recursive: true, force: true, maxRetries: 5 })
   }

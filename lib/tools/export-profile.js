@@ -33,7 +33,10 @@ function nameOf(tenantId, format) {
 function checkExport(tenantId, given = {}) {
   const { format, overwrite } = ownFields(given)
   if (!isProfileTenant(tenantId)) refuse('this tenant is a session of Baileys: use `exportMultiFile`')
-  return { format: choice({ value: format, from: '`format`' }, 'local', FORMATS), overwrite: flag({ value: overwrite, from: '`overwrite`' }) }
+  return {
+    format: choice({ value: format, from: '`format`' }, 'local', FORMATS),
+    overwrite: flag({ value: overwrite, from: '`overwrite`' })
+  }
 }
 
 /** Claims a profile without a log, restores its newest generation to `to`, and releases it. */
@@ -44,7 +47,8 @@ async function restoreClaimed({ resolve, inner }, tenantId, to) {
   const { handle } = JSON.parse(settle(await binding.open(json, keys, null, () => {})))
   try {
     const restored = JSON.parse(settle(await binding.profileRestore(handle, to, null)))
-    if (restored.files === 0) throw new HybridAuthError('NOT_FOUND', 'this profile has no backup, or it was deleted by RemoteAuth: there is nothing to export')
+    if (restored.files === 0)
+      throw new HybridAuthError('NOT_FOUND', 'this profile has no backup, or it was deleted by RemoteAuth: there is nothing to export')
     return restored
   } finally {
     settle(await binding.close(handle, closeTimeoutMs))
@@ -56,7 +60,8 @@ async function checkTarget(target, overwrite) {
   if (!(await exists(target))) return
   if (!overwrite) refuse('the folder already contains a session: choose another, or pass `overwrite: true`')
   const user = await createFolder(target).user()
-  if (user !== null) throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on the profile in this folder: close it first`)
+  if (user !== null)
+    throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on the profile in this folder: close it first`)
 }
 
 /** Puts a staged export in its place. What was there is removed afterwards. */
@@ -88,7 +93,11 @@ async function writeProfile(fleet, tenantId, target, options) {
     return { path: target, format, generation, files, bytes }
   } catch (error) {
     if (error instanceof HybridAuthError) throw error
-    throw new HybridAuthError('LOCAL_UNAVAILABLE', `the export cannot be written (${error.code}): fix the permissions of the folder or free space`, error)
+    throw new HybridAuthError(
+      'LOCAL_UNAVAILABLE',
+      `the export cannot be written (${error.code}): fix the permissions of the folder or free space`,
+      error
+    )
   } finally {
     await fs.rm(staged, { recursive: true, force: true, maxRetries: 5 })
   }

@@ -13,20 +13,46 @@
  */
 const PROVIDERS = {
   s3: {
-    name: 'S3 Standard, us-east-1', read: 'June 2026', names: 's3',
-    classA: 5, classB: 0.4, storage: 0.023, egress: 0.09, free: { egress: 100 }
+    name: 'S3 Standard, us-east-1',
+    read: 'June 2026',
+    names: 's3',
+    classA: 5,
+    classB: 0.4,
+    storage: 0.023,
+    egress: 0.09,
+    free: { egress: 100 }
   },
   r2: {
-    name: 'Cloudflare R2', read: 'August 2026', names: 's3',
-    classA: 4.5, classB: 0.36, storage: 0.015, egress: 0, unit: 1e6, free: { classA: 1e6, classB: 10e6, storage: 10 }
+    name: 'Cloudflare R2',
+    read: 'August 2026',
+    names: 's3',
+    classA: 4.5,
+    classB: 0.36,
+    storage: 0.015,
+    egress: 0,
+    unit: 1e6,
+    free: { classA: 1e6, classB: 10e6, storage: 10 }
   },
   gcs: {
-    name: 'Google Cloud Storage, us-central1', read: 'September 2026', names: 's3',
-    classA: 5, classB: 0.4, storage: 0.02, egress: 0.12, free: { classA: 5000, classB: 50_000, storage: 5, egress: 100 }
+    name: 'Google Cloud Storage, us-central1',
+    read: 'September 2026',
+    names: 's3',
+    classA: 5,
+    classB: 0.4,
+    storage: 0.02,
+    egress: 0.12,
+    free: { classA: 5000, classB: 50_000, storage: 5, egress: 100 }
   },
   supabase: {
-    name: 'Supabase, Pro plan', read: 'August 2026', names: 'supabase', plan: 25,
-    classA: 0, classB: 0, storage: 0.0213, egress: 0.09, free: { storage: 100, egress: 250 }
+    name: 'Supabase, Pro plan',
+    read: 'August 2026',
+    names: 'supabase',
+    plan: 25,
+    classA: 0,
+    classB: 0,
+    storage: 0.0213,
+    egress: 0.09,
+    free: { storage: 100, egress: 250 }
   }
 }
 
@@ -35,7 +61,10 @@ const PROVIDERS = {
  * a listed name takes in an answer (`nameBytes`), as the core reckons with.
  */
 const FREE = {
-  postgres: { instead: 'about 6.5 KB of its write-ahead log for each upload, and room for two copies of the state of each session, 0.1 to 2 MB each', nameBytes: 100 },
+  postgres: {
+    instead: 'about 6.5 KB of its write-ahead log for each upload, and room for two copies of the state of each session, 0.1 to 2 MB each',
+    nameBytes: 100
+  },
   redis: { instead: 'memory for two copies of the state of each session, 0.1 to 2 MB each', nameBytes: 100 }
 }
 

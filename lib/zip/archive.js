@@ -135,7 +135,7 @@ function createArchive(file, entries, bytes, fail) {
 
 /** Writes all of a chunk: one call may take less. Without a position, behind what was written last. */
 async function writeAll(file, chunk, position = null) {
-  for (let done = 0; done < chunk.length; ) {
+  for (let done = 0; done < chunk.length;) {
     const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position === null ? null : position + done)
     done += bytesWritten
   }

@@ -24,7 +24,7 @@ const [KIND, FILE, FOLDER] = [0o170000, 0o100000, 0o040000]
 
 async function readAt(file, position, length, fail) {
   const buffer = Buffer.alloc(length)
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const { bytesRead } = await file.read(buffer, done, length - done, position + done)
     if (bytesRead === 0) fail('it is shorter than its directory says')
     done += bytesRead
@@ -48,7 +48,8 @@ async function readTail(file, size, { fail, refuse }) {
   if (at < 0) fail('it has no end')
   const end = size - length + at
   const small = { count: tail.readUInt16LE(at + 10), size: tail.readUInt32LE(at + 12), start: tail.readUInt32LE(at + 16) }
-  if (tail.readUInt16LE(at + 4) !== 0 || tail.readUInt16LE(at + 6) !== 0 || tail.readUInt16LE(at + 8) !== small.count) refuse('it is one of several volumes')
+  if (tail.readUInt16LE(at + 4) !== 0 || tail.readUInt16LE(at + 6) !== 0 || tail.readUInt16LE(at + 8) !== small.count)
+    refuse('it is one of several volumes')
   const isLarge = small.count === MOST_16 || small.size === MOST_32 || small.start === MOST_32
   const found = isLarge ? await readLarge(file, end, small, fail) : { ...small, until: end }
   if (found.start + found.size !== found.until) fail('its directory is not where its end says')
@@ -62,7 +63,8 @@ async function readLarge(file, end, small, fail) {
   if (locatorAt < LARGE_END_BYTES) fail('its zip64 end is missing')
   const locator = await readAt(file, locatorAt, LOCATOR_BYTES, fail)
   const until = large(locator, 8, fail)
-  if (locator.readUInt32LE(0) !== 0x07064b50 || locator.readUInt32LE(4) !== 0 || locator.readUInt32LE(16) > 1) fail('its zip64 end is missing')
+  if (locator.readUInt32LE(0) !== 0x07064b50 || locator.readUInt32LE(4) !== 0 || locator.readUInt32LE(16) > 1)
+    fail('its zip64 end is missing')
   if (until + LARGE_END_BYTES > locatorAt) fail('its zip64 end is not where it says')
   const record = await readAt(file, until, LARGE_END_BYTES, fail)
   if (record.readUInt32LE(0) !== 0x06064b50 || until + 12 + large(record, 4, fail) !== locatorAt) fail('its zip64 end is not where it says')
@@ -70,14 +72,15 @@ async function readLarge(file, end, small, fail) {
   const found = { count: large(record, 32, fail), size: large(record, 40, fail), start: large(record, 48, fail), until }
   if (large(record, 24, fail) !== found.count) fail('it is one of several volumes')
   const most = { count: MOST_16, size: MOST_32, start: MOST_32 }
-  for (const name of Object.keys(most)) if (small[name] !== most[name] && small[name] !== found[name]) fail('its two ends contradict each other')
+  for (const name of Object.keys(most))
+    if (small[name] !== most[name] && small[name] !== found[name]) fail('its two ends contradict each other')
   return found
 }
 
 /** The numbers of the zip64 field, for those of `wanted` that the record leaves to it. */
 function largeNumbers(extra, wanted, fail) {
   if (wanted.length === 0) return {}
-  for (let at = 0; at + 4 <= extra.length; ) {
+  for (let at = 0; at + 4 <= extra.length;) {
     const [id, length] = [extra.readUInt16LE(at), extra.readUInt16LE(at + 2)]
     if (at + 4 + length > extra.length) break
     if (id === 1) {
@@ -150,8 +153,10 @@ async function locate(file, entry, until, fail) {
   if (entry.header + 30 + entry.name.length + entry.stored > until) fail('an entry starts after the directory')
   const header = await readAt(file, entry.header, 30 + entry.name.length, fail)
   const [flags, method, extraLength] = [header.readUInt16LE(6), header.readUInt16LE(8), header.readUInt16LE(28)]
-  const isSame = header.readUInt32LE(0) === 0x04034b50 && header.readUInt16LE(26) === entry.name.length && header.subarray(30).equals(entry.name)
-  if (!isSame || (method === 8) !== entry.isDeflated || method % 8 !== 0 || ((flags & DESCRIPTOR) !== 0) !== entry.hasDescriptor) fail('an entry is not the one of its directory')
+  const isSame =
+    header.readUInt32LE(0) === 0x04034b50 && header.readUInt16LE(26) === entry.name.length && header.subarray(30).equals(entry.name)
+  if (!isSame || (method === 8) !== entry.isDeflated || method % 8 !== 0 || ((flags & DESCRIPTOR) !== 0) !== entry.hasDescriptor)
+    fail('an entry is not the one of its directory')
   if (flags & (ENCRYPTED | STRONG | MASKED)) fail('an entry is not the one of its directory')
   entry.at = entry.header + header.length + extraLength
   entry.end = entry.at + entry.stored
@@ -159,7 +164,8 @@ async function locate(file, entry, until, fail) {
   if (entry.hasDescriptor) return
   const found = { sum: header.readUInt32LE(14), stored: header.readUInt32LE(18), size: header.readUInt32LE(22) }
   if (found.sum !== entry.sum) fail('an entry has two checksums')
-  if ((found.stored !== entry.stored && found.stored !== MOST_32) || (found.size !== entry.size && found.size !== MOST_32)) fail('an entry has two sizes')
+  if ((found.stored !== entry.stored && found.stored !== MOST_32) || (found.size !== entry.size && found.size !== MOST_32))
+    fail('an entry has two sizes')
 }
 
 /** The entries of an archive, in the order of their bytes. */

@@ -148,10 +148,17 @@ export const appStateSyncKey = ({ proto }) =>
 
 /** One value of each of the other families. */
 export const otherFamilies = () => ({
-  'pre-key': { 1: { private: Buffer.alloc(32, 1), public: Buffer.alloc(32, 2) }, 2: { private: Buffer.alloc(32, 3), public: Buffer.alloc(32, 4) } },
+  'pre-key': {
+    1: { private: Buffer.alloc(32, 1), public: Buffer.alloc(32, 2) },
+    2: { private: Buffer.alloc(32, 3), public: Buffer.alloc(32, 4) }
+  },
   'sender-key-memory': { '120363000000000001@g.us': { '1001:3@s.whatsapp.net': true, '1001@s.whatsapp.net': true } },
   'app-state-sync-version': {
-    critical_block: { version: 3, hash: Buffer.alloc(128, 6), indexValueMap: { 'zz+/': { valueMac: Buffer.alloc(64, 8).subarray(-32) }, aa: { valueMac: Buffer.alloc(32) } } },
+    critical_block: {
+      version: 3,
+      hash: Buffer.alloc(128, 6),
+      indexValueMap: { 'zz+/': { valueMac: Buffer.alloc(64, 8).subarray(-32) }, aa: { valueMac: Buffer.alloc(32) } }
+    },
     regular_low: { version: 0, hash: Buffer.alloc(128), indexValueMap: {} }
   },
   'lid-mapping': { 1001: '2002', '2002_reverse': '1001' },

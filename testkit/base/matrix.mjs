@@ -11,10 +11,14 @@ export const WORKERS = 24
 /** The files below `folder`: relative name -> bytes. */
 export function filesOf(folder) {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  return new Map(entries.map((entry) => {
-    const path = join(entry.parentPath ?? entry.path, entry.name)
-    return [relative(folder, path), readFileSync(path)]
-  }).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return new Map(
+    entries
+      .map((entry) => {
+        const path = join(entry.parentPath ?? entry.path, entry.name)
+        return [relative(folder, path), readFileSync(path)]
+      })
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+  )
 }
 
 /** Makes `folder` hold `files` and nothing else. */
@@ -62,8 +66,15 @@ export function flipped(bytes, at) {
 /** How often each answer was given. */
 export class Tally {
   counts = {}
-  add(answer) { this.counts[answer] = (this.counts[answer] ?? 0) + 1 }
-  toString() { return Object.entries(this.counts).sort().map(([answer, n]) => `${answer} ${n}`).join(', ') }
+  add(answer) {
+    this.counts[answer] = (this.counts[answer] ?? 0) + 1
+  }
+  toString() {
+    return Object.entries(this.counts)
+      .sort()
+      .map(([answer, n]) => `${answer} ${n}`)
+      .join(', ')
+  }
 }
 
 /** A state as text, whatever the order of its keys. */

@@ -17,7 +17,13 @@ async function takeRange() {
     const first = FIRST + ((start + n) % RANGES) * LENGTH
     const holder = createServer().listen(first, '127.0.0.1')
     holder.unref()
-    if (await once(holder, 'listening').then(() => true, () => false)) return first
+    if (
+      await once(holder, 'listening').then(
+        () => true,
+        () => false
+      )
+    )
+      return first
   }
   throw new Error('all ranges of ports are taken')
 }

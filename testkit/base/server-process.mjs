@@ -34,7 +34,10 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 /** Answers a server that listens there, or null where something else does. */
 async function listenAt(port) {
   const server = createServer().listen(port, '127.0.0.1')
-  return once(server, 'listening').then(() => server, () => null)
+  return once(server, 'listening').then(
+    () => server,
+    () => null
+  )
 }
 
 /**
@@ -70,15 +73,25 @@ class ServerProcess {
     closeSync(log)
     this.ended = new Promise((resolve) => this.child.once('exit', resolve).once('error', resolve))
     if (this.child.pid === undefined) return
-    this.#watchdog = spawn('sh', ['-c', WATCHDOG, 'watchdog', this.child.pid, folder, ...litter, ...data], { stdio: ['pipe', 'ignore', 'ignore'] })
+    this.#watchdog = spawn('sh', ['-c', WATCHDOG, 'watchdog', this.child.pid, folder, ...litter, ...data], {
+      stdio: ['pipe', 'ignore', 'ignore']
+    })
     for (const part of [this.child, this.#watchdog, this.#watchdog.stdin]) part.unref()
   }
 
-  get #logFile() { return join(this.#folder, 'log') }
-  get pid() { return this.child.pid }
-  get hasEnded() { return this.pid === undefined || this.child.exitCode !== null || this.child.signalCode !== null }
+  get #logFile() {
+    return join(this.#folder, 'log')
+  }
+  get pid() {
+    return this.child.pid
+  }
+  get hasEnded() {
+    return this.pid === undefined || this.child.exitCode !== null || this.child.signalCode !== null
+  }
   /** What it said so far. */
-  get log() { return readFileSync(this.#logFile, 'utf8') }
+  get log() {
+    return readFileSync(this.#logFile, 'utf8')
+  }
 
   stop() {
     return (this.#stopped ??= this.#stop())

@@ -53,7 +53,7 @@ function program() {
     async write(count, bytes) {
       const db = await opened
       let id = await page.newest()
-      for (const last = id + count; id < last; ) {
+      for (const last = id + count; id < last;) {
         const pair = { id: ++id, value: text(bytes) }
         const transaction = db.transaction(STORES, 'readwrite')
         for (const name of STORES) transaction.objectStore(name).put(pair)
@@ -86,7 +86,10 @@ function program() {
     }
   }
   Object.assign(window, { page })
-  window.isReady = navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready).then(() => true)
+  window.isReady = navigator.serviceWorker
+    .register('/worker.js')
+    .then(() => navigator.serviceWorker.ready)
+    .then(() => true)
 }
 
 const filesOf = (script) => ({

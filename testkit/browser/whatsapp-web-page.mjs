@@ -12,7 +12,8 @@ import { atEnd } from '../base/endings.mjs'
 /** Runs in the page: it sees nothing of this module. */
 function whatsapp() {
   const anything = new Proxy(function () {}, {
-    get: (_, name) => (name === 'then' ? undefined : name === Symbol.toPrimitive ? () => 'x' : name === Symbol.iterator ? [][Symbol.iterator] : anything),
+    get: (_, name) =>
+      name === 'then' ? undefined : name === Symbol.toPrimitive ? () => 'x' : name === Symbol.iterator ? [][Symbol.iterator] : anything,
     set: () => true,
     apply: () => anything,
     construct: () => anything,
@@ -28,12 +29,24 @@ function whatsapp() {
     }
   }
   const isLinked = () => localStorage.getItem('linked') !== null
-  const socket = { ...events(), state: isLinked() ? 'CONNECTED' : 'UNPAIRED', logout: () => localStorage.removeItem('linked'), takeover() {}, reconnect() {} }
+  const socket = {
+    ...events(),
+    state: isLinked() ? 'CONNECTED' : 'UNPAIRED',
+    logout: () => localStorage.removeItem('linked'),
+    takeover() {},
+    reconnect() {}
+  }
   const commands = { ...events(), refreshQR() {} }
   const connection = { ...events(), ref: 'code', serialize: () => ({ pushname: 'test' }), platform: 'test' }
   const user = { user: '1', server: 'c.us', _serialized: '1@c.us' }
   const me = { getMaybeMePnUser: () => user, getMaybeMeLidUser: () => user, getMaybeMeUser: () => user, getADVSecretKey: () => 'secret' }
-  const parts = { WAWebSocketModel: { Socket: socket }, WAWebCmd: { Cmd: commands }, WAWebConnModel: { Conn: connection }, WAWebUserPrefsMeUser: me, WAWebUserPrefsMultiDevice: me }
+  const parts = {
+    WAWebSocketModel: { Socket: socket },
+    WAWebCmd: { Cmd: commands },
+    WAWebConnModel: { Conn: connection },
+    WAWebUserPrefsMeUser: me,
+    WAWebUserPrefsMultiDevice: me
+  }
   const registration = { waSignalStore: anything, waNoiseInfo: anything, DEVICE_PLATFORM: 'test', getADVSecretKey: () => 'secret' }
   const empty = ['WAWebCompanionRegClientUtils', 'WAWebAdvSignatureApi', 'WAWebUserPrefsInfoStore', 'WAWebSignalStoreApi']
   Object.assign(window, {

@@ -24,7 +24,13 @@ export const load = (version) => require(packageOf(version))
 export const whatsappWeb = require('../../whatsapp-web/index.js')
 
 /** Options of a strategy or a store over the bucket of a scene, with paces that do not make a test wait. */
-export const optionsOf = (at) => ({ store: at.replicated.store, encryptionKeys: [KEY], ownershipCheckIntervalMs: 200, handoverTimeoutMs: 60_000, closeTimeoutMs: 60_000 })
+export const optionsOf = (at) => ({
+  store: at.replicated.store,
+  encryptionKeys: [KEY],
+  ownershipCheckIntervalMs: 200,
+  handoverTimeoutMs: 60_000,
+  closeTimeoutMs: 60_000
+})
 
 /** States that do not end a client. */
 const ACCEPTED = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT']
@@ -128,7 +134,13 @@ export async function clients(t) {
     client(name, options = {}) {
       const news = []
       const onEvent = ({ event, error }) => news.push(error === undefined ? event : `${event} ${error.code}`)
-      const authStrategy = new whatsappWeb.HybridAuth({ clientId: 'shop-7', dataPath: dataPathOf(name), ...optionsOf(at), onEvent, ...options })
+      const authStrategy = new whatsappWeb.HybridAuth({
+        clientId: 'shop-7',
+        dataPath: dataPathOf(name),
+        ...optionsOf(at),
+        onEvent,
+        ...options
+      })
       return Object.assign(new SmallClient(t, { authStrategy, url }), { news })
     }
   }

@@ -105,7 +105,10 @@ export async function damagedZips(t, zip, profile) {
     // Whole as a zip: its database is not, as when a file went away during the copy.
     manifest: await lacking((folder) => {
       const database = join(folder, 'Default/IndexedDB')
-      const leveldb = join(database, readdirSync(database).find((name) => name.endsWith('.leveldb')))
+      const leveldb = join(
+        database,
+        readdirSync(database).find((name) => name.endsWith('.leveldb'))
+      )
       for (const name of readdirSync(leveldb).filter((name) => name.startsWith('MANIFEST'))) rmSync(join(leveldb, name))
     }),
     unpaired: await lacking((folder) => rmSync(join(folder, 'Default/IndexedDB'), { recursive: true }))

@@ -20,7 +20,10 @@ export async function startForwarder(target) {
   const listener = createServer((client) => {
     track(client)
     const server = track(connect(at, '127.0.0.1'))
-    const ends = [[client, server], [server, client]]
+    const ends = [
+      [client, server],
+      [server, client]
+    ]
     for (const [one, other] of ends) {
       one.on('error', () => resetSocket(other))
       one.once('close', () => other.destroySoon())

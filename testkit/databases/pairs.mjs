@@ -24,7 +24,9 @@ async function pairOf(primary, follow) {
       address: { ...primary.address, endpoint: `${primary.kind}://127.0.0.1:${forwarder.port}` },
       /** The server that the address leads to. */
       current: primary,
-      get standby() { return standby },
+      get standby() {
+        return standby
+      },
       /** From now on the standby gets nothing. */
       async loseTail() {
         await standby.catchUp()

@@ -49,15 +49,22 @@ class Postgres {
     const user = unprivileged()
     const flags = Object.entries(settingsOf({ tls, settings })).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     const command = asUser(user, join(programs, 'postgres'), ['-D', join(place, 'data'), '-p', String(port), ...flags])
-    const isReady = async ({ log }) => /ready to accept (connections|read-only connections|read only connections)/.test(log) && (await answers(port))
+    const isReady = async ({ log }) =>
+      /ready to accept (connections|read-only connections|read only connections)/.test(log) && (await answers(port))
     // A fast shutdown: it does not wait for clients.
     this.server = new DatabaseServer({ name: 'postgres', place, graceful: 'SIGINT', plan: () => ({ ...command, ready: isReady }) })
     Object.assign(this, { version, programs, port, passwords, ca, password: passwords.app, osUser: user, place, settings })
   }
 
-  get pid() { return this.server.pid }
-  get endpoint() { return `postgres://127.0.0.1:${this.port}` }
-  get url() { return `postgres://${APP}:${encodeURIComponent(this.password)}@127.0.0.1:${this.port}/${DATABASE}` }
+  get pid() {
+    return this.server.pid
+  }
+  get endpoint() {
+    return `postgres://127.0.0.1:${this.port}`
+  }
+  get url() {
+    return `postgres://${APP}:${encodeURIComponent(this.password)}@127.0.0.1:${this.port}/${DATABASE}`
+  }
   /** Address and login of it, for another process. */
   get address() {
     const { kind, endpoint, user, password, database, ca } = this
@@ -88,13 +95,27 @@ class Postgres {
     await this.query(`select pg_terminate_backend(pid) from pg_stat_activity where usename = '${APP}'`)
   }
 
-  kill() { return this.server.kill() }
-  freeze() { this.server.freeze() }
-  thaw() { this.server.thaw() }
-  end() { return this.server.end() }
-  start() { return this.server.start() }
-  restart() { return this.server.restart() }
-  stop() { return this.server.stop() }
+  kill() {
+    return this.server.kill()
+  }
+  freeze() {
+    this.server.freeze()
+  }
+  thaw() {
+    this.server.thaw()
+  }
+  end() {
+    return this.server.end()
+  }
+  start() {
+    return this.server.start()
+  }
+  restart() {
+    return this.server.restart()
+  }
+  stop() {
+    return this.server.stop()
+  }
 }
 
 function initialize(postgres, { locale }) {
@@ -105,13 +126,20 @@ function initialize(postgres, { locale }) {
   if (osUser !== null) chownSync(secret, osUser.uid, osUser.gid)
   const login = ['--auth=scram-sha-256', `--username=${SUPERUSER}`, `--pwfile=${secret}`]
   const environment = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
-  run(join(programs, 'initdb'), ['-D', data, ...login, '--encoding=UTF8', `--locale=${locale}`, '--no-sync'], { cwd: data, env: environment, ...osUser })
+  run(join(programs, 'initdb'), ['-D', data, ...login, '--encoding=UTF8', `--locale=${locale}`, '--no-sync'], {
+    cwd: data,
+    env: environment,
+    ...osUser
+  })
   rmSync(secret)
 }
 
 function giveCertificate({ place, osUser }) {
   const { ca, cert, key } = makeCertificates(['127.0.0.1', 'localhost'])
-  for (const [name, text] of [['server.crt', cert], ['server.key', key]]) {
+  for (const [name, text] of [
+    ['server.crt', cert],
+    ['server.key', key]
+  ]) {
     const file = join(place, 'data', name)
     writeFileSync(file, text, { mode: 0o600 })
     if (osUser !== null) chownSync(file, osUser.uid, osUser.gid)
@@ -148,7 +176,11 @@ export async function startStandby(primary) {
   const data = makeFolder(place, 'data', osUser)
   const from = ['-h', '127.0.0.1', '-p', String(primary.port), '-U', SUPERUSER]
   const environment = { PATH: process.env.PATH, PGPASSWORD: passwords.operator, LC_ALL: 'C' }
-  run(join(programs, 'pg_basebackup'), ['-D', data, ...from, '-X', 'stream', '-c', 'fast', '--no-sync', '-R'], { cwd: data, env: environment, ...osUser })
+  run(join(programs, 'pg_basebackup'), ['-D', data, ...from, '-X', 'stream', '-c', 'fast', '--no-sync', '-R'], {
+    cwd: data,
+    env: environment,
+    ...osUser
+  })
   const standby = new Postgres(place, { version: undefined, programs, port, settings, passwords, ca })
   try {
     await standby.start()

@@ -30,7 +30,9 @@ export function unprivileged() {
 
 /** A command as that user; the process keeps its id. */
 export const asUser = (user, program, args) =>
-  user === null ? { program, args } : { program: 'setpriv', args: [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', program, ...args] }
+  user === null
+    ? { program, args }
+    : { program: 'setpriv', args: [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', program, ...args] }
 
 /** Makes a folder of `user`, and its parent passable. */
 export function makeFolder(parent, name, user) {
@@ -77,7 +79,10 @@ export function postgresPrograms(version) {
   return join(forEverybody(folder, `postgres-${version}`), 'bin')
 }
 
-const onPath = (name) => folders().map((folder) => join(folder, name)).find((path) => existsSync(path))
+const onPath = (name) =>
+  folders()
+    .map((folder) => join(folder, name))
+    .find((path) => existsSync(path))
 
 export const pgbouncerProgram = () => provide('pgbouncer', 'PgBouncer', () => onPath('pgbouncer'))
 

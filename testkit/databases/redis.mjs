@@ -24,8 +24,22 @@ class RedisServer {
   constructor({ program, place, port, passwords, tls, settings, ca, osUser }) {
     const folder = join(place, 'data')
     const listen = tls ? ['--port', '0', '--tls-port', String(port), ...tls] : ['--port', String(port)]
-    const kept = Object.entries({ appendonly: 'yes', save: '', 'repl-diskless-sync-delay': '0', ...settings }).flatMap(([name, value]) => [`--${name}`, value])
-    const common = ['--bind', '127.0.0.1', '--dir', folder, '--aclfile', join(folder, 'users.acl'), '--daemonize', 'no', '--enable-debug-command', 'yes']
+    const kept = Object.entries({ appendonly: 'yes', save: '', 'repl-diskless-sync-delay': '0', ...settings }).flatMap(([name, value]) => [
+      `--${name}`,
+      value
+    ])
+    const common = [
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      folder,
+      '--aclfile',
+      join(folder, 'users.acl'),
+      '--daemonize',
+      'no',
+      '--enable-debug-command',
+      'yes'
+    ]
     const command = asUser(osUser, program, [...listen, ...common, ...kept])
     const plan = () => ({
       ...command,
@@ -36,9 +50,15 @@ class RedisServer {
     Object.assign(this, { port, passwords, password: passwords.app, ca, place, program, osUser, settings })
   }
 
-  get pid() { return this.server.pid }
-  get endpoint() { return `${this.ca ? 'rediss' : 'redis'}://127.0.0.1:${this.port}` }
-  get url() { return `${this.ca ? 'rediss' : 'redis'}://${APP}:${encodeURIComponent(this.password)}@127.0.0.1:${this.port}/0` }
+  get pid() {
+    return this.server.pid
+  }
+  get endpoint() {
+    return `${this.ca ? 'rediss' : 'redis'}://127.0.0.1:${this.port}`
+  }
+  get url() {
+    return `${this.ca ? 'rediss' : 'redis'}://${APP}:${encodeURIComponent(this.password)}@127.0.0.1:${this.port}/0`
+  }
   get address() {
     const { kind, endpoint, user, password, ca, passwords } = this
     return { kind, endpoint, user, password, ca, operator: passwords.operator }
@@ -47,7 +67,15 @@ class RedisServer {
   /** One command as the operator, on a connection of its own. */
   async ask(command, ...args) {
     const tls = this.ca ? { tls: { ca: this.ca } } : {}
-    const client = new Redis({ host: '127.0.0.1', port: this.port, password: this.passwords.operator, ...tls, lazyConnect: true, retryStrategy: null, maxRetriesPerRequest: 0 })
+    const client = new Redis({
+      host: '127.0.0.1',
+      port: this.port,
+      password: this.passwords.operator,
+      ...tls,
+      lazyConnect: true,
+      retryStrategy: null,
+      maxRetriesPerRequest: 0
+    })
     client.on('error', () => {})
     await client.connect()
     try {
@@ -69,17 +97,32 @@ class RedisServer {
 
   /** Starts it on an empty folder, as after the loss of its disk: only its users are there. */
   async startEmpty() {
-    for (const name of ['appendonlydir', 'appendonly.aof', 'dump.rdb']) rmSync(join(this.place, 'data', name), { recursive: true, force: true })
+    for (const name of ['appendonlydir', 'appendonly.aof', 'dump.rdb'])
+      rmSync(join(this.place, 'data', name), { recursive: true, force: true })
     return this.start()
   }
 
-  kill() { return this.server.kill() }
-  freeze() { this.server.freeze() }
-  thaw() { this.server.thaw() }
-  end() { return this.server.end() }
-  start() { return this.server.start() }
-  restart() { return this.server.restart() }
-  stop() { return this.server.stop() }
+  kill() {
+    return this.server.kill()
+  }
+  freeze() {
+    this.server.freeze()
+  }
+  thaw() {
+    this.server.thaw()
+  }
+  end() {
+    return this.server.end()
+  }
+  start() {
+    return this.server.start()
+  }
+  restart() {
+    return this.server.restart()
+  }
+  stop() {
+    return this.server.stop()
+  }
 }
 
 function give(file, text, osUser) {
@@ -92,13 +135,23 @@ function give(file, text, osUser) {
  * Starts one: `program` is `redis` or `valkey`. With `tls` it has a certificate of an authority of its own, `ca` (Redis only); `acl` is
  * what its user may do; `settings` are those of the server.
  */
-export async function startRedis({ program = 'redis', tls = false, settings = {}, acl = '~* &* +@all -@dangerous +info', passwords = null } = {}) {
+export async function startRedis({
+  program = 'redis',
+  tls = false,
+  settings = {},
+  acl = '~* &* +@all -@dangerous +info',
+  passwords = null
+} = {}) {
   const place = makePlace('redis')
   const osUser = unprivileged()
   const folder = makeFolder(place, 'data', osUser)
   const [port] = await freePorts(1)
   const known = passwords ?? { operator: randomBytes(12).toString('hex'), app: oddPassword() }
-  give(join(folder, 'users.acl'), `user default on #${hash(known.operator)} ~* &* +@all\nuser ${APP} on #${hash(known.app)} ${acl}\n`, osUser)
+  give(
+    join(folder, 'users.acl'),
+    `user default on #${hash(known.operator)} ~* &* +@all\nuser ${APP} on #${hash(known.app)} ${acl}\n`,
+    osUser
+  )
   let certificates = null
   let flags = null
   if (tls) {
@@ -108,7 +161,16 @@ export async function startRedis({ program = 'redis', tls = false, settings = {}
     flags.push('--tls-ca-cert-file', file('ca.crt', certificates.ca), '--tls-auth-clients', 'no')
   }
   const path = program === 'valkey' ? valkeyProgram() : redisProgram()
-  const redis = new RedisServer({ program: path, place, port, passwords: known, tls: flags, settings, ca: certificates?.ca ?? null, osUser })
+  const redis = new RedisServer({
+    program: path,
+    place,
+    port,
+    passwords: known,
+    tls: flags,
+    settings,
+    ca: certificates?.ca ?? null,
+    osUser
+  })
   try {
     await redis.start()
     return redis

@@ -55,7 +55,13 @@ export async function pairScene(t, kind) {
 }
 
 /** Number of writes of a label that resolved so far. */
-export const acknowledged = ({ notes }, label = 'all') => Number(notes.filter((line) => line.startsWith(`ack ${label} `)).at(-1)?.split(' ')[2] ?? 0)
+export const acknowledged = ({ notes }, label = 'all') =>
+  Number(
+    notes
+      .filter((line) => line.startsWith(`ack ${label} `))
+      .at(-1)
+      ?.split(' ')[2] ?? 0
+  )
 
 /** Resolves when so many more writes have resolved; fails at once when one was rejected. */
 export async function moreWrites(machine, count, label = 'all') {

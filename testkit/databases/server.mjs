@@ -17,7 +17,9 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 /** Parent and state of a process, or null where there is none. */
 function look(pid) {
   try {
-    const [state, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
+    const [state, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
     return { state, parent: Number(parent) }
   } catch {
     return null
@@ -27,7 +29,12 @@ function look(pid) {
 const isThere = (pid) => look(pid) !== null && look(pid).state !== 'Z'
 
 /** A process and its children. */
-const family = (pid) => [pid, ...readdirSync('/proc').filter((name) => /^\d+$/.test(name) && look(name)?.parent === pid).map(Number)]
+const family = (pid) => [
+  pid,
+  ...readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && look(name)?.parent === pid)
+    .map(Number)
+]
 
 const signal = (pid, name) => {
   try {
@@ -53,8 +60,12 @@ export class DatabaseServer {
     Object.assign(this, { name, place, plan, graceful })
   }
 
-  get pid() { return this.#life.pid }
-  get log() { return this.#life.log }
+  get pid() {
+    return this.#life.pid
+  }
+  get log() {
+    return this.#life.log
+  }
 
   /** Starts it on its data, and answers how it is reached. */
   async start() {

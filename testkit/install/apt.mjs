@@ -4,7 +4,8 @@
 
 import { spawnSync } from 'node:child_process'
 
-const run = (program, args) => spawnSync(program, args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' }, encoding: 'utf8' })
+const run = (program, args) =>
+  spawnSync(program, args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' }, encoding: 'utf8' })
 
 const PATIENCE_MS = 300_000
 const PAUSE_MS = 500

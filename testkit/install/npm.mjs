@@ -21,7 +21,12 @@ export const isPublished = (name, version) => pins(name)[version]?.integrity[pla
 /** Lets npm check what it fetches: it holds the archive against a lock file, and refuses another one. */
 function fetchInto(folder, name, version, integrity) {
   const dependencies = { [name]: version }
-  const lock = { name: 'servers', lockfileVersion: 3, requires: true, packages: { '': { dependencies }, [`node_modules/${name}`]: { version, integrity } } }
+  const lock = {
+    name: 'servers',
+    lockfileVersion: 3,
+    requires: true,
+    packages: { '': { dependencies }, [`node_modules/${name}`]: { version, integrity } }
+  }
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies }))
   writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lock))
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']

@@ -32,7 +32,8 @@ const findPip = () => [['python3', '-m', 'pip'], ['pip3']].find((pip) => run([..
 
 function pip() {
   const found = findPip() ?? (installFromSystem('python3-pip'), findPip())
-  if (found === undefined) throw new Error('pip is missing: install Python 3 with pip (Debian: `apt install python3-pip`) and run this again.')
+  if (found === undefined)
+    throw new Error('pip is missing: install Python 3 with pip (Debian: `apt install python3-pip`) and run this again.')
   return found
 }
 
@@ -61,7 +62,18 @@ export function installWheel(name, { cache = CACHE, requirements = fileURLToPath
   sweep(cache)
   const staging = join(cache, `installing-${process.pid}-${randomBytes(4).toString('hex')}`)
   try {
-    const args = ['install', '--quiet', '--target', staging, '--no-deps', '--no-compile', '--only-binary=:all:', '--require-hashes', '-r', requirements]
+    const args = [
+      'install',
+      '--quiet',
+      '--target',
+      staging,
+      '--no-deps',
+      '--no-compile',
+      '--only-binary=:all:',
+      '--require-hashes',
+      '-r',
+      requirements
+    ]
     const { status, stdout, stderr } = run([...pip(), ...args])
     if (status !== 0) throw new Error(`${name} ${version} could not be installed for ${platform}:\n${stdout}${stderr}`.trimEnd())
     renameSync(staging, folder)

@@ -30,15 +30,29 @@ export async function startMariadb() {
       chownSync(data, user.uid, user.gid)
     }
     const common = ['--no-defaults', `--datadir=${data}`, `--tmpdir=${data}`]
-    const { status, stdout, stderr } = spawnSync(INSTALL, [...common, '--auth-root-authentication-method=normal', '--skip-test-db', ...(user === null ? [] : ['--user=nobody'])], { encoding: 'utf8' })
+    const { status, stdout, stderr } = spawnSync(
+      INSTALL,
+      [...common, '--auth-root-authentication-method=normal', '--skip-test-db', ...(user === null ? [] : ['--user=nobody'])],
+      { encoding: 'utf8' }
+    )
     if (status !== 0) throw new Error(`mariadb-install-db failed: ${stdout}${stderr}`)
-    const settings = ['--bind-address=127.0.0.1', `--port=${port}`, `--socket=${join(data, 's')}`, `--pid-file=${join(data, 'pid')}`, '--skip-name-resolve', '--innodb-flush-log-at-trx-commit=0', '--innodb-buffer-pool-size=32M']
+    const settings = [
+      '--bind-address=127.0.0.1',
+      `--port=${port}`,
+      `--socket=${join(data, 's')}`,
+      `--pid-file=${join(data, 'pid')}`,
+      '--skip-name-resolve',
+      '--innodb-flush-log-at-trx-commit=0',
+      '--innodb-buffer-pool-size=32M'
+    ]
     const command = [PROGRAM, ...common, ...settings]
-    const [program, ...args] = user === null ? command : ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', ...command]
+    const [program, ...args] =
+      user === null ? command : ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', ...command]
     return { program, args, ready: async ({ log }) => log.includes('ready for connections') && port }
   })
   const root = { host: '127.0.0.1', port: address, user: 'root', password: '' }
-  const url = (database, name = USER, password = PASSWORD) => `mysql://${name}:${encodeURIComponent(password)}@127.0.0.1:${address}/${database}`
+  const url = (database, name = USER, password = PASSWORD) =>
+    `mysql://${name}:${encodeURIComponent(password)}@127.0.0.1:${address}/${database}`
   return { url, root, stop: () => server.stop() }
 }
 
@@ -47,7 +61,8 @@ export async function asRoot(load, { root }, ...statements) {
   const connection = await load('mysql2/promise').createConnection({ ...root, charset: 'utf8mb4' })
   try {
     let answer
-    for (const [sql, values] of statements.map((statement) => (Array.isArray(statement) ? statement : [statement]))) [answer] = await connection.query(sql, values)
+    for (const [sql, values] of statements.map((statement) => (Array.isArray(statement) ? statement : [statement])))
+      [answer] = await connection.query(sql, values)
     return answer
   } finally {
     await connection.end()

@@ -8,7 +8,10 @@ import { join } from 'node:path'
 import { provide } from '../install/apt.mjs'
 import { freePorts, startServer } from '../base/server-process.mjs'
 
-const programIn = (names) => ['/usr/bin', '/usr/sbin', ...(process.env.PATH ?? '').split(':')].flatMap((folder) => names.map((name) => join(folder, name))).find(existsSync)
+const programIn = (names) =>
+  ['/usr/bin', '/usr/sbin', ...(process.env.PATH ?? '').split(':')]
+    .flatMap((folder) => names.map((name) => join(folder, name)))
+    .find(existsSync)
 
 /** @returns {Promise<{ url: string, stop: () => Promise<void> }>} */
 export async function startRedis({ password } = {}) {

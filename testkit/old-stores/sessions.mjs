@@ -36,7 +36,9 @@ export const countsOf = (data) => Object.fromEntries(Object.entries(data).map(([
 /** All records of a session as a store that works on names has them: [name, text]. */
 export function recordsOf(baileys, { creds, data }, nameOf = (type, id) => `${type}-${id}`) {
   const text = (value) => JSON.stringify(value, baileys.BufferJSON.replacer)
-  const keys = Object.entries(data).flatMap(([type, records]) => Object.entries(records).map(([id, value]) => [nameOf(type, id), text(value)]))
+  const keys = Object.entries(data).flatMap(([type, records]) =>
+    Object.entries(records).map(([id, value]) => [nameOf(type, id), text(value)])
+  )
   return [['creds', text(creds)], ...keys]
 }
 
@@ -63,7 +65,8 @@ export async function assertArrived(at, baileys, tenantId, { creds, data }) {
   for (const [id, { _sessions }] of Object.entries(data.session ?? {})) {
     const stored = (await state.keys.get('session', [id]))[id]
     for (const [base, { _chains }] of Object.entries(_sessions)) {
-      for (const [name, { chainKey }] of Object.entries(_chains)) assert.equal(stored._sessions[base]._chains[name].chainKey.key, chainKey.key, 'a closed chain has no key, not null')
+      for (const [name, { chainKey }] of Object.entries(_chains))
+        assert.equal(stored._sessions[base]._chains[name].chainKey.key, chainKey.key, 'a closed chain has no key, not null')
     }
   }
 }

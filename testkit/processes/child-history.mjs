@@ -71,7 +71,9 @@ export class Fold {
   creds = { generation: 0, nextPreKeyId: 0 }
   keys = new Map()
 
-  constructor(history) { this.history = history }
+  constructor(history) {
+    this.history = history
+  }
 
   /** Goes on to the state after batch `n`. */
   upTo(n) {

@@ -49,7 +49,14 @@ const commands = {
   ready: () => null,
   async open(tenant, { isPaired = true, ...options }) {
     const place = options.mode === 'cloud' ? {} : { directory }
-    const usual = { ...place, baileys: cheapBaileys, encryption: 'off', ownershipCheckIntervalMs: 100, flushIntervalMs: 20, closeTimeoutMs: 60_000 }
+    const usual = {
+      ...place,
+      baileys: cheapBaileys,
+      encryption: 'off',
+      ownershipCheckIntervalMs: 100,
+      flushIntervalMs: 20,
+      closeTimeoutMs: 60_000
+    }
     session = await hybrid.useHybridAuthState(tenant, { ...usual, ...options })
     watch(session)
     const status = session.status()

@@ -14,7 +14,9 @@ export default async function subject({ tenant, options }, { baileys }) {
   async function reopen() {
     const opened = await hybrid.useHybridAuthState(tenant, { ...options, baileys })
     fenced = false
-    opened.on('fenced', () => { fenced = true })
+    opened.on('fenced', () => {
+      fenced = true
+    })
     session = opened
     for (const name of Object.keys(creds)) delete creds[name]
     Object.assign(creds, session.state.creds)
@@ -43,7 +45,11 @@ export default async function subject({ tenant, options }, { baileys }) {
       status: () => session.status(),
       isFenced: () => fenced,
       close: () => session.close(),
-      tryToWrite: () => session.state.keys.set({ session: { '0.0': { late: true } } }).then(() => 'written', (error) => error.code)
+      tryToWrite: () =>
+        session.state.keys.set({ session: { '0.0': { late: true } } }).then(
+          () => 'written',
+          (error) => error.code
+        )
     }
   }
 }

@@ -41,7 +41,7 @@ async function one({ id, history, options }) {
   }
   let logBytes = 0
   process.stdout.write('w')
-  for (let n = lsn + 1; ; ) {
+  for (let n = lsn + 1; ;) {
     const together = 1 + (n % WIDTH)
     await Promise.all(Array.from({ length: together }, (_, i) => commit(n + i)))
     n += together

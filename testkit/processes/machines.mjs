@@ -84,7 +84,10 @@ export class Machine {
 
   /** What became of a call: `'ok'` or the code of its error. */
   outcome(command, ...args) {
-    return this.call(command, ...args).then(() => 'ok', (error) => error.code)
+    return this.call(command, ...args).then(
+      () => 'ok',
+      (error) => error.code
+    )
   }
 
   /** Resolves when the event was told. */
@@ -98,8 +101,12 @@ export class Machine {
     return readFileSync(this.notesFile, 'utf8').split('\n').slice(0, -1)
   }
 
-  stop() { this.child.kill('SIGSTOP') }
-  continue() { this.child.kill('SIGCONT') }
+  stop() {
+    this.child.kill('SIGSTOP')
+  }
+  continue() {
+    this.child.kill('SIGCONT')
+  }
 
   /** SIGKILL works on a stopped process as well. */
   async kill() {

@@ -111,7 +111,11 @@ export function fingerprintsOf(folder) {
 /** Every path below `folder`, itself included, with its permissions in octal. */
 export function permissionsOf(folder) {
   const all = [folder, ...readdirSync(folder, { recursive: true }).map((name) => join(folder, name))]
-  return all.map((path) => ({ path: relative(folder, path), kind: statSync(path).isDirectory() ? 'folder' : 'file', mode: (statSync(path).mode & 0o777).toString(8) }))
+  return all.map((path) => ({
+    path: relative(folder, path),
+    kind: statSync(path).isDirectory() ? 'folder' : 'file',
+    mode: (statSync(path).mode & 0o777).toString(8)
+  }))
 }
 
 /** What a promise rejects with; fails when it does not. */

@@ -8,7 +8,12 @@ import { createServer } from 'node:http'
 import { wholeBody } from './exchange.mjs'
 import { ask } from './upstream.mjs'
 
-const answer = (status, body = '', headers = []) => ({ status, message: '', rawHeaders: ['Content-Length', String(Buffer.byteLength(body)), ...headers], body: Buffer.from(body) })
+const answer = (status, body = '', headers = []) => ({
+  status,
+  message: '',
+  rawHeaders: ['Content-Length', String(Buffer.byteLength(body)), ...headers],
+  body: Buffer.from(body)
+})
 
 /** An answer with another body. */
 export function withBody({ status, message, rawHeaders }, body) {
@@ -19,11 +24,14 @@ export function withBody({ status, message, rawHeaders }, body) {
   return { status, message, rawHeaders: [...headers, 'Content-Length', String(Buffer.byteLength(body))], body: Buffer.from(body) }
 }
 
-export const refusal = (status, code) => answer(status, `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`, ['Content-Type', 'application/xml'])
+export const refusal = (status, code) =>
+  answer(status, `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`, ['Content-Type', 'application/xml'])
 
 /** A listing without the objects of which `isHidden` is true, by their full names. */
 export function withoutKeys(listing, isHidden) {
-  const text = listing.body.toString().replace(/<Contents>.*?<\/Contents>/gs, (item) => (isHidden(decodeURIComponent(/<Key>(.*?)<\/Key>/s.exec(item)[1])) ? '' : item))
+  const text = listing.body
+    .toString()
+    .replace(/<Contents>.*?<\/Contents>/gs, (item) => (isHidden(decodeURIComponent(/<Key>(.*?)<\/Key>/s.exec(item)[1])) ? '' : item))
   return withBody(listing, text)
 }
 
@@ -41,7 +49,12 @@ export async function startRelay(origin) {
     const name = isList ? (searchParams.get('prefix') ?? '') : decodeURIComponent(pathname).split('/').slice(2).join('/')
     const forward = (changes = {}) => ask(origin, { method, path: url, rawHeaders, body, ...changes })
     const isTried = relay.flaw !== null && name.includes('v1/contract-')
-    const { status, message, rawHeaders: headers, body: told } = await (isTried ? relay.flaw({ method, name, isList, body }, forward) : forward())
+    const {
+      status,
+      message,
+      rawHeaders: headers,
+      body: told
+    } = await (isTried ? relay.flaw({ method, name, isList, body }, forward) : forward())
     outgoing.sendDate = false
     outgoing.writeHead(status, message, headers)
     outgoing.end(method === 'HEAD' ? undefined : told)

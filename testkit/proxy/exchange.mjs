@@ -18,7 +18,8 @@ export async function wholeBody(request) {
   return Buffer.concat(chunks)
 }
 
-const headOf = (first, rawHeaders) => rawHeaders.reduce((text, word, at) => text + (at % 2 === 0 ? `${word}: ` : `${word}\r\n`), `${first}\r\n`)
+const headOf = (first, rawHeaders) =>
+  rawHeaders.reduce((text, word, at) => text + (at % 2 === 0 ? `${word}: ` : `${word}\r\n`), `${first}\r\n`)
 
 /** The head of a request as it was sent. */
 export const requestHead = ({ method, url, httpVersion, rawHeaders }) => headOf(`${method} ${url} HTTP/${httpVersion}`, rawHeaders)

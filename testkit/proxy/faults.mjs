@@ -35,7 +35,9 @@ function piecesOf(body, bytes) {
 
 function made({ status, headers = {}, body = '' }) {
   const bytes = Buffer.from(body)
-  const rawHeaders = Object.entries({ 'Content-Length': bytes.length, Date: new Date().toUTCString(), ...headers }).flat().map(String)
+  const rawHeaders = Object.entries({ 'Content-Length': bytes.length, Date: new Date().toUTCString(), ...headers })
+    .flat()
+    .map(String)
   return { status, message: STATUS_CODES[status] ?? '', rawHeaders, body: bytes }
 }
 

@@ -63,21 +63,33 @@ class Proxy {
   }
 
   /** Every request so far, in the order of arrival; see `proxy/trace.mjs`. */
-  get trace() { return this.#trace.entries }
+  get trace() {
+    return this.#trace.entries
+  }
 
   /** Sums for each method, over the requests that are done. */
-  get counters() { return this.#trace.counters }
+  get counters() {
+    return this.#trace.counters
+  }
 
   /** Connections that clients made in all, and those that are open. */
-  get connections() { return { accepted: this.#accepted, open: this.#sockets.size } }
+  get connections() {
+    return { accepted: this.#accepted, open: this.#sockets.size }
+  }
 
-  get origin() { return `http://127.0.0.1:${this.#port}` }
+  get origin() {
+    return `http://127.0.0.1:${this.#port}`
+  }
 
   /** Adds a rule; the answer tells how many requests it hit, and takes it away again. */
-  rule(what) { return this.#rules.add(what) }
+  rule(what) {
+    return this.#rules.add(what)
+  }
 
   /** Takes all rules away. */
-  clear() { this.#rules.clear() }
+  clear() {
+    this.#rules.clear()
+  }
 
   /** Resolves when no request is under way. One that hangs is not: nothing will come of it. */
   async idle() {
@@ -155,7 +167,10 @@ class Proxy {
     const what = rule?.what ?? { fault: 'delay' }
     const body = await wholeBody(request)
     const exchange = new Exchange({
-      request, response, body, entry,
+      request,
+      response,
+      body,
+      entry,
       origin: this.#upstream,
       signal: this.#ending.signal,
       isOut: () => this.#outage !== null,

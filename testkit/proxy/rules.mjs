@@ -75,8 +75,12 @@ export class Rules {
     const rule = new Rule(what, this.#seed)
     this.#rules.push(rule)
     return {
-      get hits() { return rule.hits },
-      remove: () => { this.#rules = this.#rules.filter((other) => other !== rule) }
+      get hits() {
+        return rule.hits
+      },
+      remove: () => {
+        this.#rules = this.#rules.filter((other) => other !== rule)
+      }
     }
   }
 

@@ -45,27 +45,30 @@ export async function startUpstream(t) {
 export function startClient(t, origin) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   atEnd(t, () => agent.destroy())
-  const ask = (method, path, { body, headers = {} } = {}) => new Promise((resolve) => {
-    const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }
-    const request = send(`${origin}${path}`, { method, agent, headers: { ...headers, ...length } })
-    ask.last = request
-    let hasAnswer = false
-    // Once there is an answer, it tells the error as well, and how far it came.
-    request.on('error', (error) => { if (!hasAnswer) resolve({ error: error.code }) })
-    request.on('response', (answer) => {
-      hasAnswer = true
-      const { statusCode: status, statusMessage: message, headers, rawHeaders } = answer
-      const port = request.socket.localPort
-      const chunks = []
-      answer.on('data', (chunk) => chunks.push(chunk))
-      answer.on('error', (error) => resolve({ status, error: error.code, bytes: Buffer.concat(chunks) }))
-      answer.on('end', () => {
-        const bytes = Buffer.concat(chunks)
-        resolve({ status, message, headers, rawHeaders, port, bytes, text: bytes.toString() })
+  const ask = (method, path, { body, headers = {} } = {}) =>
+    new Promise((resolve) => {
+      const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }
+      const request = send(`${origin}${path}`, { method, agent, headers: { ...headers, ...length } })
+      ask.last = request
+      let hasAnswer = false
+      // Once there is an answer, it tells the error as well, and how far it came.
+      request.on('error', (error) => {
+        if (!hasAnswer) resolve({ error: error.code })
       })
+      request.on('response', (answer) => {
+        hasAnswer = true
+        const { statusCode: status, statusMessage: message, headers, rawHeaders } = answer
+        const port = request.socket.localPort
+        const chunks = []
+        answer.on('data', (chunk) => chunks.push(chunk))
+        answer.on('error', (error) => resolve({ status, error: error.code, bytes: Buffer.concat(chunks) }))
+        answer.on('end', () => {
+          const bytes = Buffer.concat(chunks)
+          resolve({ status, message, headers, rawHeaders, port, bytes, text: bytes.toString() })
+        })
+      })
+      request.end(body)
     })
-    request.end(body)
-  })
   return ask
 }
 
@@ -78,4 +81,4 @@ export async function scene(t, options) {
 }
 
 /** A promise that may stay open for ever: whether it is settled after a while, given that everything else went through. */
-export const isOpen = async (promise) => (await Promise.race([promise.then(() => false), sleep(100).then(() => true)]))
+export const isOpen = async (promise) => await Promise.race([promise.then(() => false), sleep(100).then(() => true)])

@@ -36,7 +36,9 @@ export function ask(origin, asked, signal) {
     const request = open(origin, asked, signal)
     let hasAnswer = false
     // A server may answer before it has read the body, and close.
-    request.on('error', (error) => { if (!hasAnswer) reject(error) })
+    request.on('error', (error) => {
+      if (!hasAnswer) reject(error)
+    })
     request.on('response', (answer) => {
       hasAnswer = true
       const chunks = []

@@ -43,7 +43,9 @@ export class Custody {
   }
 
   /** Conversations that must never show up at any owner. */
-  mustStayAway(ids) { this.#expected.mustStayAway(ids.map((id) => SESSION + id)) }
+  mustStayAway(ids) {
+    this.#expected.mustStayAway(ids.map((id) => SESSION + id))
+  }
 
   /** A new owner has opened the session: it is asked from now on. */
   arrive(owner) {
@@ -66,7 +68,9 @@ export class Custody {
     }
   }
 
-  stop() { this.#stopped = true }
+  stop() {
+    this.#stopped = true
+  }
 
   /** A piece of work, done once by one owner or another. `deliver` is called with `{ stored }`, again for each owner that it takes. */
   async do(deliver) {
@@ -127,7 +131,8 @@ export class Custody {
     const known = fields.identity
     const identity = await successor.attach(SUBJECT, book, (jids) => server.bundles(jids))
     for (const field of ['registrationId', 'identity', 'me']) {
-      if (known[field] !== null && String(identity[field]) !== String(known[field])) throw new LostAcknowledged(`the next owner has another ${field}`)
+      if (known[field] !== null && String(identity[field]) !== String(known[field]))
+        throw new LostAcknowledged(`the next owner has another ${field}`)
     }
     fields.identity = identity
     const { names } = this.#expected
@@ -139,12 +144,16 @@ export class Custody {
   async #reviewPreKeys(lost, open) {
     const { server } = this.#world
     const offered = server.remaining(SUBJECT.account, SUBJECT.device)
-    const stored = await this.owner.call('publicPreKeys', offered.map(({ id }) => String(id)))
+    const stored = await this.owner.call(
+      'publicPreKeys',
+      offered.map(({ id }) => String(id))
+    )
     const uploads = this.losses.takePreKeys()
     for (const [n, { id, public: offer }] of offered.entries()) {
       if (stored[n]?.equals(offer)) continue
       const name = `pre-key\n${id}`
-      if (!uploads.has(id) && !lost.has(name) && !open.has(name)) throw new LostAcknowledged(`one-time key ${id}, which the server hands out`)
+      if (!uploads.has(id) && !lost.has(name) && !open.has(name))
+        throw new LostAcknowledged(`one-time key ${id}, which the server hands out`)
       server.devices.get(nameOf(SUBJECT)).preKeys.delete(id)
     }
   }

@@ -69,11 +69,15 @@ export class Deploy {
     first.life.read()
     deploy.traffic = new Traffic(world, first)
     atEnd(t, () => deploy.traffic.custody.stop())
-    deploy.running = deploy.traffic.run().catch((error) => { deploy.#failure = error })
+    deploy.running = deploy.traffic.run().catch((error) => {
+      deploy.#failure = error
+    })
     return deploy
   }
 
-  get owner() { return this.#holders[this.#here] }
+  get owner() {
+    return this.#holders[this.#here]
+  }
 
   #boot() {
     const owner = new Owner(`owner-${++this.#started}`, this.#folder, this.#how)
@@ -93,10 +97,14 @@ export class Deploy {
 
   /** Waits, but not for traffic that has failed. */
   async #until(what, probe) {
-    await eventually(what, () => {
-      if (this.#failure !== null) throw this.#failure
-      return probe()
-    }, PATIENCE_MS)
+    await eventually(
+      what,
+      () => {
+        if (this.#failure !== null) throw this.#failure
+        return probe()
+      },
+      PATIENCE_MS
+    )
   }
 
   async #messages(count) {
@@ -164,7 +172,10 @@ export class Deploy {
   /** The next owner gets the messages. */
   async #arrive(former, next, there, moment) {
     this.#here = there
-    const { custody, custody: { stats } } = this.traffic
+    const {
+      custody,
+      custody: { stats }
+    } = this.traffic
     const moves = stats.moves + 1
     custody.arrive(next)
     await this.#until('the traffic moved', () => stats.moves === moves)
@@ -178,7 +189,10 @@ export class Deploy {
 
   /** What each kind of exchange promises. */
   #check(former, next, signal, moment) {
-    const { restored: { clean }, lsn } = next.life.opened
+    const {
+      restored: { clean },
+      lsn
+    } = next.life.opened
     const where = `${next.name}, ${signal} ${moment} it`
     const hasLeft = signal === 'SIGTERM' || moment === 'after'
     if (hasLeft) assert.deepEqual({ clean, lsn }, { clean: true, lsn: former.life.end }, `${where}: nothing at all may be missing`)

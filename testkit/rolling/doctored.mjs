@@ -13,7 +13,10 @@ const closed = { what: 'closed', at: 15, failed: [] }
 const OLDER = [
   { what: 'opening', at: 1 },
   { what: 'opened', at: 10, epoch: 1, lsn: 0, restored: { source: 'fresh', clean: true } },
-  set(11, 1), set(12, 2), set(13, 3), backup(14, 2),
+  set(11, 1),
+  set(12, 2),
+  set(13, 3),
+  backup(14, 2),
   { what: 'fenced', at: 15 }
 ]
 
@@ -39,7 +42,11 @@ const CASES = [
   { what: 'epochs out of order', opened: { at: 9 }, found: /opened before older \(I2\)/ },
   { what: 'an LSN that is left out', ...unaware, add: [set(15, 5)], found: /LSNs 1 to 5 for 4 writes \(I13\)/ },
   { what: 'an LSN that is given twice', drop: ['fenced'], add: [set(15, 3)], found: /to two writes \(I13\)/ },
-  { what: 'an acknowledgement after fenced', add: [backup(16, 3)], found: /acknowledged a write after it was told that it is fenced \(I4\)/ },
+  {
+    what: 'an acknowledgement after fenced',
+    add: [backup(16, 3)],
+    found: /acknowledged a write after it was told that it is fenced \(I4\)/
+  },
   { what: 'acknowledgements out of order', drop: ['fenced'], add: [backup(15, 1)], found: /out of order \(I5\)/ },
   { what: 'an acknowledgement of nothing', drop: ['fenced'], add: [backup(15, 4)], found: /acknowledged LSN 4 and wrote only to 3 \(I4\)/ },
   { what: 'a refusal for another reason', drop: ['fenced'], add: [refused('IO_POISONED')], found: /refused with IO_POISONED/ },

@@ -11,7 +11,9 @@ export class Expected {
   /** name -> digest, as of the LSN with which the last owner opened. */
   #shown = new Map()
 
-  get names() { return [...this.#shown.keys()] }
+  get names() {
+    return [...this.#shown.keys()]
+  }
 
   /** These names must never show anything: they belong to writes that do not count. */
   mustStayAway(names) {
@@ -39,7 +41,10 @@ export class Expected {
   compare(found, open, who) {
     const wrong = [...this.#shown].filter(([name, digest]) => found[name] !== digest && !open.has(name))
     if (wrong.length > 0) {
-      const some = wrong.slice(0, 3).map(([name]) => name.replace('\n', '/')).join(', ')
+      const some = wrong
+        .slice(0, 3)
+        .map(([name]) => name.replace('\n', '/'))
+        .join(', ')
       throw new LostAcknowledged(`${who} shows something else for ${wrong.length} of ${this.#shown.size} keys, first ${some}`)
     }
     for (const name of open) this.#shown.set(name, found[name])

@@ -21,18 +21,32 @@ export class Life {
     this.wasFrozen = false
   }
 
-  get epoch() { return this.opened.epoch }
+  get epoch() {
+    return this.opened.epoch
+  }
   /** The LSN it opened with. */
-  get start() { return this.opened.lsn }
-  get openedAt() { return this.opened.at }
+  get start() {
+    return this.opened.lsn
+  }
+  get openedAt() {
+    return this.opened.at
+  }
   /** The last write that resolved; `start` if there is none. */
-  get end() { return this.sets.reduce((last, { lsn }) => Math.max(last, lsn), this.start) }
+  get end() {
+    return this.sets.reduce((last, { lsn }) => Math.max(last, lsn), this.start)
+  }
   /** Names that somebody had begun to write, and whose outcome nobody knows: by each attempt of its own. */
-  get undecided() { return [...this.attempts.values()] }
+  get undecided() {
+    return [...this.attempts.values()]
+  }
   /** The last LSN that any successor must have. What it opened with is acknowledged: its base is stored, and it was confirmed. */
-  get promised() { return this.acknowledged.reduce((most, { lsn }) => Math.max(most, lsn), this.start) }
+  get promised() {
+    return this.acknowledged.reduce((most, { lsn }) => Math.max(most, lsn), this.start)
+  }
 
-  told(event) { return this.events.find(({ what }) => what === event) ?? null }
+  told(event) {
+    return this.events.find(({ what }) => what === event) ?? null
+  }
 
   /** Takes what was noted since it was last read. */
   read() {

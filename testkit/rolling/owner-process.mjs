@@ -38,8 +38,7 @@ let current = null
 let refusal = null
 
 const CREDS = 'creds'
-const namesIn = (data) =>
-  Object.entries(data).flatMap(([type, entries]) => Object.keys(entries ?? {}).map((id) => `${type}\n${id}`))
+const namesIn = (data) => Object.entries(data).flatMap(([type, entries]) => Object.keys(entries ?? {}).map((id) => `${type}\n${id}`))
 const holdsNewPreKeys = (data) => Object.values(data['pre-key'] ?? {}).some(Boolean)
 
 let writes = 0
@@ -173,7 +172,9 @@ const lsnNow = () => {
 
 /** From now on it does what it is asked, and nobody hears of it. */
 let isCutOff = false
-const cutOff = async () => { isCutOff = true }
+const cutOff = async () => {
+  isCutOff = true
+}
 
 async function run({ id, command, args }) {
   current = id
@@ -201,7 +202,11 @@ process.on('message', (message) => {
     return
   }
   const { id, command, args } = message
-  if (command in aside) aside[command](fromWire(args)).then((result) => say({ id, result }), (error) => say({ id, error: describe(error) }))
+  if (command in aside)
+    aside[command](fromWire(args)).then(
+      (result) => say({ id, result }),
+      (error) => say({ id, error: describe(error) })
+    )
   else queue = queue.then(() => run(message))
 })
 

@@ -66,7 +66,9 @@ export class Owner {
   }
 
   /** Why it takes no more messages, or null while it does. */
-  get over() { return this.#over }
+  get over() {
+    return this.#over
+  }
 
   /** Opens the session. The open counts as this process's life from now on. */
   async open(options) {
@@ -103,7 +105,9 @@ export class Owner {
     return (await this.#ask('haunt', { names })).result
   }
 
-  get #hasEnded() { return this.child.exitCode !== null || this.child.signalCode !== null }
+  get #hasEnded() {
+    return this.child.exitCode !== null || this.child.signalCode !== null
+  }
 
   /** Its answers do not leave it any more: what it does from now on is done, and not known to be. */
   async cutOff() {

@@ -19,7 +19,11 @@ function* withinOneLife(life) {
   if (holes < 0 || holes > life.undecided.length) yield `${life.name} has LSNs ${life.start + 1} to ${life.end} for ${writes} (I13)`
 
   const fenced = life.told('fenced')
-  const ends = [[fenced, 'it was told that it is fenced'], [life.refusals[0], 'one was refused'], [life.closed, 'it was closed']]
+  const ends = [
+    [fenced, 'it was told that it is fenced'],
+    [life.refusals[0], 'one was refused'],
+    [life.closed, 'it was closed']
+  ]
   for (const [end, what] of ends) {
     const late = end ? life.sets.filter(({ began }) => began > end.at) : []
     if (late.length > 0) yield `${life.name} accepted ${plural(late.length, 'write')} after ${what} (I16)`
@@ -27,9 +31,11 @@ function* withinOneLife(life) {
   for (const { code } of life.refusals) if (!REFUSED.includes(code)) yield `${life.name} was refused with ${code}`
 
   const backups = life.events.filter(({ what }) => what === 'backup')
-  if (fenced !== null && backups.some(({ at }) => at > fenced.at)) yield `${life.name} acknowledged a write after it was told that it is fenced (I4)`
+  if (fenced !== null && backups.some(({ at }) => at > fenced.at))
+    yield `${life.name} acknowledged a write after it was told that it is fenced (I4)`
   if (backups.some(({ lsn }, n) => n > 0 && lsn < backups[n - 1].lsn)) yield `${life.name} acknowledged writes out of order (I5)`
-  if (life.promised > life.end + life.undecided.length) yield `${life.name} acknowledged LSN ${life.promised} and wrote only to ${life.end} (I4)`
+  if (life.promised > life.end + life.undecided.length)
+    yield `${life.name} acknowledged LSN ${life.promised} and wrote only to ${life.end} (I4)`
   for (const { what, code } of life.events) if (what === 'error') yield `${life.name} was told of an error: ${code}`
 }
 
@@ -43,7 +49,8 @@ function* between(older, newer) {
     const [{ how }] = older.acknowledged.filter(({ lsn }) => lsn === older.promised)
     yield `${is} opened at LSN ${newer.start}, and ${was} had acknowledged ${older.promised} (${how}) (I7)`
   }
-  if (newer.start > older.end + older.undecided.length) yield `${is} opened at LSN ${newer.start}, and ${was} wrote only to ${older.end} (I8)`
+  if (newer.start > older.end + older.undecided.length)
+    yield `${is} opened at LSN ${newer.start}, and ${was} wrote only to ${older.end} (I8)`
   if (clean && newer.start < older.end) yield `${is} says that nothing is missing, and opened at LSN ${newer.start} of ${older.end} (I20)`
 
   // Only who was stopped meanwhile may not know yet; what it accepts lies beyond what the next one continues.
@@ -65,7 +72,8 @@ export function violations(lives) {
   const sorted = byEpoch(lives)
   const found = sorted.flatMap((life) => [...withinOneLife(life)])
   sorted.forEach((newer, n) => {
-    if (n > 0) found.push(...(sorted[n - 1].epoch === newer.epoch ? [`two owners have epoch ${newer.epoch} (I2)`] : between(sorted[n - 1], newer)))
+    if (n > 0)
+      found.push(...(sorted[n - 1].epoch === newer.epoch ? [`two owners have epoch ${newer.epoch} (I2)`] : between(sorted[n - 1], newer)))
   })
   return found
 }
@@ -79,7 +87,9 @@ export function judge(lives) {
 /** Acknowledgements that their owner was told of only after the next one had opened: it was stopped in between. */
 export function lateAcknowledgements(lives) {
   const sorted = byEpoch(lives)
-  return sorted.flatMap((life, n) => life.acknowledged.filter(({ at, how }) => how === 'backup' && at > (sorted[n + 1]?.openedAt ?? Infinity)))
+  return sorted.flatMap((life, n) =>
+    life.acknowledged.filter(({ at, how }) => how === 'backup' && at > (sorted[n + 1]?.openedAt ?? Infinity))
+  )
 }
 
 /** Writes that an owner accepted after the next one had opened: none of them is in the history. */

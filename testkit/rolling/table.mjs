@@ -8,7 +8,12 @@ export function quantile(values, share) {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]
 }
 
-const COLUMNS = [['min', 0], ['median', 0.5], ['p90', 0.9], ['max', 1]]
+const COLUMNS = [
+  ['min', 0],
+  ['median', 0.5],
+  ['p90', 0.9],
+  ['max', 1]
+]
 
 /** @param {{ label: string, values: number[][] }[]} rows @param {string[]} headings one for each list of values */
 export function tableOf(rows, headings) {

@@ -27,8 +27,19 @@ export class Traffic {
   #inDoubt = new Set()
 
   stats = {
-    messages: 0, received: 0, sent: 0, groupReceived: 0, groupSent: 0, duplicates: 0, patches: 0, tokens: 0, topUps: 0, flushes: 0,
-    alreadyStored: 0, retries: 0, seenBefore: 0
+    messages: 0,
+    received: 0,
+    sent: 0,
+    groupReceived: 0,
+    groupSent: 0,
+    duplicates: 0,
+    patches: 0,
+    tokens: 0,
+    topUps: 0,
+    flushes: 0,
+    alreadyStored: 0,
+    retries: 0,
+    seenBefore: 0
   }
 
   /** @param {object} world of `createWorld`, whose subject is `owner` */
@@ -42,9 +53,13 @@ export class Traffic {
   }
 
   /** Goes on until the custody is stopped, or something is wrong. */
-  run() { return this.custody.run(() => this.#message()) }
+  run() {
+    return this.custody.run(() => this.#message())
+  }
 
-  #ask(...command) { return this.custody.ask(...command) }
+  #ask(...command) {
+    return this.custody.ask(...command)
+  }
 
   async #do(kind, deliver) {
     await this.custody.do(async (work) => {
@@ -102,7 +117,10 @@ export class Traffic {
     const name = nameOf(peer.me)
     await this.#keepPreKeys(peer)
     const encrypt = async (again) => {
-      const { distribution: [key], ciphertext } = await peer.sendGroup({ group, device: SUBJECT, plaintext, again })
+      const {
+        distribution: [key],
+        ciphertext
+      } = await peer.sendGroup({ group, device: SUBJECT, plaintext, again })
       return { group, author: peer.jid, distribution: key ? { type: key.type, ciphertext: key.ciphertext } : null, ciphertext }
     }
     let envelope = await encrypt(false)
@@ -127,7 +145,9 @@ export class Traffic {
     const account = this.#anyContact()
     await this.#do('sent', async () => {
       const to = this.#devicesOf([account, SUBJECT.account])
-      const { result: { to: copies, token } } = await this.#ask('send', { account, plaintext }, { kind: 'sent', to })
+      const {
+        result: { to: copies, token }
+      } = await this.#ask('send', { account, plaintext }, { kind: 'sent', to })
       for (const copy of copies) await this.#arriveAt(copy, plaintext)
       const given = this.#tokens.get(account)
       if (!given || token?.equals(given)) return
@@ -174,7 +194,8 @@ export class Traffic {
         this.#mustBeForgiven(forgiven, { failure: 'no-sender-key', message: lacking.join(', ') }, `sent to ${group}`)
         for (const name of lacking) await this.#renewSessionWith(name)
         const stillLacking = await fanOut(true)
-        if (stillLacking.length > 0) throw new Error(`members ${stillLacking.join(', ')} of ${group} cannot decrypt even after a retry receipt`)
+        if (stillLacking.length > 0)
+          throw new Error(`members ${stillLacking.join(', ')} of ${group} cannot decrypt even after a retry receipt`)
       }
       this.#inDoubt.delete(group)
     })
@@ -193,7 +214,9 @@ export class Traffic {
   /** A conversation of the device in which nobody knows where the other stands gets a new session, and an empty message to start it. */
   async #renewSessionWith(name) {
     if (!this.#losses.mayFail(name, 'out')) return
-    const { me: { account, device } } = this.world.peers.get(name)
+    const {
+      me: { account, device }
+    } = this.world.peers.get(name)
     const { result: copy } = await this.#ask('sendAgain', { account, device, plaintext: Buffer.alloc(1) }, { kind: 'sent', to: [name] })
     await this.#arriveAt({ account, device, ...copy }, Buffer.alloc(1))
     this.#losses.renewed(name)
@@ -264,7 +287,8 @@ export class Traffic {
   }
 
   #mustBeForgiven(isForgiven, { failure, message }, where) {
-    if (!isForgiven) throw new Error(`message ${this.stats.messages + 1}, ${where}: ${failure}: ${message}, and nothing that was lost explains it`)
+    if (!isForgiven)
+      throw new Error(`message ${this.stats.messages + 1}, ${where}: ${failure}: ${message}, and nothing that was lost explains it`)
     this.stats.retries += 1
   }
 
@@ -274,7 +298,9 @@ export class Traffic {
     if (!result.plaintext.equals(plaintext)) throw new Error(`${at}: other bytes came out than went in`)
   }
 
-  #anyContact() { return 1 + this.world.random.below(this.world.book.length - 1) }
+  #anyContact() {
+    return 1 + this.world.random.below(this.world.book.length - 1)
+  }
 
   #anyPeer(accounts) {
     const all = [...this.world.peers.values()].filter(({ me }) => me.account !== SUBJECT.account)

@@ -18,7 +18,9 @@ export const ENGINES = [
   { name: 'gcs', kind: 'gcs' },
   { name: 'postgres', kind: 'postgres', isOnce: true },
   { name: 'redis', kind: 'redis', isOnce: true },
-  ...['13', '17'].filter(isPostgresPublished).map((version) => ({ name: `postgres-${version}`, kind: 'postgres', settings: { version }, isByName: true })),
+  ...['13', '17']
+    .filter(isPostgresPublished)
+    .map((version) => ({ name: `postgres-${version}`, kind: 'postgres', settings: { version }, isByName: true })),
   { name: 'pgbouncer', kind: 'postgres', front: (server) => startPgBouncer(server, { poolSize: 20 }), isByName: true },
   { name: 'valkey', kind: 'redis', settings: { program: 'valkey' }, isByName: true }
 ]

@@ -21,7 +21,20 @@ async function plan(program) {
   const endpoint = `http://127.0.0.1:${port}`
   return {
     program,
-    args: ['-backend', 'memory', '-scheme', 'http', '-host', '127.0.0.1', '-port', String(port), '-public-host', `127.0.0.1:${port}`, '-log-level', 'warn'],
+    args: [
+      '-backend',
+      'memory',
+      '-scheme',
+      'http',
+      '-host',
+      '127.0.0.1',
+      '-port',
+      String(port),
+      '-public-host',
+      `127.0.0.1:${port}`,
+      '-log-level',
+      'warn'
+    ],
     ready: async () => ((await fetch(`${endpoint}/_internal/healthcheck`)).ok ? { endpoint, port } : null)
   }
 }
@@ -38,15 +51,18 @@ function relay(port) {
   return createServer((incoming, response) => {
     const isPut = incoming.method === 'PUT'
     const path = isPut ? `${incoming.url}${incoming.url.includes('?') ? '&' : '?'}${SIGNED}` : incoming.url
-    const outgoing = ask({ host: '127.0.0.1', port, method: incoming.method, path, headers: { ...incoming.headers, host: `127.0.0.1:${port}` } }, (answer) => {
-      if (!isPut || answer.statusCode !== 200) {
-        response.writeHead(answer.statusCode, answer.rawHeaders)
-        answer.pipe(response)
-        return
+    const outgoing = ask(
+      { host: '127.0.0.1', port, method: incoming.method, path, headers: { ...incoming.headers, host: `127.0.0.1:${port}` } },
+      (answer) => {
+        if (!isPut || answer.statusCode !== 200) {
+          response.writeHead(answer.statusCode, answer.rawHeaders)
+          answer.pipe(response)
+          return
+        }
+        const chunks = []
+        answer.on('data', (chunk) => chunks.push(chunk)).on('end', () => stored(answer, Buffer.concat(chunks), response))
       }
-      const chunks = []
-      answer.on('data', (chunk) => chunks.push(chunk)).on('end', () => stored(answer, Buffer.concat(chunks), response))
-    })
+    )
     outgoing.on('error', () => response.destroy())
     incoming.pipe(outgoing)
   })
@@ -85,8 +101,17 @@ export function connect(address, { endpoint = address.endpoint } = {}) {
     name,
     options: { store: { kind: 'gcs', bucket: name, endpoint, anonymous: true }, allowPublicBucket: true },
     spec: {
-      kind: 'gcs', bucket: name, prefix: '', endpoint, credentials: null, credentialsFile: null, instanceMetadata: false, anonymous: true,
-      ca: null, allowPublic: true, maxConcurrentRequests: 64
+      kind: 'gcs',
+      bucket: name,
+      prefix: '',
+      endpoint,
+      credentials: null,
+      credentialsFile: null,
+      instanceMetadata: false,
+      anonymous: true,
+      ca: null,
+      allowPublic: true,
+      maxConcurrentRequests: 64
     },
     list: async () => ((await json('GET', `b/${name}/o`)).items ?? []).map((object) => object.name)
   })

@@ -46,7 +46,7 @@ export function connect(address, { endpoint = address.endpoint } = {}) {
     const at = (object) => `${name}/${encodeURIComponent(object)}`
     const list = async () => {
       const names = []
-      for (let token = null; ; ) {
+      for (let token = null; ;) {
         const page = token === null ? '' : `&continuation-token=${encodeURIComponent(token)}`
         const { names: some, next } = listed((await ask('GET', `${name}?list-type=2${page}`)).bytes.toString())
         names.push(...some)
@@ -65,7 +65,17 @@ export function connect(address, { endpoint = address.endpoint } = {}) {
     return {
       name,
       options: { store: { kind, bucket: name, endpoint, credentials } },
-      spec: { kind, bucket: name, prefix: '', endpoint, credentials, credentialsFile: null, instanceMetadata: false, anonymous: false, ...http },
+      spec: {
+        kind,
+        bucket: name,
+        prefix: '',
+        endpoint,
+        credentials,
+        credentialsFile: null,
+        instanceMetadata: false,
+        anonymous: false,
+        ...http
+      },
       list,
       delete: deleteAll,
       async get(object) {

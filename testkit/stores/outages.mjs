@@ -31,10 +31,12 @@ async function fragileDirectory(t) {
   const bucket = await makeBucket(t)
   const all = removableBucket(bucket.folder)
   const data = removable(join(bucket.folder, 'v1/data'), `${bucket.folder}-objects-data`)
-  const breaking = ({ takeAway, bringBack }) => async () => {
-    takeAway()
-    return bringBack
-  }
+  const breaking =
+    ({ takeAway, bringBack }) =>
+    async () => {
+      takeAway()
+      return bringBack
+    }
   return { bucket, breakAll: breaking(all), breakData: breaking(data) }
 }
 

@@ -68,7 +68,10 @@ class Bucket {
 
   async put(name, bytes) {
     const values = [...placeOf(name), Buffer.from(bytes)]
-    await this.#client.query(`insert into ${this.#table} (folder, name, bytes) values ($1, $2, $3) on conflict (folder, name) do update set bytes = excluded.bytes`, values)
+    await this.#client.query(
+      `insert into ${this.#table} (folder, name, bytes) values ($1, $2, $3) on conflict (folder, name) do update set bytes = excluded.bytes`,
+      values
+    )
   }
 
   async delete(names) {

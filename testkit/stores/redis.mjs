@@ -43,11 +43,27 @@ class Bucket {
     const server = { host, port: Number(port), username, password, tls: ca !== null }
     // Tests of the engine decide themselves when a session looks for newer claims: being told of them has tests of its own.
     this.options = { store: { kind, ...server, prefix: name, notify: false }, ...(ca ? { caCertificate: ca } : {}) }
-    this.spec = { kind, ...server, db: 0, verify: true, prefix: name, waitReplicas: 0, allowVolatile: false, notify: true, ca, allowPublic: false, maxConcurrentRequests: 64 }
+    this.spec = {
+      kind,
+      ...server,
+      db: 0,
+      verify: true,
+      prefix: name,
+      waitReplicas: 0,
+      allowVolatile: false,
+      notify: true,
+      ca,
+      allowPublic: false,
+      maxConcurrentRequests: 64
+    }
   }
 
-  #object(name) { return `{${this.name}}:o:${name}` }
-  #folder(folder) { return `{${this.name}}:f:${folder}` }
+  #object(name) {
+    return `{${this.name}}:o:${name}`
+  }
+  #folder(folder) {
+    return `{${this.name}}:f:${folder}`
+  }
 
   async #folders() {
     const prefix = this.#folder('')
@@ -70,7 +86,13 @@ class Bucket {
 
   async put(name, bytes) {
     const value = Buffer.concat([Buffer.from(String(Date.now())), Buffer.from(bytes)])
-    await this.#client.run((redis) => redis.multi().set(this.#object(name), value).zadd(this.#folder(folderOf(name)), 0, leafOf(name)).exec())
+    await this.#client.run((redis) =>
+      redis
+        .multi()
+        .set(this.#object(name), value)
+        .zadd(this.#folder(folderOf(name)), 0, leafOf(name))
+        .exec()
+    )
   }
 
   async delete(names) {
@@ -97,7 +119,14 @@ class Client {
     const { port } = new URL(address.endpoint)
     const tls = address.ca ? { tls: { ca: address.ca } } : {}
     Object.assign(this, { address, endpoint })
-    this.#redis = new Redis({ host: '127.0.0.1', port: Number(port), password: address.operator, ...tls, lazyConnect: true, retryStrategy: null })
+    this.#redis = new Redis({
+      host: '127.0.0.1',
+      port: Number(port),
+      password: address.operator,
+      ...tls,
+      lazyConnect: true,
+      retryStrategy: null
+    })
     this.#redis.on('error', () => {})
   }
 
@@ -116,7 +145,9 @@ class Client {
   }
 
   /** @returns {import('node:net').Socket | undefined} */
-  get #stream() { return /** @type {any} */ (this.#redis).stream }
+  get #stream() {
+    return /** @type {any} */ (this.#redis).stream
+  }
 
   async makeBucket(name = `t-${randomBytes(8).toString('hex')}`) {
     return this.bucket(name)

@@ -28,8 +28,10 @@ function encodePath(name) {
 }
 
 const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
-const unescape = (text) => text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (all, hex, decimal, name) =>
-  hex ? String.fromCodePoint(parseInt(hex, 16)) : decimal ? String.fromCodePoint(Number(decimal)) : (ENTITIES[name] ?? all))
+const unescape = (text) =>
+  text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (all, hex, decimal, name) =>
+    hex ? String.fromCodePoint(parseInt(hex, 16)) : decimal ? String.fromCodePoint(Number(decimal)) : (ENTITIES[name] ?? all)
+  )
 const escape = (text) => text.replace(/[&<>"'\t\n\r]/g, (c) => `&#${c.charCodeAt(0)};`)
 /** Characters that no XML document can hold, escaped or not. */
 const UNSAYABLE = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/
@@ -74,7 +76,9 @@ export class S3Client {
   /** One signed request. Answers the `Response`, whatever its status. */
   async request(method, bucket, name = '', { query = {}, headers = {}, body } = {}) {
     const path = name === '' ? bucket : `${bucket}/${encodePath(name)}`
-    const search = Object.entries(query).map(([key, value]) => `${encode(key)}=${encode(value)}`).join('&')
+    const search = Object.entries(query)
+      .map(([key, value]) => `${encode(key)}=${encode(value)}`)
+      .join('&')
     return this.#aws.fetch(`${this.address.endpoint}/${path}${search && `?${search}`}`, {
       method,
       headers: { ...headers, 'x-amz-content-sha256': sha256(body ?? '') },
@@ -106,7 +110,10 @@ export class S3Bucket {
   #client
 
   constructor(client, name) {
-    const { endpoint, address: { region, accessKeyId, secretAccessKey } } = client
+    const {
+      endpoint,
+      address: { region, accessKeyId, secretAccessKey }
+    } = client
     this.#client = client
     this.name = name
     this.options = { store: { kind: 's3', bucket: name, endpoint, region, pathStyle: true, accessKeyId, secretAccessKey } }
@@ -136,10 +143,15 @@ export class S3Bucket {
   }
 
   /** The names as the server gives them, page by page, each of at most `pageSize`. */
-  async * pages({ pageSize = 1000 } = {}) {
+  async *pages({ pageSize = 1000 } = {}) {
     let token
     do {
-      const query = { 'list-type': '2', 'encoding-type': 'url', 'max-keys': String(pageSize), ...(token && { 'continuation-token': token }) }
+      const query = {
+        'list-type': '2',
+        'encoding-type': 'url',
+        'max-keys': String(pageSize),
+        ...(token && { 'continuation-token': token })
+      }
       const xml = await (await this.#client.ok('GET', this.name, '', { query })).text()
       const names = blocks(xml, 'Contents').map((entry) => texts(entry, 'Key')[0])
       yield texts(xml, 'EncodingType')[0] === 'url' ? names.map(decodeListed) : names

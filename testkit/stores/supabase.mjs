@@ -21,7 +21,15 @@ export async function start({ ref = false, ...settings } = {}) {
   const { service, anon, user, secret, publishable } = server.keys
   return {
     kind,
-    address: { kind, endpoint: server.endpoint, key: service, anonKey: anon, userKey: user, secretKey: secret, publishableKey: publishable },
+    address: {
+      kind,
+      endpoint: server.endpoint,
+      key: service,
+      anonKey: anon,
+      userKey: user,
+      secretKey: secret,
+      publishableKey: publishable
+    },
     /** The switches, as `connect(address).control` has them for other processes. */
     control: server.control,
     stop: () => server.stop()
@@ -36,9 +44,19 @@ export function connect(address, { endpoint = address.endpoint } = {}) {
 
   /** One request; what the server refuses is an error with its words in it, but for the codes in `but`. */
   async function call(method, path, { json, bytes, headers = {}, but = [] } = {}) {
-    const { ok, status, bytes: body } = await rawRequest(`${address.endpoint}/storage/v1${path}`, {
+    const {
+      ok,
+      status,
+      bytes: body
+    } = await rawRequest(`${address.endpoint}/storage/v1${path}`, {
       method,
-      headers: { authorization: `Bearer ${key}`, apikey: key, [OBSERVER]: 'yes', ...(json && { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        authorization: `Bearer ${key}`,
+        apikey: key,
+        [OBSERVER]: 'yes',
+        ...(json && { 'content-type': 'application/json' }),
+        ...headers
+      },
       body: json ? JSON.stringify(json) : bytes
     })
     if (ok) return body
@@ -63,8 +81,10 @@ export function connect(address, { endpoint = address.endpoint } = {}) {
 
     async list() {
       const names = []
-      for (let cursor = ''; ; ) {
-        const page = await answered('POST', `/object/list-v2/${this.name}`, { json: { prefix: '', limit: MOST_NAMES, ...(cursor && { cursor }) } })
+      for (let cursor = ''; ;) {
+        const page = await answered('POST', `/object/list-v2/${this.name}`, {
+          json: { prefix: '', limit: MOST_NAMES, ...(cursor && { cursor }) }
+        })
         names.push(...page.objects.map(({ name }) => name))
         if (!page.hasNext) return names.sort(byBytes)
         cursor = page.nextCursor

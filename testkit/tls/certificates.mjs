@@ -36,7 +36,10 @@ const AUTHORITY_KEY = oid('551d23')
 const nameOf = (text) => sequence(der(0x31, sequence(COMMON_NAME, der(0x0c, Buffer.from(text)))))
 const timeOf = (at) => der(0x17, Buffer.from(`${new Date(at).toISOString().slice(2, 19).replace(/[-:T]/g, '')}Z`))
 const extension = (id, value, isCritical = false) => sequence(id, ...(isCritical ? [boolean(true)] : []), octets(value))
-const keyIdOf = (publicKey) => createHash('sha1').update(publicKey.export({ type: 'spki', format: 'der' })).digest()
+const keyIdOf = (publicKey) =>
+  createHash('sha1')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest()
 
 const addressBytes = (name) => Buffer.from(isIP(name) === 4 ? name.split('.').map(Number) : [...Array(15).fill(0), 1])
 const alternative = (name) => (isIP(name) ? der(0x87, addressBytes(name)) : der(0x82, Buffer.from(name)))

@@ -44,7 +44,9 @@ export async function startTls(origin, { names = ['127.0.0.1', 'localhost'], exp
   return {
     origin: `https://127.0.0.1:${listener.address().port}`,
     ca,
-    get handshakes() { return handshakes },
+    get handshakes() {
+      return handshakes
+    },
     async stop() {
       const closed = once(listener, 'close')
       listener.close()

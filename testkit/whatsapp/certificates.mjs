@@ -14,7 +14,9 @@ export class Authority {
   }
 
   /** The key that a client must know: 32 bytes. */
-  get publicKey() { return Buffer.from(this.keys.public) }
+  get publicKey() {
+    return Buffer.from(this.keys.public)
+  }
 
   /**
    * The chain for a server with the static key `serverKey`.
@@ -22,7 +24,10 @@ export class Authority {
    * @param {{ issuerSerial?: number }} [o] another serial makes a chain that every line refuses
    */
   chainFor(serverKey, { issuerSerial = 0 } = {}) {
-    const { Curve, proto: { CertChain } } = this.baileys
+    const {
+      Curve,
+      proto: { CertChain }
+    } = this.baileys
     const middle = Curve.generateKeyPair()
     const certify = (details, signer) => {
       const encoded = CertChain.NoiseCertificate.Details.encode(details).finish()
@@ -42,9 +47,11 @@ export class Authority {
  * @returns {() => void} puts the former key back
  */
 export function trust(baileys, publicKey) {
-  const details = (baileys.WA_CERT_DETAILS ?? baileys.default?.WA_CERT_DETAILS)
+  const details = baileys.WA_CERT_DETAILS ?? baileys.default?.WA_CERT_DETAILS
   if (!details?.PUBLIC_KEY) return () => {}
   const former = details.PUBLIC_KEY
   details.PUBLIC_KEY = Buffer.from(publicKey)
-  return () => { details.PUBLIC_KEY = former }
+  return () => {
+    details.PUBLIC_KEY = former
+  }
 }

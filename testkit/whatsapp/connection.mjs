@@ -33,10 +33,14 @@ export class Connection extends EventEmitter {
     socket.on('error', (error) => this.#fail(error))
   }
 
-  get isOpen() { return this.socket.readyState === this.socket.OPEN }
+  get isOpen() {
+    return this.socket.readyState === this.socket.OPEN
+  }
 
   /** Sets who handles nodes; the next node waits for the promise it returns. */
-  handle(handler) { this.#handler = handler }
+  handle(handler) {
+    this.#handler = handler
+  }
 
   /** Sends a node. One that comes too late is dropped, as by a network. */
   async send(node) {
@@ -59,7 +63,9 @@ export class Connection extends EventEmitter {
   }
 
   /** Cuts the connection without a word. */
-  drop() { this.socket.terminate() }
+  drop() {
+    this.socket.terminate()
+  }
 
   async #take(bytes) {
     for (const bytesOfFrame of this.#frames.push(bytes)) await this.#takeFrame(bytesOfFrame)

@@ -83,13 +83,19 @@ class WhatsAppDouble {
   }
 
   /** For the option `waWebSocketUrl`. */
-  get url() { return `ws://127.0.0.1:${this.sockets.address().port}` }
+  get url() {
+    return `ws://127.0.0.1:${this.sockets.address().port}`
+  }
 
   /** The public key of the root, for `trust`. */
-  get rootKey() { return this.authority.publicKey }
+  get rootKey() {
+    return this.authority.publicKey
+  }
 
   /** Connections that are open now, logged in or not. */
-  get connections() { return this.#connections.size }
+  get connections() {
+    return this.#connections.size
+  }
 
   /**
    * The phone with the number `phone` scans a QR code. Resolves when the device has proved itself and was told to restart (515);
@@ -101,7 +107,8 @@ class WhatsAppDouble {
     const waiting = this.#refs.get(code.ref)
     if (!waiting) throw new Error('no connection waits with this QR code')
     const { connection, noiseKey, keys } = waiting
-    if (!code.noiseKey.equals(noiseKey) || !code.identityKey.equals(keys.identity)) throw new Error('the QR code shows other keys than its device')
+    if (!code.noiseKey.equals(noiseKey) || !code.identityKey.equals(keys.identity))
+      throw new Error('the QR code shows other keys than its device')
     const owner = await this.people.phone(phone)
     const { account } = owner.me
     const id = 1 + [...this.devices.values()].filter((device) => device.account === account).length
@@ -129,7 +136,9 @@ class WhatsAppDouble {
   }
 
   /** Another process connects with the same credentials: 440. */
-  async replace(jid) { await this.deviceAt(jid).connection?.end(streamError(null, conflict('replaced'))) }
+  async replace(jid) {
+    await this.deviceAt(jid).connection?.end(streamError(null, conflict('replaced')))
+  }
 
   /** The server restarts: 503, or another code, for the device at `jid` or for everybody. */
   async restart(jid, { code = 503 } = {}) {
@@ -138,7 +147,9 @@ class WhatsAppDouble {
   }
 
   /** The network fails: the connection is cut without a word. */
-  drop(jid) { this.deviceAt(jid).connection?.drop() }
+  drop(jid) {
+    this.deviceAt(jid).connection?.drop()
+  }
 
   /**
    * A contact writes. Resolves when the message is encrypted and sent, or waits for the device to log in.
@@ -147,17 +158,23 @@ class WhatsAppDouble {
    * @param {{ from: string }} o the number of the contact
    * @returns {Promise<{ id: string, delivered: Promise<'delivered' | 'retry'> }>} `retry` says that the device could not decrypt it
    */
-  send(jid, text, { from }) { return this.mail.send(jid, text, from) }
+  send(jid, text, { from }) {
+    return this.mail.send(jid, text, from)
+  }
 
   /**
    * The next message that a device sent to this number, waiting for it if need be; rejects when it does not decrypt. The number of
    * the device's own account gets what the device sent to others too, as `to` says.
    * @returns {Promise<{ id: string, from: string, to: string, text: string, message: object }>}
    */
-  received(phone) { return this.mail.next(phone) }
+  received(phone) {
+    return this.mail.next(phone)
+  }
 
   /** Whether the device is logged in and takes messages. */
-  isOnline(jid) { return Boolean(this.deviceAt(jid).active) }
+  isOnline(jid) {
+    return Boolean(this.deviceAt(jid).active)
+  }
 
   async stop() {
     for (const connection of this.#connections) connection.drop()
@@ -207,7 +224,8 @@ class WhatsAppDouble {
   }
 
   async #take(connection, node) {
-    if (node.tag === 'iq' && (node.attrs.type === 'get' || node.attrs.type === 'set' || !node.attrs.type)) return answerQuery(node, connection, this)
+    if (node.tag === 'iq' && (node.attrs.type === 'get' || node.attrs.type === 'set' || !node.attrs.type))
+      return answerQuery(node, connection, this)
     if (connection.device) await this.mail.take(connection, node)
   }
 

@@ -37,7 +37,8 @@ export class Mail {
 
   next(phone) {
     const inbox = this.#inboxOf(phone)
-    const result = inbox.messages.length > 0 ? Promise.resolve(inbox.messages.shift()) : new Promise((resolve) => inbox.readers.push(resolve))
+    const result =
+      inbox.messages.length > 0 ? Promise.resolve(inbox.messages.shift()) : new Promise((resolve) => inbox.readers.push(resolve))
     return result.then((entry) => {
       if (entry.failure) throw new Error(`${phone} cannot decrypt a message of ${entry.from}: ${entry.failure}`)
       return entry
@@ -51,16 +52,28 @@ export class Mail {
   async greet(device) {
     if (device.greeted) return
     device.greeted = true
-    const { people, baileys: { proto: { HistorySync, Message } } } = this.double
+    const {
+      people,
+      baileys: {
+        proto: { HistorySync, Message }
+      }
+    } = this.double
     const phone = await people.phone(people.book[device.account].pn)
     const { Type } = Message.ProtocolMessage
-    const keyData = { keyData: randomBytes(32), fingerprint: { rawId: 1, currentIndex: 1, deviceIndexes: [0, device.id] }, timestamp: Date.now() }
+    const keyData = {
+      keyData: randomBytes(32),
+      fingerprint: { rawId: 1, currentIndex: 1, deviceIndexes: [0, device.id] },
+      timestamp: Date.now()
+    }
     const keys = [{ keyId: { keyId: randomBytes(6) }, keyData }]
     const syncType = HistorySync.HistorySyncType.NON_BLOCKING_DATA
     const nothing = deflateSync(HistorySync.encode({ syncType }).finish())
     const letters = [
       { type: Type.APP_STATE_SYNC_KEY_SHARE, appStateSyncKeyShare: { keys } },
-      { type: Type.HISTORY_SYNC_NOTIFICATION, historySyncNotification: { syncType, progress: 100, initialHistBootstrapInlinePayload: nothing } }
+      {
+        type: Type.HISTORY_SYNC_NOTIFICATION,
+        historySyncNotification: { syncType, progress: 100, initialHistBootstrapInlinePayload: nothing }
+      }
     ]
     for (const protocolMessage of letters) {
       const id = `3A${randomBytes(9).toString('hex').toUpperCase()}`
@@ -142,7 +155,10 @@ export class Mail {
 
   /** A phone of the double decrypts. */
   async #read(sender, id, jid, { attrs: { type }, content: ciphertext }, node) {
-    const { people, baileys: { proto, unpadRandomMax16 } } = this.double
+    const {
+      people,
+      baileys: { proto, unpadRandomMax16 }
+    } = this.double
     const { pn } = people.book[people.find(jid)]
     const phone = await people.phone(pn)
     const { plaintext, failure, message: why } = await phone.receive({ from: sender.lid, type, ciphertext })
@@ -180,7 +196,9 @@ export class Mail {
     const name = `${device.account}:${device.id} ${id}`
     if (!this.#deliveries.has(name)) {
       const delivery = {}
-      delivery.promise = new Promise((resolve) => { delivery.resolve = resolve })
+      delivery.promise = new Promise((resolve) => {
+        delivery.resolve = resolve
+      })
       this.#deliveries.set(name, delivery)
     }
     return this.#deliveries.get(name)

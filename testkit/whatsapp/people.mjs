@@ -29,7 +29,9 @@ export class People {
   }
 
   /** Whether a device with this address ever gave its keys. */
-  hasKeys(jid) { return this.keys.devices.has(`${this.find(jid)}:${deviceOf(jid)}`) }
+  hasKeys(jid) {
+    return this.keys.devices.has(`${this.find(jid)}:${deviceOf(jid)}`)
+  }
 
   /** The phone with this number, switched on if it is new. */
   async phone(number) {
@@ -58,10 +60,14 @@ export class People {
   }
 
   /** `user:device@s.whatsapp.net` */
-  numberOf(account, device) { return `${this.book[account].pn}${device ? `:${device}` : ''}@s.whatsapp.net` }
+  numberOf(account, device) {
+    return `${this.book[account].pn}${device ? `:${device}` : ''}@s.whatsapp.net`
+  }
 
   /** `user:device@lid` */
-  lidOf(account, device) { return `${this.book[account].lid}${device ? `:${device}` : ''}@lid` }
+  lidOf(account, device) {
+    return `${this.book[account].lid}${device ? `:${device}` : ''}@lid`
+  }
 
   stop() {
     for (const phone of this.phones.values()) phone.then((device) => device.close())

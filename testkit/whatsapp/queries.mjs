@@ -12,7 +12,10 @@ const REFUSED = { tag: 'error', attrs: { code: '406', text: 'not-acceptable' } }
 const childrenOf = (node) => (Array.isArray(node?.content) ? node.content : [])
 const childOf = (node, tag) => childrenOf(node).find((child) => child.tag === tag)
 const bytesOf = (node, tag) => Buffer.from(childOf(node, tag).content)
-const numberOf = (node, tag) => { const bytes = bytesOf(node, tag); return bytes.readUIntBE(0, bytes.length) }
+const numberOf = (node, tag) => {
+  const bytes = bytesOf(node, tag)
+  return bytes.readUIntBE(0, bytes.length)
+}
 
 const bigEndian = (number, length) => {
   const bytes = Buffer.alloc(length)
@@ -62,18 +65,20 @@ const TABLE = {
     const ids = [...preKeys.values()].map(({ id }) => ({ tag: 'id', attrs: {}, content: bigEndian(id, 3) }))
     const hash = createHash('sha1').update(identity).update(signedPreKey.public).update(signedPreKey.signature)
     for (const key of preKeys.values()) hash.update(key.public)
-    return [{
-      tag: 'digest',
-      attrs: {},
-      content: [
-        { tag: 'registration', attrs: {}, content: bigEndian(registrationId, 4) },
-        { tag: 'type', attrs: {}, content: Buffer.from([5]) },
-        { tag: 'identity', attrs: {}, content: identity },
-        writeKey('skey', signedPreKey),
-        { tag: 'list', attrs: {}, content: ids },
-        { tag: 'hash', attrs: {}, content: hash.digest() }
-      ]
-    }]
+    return [
+      {
+        tag: 'digest',
+        attrs: {},
+        content: [
+          { tag: 'registration', attrs: {}, content: bigEndian(registrationId, 4) },
+          { tag: 'type', attrs: {}, content: Buffer.from([5]) },
+          { tag: 'identity', attrs: {}, content: identity },
+          writeKey('skey', signedPreKey),
+          { tag: 'list', attrs: {}, content: ids },
+          { tag: 'hash', attrs: {}, content: hash.digest() }
+        ]
+      }
+    ]
   },
 
   'get encrypt key': ({ node, keys, people }) => {
@@ -129,7 +134,9 @@ const TABLE = {
   'get abt props': () => [{ tag: 'props', attrs: { protocol: '1', hash: 'double' }, content: [] }],
   'get w props': () => [{ tag: 'props', attrs: { protocol: '2', hash: 'double' }, content: [] }],
   'get blocklist': () => [{ tag: 'list', attrs: {}, content: [] }],
-  'get privacy privacy': () => [{ tag: 'privacy', attrs: {}, content: [{ tag: 'category', attrs: { name: 'readreceipts', value: 'all' } }] }],
+  'get privacy privacy': () => [
+    { tag: 'privacy', attrs: {}, content: [{ tag: 'category', attrs: { name: 'readreceipts', value: 'all' } }] }
+  ],
   'set privacy tokens': () => [],
   'set urn:xmpp:whatsapp:dirty clean': () => [],
   'w:stats add': () => [],

@@ -44,7 +44,10 @@ function connect() {
   sock.ev.on('connection.update', onUpdate)
   sock.ev.on('messages.upsert', ({ messages, type }) => {
     for (const message of messages.filter(isMessage)) {
-      const { key: { id, remoteJid, fromMe }, messageStubParameters } = message
+      const {
+        key: { id, remoteJid, fromMe },
+        messageStubParameters
+      } = message
       tell('message', { id, chat: remoteJid, fromMe, type, text: textOf(message), failure: messageStubParameters?.[0] })
     }
   })

@@ -71,7 +71,10 @@ export class Service {
   /** The first event of this name that no earlier call answered; rejects when the service ends without one. */
   async next(event, isWanted = () => true) {
     let watcher
-    const deadline = setTimeout(() => watcher?.reject(new Error(`waited in vain for ${event}, was told ${JSON.stringify(this.told)}`)), PATIENCE_MS)
+    const deadline = setTimeout(
+      () => watcher?.reject(new Error(`waited in vain for ${event}, was told ${JSON.stringify(this.told)}`)),
+      PATIENCE_MS
+    )
     try {
       for (;;) {
         const found = this.told.find((told) => told.event === event && !this.#taken.has(told) && isWanted(told))
@@ -91,13 +94,24 @@ export class Service {
   }
 
   /** The next message with this id. */
-  message(id) { return this.next('message', (message) => message.id === id) }
+  message(id) {
+    return this.next('message', (message) => message.id === id)
+  }
 
   /** What comes of something that this service has a part in; rejects when it ends first. */
-  of(promise) { return Promise.race([promise, this.ended.then(() => { throw gone() })]) }
+  of(promise) {
+    return Promise.race([
+      promise,
+      this.ended.then(() => {
+        throw gone()
+      })
+    ])
+  }
 
   /** What it told of this kind so far. */
-  all(event) { return this.told.filter((told) => told.event === event) }
+  all(event) {
+    return this.told.filter((told) => told.event === event)
+  }
 
   /** Ends it at once, with SIGKILL. */
   async kill() {

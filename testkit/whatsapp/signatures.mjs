@@ -12,8 +12,8 @@ const toBytes = (number) => Buffer.from(number.toString(16).padStart(64, '0'), '
 
 function power(base, exponent) {
   let result = 1n
-  for (let bits = exponent, square = base % P; bits > 0n; bits >>= 1n, square = square * square % P) {
-    if (bits & 1n) result = result * square % P
+  for (let bits = exponent, square = base % P; bits > 0n; bits >>= 1n, square = (square * square) % P) {
+    if (bits & 1n) result = (result * square) % P
   }
   return result
 }
@@ -21,7 +21,7 @@ function power(base, exponent) {
 /** The Ed25519 form of a key: `y = (u - 1) / (u + 1)`; which of the two points it is, the signature says. */
 function edwards(publicKey, sign) {
   const u = fromBytes(publicKey) & (2n ** 255n - 1n)
-  const bytes = toBytes((u - 1n + P) * power(u + 1n, P - 2n) % P)
+  const bytes = toBytes(((u - 1n + P) * power(u + 1n, P - 2n)) % P)
   bytes[31] |= sign
   return bytes
 }

@@ -57,7 +57,9 @@ class Rule {
     this.#release()
   }
 
-  remove() { this.#remove() }
+  remove() {
+    this.#remove()
+  }
 }
 
 class FaultyProxy {
@@ -83,10 +85,16 @@ class FaultyProxy {
     this.#listener.unref()
   }
 
-  get endpoint() { return `${this.scheme}//127.0.0.1:${this.port}` }
+  get endpoint() {
+    return `${this.scheme}//127.0.0.1:${this.port}`
+  }
   /** As the proxy for HTTP calls it. */
-  get origin() { return this.endpoint }
-  get open() { return this.#sockets.size }
+  get origin() {
+    return this.endpoint
+  }
+  get open() {
+    return this.#sockets.size
+  }
 
   async listen() {
     this.port = await freePort()
@@ -123,7 +131,9 @@ class FaultyProxy {
   }
 
   /** Resolves at once unless the proxy stalls. */
-  flows() { return this.#flow?.promise }
+  flows() {
+    return this.#flow?.promise
+  }
 
   /** From now on nothing passes, in either direction, and nothing is refused. */
   stall() {

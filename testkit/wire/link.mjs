@@ -17,7 +17,9 @@ class Turns {
     return this.#last
   }
 
-  end() { this.#isOver = true }
+  end() {
+    this.#isOver = true
+  }
 }
 
 export class Link {

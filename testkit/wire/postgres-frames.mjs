@@ -15,8 +15,12 @@ const READY = 'Z'
 class Pieces {
   #bytes = Buffer.alloc(0)
 
-  add(bytes) { this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]) }
-  get length() { return this.#bytes.length }
+  add(bytes) {
+    this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes])
+  }
+  get length() {
+    return this.#bytes.length
+  }
 
   take(count) {
     const taken = this.#bytes.subarray(0, count)
@@ -84,7 +88,10 @@ export class PostgresFrames {
     if (!this.#isReady || type === TERMINATE) return [{ bytes: message, what: null }]
     this.#unit.push(message)
     if (type !== SYNC && type !== QUERY) return []
-    const what = this.#unit.map(statementOf).filter((statement) => statement !== null).join('; ')
+    const what = this.#unit
+      .map(statementOf)
+      .filter((statement) => statement !== null)
+      .join('; ')
     const whole = Buffer.concat(this.#unit)
     this.#unit = []
     return [{ bytes: whole, what }]

@@ -34,7 +34,11 @@ class Values {
     this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes])
     const whole = []
     let from = 0
-    for (let end = this.#bytes.length > 0 ? endOf(this.#bytes, 0) : -1; end > 0; end = end < this.#bytes.length ? endOf(this.#bytes, end) : -1) {
+    for (
+      let end = this.#bytes.length > 0 ? endOf(this.#bytes, 0) : -1;
+      end > 0;
+      end = end < this.#bytes.length ? endOf(this.#bytes, end) : -1
+    ) {
       whole.push(this.#bytes.subarray(from, end))
       from = end
     }

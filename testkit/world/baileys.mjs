@@ -27,12 +27,26 @@ export const transactionOptions = (baileys) => baileys.DEFAULT_CONNECTION_CONFIG
 
 const nothing = () => {}
 export const silentLogger = {
-  level: 'silent', trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing, fatal: nothing, child: () => silentLogger
+  level: 'silent',
+  trace: nothing,
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  fatal: nothing,
+  child: () => silentLogger
 }
 
 const CHATTER = [
-  'Closing session:', 'Closing open session in favor', 'Opening session:', 'Session already', 'Removing old closed session:',
-  'Decrypted message with closed session', 'Failed to decrypt message with any known session', 'Session error:', 'Migrating session to:'
+  'Closing session:',
+  'Closing open session in favor',
+  'Opening session:',
+  'Session already',
+  'Removing old closed session:',
+  'Decrypted message with closed session',
+  'Failed to decrypt message with any known session',
+  'Session error:',
+  'Migrating session to:'
 ]
 let sessionErrors = []
 let installed = false

@@ -34,7 +34,9 @@ export class Device {
   }
 
   /** The address by which others know this device: its LID where the line has LIDs, else its phone number. */
-  get jid() { return this.addressOf(this.me.account, this.me.device) }
+  get jid() {
+    return this.addressOf(this.me.account, this.me.device)
+  }
 
   addressOf(account, device, byPhoneNumber = !this.hasLids) {
     const { pn, lid } = this.book[account]
@@ -214,10 +216,12 @@ export class Device {
   async takeToken({ account, token, timestamp }) {
     const jid = this.addressOf(account, 0)
     const { [jid]: known } = await this.keys.get('tctoken', [jid])
-    await this.keys.set({ tctoken: { [jid]: { ...known, token, timestamp }, ...await this.#tokenIndexWith(jid) } })
+    await this.keys.set({ tctoken: { [jid]: { ...known, token, timestamp }, ...(await this.#tokenIndexWith(jid)) } })
   }
 
-  close() { this.repository.close?.() }
+  close() {
+    this.repository.close?.()
+  }
 
   #accountOf(jid) {
     const user = jid.split('@')[0].split(':')[0]
@@ -255,22 +259,27 @@ export class Device {
     if (stale.length) {
       if (this.hasLids && byPhoneNumber) {
         await this.learnLids(stale)
-        await this.#assertSessions(stale.map((account) => this.addressOf(account, 0)), true)
+        await this.#assertSessions(
+          stale.map((account) => this.addressOf(account, 0)),
+          true
+        )
       }
-      const userOf = (account) => byPhoneNumber ? this.book[account].pn : this.book[account].lid
+      const userOf = (account) => (byPhoneNumber ? this.book[account].pn : this.book[account].lid)
       const lists = Object.fromEntries(stale.map((account) => [userOf(account), this.book[account].devices.map(String)]))
       if (this.hasLids) await this.keys.set({ 'device-list': lists })
       for (const account of stale) this.deviceLists.set(`${account}/${byPhoneNumber}`, this.sends)
     }
-    return accounts.flatMap((account) => this.book[account].devices
-      .filter((device) => account !== this.me.account || device !== this.me.device)
-      .map((device) => ({ account, device, jid: this.addressOf(account, device, byPhoneNumber || !this.hasLids) })))
+    return accounts.flatMap((account) =>
+      this.book[account].devices
+        .filter((device) => account !== this.me.account || device !== this.me.device)
+        .map((device) => ({ account, device, jid: this.addressOf(account, device, byPhoneNumber || !this.hasLids) }))
+    )
   }
 
   async #assertSessions(jids, force = false) {
     const lacking = []
     for (const jid of jids) {
-      if (force || !await this.#hasSession(jid)) lacking.push(jid)
+      if (force || !(await this.#hasSession(jid))) lacking.push(jid)
     }
     if (!lacking.length) return
     const wanted = this.hasLids ? lacking.map((jid) => this.#asLid(jid)) : lacking
@@ -306,7 +315,7 @@ export class Device {
     const { [jid]: entry } = await this.keys.get('tctoken', [jid])
     if (entry?.senderTimestamp === undefined) {
       const issued = { token: Buffer.alloc(0), ...entry, senderTimestamp: 1700000000 }
-      await this.keys.set({ tctoken: { [jid]: issued, ...await this.#tokenIndexWith(jid) } })
+      await this.keys.set({ tctoken: { [jid]: issued, ...(await this.#tokenIndexWith(jid)) } })
     }
     return entry?.token?.length ? Buffer.from(entry.token) : null
   }

@@ -30,9 +30,11 @@ export function watchWrites(auth, onWrite) {
     onWrite(names, 'after')
     return result
   }
-  const set = (data) => around(
-    Object.entries(data).flatMap(([type, entries]) => Object.keys(entries ?? {}).map((id) => nameOf(type, id))),
-    () => auth.state.keys.set(data))
+  const set = (data) =>
+    around(
+      Object.entries(data).flatMap(([type, entries]) => Object.keys(entries ?? {}).map((id) => nameOf(type, id))),
+      () => auth.state.keys.set(data)
+    )
   return {
     state: { creds: auth.state.creds, keys: { ...auth.state.keys, set } },
     saveCreds: () => around([CREDS], () => auth.saveCreds())
@@ -47,7 +49,7 @@ export async function inspect(auth, baileys, names) {
     if (name === CREDS) shown[CREDS] = digestOf(canonical(auth.state.creds, baileys))
     else {
       const [type, id] = name.split('\n')
-      idsByType.set(type, [...idsByType.get(type) ?? [], id])
+      idsByType.set(type, [...(idsByType.get(type) ?? []), id])
     }
   }
   for (const [type, ids] of idsByType) {
@@ -63,11 +65,13 @@ export async function inspect(auth, baileys, names) {
 /** A store owes nobody the order of the fields of creds. */
 function canonical(creds, { BufferJSON }) {
   const plain = JSON.parse(JSON.stringify(creds, BufferJSON.replacer))
-  return JSON.stringify(Object.fromEntries(Object.entries(plain).sort(([a], [b]) => a < b ? -1 : 1)))
+  return JSON.stringify(Object.fromEntries(Object.entries(plain).sort(([a], [b]) => (a < b ? -1 : 1))))
 }
 
 export class Ledger {
-  constructor(entries = []) { this.entries = new Map(entries) }
+  constructor(entries = []) {
+    this.entries = new Map(entries)
+  }
 
   acknowledge(shown) {
     for (const [name, digest] of Object.entries(shown)) this.entries.set(name, digest)
@@ -86,5 +90,7 @@ export class Ledger {
     this.acknowledge(shown)
   }
 
-  get names() { return [...this.entries.keys()] }
+  get names() {
+    return [...this.entries.keys()]
+  }
 }

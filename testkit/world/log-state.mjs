@@ -27,8 +27,9 @@ export default async function openLogState({ file, lie = 0 }, { baileys }) {
     while (pending.length > lie) appendFileSync(file, pending.shift())
   }
   const set = async (data) => {
-    const values = Object.entries(data).flatMap(([type, entries]) => Object.entries(entries ?? {})
-      .map(([id, value]) => [`${type}\n${id}`, value ? JSON.stringify(value, BufferJSON.replacer) : null]))
+    const values = Object.entries(data).flatMap(([type, entries]) =>
+      Object.entries(entries ?? {}).map(([id, value]) => [`${type}\n${id}`, value ? JSON.stringify(value, BufferJSON.replacer) : null])
+    )
     append({ values })
     await state.keys.set(data)
   }

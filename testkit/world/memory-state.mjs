@@ -32,7 +32,9 @@ export function memoryState(baileys, from) {
       }
     }
   }
-  const saveCreds = async () => { saved = JSON.stringify(creds, BufferJSON.replacer) }
+  const saveCreds = async () => {
+    saved = JSON.stringify(creds, BufferJSON.replacer)
+  }
   const dump = () => ({ creds: saved ?? JSON.stringify(creds, BufferJSON.replacer), values: [...values] })
   return { state: { creds, keys }, saveCreds, dump }
 }

@@ -36,14 +36,17 @@ async function open() {
   return new SubjectHost({ line, auth, fetchBundles, onIntent: (names) => say({ intent: names }), extra: auth.commands })
 }
 
-let queue = open().then((host) => {
-  say({ id: 'open', result: null })
-  return host
-}, (error) => {
-  say({ id: 'open', error: describe(error) })
-  process.exitCode = 1
-  process.disconnect()
-})
+let queue = open().then(
+  (host) => {
+    say({ id: 'open', result: null })
+    return host
+  },
+  (error) => {
+    say({ id: 'open', error: describe(error) })
+    process.exitCode = 1
+    process.disconnect()
+  }
+)
 
 process.on('message', (message) => {
   if (message.bundles) {

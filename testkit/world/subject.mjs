@@ -14,8 +14,17 @@ import { fromWire, toWire } from './wire.mjs'
 
 /** Commands that are simply methods of a Device. */
 const DEVICE_COMMANDS = new Set([
-  'pair', 'uploadPreKeys', 'send', 'receive', 'sendGroup', 'receiveGroup', 'takeAppStateKeys', 'appPatch', 'resyncAppState',
-  'learnLids', 'takeToken'
+  'pair',
+  'uploadPreKeys',
+  'send',
+  'receive',
+  'sendGroup',
+  'receiveGroup',
+  'takeAppStateKeys',
+  'appPatch',
+  'resyncAppState',
+  'learnLids',
+  'takeToken'
 ])
 
 /** Answers commands on an opened auth state; shared by both ends. */
@@ -55,17 +64,20 @@ export class SubjectHost {
         this.device = new Device({ line, auth: this.watched, me: args.me, book: args.book, fetchBundles })
         return this.#identity()
       }
-      case 'inspect': return inspect(this.auth, this.line.baileys, args)
+      case 'inspect':
+        return inspect(this.auth, this.line.baileys, args)
       case 'publicPreKeys': {
         const stored = await this.auth.state.keys.get('pre-key', args)
-        return args.map((id) => stored[id] ? Buffer.from(stored[id].public) : null)
+        return args.map((id) => (stored[id] ? Buffer.from(stored[id].public) : null))
       }
       case 'appState': {
         const { version, hash } = await this.device.appState(args)
         return { version, hash: Buffer.from(hash) }
       }
-      case 'initialPreKeys': return this.line.baileys.INITIAL_PREKEY_COUNT
-      case 'armCrash': this.fuse = args
+      case 'initialPreKeys':
+        return this.line.baileys.INITIAL_PREKEY_COUNT
+      case 'armCrash':
+        this.fuse = args
         return null
       default:
         if (!this.extra[command]) throw new Error(`unknown command: ${command}`)
@@ -88,10 +100,14 @@ export class SubjectHost {
 
 /** The subject in this process. */
 export class LocalSubject {
-  constructor(line, auth) { Object.assign(this, { line, auth, undecided: new Set() }) }
+  constructor(line, auth) {
+    Object.assign(this, { line, auth, undecided: new Set() })
+  }
 
   async attach(me, book, fetchBundles) {
-    const onIntent = (names) => { for (const name of names) this.undecided.add(name) }
+    const onIntent = (names) => {
+      for (const name of names) this.undecided.add(name)
+    }
     this.host = new SubjectHost({ line: this.line, auth: this.auth, fetchBundles: async (jids) => fetchBundles(jids), onIntent })
     return this.call('attach', { me, book })
   }
@@ -137,7 +153,12 @@ export class SubjectProcess {
     // known to be unanswered.
     this.ended = new Promise((resolve) => {
       let left = 2
-      const one = () => { if (--left === 0) { this.#abandon(); resolve() } }
+      const one = () => {
+        if (--left === 0) {
+          this.#abandon()
+          resolve()
+        }
+      }
       this.child.once('exit', one)
       this.child.once('disconnect', one)
     })

@@ -34,7 +34,11 @@ export function makeRandom(seed) {
     below: (n) => Math.floor(next() * n),
     pick: (list) => list[Math.floor(next() * list.length)],
     bytes: (n) => Buffer.from(Array.from({ length: n }, () => Math.floor(next() * 256))),
-    get state() { return state },
-    set state(value) { state = value >>> 0 }
+    get state() {
+      return state
+    },
+    set state(value) {
+      state = value >>> 0
+    }
   }
 }

@@ -29,8 +29,20 @@ export { LostAcknowledged, SubjectDied, SubjectProcess, loadLine, memoryState }
 const SUBJECT = { account: 0, device: 12 }
 const COLLECTIONS = ['regular_high', 'regular_low', 'regular']
 const COUNTED = [
-  'messages', 'received', 'sent', 'groupReceived', 'groupSent', 'topUps', 'patches', 'tokens',
-  'restarts', 'redelivered', 'alreadyStored', 'neverSent', 'retryReceipts', 'refusedDuplicates'
+  'messages',
+  'received',
+  'sent',
+  'groupReceived',
+  'groupSent',
+  'topUps',
+  'patches',
+  'tokens',
+  'restarts',
+  'redelivered',
+  'alreadyStored',
+  'neverSent',
+  'retryReceipts',
+  'refusedDuplicates'
 ]
 const PEER_PRE_KEYS = 30
 const [DUPLICATE_EVERY, TOKEN_EVERY, PATCH_EVERY, TOP_UP_EVERY] = [5, 10, 25, 60]
@@ -87,8 +99,12 @@ class World {
     await this.phone.takeAppStateKeys([this.appKey])
   }
 
-  get phone() { return this.peers.get('0:0') }
-  get subjectJid() { return this.phone.addressOf(SUBJECT.account, SUBJECT.device) }
+  get phone() {
+    return this.peers.get('0:0')
+  }
+  get subjectJid() {
+    return this.phone.addressOf(SUBJECT.account, SUBJECT.device)
+  }
 
   async pairSubject(subject) {
     await this.#attach(subject)
@@ -97,7 +113,10 @@ class World {
     const upload = await this.#ask('uploadPreKeys', await this.#ask('initialPreKeys'))
     this.server.upload(SUBJECT.account, SUBJECT.device, upload)
     await this.#ask('takeAppStateKeys', [this.appKey])
-    await this.#ask('learnLids', this.book.map((_, n) => n).filter((n) => n % 2))
+    await this.#ask(
+      'learnLids',
+      this.book.map((_, n) => n).filter((n) => n % 2)
+    )
   }
 
   /** One message, with what else falls due at its number. Returns `{ n, kind, with }`. */
@@ -143,7 +162,10 @@ class World {
   async audit(undecidedNames = new Set()) {
     this.ledger.settle(await this.subject.call('inspect', this.ledger.names), undecidedNames)
     const onServer = this.server.remaining(SUBJECT.account, SUBJECT.device)
-    const stored = await this.subject.call('publicPreKeys', onServer.map(({ id }) => String(id)))
+    const stored = await this.subject.call(
+      'publicPreKeys',
+      onServer.map(({ id }) => String(id))
+    )
     const missing = onServer.filter((key, i) => !stored[i]?.equals(key.public))
     if (missing.length) throw new LostAcknowledged(`${missing.length} pre-keys that the server still hands out, first ${missing[0].id}`)
     return { keys: this.ledger.names.length, preKeysOnServer: onServer.length }
@@ -152,14 +174,20 @@ class World {
   /** Everything but the subject, as JSON. */
   snapshotPeers() {
     const { book, groups, stats, fields, appKey, undecided } = this
-    return JSON.stringify(toWire({
-      book, groups, stats, appKey, fields,
-      entries: [...this.ledger.entries],
-      random: this.random.state,
-      server: this.server.dump(),
-      undecided: undecided && { ...undecided, names: [...undecided.names] },
-      peers: [...this.peers].map(([name, peer]) => [name, peer.dump()])
-    }))
+    return JSON.stringify(
+      toWire({
+        book,
+        groups,
+        stats,
+        appKey,
+        fields,
+        entries: [...this.ledger.entries],
+        random: this.random.state,
+        server: this.server.dump(),
+        undecided: undecided && { ...undecided, names: [...undecided.names] },
+        peers: [...this.peers].map(([name, peer]) => [name, peer.dump()])
+      })
+    )
   }
 
   async restorePeers(json) {
@@ -350,7 +378,7 @@ class World {
       return result
     } catch (error) {
       // What an interrupted repair had begun to write is undecided together with what it was repairing.
-      this.undecided = { ...undecided, names: new Set([...undecided.names ?? [], ...this.subject.undecided]) }
+      this.undecided = { ...undecided, names: new Set([...(undecided.names ?? []), ...this.subject.undecided]) }
       throw error
     }
   }
@@ -363,9 +391,13 @@ class World {
     return peer
   }
 
-  #anyContact() { return 1 + this.random.below(this.book.length - 1) }
+  #anyContact() {
+    return 1 + this.random.below(this.book.length - 1)
+  }
 
-  #contacts() { return [...this.peers].filter(([, { me }]) => me.account !== SUBJECT.account) }
+  #contacts() {
+    return [...this.peers].filter(([, { me }]) => me.account !== SUBJECT.account)
+  }
 
   async #keepPreKeys(peer) {
     const { account, device } = peer.me

@@ -17,7 +17,12 @@ import { makeRandom } from './wire.mjs'
 const LOG_STATE = new URL('./log-state.mjs', import.meta.url).href
 
 const CHECKS = [
-  memoryPasses, multiFilePasses, snapshotGoesOn, forgottenSessionIsNoticed, staleSenderKeyIsNoticed, killedProcessLosesNothing,
+  memoryPasses,
+  multiFilePasses,
+  snapshotGoesOn,
+  forgottenSessionIsNoticed,
+  staleSenderKeyIsNoticed,
+  killedProcessLosesNothing,
   earlyAcknowledgementIsNoticed
 ]
 
@@ -96,7 +101,10 @@ async function staleSenderKeyIsNoticed({ line, messages, seed, loaded }) {
 
 async function mustFail(line, seed, messages, subject) {
   const world = await createWorld({ line, seed, subject })
-  const error = await world.run(messages).then(() => null, (e) => e)
+  const error = await world.run(messages).then(
+    () => null,
+    (e) => e
+  )
   if (!error) throw new Error(`${line}: ${messages} messages passed on a store that forgets (seed ${seed})`)
   return `noticed at message ${world.stats.messages + 1}: ${error.message.split('\n')[0].slice(0, 70)}`
 }
@@ -118,7 +126,9 @@ async function killedProcessLosesNothing({ line, seed }) {
     }
     await world.run(30)
     await subject.stop()
-    const where = Object.entries(interrupted).map(([command, n]) => `${n} in ${command}`).join(', ')
+    const where = Object.entries(interrupted)
+      .map(([command, n]) => `${n} in ${command}`)
+      .join(', ')
     return `${world.stats.messages} messages, ${world.stats.restarts} kills (${where})`
   })
 }
@@ -131,7 +141,10 @@ async function earlyAcknowledgementIsNoticed({ line, seed }) {
     await world.run(10)
     await subject.kill()
     const restarted = await start()
-    const error = await world.swapSubject(restarted).then(() => null, (e) => e)
+    const error = await world.swapSubject(restarted).then(
+      () => null,
+      (e) => e
+    )
     await restarted.kill()
     if (!(error instanceof LostAcknowledged)) throw new Error(`${line}: three lost calls went unnoticed: ${error}`)
     return `noticed: ${error.message.slice(0, 80)}`

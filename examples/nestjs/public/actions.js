@@ -11,8 +11,15 @@ const pathOf = ({ userId, sessionId }) => `/api/sessions/${encodeURIComponent(us
 
 function removal(session) {
   const name = nameOf(session)
-  if (!isLinked(session)) return { title: `Remove ${name}?`, text: 'It disappears from this list. What is left of its session is deleted.', yes: 'Remove', isRisky: true }
-  const text = 'The session is deleted on this machine and in the backup store. A phone must scan a new code to link it again. This cannot be undone.'
+  if (!isLinked(session))
+    return {
+      title: `Remove ${name}?`,
+      text: 'It disappears from this list. What is left of its session is deleted.',
+      yes: 'Remove',
+      isRisky: true
+    }
+  const text =
+    'The session is deleted on this machine and in the backup store. A phone must scan a new code to link it again. This cannot be undone.'
   const unheard = ' The session is not connected, so WhatsApp is not notified: also remove the device on the phone.'
   return { title: `Log out ${name}?`, text: session.status === 'connected' ? text : text + unheard, yes: 'Log out', isRisky: true }
 }
@@ -22,12 +29,26 @@ const ACTIONS = {
   connect: {
     request: (session) => ['/api/whatsapp/connect', { method: 'POST', ...bodyOf(session) }],
     done: 'connecting',
-    sure: (session) => session.status === 'taken_over' || session.status === 'not_here'
-      ? { title: `Take over ${nameOf(session)}?`, text: `${session.instance ?? 'Another instance'} may be running it. It stops there and connects here.`, yes: 'Take over', isRisky: false }
-      : null
+    sure: (session) =>
+      session.status === 'taken_over' || session.status === 'not_here'
+        ? {
+            title: `Take over ${nameOf(session)}?`,
+            text: `${session.instance ?? 'Another instance'} may be running it. It stops there and connects here.`,
+            yes: 'Take over',
+            isRisky: false
+          }
+        : null
   },
-  disconnect: { request: (session) => ['/api/whatsapp/disconnect', { method: 'POST', ...bodyOf(session) }], done: 'disconnected', sure: () => null },
-  sync: { request: (session) => [`${pathOf(session)}/sync`, { method: 'POST' }], done: 'everything is in the backup store', sure: () => null },
+  disconnect: {
+    request: (session) => ['/api/whatsapp/disconnect', { method: 'POST', ...bodyOf(session) }],
+    done: 'disconnected',
+    sure: () => null
+  },
+  sync: {
+    request: (session) => [`${pathOf(session)}/sync`, { method: 'POST' }],
+    done: 'everything is in the backup store',
+    sure: () => null
+  },
   remove: {
     request: (session) => [pathOf(session), { method: 'DELETE' }],
     done: 'deleted',

@@ -73,7 +73,15 @@ function showCodes(waiting) {
     const source = `/api/whatsapp/qr/${userId}/${sessionId}/picture?${moment}`
     const present = [...byId('codes').children].find(({ dataset }) => dataset.session === name)
     if (present !== undefined) setAttribute(present.querySelector('img'), 'src', source)
-    else byId('codes').append(element('figure', { class: 'card', 'data-session': name }, element('img', { src: source, alt: `QR code to link a phone to ${name}`, width: 224, height: 224 }), element('figcaption', {}, name)))
+    else
+      byId('codes').append(
+        element(
+          'figure',
+          { class: 'card', 'data-session': name },
+          element('img', { src: source, alt: `QR code to link a phone to ${name}`, width: 224, height: 224 }),
+          element('figcaption', {}, name)
+        )
+      )
   }
 }
 
@@ -88,7 +96,8 @@ function showPaging({ matching, first, page, pages, sessions, total }) {
 }
 
 function alarmOf(store) {
-  if (store === 'degraded') return 'Backup store unavailable: sessions keep running. New changes exist only on this machine until it recovers.'
+  if (store === 'degraded')
+    return 'Backup store unavailable: sessions keep running. New changes exist only on this machine until it recovers.'
   return store === 'none' ? 'No backup store is configured: sessions exist only on this machine.' : ''
 }
 

@@ -27,7 +27,12 @@ export function setBadge(node, [label, tone]) {
   setAttribute(node, 'class', `badge ${tone}`)
 }
 
-const OWNERS = { 'this instance': 'This instance', 'a newer instance': 'A newer instance', 'opening here': 'Opening here', 'not open here': 'Not open here' }
+const OWNERS = {
+  'this instance': 'This instance',
+  'a newer instance': 'A newer instance',
+  'opening here': 'Opening here',
+  'not open here': 'Not open here'
+}
 
 function ownerDetail({ owner, instance, epoch, status }) {
   if (owner === 'a newer instance') return instance ?? 'name not known here'
@@ -64,7 +69,11 @@ export function actionsOf(session) {
   return [
     isOn ? { name: 'disconnect', label: 'Disconnect' } : { name: 'connect', label: isElsewhere ? 'Take over' : 'Connect' },
     { name: 'sync', label: 'Sync', not: isHere ? null : 'The session is not open on this instance' },
-    { name: 'remove', label: isLinked(session) ? 'Log out' : 'Remove', not: isElsewhere ? 'Another instance runs the session: take it over first' : null }
+    {
+      name: 'remove',
+      label: isLinked(session) ? 'Log out' : 'Remove',
+      not: isElsewhere ? 'Another instance runs the session: take it over first' : null
+    }
   ]
 }
 
@@ -73,15 +82,23 @@ function createRow() {
   const [name, phone] = [element('span'), element('div', { class: 'sub' })]
   const [status, why] = [element('span'), element('div', { class: 'sub' })]
   const [owner, ownerSub] = [element('span'), element('div', { class: 'sub' })]
-  const [backup, last, lag, store] = [element('span'), element('time'), element('div', { class: 'sub' }), element('div', { class: 'sub bad' })]
+  const [backup, last, lag, store] = [
+    element('span'),
+    element('time'),
+    element('div', { class: 'sub' }),
+    element('div', { class: 'sub bad' })
+  ]
   const buttons = [0, 1, 2].map((n) => element('button', { type: 'button', ...(n === 2 ? { class: 'risky' } : {}) }))
   const cell = (name, ...children) => element('td', { role: 'cell', 'data-name': name }, ...children)
-  const row = element('tr', { role: 'row' },
+  const row = element(
+    'tr',
+    { role: 'row' },
     element('th', { role: 'rowheader', scope: 'row' }, name, phone),
     cell('Connection', status, why),
     cell('Owner', owner, ownerSub),
     cell('Backup', backup, element('div', { class: 'sub' }, last), lag, store),
-    cell('Actions', element('div', { class: 'buttons' }, ...buttons)))
+    cell('Actions', element('div', { class: 'buttons' }, ...buttons))
+  )
 
   function show(session, now, isBusy) {
     row.session = session
@@ -119,7 +136,9 @@ const shown = new Map()
 /** Rows that somebody works with: text in them is selected, or a button has the focus. */
 function heldIn(rows) {
   const selection = document.getSelection()
-  return [document.activeElement, selection.isCollapsed ? null : selection.anchorNode].flatMap((node) => rows.find((row) => row.contains(node)) ?? [])
+  return [document.activeElement, selection.isCollapsed ? null : selection.anchorNode].flatMap(
+    (node) => rows.find((row) => row.contains(node)) ?? []
+  )
 }
 
 /** Does it, and leaves the row that is worked with, or the first that is in sight, where it was on the screen. */

@@ -7,7 +7,11 @@ export const STATUS = {
   queued: ['Starting soon', 'warn', 'The service has just started and connects this session next.'],
   connecting: ['Connecting', 'warn', 'The session is being opened, or WhatsApp has not answered yet.'],
   reconnecting: ['Reconnecting', 'warn', 'The connection was lost. The service retries after 1 second to 1 minute.'],
-  asking_owner: ['Checking owner', 'warn', 'WhatsApp closed the connection because another program uses the session. The service checks which one.'],
+  asking_owner: [
+    'Checking owner',
+    'warn',
+    'WhatsApp closed the connection because another program uses the session. The service checks which one.'
+  ],
   replaced: ['Replaced', 'bad', 'A program outside this service uses the same credentials. Stop it, then connect again.'],
   logged_out: ['Logged out', 'bad', 'The device was removed on the phone. Connect to pair it again.'],
   taken_over: ['Runs elsewhere', 'idle', 'A newer instance took the session over.'],
@@ -35,7 +39,14 @@ export const PROBLEMS = {
 
 export const STORE = { ok: ['OK', 'good'], degraded: ['Unavailable', 'bad'], none: ['None', 'warn'], idle: ['No session open', 'idle'] }
 
-export const FILTERS = { all: 'All', problems: 'Problems', connected: 'Connected', connecting: 'Connecting', elsewhere: 'Elsewhere', off: 'Off' }
+export const FILTERS = {
+  all: 'All',
+  problems: 'Problems',
+  connected: 'Connected',
+  connecting: 'Connecting',
+  elsewhere: 'Elsewhere',
+  off: 'Off'
+}
 
 export const nameOf = ({ userId, sessionId }) => `${userId} / ${sessionId}`
 export const number = (count) => count.toLocaleString('en')
@@ -44,7 +55,11 @@ export const clock = (time) => new Date(time).toLocaleTimeString('en-GB')
 export function ago(time, now) {
   const seconds = Math.max(0, Math.round((now - new Date(time)) / 1000))
   if (seconds < 5) return 'just now'
-  for (const [unit, size] of [['day', 86400], ['hour', 3600], ['minute', 60]]) {
+  for (const [unit, size] of [
+    ['day', 86400],
+    ['hour', 3600],
+    ['minute', 60]
+  ]) {
     const count = Math.floor(seconds / size)
     if (count > 0) return `${count} ${unit}${count === 1 ? '' : 's'} ago`
   }

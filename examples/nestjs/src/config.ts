@@ -6,7 +6,14 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 /** Variables that say where the copies of sessions go. Without any of them, a directory is the bucket. */
-const STORE_VARIABLES = ['SESSION_BACKUP_STORE', 'SESSION_BACKUP_ENABLED', 'SESSION_STORAGE_TYPE', 'SUPABASE_URL', 'R2_ACCOUNT_ID', 'R2_ENDPOINT']
+const STORE_VARIABLES = [
+  'SESSION_BACKUP_STORE',
+  'SESSION_BACKUP_ENABLED',
+  'SESSION_STORAGE_TYPE',
+  'SUPABASE_URL',
+  'R2_ACCOUNT_ID',
+  'R2_ENDPOINT'
+]
 const FOLDER_VARIABLES = ['WHATSAPP_SESSION_PATH', 'SESSION_STORAGE_PATH']
 
 export interface Config {

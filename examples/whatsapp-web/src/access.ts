@@ -1,6 +1,14 @@
 // Access with API_TOKEN, and the answers for errors of the auth state. Health checks and metrics are open, and name nobody.
 
-import { type ArgumentsHost, type CanActivate, Catch, type ExceptionFilter, type ExecutionContext, Injectable, UnauthorizedException } from '@nestjs/common'
+import {
+  type ArgumentsHost,
+  type CanActivate,
+  Catch,
+  type ExceptionFilter,
+  type ExecutionContext,
+  Injectable,
+  UnauthorizedException
+} from '@nestjs/common'
 import { HybridAuthError, type HybridAuthErrorCode } from 'baileys-hybrid-auth'
 import type { Request, Response } from 'express'
 import { createHash, timingSafeEqual } from 'node:crypto'

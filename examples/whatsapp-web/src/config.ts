@@ -8,7 +8,8 @@ const STORE_VARIABLES = ['SESSION_BACKUP_STORE', 'SESSION_BACKUP_ENABLED', 'SUPA
 
 function numberOf(name: string, standard: number, least: number, most: number): number {
   const number = Number(process.env[name] || standard)
-  if (!Number.isInteger(number) || number < least || number > most) throw new Error(`${name} must be a whole number from ${least} to ${most}`)
+  if (!Number.isInteger(number) || number < least || number > most)
+    throw new Error(`${name} must be a whole number from ${least} to ${most}`)
   return number
 }
 

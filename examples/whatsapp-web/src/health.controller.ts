@@ -55,7 +55,9 @@ export class HealthController {
   async #ask() {
     const checks = await this.auth.doctor()
     const isOk = (name: string) => checks.some((check) => check.name === name && check.outcome === 'ok')
-    const problems = checks.filter(({ name, outcome }) => NEEDED.includes(name) && outcome !== 'ok').map(({ name, message }) => `${name}: ${message}`)
+    const problems = checks
+      .filter(({ name, outcome }) => NEEDED.includes(name) && outcome !== 'ok')
+      .map(({ name, message }) => `${name}: ${message}`)
     return { reachable: isOk('reachable'), writable: isOk('write'), problems }
   }
 }

@@ -12,7 +12,8 @@ async function main() {
   await app.listen(config.port, config.host)
   logger.log(`listening on ${await app.getUrl()}, ready after ${Math.round(performance.now())} ms`)
   if (config.apiToken === null) logger.warn('API_TOKEN is not set: only this machine is answered, and anybody on it')
-  if ('store' in config.tryOut) logger.warn('no store is set: a directory is the bucket, unencrypted. Good for trying out, and for nothing else')
+  if ('store' in config.tryOut)
+    logger.warn('no store is set: a directory is the bucket, unencrypted. Good for trying out, and for nothing else')
 }
 
 void main()

@@ -49,7 +49,13 @@ export class Session {
       // No copies of WhatsApp's page in the working directory, which may be read-only.
       webVersionCache: { type: 'none' },
       // On SIGINT this service closes its browsers itself: Puppeteer would end them before anything is stored.
-      puppeteer: { executablePath: config.chromiumPath, args: config.chromiumArgs, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false }
+      puppeteer: {
+        executablePath: config.chromiumPath,
+        args: config.chromiumArgs,
+        handleSIGINT: false,
+        handleSIGTERM: false,
+        handleSIGHUP: false
+      }
     })
     this.#client = client
     this.#strategy = strategy

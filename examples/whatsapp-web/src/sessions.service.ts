@@ -38,7 +38,8 @@ export class SessionsService implements OnApplicationBootstrap, OnModuleDestroy 
   async list(): Promise<SessionView[]> {
     const views = new Map(this.running().map((session) => [session.clientId, viewOf(session)]))
     for (const clientId of await this.#stored()) {
-      if (!views.has(clientId)) views.set(clientId, { clientId, state: 'not_here', qrWaiting: false, lastBackupAt: null, backupAgeMs: null, problem: null })
+      if (!views.has(clientId))
+        views.set(clientId, { clientId, state: 'not_here', qrWaiting: false, lastBackupAt: null, backupAgeMs: null, problem: null })
     }
     return [...views.values()]
   }
@@ -63,10 +64,12 @@ export class SessionsService implements OnApplicationBootstrap, OnModuleDestroy 
     const worker = async () => {
       for (let clientId = waiting.shift(); clientId !== undefined && !this.#isStopping; clientId = waiting.shift()) {
         const id = clientId
-        await this.#of(id).start({ pair: false }).then(
-          () => restored.push(id),
-          ({ message }) => failed.push({ clientId: id, problem: message })
-        )
+        await this.#of(id)
+          .start({ pair: false })
+          .then(
+            () => restored.push(id),
+            ({ message }) => failed.push({ clientId: id, problem: message })
+          )
       }
     }
     await Promise.all(Array.from({ length: config.restoreAtOnce }, worker))

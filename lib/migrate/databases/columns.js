@@ -7,7 +7,29 @@
 
 /** Names as stores use them, best first, without case and underscores. */
 const NAMES = {
-  session: ['sessionid', 'session', 'sessionname', 'sessionkey', 'instanceid', 'instancename', 'instance', 'botid', 'clientid', 'tenantid', 'tenant', 'accountid', 'waaccountid', 'deviceid', 'userid', 'scope', 'ns', 'namespace', 'phonenumber', 'phone', 'number'],
+  session: [
+    'sessionid',
+    'session',
+    'sessionname',
+    'sessionkey',
+    'instanceid',
+    'instancename',
+    'instance',
+    'botid',
+    'clientid',
+    'tenantid',
+    'tenant',
+    'accountid',
+    'waaccountid',
+    'deviceid',
+    'userid',
+    'scope',
+    'ns',
+    'namespace',
+    'phonenumber',
+    'phone',
+    'number'
+  ],
   type: ['type', 'category', 'keytype'],
   key: ['keyid', 'key', 'keyname', 'name', 'field', 'filename', 'id', '_id'],
   value: ['value', 'data', 'valuejson', 'keyjson', 'jsonvalue', 'keydata', 'keyvalue', 'content', 'payload'],

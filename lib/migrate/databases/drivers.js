@@ -25,12 +25,18 @@ function loadDriver(names, what) {
         return { name, driver: createRequire(point)(name) }
       } catch (error) {
         if (MISSING.includes(error.code)) continue
-        throw new HybridAuthError('INVALID_OPTION', `the package ${name} is installed and cannot be loaded (${error.code ?? 'it threw'}): install it again`)
+        throw new HybridAuthError(
+          'INVALID_OPTION',
+          `the package ${name} is installed and cannot be loaded (${error.code ?? 'it threw'}): install it again`
+        )
       }
     }
   }
   const installable = names.filter((name) => !name.startsWith('node:')).map((name) => name.replace(/\/promise$/, ''))
-  throw new HybridAuthError('INVALID_OPTION', `to read ${what}, the application needs a driver for it: run \`npm install ${installable[0]}\`${installable.length > 1 ? ` (or ${installable.slice(1).join(', ')})` : ''}`)
+  throw new HybridAuthError(
+    'INVALID_OPTION',
+    `to read ${what}, the application needs a driver for it: run \`npm install ${installable[0]}\`${installable.length > 1 ? ` (or ${installable.slice(1).join(', ')})` : ''}`
+  )
 }
 
 /**
@@ -38,12 +44,27 @@ function loadDriver(names, what) {
  * @type {[RegExp, string][]}
  */
 const REFUSALS = [
-  [/^(ER_ACCESS_DENIED|ER_NOT_SUPPORTED_AUTH|28|WRONGPASS|NOAUTH)/, 'the server refuses the user or the password of the source: check both, and write special characters of a URL as %40 for @ and so on'],
-  [/^(ER_BAD_DB|ER_DBACCESS_DENIED|3D000)/, 'the server has no database of that name, or it is closed to this user: check the name at the end of the URL'],
-  [/^(ER_TABLEACCESS_DENIED|ER_COLUMNACCESS_DENIED|42501|NOPERM)/, 'the user may not read the source: grant it SELECT on the table, or for Redis the categories @read and @scan'],
+  [
+    /^(ER_ACCESS_DENIED|ER_NOT_SUPPORTED_AUTH|28|WRONGPASS|NOAUTH)/,
+    'the server refuses the user or the password of the source: check both, and write special characters of a URL as %40 for @ and so on'
+  ],
+  [
+    /^(ER_BAD_DB|ER_DBACCESS_DENIED|3D000)/,
+    'the server has no database of that name, or it is closed to this user: check the name at the end of the URL'
+  ],
+  [
+    /^(ER_TABLEACCESS_DENIED|ER_COLUMNACCESS_DENIED|42501|NOPERM)/,
+    'the user may not read the source: grant it SELECT on the table, or for Redis the categories @read and @scan'
+  ],
   [/^(ER_NO_SUCH_TABLE|42P01)/, 'the table has disappeared while it was read'],
-  [/CERT|^ERR_TLS|^UNABLE_TO_/, 'the certificate of the server is not trusted: give the authority to the driver, in the URL or with NODE_EXTRA_CA_CERTS'],
-  [/^(MOVED|ASK|CLUSTERDOWN|CROSSSLOT)/, 'the server is a node of a cluster, which a migration does not read: copy the keys to a single server first']
+  [
+    /CERT|^ERR_TLS|^UNABLE_TO_/,
+    'the certificate of the server is not trusted: give the authority to the driver, in the URL or with NODE_EXTRA_CA_CERTS'
+  ],
+  [
+    /^(MOVED|ASK|CLUSTERDOWN|CROSSSLOT)/,
+    'the server is a node of a cluster, which a migration does not read: copy the keys to a single server first'
+  ]
 ]
 
 const DAMAGED = /SQLITE_CORRUPT|SQLITE_NOTADB/
@@ -80,7 +101,10 @@ function inTurn() {
   let busy = Promise.resolve()
   return (work) => {
     const turn = busy.then(work)
-    busy = turn.then(() => {}, () => {})
+    busy = turn.then(
+      () => {},
+      () => {}
+    )
     return turn
   }
 }

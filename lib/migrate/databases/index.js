@@ -18,7 +18,11 @@ const { openTables } = require('./tables.js')
 /** Layouts of sessions in a database. */
 const LAYOUTS = ['key-records', 'key-hashes', 'session-records']
 
-const isFolder = (path) => fs.stat(path).then((stat) => stat.isDirectory(), () => false)
+const isFolder = (path) =>
+  fs.stat(path).then(
+    (stat) => stat.isDirectory(),
+    () => false
+  )
 
 const withoutEnding = (name) => basename(name).replace(/\.[A-Za-z0-9]+$/, '')
 
@@ -38,7 +42,12 @@ function openFolder(spec) {
       if (!isSqlite(join(spec.path, name))) continue
       const { sessions, ...counts } = await within(name, async (found) => found)
       for (const { path, parts, layout, problem } of sessions) {
-        const fetch = () => within(name, (again) => again.sessions.find((session) => session.path === path)?.fetch() ?? { creds: null, records: [], blobs: [], others: 0 })
+        const fetch = () =>
+          within(
+            name,
+            (again) =>
+              again.sessions.find((session) => session.path === path)?.fetch() ?? { creds: null, records: [], blobs: [], others: 0 }
+          )
         all.sessions.push({ path: [name, path].filter(Boolean).join('/'), parts: [withoutEnding(name), ...parts], layout, problem, fetch })
       }
       for (const field of ['passedOver', 'withoutCreds']) all[field] += counts[field]
@@ -56,11 +65,16 @@ async function open(spec) {
 }
 
 /** The name of a session, where that is one word. */
-const ownName = (label) => ({ parts }) => {
-  if (parts.length > 1) refuse(`names of sessions in the source have ${parts.length} parts: set their tenant ids, such as \`tenantId: '{-1}'\` for the last part`)
-  if (parts.length === 0 && label === '') refuse('the source has a session without a name: set its tenant id with `tenantId`')
-  return parts[0] ?? label
-}
+const ownName =
+  (label) =>
+  ({ parts }) => {
+    if (parts.length > 1)
+      refuse(
+        `names of sessions in the source have ${parts.length} parts: set their tenant ids, such as \`tenantId: '{-1}'\` for the last part`
+      )
+    if (parts.length === 0 && label === '') refuse('the source has a session without a name: set its tenant id with `tenantId`')
+    return parts[0] ?? label
+  }
 
 /**
  * The database that `from` names, open.
@@ -78,7 +92,9 @@ async function openDatabase(spec, elsewhere = null) {
     /** All sessions of the source, of the layout that is asked for. */
     async survey(layout) {
       const { sessions, passedOver, withoutCreds, empty } = await source.survey()
-      const all = sessions.filter((session) => layout === 'auto' || session.layout === layout).map((session) => ({ notUnderstood: 0, otherFiles: 0, ...(elsewhere === null ? session : withKeys(session, elsewhere)) }))
+      const all = sessions
+        .filter((session) => layout === 'auto' || session.layout === layout)
+        .map((session) => ({ notUnderstood: 0, otherFiles: 0, ...(elsewhere === null ? session : withKeys(session, elsewhere)) }))
       return { all: all.sort((a, b) => (a.path < b.path ? -1 : 1)), passedOver, withoutCreds, empty }
     },
     read: readRecords,
@@ -94,10 +110,17 @@ function noSessions({ withoutCreds, passedOver, empty }) {
   const sessions = (count) => `${count} ${count === 1 ? 'session has' : 'sessions have'}`
   const reasons = [
     withoutCreds > 0 ? `; ${sessions(withoutCreds)} keys but no credentials (restore them)` : '',
-    empty.length === 0 ? '' : empty[0] === '*' ? '; it is empty' : `; ${empty.length === 1 ? 'this table is' : 'these tables are'} empty: ${empty.slice(0, 10).join(', ')}`,
+    empty.length === 0
+      ? ''
+      : empty[0] === '*'
+        ? '; it is empty'
+        : `; ${empty.length === 1 ? 'this table is' : 'these tables are'} empty: ${empty.slice(0, 10).join(', ')}`,
     passedOver > 0 ? `; ${passedOver} records are of something else (choose others with \`table\` or \`match\`)` : ''
   ]
-  return new HybridAuthError('NOT_FOUND', `there is no session in the source: nothing in it is called creds and contains credentials of Baileys${reasons.join('')}`)
+  return new HybridAuthError(
+    'NOT_FOUND',
+    `there is no session in the source: nothing in it is called creds and contains credentials of Baileys${reasons.join('')}`
+  )
 }
 
 module.exports = { LAYOUTS, databaseAt, noSessions, openDatabase }

@@ -83,7 +83,8 @@ function groupNames(names) {
   for (const name of all) {
     const prefix = prefixOf(name)
     if (prefix !== null) groups.set(prefix, { path: sessionOf(prefix), prefix, creds: name, members: [] })
-    else if (name.startsWith('creds:') && name.length > 6) reversed.set(name.slice(5), { path: name.slice(6), suffix: name.slice(5), creds: name, members: [] })
+    else if (name.startsWith('creds:') && name.length > 6)
+      reversed.set(name.slice(5), { path: name.slice(6), suffix: name.slice(5), creds: name, members: [] })
   }
   const loose = []
   for (const name of all) {
@@ -106,6 +107,11 @@ function suffixOf(name, suffixes) {
 }
 
 /** The number of sessions whose pre-keys are among names that belong to none. */
-const countOrphans = (loose) => new Set(loose.filter((name) => /(^|[^A-Za-z0-9])pre-key[-:]\d+(\.json)?$/.test(name)).map((name) => name.replace(/pre-key[-:]\d+(\.json)?$/, ''))).size
+const countOrphans = (loose) =>
+  new Set(
+    loose
+      .filter((name) => /(^|[^A-Za-z0-9])pre-key[-:]\d+(\.json)?$/.test(name))
+      .map((name) => name.replace(/pre-key[-:]\d+(\.json)?$/, ''))
+  ).size
 
 module.exports = { CREDS, countOrphans, groupNames, isAllKeys, isCreds, isFamily, isKeyName, isOddId, keyOf, prefixOf, typedKey }

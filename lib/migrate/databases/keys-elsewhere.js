@@ -17,17 +17,24 @@ const families = familiesWith()
 function openFiles(spec) {
   const source = openSource(spec)
   async function keysOf(session) {
-    if (/[/\\\0]/.test(session) || session === '.' || session === '..') throw new HybridAuthError('INVALID_OPTION', 'the name of the session is not one of a folder, so `keysFrom` has no keys of it')
+    if (/[/\\\0]/.test(session) || session === '.' || session === '..')
+      throw new HybridAuthError('INVALID_OPTION', 'the name of the session is not one of a folder, so `keysFrom` has no keys of it')
     const { names } = await source.list(session).catch((error) => {
       if (error.code === 'LOCAL_UNAVAILABLE' && error.message.endsWith(' ENOENT')) return { names: [] }
       throw error
     })
-    const keys = names.map((name) => ({ name, file: name.slice(session.length + 1) })).flatMap(({ name, file }) => ({ name, ...(file.includes('/') ? null : parseKey(file, families)) }))
+    const keys = names
+      .map((name) => ({ name, file: name.slice(session.length + 1) }))
+      .flatMap(({ name, file }) => ({ name, ...(file.includes('/') ? null : parseKey(file, families)) }))
     const records = []
-    await each(keys.filter(({ type }) => type !== undefined), PARALLEL, async (key) => {
-      const raw = await source.read(key.name)
-      if (raw !== null) records.push({ ...key, raw, max: null })
-    })
+    await each(
+      keys.filter(({ type }) => type !== undefined),
+      PARALLEL,
+      async (key) => {
+        const raw = await source.read(key.name)
+        if (raw !== null) records.push({ ...key, raw, max: null })
+      }
+    )
     return records
   }
   return { keysOf, close: async () => {} }
@@ -49,7 +56,8 @@ function withKeys(session, elsewhere) {
   const fetch = async () => {
     const found = await session.fetch()
     const name = session.parts.at(-1)
-    if (name === undefined) throw new HybridAuthError('INVALID_OPTION', '`keysFrom` finds keys by the name of the session, and this one has none')
+    if (name === undefined)
+      throw new HybridAuthError('INVALID_OPTION', '`keysFrom` finds keys by the name of the session, and this one has none')
     return { ...found, records: [...found.records, ...(await elsewhere.keysOf(name))] }
   }
   return { ...session, fetch }

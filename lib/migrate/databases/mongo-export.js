@@ -24,7 +24,8 @@ function plainOf(value) {
   if (names.length === 0 || names.length > 2 || !names[0].startsWith('$')) return undefined
   const { $binary, $oid, $date, $uuid } = value
   if ($binary !== undefined) return encode(isObject($binary) ? $binary.base64 : $binary)
-  for (const name of ['$numberLong', '$numberInt', '$numberDouble', '$numberDecimal']) if (typeof value[name] === 'string') return Number(value[name])
+  for (const name of ['$numberLong', '$numberInt', '$numberDouble', '$numberDecimal'])
+    if (typeof value[name] === 'string') return Number(value[name])
   if ($oid !== undefined || $uuid !== undefined) return $oid ?? $uuid
   if ($date !== undefined) return isObject($date) ? new Date(Number($date.$numberLong)).toISOString() : $date
   if (Object.hasOwn(value, '$undefined')) return null
@@ -40,7 +41,8 @@ const refuse = (message) => {
 /** The documents of a file, as functions that parse them: sessions are read one by one. */
 async function documentsIn(path) {
   const bytes = await fs.readFile(path).catch((error) => {
-    if (error.code === 'ERR_FS_FILE_TOO_LARGE') refuse('a file of the export is larger than 2 GB: export fewer sessions at once, with `--query`')
+    if (error.code === 'ERR_FS_FILE_TOO_LARGE')
+      refuse('a file of the export is larger than 2 GB: export fewer sessions at once, with `--query`')
     throw new HybridAuthError('LOCAL_UNAVAILABLE', `the source cannot be read: ${error.code}`)
   })
   const parse = (text) => {
@@ -50,13 +52,15 @@ async function documentsIn(path) {
     } catch {
       // Told below: the message of the parser quotes the text.
     }
-    return refuse('a file of the export is not what mongoexport writes: one document in each line, or one array; a dump of `mongodump` must be restored and exported')
+    return refuse(
+      'a file of the export is not what mongoexport writes: one document in each line, or one array; a dump of `mongodump` must be restored and exported'
+    )
   }
   const start = bytes.findIndex((byte) => byte > 0x20)
   if (start === -1) return []
   if (bytes[start] === 0x5b) return parse(bytes.toString('utf8')).map((document) => () => document)
   const found = []
-  for (let from = 0; from < bytes.length; ) {
+  for (let from = 0; from < bytes.length;) {
     const next = bytes.indexOf(0x0a, from)
     const to = next === -1 ? bytes.length : next
     const line = bytes.subarray(from, to)
@@ -70,7 +74,11 @@ const columnsOf = (document) =>
   Object.entries(document)
     // The remains of a Buffer whose fields became those of the document.
     .filter(([name, value]) => !(name === 'type' && value === 'Buffer') && !(name === 'data' && document.type === 'Buffer'))
-    .map(([name, value]) => ({ name, kind: typeof value === 'string' ? 'text' : typeof value === 'number' ? 'number' : 'other', max: null }))
+    .map(([name, value]) => ({
+      name,
+      kind: typeof value === 'string' ? 'text' : typeof value === 'number' ? 'number' : 'other',
+      max: null
+    }))
 
 /** Fields that MongoDB and its libraries add. */
 const ADDED = ['_id', '__v', 'createdAt', 'updatedAt']
@@ -91,7 +99,12 @@ function placeOf(document) {
   }
   if (roles === null) return null
   if (roles.creds !== undefined) return { session: String(field('session') ?? id), creds: field('creds'), keys: field('keys') }
-  return { session: String(field('session') ?? ''), type: roles.type === undefined ? undefined : String(field('type')), key: String(field('key')), value: field('value') }
+  return {
+    session: String(field('session') ?? ''),
+    type: roles.type === undefined ? undefined : String(field('type')),
+    key: String(field('key')),
+    value: field('value')
+  }
 }
 
 const asText = (value) => (value === undefined || value === null ? null : typeof value === 'string' ? value : JSON.stringify(value))
@@ -110,26 +123,51 @@ function sessionsIn(documents) {
     }
     const { session } = place
     if (place.creds !== undefined) {
-      sessions.push({ path: session, parts: session === '' ? [] : [session], layout: SESSIONS, problem: null, fetch: async () => readWhole(read()) })
+      sessions.push({
+        path: session,
+        parts: session === '' ? [] : [session],
+        layout: SESSIONS,
+        problem: null,
+        fetch: async () => readWhole(read())
+      })
       return
     }
     const group = place.type === undefined ? named : rows
     if (!group.has(session)) group.set(session, new Map())
-    group.get(session).set(place.type === undefined ? place.key : JSON.stringify([place.type, place.key]), { index, ...place, value: undefined })
+    group
+      .get(session)
+      .set(place.type === undefined ? place.key : JSON.stringify([place.type, place.key]), { index, ...place, value: undefined })
   })
   for (const [session, places] of named) {
     const { groups, loose } = groupNames(places.keys())
     for (const { path, creds, members } of groups) {
       const name = [session, path].filter(Boolean).join(':')
-      const all = [{ name: creds, rest: 'creds' }, ...members].map(({ name: key, rest }) => ({ rest, read: documents[places.get(key).index] }))
-      sessions.push({ path: name, parts: session === '' ? path.split(':').filter(Boolean) : [name], layout: KEYS, problem: null, fetch: async () => readNamed(all) })
+      const all = [{ name: creds, rest: 'creds' }, ...members].map(({ name: key, rest }) => ({
+        rest,
+        read: documents[places.get(key).index]
+      }))
+      sessions.push({
+        path: name,
+        parts: session === '' ? path.split(':').filter(Boolean) : [name],
+        layout: KEYS,
+        problem: null,
+        fetch: async () => readNamed(all)
+      })
     }
     counts.passedOver += loose.length
-    counts.withoutCreds += session !== '' && groups.length === 0 && loose.some((key) => isFamily(keyOf(key)?.type)) ? 1 : countOrphans(loose)
+    counts.withoutCreds +=
+      session !== '' && groups.length === 0 && loose.some((key) => isFamily(keyOf(key)?.type)) ? 1 : countOrphans(loose)
   }
   for (const [session, places] of rows) {
     const all = [...places.values()]
-    if (all.some(({ type, key }) => isCreds(type) || isCreds(key))) sessions.push({ path: session, parts: session === '' ? [] : [session], layout: KEYS, problem: null, fetch: async () => readTyped(all.map(({ index }) => documents[index])) })
+    if (all.some(({ type, key }) => isCreds(type) || isCreds(key)))
+      sessions.push({
+        path: session,
+        parts: session === '' ? [] : [session],
+        layout: KEYS,
+        problem: null,
+        fetch: async () => readTyped(all.map(({ index }) => documents[index]))
+      })
     else if (all.some(({ type }) => isFamily(type))) counts.withoutCreds++
     else counts.passedOver += all.length
   }
@@ -141,7 +179,10 @@ const empty = () => ({ creds: null, records: [], blobs: [], others: 0, isDocumen
 function readWhole(document) {
   const { creds, keys } = /** @type {any} */ (placeOf(document))
   const found = { ...empty(), creds: { name: 'creds', raw: asText(creds), max: null } }
-  const packed = isObject(keys) && Object.values(keys).length > 0 && Object.entries(keys).every(([type, value]) => isFamily(type) && typeof value === 'string')
+  const packed =
+    isObject(keys) &&
+    Object.values(keys).length > 0 &&
+    Object.entries(keys).every(([type, value]) => isFamily(type) && typeof value === 'string')
   // Each type by itself: encoded, and perhaps encrypted.
   if (packed) for (const [type, raw] of Object.entries(keys)) found.blobs.push({ name: type, type, raw, max: null })
   else if (keys !== undefined && keys !== null) found.blobs.push({ name: 'keys', raw: asText(keys), max: null })
@@ -178,13 +219,22 @@ function readTyped(documents) {
 /** The sessions of an export. A folder holds one file per collection. */
 async function openExport({ path }) {
   const stat = await fs.stat(path).catch(() => refuse('`from` is not an existing file or folder'))
-  const files = stat.isDirectory() ? (await fs.readdir(path)).filter((name) => /\.(json|jsonl|ndjson)$/.test(name)).sort().map((name) => join(path, name)) : [path]
+  const files = stat.isDirectory()
+    ? (await fs.readdir(path))
+        .filter((name) => /\.(json|jsonl|ndjson)$/.test(name))
+        .sort()
+        .map((name) => join(path, name))
+    : [path]
   async function survey() {
     const all = { sessions: [], passedOver: 0, withoutCreds: 0, empty: [] }
     for (const file of files) {
       const found = sessionsIn(await documentsIn(file))
       const name = basename(file).replace(/\.[a-z]+$/, '')
-      all.sessions.push(...found.sessions.map((session) => (stat.isDirectory() && session.parts.length === 0 ? { ...session, path: name, parts: [name] } : session)))
+      all.sessions.push(
+        ...found.sessions.map((session) =>
+          stat.isDirectory() && session.parts.length === 0 ? { ...session, path: name, parts: [name] } : session
+        )
+      )
       all.passedOver += found.passedOver
       all.withoutCreds += found.withoutCreds
       all.empty.push(...found.empty)

@@ -32,7 +32,8 @@ const FIELDS = {
 const PARAMETERS = ['table', 'schema', 'match']
 const COLUMNS = ['session', 'type', 'key', 'value', 'creds', 'keys']
 
-const MONGO = 'a server of MongoDB is not read: export the collection with `mongoexport --uri … --collection … --out sessions.json`, and pass that file'
+const MONGO =
+  'a server of MongoDB is not read: export the collection with `mongoexport --uri … --collection … --out sessions.json`, and pass that file'
 
 const BEGINNING = 64
 
@@ -62,18 +63,24 @@ const kindOfFile = (path) => (isSqlite(path) ? 'sqlite' : isMongoExport(path) ? 
 
 function checkColumns(given) {
   if (given === undefined) return undefined
-  const columns = given === null || typeof given !== 'object' ? refuse('`from.columns` must be an object, such as { session, key, value }') : ownFields(given)
+  const columns =
+    given === null || typeof given !== 'object'
+      ? refuse('`from.columns` must be an object, such as { session, key, value }')
+      : ownFields(given)
   for (const [role, name] of Object.entries(columns)) {
     if (!COLUMNS.includes(role)) refuse(`\`from.columns\` takes ${COLUMNS.join(', ')}, not ${quoted(role)}`)
     named({ value: name, from: `\`from.columns.${role}\`` }, 'the name of a column')
   }
-  if (columns.value === undefined && columns.creds === undefined) refuse('`from.columns` needs `value`, the column of the values, or `creds`')
+  if (columns.value === undefined && columns.creds === undefined)
+    refuse('`from.columns` needs `value`, the column of the values, or `creds`')
   if (columns.value !== undefined && columns.key === undefined) refuse('`from.columns` needs `key`, the column of the names of the keys')
   return { ...columns }
 }
 
 function serverOf(kind, text, from) {
-  const url = URL.canParse(text) ? new URL(text) : refuse(`${from} is not a URL: write special characters of a password as %40 for @, %2F for / and so on`)
+  const url = URL.canParse(text)
+    ? new URL(text)
+    : refuse(`${from} is not a URL: write special characters of a password as %40 for @, %2F for / and so on`)
   if (url.hostname === '' && kind !== 'postgres') refuse(`${from} must name a server, such as ${kind}://user@host/database`)
   return url
 }
@@ -123,11 +130,17 @@ function describeUrl(text, from) {
 function describeObject(given, from) {
   const { kind, ...fields } = ownFields(given)
   if (typeof kind !== 'string' || !Object.hasOwn(FIELDS, kind)) return null
-  for (const name of Object.keys(fields)) if (!FIELDS[kind].includes(name)) refuse(`${from}: ${quoted(name)} is unknown; a source of kind ${kind} takes ${FIELDS[kind].join(', ')}`)
+  for (const name of Object.keys(fields))
+    if (!FIELDS[kind].includes(name))
+      refuse(`${from}: ${quoted(name)} is unknown; a source of kind ${kind} takes ${FIELDS[kind].join(', ')}`)
   const spec = { kind, columns: checkColumns(fields.columns) }
-  for (const name of PARAMETERS) if (fields[name] !== undefined) spec[name] = named({ value: fields[name], from: `\`from.${name}\`` }, 'a name')
+  for (const name of PARAMETERS)
+    if (fields[name] !== undefined) spec[name] = named({ value: fields[name], from: `\`from.${name}\`` }, 'a name')
   if (FIELDS[kind].includes('path')) return { ...spec, path: pathIn({ value: fields.path, from: '`from.path`' }, 'the path of a file') }
-  const text = fields.url instanceof URL ? fields.url.href : named({ value: fields.url, from: '`from.url`' }, `a URL such as ${kind}://user@host/database`)
+  const text =
+    fields.url instanceof URL
+      ? fields.url.href
+      : named({ value: fields.url, from: '`from.url`' }, `a URL such as ${kind}://user@host/database`)
   const described = describeUrl(text, '`from.url`')
   if (described?.kind !== kind) refuse(`\`from.url\` must begin with ${kind}://`)
   return { ...described, ...spec }

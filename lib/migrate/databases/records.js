@@ -33,7 +33,12 @@ function credsIn(value) {
 function* keysIn(value, type) {
   if (!value) return
   if (type !== undefined && isObject(value)) return void (yield* recordsOf({ [type]: value }, 'the record of all keys'))
-  if (isObject(value) && isObject(value.keys) && Object.keys(value).every((name) => ['keys', 'appState', 'version', 'updatedAt'].includes(name))) yield* keysIn(value.keys)
+  if (
+    isObject(value) &&
+    isObject(value.keys) &&
+    Object.keys(value).every((name) => ['keys', 'appState', 'version', 'updatedAt'].includes(name))
+  )
+    yield* keysIn(value.keys)
   else if (isObject(value) && Object.values(value).every((each) => each === null)) return
   else yield* recordsOf(value, 'the record of all keys')
 }
@@ -50,7 +55,8 @@ function unique(entries) {
   const seen = new Set()
   for (const { type, id } of entries) {
     const key = `${type}\0${id}`
-    if (seen.has(key)) throw new HybridAuthError('INVALID_OPTION', `two records hold the same "${type}" key: remove the one that is not used`)
+    if (seen.has(key))
+      throw new HybridAuthError('INVALID_OPTION', `two records hold the same "${type}" key: remove the one that is not used`)
     seen.add(key)
   }
   return entries
@@ -84,7 +90,8 @@ async function readRecords(found, keys) {
     if (value) entries.push({ type, id, value, name })
   }
   const addAll = (value, name, of) => {
-    for (const { type, id, value: inner } of keysIn(value, of)) add({ type, id, value: settled(inner, { type, isDocument, isBufferText }) }, name)
+    for (const { type, id, value: inner } of keysIn(value, of))
+      add({ type, id, value: settled(inner, { type, isDocument, isBufferText }) }, name)
   }
   if (credsRecord !== null) {
     take(credsRecord)
@@ -120,7 +127,11 @@ async function readRecords(found, keys) {
   }
 
   const digest = createHash('sha256')
-  for (const [name, hash] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1))) digest.update(`${Buffer.byteLength(name)}:`).update(name).update(hash)
+  for (const [name, hash] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1)))
+    digest
+      .update(`${Buffer.byteLength(name)}:`)
+      .update(name)
+      .update(hash)
   const odd = entries.filter(({ type, id }) => isOddId(type, id)).length
   return {
     creds,

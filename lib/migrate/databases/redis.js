@@ -32,7 +32,14 @@ function passwordOf(url) {
 
 async function connectIoredis(driver, url) {
   const Redis = driver.Redis ?? driver.default ?? driver
-  const client = new Redis(url.href, { ...passwordOf(url), lazyConnect: true, connectTimeout: CONNECT_MS, retryStrategy: () => null, maxRetriesPerRequest: 0, enableReadyCheck: false })
+  const client = new Redis(url.href, {
+    ...passwordOf(url),
+    lazyConnect: true,
+    connectTimeout: CONNECT_MS,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    enableReadyCheck: false
+  })
   let failure
   client.on('error', (error) => (failure ??= error))
   try {
@@ -46,7 +53,11 @@ async function connectIoredis(driver, url) {
 }
 
 async function connectRedis(driver, url) {
-  const client = driver.createClient({ url: url.href, ...passwordOf(url), socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false } })
+  const client = driver.createClient({
+    url: url.href,
+    ...passwordOf(url),
+    socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false }
+  })
   client.on('error', () => {})
   await client.connect()
   return { send: (...command) => client.sendCommand(command), close: async () => (client.destroy ? client.destroy() : client.disconnect()) }
@@ -88,8 +99,12 @@ function reader({ send }) {
     },
     /** Texts; undefined for what has become something else meanwhile. */
     get: (names) => each(names, (name) => send('GET', name).catch((error) => (isOfAnotherType(error) ? undefined : Promise.reject(error)))),
-    getField: (names, field) => each(names, (name) => send('HGET', name, field).catch((error) => (isOfAnotherType(error) ? null : Promise.reject(error)))),
-    getFields: (names) => each(names, async (name) => fieldsOf(await send('HGETALL', name).catch((error) => (isOfAnotherType(error) ? [] : Promise.reject(error)))))
+    getField: (names, field) =>
+      each(names, (name) => send('HGET', name, field).catch((error) => (isOfAnotherType(error) ? null : Promise.reject(error)))),
+    getFields: (names) =>
+      each(names, async (name) =>
+        fieldsOf(await send('HGETALL', name).catch((error) => (isOfAnotherType(error) ? [] : Promise.reject(error))))
+      )
   }
 }
 
@@ -109,9 +124,11 @@ function sortMembers(members, types) {
   return sorted
 }
 
-const hasKeys = ({ strings, blobs, hashes, byType, wrong }) => strings.some(({ type }) => isFamily(type)) || blobs.length + hashes.length + byType.length + wrong.length > 0
+const hasKeys = ({ strings, blobs, hashes, byType, wrong }) =>
+  strings.some(({ type }) => isFamily(type)) || blobs.length + hashes.length + byType.length + wrong.length > 0
 
-const layoutOf = ({ strings, blobs, hashes, byType }) => (hashes.length + byType.length > 0 ? HASHES : blobs.length > 0 && strings.length === 0 ? SESSIONS : KEYS)
+const layoutOf = ({ strings, blobs, hashes, byType }) =>
+  hashes.length + byType.length > 0 ? HASHES : blobs.length > 0 && strings.length === 0 ? SESSIONS : KEYS
 
 /**
  * The part of the names of a group from which its members are found again.
@@ -141,8 +158,15 @@ async function readGroup(redis, group, types) {
     redis.getFields(hashes),
     redis.getFields(byType.map(({ name }) => name))
   ])
-  if (credsText === undefined) throw new HybridAuthError('LOCAL_CORRUPT', `the credentials are not a string but a ${types.get(group.creds) ?? 'key of another type'}`)
-  const found = { creds: credsText === null ? null : { name: group.creds, raw: credsText, max: null }, records: [], blobs: [], others, wrong }
+  if (credsText === undefined)
+    throw new HybridAuthError('LOCAL_CORRUPT', `the credentials are not a string but a ${types.get(group.creds) ?? 'key of another type'}`)
+  const found = {
+    creds: credsText === null ? null : { name: group.creds, raw: credsText, max: null },
+    records: [],
+    blobs: [],
+    others,
+    wrong
+  }
   strings.forEach((key, i) => {
     if (texts[i] !== undefined) found.records.push({ ...key, raw: texts[i], max: null })
   })
@@ -205,16 +229,30 @@ async function openRedis({ url, match = '*' }) {
       const again = async () => {
         const now = await redis.scan(matchOf(group))
         const others = groups.filter((other) => other !== group).map(({ creds }) => creds)
-        const found = groupNames(new Set([...now.keys(), ...others])).groups.find((each) => each.prefix === prefix && each.suffix === suffix)
+        const found = groupNames(new Set([...now.keys(), ...others])).groups.find(
+          (each) => each.prefix === prefix && each.suffix === suffix
+        )
         return { group: found ?? { ...group, members: [] }, types: now }
       }
-      sessions.push({ path, parts: partsOf(path), layout: layoutOf(sortMembers(group.members, types)), problem: null, fetch: () => guardedBy(fetch) })
+      sessions.push({
+        path,
+        parts: partsOf(path),
+        layout: layoutOf(sortMembers(group.members, types)),
+        problem: null,
+        fetch: () => guardedBy(fetch)
+      })
     }
     const owned = new Set(groups.filter((group) => !isForeign.has(group)).flatMap(({ members }) => members.map(({ name }) => name)))
     const hashes = [...types].filter(([name, type]) => type === 'hash' && !owned.has(name)).map(([name]) => name)
     const withCreds = await hashesWithCreds(redis, hashes)
     for (const name of withCreds.keys()) {
-      sessions.push({ path: name, parts: partsOf(withoutAuth(name)), layout: HASHES, problem: null, fetch: () => guardedBy(() => readHash(redis, name)) })
+      sessions.push({
+        path: name,
+        parts: partsOf(withoutAuth(name)),
+        layout: HASHES,
+        problem: null,
+        fetch: () => guardedBy(() => readHash(redis, name))
+      })
     }
     return { sessions, passedOver: passedOver - withCreds.size, withoutCreds: countOrphans(loose), empty: types.size === 0 ? ['*'] : [] }
   }
@@ -227,7 +265,9 @@ async function openHashes({ url }) {
   const redis = reader(connection)
   async function keysOf(session) {
     const types = await redis.scan(`*${literal(session)}`)
-    const names = [...types].filter(([name, type]) => type === 'hash' && (name === session || name.endsWith(`:${session}`))).map(([name]) => name)
+    const names = [...types]
+      .filter(([name, type]) => type === 'hash' && (name === session || name.endsWith(`:${session}`)))
+      .map(([name]) => name)
     const fields = await redis.getFields(names)
     const found = fields.map((each, i) => {
       const records = { creds: null, records: [], blobs: [], others: 0 }
@@ -235,7 +275,8 @@ async function openHashes({ url }) {
       return records.records
     })
     const withKeys = found.filter((records) => records.some(({ type }) => isFamily(type)))
-    if (withKeys.length > 1) throw new HybridAuthError('INVALID_OPTION', `${withKeys.length} hashes hold keys of this session: remove the ones that are not used`)
+    if (withKeys.length > 1)
+      throw new HybridAuthError('INVALID_OPTION', `${withKeys.length} hashes hold keys of this session: remove the ones that are not used`)
     return withKeys[0] ?? []
   }
   return { keysOf: (session) => guardedBy(() => keysOf(session)), close: connection.close }

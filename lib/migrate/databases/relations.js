@@ -21,7 +21,10 @@ function relation({ quote, place, asText, query }, { schema, name, roles }) {
   const pattern = (role) => (roles[role].isPlain ? column(role) : asText(column(role)))
   const has = (role) => roles[role] !== undefined
   const select = (names, tests = [], rest = '') =>
-    `SELECT ${names.filter(has).map((role) => `${column(role)} AS ${quote(role)}`).join(', ')} FROM ${table}${tests.length === 0 ? '' : ` WHERE ${tests.join(' AND ')}`}${rest}`
+    `SELECT ${names
+      .filter(has)
+      .map((role) => `${column(role)} AS ${quote(role)}`)
+      .join(', ')} FROM ${table}${tests.length === 0 ? '' : ` WHERE ${tests.join(' AND ')}`}${rest}`
   const isThere = async (test, values) => (await query(`SELECT 1 AS one FROM ${table}${test} LIMIT 1`, values)).length > 0
   return {
     name: schema === null || schema === 'public' ? name : `${schema}.${name}`,
@@ -32,7 +35,10 @@ function relation({ quote, place, asText, query }, { schema, name, roles }) {
     /** True if a row has one of the patterns in one of these columns. */
     holds(names, patterns) {
       const tests = names.flatMap((role, i) => patterns.map((_, n) => `${pattern(role)} LIKE ${place(i * patterns.length + n + 1)}`))
-      return isThere(` WHERE ${tests.join(' OR ')}`, names.flatMap(() => patterns))
+      return isThere(
+        ` WHERE ${tests.join(' OR ')}`,
+        names.flatMap(() => patterns)
+      )
     },
     names: () => query(select(['session', 'type', 'key'])),
     sessions: () => query(select(['session'], [`${column('creds')} IS NOT NULL`])),
@@ -51,10 +57,14 @@ function relation({ quote, place, asText, query }, { schema, name, roles }) {
 /** The tables that can hold sessions, or the one that is asked for. */
 async function candidates(connection, { table, schema, columns: asked }) {
   const tables = await connection.tables()
-  if (tables.length === 0) refuse(`the source has no tables${schema === undefined ? '' : ' in this schema'}: check the name of the database, and the rights of the user`)
+  if (tables.length === 0)
+    refuse(
+      `the source has no tables${schema === undefined ? '' : ' in this schema'}: check the name of the database, and the rights of the user`
+    )
   const named = table === undefined ? tables : tables.filter(({ schema: own, name }) => name === table || `${own}.${name}` === table)
   const fitting = tables.filter(({ columns }) => rolesOf(columns) !== null).map(({ name }) => name)
-  const hint = fitting.length === 0 ? 'no other table has columns of a session store' : `tables that could be one: ${fitting.slice(0, 10).join(', ')}`
+  const hint =
+    fitting.length === 0 ? 'no other table has columns of a session store' : `tables that could be one: ${fitting.slice(0, 10).join(', ')}`
   if (named.length === 0) refuse(`the source has no table of the name in \`table\`; ${hint}`)
   if (asked !== undefined && table === undefined) refuse('`columns` needs `table`')
   const found = []
@@ -62,7 +72,10 @@ async function candidates(connection, { table, schema, columns: asked }) {
     const roles = rolesOf(columns, asked)
     if (roles?.missing) refuse(`the table has no column of the name in \`columns.${roles.missing}\``)
     if (roles !== null) found.push(relation(connection, { schema: own, name, roles }))
-    else if (table !== undefined) refuse(`the columns of this table are not those of a known session store: name them with \`columns\`, such as { session, key, value }; ${hint}`)
+    else if (table !== undefined)
+      refuse(
+        `the columns of this table are not those of a known session store: name them with \`columns\`, such as { session, key, value }; ${hint}`
+      )
   }
   return found
 }

@@ -22,7 +22,12 @@ const PLAIN = /^(char|character|varchar|nvarchar|text|tinytext|mediumtext|longte
 const NUMBERS = /^(int|integer|bigint|smallint|mediumint|tinyint|serial|bigserial|numeric|decimal)/i
 
 /** A column as `rolesOf` takes it; one of no type, which SQLite allows, may hold text. */
-const columnOf = (name, type, max) => ({ name, kind: type === '' || TEXTS.test(type) ? 'text' : NUMBERS.test(type) ? 'number' : 'other', isPlain: PLAIN.test(type), max: max === null || max === undefined ? null : Number(max) })
+const columnOf = (name, type, max) => ({
+  name,
+  kind: type === '' || TEXTS.test(type) ? 'text' : NUMBERS.test(type) ? 'number' : 'other',
+  isPlain: PLAIN.test(type),
+  max: max === null || max === undefined ? null : Number(max)
+})
 
 /** Rows `{ schema, name, column, type, max }` -> tables with their columns. */
 function tablesOf(rows) {
@@ -121,7 +126,14 @@ const PARTS = ['', '-wal', '-journal']
 
 /** Sizes and times of a database and of what belongs to it. */
 async function stampOf(path) {
-  const stamps = await Promise.all(PARTS.map((part) => fs.stat(path + part, { bigint: true }).then(({ size, mtimeNs }) => `${size}:${mtimeNs}`, () => '')))
+  const stamps = await Promise.all(
+    PARTS.map((part) =>
+      fs.stat(path + part, { bigint: true }).then(
+        ({ size, mtimeNs }) => `${size}:${mtimeNs}`,
+        () => ''
+      )
+    )
+  )
   return stamps.join('|')
 }
 
@@ -134,7 +146,8 @@ async function copyDatabase(path, to) {
     for (const part of PARTS) {
       await fs.rm(to + part, { force: true })
       await fs.copyFile(path + part, to + part).catch((error) => {
-        if (part === '' || error.code !== 'ENOENT') throw new HybridAuthError('LOCAL_UNAVAILABLE', `the database cannot be copied to read it: ${error.code}`)
+        if (part === '' || error.code !== 'ENOENT')
+          throw new HybridAuthError('LOCAL_UNAVAILABLE', `the database cannot be copied to read it: ${error.code}`)
       })
     }
     await fs.rm(`${to}-shm`, { force: true })
@@ -145,7 +158,10 @@ async function copyDatabase(path, to) {
 
 async function sqlite({ path }) {
   const stat = await fs.stat(path).catch((error) => {
-    throw new HybridAuthError(error.code === 'ENOENT' ? 'INVALID_OPTION' : 'LOCAL_UNAVAILABLE', error.code === 'ENOENT' ? '`from` is not an existing file' : `the source cannot be read: ${error.code}`)
+    throw new HybridAuthError(
+      error.code === 'ENOENT' ? 'INVALID_OPTION' : 'LOCAL_UNAVAILABLE',
+      error.code === 'ENOENT' ? '`from` is not an existing file' : `the source cannot be read: ${error.code}`
+    )
   })
   if (!stat.isFile()) throw new HybridAuthError('INVALID_OPTION', '`from` must be the file of a SQLite database')
   const room = await fs.mkdtemp(join(tmpdir(), 'hybrid-auth-migrate-'))
@@ -181,7 +197,8 @@ async function sqlite({ path }) {
       const names = await query("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
       const rows = []
       for (const { name } of names) {
-        for (const { column, type } of await query('SELECT name AS "column", type FROM pragma_table_info(?) ORDER BY cid', [name])) rows.push({ schema: null, name, column, type, max: null })
+        for (const { column, type } of await query('SELECT name AS "column", type FROM pragma_table_info(?) ORDER BY cid', [name]))
+          rows.push({ schema: null, name, column, type, max: null })
       }
       return tablesOf(rows)
     },

@@ -51,11 +51,23 @@ async function placesIn(rel) {
     if (!bySession.has(session)) bySession.set(session, [])
     bySession.get(session).push(row)
   }
-  const found = [...bySession].map(([session, rows]) => (rel.roles.type === undefined ? namedPlaces(session, rows.map(({ key }) => text(key))) : typedPlaces(session, rows)))
+  const found = [...bySession].map(([session, rows]) =>
+    rel.roles.type === undefined
+      ? namedPlaces(
+          session,
+          rows.map(({ key }) => text(key))
+        )
+      : typedPlaces(session, rows)
+  )
   const prefixes = found.flatMap(({ places }) => places)
   const places = prefixes.map((at) => ({
     ...at,
-    siblings: at.prefix === undefined ? [] : prefixes.filter(({ session, prefix }) => session === at.session && prefix !== at.prefix && prefix?.startsWith(at.prefix)).map(({ prefix }) => prefix)
+    siblings:
+      at.prefix === undefined
+        ? []
+        : prefixes
+            .filter(({ session, prefix }) => session === at.session && prefix !== at.prefix && prefix?.startsWith(at.prefix))
+            .map(({ prefix }) => prefix)
   }))
   const sum = (field) => found.reduce((total, each) => total + each[field], 0)
   return { places, foreign: sum('foreign'), orphans: sum('orphans') }
@@ -154,10 +166,14 @@ async function readAll(places) {
 }
 
 /** Parts of the name of a session: one from a column, or those between the colons of a key. */
-const partsOf = ({ path, rel, layout }) => (path === '' ? [] : rel.roles.session !== undefined || layout === SESSIONS ? [path] : path.split(':').filter(Boolean))
+const partsOf = ({ path, rel, layout }) =>
+  path === '' ? [] : rel.roles.session !== undefined || layout === SESSIONS ? [path] : path.split(':').filter(Boolean)
 
 function severalTables(tables) {
-  throw new HybridAuthError('INVALID_OPTION', `there are sessions in several tables (${[...tables].sort().slice(0, 10).join(', ')}): choose one with \`table\``)
+  throw new HybridAuthError(
+    'INVALID_OPTION',
+    `there are sessions in several tables (${[...tables].sort().slice(0, 10).join(', ')}): choose one with \`table\``
+  )
 }
 
 /** The sessions of a SQL database. */

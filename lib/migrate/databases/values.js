@@ -29,7 +29,8 @@ function bytesOf(raw) {
 }
 
 /** True for the envelope of Keyv. */
-const isKeyv = (value) => isObject(value) && Object.hasOwn(value, 'value') && Object.keys(value).every((name) => name === 'value' || name === 'expires')
+const isKeyv = (value) =>
+  isObject(value) && Object.hasOwn(value, 'value') && Object.keys(value).every((name) => name === 'value' || name === 'expires')
 
 /** True for the envelope of baileys-store-core in Redis. */
 const isSealed = (value) => isObject(value) && ['ciphertext', 'nonce', 'keyId'].every((name) => typeof value[name] === 'string')
@@ -63,7 +64,8 @@ function inflated(bytes, what) {
       throw corrupt(what, 'its gzip data does not decompress')
     }
   }
-  if (!isUtf8(plain)) throw corrupt(what, 'it is compressed with snappy or in another way that is not read here: store it again with gzip or uncompressed')
+  if (!isUtf8(plain))
+    throw corrupt(what, 'it is compressed with snappy or in another way that is not read here: store it again with gzip or uncompressed')
   return plain.toString('utf8')
 }
 
@@ -94,7 +96,8 @@ function jsonOf(bytes, keys, what, max) {
   } catch (error) {
     if (error.code !== 'LOCAL_CORRUPT') throw error
     // MySQL counts the bytes of a TEXT, and the characters of a VARCHAR.
-    if (max !== null && bytes.length > 0 && (bytes.length >= max || (text !== null && text.length >= max))) throw corrupt(what, `it was cut off at the end of its column, which takes ${max} characters: use a longer type, and a backup`)
+    if (max !== null && bytes.length > 0 && (bytes.length >= max || (text !== null && text.length >= max)))
+      throw corrupt(what, `it was cut off at the end of its column, which takes ${max} characters: use a longer type, and a backup`)
     throw corrupt(what, diagnose(bytes) || 'it is not JSON: encrypted or compressed by the application')
   }
 }
@@ -123,7 +126,11 @@ function gathered(type, value) {
 function withoutNulls(value) {
   if (Array.isArray(value)) return value.map(withoutNulls)
   if (!isObject(value)) return value
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null).map(([name, member]) => [name, withoutNulls(member)]))
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== null)
+      .map(([name, member]) => [name, withoutNulls(member)])
+  )
 }
 
 /** Bytes that were written as text: "Buffer:" and base64. */

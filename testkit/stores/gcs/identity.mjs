@@ -10,8 +10,11 @@ const HOUR = 3600
 /** How far a signer's clock may be ahead, in seconds. */
 const TOLERANCE = 60
 const GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
-const SCOPES = ['cloud-platform', 'devstorage.full_control', 'devstorage.read_write'].map((name) => `https://www.googleapis.com/auth/${name}`)
-const SHORT_LIVED = 'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. ' +
+const SCOPES = ['cloud-platform', 'devstorage.full_control', 'devstorage.read_write'].map(
+  (name) => `https://www.googleapis.com/auth/${name}`
+)
+const SHORT_LIVED =
+  'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. ' +
   'Check your iat and exp values in the JWT claim.'
 
 /** A new service account, with a key of its own. */
@@ -120,7 +123,8 @@ export class Identity {
     if (this.#isUntimely(claims)) return refused('invalid_grant', SHORT_LIVED)
     if (!audiences.includes(claims.aud)) return refused('invalid_grant', 'Invalid JWT: Failed audience check.')
     const scopes = typeof claims.scope === 'string' ? claims.scope.split(' ') : []
-    if (!SCOPES.some((scope) => scopes.includes(scope))) return refused('invalid_scope', 'Invalid OAuth scope or ID token audience provided.')
+    if (!SCOPES.some((scope) => scopes.includes(scope)))
+      return refused('invalid_scope', 'Invalid OAuth scope or ID token audience provided.')
     return { status: 200, json: this.issue() }
   }
 

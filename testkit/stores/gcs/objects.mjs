@@ -136,7 +136,7 @@ export class Bucket {
     const last = token === null ? null : this.#readToken(token)
     const first = [within, last ?? '', startAfter === '' ? '' : `${bytesOf(startAfter)}\0`].sort().at(-1)
     let entry = null
-    for (let index = indexOf(this.#names, first); index < this.#names.length && this.#names[index].startsWith(within); ) {
+    for (let index = indexOf(this.#names, first); index < this.#names.length && this.#names[index].startsWith(within);) {
       const bytes = this.#names[index]
       const end = cut === '' ? -1 : bytes.indexOf(cut, within.length)
       const group = end < 0 ? null : bytes.slice(0, end + cut.length)

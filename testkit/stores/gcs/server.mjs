@@ -62,7 +62,9 @@ export class Server {
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       const said = Buffer.from(error.body)
-      answer.writeHead(error.status, { 'Content-Type': 'application/xml; charset=UTF-8', 'Content-Length': said.length, ...error.headers }).end(said)
+      answer
+        .writeHead(error.status, { 'Content-Type': 'application/xml; charset=UTF-8', 'Content-Length': said.length, ...error.headers })
+        .end(said)
     }
   }
 
@@ -174,7 +176,8 @@ export class Server {
       this.#require(caller, bucket, 'storage.objects.create')
       // Who may create but not delete cannot replace either.
       if (bucket.find(name) !== null && ifGeneration !== 0) this.#require(caller, bucket, 'storage.objects.delete')
-      if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) throw new Refusal(411, 'MissingContentLength')
+      if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined)
+        throw new Refusal(411, 'MissingContentLength')
       const kept = Object.entries(headers).filter(([header]) => KEPT.includes(header) || header.startsWith('x-goog-meta-'))
       const object = bucket.put(name, body, Object.fromEntries(kept), ifGeneration)
       return [200, described(object), Buffer.alloc(0)]
@@ -214,7 +217,8 @@ const described = (object) => ({
 /** The answer to a GET of an object that is there. */
 function read(object, headers, ifGeneration) {
   const matches = (tags) => tags.split(',').some((tag) => tag.trim() === '*' || tag.trim() === object.etag)
-  if (ifGeneration !== null && ifGeneration !== object.generation) throw new Refusal(412, 'PreconditionFailed', 'x-goog-if-generation-match')
+  if (ifGeneration !== null && ifGeneration !== object.generation)
+    throw new Refusal(412, 'PreconditionFailed', 'x-goog-if-generation-match')
   if (headers['if-match'] !== undefined && !matches(headers['if-match'])) throw new Refusal(412, 'PreconditionFailed', 'If-Match')
   const told = {
     'Cache-Control': 'private, max-age=0',

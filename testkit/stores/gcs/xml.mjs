@@ -45,10 +45,11 @@ export class Refusal extends Error {
 
 /** One page of a listing. */
 export function listing({ bucket, asked, page }) {
-  const object = ({ name, generation, modified, etag, size }) => [
-    `<Contents>${element('Key', name)}${element('Generation', generation)}${element('MetaGeneration', 1)}`,
-    `${element('LastModified', new Date(modified).toISOString())}<ETag>${etag}</ETag>${element('Size', size)}</Contents>`
-  ].join('')
+  const object = ({ name, generation, modified, etag, size }) =>
+    [
+      `<Contents>${element('Key', name)}${element('Generation', generation)}${element('MetaGeneration', 1)}`,
+      `${element('LastModified', new Date(modified).toISOString())}<ETag>${etag}</ETag>${element('Size', size)}</Contents>`
+    ].join('')
   return [
     `<?xml version='1.0' encoding='UTF-8'?><ListBucketResult xmlns='${NAMESPACE}'>`,
     element('Name', bucket),

@@ -34,7 +34,10 @@ const ERRORS = {
   lockTimeout: [400, '503', 'LockTimeout', 'acquiring_lock_timeout', 'acquiring lock timeout'],
   resourceLocked: [400, '423', 'ResourceLocked', 'ResourceLocked', 'The resource is locked'],
   connectionLimit: [
-    400, '503', 'DatabaseConnectionLimit', 'DatabaseConnectionLimit',
+    400,
+    '503',
+    'DatabaseConnectionLimit',
+    'DatabaseConnectionLimit',
     'The database has reached its maximum number of connections. Please try again later.'
   ],
   readOnly: [400, '503', 'DatabaseReadOnly', 'DatabaseReadOnly', 'The database is currently in read-only mode. Please try again later.'],

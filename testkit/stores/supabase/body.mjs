@@ -29,7 +29,7 @@ const CRLF = '\r\n'
 function partsOf(bytes, boundary) {
   const parts = []
   const mark = Buffer.from(`--${boundary}`)
-  for (let at = bytes.indexOf(mark); at >= 0; ) {
+  for (let at = bytes.indexOf(mark); at >= 0;) {
     const next = bytes.indexOf(mark, at + mark.length)
     if (next < 0) break
     const part = bytes.subarray(at + mark.length + CRLF.length, next - CRLF.length)

@@ -10,7 +10,8 @@ const UNITS = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9 }
 /** `1000` and `20MB` in bytes. */
 function sizeOf(value) {
   if (value === undefined || value === null || typeof value === 'number') return value
-  const [, number, unit] = String(value).match(/^(\d+(?:\.\d+)?)(b|kb|mb|gb)?$/i) ?? refuse('invalidRequest', 'body/file_size_limit must be integer')
+  const [, number, unit] =
+    String(value).match(/^(\d+(?:\.\d+)?)(b|kb|mb|gb)?$/i) ?? refuse('invalidRequest', 'body/file_size_limit must be integer')
   return Number(number) * UNITS[(unit ?? 'b').toLowerCase()]
 }
 

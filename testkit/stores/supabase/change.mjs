@@ -27,17 +27,27 @@ export function listV2(context) {
 
 /** Takes away what is there and may be; the rest is passed over in silence. */
 export async function removeMany(context) {
-  const { storage, params: [bucketId], body: { prefixes } } = context
+  const {
+    storage,
+    params: [bucketId],
+    body: { prefixes }
+  } = context
   const { batchLimit } = context.settings.of(bucketId)
   if (batchLimit !== null && prefixes.length > batchLimit) refuse('tooManyNames', String(batchLimit))
   await context.pause('remove')
   const bucket = storage.findBucket(bucketId)
   if (!bucket || !may(context, bucketId, 'select', 'delete')) return []
-  return prefixes.map((name) => storage.remove(bucket, name)).filter(Boolean).map(wholeRow)
+  return prefixes
+    .map((name) => storage.remove(bucket, name))
+    .filter(Boolean)
+    .map(wholeRow)
 }
 
 export async function removeOne(context) {
-  const { storage, params: [bucketId, name] } = context
+  const {
+    storage,
+    params: [bucketId, name]
+  } = context
   await context.pause('remove')
   const bucket = storage.findBucket(bucketId)
   if (!bucket?.rows.has(name)) refuse('objectMissing')
@@ -70,14 +80,22 @@ function signedPath(context, bucketId, name, expiresIn) {
 }
 
 export function sign(context) {
-  const { storage, params: [bucketId, name], body } = context
+  const {
+    storage,
+    params: [bucketId, name],
+    body
+  } = context
   const bucket = storage.findBucket(bucketId) ?? refuse('objectMissing')
   visibleRow(context, bucket, name)
   return { signedURL: signedPath(context, bucketId, name, body.expiresIn) }
 }
 
 export function signMany(context) {
-  const { storage, params: [bucketId], body: { expiresIn, paths } } = context
+  const {
+    storage,
+    params: [bucketId],
+    body: { expiresIn, paths }
+  } = context
   const rows = storage.findBucket(bucketId)?.rows ?? new Map()
   const missing = 'Either the object does not exist or you do not have access to it'
   return paths.map((path) => {
@@ -103,7 +121,11 @@ export function downloadSigned(context) {
 }
 
 export function signUpload(context) {
-  const { storage, headers, params: [bucketId, name] } = context
+  const {
+    storage,
+    headers,
+    params: [bucketId, name]
+  } = context
   requireKey(name)
   const bucket = storage.requireBucket(bucketId)
   const upsert = headers['x-upsert'] === 'true'

@@ -31,7 +31,13 @@ function objectAnswer({ headers, query }, { metadata, version }, expires) {
   if (unless === undefined ? modified <= since : unless === eTag) return { status: 304, headers: {}, body: Buffer.alloc(0) }
   const answer = {
     status: 200,
-    headers: { 'accept-ranges': 'bytes', 'content-type': metadata.mimetype, etag: eTag, 'last-modified': httpDate(modified), 'x-robots-tag': 'none' },
+    headers: {
+      'accept-ranges': 'bytes',
+      'content-type': metadata.mimetype,
+      etag: eTag,
+      'last-modified': httpDate(modified),
+      'x-robots-tag': 'none'
+    },
     body: version.bytes
   }
   if (expires !== undefined) answer.headers.expires = httpDate(expires)
@@ -73,7 +79,11 @@ export async function fetchObject(context, bucket, name, find, expires) {
 
 /** Which bucket a reader reads from: a public one is open to all, and to who is nobody the others are not there. */
 function readableBucket(context) {
-  const { storage, role, params: [bucketId, name] } = context
+  const {
+    storage,
+    role,
+    params: [bucketId, name]
+  } = context
   requireKey(name)
   const bucket = storage.requireBucket(bucketId)
   if (bucket.public) return bucket

@@ -43,7 +43,8 @@ export function listFolder(rows, { prefix, search = '', limit = LIMIT_V1, offset
     else folders.set(name, { name, row: null })
   }
   const { column = 'name', order = 'asc' } = sortBy
-  const entries = column === 'name' ? sortedByName([...folders.values(), ...files], order) : sortedByTime([...folders.values()], files, column, order)
+  const entries =
+    column === 'name' ? sortedByName([...folders.values(), ...files], order) : sortedByTime([...folders.values()], files, column, order)
   return entries.slice(offset, offset + limit).map(({ name, row }) => (row ? entry(row, { name }) : { name, ...NOTHING }))
 }
 

@@ -29,8 +29,12 @@ export class Log {
     const wanted = path === undefined ? null : new RegExp(path instanceof RegExp ? path.source : path)
     return this.#entries.filter(
       (entry) =>
-        entry.n > since && matches(entry.bucket, bucket) && matches(entry.method, method) && matches(entry.route, route) &&
-        matches(entry.status, status) && (!wanted || wanted.test(entry.path))
+        entry.n > since &&
+        matches(entry.bucket, bucket) &&
+        matches(entry.method, method) &&
+        matches(entry.route, route) &&
+        matches(entry.status, status) &&
+        (!wanted || wanted.test(entry.path))
     )
   }
 

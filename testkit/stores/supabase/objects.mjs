@@ -128,7 +128,12 @@ export class Storage {
     const old = bucket.rows.get(name)
     const row = old ?? { id: randomUUID(), bucket, name, createdAt: now, sequence: this.#sequence++ }
     const replaced = old?.version
-    Object.assign(row, { updatedAt: now, version: new Version(bytes), metadata: metadataOf(bytes, { mimetype, cacheControl }, now), userMetadata })
+    Object.assign(row, {
+      updatedAt: now,
+      version: new Version(bytes),
+      metadata: metadataOf(bytes, { mimetype, cacheControl }, now),
+      userMetadata
+    })
     bucket.rows.set(name, row)
     if (replaced) this.#changed(bucket, name, replaced, !this.#settings.of(bucket.id).queue)
     return row

@@ -13,8 +13,23 @@ export const transcript = JSON.parse(readFileSync(new URL('./transcript.json', i
 const LONG = 600
 const BEGINNING = 60
 const KEPT_HEADERS = [
-  'content-type', 'content-length', 'etag', 'cache-control', 'last-modified', 'content-range', 'accept-ranges', 'content-disposition', 'x-robots-tag',
-  'location', 'retry-after', 'allow', 'connection', 'transfer-encoding', 'expires', 'vary', 'content-encoding'
+  'content-type',
+  'content-length',
+  'etag',
+  'cache-control',
+  'last-modified',
+  'content-range',
+  'accept-ranges',
+  'content-disposition',
+  'x-robots-tag',
+  'location',
+  'retry-after',
+  'allow',
+  'connection',
+  'transfer-encoding',
+  'expires',
+  'vary',
+  'content-encoding'
 ]
 
 const VOLATILE = [
@@ -38,18 +53,23 @@ function normalJson(value) {
 }
 
 function bodyOf(bytes, type, recorded) {
-  if (bytes.length > 4000 && !type.includes('json')) return { sha256: createHash('sha256').update(bytes).digest('hex'), length: bytes.length }
+  if (bytes.length > 4000 && !type.includes('json'))
+    return { sha256: createHash('sha256').update(bytes).digest('hex'), length: bytes.length }
   const text = bytes.toString()
   if (!Buffer.from(text).equals(bytes)) return { base64: bytes.toString('base64') }
   // The answer to a HEAD has the type of a body and no body.
   if (!type.includes('json') || text === '') return { text: normal(text) }
   const json = JSON.parse(text)
   // The long ones were shortened when they were recorded: to a number and their ends.
-  if (recorded?.json_list_length !== undefined) return { json_list_length: json.length, first: normalJson(json[0]), last: normalJson(json.at(-1)) }
+  if (recorded?.json_list_length !== undefined)
+    return { json_list_length: json.length, first: normalJson(json[0]), last: normalJson(json.at(-1)) }
   if (recorded?.json_object_lists === undefined) return { json: normalJson(json) }
   const lists = Object.entries(json).filter(([, value]) => Array.isArray(value) && value.length > 0)
   const numbers = Object.entries(json).map(([name, value]) => [name, Array.isArray(value) ? value.length : normalJson(value)])
-  return { json_object_lists: Object.fromEntries(numbers), first: Object.fromEntries(lists.map(([name, [first]]) => [name, normalJson(first)])) }
+  return {
+    json_object_lists: Object.fromEntries(numbers),
+    first: Object.fromEntries(lists.map(([name, [first]]) => [name, normalJson(first)]))
+  }
 }
 
 /** An answer as it is compared: `{ status, headers, body }`. */

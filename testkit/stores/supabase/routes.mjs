@@ -49,7 +49,15 @@ const TABLE = [
   ['remove', ['DELETE'], /^\/object\/([^/]+)$/, removeMany, { schema: SCHEMAS.remove }]
 ]
 
-const ROUTES = TABLE.map(([name, methods, path, handle, more]) => ({ name, methods, path, handle, schema: null, auth: 'required', ...more }))
+const ROUTES = TABLE.map(([name, methods, path, handle, more]) => ({
+  name,
+  methods,
+  path,
+  handle,
+  schema: null,
+  auth: 'required',
+  ...more
+}))
 
 /**
  * The route of a request and the parts of its path, decoded; `null` where there is none. Throws where a path does not decode.

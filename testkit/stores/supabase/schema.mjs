@@ -17,7 +17,10 @@ export const SCHEMAS = {
       sortBy: {
         type: 'object',
         required: ['column'],
-        properties: { column: { ...text, enum: ['name', 'updated_at', 'created_at', 'last_accessed_at'] }, order: { ...text, enum: ['asc', 'desc'] } }
+        properties: {
+          column: { ...text, enum: ['name', 'updated_at', 'created_at', 'last_accessed_at'] },
+          order: { ...text, enum: ['asc', 'desc'] }
+        }
       }
     }
   },
@@ -54,14 +57,18 @@ export const SCHEMAS = {
 /** The value as the type wants it, or `undefined`. */
 function coerced(value, type) {
   switch (type) {
-    case 'string': return typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
+    case 'string':
+      return typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
     case 'integer': {
       const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
       return Number.isInteger(number) ? number : undefined
     }
-    case 'boolean': return value === 'true' || value === true ? true : value === 'false' || value === false ? false : undefined
-    case 'array': return Array.isArray(value) ? value : undefined
-    default: return value !== null && typeof value === 'object' && !Array.isArray(value) ? value : undefined
+    case 'boolean':
+      return value === 'true' || value === true ? true : value === 'false' || value === false ? false : undefined
+    case 'array':
+      return Array.isArray(value) ? value : undefined
+    default:
+      return value !== null && typeof value === 'object' && !Array.isArray(value) ? value : undefined
   }
 }
 
@@ -72,7 +79,8 @@ function check(value, schema, path) {
   if (good === undefined) refuse('invalidRequest', `${path} must be ${type}`)
   if (schema.minimum !== undefined && good < schema.minimum) refuse('invalidRequest', `${path} must be >= ${schema.minimum}`)
   if (schema.enum && !schema.enum.includes(good)) refuse('invalidRequest', `${path} must be equal to one of the allowed values`)
-  if (schema.minItems && good.length < schema.minItems) refuse('invalidRequest', `${path} must NOT have fewer than ${schema.minItems} items`)
+  if (schema.minItems && good.length < schema.minItems)
+    refuse('invalidRequest', `${path} must NOT have fewer than ${schema.minItems} items`)
   if (type === 'array') return good.map((item, i) => check(item, schema.items, `${path}/${i}`))
   if (type !== 'object') return good
   const missing = schema.required?.find((name) => good[name] === undefined)

@@ -61,7 +61,13 @@ export class StorageServer {
     this.keys = makeKeys(secret)
     this.#settings = new Settings(settings)
     this.#storage = new Storage(this.#settings)
-    this.control = new Control({ settings: this.#settings, storage: this.#storage, faults: this.#faults, holds: this.#holds, log: this.#log })
+    this.control = new Control({
+      settings: this.#settings,
+      storage: this.#storage,
+      faults: this.#faults,
+      holds: this.#holds,
+      log: this.#log
+    })
     this.#server = createServer((request, response) => this.#serve(request, response))
     this.#server.keepAliveTimeout = IDLE_MS
     this.#server.headersTimeout = IDLE_MS + 1000
@@ -115,7 +121,13 @@ export class StorageServer {
     const entry = { method, path: decoded(target), route: 'none', bucket: null, status: 0, role: null, fault: null }
     try {
       const context = {
-        observer, method, request, headers: request.headers, query: new URLSearchParams(query), traffic, secret: this.secret,
+        observer,
+        method,
+        request,
+        headers: request.headers,
+        query: new URLSearchParams(query),
+        traffic,
+        secret: this.secret,
         storage: this.#storage,
         settings: observer ? unlimited(this.#settings) : this.#settings,
         pause: async (at) => observer || (await this.#holds.pass(at, entry))

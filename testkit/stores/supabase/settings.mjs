@@ -10,11 +10,13 @@ const isCountOrNull = (value) => value === null || isCount(value)
 const isBoolean = (value) => typeof value === 'boolean'
 
 const isCdn = (value) =>
-  value === null || (typeof value === 'object' && Object.keys(value).join() === 'reads' && isCount(value.reads)) ||
+  value === null ||
+  (typeof value === 'object' && Object.keys(value).join() === 'reads' && isCount(value.reads)) ||
   (typeof value === 'object' && Object.keys(value).join() === 'ms' && isCount(value.ms))
 
 const isPolicies = (value) =>
-  value !== null && typeof value === 'object' &&
+  value !== null &&
+  typeof value === 'object' &&
   Object.entries(value).every(([role, may]) => ['anon', 'authenticated'].includes(role) && may.every((right) => POLICIES.includes(right)))
 
 /** name: [value of the recorded server, check, whether a bucket can have its own]. */

@@ -24,7 +24,9 @@ function tokenOf({ method, headers }: Request): string | null {
   const [scheme, value = ''] = (headers.authorization ?? '').split(' ', 2)
   if (scheme.toLowerCase() === 'bearer') return value
   if (scheme.toLowerCase() !== 'basic' || (method !== 'GET' && originOf(headers) !== 'own')) return null
-  return Buffer.from(value, 'base64').toString().replace(/^[^:]*:/, '')
+  return Buffer.from(value, 'base64')
+    .toString()
+    .replace(/^[^:]*:/, '')
 }
 
 function checkWithoutToken({ method, headers }: Request) {

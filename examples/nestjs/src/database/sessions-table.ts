@@ -28,7 +28,12 @@ export class SessionsTable {
 
   /** Does nothing for one that is there. */
   async add(ref: SessionRef, status: SessionRowStatus = 'new'): Promise<void> {
-    await this.rows.createQueryBuilder().insert().values({ ...keyOf(ref), status }).orIgnore().execute()
+    await this.rows
+      .createQueryBuilder()
+      .insert()
+      .values({ ...keyOf(ref), status })
+      .orIgnore()
+      .execute()
   }
 
   async connected(ref: SessionRef, phone: string | null): Promise<void> {

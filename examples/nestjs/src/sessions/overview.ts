@@ -45,7 +45,11 @@ function matcher(search: string): (view: SessionView) => boolean {
   const text = search.trim().toLowerCase()
   const digits = /^\+?\d[\d ]+$/.test(text) ? text.replace(/\D/g, '').slice(-4) : null
   return ({ userId, sessionId, phone }) => {
-    return `${userId} / ${sessionId}`.includes(text) || `${userId}/${sessionId}`.includes(text) || (digits !== null && phone !== null && phone.endsWith(digits))
+    return (
+      `${userId} / ${sessionId}`.includes(text) ||
+      `${userId}/${sessionId}`.includes(text) ||
+      (digits !== null && phone !== null && phone.endsWith(digits))
+    )
   }
 }
 
@@ -53,7 +57,8 @@ const masked = (view: SessionView) => ({ ...view, phone: view.phone === null ? n
 
 /** `views` in the order of their names, which those of one rank keep. */
 export function overviewOf(views: SessionView[], { search, show, page }: OverviewQuery) {
-  const count = (list: SessionView[]) => Object.fromEntries(Object.entries(FILTERS).map(([name, isMeant]) => [name, list.filter(isMeant).length]))
+  const count = (list: SessionView[]) =>
+    Object.fromEntries(Object.entries(FILTERS).map(([name, isMeant]) => [name, list.filter(isMeant).length]))
   const found = views.filter(matcher(search))
   const sorted = found
     .filter(FILTERS[show])
@@ -69,7 +74,10 @@ export function overviewOf(views: SessionView[], { search, show, page }: Overvie
     first: sorted.length === 0 ? 0 : first + 1,
     page: current,
     pages,
-    waiting: views.filter(({ qrWaiting }) => qrWaiting).slice(0, 12).map(({ userId, sessionId }) => ({ userId, sessionId })),
+    waiting: views
+      .filter(({ qrWaiting }) => qrWaiting)
+      .slice(0, 12)
+      .map(({ userId, sessionId }) => ({ userId, sessionId })),
     sessions: sorted.slice(first, first + PAGE_SIZE).map(({ view }) => masked(view))
   }
 }

@@ -15,7 +15,16 @@ export type Owner = 'this instance' | 'a newer instance' | 'opening here' | 'not
 export type Backup = 'ok' | 'overdue' | 'never' | 'nothing' | 'elsewhere'
 
 /** Problems for an operator, the worst first. */
-export const PROBLEMS = ['unusable', 'lease_lost', 'logged_out', 'replaced', 'never_backed_up', 'backup_overdue', 'store_unavailable', 'not_opened'] as const
+export const PROBLEMS = [
+  'unusable',
+  'lease_lost',
+  'logged_out',
+  'replaced',
+  'never_backed_up',
+  'backup_overdue',
+  'store_unavailable',
+  'not_opened'
+] as const
 export type Problem = (typeof PROBLEMS)[number]
 
 export interface SessionView {
@@ -64,7 +73,13 @@ function backupOf(row: WhatsappSession, owner: Owner, health: SessionHealth | un
   return lastBackupAt === null ? 'never' : 'ok'
 }
 
-function problemsOf(status: string, problem: string | null, life: SessionStatus['life'] | 'opening' | undefined, backup: Backup, store: SessionView['store']): Problem[] {
+function problemsOf(
+  status: string,
+  problem: string | null,
+  life: SessionStatus['life'] | 'opening' | undefined,
+  backup: Backup,
+  store: SessionView['store']
+): Problem[] {
   const found: Record<Problem, boolean> = {
     unusable: life === 'poisoned',
     lease_lost: life === 'lease-lost',

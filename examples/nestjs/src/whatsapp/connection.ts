@@ -65,7 +65,11 @@ export class Connection {
   }
 
   /** The service starts, or a connection was lost: the session is there, or something is wrong. Tries until it is told not to. */
-  async resume({ phase = 'connecting', onlyPaired = false, wasConnected = true }: { phase?: Phase; onlyPaired?: boolean; wasConnected?: boolean } = {}): Promise<void> {
+  async resume({
+    phase = 'connecting',
+    onlyPaired = false,
+    wasConnected = true
+  }: { phase?: Phase; onlyPaired?: boolean; wasConnected?: boolean } = {}): Promise<void> {
     const turn = this.#begin(phase)
     try {
       await this.#openSocket(turn, () => this.auth.initialize(this.#tenantId), onlyPaired)
@@ -85,7 +89,8 @@ export class Connection {
     const wasConnected = this.phase === 'connected'
     this.#turn++
     this.#socket = null
-    if (wasConnected) await socket?.logout().catch((error) => this.#logger.warn(`${this.#tenantId}: WhatsApp was not told of the logout: ${error.message}`))
+    if (wasConnected)
+      await socket?.logout().catch((error) => this.#logger.warn(`${this.#tenantId}: WhatsApp was not told of the logout: ${error.message}`))
     socket?.end(undefined)
     this.#halt('logged_out')
   }
@@ -197,7 +202,7 @@ export class Connection {
   /** Replaced by whom? By a newer instance of this service, which is as it should be; or by a copy of the credentials. */
   async #askOwner() {
     const turn = this.#begin('asking_owner')
-    for (const until = Date.now() + OWNERSHIP_ANSWER_MS; Date.now() < until; ) {
+    for (const until = Date.now() + OWNERSHIP_ANSWER_MS; Date.now() < until;) {
       if (turn !== this.#turn) return
       if (this.auth.status()[this.#tenantId]?.life === 'fenced') return this.#takenOver()
       await new Promise((resolve) => setTimeout(resolve, 250).unref())

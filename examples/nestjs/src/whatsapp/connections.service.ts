@@ -106,7 +106,8 @@ export class ConnectionsService implements OnApplicationBootstrap, OnModuleDestr
 
   #of(ref: SessionRef): Connection {
     const tenantId = tenantIdOf(ref)
-    const connection = this.#connections.get(tenantId) ?? new Connection({ userId: ref.userId, sessionId: ref.sessionId }, this.auth, this.table)
+    const connection =
+      this.#connections.get(tenantId) ?? new Connection({ userId: ref.userId, sessionId: ref.sessionId }, this.auth, this.table)
     this.#connections.set(tenantId, connection)
     return connection
   }

@@ -66,6 +66,13 @@ export class WhatsappController {
   #statusOf(row: WhatsappSession) {
     const { userId, sessionId, phone } = row
     const connection = this.connections.find(row)
-    return { userId, sessionId, status: this.connections.statusOf(row), phone, qrWaiting: connection?.qr != null, problem: connection?.problem ?? null }
+    return {
+      userId,
+      sessionId,
+      status: this.connections.statusOf(row),
+      phone,
+      qrWaiting: connection?.qr != null,
+      problem: connection?.problem ?? null
+    }
   }
 }
