@@ -63,7 +63,7 @@ test('the fields of every kind of store are the same in the code, in the types a
 })
 
 test('limits that the doctor judges by are those of the core', () => {
-  const doctor = read('lib/tools/doctor.js')
+  const doctor = read('lib/tools/doctor-tenants.js')
   const number = (text, pattern) => Number(text.match(pattern)[1])
   const [, base, shift] = read('src/store/parts.rs').match(/^pub\(super\) const SMALLEST: u64 = (\d+) << (\d+);$/m)
   assert.equal(number(doctor, /^const SMALLEST_PART = (\d+)$/m), Number(base) << Number(shift))

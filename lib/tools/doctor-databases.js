@@ -4,6 +4,8 @@
 //
 // Invariant: a database that does not tell is `unknown`, and never `ok`.
 
+const { check } = require('./doctor-check.js')
+
 const KINDS = ['postgres', 'redis']
 
 /** Durability -> the outcome and the message of the check. */
@@ -19,9 +21,8 @@ const DURABILITY = {
  * The checks of a database; none for any other kind of store.
  * @param {{ kind: string }} store
  * @param {{ durability?: string | null, risks?: string[] }} examination
- * @param {(name: string, outcome: string, message: string, more?: object) => any} check
  */
-function doctorDatabase({ kind }, { durability, risks = [] }, check) {
+function doctorDatabase({ kind }, { durability, risks = [] }) {
   if (!KINDS.includes(kind)) return []
   const [outcome, message] = DURABILITY[durability ?? ''] ?? [
     'unknown',

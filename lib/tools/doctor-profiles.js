@@ -11,6 +11,7 @@ const fs = require('node:fs/promises')
 const { hostname } = require('node:os')
 const { join, resolve } = require('node:path')
 const { isBrowserOf, lockIn } = require('../profile/folder.js')
+const { check, counted } = require('./doctor-check.js')
 
 /** Folders of a profile that a backup holds. */
 const KEPT = [join('Default', 'IndexedDB'), join('Default', 'Local Storage')]
@@ -32,8 +33,6 @@ const NETWORK = new Map([
 const OVERLAY = 0x794c7630
 const MEMORY = [0x01021994, 0x858458f6]
 
-const check = (name, outcome, message, more) => ({ name, outcome, message, ...more })
-const counted = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`
 const sized = (bytes) => (bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`)
 
 /** Bytes of the files below a folder; those that go meanwhile do not count. */
