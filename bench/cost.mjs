@@ -78,7 +78,7 @@ class Fleet {
 }
 
 /**
- * Where the two counts of a phase differ. What the store refused is not held against the product: its probe asks without
+ * Differences between the two counts of a phase. What the store refused is not held against the product: its probe asks without
  * credentials, to see whether anybody may read the bucket, and that is no traffic of its own.
  */
 function compared(counts, product) {
@@ -125,7 +125,7 @@ class Run {
     this.phases[name] = { minutes, counts, result, cpuMs: usage.cpuMs - before.cpuMs, rss: usage.rss - this.empty.rss }
   }
 
-  /** What was counted, as both sides say. A tick that begins between the two questions is known to one of them only: then again. */
+  /** The count, as both sides have it. A tick that begins between the two questions is known to one of them only: then again. */
   async #agreed(name) {
     let difference
     for (let looks = 0; looks < 5; looks++) {

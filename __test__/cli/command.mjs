@@ -97,7 +97,7 @@ export function terminal(t, args, { env = {}, cwd = ROOT, columns = 120 } = {}) 
   return { ...watch(t, child), type: (text) => child.stdin.write(text) }
 }
 
-/** What remains of a screen when colours and movements are taken off. */
+/** Text of a screen without colours and movements. */
 export const plain = (text) => text.replace(/\u001b\[[\d;?]*[A-Za-z]/g, '').replaceAll('\r', '')
 
 /** A file that only this user can read. */

@@ -28,7 +28,7 @@ const document = read('docs/cli.md')
 /** The lines of the blocks of a shell. */
 const linesOf = (text) => [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, block]) => block.trim().split('\n'))
 
-/** What the help of each command shows. */
+/** Examples in the help of each command. */
 function examplesOf(command) {
   let text = ''
   command.configureOutput({ writeOut: (more) => (text += more) }).outputHelp()
@@ -101,13 +101,13 @@ async function otherDatabases(t, at) {
 /** True for a line that names one of these. */
 const ofDatabases = (line) => /OLD_|sessions\.sqlite/.test(line)
 
-/** What has to be done for an example to find what it names: a line -> the lines before it. */
+/** Preparation of an example, so that it finds what it names: a line -> the lines before it. */
 function before(line) {
   if (line.includes('--cleanup')) return ["npx baileys-hybrid-auth migrate ./auth_sessions --tenant-id '{1}-{2}' --report migrated.json"]
   return line.includes('export whatsapp-web.js/') ? ['npx baileys-hybrid-auth migrate ./.wwebjs_auth --layout wwebjs-local'] : []
 }
 
-/** Whether a person has to answer. */
+/** True if a person has to answer. */
 const asks = (line) => /baileys-hybrid-auth delete/.test(line) && !line.includes('--yes')
 
 async function runLine(t, at, line) {

@@ -66,7 +66,7 @@ const VALUES = {
 }
 const TEXTS = Object.keys(VALUES)
 
-/** What stands beside an option, so that it can have either value, and counts. */
+/** Options beside another, so that it can have either value, and counts. */
 const beside = (name) => ({
   ...(name === 'store' ? {} : { store: ['allowPublicBucket', 'maxConcurrentRequests'].includes(name) ? ANONYMOUS : 'memory://x' }),
   ...(['encryptionKeys', 'encryption'].includes(name) ? { encryption: name === 'encryption' ? undefined : 'on' } : { encryptionKeys: KEY }),

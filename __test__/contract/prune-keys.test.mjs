@@ -44,7 +44,7 @@ async function talk(t, line, at = scene(t)) {
     world.server.upload(SUBJECT.account, SUBJECT.device, await world.subject.call('uploadPreKeys', count))
   }
   const bundle = (preKey) => ({ jid: world.subjectJid, ...world.server.devices.get('0:12'), preKey })
-  /** What the stranger writes after taking this pre-key from the server. */
+  /** Message of the stranger who took this pre-key from the server. */
   async function write(id, publicKey, text) {
     world.server.devices.get('0:12').preKeys.delete(id)
     stranger.fetchBundles = async () => [bundle({ id, public: publicKey })]

@@ -16,7 +16,7 @@ import { every } from '../support/size.mjs'
 
 const TENANT = 't'
 const BATCHES = 26
-/** How many of them the bucket has, where it lags behind. */
+/** Number of them that the bucket has, where it lags behind. */
 const STORED = 10
 const TYPES = ['session', 'sender-key', 'lid-mapping']
 /** See `docs/format.md`. */
@@ -50,7 +50,7 @@ const STATES = (() => {
   return states
 })()
 
-/** What a machine leaves that writes all batches and is killed: its disk, and its bucket. */
+/** Remains of a machine that writes all batches and is killed: its disk, and its bucket. */
 async function leftBehind(t, options, { stored = BATCHES } = {}) {
   const folder = scratch(t, { quick: true })
   const machine = await Machine.start(t, join(folder, 'disk'))
@@ -70,7 +70,7 @@ async function leftBehind(t, options, { stored = BATCHES } = {}) {
   return { disk, log, bytes: disk.get(log), remoteDurableLsn, bucket: store.store && filesOf(join(folder, 'bucket')) }
 }
 
-/** Where each frame ends; the first one is the base. */
+/** End of each frame; the first one is the base. */
 function frameEnds(bytes) {
   const ends = []
   for (let at = HEADER; at < bytes.length; ends.push(at)) at += FRAME_HEAD + bytes.readUInt32LE(at + LENGTH_AT)

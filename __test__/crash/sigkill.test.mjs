@@ -15,7 +15,7 @@ import { makeRandom } from '../../testkit/world/wire.mjs'
 
 const LANES = 4
 const KILLS = sized(13, 52)
-/** How long a writer may go on after the moment it is killed for, in milliseconds. */
+/** Time for which a writer may go on after the moment it is killed for, in milliseconds. */
 const LONGEST = 120
 
 const KINDS = [

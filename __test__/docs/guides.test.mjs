@@ -83,7 +83,7 @@ test('every block of every guide is of a language that is checked, and passes', 
     )
 })
 
-/** What `describeConfig` says in a shell in which these lines were run; gcloud writes a key where it is asked for one. */
+/** Answer of `describeConfig` in a shell in which these lines were run; gcloud writes a key where it is asked for one. */
 function configAfter(t, lines, env = {}) {
   const folder = temporaryFolder(t)
   const account = { type: 'service_account', client_email: 'a@b', private_key: 'pem', private_key_id: '1' }

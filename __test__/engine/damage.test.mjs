@@ -25,10 +25,10 @@ const SMALL = 1024
 /** Before the body of an object, see `docs/format.md`. */
 const HEADER = 176
 
-/** Where trials take place, as many as may be under way at once. */
+/** Places for trials, as many as may be under way at once. */
 const makePlaces = (t) => Promise.all(Array.from({ length: overNetwork ? WORKERS / 3 : WORKERS }, () => makePlace(t)))
 
-/** What a blank machine makes of `files`: `exact`, or the code of its error, having checked that nothing was touched. */
+/** Outcome of `files` on a blank machine: `exact`, or the code of its error, having checked that nothing was touched. */
 async function restore(place, files, { state, lsn }, options, where, disk = 'disk') {
   let session
   try {

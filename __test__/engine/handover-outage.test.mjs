@@ -10,9 +10,9 @@ import { eventually, Machine, scratch } from '../../testkit/processes/machines.m
 import { unhurried } from '../../testkit/processes/sessions.mjs'
 import { fragileBucket } from '../../testkit/stores/outages.mjs'
 
-/** How often a predecessor may look for newer claims too early before something is wrong with the test. */
+/** Times that a predecessor may look for newer claims too early before something is wrong with the test. */
 const ATTEMPTS = 10
-/** How often the predecessor looks by itself, at the first attempt; more rarely each time, as the machine may be slow. */
+/** Interval of the predecessor's own looks, at the first attempt; more rarely each time, as the machine may be slow. */
 const INTERVAL = 3000
 
 /**

@@ -26,7 +26,7 @@ async function site(t) {
 }
 
 /**
- * What the bucket holds. Who was killed in mid-PUT may leave a staging file (`#1`) of a claim in a directory, which says
+ * Contents of the bucket. A process that was killed in mid-PUT may leave a staging file (`#1`) of a claim in a directory, which says
  * nothing; never of data.
  */
 const kindsIn = async (bucket) =>

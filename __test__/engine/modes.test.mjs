@@ -18,7 +18,7 @@ import { appStateSyncKey, conversation, otherFamilies, pairedCreds } from '../..
 const TENANT = 'tenant'
 /** Modes that carry a session to one another directly. */
 const NEIGHBOURS = { local: ['hybrid'], hybrid: ['local', 'cloud'], cloud: ['hybrid'] }
-/** What a session is restored from in a mode, after it lived in another. */
+/** Source of a restore in a mode, after a life in another. */
 const SOURCE = { local: { hybrid: 'local' }, hybrid: { local: 'local', cloud: 'remote' }, cloud: { hybrid: 'remote' } }
 const TYPES = ['session', 'app-state-sync-key', ...Object.keys(otherFamilies())]
 
@@ -40,7 +40,7 @@ async function contents({ state }) {
   )
 }
 
-/** Who this is to WhatsApp: what a new QR code would change. */
+/** The identity towards WhatsApp: a new QR code would change it. */
 const identityOf = ({ state: { creds } }) =>
   JSON.stringify([creds.noiseKey, creds.signedIdentityKey, creds.registrationId, creds.me], baileys.BufferJSON.replacer)
 
@@ -51,7 +51,7 @@ async function pair(session) {
   await session.state.keys.set({ 'app-state-sync-key': { AAAAAOPQ: appStateSyncKey(baileys) } })
 }
 
-/** What one stay in a mode writes: values that change, come and go, and credentials that count. */
+/** Writes of one stay in a mode: values that change, come and go, and credentials that count. */
 async function live(session, step) {
   const value = sessions[step % sessions.length]
   await session.state.keys.set({

@@ -78,7 +78,7 @@ function layOut(root) {
   return { folder: join(root, workdir), last }
 }
 
-/** What the package itself needs, and nothing that only its development needs. */
+/** Dependencies of the package itself, and nothing that only its development needs. */
 function linkDependencies(to) {
   const { packages } = JSON.parse(read('package-lock.json'))
   for (const [path, { dev }] of Object.entries(packages)) {

@@ -19,7 +19,7 @@ const [v7] = lines
 const TENANTS = sized(5, 10)
 /** Runs that are killed before any tenant is done, after each of them, and so on. */
 const KILLS = sized(10, 24)
-/** How long a run may go on after the word that it is killed for, in milliseconds. */
+/** Time for which a run may go on after the word that it is killed for, in milliseconds. */
 const LONGEST = 60
 
 /** One run in a process of its own, which says when it begins and what it has done. */

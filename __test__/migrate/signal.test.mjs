@@ -21,7 +21,7 @@ const MESSAGES = sized(20, 50)
 const MANY = 30
 const PATH = 'sessions/3fa85f64-5717/+49 151 é'
 const TENANT = '3fa85f64-5717-+49 151 é'
-/** What Supabase allows in names. */
+/** Characters that Supabase allows in names. */
 const PLAIN_PATH = 'sessions/3fa85f64-5717/+49 151'
 
 const servers = {}
@@ -30,7 +30,7 @@ after(async () => {
   for (const server of Object.values(servers)) await (await server).stop()
 })
 
-/** Where the files of the session are put: answers what to migrate from. */
+/** Places for the files of the session: each answers what to migrate from. */
 const PLACES = {
   async folder(t, files) {
     const root = temporaryFolder(t, 'source')

@@ -13,7 +13,7 @@ import { removableBucket } from '../../testkit/stores/outages.mjs'
 /** For an application that would wait for hours, did its module not end it in time, and that stores nothing by itself. */
 const PATIENT = { flushIntervalMs: 3_600_000, closeTimeoutMs: 3_600_000, flushTimeoutMs: 3_600_000, ownershipCheckIntervalMs: 600_000 }
 
-/** Where a child runs, without colours in its log. */
+/** Environment of a child, without colours in its log. */
 const plain = (major) => ({ ...project(major), env: { NO_COLOR: '1' } })
 
 /** The program of an application in a process of its own. It says when it has written what nobody has stored yet. */

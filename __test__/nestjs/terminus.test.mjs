@@ -44,7 +44,7 @@ for (const major of MAJORS) {
     const started = await startApplication(t, { common, core }, { imports, providers: [HybridAuthHealthIndicator] })
     const health = await started.resolve(terminus.HealthCheckService)
     const indicator = started.get(HybridAuthHealthIndicator)
-    /** What GET /health answers: with status 200, or with 503. */
+    /** Answer of GET /health: with status 200, or with 503. */
     const check = async (options) => {
       const answer = health.check([() => indicator.isHealthy('sessions', options)])
       return answer.then(

@@ -54,7 +54,7 @@ const commands = {
   close: (options) => session.close(options),
   delete: () => session.delete(),
   status: () => tell(session.status()),
-  /** What a scrape tells, and the summary of a fleet with this session in it. */
+  /** Figures of a scrape, and the summary of a fleet with this session in it. */
   async metrics() {
     const fleet = new hybrid.HybridAuth()
     tell(await fleet.metrics(), fleet.summary())

@@ -15,7 +15,7 @@ const TENANT = 'tenant'
 const TIMES = 3
 const PAGE = { headers: { 'Content-Type': 'text/html' }, body: '<!DOCTYPE html><html><body>Bad gateway</body></html>' }
 
-/** What a request can come to that its client must take for a failure. */
+/** Ends of a request that its client must take for a failure. */
 const FAILURES = [
   { fault: 'reset' },
   { fault: 'reset', committed: true },
@@ -30,7 +30,7 @@ const FAILURES = [
   { fault: 'status', status: 429, headers: { 'Retry-After': 1 } },
   { fault: 'status', status: 408 }
 ]
-/** What is a failure for requests with a body only, or for answers with one. */
+/** Failures of requests with a body only, or of answers with one. */
 const OF_STORE = [{ fault: 'cut-upload' }, { fault: 'cut-upload', bytes: 0 }]
 const OF_LIST = [
   { fault: 'cut-answer', ending: 'close' },
@@ -38,14 +38,14 @@ const OF_LIST = [
   { fault: 'garbage', seed: 1 },
   { fault: 'status', status: 200, ...PAGE }
 ]
-/** What happens on networks and is no failure. */
+/** Events on networks that are no failure. */
 const HARMLESS = [
   { fault: 'twice' },
   { fault: 'twice', answer: 'first', gapMs: 60 },
   { fault: 'delay', delayMs: 60, answerDelayMs: 60 },
   { fault: 'drip', bytes: 200, everyMs: 1 }
 ]
-/** What meets requests of every kind, one in seven each. */
+/** Faults that meet requests of every kind, one in seven each. */
 const MIXED = [
   { fault: 'reset' },
   { fault: 'reset', committed: true },

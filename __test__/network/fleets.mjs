@@ -84,7 +84,7 @@ export function tenantsOpening(t, proxy) {
   return opening
 }
 
-/** What a request to an S3 server is about: `put`, `get`, `delete`, `list`, and the folder and tenant where its name says so. */
+/** Subject of a request to an S3 server: `put`, `get`, `delete`, `list`, and the folder and tenant where its name says so. */
 export function kindOf({ method, path }) {
   const text = decodeURIComponent(path)
   const isList = /[?&]list-type=/.test(text)
@@ -93,10 +93,10 @@ export function kindOf({ method, path }) {
   return { asked: isList ? 'list' : { PUT: 'put', GET: 'get', DELETE: 'delete' }[method], folder, tenant }
 }
 
-/** Whether a request concerns ownership. */
+/** True if a request concerns ownership. */
 const isClaims = (entry) => kindOf({ method: 'GET', ...entry }).folder === 'claims'
 
-/** How many requests of a trace there are of each kind: `{ 'put data': 3 }`. A listing of the claims of all tenants is one `of all`. */
+/** Number of requests of a trace, by kind: `{ 'put data': 3 }`. A listing of the claims of all tenants is one `of all`. */
 export function countsOf(trace) {
   const counts = {}
   for (const entry of trace) {

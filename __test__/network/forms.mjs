@@ -47,7 +47,7 @@ export function formsOf(secret) {
 
 const INSENSITIVE = /^(hex|percent|escaped)/
 
-/** Which secrets stand in a text, each in the first of its forms that is met: `name (form): what is around it`. */
+/** Secrets in a text, each in the first of its forms that is met: `name (form): what is around it`. */
 export function found(text, secrets) {
   const lower = text.toLowerCase()
   const place = ({ form, text: wanted }) => (INSENSITIVE.test(form) ? lower.indexOf(wanted.toLowerCase()) : text.indexOf(wanted))

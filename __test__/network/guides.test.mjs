@@ -31,7 +31,7 @@ async function life(t, options) {
 const like = (pattern, text) => new RegExp(`^${pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`).test(text)
 const listOf = (value) => (Array.isArray(value) ? value : [value])
 
-/** Whether a policy allows a request; what it uses of the language and is not known here fails. */
+/** True if a policy allows a request; what it uses of the language and is not known here fails. */
 function allows(policy, { action, resource, context }) {
   assert.deepEqual(Object.keys(policy).sort(), ['Statement', 'Version'])
   return policy.Statement.some((statement) => {

@@ -25,7 +25,7 @@ const LENGTH = 600
 const MEBIBYTE = 1 << 20
 const options = { encryptionKeys: [KEY], flushIntervalMs: 100, ownershipCheckIntervalMs: 3000 }
 
-/** What write `n` stores. */
+/** Value of write `n`. */
 const valueOf = (n) => ({ n, bytes: Buffer.alloc(LENGTH, n % 251) })
 
 /**

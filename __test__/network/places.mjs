@@ -13,7 +13,7 @@ import { runsHere } from '../../testkit/stores/seaweedfs.mjs'
 /** A real S3 server, and the one protocol that is no other store's. */
 export const KINDS = [runsHere ? 'seaweedfs' : 'rclone', 'supabase']
 
-/** Which requests do what, in the words of the proxy's rules. */
+/** Requests and their purposes, in the words of the proxy's rules. */
 const S3 = {
   store: { method: 'PUT', pattern: '/v1/(claims|data)/' },
   read: { method: 'GET', pattern: '/v1/(claims|data)/[^?]*$' },
@@ -60,7 +60,7 @@ export async function makePlace(t, kind, options) {
 /** A store as an option, at another address. */
 export const pointedTo = (store, endpoint) => (store.kind === 'supabase' ? { ...store, url: endpoint } : { ...store, endpoint })
 
-/** What a bucket holds; `known` are objects that were read before: a name has one content only. */
+/** Contents of a bucket; `known` are objects that were read before: a name has one content only. */
 export async function objectsNow(bucket, known = new Map()) {
   for (;;) {
     const names = await bucket.list()

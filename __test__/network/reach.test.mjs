@@ -13,7 +13,7 @@ import { startProcess } from '../../testkit/processes/sessions.mjs'
 import { startTls } from '../../testkit/tls/https.mjs'
 import { KINDS, makePlace, pointedTo } from './places.mjs'
 
-/** Whatever the environment of this run says, a process knows only the proxies that a test gives it. */
+/** Environment without proxies: a process knows only those that a test gives it, whatever this run has. */
 const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY']
 const NO_PROXIES = Object.fromEntries(
   PROXIES.flatMap((name) => [
@@ -51,7 +51,7 @@ async function program({ hybrid, args, say }) {
   }
 }
 
-/** What comes of a life at `endpoint`, in an environment. */
+/** Outcome of a life at `endpoint`, in an environment. */
 async function live(t, { bucket }, endpoint, { env = {}, caCertificate } = {}) {
   const store = pointedTo(bucket.options.store, endpoint)
   const options = { ...bucket.options, store, encryptionKeys: [KEY], flushIntervalMs: 50, ownershipCheckIntervalMs: 200, caCertificate }

@@ -23,7 +23,7 @@ const AT_ONCE = 8
 const STRIDE = sized(301, 61)
 const CODES = ['REMOTE_CORRUPT', 'REMOTE_UNAVAILABLE']
 
-/** What breaks off, so that asking again helps. */
+/** Answers that break off, so that asking again helps. */
 const BROKEN = [
   { fault: 'reset' },
   { fault: 'reset', committed: true },
@@ -37,7 +37,7 @@ const BROKEN = [
 const GONE = [{ fault: 'cut-answer' }, { fault: 'status', status: 503 }]
 /** A 404 in no store's words: an object that is lost to S3, and another service at the address to Supabase. */
 const BARE = { fault: 'status', status: 404 }
-/** What arrives whole and is not what was stored. */
+/** Answers that arrive whole and are not what was stored. */
 const WRONG = [
   { fault: 'garbage', seed: 1 },
   { fault: 'status', status: 200 },

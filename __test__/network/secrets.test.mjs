@@ -32,7 +32,7 @@ const CREDENTIALS = /^(authorization|apikey): .*$/gim
 /** A proxy that nobody is behind, whose address holds a password. */
 const PASSWORD = `hush-${randomBytes(12).toString('hex')}`
 
-/** What makes credentials of a kind, named; a key that is a document counts with each of its parts. */
+/** Credentials of a kind, named; a key that is a document counts with each of its parts. */
 function credentialsIn({ store }) {
   const { accessKeyId, secretAccessKey, key, credentials } = store
   if (credentials !== undefined) {

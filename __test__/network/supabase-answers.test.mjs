@@ -16,7 +16,7 @@ const TENANT = 'tenant'
 const LAST = 20
 const TIMES = 3
 
-/** What passes, under whatever status it comes. */
+/** Answers that pass, under whatever status they come. */
 const PASSING = [
   'lock-timeout',
   'resource-locked',

@@ -18,7 +18,7 @@ export const MOST_KEYS = SESSIONS + SENDERS + 1
 const MOST_BYTES = MOST_KEYS * 200
 const TYPES = ['session', 'sender-key']
 
-/** What is not answered within the interval of the checks is told as an outage: no machine may be so slow without one. */
+/** Time after which a request without an answer is told as an outage, the interval of the checks: no machine may be so slow without one. */
 export const usual = {
   baileys: cheapBaileys,
   encryptionKeys: [KEY],
@@ -29,7 +29,7 @@ export const usual = {
 /** For a wait that the other side ends, however busy the machine is. */
 export const patient = { handoverTimeoutMs: 30_000 }
 
-/** What batch `n` writes: credentials, or values of which some are deletions. Every batch changes something. */
+/** Contents of batch `n`: credentials, or values of which some are deletions. Every batch changes something. */
 export function batchOf(n) {
   if (n % 7 === 0) return { creds: { generation: n } }
   const sender = n % 5 === 0 ? { 'sender-key': { [n % SENDERS]: n % 2 === 0 ? { n } : null } } : {}

@@ -20,7 +20,7 @@ const rules = parse(read('docs/alerts.yml')).groups.flatMap(({ rules }) => rules
 const dashboard = JSON.parse(read('docs/grafana-dashboard.json'))
 const panels = dashboard.panels.filter(({ type }) => type !== 'row')
 
-/** What Grafana puts in the place of its variables. */
+/** Values that Grafana puts in the place of its variables. */
 const substituted = (expr) => expr.replaceAll('$__rate_interval', '5m').replaceAll('$instance', '.*')
 
 const expressions = [

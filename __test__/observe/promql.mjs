@@ -94,7 +94,7 @@ function grouped(list, by) {
 const COMPARE = { '>': (a, b) => a > b, '<': (a, b) => a < b, '>=': (a, b) => a >= b, '<=': (a, b) => a <= b, '==': (a, b) => a === b }
 
 /**
- * What an expression gives over scrapes `[{ at, samples }]`, `at` in seconds and the last one being now: a number, or
+ * Value of an expression over scrapes `[{ at, samples }]`, `at` in seconds and the last one being now: a number, or
  * `[{ labels, value }]`.
  */
 export function evaluate(text, scrapes) {

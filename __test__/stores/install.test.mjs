@@ -12,7 +12,7 @@ import { scratch } from '../../testkit/base/endings.mjs'
 const MODULE = new URL('../../testkit/install/wheels.mjs', import.meta.url).href
 const FOLDER = `tool-1.2-${process.platform}-${process.arch}`
 
-/** What a pip does: it says its version, or installs into what follows `--target`, slowly. */
+/** Work of a pip: it says its version, or installs into what follows `--target`, slowly. */
 const PIP = `
 echo "$@" >>"$LOG"
 case "$*" in *--version*) exit 0 ;; esac
@@ -44,7 +44,7 @@ function machine(t, programs) {
     cache,
     add,
     bin,
-    /** What it said, line by line. */
+    /** Its output, line by line. */
     calls: () => readFileSync(log, 'utf8').split('\n').filter(Boolean),
     /** Installs in a process of its own; answers the folder, or why there is none. */
     install: () =>

@@ -261,7 +261,7 @@ const ENDINGS = {
   comes_to_its_end: { next: '', end() {}, how: [0, null] }
 }
 
-/** What ends a server is the same for all; what it leaves is not. */
+/** Endings of a server: the same for all, though what they leave is not. */
 const OUTLIVING = [
   [rclone, Object.keys(ENDINGS)],
   [seaweedfs, ['is_killed']]

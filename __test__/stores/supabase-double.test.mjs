@@ -123,7 +123,7 @@ const ask = (player, method, path, value) => player.send(method, path, { headers
 const shift = (player, way, sourceKey, destinationKey) =>
   ask(player, 'POST', `/object/${way}`, { bucketId: BUCKET, sourceKey, destinationKey })
 
-/** What each race does, before (`prepare`), at once (`act`), and after (`check`). */
+/** Steps of each race: before (`prepare`), at once (`act`), and after (`check`). */
 const RACES = {
   'race-create': {
     act: (player, round, i) => put(player, `race/create-${round}`, content(i)),

@@ -38,7 +38,7 @@ const list = (address, bucket, more) => ask(address, 'POST', `/object/list-v2/${
 const remove = (address, bucket, names, more) => ask(address, 'DELETE', `/object/${bucket.name}`, { json: { prefixes: names }, ...more })
 
 const upsert = { headers: { 'x-upsert': 'true' } }
-/** What a refusal is decided on: the HTTP status, the status in the body, and the code. */
+/** Grounds of a refusal: the HTTP status, the status in the body, and the code. */
 const said = ({ status, body }) => [status, body.statusCode, body.code].join(' ')
 
 test('raw_client_finds_what_it_put_and_only_that', async (t) => {
@@ -96,7 +96,7 @@ test('policies_let_a_role_do_what_they_name_and_nothing_else', async (t) => {
   const { address, bucket, control } = await serve(t)
   await bucket.put('there', Buffer.from('x'))
   const as = { authorization: `Bearer ${address.anonKey}` }
-  /** What came of each operation under these policies. */
+  /** Outcome of each operation under these policies. */
   const under = async (anon) => {
     await control.settings({ values: { policies: { anon } }, bucket: bucket.name })
     await bucket.put('there', Buffer.from('x'))

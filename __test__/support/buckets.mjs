@@ -107,7 +107,7 @@ export async function longStoryIn(place, keys) {
   return { ...long, files: await objectsIn(place.bucket) }
 }
 
-/** What an object is: `claim`, `live`, `released`, `deleted`, `base` or `seg`. */
+/** Kind of an object: `claim`, `live`, `released`, `deleted`, `base` or `seg`. */
 export function kindOf(name) {
   const ending = basename(name).split('.').at(-1)
   return ['live', 'released', 'deleted', 'base', 'seg'].includes(ending) ? ending : 'claim'

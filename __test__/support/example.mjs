@@ -79,12 +79,12 @@ class Service {
     this.ended = once(child, 'close').then(([code, signal]) => ({ code, signal }))
   }
 
-  /** Where it listens: it takes any port that is free, and says so. */
+  /** Its address: it takes any port that is free, and logs it. */
   get url() {
     return this.said.match(/listening on (http:\S+),/)[1]
   }
 
-  /** What it answers: `{ status, body, headers }`. */
+  /** Its answer: `{ status, body, headers }`. */
   async ask(method, path, { body, headers = { authorization: `Bearer ${TOKEN}` } } = {}) {
     const json = body === undefined ? {} : { body: JSON.stringify(body) }
     const type = body === undefined ? {} : { 'content-type': 'application/json' }

@@ -86,7 +86,7 @@ export const LAYOUTS = {
     ])
 }
 
-/** What the report calls it. */
+/** Its name in the report. */
 export const REPORTED = {
   flat: 'flat',
   'keys folder': 'keys-folder',

@@ -60,7 +60,7 @@ export function project(major, { without = [] } = {}) {
   return { folder, load, packageFolder: join(folder, 'node_modules', 'baileys-hybrid-auth') }
 }
 
-/** What an application imports, of one major version. */
+/** Imports of an application, of one major version. */
 export function nest(major) {
   const { load, ...rest } = project(major)
   return {

@@ -27,7 +27,7 @@ const CREDS = { registrationId: 9, nextPreKeyId: 2, firstUnuploadedPreKeyId: 2 }
 const fleetOf = (at, more) => new hybrid.HybridAuth({ ...at.cloud, baileys: cheapBaileys, ...more })
 const named = (count) => Array.from({ length: count }, (_, n) => `tenant-${String(n).padStart(2, '0')}`)
 
-/** What was acknowledged to the traffic of a machine: `acked(owner)` writes of its counter, the last of them at LSN `acked + before`. */
+/** Writes acknowledged to the traffic of a machine: `acked(owner)` writes of its counter, the last of them at LSN `acked + before`. */
 const acked = ({ notes }) =>
   Number(
     notes

@@ -84,7 +84,7 @@ class Plain {
   }
 }
 
-/** What nothing but BufferJSON itself treats right. */
+/** Values that nothing but BufferJSON itself treats right. */
 const odd = (rng, depth) =>
   rng.pick([
     () => undefined,

@@ -60,7 +60,7 @@ const contents = async (folder) => {
   return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await fs.readFile(join(folder, name), 'utf8')])))
 }
 
-/** What the store makes of an import: every entry through the batch encoding. */
+/** Result of an import in the store: every entry through the batch encoding. */
 function throughStore({ creds, entries }, BufferJSON) {
   const batch = createBatch(createCodec(BufferJSON))
   return entries.concat({ type: null, id: null, value: creds }).flatMap(({ type, id, value }) => {

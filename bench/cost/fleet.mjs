@@ -25,7 +25,7 @@ async function inParallel(items, atOnce, work) {
   await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
-/** What the accounts did: the trace that other ways to keep it are reckoned from. */
+/** The trace of the accounts: the one that other ways to keep it are reckoned from. */
 const newTrace = () => ({ messages: 0, sets: 0, values: 0, deleted: 0, jsonBytes: 0, saves: 0 })
 let trace = newTrace()
 
@@ -109,7 +109,7 @@ const commands = {
 
   traffic: () => auth.traffic(),
 
-  /** What is held in memory, and what was uploaded since the open. */
+  /** Bytes in memory, and bytes uploaded since the open. */
   status() {
     const all = Object.values(auth.status())
     const sum = (of) => all.reduce((sum, status) => sum + of(status), 0)

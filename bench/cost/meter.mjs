@@ -5,7 +5,7 @@
 
 import { startProxy } from '../../testkit/proxy/proxy.mjs'
 
-/** Which kind of request it is, on the wire of each store. */
+/** Kind of a request, on the wire of each store. */
 const KINDS = {
   s3: ({ method, path }) => (method === 'GET' ? (/[?&]list-type=/.test(path) ? 'list' : 'get') : { PUT: 'put', DELETE: 'delete' }[method]),
   supabase({ method, path }) {
@@ -49,12 +49,12 @@ export class Meter {
     return counts
   }
 
-  /** What is read next is counted from what was read last. */
+  /** Begins a new count: from what was read last. */
   begin() {
     this.#from = this.#read
   }
 
-  /** What was counted since the beginning, by kind, refusals among it; and of the listings, those of the claims of all tenants. */
+  /** The count since the beginning, by kind, refusals among it; and of the listings, those of the claims of all tenants. */
   async read() {
     await this.#proxy.idle()
     const entries = this.#proxy.trace.slice(this.#from)

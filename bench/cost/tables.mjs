@@ -69,7 +69,7 @@ function once(result) {
 const providers = Object.values(PROVIDERS)
 const names = providers.map(({ name }) => name)
 
-/** What is paid wherever the process runs, and what is added where it does not run at the provider. */
+/** Prices wherever the process runs, and the additions where it does not run at the provider. */
 function priceCell(month, provider, { nameBytes }) {
   const { requests, storage, egress } = priceOf(month, provider, nameBytes)
   return egress === 0 ? usd(requests + storage) : `${usd(requests + storage)} + ${usd(egress)}`
@@ -152,7 +152,7 @@ function made({ account, phases, seed, latency, storedBytes, nameBytes }) {
 export const markdown = (result) =>
   [perMinute(result), once(result), rates(), perMonth(result), compared(result, 'all'), inTheProcess(result), made(result)].join('\n\n')
 
-/** What else a run found, for whoever looks into it. */
+/** Further findings of a run, for a closer look. */
 export function summary(result) {
   const phases = Object.entries(result.phases).map(([name, { counts, cpuMs, rss, result: said }]) => {
     const line = ([kind, { requests, up, down }]) =>

@@ -7,7 +7,7 @@
 import { createCipheriv, createHash } from 'node:crypto'
 import { numbersFrom } from '../../testkit/base/random.mjs'
 
-/** What was recorded, for the comparison; bytes are those of JSON. */
+/** The record, for the comparison; bytes are those of JSON. */
 export const recorded = { keys: 1808, stateBytes: 1_750_000, setsPerMessage: 1.15, valuesPerMessage: 2.27, bytesPerMessage: 13_400 }
 
 /** JSON bytes of a value: the smallest, then the 50th, 90th, 99th and 100th percentile of those that were written. */
@@ -22,7 +22,7 @@ const AT = [0, 0.5, 0.9, 0.99, 1]
 /** A value at rest is smaller than one that is written: whatever is written more often has grown more. */
 const AT_REST = 0.7
 
-/** How many keys of each type there are after 10,000 messages. */
+/** Number of keys of each type after 10,000 messages. */
 const KEYS = {
   'pre-key': 749,
   session: 137,
@@ -54,7 +54,7 @@ const ZEROS = Buffer.alloc(1 << 16)
 /** For `JSON.stringify`: as Baileys writes bytes. */
 export const asJson = (_, value) =>
   value?.type === 'Buffer' ? { type: 'Buffer', data: Buffer.from(value.data).toString('base64') } : value
-/** How large a value is as Baileys writes it to a file. */
+/** Size of a value as Baileys writes it to a file. */
 export const jsonBytes = (value) => JSON.stringify(value, asJson).length
 
 export class Account {

@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 
-/** How many trials are under way at once. */
+/** Number of trials under way at once. */
 export const WORKERS = 24
 
 /** The files below `folder`: relative name -> bytes. */
@@ -63,7 +63,7 @@ export function flipped(bytes, at) {
   return changed
 }
 
-/** How often each answer was given. */
+/** Times that each answer was given. */
 export class Tally {
   counts = {}
   add(answer) {

@@ -88,7 +88,7 @@ class ServerProcess {
   get hasEnded() {
     return this.pid === undefined || this.child.exitCode !== null || this.child.signalCode !== null
   }
-  /** What it said so far. */
+  /** Its output so far. */
   get log() {
     return readFileSync(this.#logFile, 'utf8')
   }

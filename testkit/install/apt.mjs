@@ -29,7 +29,7 @@ export function installFromSystem(name) {
 }
 
 /**
- * What `find` answers, at once or after the package was installed.
+ * Answer of `find`, at once or after the package was installed.
  * @param {string} name of the package
  * @param {string} what it is, for a person
  * @param {() => string | undefined} find

@@ -8,7 +8,7 @@ import { makeRandom } from '../world/wire.mjs'
 
 const TYPES = ['session', 'sender-key', 'app-state-sync-version', 'lid-mapping']
 export const ALL_TYPES = [...TYPES, 'pre-key', 'marker']
-/** How many pre-keys Baileys makes at once when it pairs. */
+/** Number of pre-keys that Baileys makes at once when it pairs. */
 const PRE_KEYS = 812
 /** Batches of one tenant that a writer has under way at once, at most. */
 export const WIDTH = 3
@@ -19,7 +19,7 @@ export function valueOf(type, id, n, length) {
   return { n, bytes: Buffer.alloc(length, pattern) }
 }
 
-/** Whether `value` is exactly what some batch wrote, and which. */
+/** Finds the batch that wrote exactly `value`, if one did. */
 export function writtenBy(type, id, value) {
   const n = value?.n
   if (!Number.isInteger(n) || !Buffer.isBuffer(value.bytes) || Object.keys(value).length !== 2) return null
@@ -34,7 +34,7 @@ const lengthOf = (random, heavy) => {
 }
 
 /**
- * What batch `n` of a history does. A `heavy` history writes so much that its log is rewritten every few dozen batches.
+ * Contents of batch `n` of a history. A `heavy` history writes so much that its log is rewritten every few dozen batches.
  * `writes` are `[type, id, length]`, a length of `null` deletes;
  * `creds` are the fields it changes.
  */

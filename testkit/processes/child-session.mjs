@@ -10,7 +10,7 @@ import hybrid from '../../index.js'
 import { cheapBaileys, dump } from '../baileys/cheap.mjs'
 
 const [directory, notesFile] = process.argv.slice(2)
-/** Where a session without a disk looks for what another mode left. */
+/** Folder in which a session without a disk looks for what another mode left. */
 process.env.WHATSAPP_SESSION_PATH = directory
 const notes = openSync(notesFile, 'a')
 const note = (text) => writeSync(notes, `${text}\n`)

@@ -19,7 +19,7 @@ function works(attempt) {
   }
 }
 
-/** Whether a small file system can be mounted here; and, where not, whether a process can be limited. */
+/** True if a small file system can be mounted here; and, where not, whether a process can be limited. */
 export const canMount = works(() => {
   const folder = mkdtempSync(join(tmpdir(), 'bha-probe-'))
   try {

@@ -16,7 +16,7 @@ const LEAST = 50
 
 const PROGRAM = fileURLToPath(new URL('./child-writer.mjs', import.meta.url))
 
-/** What a life with this number is to have said before it ends, see `child-writer.mjs`. */
+/** Output that a life with this number must have written before it ends, see `child-writer.mjs`. */
 function momentOf(life, random, tenants) {
   if (life % 26 === 25) return { r: 1 }
   return [{ u: 1 }, { w: random.below(tenants) }, { w: tenants }, { a: LEAST + random.below(LEAST) }][life % 4]

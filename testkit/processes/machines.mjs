@@ -82,7 +82,7 @@ export class Machine {
     })
   }
 
-  /** What became of a call: `'ok'` or the code of its error. */
+  /** Outcome of a call: `'ok'` or the code of its error. */
   outcome(command, ...args) {
     return this.call(command, ...args).then(
       () => 'ok',
@@ -95,7 +95,7 @@ export class Machine {
     return eventually(`event ${name}`, () => this.events.slice(from).find((event) => event.name === name))
   }
 
-  /** What the child wrote down, line by line; the last line may be cut short by a kill and then does not count. */
+  /** Lines that the child wrote; the last line may be cut short by a kill and then does not count. */
   get notes() {
     if (!existsSync(this.notesFile)) return []
     return readFileSync(this.notesFile, 'utf8').split('\n').slice(0, -1)

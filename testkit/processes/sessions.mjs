@@ -118,7 +118,7 @@ export function permissionsOf(folder) {
   }))
 }
 
-/** What a promise rejects with; fails when it does not. */
+/** Error of a promise; fails when it does not. */
 export async function rejection(promise) {
   const failure = await promise.then(
     () => undefined,

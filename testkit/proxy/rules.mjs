@@ -88,7 +88,7 @@ export class Rules {
     this.#rules = []
   }
 
-  /** What becomes of a request: all the delays that concern it, and the first other fault. */
+  /** Fate of a request: all the delays that concern it, and the first other fault. */
   decide(request) {
     const decision = { delayMs: 0, answerDelayMs: 0, rule: null }
     for (const rule of this.#rules) {

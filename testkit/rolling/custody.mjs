@@ -140,7 +140,7 @@ export class Custody {
     this.stats.keysCompared += names.length
   }
 
-  /** What the server still hands out, the device must have. Keys whose upload is lost are withdrawn, as if the device had registered anew. */
+  /** Checks that the device has what the server still hands out. Keys whose upload is lost are withdrawn, as if the device had registered anew. */
   async #reviewPreKeys(lost, open) {
     const { server } = this.#world
     const offered = server.remaining(SUBJECT.account, SUBJECT.device)

@@ -15,13 +15,13 @@ import { Owner } from './owner.mjs'
 import { judge } from './rules.mjs'
 import { Traffic } from './traffic.mjs'
 
-/** What becomes of the former owner, and when, seen from the open of the next one. `pause`: stopped, and woken within its wait. */
+/** Fate of the former owner, and its moment, seen from the open of the next one. `pause`: stopped, and woken within its wait. */
 export const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGSTOP']
 export const MOMENTS = ['before', 'during', 'after']
 
 /** An open of a session whose owner lives takes about a second. */
 const LONGEST_DELAY_MS = 1000
-/** How long an owner that is not there is waited for. */
+/** Wait for an owner that is not there. */
 const GONE_MS = 1600
 /** A pause ends within what an owner is waited for that has not been seen to go. */
 const LONGEST_PAUSE_MS = 1500
@@ -31,7 +31,7 @@ const PATIENCE_MS = 120_000
 
 const TENANT = 'rolling'
 
-/** Whether somebody opened after all the time that an owner which is gone is waited for, and nothing was handed over. */
+/** True if somebody opened after the whole wait for an owner that is gone, and nothing was handed over. */
 const wasWaitedForInVain = ({ opened, openingAt, openedAt }) => !opened.restored.clean && openedAt - openingAt >= GONE_MS * 1000
 
 export class Deploy {
@@ -164,7 +164,7 @@ export class Deploy {
     if (signal !== 'SIGSTOP') await former.ended
   }
 
-  /** What a deaf owner does when there is another one: until it has done something there is nothing to notice. */
+  /** Work of a deaf owner when there is another one: until it has done something there is nothing to notice. */
   async #goesOn(former, next) {
     await this.#until('the former owner goes on', () => former.over !== null || former.life.read().end > next.life.start)
   }
@@ -187,7 +187,7 @@ export class Deploy {
     judge(this.lives)
   }
 
-  /** What each kind of exchange promises. */
+  /** Promises of each kind of exchange. */
   #check(former, next, signal, moment) {
     const {
       restored: { clean },
@@ -224,7 +224,7 @@ export class Deploy {
     former.life.read()
   }
 
-  /** How long the open took, and how long before its end the former owner had accepted its last write, or was told to go. */
+  /** Duration of the open, and the time before its end at which the former owner had accepted its last write, or was told to go. */
   #measure(former, next, { signal, moment, signalledAt }) {
     const writes = former.sets.map(({ at }) => at).filter((at) => at <= next.openedAt)
     const last = Math.max(former.openedAt, moment === 'before' ? signalledAt : 0, ...writes)

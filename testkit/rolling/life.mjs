@@ -17,7 +17,7 @@ export class Life {
     Object.assign(this, { name, openingAt: null, opened: null, sets: [], refusals: [], acknowledged: [], events: [], closed: null })
     /** Writes that were begun, and have no outcome yet. */
     this.attempts = new Map()
-    /** Whether it was ever stopped, with SIGSTOP, or was as slow as if it had been. */
+    /** True if it was ever stopped, with SIGSTOP, or was as slow as if it had been. */
     this.wasFrozen = false
   }
 

@@ -59,7 +59,7 @@ export class Losses {
     return mayBeRefused
   }
 
-  /** Whether the app state may be of an older version than its phone knows; asked once. */
+  /** True if the app state may be of an older version than its phone knows; asked once. */
   takeCollection(collection) {
     return this.#collections.delete(collection)
   }

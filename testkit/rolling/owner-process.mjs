@@ -42,7 +42,7 @@ const namesIn = (data) => Object.entries(data).flatMap(([type, entries]) => Obje
 const holdsNewPreKeys = (data) => Object.values(data['pre-key'] ?? {}).some(Boolean)
 
 let writes = 0
-/** How many a deaf service kept for itself. */
+/** Number that a deaf service kept for itself. */
 let kept = 0
 
 /** Notes a write: what it was about to change, and the LSN and the digests of what the store showed right after it. */

@@ -83,7 +83,7 @@ export class Owner {
     return this.call('attach', { me, book })
   }
 
-  /** What a device of a world is asked, with the answer alone. */
+  /** Questions to a device of a world, with the answer alone. */
   async call(command, args) {
     return (await this.ask(command, args)).result
   }
@@ -100,7 +100,7 @@ export class Owner {
     }
   }
 
-  /** What is asked of it whether it owns the session or not. */
+  /** Questions to it, whether it owns the session or not. */
   async haunt(names) {
     return (await this.#ask('haunt', { names })).result
   }

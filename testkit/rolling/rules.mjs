@@ -8,7 +8,7 @@ const REFUSED = ['FENCED', 'CLOSED']
 
 const plural = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`
 
-/** What one owner did wrong, seen for itself. */
+/** Errors of one owner, seen for itself. */
 function* withinOneLife(life) {
   // A process that died between a write and its note leaves a hole, and the attempt that made it.
   const changed = life.sets.filter((set) => set.changed)
@@ -39,7 +39,7 @@ function* withinOneLife(life) {
   for (const { what, code } of life.events) if (what === 'error') yield `${life.name} was told of an error: ${code}`
 }
 
-/** What is wrong between an owner and the next. */
+/** Errors between an owner and the next. */
 function* between(older, newer) {
   const [was, is] = [older.name, newer.name]
   const { source, clean } = newer.opened.restored

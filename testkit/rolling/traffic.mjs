@@ -201,7 +201,7 @@ export class Traffic {
     })
   }
 
-  /** Whether a member could do something with a group message of the device. */
+  /** True if a member could do something with a group message of the device. */
   async #arriveInGroup(name, group, { distribution, ciphertext }, plaintext, mayBeRefused) {
     const key = distribution.find((to) => nameOf(to) === name) ?? null
     const result = await this.world.peers.get(name).receiveGroup({ group, author: this.world.subjectJid, distribution: key, ciphertext })

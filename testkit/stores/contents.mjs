@@ -47,7 +47,7 @@ export async function fingerprintsIn(bucket) {
   return Object.fromEntries([...(await objectsIn(bucket))].map(([name, bytes]) => [name, digest(bytes)]))
 }
 
-/** What each bucket was made to hold the last time. */
+/** Last contents that each bucket was given. */
 const laidOut = new WeakMap()
 
 /**

@@ -12,7 +12,7 @@ export const kind = 'directory'
 
 const remove = (folder) => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 
-/** What `read` answers, or `otherwise` where there is no such file or folder, or it went while it was read. */
+/** Answer of `read`, or `otherwise` where there is no such file or folder, or it went while it was read. */
 function orElse(otherwise, read) {
   try {
     return read()

@@ -8,7 +8,7 @@ import { after } from 'node:test'
 import { atEnd } from '../base/endings.mjs'
 
 export const storeKind = process.env.TEST_STORE || 'directory'
-/** Whether each request goes to a server: then outages are made by a proxy, and what costs thousands of requests is bounded. */
+/** True if each request goes to a server: then outages are made by a proxy, and what costs thousands of requests is bounded. */
 export const overNetwork = storeKind !== 'directory'
 
 /** Peculiarities of that kind. */
@@ -22,7 +22,7 @@ after(async () => {
   await (await server)?.stop()
 })
 
-/** How to reach the store of this run. */
+/** Address and credentials of the store of this run. */
 export async function storeAddress() {
   if (running !== undefined) return running
   server ??= store.start()

@@ -14,7 +14,7 @@ import { S3Bucket, S3Client, madeUpCredentials } from './s3-client.mjs'
 import { startServer } from '../base/server-process.mjs'
 
 export const kind = 'rclone'
-/** Whether it is published for this machine. */
+/** True if it is published for this machine. */
 export const runsHere = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'darwin-x64'].includes(`${process.platform}-${process.arch}`)
 
 function plan(folder, program, inMemory) {

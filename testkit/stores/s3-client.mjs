@@ -36,7 +36,7 @@ const escape = (text) => text.replace(/[&<>"'\t\n\r]/g, (c) => `&#${c.charCodeAt
 /** Characters that no XML document can hold, escaped or not. */
 const UNSAYABLE = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/
 
-/** What is in all elements with that name, whatever their namespace is: text, or more elements. */
+/** Contents of all elements with that name, whatever their namespace is: text, or more elements. */
 const insides = (xml, element, inside) =>
   [...xml.matchAll(new RegExp(`<(?:\\w+:)?${element}(?: [^>]*)?>(${inside})</(?:\\w+:)?${element}>`, 'g'))].map(([, found]) => found)
 const texts = (xml, element) => insides(xml, element, '[^<]*').map(unescape)
@@ -47,7 +47,7 @@ const decodeListed = (text) => decodeURIComponent(text.replaceAll('+', '%20'))
 
 // ---------------------------------------------------------------------------------------------------------- the client
 
-/** Where a server that we start is, and who may use it. An id shorter than those of AWS is refused by some. */
+/** Address of a server that we start, and its one user. An id shorter than those of AWS is refused by some. */
 export const madeUpCredentials = () => ({
   region: 'us-east-1',
   accessKeyId: randomBytes(10).toString('hex').toUpperCase(),

@@ -10,7 +10,7 @@ import { S3Client, madeUpCredentials } from './s3-client.mjs'
 import { freePorts, startServer } from '../base/server-process.mjs'
 
 export const kind = 'seaweedfs'
-/** Whether it is published for this machine. */
+/** True if it is published for this machine. */
 export const runsHere = ['linux-x64', 'linux-arm64', 'darwin-arm64'].includes(`${process.platform}-${process.arch}`)
 
 /** Each of its parts also takes the port that is so much higher, and leaves a socket behind that is named after it. */

@@ -171,7 +171,7 @@ class WhatsAppDouble {
     return this.mail.next(phone)
   }
 
-  /** Whether the device is logged in and takes messages. */
+  /** True if the device is logged in and takes messages. */
   isOnline(jid) {
     return Boolean(this.deviceAt(jid).active)
   }

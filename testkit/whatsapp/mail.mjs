@@ -93,7 +93,7 @@ export class Mail {
     await connection.send({ tag: 'ib', attrs: { from: SERVER }, content: [offline] })
   }
 
-  /** What a linked device sent that is no query. */
+  /** Takes a stanza of a linked device that is no query. */
   async take(connection, node) {
     const { device } = connection
     const { id, to, type } = node.attrs

@@ -18,7 +18,7 @@ export function readQr(qr) {
 }
 
 /**
- * What the phone hands to the server for a device.
+ * Message that the phone hands to the server for a device.
  * @param {object} o
  * @param {object} o.baileys
  * @param {{ public: Uint8Array, private: Uint8Array }} o.accountKeys the phone's identity

@@ -28,7 +28,7 @@ export class People {
     return this.book.findIndex(({ pn, lid }) => pn === user || lid === user)
   }
 
-  /** Whether a device with this address ever gave its keys. */
+  /** True if a device with this address ever gave its keys. */
   hasKeys(jid) {
     return this.keys.devices.has(`${this.find(jid)}:${deviceOf(jid)}`)
   }

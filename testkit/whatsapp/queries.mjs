@@ -27,7 +27,7 @@ const bigEndian = (number, length) => {
 const readKey = (node) => ({ id: numberOf(node, 'id'), public: bytesOf(node, 'value') })
 const readSignedKey = (node) => ({ ...readKey(node), signature: bytesOf(node, 'signature') })
 
-/** Whether the identity of a device signed this key, as everybody who writes to it will ask. */
+/** True if the identity of a device signed this key, as everybody who writes to it will ask. */
 export const isKeyOf = ({ identity }, { public: key, signature }) => isSigned(identity, Buffer.concat([Buffer.from([5]), key]), signature)
 
 const writeKey = (tag, { id, public: value, signature }) => ({
@@ -155,7 +155,7 @@ const TABLE = {
   'set md remove-companion-device': () => []
 }
 
-/** What follows an answer. */
+/** Work that follows an answer. */
 const THEN = {
   'set passive active': (double, device, connection) => double.mail.open(device, connection),
   'set md remove-companion-device': (double, device) => double.unlink(device)

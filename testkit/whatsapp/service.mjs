@@ -98,7 +98,7 @@ export class Service {
     return this.next('message', (message) => message.id === id)
   }
 
-  /** What comes of something that this service has a part in; rejects when it ends first. */
+  /** Waits for something that this service has a part in; rejects when it ends first. */
   of(promise) {
     return Promise.race([
       promise,
@@ -108,7 +108,7 @@ export class Service {
     ])
   }
 
-  /** What it told of this kind so far. */
+  /** News of this kind so far. */
   all(event) {
     return this.told.filter((told) => told.event === event)
   }

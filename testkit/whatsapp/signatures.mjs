@@ -26,7 +26,7 @@ function edwards(publicKey, sign) {
   return bytes
 }
 
-/** Whether `signature` (64 bytes) of `message` was made with the private key of `publicKey` (32 bytes). */
+/** True if `signature` (64 bytes) of `message` was made with the private key of `publicKey` (32 bytes). */
 export function isSigned(publicKey, message, signature) {
   if (signature?.length !== 64 || publicKey?.length !== 32) return false
   const bare = Buffer.from(signature)

@@ -71,7 +71,7 @@ export function takeSessionErrors() {
   return taken
 }
 
-/** What a failed decryption means: `duplicate` (seen before), `no-sender-key` (ask for it with a retry receipt), or `broken`. */
+/** Meaning of a failed decryption: `duplicate` (seen before), `no-sender-key` (ask for it with a retry receipt), or `broken`. */
 export function classifyFailure(error, causes) {
   const text = [error.message, ...causes].join('\n')
   if (/Key used already or never filled|old counter/.test(text)) return 'duplicate'

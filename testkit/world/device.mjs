@@ -8,7 +8,7 @@
 
 import { silentLogger, takeSessionErrors, classifyFailure, transactionOptions } from './baileys.mjs'
 
-/** How many messages a device list stays cached; Baileys keeps it five minutes. */
+/** Number of messages for which a device list stays cached; Baileys keeps it five minutes. */
 const DEVICE_LIST_LIFE = 300
 const TOKEN_INDEX = '__index'
 

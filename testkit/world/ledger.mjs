@@ -41,7 +41,7 @@ export function watchWrites(auth, onWrite) {
   }
 }
 
-/** What the store shows under these names now, as digests. */
+/** Digests of what the store shows under these names now. */
 export async function inspect(auth, baileys, names) {
   const idsByType = new Map()
   const shown = {}

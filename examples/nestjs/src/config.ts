@@ -26,11 +26,11 @@ export interface Config {
   /** PostgreSQL; without it a small embedded database in `dataFolder`. */
   databaseUrl: string | null
   dataFolder: string
-  /** Where local logs lie, when no variable of the auth state says so. */
+  /** Folder of local logs, where no variable of the auth state names one. */
   sessionFolder?: string
   /** The bucket for trying out, when no variable of the auth state names one. */
   tryOutStore?: string
-  /** How long a change may wait for the store before its session is called overdue. */
+  /** Time that a change may wait for the store before its session is called overdue. */
   overdueAfterMs: number
   /** For tests and proxies. */
   webSocketUrl?: string

@@ -7,7 +7,7 @@ import { createPublicKey, generateKeyPair, randomBytes, verify } from 'node:cryp
 import { promisify } from 'node:util'
 
 const HOUR = 3600
-/** How far a signer's clock may be ahead, in seconds. */
+/** Seconds that a signer's clock may be ahead. */
 const TOLERANCE = 60
 const GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const SCOPES = ['cloud-platform', 'devstorage.full_control', 'devstorage.read_write'].map(
@@ -53,7 +53,7 @@ export class Identity {
   #issued = new Map()
   #verified = new Map()
 
-  /** How long bearers count: those that the double gives out, and those that a client signs itself. */
+  /** Validity of bearers: those that the double gives out, and those that a client signs itself. */
   tokenLifetimeMs = HOUR * 1000
 
   constructor(account, ownerToken, now) {
@@ -68,7 +68,7 @@ export class Identity {
     return caller === null ? 'Anonymous caller' : caller.email
   }
 
-  /** Who sent `authorization`: a caller, null for nobody in particular, undefined for a bearer that does not count. */
+  /** Sender of `authorization`: a caller, null for nobody in particular, undefined for a bearer that does not count. */
   callerOf(authorization) {
     if (authorization === undefined) return null
     const bearer = authorization.match(/^Bearer (\S+)$/)?.[1]

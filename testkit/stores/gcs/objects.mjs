@@ -58,7 +58,7 @@ export class Bucket {
   #names = []
   #written = new Map()
 
-  /** What tests may change while it is in use; see `switch` in the client. */
+  /** Settings that tests may change while it is in use; see `switch` in the client. */
   switches = {
     /** Permissions of everybody, with or without credentials: `storage.objects.get`, `storage.objects.list`. */
     allUsers: [],
@@ -69,9 +69,9 @@ export class Bucket {
     versioning: false,
     /** Permissions that the service account does not have here. */
     denied: [],
-    /** How much older than it is listings say of what is stored from now on. */
+    /** Age that listings add to what is stored from now on. */
     olderMs: 0,
-    /** How long one name may not be written or deleted again; the service says 1000. */
+    /** Time in which one name may not be written or deleted again; the service says 1000. */
     sameNameMs: 0,
     /** Longest page, if shorter than the service's. */
     pageSize: MAX_PAGE

@@ -26,7 +26,7 @@ const decodedPart = (text) => {
 export class Server {
   #http
   #buckets = new Map()
-  /** How far the service's clock is ahead of this machine's. */
+  /** Lead of the service's clock over this machine's. */
   clockSkewMs = 0
   now = () => Date.now() + this.clockSkewMs
 
@@ -93,7 +93,7 @@ export class Server {
     return name === '' ? this.#onBucket(request, caller, bucketName, query) : this.#onObject(request, caller, bucketName, name, query, body)
   }
 
-  /** What tests change while the server runs. Only the tests themselves know the owner's token. */
+  /** Settings that tests change while the server runs. Only the tests themselves know the owner's token. */
   #switch(caller, bucketName, body) {
     if (!caller?.isOwner) throw new Refusal(403, 'AccessDenied')
     const wanted = JSON.parse(body.toString())

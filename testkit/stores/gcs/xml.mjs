@@ -11,7 +11,7 @@ const unescaped = (text) => text.replace(/&#(\d+);/g, (_, code) => String.fromCh
 
 const element = (name, text) => `<${name}>${escaped(String(text))}</${name}>`
 
-/** What the service says to each request that it refuses. */
+/** Words of the service for each request that it refuses. */
 const MESSAGES = {
   AccessDenied: 'Access denied.',
   AuthenticationRequired: 'Authentication required.',
@@ -74,7 +74,7 @@ export function configuration(setting, value) {
   return `<?xml version='1.0' encoding='UTF-8'?>${inner === '' ? `<${name}/>` : `<${name}>${inner}</${name}>`}`
 }
 
-/** What a page says, read from its XML: names, common prefixes and the token of the next page. */
+/** Contents of a page, read from its XML: names, common prefixes and the token of the next page. */
 export function listed(xml) {
   const texts = (pattern) => [...xml.matchAll(pattern)].map(([, text]) => unescaped(text))
   return {

@@ -57,7 +57,7 @@ export function makeKeys(secret) {
 }
 
 /**
- * What the gateway of a hosted project does to the headers: a new-style key in `apikey` becomes the token of its role, unless
+ * Headers as the gateway of a hosted project passes them on: a new-style key in `apikey` becomes the token of its role, unless
  * there is an `Authorization` already. It never looks into `Authorization`.
  */
 export function throughGateway(headers, keys) {

@@ -77,7 +77,7 @@ export async function fetchObject(context, bucket, name, find, expires) {
   return objectAnswer(context, { metadata, version }, expires)
 }
 
-/** Which bucket a reader reads from: a public one is open to all, and to who is nobody the others are not there. */
+/** Bucket that a reader reads from: a public one is open to all, and for an anonymous reader the others do not exist. */
 function readableBucket(context) {
   const {
     storage,

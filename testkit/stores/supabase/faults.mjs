@@ -16,7 +16,7 @@ function requireNames(rule, names) {
   if (odd !== undefined) throw new RangeError(`there is no "${odd}" in such a rule`)
 }
 
-/** What a rule answers with: `{ status, headers, body }`, or the words `reset` and `pass`. */
+/** Answer of a rule: `{ status, headers, body }`, or the words `reset` and `pass`. */
 function answerOf({ answer = 'pass', retryAfter }) {
   if (answer === 'reset' || answer === 'pass') return answer
   if (typeof answer === 'string') {
@@ -59,7 +59,7 @@ export class Faults {
     return null
   }
 
-  /** How often each rule was met, and how often it still will be (`null`: until it is cleared). */
+  /** Times that each rule was met, and times that it still will be (`null`: until it is cleared). */
   report() {
     return [...this.#rules.values()].map(({ id, hits, left, bucket }) => ({ id, bucket, hits, left: left === Infinity ? null : left }))
   }

@@ -9,7 +9,7 @@ import { refuse } from './answers.mjs'
 
 const KEY = /^(\w|\/|!|-|\.|\*|'|\(|\)| |&|\$|@|=|;|:|\+|,|\?)+$/
 const BUCKET = /^(\w|!|-|\.|\*|'|\(|\)| |&|\$|@|=|;|:|\+|,|\?){1,63}$/
-/** What the server puts before a name and after it (`/` and a UUID) in its own store, whose names end at 1024 bytes. */
+/** Text that the server puts before a name and after it (`/` and a UUID) in its own store, whose names end at 1024 bytes. */
 const OVERHEAD = 'stub/dummyproject/'.length + 1 + 1 + 36
 const LONGEST = 1024
 
@@ -17,7 +17,7 @@ export function requireKey(name) {
   if (!KEY.test(name)) refuse('invalidKey', name)
 }
 
-/** What only the store behind the server refuses, when the object gets there. */
+/** Names that only the store behind the server refuses, when the object gets there. */
 export function requireStorable(bucket, name) {
   if (name.split('/').some((segment) => segment === '.' || segment === '..')) refuse('dotSegment')
   if (OVERHEAD + bucket.id.length + name.length > LONGEST) refuse('keyTooLong')
@@ -163,7 +163,7 @@ export class Storage {
     return row
   }
 
-  /** What becomes of readers when a version is not the one of its name any more. */
+  /** Ends readers when a version is not the one of its name any more. */
   #changed(bucket, name, version, gone) {
     version.gone = gone
     const { transient404, cdn } = this.#settings.of(bucket.id)
@@ -176,7 +176,7 @@ export class Storage {
 
   // Readers
 
-  /** Whether this reader of the name is to be told that the version is gone. */
+  /** True if this reader of the name is to be told that the version is gone. */
   meetsGap(bucket, name) {
     const left = bucket.transients.get(name) ?? 0
     if (left > 1) bucket.transients.set(name, left - 1)
@@ -184,7 +184,7 @@ export class Storage {
     return left > 0
   }
 
-  /** What the CDN has of a name, if it still answers with that. */
+  /** Copy of a name in the CDN, if it still answers with that. */
   cached(bucket, name) {
     if (this.#settings.of(bucket.id).cdn === null) return undefined
     const held = bucket.cache.get(name)

@@ -7,7 +7,7 @@ import { HybridAuthError } from 'baileys-hybrid-auth'
 
 const ENDED = ['FENCED', 'CLOSED', 'DELETED', 'LEASE_LOST']
 
-/** Whether it is the remainder of a socket or of a session that has ended. Anything else is a fault, and not to be gone on with. */
+/** True for the remainder of a socket or of a session that has ended. Anything else is a fault, and not to be gone on with. */
 export function isRemainder(error: unknown): error is Error {
   if (error instanceof HybridAuthError) return ENDED.includes(error.code)
   return error instanceof Error && 'isBoom' in error && error.isBoom === true

@@ -12,7 +12,7 @@ const TIMESTAMP = config.databaseUrl === null ? 'datetime' : 'timestamptz'
  */
 export type SessionRowStatus = 'new' | 'connected' | 'disconnected' | 'replaced' | 'logged_out'
 
-/** What the application knows of a session. Nothing in here is secret, and nothing of the session itself is in here. */
+/** Knowledge of the application about a session. Nothing in here is secret, and nothing of the session itself is in here. */
 @Entity('whatsapp_sessions')
 export class WhatsappSession {
   @PrimaryColumn({ name: 'user_id', type: 'varchar', length: 50 })

@@ -35,7 +35,7 @@ export class SessionsService {
     return this.#figuresOf(await this.#views((await this.table.all()).filter(isPaired)))
   }
 
-  /** How the store fares, as far as the open sessions can tell. */
+  /** Condition of the store, as far as the open sessions can tell. */
   storeHealth(): 'ok' | 'degraded' | 'none' | 'idle' {
     const stores = Object.values(this.auth.status()).flatMap((status) => (status.life === 'opening' ? [] : [status.store]))
     if (stores.length === 0) return 'idle'

@@ -31,7 +31,7 @@ const baileysLogger = pino({ level: config.baileysLogLevel })
 
 export class Connection {
   phase: Phase = 'disconnected'
-  /** What the phone has to scan, while it is waited for. */
+  /** The code that the phone has to scan, while it is waited for. */
   qr: string | null = null
   /** Why it is not connected, for a person. */
   problem: string | null = null

@@ -12,7 +12,7 @@ export class WhatsappController {
     private readonly table: SessionsTable
   ) {}
 
-  /** What the user's numbers are doing on this instance. */
+  /** States of the user's numbers on this instance. */
   @Get('status/:userId')
   async status(@Param() { userId }: UserRef) {
     const rows = await this.table.ofUser(userId)
