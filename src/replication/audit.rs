@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Result;
 use crate::event::{Event, Level};
 use crate::platform::host::Host;
 use crate::platform::meter::METERS;
 
-use super::{Flow, Replicator, spread};
+use super::stop::Work;
+use super::{Replicator, spread};
 
 /// Segments after which the chain is held against a listing.
 pub const AUDIT_SEGMENTS: usize = 32;
@@ -67,47 +67,40 @@ impl Replicator {
     }
 
     /// The store lost part of the chain, and no newer owner is there: stores the state anew, and then tells of it.
-    pub(super) async fn mend(&mut self) -> Result<Flow> {
+    pub(super) async fn mend(&mut self) -> Work {
         let lost = self.collector.take_losses();
         let note = "the store lost objects of this session; its state is being stored again";
         (self.events)(Event::Note(Level::Warn, note.to_owned()));
-        if self.rebuild().await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
+        self.rebuild().await?;
         let (lsn, bytes) = (self.head.lsn, self.chain.base().bytes);
-        if self.acknowledge(Some((lsn, bytes)), true).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
+        self.acknowledge(Some((lsn, bytes)), true).await?;
         METERS.store_repairs.one();
         (self.events)(Event::Repaired(format!(
             "the store had lost {lost} objects of this session; its full state was stored again, and nothing is missing"
         )));
         self.suspect();
         self.collector.expect(&self.chain);
-        Ok(Flow::Go)
+        Ok(())
     }
 
     /// Stores marks, what waits, and the whole state behind it, and acknowledges nothing before that is there.
-    pub(super) async fn rebuild(&mut self) -> Result<Flow> {
+    pub(super) async fn rebuild(&mut self) -> Work {
         // Both marks before the state: to whoever comes meanwhile this must be a session whose state is missing, which nobody
         // claims, and not one that never began.
-        if self.store_marks().await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
+        self.store_marks().await?;
         loop {
             let (lsn, base) = match self.journal.cut(true)? {
                 None => self.journal.view()?,
                 Some(cut) => {
-                    if self.store_cut(&cut).await? == Flow::Stop {
-                        return Ok(Flow::Stop);
-                    }
+                    self.store_cut(&cut).await?;
                     let Some(base) = cut.base else { continue };
                     (cut.last, base)
                 }
             };
             // Something may have been written meanwhile.
             if lsn == self.head.lsn {
-                return Ok(self.put_base(lsn, base, true).await?.unwrap_or(Flow::Go));
+                self.put_base(lsn, base, true).await?;
+                return Ok(());
             }
         }
     }

@@ -16,11 +16,13 @@ use crate::platform::meter::METERS;
 use crate::store::Failure;
 
 use super::chain::Chain;
-use super::{BASE_PAUSE, Flow, MAX_BASE_PAUSE, MAX_PAUSE, Piece, Replicator, spread};
+use super::outage::Put;
+use super::stop::{Stop, Unanswered, Work};
+use super::{BASE_PAUSE, MAX_BASE_PAUSE, MAX_PAUSE, Piece, Replicator, spread};
 
 impl Replicator {
     /// The store lost everything of this session, and no newer owner is there: write it all again, from memory.
-    pub(super) async fn refill(&mut self) -> Result<Flow> {
+    pub(super) async fn refill(&mut self) -> Work {
         let error = Error::new(
             Code::RemoteCorrupt,
             "the store was emptied while the session was running; its state is being stored again",
@@ -32,14 +34,12 @@ impl Replicator {
     }
 
     /// Stores both marks of the claim.
-    pub(super) async fn store_marks(&mut self) -> Result<Flow> {
+    pub(super) async fn store_marks(&mut self) -> Work {
         for mark in [Mark::Claimed, Mark::Live] {
             let (name, bytes) = self.owner.mark(mark, Link::default())?;
-            if self.store(&name, bytes).await? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
+            self.store(&name, bytes).await?;
         }
-        Ok(Flow::Go)
+        Ok(())
     }
 
     /// Seals the whole state as a base at the end of the chain, away from the runtime's workers.
@@ -49,49 +49,41 @@ impl Replicator {
             .await
     }
 
-    pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Result<Flow> {
-        let flow = self.put_base(lsn, base, false).await?;
-        if flow == Some(Flow::Go) {
+    pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Work {
+        if self.put_base(lsn, base, false).await? {
             self.collect().await;
         }
-        Ok(flow.unwrap_or(Flow::Go))
+        Ok(())
     }
 
     /// Stores a base. One that the store can never accept is tried for ever if it `must` be there; else that is told, nothing
-    /// comes of it (`None`), and segments go on after the base before it.
-    pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Result<Option<Flow>> {
+    /// comes of it (`false`), and segments go on after the base before it.
+    pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Work<bool> {
         let (name, sealed) = self.seal_base(lsn, base).await?;
         let object = name.object(&self.owner.tenancy.name);
         let bytes = sealed.bytes.len() as u64;
         if let Some(note) = self.owner.tenancy.remote.tight(self.chain.base().bytes, bytes) {
             (self.events)(Event::Note(Level::Warn, note));
         }
-        let flow = if must {
-            self.store(&object, sealed.bytes).await?
-        } else {
-            match self.store_if_possible(&object, sealed.bytes).await? {
-                Ok(flow) => flow,
-                Err(failure) => {
-                    self.refused(&failure);
-                    return Ok(None);
-                }
-            }
-        };
-        if flow == Flow::Go {
-            self.chain = Chain::of(Piece { name, bytes });
-            self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
-            let mut refused = None;
-            self.note(|health| {
-                health.bases += 1;
-                health.bytes += bytes;
-                refused = health.base_refused.take();
-            });
-            (self.base_at, self.base_pause) = (Duration::ZERO, BASE_PAUSE);
-            if refused.is_some() {
-                (self.events)(Event::Repaired("the store accepts the full state again".to_owned()));
-            }
+        if must {
+            self.store(&object, sealed.bytes).await?;
+        } else if let Put::Refused(failure) = self.store_if_possible(&object, sealed.bytes).await? {
+            self.refused(&failure);
+            return Ok(false);
         }
-        Ok(Some(flow))
+        self.chain = Chain::of(Piece { name, bytes });
+        self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
+        let mut refused = None;
+        self.note(|health| {
+            health.bases += 1;
+            health.bytes += bytes;
+            refused = health.base_refused.take();
+        });
+        (self.base_at, self.base_pause) = (Duration::ZERO, BASE_PAUSE);
+        if refused.is_some() {
+            (self.events)(Event::Repaired("the store accepts the full state again".to_owned()));
+        }
+        Ok(true)
     }
 
     /// The store can never take the whole state as it is: that is told once, stays in the status, and is tried again later.
@@ -111,80 +103,65 @@ impl Replicator {
     /// Stores again what has not changed for long, before a rule of the bucket removes it for its age: the marks under their
     /// names, and the state as a new base or, if nothing came since the last one, that one under its name (I1). Where the store takes
     /// no new base, the last one and all that follows it are.
-    pub(super) async fn refresh(&mut self) -> Result<Flow> {
+    pub(super) async fn refresh(&mut self) -> Work {
         self.audit().await;
         if self.collector.has_losses() {
             return self.mend().await;
         }
-        if self.store_marks().await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
+        self.store_marks().await?;
         let base = self.chain.base();
         let is_whole = self.chain.len() == 0
             && self.chain.base().name.span.last() == self.head.lsn
             && self.journal.pending()?.is_none();
-        let flow = match if is_whole { self.again(base).await? } else { None } {
-            Some(flow) => Some(flow),
-            None => self.put_whole().await?,
-        };
-        if flow.is_none() {
+        if !(is_whole && self.again(base).await? || self.put_whole().await?) {
             for piece in self.chain.pieces().collect::<Vec<_>>() {
-                if self.again(piece).await? == Some(Flow::Stop) {
-                    return Ok(Flow::Stop);
-                }
+                self.again(piece).await?;
             }
         }
-        let flow = flow.unwrap_or(Flow::Go);
-        if flow == Flow::Go {
-            self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
-            let note = "unchanged data was re-uploaded".to_owned();
-            (self.events)(Event::Note(Level::Debug, note));
-            self.collect().await;
-        }
-        Ok(flow)
+        self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
+        let note = "unchanged data was re-uploaded".to_owned();
+        (self.events)(Event::Note(Level::Debug, note));
+        self.collect().await;
+        Ok(())
     }
 
-    /// Stores an object of the chain once more under its name; `None` if it is not there, or too large by now.
-    async fn again(&mut self, piece: Piece) -> Result<Option<Flow>> {
+    /// Stores an object of the chain once more under its name; `false` if it is not there, or too large by now.
+    async fn again(&mut self, piece: Piece) -> Work<bool> {
         let name = piece.name.object(&self.owner.tenancy.name);
         loop {
             let request = self.owner.tenancy.remote.get_once(&name);
             match self.answer(request).await {
-                None => return Ok(Some(Flow::Stop)),
-                Some(Ok(Some(bytes))) => return Ok(self.store_if_possible(&name, bytes).await?.ok()),
-                Some(Ok(None)) => return Ok(None),
-                Some(Err(failure)) => {
-                    if self.back_off(&failure, MAX_PAUSE).await == Flow::Stop {
-                        return Ok(Some(Flow::Stop));
-                    }
+                Ok(Some(bytes)) => {
+                    let put = self.store_if_possible(&name, bytes).await?;
+                    return Ok(!matches!(put, Put::Refused(_)));
                 }
+                Ok(None) => return Ok(false),
+                Err(Unanswered::Ended) => return Err(Stop::Ended),
+                Err(Unanswered::Failed(failure)) => self.back_off(&failure, MAX_PAUSE).await?,
             }
         }
     }
 
     /// Stores the whole state anew, for those who asked: with two bases of this owner nothing of a former one is kept. Where the
     /// store can never take it, they hear nothing more.
-    pub(super) async fn renew(&mut self) -> Result<Flow> {
+    pub(super) async fn renew(&mut self) -> Work {
         let waiting = self.journal.take_renewals();
-        let flow = self.put_whole().await?;
-        if flow == Some(Flow::Go) {
+        if self.put_whole().await? {
             self.collector.expect(&self.chain);
             self.collector.ask(waiting);
         }
-        Ok(flow.unwrap_or(Flow::Go))
+        Ok(())
     }
 
     /// Stores what waits, and then the whole state at the end of it as a base. A base beyond the segments would leave the one before
-    /// it without a way there, and a newer owner that shows up meanwhile without what was cut and is not stored (I20). `None`: the store
+    /// it without a way there, and a newer owner that shows up meanwhile without what was cut and is not stored (I20). `false`: the store
     /// can never take it.
-    async fn put_whole(&mut self) -> Result<Option<Flow>> {
+    async fn put_whole(&mut self) -> Work<bool> {
         let (lsn, base) = loop {
             let (lsn, base) = match self.journal.cut(true)? {
                 None => self.journal.view()?,
                 Some(cut) => {
-                    if self.ship_cut(&cut).await? == Flow::Stop {
-                        return Ok(Some(Flow::Stop));
-                    }
+                    self.ship_cut(&cut).await?;
                     let Some(base) = cut.base else { continue };
                     (cut.last, base)
                 }
@@ -194,12 +171,12 @@ impl Replicator {
                 break (lsn, base);
             }
         };
-        match self.put_base(lsn, base, false).await? {
-            Some(Flow::Go) => {}
-            other => return Ok(other),
+        if !self.put_base(lsn, base, false).await? {
+            return Ok(false);
         }
         let bytes = self.chain.base().bytes;
-        Ok(Some(self.acknowledge(Some((lsn, bytes)), true).await?))
+        self.acknowledge(Some((lsn, bytes)), true).await?;
+        Ok(true)
     }
 
     /// Has what is superfluous removed. A store that answers is done with it before the next step; one that does not is waited

@@ -14,7 +14,9 @@ mod ownership;
 pub mod restore;
 mod server;
 mod shipping;
+mod stop;
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,6 +37,7 @@ use audit::Audits;
 use chain::Chain;
 use collector::Collector;
 use lookout::Lookout;
+use stop::{Stop, Work};
 
 pub use chain::Piece;
 
@@ -110,15 +113,6 @@ type Sending = Pin<Box<dyn Future<Output = Result<Option<Standing>, Failure>> + 
 /// The name of an object and its PUT, which goes on.
 type Interrupted = (String, Sending);
 
-/// Decision to go on or to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
-    Go,
-    Stop,
-    /// A segment is not sent: another server answers, which may lack the one before it.
-    Elsewhere,
-}
-
 enum Task {
     Ship,
     Check,
@@ -128,7 +122,6 @@ enum Task {
     Mend,
     Yield,
     Leave,
-    Stop,
 }
 
 /// Ships one tenant's changes.
@@ -240,26 +233,28 @@ impl Replicator {
 
     async fn work(&mut self) -> Result<()> {
         self.collect().await;
+        let Err(stop) = self.tasks().await;
+        if let Stop::Failed(error) = stop {
+            return Err(error);
+        }
+        if self.lookout.is_buried() {
+            self.bury().await;
+        }
+        if self.is_fenced() { self.hand_over().await } else { Ok(()) }
+    }
+
+    /// Does what is due, one task after another, until it is stopped.
+    async fn tasks(&mut self) -> Work<Infallible> {
         loop {
-            let flow = match self.next().await? {
+            match self.next().await? {
                 Task::Ship => self.ship().await?,
                 Task::Check => self.acknowledge(None, false).await?,
                 Task::Refresh => self.refresh().await?,
                 Task::Renew => self.renew().await?,
                 Task::Mend => self.mend().await?,
-                Task::Yield => self.give_way(),
-                Task::Audit => {
-                    self.audit().await;
-                    Flow::Go
-                }
-                Task::Leave => self.leave().await?,
-                Task::Stop => Flow::Stop,
-            };
-            if flow == Flow::Stop {
-                if self.lookout.is_buried() {
-                    self.bury().await;
-                }
-                return if self.is_fenced() { self.hand_over().await } else { Ok(()) };
+                Task::Yield => return Err(self.give_way()),
+                Task::Audit => self.audit().await,
+                Task::Leave => match self.leave().await? {},
             }
             self.maintain().await;
         }
@@ -279,11 +274,11 @@ impl Replicator {
         self.owner.tenancy.host().now()
     }
 
-    async fn next(&mut self) -> Result<Task> {
+    async fn next(&mut self) -> Work<Task> {
         loop {
             let progress = self.journal.progress();
             if progress.is_done() || progress.life == Life::Fenced {
-                return Ok(Task::Stop);
+                return Err(Stop::Ended);
             }
             if progress.life == Life::Closing {
                 return Ok(Task::Leave);

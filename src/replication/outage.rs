@@ -15,24 +15,36 @@ use crate::journal::Life;
 use crate::platform::host::sleep;
 use crate::store::{Failure, Meaning};
 
-use super::{Flow, MAX_PAUSE, Replicator, Sending};
+use super::stop::{Stop, Unanswered, Work};
+use super::{MAX_PAUSE, Replicator, Sending};
 
 /// The longest pause between tries while somebody waits.
 const HURRIED: Duration = Duration::from_secs(1);
 
+/// Outcome of storing an object.
+#[derive(Debug)]
+pub enum Put {
+    /// It is stored.
+    Stored,
+    /// A segment is not sent: another server answers, which may lack the one before it.
+    Elsewhere,
+    /// The store says that it can never accept it.
+    Refused(Failure),
+}
+
 impl Replicator {
-    /// Stores an object, however long it takes; stops when the session ends or a newer owner shows up meanwhile.
-    pub(super) async fn store(&mut self, name: &str, bytes: Bytes) -> Result<Flow> {
+    /// Stores an object, however long it takes; stops when the session ends or a newer owner shows up meanwhile. True if it is stored: a
+    /// segment is not sent to another server, which may lack the one before it.
+    pub(super) async fn store(&mut self, name: &str, bytes: Bytes) -> Work<bool> {
         loop {
             match self.store_if_possible(name, bytes.clone()).await? {
-                Ok(flow) => return Ok(flow),
+                Put::Stored => return Ok(true),
+                Put::Elsewhere => return Ok(false),
                 // Only somebody who changes the bucket's limits can help; until then it all stays here.
-                Err(failure) => {
+                Put::Refused(failure) => {
                     let until = self.now() + MAX_PAUSE;
                     while self.now() < until {
-                        if self.back_off(&failure, self.pace.check_interval).await == Flow::Stop {
-                            return Ok(Flow::Stop);
-                        }
+                        self.back_off(&failure, self.pace.check_interval).await?;
                     }
                 }
             }
@@ -40,38 +52,34 @@ impl Replicator {
     }
 
     /// The same, but gives up on what the store says it can never accept.
-    pub(super) async fn store_if_possible(
-        &mut self,
-        name: &str,
-        bytes: Bytes,
-    ) -> Result<Result<Flow, Failure>> {
+    pub(super) async fn store_if_possible(&mut self, name: &str, bytes: Bytes) -> Work<Put> {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         self.looked = None;
         loop {
             if self.is_elsewhere() && self.on_the_way.as_ref().is_some_and(|segment| segment.name == name) {
-                return Ok(Ok(Flow::Elsewhere));
+                return Ok(Put::Elsewhere);
             }
             let began = self.now();
             let (owner, whole) = (Arc::clone(&self.owner), (name.to_owned(), bytes.clone()));
             let mut request: Sending = Box::pin(async move { owner.put_then_check(&whole.0, whole.1).await });
             match self.answer_within(&mut request, self.pace.check_interval + sending(bytes.len())).await {
-                None => {
+                Err(Unanswered::Ended) => {
                     if self.is_fenced() {
                         self.interrupted = Mutex::new(Some((name.to_owned(), request)));
                     }
-                    return Ok(Ok(Flow::Stop));
+                    return Err(Stop::Ended);
                 }
-                Some(Ok(standing)) => {
+                Ok(standing) => {
                     self.looked = standing.map(|standing| (began, standing));
                     self.took = self.now().saturating_sub(began);
-                    return Ok(Ok(Flow::Go));
+                    return Ok(Put::Stored);
                 }
-                Some(Err(failure)) if is_final(failure.meaning) => return Ok(Err(failure)),
-                Some(Err(failure)) => {
+                Err(Unanswered::Failed(failure)) if is_final(failure.meaning) => {
+                    return Ok(Put::Refused(failure));
+                }
+                Err(Unanswered::Failed(failure)) => {
                     let planned = delays.next().unwrap_or(MAX_PAUSE);
-                    if self.back_off(&failure, planned).await == Flow::Stop {
-                        return Ok(Ok(Flow::Stop));
-                    }
+                    self.back_off(&failure, planned).await?;
                 }
             }
         }
@@ -87,11 +95,11 @@ impl Replicator {
         }
     }
 
-    /// Waits for an answer, and says so when it keeps us waiting. `None` when the session ended meanwhile, or has a newer owner.
+    /// Waits for an answer, and says so when it keeps us waiting.
     pub(super) async fn answer<T>(
         &self,
         request: impl Future<Output = Result<T, Failure>>,
-    ) -> Option<Result<T, Failure>> {
+    ) -> Result<T, Unanswered> {
         self.answer_within(request, self.pace.check_interval).await
     }
 
@@ -100,15 +108,15 @@ impl Replicator {
         &self,
         request: impl Future<Output = Result<T, Failure>>,
         expected: Duration,
-    ) -> Option<Result<T, Failure>> {
+    ) -> Result<T, Unanswered> {
         let (mut request, mut over) = (pin!(request), pin!(self.over()));
         let mut silence = pin!(sleep(expected));
         let mut told = false;
         loop {
             tokio::select! {
                 biased;
-                answer = &mut request => return Some(answer),
-                () = &mut over => return None,
+                answer = &mut request => return answer.map_err(Unanswered::Failed),
+                () = &mut over => return Err(Unanswered::Ended),
                 () = &mut silence, if !told => {
                     told = true;
                     self.degrade(&Failure::new(Meaning::Transient, "no answer yet"));
@@ -119,7 +127,7 @@ impl Replicator {
     }
 
     /// Tells of a failure once, and waits before the next try: not for long when somebody waits for it.
-    pub(super) async fn back_off(&mut self, failure: &Failure, planned: Duration) -> Flow {
+    pub(super) async fn back_off(&mut self, failure: &Failure, planned: Duration) -> Work {
         self.degrade(failure);
         let (remote, began) = (&self.owner.tenancy.remote, self.now());
         let pause = failure.pause(planned);
@@ -132,15 +140,15 @@ impl Replicator {
             }
             tokio::select! {
                 biased;
-                () = &mut over => return Flow::Stop,
+                () = &mut over => return Err(Stop::Ended),
                 () = self.journal.wake.notified() => self.maintain().await,
                 () = sleep(pause - passed) => {}
             }
         }
         tokio::select! {
             biased;
-            () = over => Flow::Stop,
-            () = remote.turn_to_retry() => Flow::Go,
+            () = over => Err(Stop::Ended),
+            () = remote.turn_to_retry() => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Nothing is acknowledged without a LIST that started after it was stored and shows this claim as the highest (I4). Whoever
 //! is fenced first stores what was on its way, then what it accepted since, and only then says that this is all (I5, I20).
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -22,7 +23,8 @@ use crate::platform::host::sleep;
 use crate::replication::restore::opening_bases;
 use crate::store::{Failure, Meaning};
 
-use super::{Flow, Interrupted, MAX_PAUSE, Replicator, Shipment};
+use super::stop::{Stop, Unanswered, Work};
+use super::{Interrupted, MAX_PAUSE, Replicator, Shipment};
 
 /// Time that the first check of a tick waits for those of other tenants: a thousand that tick together do not wake in the same
 /// millisecond.
@@ -31,11 +33,7 @@ const COMPANY: Duration = Duration::from_millis(50);
 impl Replicator {
     /// Checks ownership, and acknowledges `shipped` if it still holds. A check that nobody waits for is not `needed`: it is
     /// given up when the store does not answer.
-    pub(super) async fn acknowledge(
-        &mut self,
-        mut shipped: Option<(Lsn, u64)>,
-        mut needed: bool,
-    ) -> Result<Flow> {
+    pub(super) async fn acknowledge(&mut self, mut shipped: Option<(Lsn, u64)>, mut needed: bool) -> Work {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         let mut filled = false;
         loop {
@@ -53,12 +51,9 @@ impl Replicator {
                 let (tick, company) = (self.lookout.tick(), COMPANY.min(self.pace.check_interval / 20));
                 self.owner.check_since(tick, company).await.map(|standing| (tick, standing))
             };
-            let Some(answer) = self.answer(look).await else { return Ok(Flow::Stop) };
-            match answer {
+            match self.answer(look).await {
                 Ok((_, Standing::Owner)) if self.is_elsewhere() => {
-                    if self.follow().await? == Flow::Stop {
-                        return Ok(Flow::Stop);
-                    }
+                    self.follow().await?;
                     (shipped, needed) = (Some((self.head.lsn, self.chain.base().bytes)), true);
                 }
                 Ok((since, Standing::Owner)) => {
@@ -81,43 +76,36 @@ impl Replicator {
                         Some((lsn, _)) => self.journal.acknowledge(lsn, tell),
                         None => tell(),
                     }
-                    return Ok(Flow::Go);
+                    return Ok(());
                 }
                 Ok((_, Standing::Fenced(_))) => {
                     self.lookout.fence();
-                    return Ok(Flow::Stop);
+                    return Err(Stop::Ended);
                 }
                 Ok((_, Standing::Deleted)) => {
                     self.lookout.bury();
-                    return Ok(Flow::Stop);
+                    return Err(Stop::Ended);
                 }
                 // It took all of it just now: a listing that is behind does not get better by taking it once more.
                 Ok((_, Standing::Forgotten)) if filled => {
                     filled = false;
                     let failure =
                         Failure::new(Meaning::Transient, "the store does not list what it has just taken");
-                    let planned = delays.next().unwrap_or(MAX_PAUSE);
-                    if self.back_off(&failure, planned).await == Flow::Stop {
-                        return Ok(Flow::Stop);
-                    }
+                    self.back_off(&failure, delays.next().unwrap_or(MAX_PAUSE)).await?;
                 }
                 Ok((_, Standing::Forgotten)) => {
-                    if self.refill().await? == Flow::Stop {
-                        return Ok(Flow::Stop);
-                    }
+                    self.refill().await?;
                     filled = true;
                     // The new base holds everything up to here, whether it was shipped before or not.
                     (shipped, needed) = (Some((self.head.lsn, self.chain.base().bytes)), true);
                 }
-                Err(failure) => {
+                Err(Unanswered::Ended) => return Err(Stop::Ended),
+                Err(Unanswered::Failed(failure)) => {
                     self.lookout.heed(&failure);
-                    let planned = delays.next().unwrap_or(MAX_PAUSE);
-                    if self.back_off(&failure, planned).await == Flow::Stop {
-                        return Ok(Flow::Stop);
-                    }
+                    self.back_off(&failure, delays.next().unwrap_or(MAX_PAUSE)).await?;
                     if !needed {
                         self.lookout.checked(self.now());
-                        return Ok(Flow::Go);
+                        return Ok(());
                     }
                 }
             }
@@ -256,36 +244,32 @@ impl Replicator {
 
     /// A copy of this process writes under the same claim, so that no listing tells the two apart: this one ends, and an open after
     /// that has a claim of its own, by which the other one is refused.
-    pub(super) fn give_way(&self) -> Flow {
+    pub(super) fn give_way(&self) -> Stop {
         let message = "another process writes under the claim of this session, for example a copy of a running machine: close the socket and open again, on one machine only";
         let error = Error::new(Code::LeaseLost, message);
         self.note(|health| health.last_error = Some(error.clone()));
         (self.events)(Event::Failed(error));
         self.journal.end(Life::LeaseLost);
-        Flow::Stop
+        Stop::Ended
     }
 
     /// The session is being closed: store the rest, and let go.
-    pub(super) async fn leave(&mut self) -> Result<Flow> {
-        if self.collector.has_losses() && self.mend().await? == Flow::Stop {
-            return Ok(Flow::Stop);
+    pub(super) async fn leave(&mut self) -> Work<Infallible> {
+        if self.collector.has_losses() {
+            self.mend().await?;
         }
         while self.journal.pending()?.is_some() {
-            if self.ship().await? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
+            self.ship().await?;
         }
-        if self.acknowledge(None, true).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
+        self.acknowledge(None, true).await?;
         // Sessions that are closed soon after they were opened must not leave more and more behind; nor may any answer hold up
         // a close for longer than it may take.
         self.settle(self.pace.check_interval).await;
         if self.is_fenced() {
-            return Ok(Flow::Stop);
+            return Err(Stop::Ended);
         }
         if self.collector.is_forked() {
-            return Ok(self.give_way());
+            return Err(self.give_way());
         }
         if let Err(error) = self.owner.release(self.head).await {
             // Everything is stored; only a successor on another machine has to wait a little.
@@ -301,6 +285,6 @@ impl Replicator {
         }
         self.note(|health| health.let_go = true);
         self.journal.end(Life::Closed);
-        Ok(Flow::Stop)
+        Err(Stop::Ended)
     }
 }

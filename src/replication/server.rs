@@ -10,7 +10,8 @@ use crate::journal::memtable::Snapshot;
 use crate::platform::meter::METERS;
 
 use super::chain::Chain;
-use super::{Flow, Piece, Replicator};
+use super::stop::Work;
+use super::{Piece, Replicator};
 
 impl Replicator {
     /// True if the store is served by another server than the one that has everything.
@@ -19,20 +20,16 @@ impl Replicator {
     }
 
     /// Stores marks and the whole state on this server.
-    pub(super) async fn follow(&mut self) -> Result<Flow> {
+    pub(super) async fn follow(&mut self) -> Work {
         let server = self.owner.tenancy.remote.incarnation();
         (self.events)(Event::ServerChanged);
         METERS.server_changes.one();
         self.suspect();
-        if self.store_marks().await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
+        self.store_marks().await?;
         let (lsn, state) = self.whole().await?;
-        let flow = self.put_base(lsn, state, true).await?.unwrap_or(Flow::Go);
-        if flow == Flow::Go {
-            self.server = server;
-        }
-        Ok(flow)
+        self.put_base(lsn, state, true).await?;
+        self.server = server;
+        Ok(())
     }
 
     /// Stores the whole state at the end of what a newer owner waits for, which may not have the way there.

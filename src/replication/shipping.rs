@@ -7,29 +7,28 @@ use crate::format::object::Link;
 use crate::journal::Cut;
 
 use super::audit::AUDIT_SEGMENTS;
-use super::{Flow, MAX_SEGMENTS, Piece, Replicator, Shipment};
+use super::stop::Work;
+use super::{MAX_SEGMENTS, Piece, Replicator, Shipment};
 
 impl Replicator {
-    pub(super) async fn ship(&mut self) -> Result<Flow> {
+    pub(super) async fn ship(&mut self) -> Work {
         let (segments, bytes) = (self.chain.len() + 1, self.chain.segment_bytes());
         let worth_a_base = self.base_at <= self.now()
             && (segments >= MAX_SEGMENTS || bytes > self.chain.base().bytes.max(64 << 10));
-        let Some(cut) = self.journal.cut(worth_a_base)? else { return Ok(Flow::Go) };
-        let flow = self.ship_cut(&cut).await?;
+        let Some(cut) = self.journal.cut(worth_a_base)? else { return Ok(()) };
+        self.ship_cut(&cut).await?;
         match cut.base {
             // A store that was filled again meanwhile has a newer one.
-            Some(base) if flow == Flow::Go && cut.last == self.head.lsn && self.chain.len() > 0 => {
+            Some(base) if cut.last == self.head.lsn && self.chain.len() > 0 => {
                 self.checkpoint(cut.last, base).await
             }
-            _ => Ok(flow),
+            _ => Ok(()),
         }
     }
 
     /// Stores a cut, and has it acknowledged.
-    pub(super) async fn ship_cut(&mut self, cut: &Cut) -> Result<Flow> {
-        if self.store_cut(cut).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
+    pub(super) async fn ship_cut(&mut self, cut: &Cut) -> Work {
+        self.store_cut(cut).await?;
         if self.chain.len().is_multiple_of(AUDIT_SEGMENTS) {
             self.audits.hurry(self.now());
         }
@@ -38,16 +37,15 @@ impl Replicator {
     }
 
     /// Stores a cut, whoever owns the session by then.
-    pub(super) async fn store_cut(&mut self, cut: &Cut) -> Result<Flow> {
+    pub(super) async fn store_cut(&mut self, cut: &Cut) -> Work {
         self.shipped_at = Some(self.now());
         let Shipment { name, bytes, .. } = self.load(cut).await?;
-        match self.store(&name, bytes).await? {
-            Flow::Go => self.landed(),
-            Flow::Stop => return Ok(Flow::Stop),
+        if !self.store(&name, bytes).await? {
             // The whole state there has this segment too.
-            Flow::Elsewhere => return self.follow().await,
+            return self.follow().await;
         }
-        Ok(Flow::Go)
+        self.landed();
+        Ok(())
     }
 
     /// Seals a cut. It stays on the way until it has landed: nothing may be stored after it before it is (I5).
