@@ -211,7 +211,7 @@ impl Registry {
         let began = self.host.now();
         let opened = open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, seed, events).await;
         let session = Arc::new(opened?);
-        METERS.opens.of(session.origin().source).observe(self.host.now().saturating_sub(began));
+        session.origin().source.opens().observe(self.host.now().saturating_sub(began));
         self.running.insert(place.clone(), Running { tenant, session: Arc::clone(&session) });
         *shared =
             Some(Shared { session: Arc::clone(&session), place, listeners, identity, opens: 1, _stay: stay });

@@ -20,15 +20,54 @@ use crate::event::{Event, EventSink};
 use crate::journal::{Journal, Life};
 use crate::ownership::lease::Owner;
 use crate::platform::host::Host;
+use crate::platform::meter::{METERS, Opens};
 use crate::replication::{Health, Replicator};
 
 pub use status::Status;
 
+/// Place in which a session was found when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OriginSource {
+    /// Nowhere: it was made new.
+    Fresh,
+    /// In files of another kind.
+    Imported,
+    /// In the local log.
+    Local,
+    /// In the store.
+    Remote,
+}
+
+impl OriginSource {
+    /// Durations of successful opens from there.
+    pub fn opens(self) -> &'static Opens {
+        match self {
+            OriginSource::Fresh => &METERS.opens.fresh,
+            OriginSource::Imported => &METERS.opens.imported,
+            OriginSource::Local => &METERS.opens.local,
+            OriginSource::Remote => &METERS.opens.remote,
+        }
+    }
+}
+
+/// Place in which a session lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// On the disk.
+    Local,
+    /// In both.
+    Hybrid,
+    /// In the store.
+    Cloud,
+}
+
 /// Origin of a session when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Origin {
-    /// `fresh`, `imported`, `local` or `remote`.
-    pub source: &'static str,
+    /// The place.
+    pub source: OriginSource,
     /// True if nothing that was ever resolved can be missing.
     pub clean: bool,
 }
@@ -36,22 +75,22 @@ pub struct Origin {
 impl Origin {
     /// Made new.
     pub fn fresh() -> Origin {
-        Origin { source: "fresh", clean: true }
+        Origin { source: OriginSource::Fresh, clean: true }
     }
 
     /// Taken over from files of another kind.
     pub fn imported() -> Origin {
-        Origin { source: "imported", clean: true }
+        Origin { source: OriginSource::Imported, clean: true }
     }
 
     /// From the local log.
     pub fn local(clean: bool) -> Origin {
-        Origin { source: "local", clean }
+        Origin { source: OriginSource::Local, clean }
     }
 
     /// From the store.
     pub fn remote(clean: bool) -> Origin {
-        Origin { source: "remote", clean }
+        Origin { source: OriginSource::Remote, clean }
     }
 }
 
@@ -107,12 +146,12 @@ impl Session {
         Session { host, journal, origin, remote: Some(remote), idle }
     }
 
-    /// Its mode: on the disk (`local`), in the store (`cloud`), or in both.
-    pub fn mode(&self) -> &'static str {
+    /// Its mode.
+    pub fn mode(&self) -> Mode {
         match (&self.remote, self.journal.keeps_log()) {
-            (None, _) => "local",
-            (Some(_), true) => "hybrid",
-            (Some(_), false) => "cloud",
+            (None, _) => Mode::Local,
+            (Some(_), true) => Mode::Hybrid,
+            (Some(_), false) => Mode::Cloud,
         }
     }
 

@@ -36,9 +36,18 @@ pub struct Drill {
     restored_digest: String,
     /// Of those that the owner had at the same LSN.
     owner_digest: Option<String>,
-    /// Origin of the owner's: `memory`, `log` or `elsewhere`.
-    owner: &'static str,
+    owner: OwnerPlace,
     ms: Steps,
+}
+
+/// Place from which the owner's state was taken.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum OwnerPlace {
+    Memory,
+    Log,
+    /// On another machine: it was not compared.
+    Elsewhere,
 }
 
 /// Milliseconds for each step.
@@ -115,9 +124,9 @@ pub async fn drill(
     let entries = read_back(registry, &settings, &folder, lsn).await?;
     ms.read = lap();
     let (owner, held) = match owner {
-        OwnerState::Memory(entries) => ("memory", Some(entries)),
-        OwnerState::Log(entries) => ("log", entries),
-        OwnerState::Elsewhere => ("elsewhere", None),
+        OwnerState::Memory(entries) => (OwnerPlace::Memory, Some(entries)),
+        OwnerState::Log(entries) => (OwnerPlace::Log, entries),
+        OwnerState::Elsewhere => (OwnerPlace::Elsewhere, None),
     };
     let report = Drill {
         epoch: parent.epoch,

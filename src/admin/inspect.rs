@@ -26,13 +26,13 @@ const SURVEYS: usize = 4;
 /// The error.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
-    code: &'static str,
+    code: Code,
     message: String,
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
-        Problem { code: error.code.as_str(), message: error.message }
+        Problem { code: error.code, message: error.message }
     }
 }
 
@@ -97,12 +97,22 @@ pub struct Stored {
     problem: Option<Problem>,
 }
 
+/// Place in which a tenant is open.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum OpenIn {
+    /// In this process.
+    Here,
+    /// In another process of this machine.
+    Elsewhere,
+    Nobody,
+}
+
 /// Contents of this machine of a tenant.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Here {
-    /// `here`, `elsewhere` (in another process of this machine) or `nobody`.
-    open: &'static str,
+    open: OpenIn,
     log_bytes: u64,
     epoch: Option<u64>,
     lsn: Option<Lsn>,
@@ -292,11 +302,11 @@ async fn here(registry: &Registry, settings: &Settings, store: Option<&StoreSpec
     };
     Ok(Some(Here {
         open: if is_open {
-            "here"
+            OpenIn::Here
         } else if is_locked {
-            "elsewhere"
+            OpenIn::Elsewhere
         } else {
-            "nobody"
+            OpenIn::Nobody
         },
         log_bytes: bytes,
         epoch: claim.map(|claim| claim.epoch),

@@ -2,11 +2,14 @@
 //!
 //! A life only goes forward: live, perhaps fenced or closing, then over for good. Only a live session accepts changes (I16).
 
+use serde::Serialize;
+
 use crate::error::{Code, Error, Result};
 use crate::id::Lsn;
 
 /// Stage in the life of a session. Only `Live` accepts changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Life {
     /// Open: accepts changes.
     Live,

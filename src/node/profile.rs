@@ -123,7 +123,7 @@ pub fn profile_generations(handle: Handle) -> std::result::Result<String, Thrown
                 "at": made.wall_ms,
                 "files": made.files,
                 "bytes": made.bytes,
-                "quiet": made.quiet().map(crate::profile::snapshot::Quiet::as_str),
+                "quiet": made.quiet(),
             })
         })
         .collect();

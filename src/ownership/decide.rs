@@ -7,6 +7,8 @@ mod chains;
 mod claims;
 mod gc;
 
+use std::fmt;
+
 use crate::error::{Code, Error, Result};
 use crate::format::name::{DataName, PartName, Span};
 use crate::id::{Claim, Lsn};
@@ -123,7 +125,7 @@ pub fn deleted() -> Error {
 }
 
 /// The error for a damaged log that nothing makes up for.
-pub fn log_is_damaged(good: Lsn, what: &str) -> Error {
+pub fn log_is_damaged(good: Lsn, what: impl fmt::Display) -> Error {
     Error::new(
         Code::LocalCorrupt,
         format!("the local log is damaged after LSN {good} ({what}); see the runbook"),

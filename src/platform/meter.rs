@@ -128,7 +128,7 @@ pub struct ByMeaning {
 /// A local sync: half a millisecond to 2.5 seconds.
 type Syncs = Histogram<12>;
 /// An open: ten milliseconds to a minute.
-type Opens = Histogram<12>;
+pub type Opens = Histogram<12>;
 
 const fn syncs() -> Syncs {
     Histogram::new([
@@ -150,18 +150,6 @@ pub struct BySource {
     pub imported: Opens,
     pub local: Opens,
     pub remote: Opens,
-}
-
-impl BySource {
-    /// The one of a source, in the words of `status()`.
-    pub fn of(&self, source: &str) -> &Opens {
-        match source {
-            "imported" => &self.imported,
-            "local" => &self.local,
-            "remote" => &self.remote,
-            _ => &self.fresh,
-        }
-    }
 }
 
 /// Failures by code. Rare, so a lock does no harm.

@@ -24,7 +24,7 @@ use super::commit::{Committed, Contents, Terms, commit};
 use super::cut::Cutter;
 use super::entry::Pack;
 use super::memory::{Memory, avoided};
-use super::snapshot::{SnapshotRequest, take};
+use super::snapshot::{Quiet, SnapshotRequest, take};
 
 /// Backups of a process that read files at once. None reads while it waits for a store, which may keep silent for hours: the profiles
 /// in other stores have their turn meanwhile.
@@ -61,7 +61,7 @@ pub struct Report {
     pub sent: u64,
     pub packs: usize,
     /// The way in which the browser was kept from writing, for how long, and how often it was tried.
-    pub quiet: &'static str,
+    pub quiet: Quiet,
     pub stopped_ms: f64,
     pub tries: u32,
     /// Packs that the store had lost: what the profile has of them was stored again, and generations that need the rest are given up.
@@ -140,7 +140,7 @@ async fn generation(memory: &mut Memory, session: &Session, order: &Order) -> Re
         bytes: contents.files.values().map(|version| version.size).sum(),
         sent: contents.packs.values().map(|pack| u64::from(pack.stored)).sum(),
         packs: contents.packs.len(),
-        quiet: snapshot.quiet.as_str(),
+        quiet: snapshot.quiet,
         stopped_ms: snapshot.stopped.as_secs_f64() * 1000.0,
         tries: snapshot.tries,
         repaired: freed.intersection(&lost).count(),

@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 
 use serde::Serialize;
 
-use super::{Origin, Session};
-use crate::error::{Error, Result};
+use super::{Mode, Origin, Session};
+use crate::error::{Code, Error, Result};
 use crate::id::Lsn;
 use crate::journal::Life;
 use crate::store::Durability;
@@ -16,8 +16,8 @@ use crate::store::Durability;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    mode: &'static str,
-    life: &'static str,
+    mode: Mode,
+    life: Life,
     lsn: Lsn,
     synced_lsn: Lsn,
     keys: usize,
@@ -31,10 +31,17 @@ pub struct Status {
     remote: Option<RemoteStatus>,
 }
 
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    Degraded,
+}
+
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RemoteStatus {
-    state: &'static str,
+    state: State,
     epoch: u64,
     durable_lsn: Lsn,
     durability: Option<Durability>,
@@ -49,13 +56,13 @@ struct RemoteStatus {
 
 #[derive(Debug, Clone, Serialize)]
 struct LastError {
-    code: &'static str,
+    code: Code,
     message: String,
 }
 
 impl LastError {
     fn of(error: Error) -> LastError {
-        LastError { code: error.code.as_str(), message: error.message }
+        LastError { code: error.code, message: error.message }
     }
 }
 
@@ -66,7 +73,7 @@ impl Session {
         let remote = self.remote.as_ref().map(|remote| {
             let health = remote.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
             RemoteStatus {
-                state: if health.degraded { "degraded" } else { "ok" },
+                state: if health.degraded { State::Degraded } else { State::Ok },
                 epoch: remote.owner.claim.epoch,
                 durable_lsn: progress.stored,
                 durability: remote.owner.tenancy.remote.durability(),
@@ -81,7 +88,7 @@ impl Session {
         });
         Ok(Status {
             mode: self.mode(),
-            life: life_name(progress.life),
+            life: progress.life,
             lsn: figures.lsn,
             synced_lsn: progress.synced,
             keys: figures.keys,
@@ -94,17 +101,5 @@ impl Session {
             restored: self.origin,
             remote,
         })
-    }
-}
-
-fn life_name(life: Life) -> &'static str {
-    match life {
-        Life::Live => "live",
-        Life::Fenced => "fenced",
-        Life::LeaseLost => "lease-lost",
-        Life::Closing => "closing",
-        Life::Closed => "closed",
-        Life::Deleted => "deleted",
-        Life::Poisoned => "poisoned",
     }
 }

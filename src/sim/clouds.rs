@@ -12,7 +12,7 @@ use crate::format::name::{DataName, Span};
 use crate::format::record::{key, push};
 use crate::journal::Life;
 use crate::platform::host::{Host, sleep};
-use crate::session::Session;
+use crate::session::{OriginSource, Session};
 
 use super::cluster::{CHECK, Cluster, Weather};
 use super::machine::{Machine, Opening};
@@ -247,19 +247,19 @@ fn a_log_of_another_mode_that_has_more_than_the_store_is_not_passed_over() {
         machine.kill();
         machine.start(Opening::default());
         sleep(Duration::from_secs(1)).await;
-        assert_eq!((get(&machine, "n"), machine.session().origin().source), (Some(2), "local"));
+        assert_eq!((get(&machine, "n"), machine.session().origin().source), (Some(2), OriginSource::Local));
         machine.session().close(LONGEST).await.expect("closes");
         machine.kill();
         machine.start(CLOUD);
         sleep(Duration::from_secs(1)).await;
-        assert_eq!((get(&machine, "n"), machine.session().origin().source), (Some(2), "remote"));
+        assert_eq!((get(&machine, "n"), machine.session().origin().source), (Some(2), OriginSource::Remote));
         // And what is written then goes before the log that is still there.
         set(machine.session(), "n", 3).await.expect("stored");
         machine.session().close(LONGEST).await.expect("closes");
         machine.kill();
         machine.start(Opening::default());
         sleep(Duration::from_secs(1)).await;
-        assert_eq!((get(&machine, "n"), machine.session().origin().source), (Some(3), "remote"));
+        assert_eq!((get(&machine, "n"), machine.session().origin().source), (Some(3), OriginSource::Remote));
     });
 }
 

@@ -14,6 +14,7 @@ use crate::error::{Code, Error};
 use crate::format::name::{Span, TenantName};
 use crate::id::{Claim, Lsn};
 use crate::journal::memtable::Memtable;
+use crate::session::OriginSource;
 
 use super::harm::Objects;
 use super::sometimes::{Moment, saw, saw_refusal};
@@ -61,7 +62,7 @@ pub struct Found<'a> {
     pub process: u64,
     pub claim: Claim,
     pub lsn: Lsn,
-    pub source: &'static str,
+    pub source: OriginSource,
     pub clean: bool,
     /// Entries of the whole state.
     pub state: &'a [u8],
@@ -247,7 +248,7 @@ impl Oracle {
             let missing: Vec<&u64> = theirs.difference(writes).collect();
             assert!(missing.is_empty(), "{claim:?} passes over {missing:?} in a rotten log of {before:?}");
         }
-        if let (Some(before), "local") = (found.before, found.source) {
+        if let (Some(before), OriginSource::Local) = (found.before, found.source) {
             let theirs = self.resolved.get(&before).cloned().unwrap_or_default();
             assert!(theirs.is_subset(writes), "a local restart of {before:?} lost resolved writes");
             let stored = self.acknowledged.iter().map(|promise| promise.lsn).max();
@@ -258,7 +259,7 @@ impl Oracle {
         if !sound {
             self.opened_over_harm(found, objects);
         }
-        if sound && found.clean && found.source == "remote" {
+        if sound && found.clean && found.source == OriginSource::Remote {
             let mut below = self.trace.data.range(..claim).map(|(below, _)| *below).rev();
             let parent =
                 below.find(|below| self.trace.has_base(*below)).expect("what was restored had a base");
@@ -273,7 +274,7 @@ impl Oracle {
                 Moment::CleanHandover
             });
         }
-        if !found.clean && found.source == "remote" {
+        if !found.clean && found.source == OriginSource::Remote {
             saw(Moment::UncleanHandover);
         }
         saw(Moment::Opened);

@@ -11,7 +11,7 @@ use crate::format::record::{CREDS_KEY, key, push};
 use crate::id::{Claim, Lsn};
 use crate::journal::Life;
 use crate::platform::host::{Host, Task};
-use crate::session::Session;
+use crate::session::{Mode, Session};
 
 use super::cluster::{Cluster, hold};
 use super::host::{Rng, SimHost};
@@ -96,7 +96,7 @@ impl Process {
 
     /// True if it owns the session that the store has.
     pub fn is_owner(&self) -> bool {
-        self.is_live() && self.session().is_some_and(|session| session.mode() != "local")
+        self.is_live() && self.session().is_some_and(|session| session.mode() != Mode::Local)
     }
 
     /// Writes a batch: its number, some keys that are overwritten and deleted all the time, and which write was last.
@@ -125,7 +125,7 @@ impl Process {
                     return true;
                 };
                 self.cluster.oracle_of(self.tenant).wrote(claim, number, batch);
-                if session.mode() == "cloud" {
+                if session.mode() == Mode::Cloud {
                     self.see_resolved(session, claim, lsn, number);
                 }
                 true
@@ -159,7 +159,7 @@ impl Process {
         let Some((lsn, number)) = last else { return false };
         let synced = Arc::clone(&self.synced);
         self.background(move |session: Arc<Session>| async move {
-            if session.mode() != "cloud" && session.settle(lsn, WRITE_TIMEOUT).await.is_ok() {
+            if session.mode() != Mode::Cloud && session.settle(lsn, WRITE_TIMEOUT).await.is_ok() {
                 hold(&synced).insert(number);
             }
         });
@@ -202,7 +202,7 @@ impl Process {
     /// Deletes the session. The oracle is told if that resolves: from then on nothing of it may come back.
     pub fn delete(&self) {
         let (cluster, tenant) = (Arc::clone(&self.cluster), self.tenant);
-        if self.session().is_some_and(|session| session.mode() == "local") {
+        if self.session().is_some_and(|session| session.mode() == Mode::Local) {
             *hold(&self.alone) = None;
         }
         self.background(move |session: Arc<Session>| async move {

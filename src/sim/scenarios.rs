@@ -35,8 +35,8 @@ use crate::format::record::{key, push};
 use crate::journal::Life;
 use crate::platform::host::sleep;
 use crate::replication::Pace;
-use crate::session::Session;
 use crate::session::open::Settings;
+use crate::session::{OriginSource, Session};
 use crate::store::adapters::memory::Memory;
 
 use super::cluster::{CHECK, Cluster, Weather};
@@ -97,7 +97,7 @@ fn a_healthy_handover_loses_nothing_and_says_so() {
         sleep(CHECK * 2).await;
         let (old, new) = (first.session(), second.session());
         assert_eq!(old.journal().progress().life, Life::Fenced);
-        assert_eq!(new.origin().source, "remote");
+        assert_eq!(new.origin().source, OriginSource::Remote);
         assert!(new.origin().clean, "the predecessor handed everything over");
         assert_eq!(new.journal().lsn(), old.journal().lsn(), "I20");
     });
@@ -194,7 +194,7 @@ fn a_restart_on_the_same_disk_waits_for_nobody_and_keeps_the_unsent_tail() {
         cluster.outage.store(false, Ordering::Relaxed);
         machine.start(Opening::default());
         sleep(Duration::from_millis(100)).await;
-        assert_eq!(machine.session().origin().source, "local");
+        assert_eq!(machine.session().origin().source, OriginSource::Local);
         assert_eq!(machine.session().journal().lsn(), 20);
     });
 }
@@ -299,6 +299,9 @@ fn closing_during_an_outage_gives_up_in_time_and_loses_nothing() {
         cluster.outage.store(false, Ordering::Relaxed);
         machine.start(Opening::default());
         sleep(Duration::from_millis(100)).await;
-        assert_eq!((machine.session().origin().source, machine.session().journal().lsn()), ("local", 7));
+        assert_eq!(
+            (machine.session().origin().source, machine.session().journal().lsn()),
+            (OriginSource::Local, 7)
+        );
     });
 }

@@ -11,6 +11,8 @@
 //! claim, or the same claim and no LSN missing that is visible in it. Age in itself proves nothing: while a log is rewritten,
 //! the older file is the one with the newer batches.
 
+use std::fmt;
+
 use crate::error::{Error, Result};
 use crate::format::seal::Ring;
 use crate::id::{Claim, Lsn, TenantTag};
@@ -64,6 +66,32 @@ impl Recovered {
     }
 }
 
+/// The damage of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    Header,
+    Base,
+    Tampered,
+    Middle,
+    Ambiguous,
+    Batch,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Header => "its header is unreadable",
+            Reason::Base => "its base is unreadable",
+            Reason::Tampered => "a frame was changed after it was encrypted",
+            Reason::Middle => "synced batches are missing from its middle",
+            Reason::Ambiguous => "the data after the last readable batch is ambiguous",
+            Reason::Batch => {
+                "a batch is unreadable, and neither a killed process nor a power cut explains it"
+            }
+        })
+    }
+}
+
 /// A log that is damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damaged {
@@ -79,8 +107,8 @@ pub struct Damaged {
     pub suffix: Option<Suffix>,
     /// True if nothing of it reads, and so nothing in it says that it held a batch.
     pub is_bare: bool,
-    /// The damage, in words.
-    pub reason: &'static str,
+    /// The damage.
+    pub reason: Reason,
     /// The number in the damaged file's name.
     pub sequence: u64,
 }
@@ -107,7 +135,7 @@ fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag, boot: u16)
             newest: Codec::tiled(bytes.get(HEADER_LEN..).unwrap_or_default()),
             suffix: None,
             is_bare: bytes.len() < HEADER_LEN + FRAME_LEN,
-            reason: "its header is unreadable",
+            reason: Reason::Header,
             sequence,
         }),
     })
@@ -144,16 +172,16 @@ fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec, boot
     let power_cut = !same_boot && seen.has_lost_sectors();
     let ended = rest.is_empty() || (closed.is_some() && seen.newest == lsn);
     let reason = if tampered {
-        "a frame was changed after it was encrypted"
+        Reason::Tampered
     } else if good.is_none() {
         // The base was synced before the file got its name: no crash explains this.
-        "its base is unreadable"
+        Reason::Base
     } else if seen.synced > lsn {
-        "synced batches are missing from its middle"
+        Reason::Middle
     } else if !seen.complete {
-        "the data after the last readable batch is ambiguous"
+        Reason::Ambiguous
     } else if !(ended || seen.is_cut_short() || seen.is_lost_end() || power_cut) {
-        "a batch is unreadable, and neither a killed process nor a power cut explains it"
+        Reason::Batch
     } else {
         let unsynced_lost = seen.newest.saturating_sub(lsn);
         let torn = !rest.is_empty() && unsynced_lost == 0;

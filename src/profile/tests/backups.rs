@@ -21,7 +21,7 @@ async fn every_kept_generation_restores_bit_for_bit_on_a_blank_machine() {
     session.close(WAIT).await.expect("closes");
     let blank = Place::new();
     let session = blank.open(&store).await;
-    assert_eq!(session.origin().source, "remote");
+    assert_eq!(session.origin().source, OriginSource::Remote);
     for generation in 4..=6 {
         assert_eq!(
             blank.restored(&session, Some(generation)).await.as_ref(),

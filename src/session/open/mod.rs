@@ -31,7 +31,7 @@ use crate::platform::disk::Disk;
 use crate::platform::host::{Host, Lane, blocking_in};
 use crate::replication::restore::{ChainEnd, goes_on_from_buried, load};
 use crate::replication::{Pace, Piece, Replicator, Start};
-use crate::session::{Origin, Session};
+use crate::session::{Origin, OriginSource, Session};
 use crate::store::RetryingStore;
 use crate::wal::Recovery;
 
@@ -243,7 +243,7 @@ impl Opening {
         let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, log, lease));
         journal.confirm(started);
         journal.acknowledge(lsn, || {});
-        let stored_ms = (origin.source != "fresh").then_some(stored_ms);
+        let stored_ms = (origin.source != OriginSource::Fresh).then_some(stored_ms);
         let start = Start { head, base: piece, parent, stored_ms };
         let replicator = Replicator::new(
             Arc::clone(&owner),

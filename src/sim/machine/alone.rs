@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::error::{Code, Error};
 use crate::format::record::{CREDS_KEY, key, push};
-use crate::session::Session;
+use crate::session::{OriginSource, Session};
 
 use super::super::cluster::{Cluster, hold};
 use super::super::oracle::Writes;
@@ -31,9 +31,11 @@ impl Machine {
 }
 
 /// An import is used where there is nothing, and nowhere else.
-pub fn judge_import(source: &str, seed: Option<u64>, writes: &Writes) {
-    let Some(number) = seed else { return assert!(source != "imported", "nothing was there to import") };
-    if source == "imported" {
+pub fn judge_import(source: OriginSource, seed: Option<u64>, writes: &Writes) {
+    let Some(number) = seed else {
+        return assert!(source != OriginSource::Imported, "nothing was there to import");
+    };
+    if source == OriginSource::Imported {
         assert!(writes.len() == 1 && writes.contains(&number), "an import is all there is: {writes:?}");
         saw(Moment::Imported);
     } else {
@@ -43,21 +45,21 @@ pub fn judge_import(source: &str, seed: Option<u64>, writes: &Writes) {
 }
 
 /// Judges what a session with a store found on a disk that was without one.
-pub fn judge_return(left: &Left, source: &str, cloud: bool, is_buried: bool, writes: &Writes) {
+pub fn judge_return(left: &Left, source: OriginSource, cloud: bool, is_buried: bool, writes: &Writes) {
     let mut alone = hold(&left.alone);
     let Some(had) = alone.clone() else { return };
     if left.rotten() <= 1 {
         match source {
-            "local" if left.cut.load(Ordering::Relaxed) => {}
-            "local" => {
+            OriginSource::Local if left.cut.load(Ordering::Relaxed) => {}
+            OriginSource::Local => {
                 let missing: Vec<&u64> = had.difference(writes).collect();
                 assert!(missing.is_empty(), "a session that came to a store lost {missing:?}");
                 saw(Moment::CameToStore);
             }
-            "remote" => saw(Moment::GaveWay),
+            OriginSource::Remote => saw(Moment::GaveWay),
             // A session that was not paired yet takes an import.
-            "imported" if had.is_empty() => {}
-            _ => assert!(is_buried, "an open that is {source} passes over what only the disk had: {had:?}"),
+            OriginSource::Imported if had.is_empty() => {}
+            _ => assert!(is_buried, "an open that is {source:?} passes over what only the disk had: {had:?}"),
         }
     }
     // Without a log of its own, what is there stays as it is.
@@ -87,7 +89,7 @@ pub fn judge_alone(
     judge_import(origin.source, seed, &writes);
     let is_whole = (origin.clean || !left.cut.load(Ordering::Relaxed)) && left.rotten() <= 1;
     let (mut alone, mut before) = (hold(&left.alone), hold(&left.before));
-    if origin.source == "local" {
+    if origin.source == OriginSource::Local {
         assert!(leave || before.is_none(), "a session that was in a store goes on without it, unasked");
         // What it began with is among what it had, but for what a power cut took before that.
         let theirs = || before.map(|claim| oracle.resolved_under(claim));
@@ -105,8 +107,9 @@ pub fn judge_alone(
         }
     } else {
         // Its log got its name durably before anything was resolved.
-        let is_passed = alone.as_ref().is_some_and(|had| !had.is_empty() || origin.source != "imported");
-        assert!(!is_passed || left.rotten() > 1, "an open that is {} passes over {alone:?}", origin.source);
+        let is_passed =
+            alone.as_ref().is_some_and(|had| !had.is_empty() || origin.source != OriginSource::Imported);
+        assert!(!is_passed || left.rotten() > 1, "an open that is {:?} passes over {alone:?}", origin.source);
         *before = None;
         hold(&left.synced).clear();
     }

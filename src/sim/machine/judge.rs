@@ -7,7 +7,7 @@ use crate::error::Code;
 use crate::event::Event;
 use crate::format::record::{Entries, Entry};
 use crate::id::Claim;
-use crate::session::Session;
+use crate::session::{Mode, OriginSource, Session};
 
 use super::super::cluster::{Cluster, hold};
 use super::super::oracle::{Found, Writes};
@@ -97,7 +97,7 @@ pub fn judge(
     let (state, writes) = known(&state);
     let claim = session.claim().expect("a session with a store has a claim");
     let origin = session.origin();
-    let cloud = session.mode() == "cloud";
+    let cloud = session.mode() == Mode::Cloud;
     judge_import(origin.source, import, &writes);
     let was_alone = hold(&left.alone).is_some();
     let is_buried = cluster.oracle_of(tenant).had_tombstones();
@@ -123,7 +123,10 @@ pub fn judge(
     drop(objects);
     if !cloud {
         let mut synced = hold(synced);
-        assert!(origin.source != "local" || synced.is_subset(&writes), "{claim:?} lost what was synced");
+        assert!(
+            origin.source != OriginSource::Local || synced.is_subset(&writes),
+            "{claim:?} lost what was synced"
+        );
         synced.clear();
         if rotten.swap(0, Ordering::Relaxed) > 0 {
             saw(Moment::RotOutlived);

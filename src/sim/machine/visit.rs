@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use crate::error::Code;
 use crate::platform::disk::memory::MemoryDisk;
 use crate::platform::host::Host;
-use crate::session::Session;
 use crate::session::open::{Settings, open};
+use crate::session::{OriginSource, Session};
 
 use super::super::cluster::{Cluster, hold};
 use super::super::host::SimHost;
@@ -64,7 +64,7 @@ impl Visit {
                 } else {
                     judge(&cluster, tenant, number, &session, &book, &here, &Start { began, seeded, import });
                 }
-                if seeded && session.origin().source == "local" {
+                if seeded && session.origin().source == OriginSource::Local {
                     saw(Moment::Reseeded);
                 }
                 if !cloud {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::format::name::{DataName, Mark, Span};
 use crate::id::{Claim, Lsn};
+use crate::session::OriginSource;
 
 use super::super::sometimes::{Moment, saw};
 use super::{Found, Oracle, Writes};
@@ -171,7 +172,7 @@ impl Oracle {
                 "{claim:?} passes over write {number} in silence, which resolved under {other:?} and is shown by the store"
             );
         }
-        if let (true, "remote", Some(parent)) = (found.clean, found.source, parent) {
+        if let (true, OriginSource::Remote, Some(parent)) = (found.clean, found.source, parent) {
             let theirs = self.resolved.get(&parent).cloned().unwrap_or_default();
             assert!(
                 theirs.is_subset(writes),

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::platform::disk::memory::Op;
+use crate::session::OriginSource;
 
 use super::*;
 
@@ -165,7 +166,10 @@ fn a_folder_removed_under_a_running_session_is_made_again_with_everything() {
         cluster.outage.store(false, Ordering::Relaxed);
         machine.start(Opening { takeover: true, ..Opening::default() });
         sleep(Duration::from_millis(100)).await;
-        assert_eq!((machine.session().origin().source, machine.session().journal().lsn()), ("local", 6));
+        assert_eq!(
+            (machine.session().origin().source, machine.session().journal().lsn()),
+            (OriginSource::Local, 6)
+        );
     });
 }
 

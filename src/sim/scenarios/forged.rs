@@ -8,6 +8,7 @@ use crate::format::name::{ClaimName, Mark};
 use crate::format::object::{Link, ObjectKind, Sealer};
 use crate::format::seal::{Ring, visible_tag};
 use crate::id::{Claim, OwnerId, ShortDigest};
+use crate::session::OriginSource;
 
 use super::super::cluster::{TENANT, hold};
 use super::*;
@@ -142,7 +143,7 @@ fn a_tombstone_that_nobody_with_a_key_made_ends_no_session() {
             let mut blank = opened(&cluster, Opening::default()).await;
             sleep(Duration::from_secs(10)).await;
             assert!(goes_on(&blank).await, "{fake:?}");
-            assert_eq!(blank.session().origin().source, "remote");
+            assert_eq!(blank.session().origin().source, OriginSource::Remote);
             blank.kill();
         });
     }
@@ -194,7 +195,7 @@ fn data_of_a_claim_that_nobody_with_a_key_made_is_no_history() {
         let heir = opened(&cluster, Opening::default()).await;
         sleep(Duration::from_secs(10)).await;
         assert!(goes_on(&heir).await);
-        assert_eq!(heir.session().origin().source, "remote");
+        assert_eq!(heir.session().origin().source, OriginSource::Remote);
     });
 }
 

@@ -16,8 +16,8 @@ use super::{calm, opened, write};
 use crate::event::Event;
 use crate::platform::host::sleep;
 use crate::replication::Pace;
-use crate::session::Session;
 use crate::session::open::Settings;
+use crate::session::{OriginSource, Session};
 use crate::store::adapters::memory::{Memory, Request};
 
 const LONG: Duration = Duration::from_secs(600);
@@ -250,7 +250,10 @@ fn session_of_which_every_mark_was_lost_goes_on_and_does_not_begin_anew() {
             machine.kill();
             cluster.harm_by(|objects| objects.retain(|name, _| !name.starts_with("v1/claims/")));
             let mut heir = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
-            assert_eq!((heir.session().origin().source, heir.session().journal().lsn()), ("remote", 3));
+            assert_eq!(
+                (heir.session().origin().source, heir.session().journal().lsn()),
+                (OriginSource::Remote, 3)
+            );
             write(&heir, 1);
             sleep(Duration::from_secs(2)).await;
             heir.kill();

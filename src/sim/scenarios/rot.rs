@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::weather::{Names, Storm};
 use super::*;
+use crate::session::OriginSource;
 use crate::store::adapters::memory::Request;
 
 const FOLDER: &str = "/sessions/tenant";
@@ -135,7 +136,10 @@ fn an_old_image_of_a_folder_gives_way_to_the_store() {
         machine.disk().put_back(Path::new(FOLDER), &image);
         machine.start(Opening { takeover: true, ..Opening::default() });
         sleep(Duration::from_millis(500)).await;
-        assert_eq!((machine.session().origin().source, machine.session().journal().lsn()), ("remote", 6));
+        assert_eq!(
+            (machine.session().origin().source, machine.session().journal().lsn()),
+            (OriginSource::Remote, 6)
+        );
     });
 }
 
@@ -186,7 +190,7 @@ fn open_that_fails_leaves_a_session_that_had_no_store_where_it_was() {
         no_base_gets_through(&cluster, &mut machine).await;
         machine.start(Opening { local: true, leave: true, ..Opening::default() });
         sleep(Duration::from_secs(1)).await;
-        assert_eq!(machine.session().origin().source, "local");
+        assert_eq!(machine.session().origin().source, OriginSource::Local);
         assert_eq!(machine.session().journal().lsn(), 5);
     });
 }
