@@ -1,10 +1,13 @@
 // Which test files run, and what they need: decided by what they import, so that no list can be forgotten.
 //
+//   node scripts/test-files.mjs [filter]      the files, each with its tags
+//
 // Invariant: a file counts as one that needs no addon only if nothing that it imports, starts or names within this repository
-// leads to the entry of the package.
+// leads to the entry of the package; and as one that needs no server only if nothing of that starts or installs another program.
 
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { root } from './bootstrap.mjs'
 
 const tests = join(root, '__test__')
@@ -14,10 +17,20 @@ const SIZE = join(tests, 'support', 'size.mjs')
 const paths = (source) => [...source.matchAll(/['"`](\.{1,2}\/[^'"`\n$]*)['"`]/g)].map(([, path]) => path)
 const isFile = (path) => existsSync(path) && statSync(path).isFile()
 
+/** Files that each file names: they are asked for many times, and do not change meanwhile. */
+const remembered = new Map()
+
 /** Files of the repository that a file names, without those that it does not find. */
 function named(file) {
-  const found = paths(readFileSync(file, 'utf8')).map((path) => resolve(dirname(file), path))
-  return found.flatMap((path) => [path, `${path}.js`, join(path, 'index.js')]).filter((path) => isFile(path) && /\.[cm]?js$/.test(path))
+  if (!remembered.has(file)) {
+    const found = paths(readFileSync(file, 'utf8')).map((path) => resolve(dirname(file), path))
+    const files = found.flatMap((path) => [path, `${path}.js`, join(path, 'index.js')])
+    remembered.set(
+      file,
+      files.filter((path) => /\.[cm]?js$/.test(path) && isFile(path))
+    )
+  }
+  return remembered.get(file)
 }
 
 /** All files that a file leads to, itself among them. */
@@ -40,8 +53,30 @@ export function needsAddon(file) {
   })
 }
 
+/** Parts of the testkit that start a program which is not Node, or install one: a server, a database, a browser, a shell. */
+const PROGRAMS = /^testkit\/(install\/|base\/server-process\.mjs$)/
+/** A kind of store that is only known when the test runs. */
+const ANY_STORE = /testkit\/stores\/\$\{/
+
+/** True if a test needs a program that does not come with `npm ci`. */
+export function needsServer(file) {
+  return [...reached(file)].some((other) => {
+    const path = relative(root, other).split(sep).join('/')
+    return PROGRAMS.test(path) || (path.startsWith('__test__/') && ANY_STORE.test(readFileSync(other, 'utf8')))
+  })
+}
+
 /** True if a test has two sizes. */
 export const hasSizes = (file) => reached(file).has(SIZE)
+
+/** Tags of test files, and what makes a file have them. */
+export const TAGS = { addon: needsAddon, server: needsServer, slow: hasSizes }
+
+/** The tags of a file. */
+export const tagsOf = (file) =>
+  Object.entries(TAGS)
+    .filter(([, has]) => has(file))
+    .map(([tag]) => tag)
 
 /**
  * True for a file whose tests count requests, or keep both cores busy by themselves: two of them run at a time. Of the others, which
@@ -80,3 +115,6 @@ export function isOfRust(filter) {
     )
   })
 }
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  for (const file of testFiles(process.argv[2])) console.log([relative(root, file), ...tagsOf(file)].join(' '))

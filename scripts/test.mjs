@@ -4,6 +4,9 @@
 //   npm test [-- filter]           every kind of check; enumerations at a size that still fails when their guard is removed
 //   npm run test:all [-- filter]   the exhaustive sizes; whatever has one size only ran in `npm test`
 //
+// `--without TAG` leaves the Node tests out that have a tag, and names them at the end: `addon` (needs the core built), `server` (needs a
+// program that does not come with the development packages: a server, a database, a browser), `slow` (has two sizes).
+//
 // With SIZED=later, `npm test` leaves what has two sizes to `npm run test:all`: CI runs both, and each check once.
 //
 // A filter keeps the Rust tests, the Node test files and the engine runs (`Engine over gcs`) whose name holds it; nothing is built
@@ -13,20 +16,31 @@
 // failed, could not be started, or nothing ran at all.
 
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
-import { inspect } from 'node:util'
+import { inspect, parseArgs } from 'node:util'
 import { ENGINES, startEngine } from '../testkit/stores/engines.mjs'
 import { bootstrap, environment, root } from './bootstrap.mjs'
-import { engineFiles, hasSizes, isHeavy, isLongest, isOfRust, needsAddon, testFiles } from './test-files.mjs'
+import { engineFiles, hasSizes, isHeavy, isLongest, isOfRust, needsAddon, TAGS, tagsOf, testFiles } from './test-files.mjs'
 
 /** Exchanges between processes, which a run that is asked for by name has too. */
 const ROLLING_DEPLOY = join(root, '__test__/network/rolling-deploy.test.mjs')
 
-const isAll = process.argv.includes('--all')
+const {
+  values: { all: isAll, without: tags },
+  positionals: [filter]
+} = parseArgs({
+  options: { all: { type: 'boolean', default: false }, without: { type: 'string', multiple: true, default: [] } },
+  allowPositionals: true
+})
+const without = tags.flatMap((some) => some.split(','))
+const unknown = without.find((tag) => !(tag in TAGS))
+if (unknown !== undefined) {
+  console.error(`There is no tag "${unknown}": use ${Object.keys(TAGS).join(', ')}.`)
+  process.exit(1)
+}
 const isLater = process.env.SIZED === 'later'
-const [filter] = process.argv.slice(2).filter((argument) => argument !== '--all')
 /** Rounds of what is drawn at random, where the exhaustive sizes are not asked for. */
 const FEW = { SIM_SCHEDULES: '400', FUZZ_ROUNDS: '10000' }
 /** Rust tests that have two sizes. */
@@ -38,6 +52,8 @@ const total = { passed: 0, failed: 0 }
 const failures = []
 /** Names of the tests that said that they cannot run here. */
 const skipped = []
+/** Names of the files and runs that are left out by their tags. */
+const leftOut = []
 
 const heading = (text) => console.log(`\n--- ${text}`)
 const add = (name, passed, failed) => {
@@ -120,10 +136,17 @@ async function nodeTests(name, files) {
 /** True for a file of which this run has the turn. */
 const isDue = (file) => filter || (isAll ? hasSizes(file) : !isLater || !hasSizes(file))
 
+/** True unless the tags say otherwise; `name` is then told. */
+function isWanted(tags, name) {
+  const isOut = tags.some((tag) => without.includes(tag))
+  if (isOut) leftOut.push(name)
+  return !isOut
+}
+
 /** Runs of the engine: one of them in `npm test`; all in `npm run test:all`, that one with what has two sizes. */
 const engines = ENGINES.filter(({ name, isByName }) =>
   filter ? `Engine over ${name}`.includes(filter) : !isByName && (isAll || name === ENGINES[0].name)
-)
+).filter(({ name }) => isWanted(['addon', 'server'], `Engine over ${name}`))
 
 /** The engine over other stores than a directory: real servers, and doubles of services. */
 async function engineTests() {
@@ -151,8 +174,10 @@ async function smoke() {
   add('Smoke', Number(passed), status === 0 ? Number(failed) : Math.max(Number(failed), 1))
 }
 
-const files = testFiles(filter).filter(isDue)
-const hasSmoke = filter ? 'smoke'.includes(filter) : !isAll
+const files = testFiles(filter)
+  .filter(isDue)
+  .filter((file) => isWanted(tagsOf(file), relative(root, file)))
+const hasSmoke = (filter ? 'smoke'.includes(filter) : !isAll) && isWanted(['addon'], 'Smoke')
 await bootstrap({ addon: hasSmoke || engines.length > 0 || files.some(needsAddon) })
 try {
   await rustTests()
@@ -165,6 +190,7 @@ try {
 }
 if (failures.length > 0) console.log(`\n--- What failed\n\n${failures.join('\n\n')}`)
 if (skipped.length > 0) console.log(`\n${skipped.length} skipped: ${[...new Set(skipped)].join(', ')}`)
-if (total.passed + total.failed === 0) console.error(`\nNo test has a name that holds "${filter}".`)
+if (leftOut.length > 0) console.log(`\n${leftOut.length} left out by --without ${without.join(', ')}: ${leftOut.join(', ')}`)
+if (total.passed + total.failed + leftOut.length === 0) console.error(`\nNo test has a name that holds "${filter}".`)
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0
 console.log(`\n${total.passed} passed, ${total.failed} failed`)

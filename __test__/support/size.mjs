@@ -3,6 +3,8 @@
 // Invariant: the smaller size fails too when the guard is removed that a test is about; nothing is left out of it but repetition.
 // A test file that imports this module runs in both, any other one only in `npm test`, which runs it whole.
 
+import { test } from 'node:test'
+
 /** True in `npm run test:all`. */
 const isAll = process.env.TEST_SIZE === 'all'
 
@@ -21,3 +23,24 @@ export function* every(step, items) {
   let n = 0
   for (const item of items) if (n++ % (isAll ? 1 : step) === 0) yield item
 }
+
+/**
+ * All items in `npm run test:all`; in `npm test` those that are chosen: of things alike the one that costs least. That none is, is a
+ * mistake.
+ */
+export function chosen(items, isChosen) {
+  const all = [...items]
+  const some = all.filter((item) => isChosen(item))
+  if (some.length === 0) throw new Error('no item of the enumeration is chosen: its check would be left out')
+  return isAll ? all : some
+}
+
+/** All items in `npm run test:all`; in `npm test` the first of each kind. */
+export function oneOfEach(items, kindOf) {
+  const all = [...items]
+  const kinds = all.map((item) => kindOf(item))
+  return isAll ? all : all.filter((_, n) => kinds.indexOf(kinds[n]) === n)
+}
+
+/** `test` in `npm run test:all`. In `npm test` another one in the file shows the same kind at less cost, or a part of it. */
+export const further = isAll ? test : () => {}
