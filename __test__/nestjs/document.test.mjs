@@ -14,6 +14,7 @@ import { atEnd } from '../../testkit/base/endings.mjs'
 import { project } from '../support/nest.mjs'
 import { KEY, ROOT, temporaryFolder, until } from '../../testkit/processes/sessions.mjs'
 import { whatsAppFor } from '../../testkit/whatsapp/service.mjs'
+import { chosen } from '../support/size.mjs'
 
 const chapter = read('docs/nestjs.md')
 const files = Object.fromEntries([...chapter.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, name, text]) => [name, text]))
@@ -107,7 +108,7 @@ function build({ name, major, manifest, compilers, compilerOptions }) {
   return { folder, main: join(folder, 'dist', 'main.js') }
 }
 
-for (const template of TEMPLATES) {
+for (const template of chosen(TEMPLATES, ({ name }) => name === 'nest 12, CommonJS')) {
   test(`the application of the document compiles, pairs, answers, and connects again from an empty disk: ${template.name}`, async (t) => {
     assert.deepEqual(Object.keys(files).sort(), ['app.module.ts', 'health.controller.ts', 'main.ts', 'whatsapp.service.ts'])
     const { folder, main } = build(template)

@@ -10,9 +10,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { atEnd } from '../../testkit/base/endings.mjs'
 import { ROOT } from '../../testkit/processes/sessions.mjs'
+import { sized } from './size.mjs'
 
 /** The major versions that are installed for tests, as `nest-common-10` and so on. */
-export const MAJORS = [10, 11, 12]
+export const ALL_MAJORS = [10, 11, 12]
+
+/** Those that the same tests run with, one after the other. */
+export const MAJORS = sized([12], ALL_MAJORS)
 
 /** Packages of Nest: what npm calls them, and what they are called in this repository. */
 const PARTS = { common: 'common', core: 'core', 'platform-express': 'express', terminus: 'terminus' }
