@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { directorySite, multiFile, plain, run, supabaseSite, terminal } from './command.mjs'
+import { spread } from '../support/size.mjs'
 
 const require = createRequire(import.meta.url)
 const { shortened } = require('../../cli/output.js')
@@ -28,7 +29,7 @@ test('no table and no text of a result is wider than 80 columns, and ids keep bo
   for (const tenant of [LONG, 'anna', `名前${'長'.repeat(40)}`]) await at.tenant(tenant)
   await multiFile(join(at.folder, 'old', `folder-${'x'.repeat(80)}`, 'below'))
   const how = { env: { ...at.env, ...EIGHTY } }
-  for (const args of [
+  const calls = [
     ['status'],
     ['verify'],
     ['drill'],
@@ -45,7 +46,8 @@ test('no table and no text of a result is wider than 80 columns, and ids keep bo
     ['migrate', join(at.folder, 'old'), '--tenant-id', '{1}-{2}', '--dry-run'],
     ['--help'],
     ['verify', '--help']
-  ]) {
+  ]
+  for (const args of spread(calls, 7)) {
     const { stdout, stderr } = await run(t, args, how)
     assert.notEqual(stdout, '', stderr)
     assert.deepEqual(tooWide(stdout.replace(/^ {2}\$ npx .*$/gm, '')), [], args.join(' '))
