@@ -10,9 +10,12 @@ import { eventually } from '../../testkit/processes/machines.mjs'
 import { noiseFrom } from '../../testkit/base/random.mjs'
 import { countsOf, fleetPlace, inParallel, kindOf, loadOf, namesOf, tenantsOpening } from './fleets.mjs'
 import { KINDS } from './places.mjs'
+import { sized } from '../support/size.mjs'
 
 const [S3] = KINDS
 const TENANTS = namesOf(100)
+/** As many as it takes to tell what is for each of them from what is for all. */
+const MANY = namesOf(sized(30, 100))
 /** Places that only questions of ownership take, beside those for all requests. */
 const OWNERSHIP = 4
 /** Tries after failures: so many can be saved up, and there are so many more per second. */
@@ -62,8 +65,8 @@ test('idle_tenants_cost_listings_per_tick_and_not_per_tenant_and_each_of_them_is
   // A session that is not confirmed in time refuses writes, for good: in time is within two checks and a half, and half a second.
   const { proxy, machine } = await fleetPlace(t, S3, { ownershipCheckIntervalMs: interval, onLeaseLost: 'stop' })
   const fleet = machine('a')
-  await inParallel(TENANTS, (name) => fleet.open(name))
-  await opened(proxy, TENANTS.length)
+  await inParallel(MANY, (name) => fleet.open(name))
+  await opened(proxy, MANY.length)
   const from = proxy.trace.length
   const ticks = () => (proxy.trace.at(-1).at - proxy.trace[from].at) / interval
   await eventually('more ticks than a session goes on without', () => proxy.trace.length > from && ticks() > 3)
@@ -167,14 +170,14 @@ test('a_tenant_with_large_values_and_constant_flushes_does_not_starve_the_others
   await eating
 })
 
-test('a_hundred_tenants_are_restored_on_a_blank_machine_and_never_more_at_once_than_asked_for', async (t) => {
+test('many_tenants_are_restored_on_a_blank_machine_and_never_more_at_once_than_asked_for', async (t) => {
   const [concurrency, places] = [5, 8]
   const { proxy, machine } = await fleetPlace(t, S3, { maxConcurrentRequests: places })
   const old = machine('a', { direct: true })
-  await inParallel(TENANTS, (name) => old.open(name))
-  await inParallel(TENANTS, (name) => put(old, name))
-  await inParallel(TENANTS, (name) => old.get(name).saveCreds())
-  assert.deepEqual(await old.shutdown(PATIENT), { closed: TENANTS.length, failed: [] })
+  await inParallel(MANY, (name) => old.open(name))
+  await inParallel(MANY, (name) => put(old, name))
+  await inParallel(MANY, (name) => old.get(name).saveCreds())
+  assert.deepEqual(await old.shutdown(PATIENT), { closed: MANY.length, failed: [] })
 
   const fleet = machine('blank')
   const load = loadOf(t, proxy)
@@ -188,14 +191,14 @@ test('a_hundred_tenants_are_restored_on_a_blank_machine_and_never_more_at_once_t
     }
   })
   assert.deepEqual(report.failed, [])
-  assert.deepEqual([...report.opened].sort(), [...TENANTS].sort())
+  assert.deepEqual([...report.opened].sort(), [...MANY].sort())
   assert.deepEqual(
     told.map(({ done, total, error }) => [done, total, error]),
-    TENANTS.map((_, at) => [at + 1, TENANTS.length, null])
+    MANY.map((_, at) => [at + 1, MANY.length, null])
   )
   assert.equal(opening.most, concurrency)
   assert.ok(load.most <= places + OWNERSHIP, `${load.most} at once`)
-  for (const name of TENANTS) {
+  for (const name of MANY) {
     assert.deepEqual(fleet.get(name).status().restored, { source: 'remote', clean: true })
     assert.equal(await read(fleet, name), name)
   }

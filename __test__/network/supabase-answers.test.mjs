@@ -11,6 +11,7 @@ import { atEnd, eventually, KEY } from '../../testkit/processes/machines.mjs'
 import { startProxy } from '../../testkit/proxy/proxy.mjs'
 import { serverOf } from './places.mjs'
 import { assertOutages, openOn, stateAfter, Traffic, writeUpTo } from './traffic.mjs'
+import { spread } from '../support/size.mjs'
 
 const TENANT = 'tenant'
 const LAST = 20
@@ -88,7 +89,7 @@ describe('supabase answers', { concurrency: 100 }, () => {
       await eventually('a first backup', () => traffic.acknowledged > 0)
       // Listings are asked for by whoever ships and by whoever looks for a newer owner: each meets its share, and one alone is no outage.
       const times = route === 'list-v2' ? 2 * TIMES : TIMES
-      for (const answer of PASSING) {
+      for (const answer of spread(PASSING, 6)) {
         const from = traffic.told.length
         await place.met(await place.fault({ route, answer, when, times, retryAfter: 1 }), times)
         await traffic.flush()
@@ -104,7 +105,7 @@ describe('supabase answers', { concurrency: 100 }, () => {
   test('every_status_that_passes_is_waited_out_by_a_restore', async (t) => {
     const place = await makeBucket(t)
     await write(t, place)
-    for (const [n, answer] of [...PASSING, 'reset', 'version-gone'].entries()) {
+    for (const [n, answer] of spread([...PASSING, 'reset', 'version-gone'], 6).entries()) {
       const routes = answer === 'version-gone' ? ['download'] : ['list-v2', 'download', 'upload', 'remove', 'download-public']
       for (const route of routes) await place.fault({ route, answer, times: 1, retryAfter: 1 })
       // A store that this process does not know yet.
@@ -112,7 +113,7 @@ describe('supabase answers', { concurrency: 100 }, () => {
     }
   })
 
-  for (const listV2 of ['no-route', 'feature', 'tenant', 'absent']) {
+  for (const listV2 of spread(['no-route', 'feature', 'tenant', 'absent'], 2)) {
     test(`server_whose_new_listing_is_${listV2}_is_listed_in_the_old_way`, async (t) => {
       const place = await makeBucket(t, { listV2 })
       await write(t, place)

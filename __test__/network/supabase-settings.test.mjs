@@ -9,6 +9,7 @@ import { describe, test } from 'node:test'
 import { dump } from '../../testkit/baileys/cheap.mjs'
 import { atEnd, eventually, scratch } from '../../testkit/processes/machines.mjs'
 import { hybrid, rejection } from '../../testkit/processes/sessions.mjs'
+import { further } from '../support/size.mjs'
 import { signToken } from '../../testkit/stores/supabase/auth.mjs'
 import { StorageServer } from '../../testkit/stores/supabase/server.mjs'
 import { serverOf } from './places.mjs'
@@ -143,7 +144,7 @@ describe('supabase settings', { concurrency: 100 }, () => {
     await traffic.conclude(t, TENANT, place)
   })
 
-  test('types_that_allow_nothing_of_ours_stop_the_copy_of_a_running_session_only', async (t) => {
+  further('types_that_allow_nothing_of_ours_stop_the_copy_of_a_running_session_only', async (t) => {
     const place = await makeBucket(t)
     await assertSurvives(t, place, {
       spoil: () => place.change.bucket({ allowed_mime_types: ['application/pdf'] }),
@@ -185,7 +186,7 @@ describe('supabase settings', { concurrency: 100 }, () => {
     }
   })
 
-  test('limit_that_leaves_no_room_for_parts_stops_the_copy_of_a_running_session_only', async (t) => {
+  further('limit_that_leaves_no_room_for_parts_stops_the_copy_of_a_running_session_only', async (t) => {
     const place = await makeBucket(t, { values: { file_size_limit: 4_000 } })
     const session = await openOn(t, TENANT, place.bucket.options)
     const told = []
@@ -212,8 +213,13 @@ describe('supabase settings', { concurrency: 100 }, () => {
     const heir = await openOn(t, TENANT, place.bucket.options)
     assert.deepEqual({ ...(await heir.state.keys.get('history', ['long', 'short'])) }, { long: { noise }, short: { n: 1 } })
     await heir.close()
+  })
 
-    // Now the whole state is too large for any open, and says so.
+  test('limit_that_leaves_no_room_for_parts_is_said_by_an_open', async (t) => {
+    const place = await makeBucket(t)
+    const session = await openOn(t, TENANT, place.bucket.options)
+    await session.state.keys.set({ history: { long: { noise: randomBytes(40_000) } } })
+    await session.close()
     await place.change.bucket({ file_size_limit: 4_000 })
     await assertRefused(t, place, {}, /raise the file size limit/)
     await place.change.settings({ fileSizeLimit: 4_000 })
