@@ -12,6 +12,7 @@ import { openBrowser, readPairs, servePage, startPairs, stopPairs, writePairs } 
 import { eventually, KEY, scratch } from '../../testkit/processes/machines.mjs'
 import profiles from '../../lib/profile/index.js'
 import hybrid from '../../index.js'
+import { sized } from '../support/size.mjs'
 
 const { openProfile } = profiles
 
@@ -65,7 +66,7 @@ test('every_backup_of_a_browser_that_writes_is_whole', async (t) => {
   await writePairs(browser.page, { count: 5, bytes: 120_000 })
   await startPairs(browser.page, { bytes: 120_000 })
   const made = []
-  for (let round = 0; round < 6; round++) {
+  for (let round = 0; round < sized(2, 6); round++) {
     const before = Number(await browser.page.evaluate('page.newest()'))
     const report = await profile.backup()
     assert.equal(report.changed, true)

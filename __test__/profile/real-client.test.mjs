@@ -13,6 +13,7 @@ import { BROWSER_ARGS, readPairs, writePairs } from '../../testkit/browser/profi
 import { contentsOf, scene, temporaryFolder, until } from '../../testkit/processes/sessions.mjs'
 import { serveWhatsApp } from '../../testkit/browser/whatsapp-web-page.mjs'
 import { killed, load, optionsOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
+import { further } from '../support/size.mjs'
 
 /** The version that asks for the modules which the page has. */
 const VERSIONS = ['1.34.7']
@@ -80,7 +81,7 @@ for (const version of VERSIONS) {
     await two.destroy()
   })
 
-  test(`a conflict ends the client of ${version} and deletes nothing; an unlinked device is a logout`, async (t) => {
+  further(`a conflict ends the client of ${version} and deletes nothing; an unlinked device is a logout`, async (t) => {
     const { at, client } = await clients(t, version)
     const one = client('one')
     await paired(one)
@@ -103,7 +104,7 @@ for (const version of VERSIONS) {
     await three.destroy()
   })
 
-  test(`a logout on the phone keeps the browser of ${version}, shows a code, and the next session is stored`, async (t) => {
+  further(`a logout on the phone keeps the browser of ${version}, shows a code, and the next session is stored`, async (t) => {
     const { at, client } = await clients(t, version)
     const one = client('one')
     await paired(one)
