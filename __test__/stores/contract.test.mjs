@@ -11,6 +11,7 @@ import { startPgBouncer } from '../../testkit/databases/pgbouncer.mjs'
 import { isPostgresPublished } from '../../testkit/databases/programs.mjs'
 import { atEnd } from '../../testkit/base/endings.mjs'
 import { startProxy } from '../../testkit/proxy/proxy.mjs'
+import { chosen } from '../support/size.mjs'
 
 const wrong = { key: 'wrong', text: (secret) => secret.replace(/[A-Za-z]/g, (letter) => (letter === 'x' ? 'y' : 'x')) }
 
@@ -102,7 +103,10 @@ const STORES = [
   { name: 'valkey', kind: 'redis', settings: { program: 'valkey' } }
 ]
 
-for (const { name, kind, settings, front, isEncrypted = false } of STORES) {
+/** One of each protocol. */
+const CHEAP = ['rclone', 'supabase', 'gcs', 'postgres', 'redis']
+
+for (const { name, kind, settings, front, isEncrypted = false } of chosen(STORES, ({ name }) => CHEAP.includes(name))) {
   test(`a_store_of_kind_${name}_keeps_the_contract`, async (t) => {
     const store = await import(`../../testkit/stores/${kind}.mjs`)
     const server = await store.start(settings)

@@ -8,8 +8,9 @@ import { test } from 'node:test'
 import { startStandby } from '../../testkit/databases/postgres.mjs'
 import { acknowledged, assertRestores, counted, DATABASES, moreWrites, pairScene } from '../../testkit/databases/scene.mjs'
 import { atEnd } from '../../testkit/processes/machines.mjs'
+import { chosen } from '../support/size.mjs'
 
-for (const kind of DATABASES) {
+for (const kind of chosen(DATABASES, (kind) => kind === 'redis')) {
   test(`${kind}_failover_that_loses_the_tail_costs_a_running_session_nothing`, async (t) => {
     const at = await pairScene(t, kind)
     const owner = await at.open()

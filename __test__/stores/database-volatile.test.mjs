@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { acknowledged, assertRestores, counted, databaseScene, moreWrites } from '../../testkit/databases/scene.mjs'
+import { chosen } from '../support/size.mjs'
 
 const EVICTS = ['allkeys-lru', 'allkeys-lfu', 'allkeys-random']
 const KEEPS = ['noeviction', 'volatile-lru', 'volatile-lfu', 'volatile-random', 'volatile-ttl']
@@ -17,7 +18,7 @@ const outcome = (at, more) =>
     (error) => error.code
   )
 
-for (const program of ['redis', 'valkey']) {
+for (const program of chosen(['redis', 'valkey'], (program) => program === 'redis')) {
   test(`${program}_keeps_what_resolved_when_it_is_killed_and_started_again`, async (t) => {
     const at = await databaseScene(t, 'redis', { program, settings: { appendfsync: 'always' } })
     const owner = await at.open()

@@ -18,6 +18,7 @@ import { isPostgresPublished } from '../../testkit/databases/programs.mjs'
 import { startRedis } from '../../testkit/databases/redis.mjs'
 import { atEnd } from '../../testkit/base/endings.mjs'
 import { eventually } from '../../testkit/processes/machines.mjs'
+import { chosen } from '../support/size.mjs'
 
 /** Starts something that is stopped with the test. */
 async function started(t, start, ...rest) {
@@ -57,7 +58,9 @@ const sharedMemory = () =>
 /** The id of the shared memory of a server that runs. */
 const segmentOf = (server) => readProcessFile(server).split('\n')[6].trim().split(/\s+/)[1]
 
-for (const version of [undefined, '13', '17'].filter((version) => version === undefined || isPostgresPublished(version))) {
+const published = [undefined, '13', '17'].filter((version) => version === undefined || isPostgresPublished(version))
+
+for (const version of chosen(published, (version) => version === undefined)) {
   test(`PostgreSQL_${version ?? 'of_the_system'}_knows_its_application_by_password_and_as_no_superuser`, async (t) => {
     const server = await started(t, startPostgres, { version })
     const [{ v }] = await server.query("select current_setting('server_version_num') as v")
@@ -137,7 +140,7 @@ test('PgBouncer_gives_each_transaction_a_connection_and_keeps_few', async (t) =>
   assert.ok((await server.connections()) <= 2)
 })
 
-for (const program of ['redis', 'valkey']) {
+for (const program of chosen(['redis', 'valkey'], (program) => program === 'redis')) {
   test(`${program}_knows_its_application_by_password_and_keeps_what_it_acknowledged_when_it_is_killed`, async (t) => {
     const server = await started(t, startRedis, { program })
     const app = new Redis(server.url, { retryStrategy: null })

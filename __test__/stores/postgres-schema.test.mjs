@@ -13,6 +13,7 @@ import { startPostgres } from '../../testkit/databases/postgres.mjs'
 import { isPostgresPublished } from '../../testkit/databases/programs.mjs'
 import { atEnd } from '../../testkit/base/endings.mjs'
 import { ROOT } from '../../testkit/processes/sessions.mjs'
+import { chosen } from '../support/size.mjs'
 
 const OF_CORE = readFileSync(join(ROOT, 'src/store/adapters/postgres/schema.sql'), 'utf8')
 const command = (...args) => spawnSync(process.execPath, [join(ROOT, 'cli/main.js'), 'schema', ...args], { encoding: 'utf8', cwd: '/' })
@@ -36,7 +37,7 @@ test('the command prints the statements of the core, for any name of a schema, a
   }
 })
 
-for (const version of VERSIONS) {
+for (const version of chosen(VERSIONS, (version) => version === undefined)) {
   test(`the statements make the table on PostgreSQL ${version ?? 'of the system'}, again and again, and for its owner alone`, async (t) => {
     const server = await startPostgres({ version })
     atEnd(t, () => server.stop())

@@ -16,6 +16,7 @@ import { S3Client } from '../../testkit/stores/s3-client.mjs'
 import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'
 import { startServer } from '../../testkit/base/server-process.mjs'
 import { eventually } from '../../testkit/processes/machines.mjs'
+import { chosen } from '../support/size.mjs'
 
 const SERVERS = [
   { name: 'seaweedfs', store: seaweedfs, honoursConditions: true },
@@ -92,7 +93,10 @@ function listeners(pid) {
   return columns.map((column) => column[1].split(':')).map(([address, port]) => [address, parseInt(port, 16)])
 }
 
-for (const { name, store, settings, honoursConditions } of SERVERS.filter(({ store }) => store.runsHere)) {
+for (const { name, store, settings, honoursConditions } of chosen(
+  SERVERS.filter(({ store }) => store.runsHere),
+  ({ name }) => name === 'rclone'
+)) {
   let server
   let client
   before(async () => {
@@ -267,7 +271,10 @@ const OUTLIVING = [
   [seaweedfs, ['is_killed']]
 ]
 
-for (const [store, endings] of OUTLIVING.filter(([store]) => store.runsHere)) {
+for (const [store, endings] of chosen(
+  OUTLIVING.filter(([store]) => store.runsHere),
+  ([store]) => store === rclone
+)) {
   test(`${store.kind}_does_not_outlive_a_process`, { concurrency: true, timeout: 600_000 }, async (t) => {
     await Promise.all(
       endings.map((ending) =>
