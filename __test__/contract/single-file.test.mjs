@@ -11,6 +11,7 @@ import { lines } from '../../testkit/baileys/lines.mjs'
 import { putIn, writeMultiFile } from '../support/migrations.mjs'
 import { contentsOf, hybrid, rejection, scene, startProcess, temporaryFolder } from '../../testkit/processes/sessions.mjs'
 import { appStateSyncKey, pairedCreds } from '../../testkit/baileys/values.mjs'
+import { chosen, spread } from '../support/size.mjs'
 
 const [v7] = lines
 const baileys = await v7.load()
@@ -37,8 +38,9 @@ const CALLS = {
   a_directory_in_which_it_is_the_tenant: ['auth_info.json', { directory: '.' }, /`importFrom: '\.\/auth_info\.json'`/]
 }
 
-for (const [call, [tenant, options, words]] of Object.entries(CALLS)) {
-  for (const damage of [false, true]) {
+for (const [call, [tenant, options, words]] of spread(Object.entries(CALLS), 4)) {
+  // Damaged where it is found by its name, whole where by its place.
+  for (const damage of chosen([false, true], (damage) => damage === call.startsWith('its_name'))) {
     test(`an_open_with_${call}_names_the_call_that_takes_the_${damage ? 'damaged_' : ''}file_over`, async (t) => {
       const cwd = temporaryFolder(t)
       const { creds, text } = single()

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { declarations } from '../support/declarations.mjs'
 import { KEY, ROOT, temporaryFolder } from '../../testkit/processes/sessions.mjs'
+import { sized, spread } from '../support/size.mjs'
 
 const { resolveOptions } = createRequire(import.meta.url)('../../lib/config/options.js')
 
@@ -407,26 +408,17 @@ test('no_refusal_and_no_warning_repeats_what_a_secret_says', (t) => {
       ? anyOf(['r2', 'supabase', 'postgres', 'supabase-db', 'redis', `s3://${MARK}`, `postgres://${MARK}/d`])
       : MARK
   }
+  const stores = [undefined, 's3://b', 'supabase://b', 'gs://b', 'postgres://h/d', { kind: 'postgres' }, 'redis://h', { kind: 'redis' }]
   for (const shape of shapes) {
     for (const name of options) attempt({ [name]: shape(MARK) }, {})
     const text = shape(MARK)
     for (const name of typeof text === 'string' ? variables : []) {
-      for (const store of [
-        undefined,
-        's3://b',
-        'supabase://b',
-        'gs://b',
-        'postgres://h/d',
-        { kind: 'postgres' },
-        'redis://h',
-        { kind: 'redis' }
-      ])
-        attempt({ store }, { [name]: text })
+      for (const store of spread(stores, 2)) attempt({ store }, { [name]: text })
     }
     for (const [kind, names] of Object.entries(fields))
       for (const name of names) attempt({ store: { kind, ...(names.includes('bucket') && { bucket: 'b' }), [name]: shape(MARK) } }, {})
   }
-  for (let round = 0; round < 4000; round++) {
+  for (let round = 0; round < sized(1000, 4000); round++) {
     const kind = anyOf(Object.keys(fields))
     const given = fields[kind].filter((name) => name === 'bucket' || random(2))
     const store = { kind, ...Object.fromEntries(given.map((name) => [name, value(name)])) }

@@ -15,6 +15,7 @@ import { application } from '../../testkit/old-stores/packages.mjs'
 import { startRedis } from '../../testkit/old-stores/redis.mjs'
 import { aSession, assertArrived, countsOf, fill, recordsOf } from '../../testkit/old-stores/sessions.mjs'
 import { hybrid, KEY, OTHER_KEY, rejection, scene } from '../../testkit/processes/sessions.mjs'
+import { spread } from '../support/size.mjs'
 
 const PASSWORD = 'sécret/p@ss#1'
 
@@ -175,7 +176,7 @@ const LAYOUTS = {
   'encoded twice': { lay: (records) => redis.mset(records.flatMap(([name, text]) => [`anna:${name}`, JSON.stringify(text)])) }
 }
 
-for (const [what, { lay, layout = 'key-records', tenantId, nameOf }] of Object.entries(LAYOUTS)) {
+for (const [what, { lay, layout = 'key-records', tenantId, nameOf }] of spread(Object.entries(LAYOUTS), 6)) {
   test(`${what}: it is recognised, and every key arrives`, async (t) => {
     const { at, options } = place(t)
     const session = await aSession(baileys)
