@@ -25,6 +25,7 @@ import {
 import { fragileBucket } from '../../testkit/stores/outages.mjs'
 import { makeBucket, store } from '../../testkit/stores/index.mjs'
 import { makeRandom } from '../../testkit/world/wire.mjs'
+import { sized } from '../support/size.mjs'
 
 const TENANT = 'tenant'
 /** So long that waiting for it would end the test run: whoever is through before did not wait. */
@@ -54,7 +55,7 @@ test('no_write_that_resolved_is_lost_when_the_process_is_killed_at_any_moment', 
   const random = makeRandom(runSeed('cloud kills'))
   const { machine, options } = await machines(t)
   let least = 0
-  for (let life = 0; life < 5; life++) {
+  for (let life = 0; life < sized(3, 5); life++) {
     const label = `life-${life}`
     const owner = await machine(label)
     await owner.call('open', TENANT, { ...options, takeover: true })

@@ -146,7 +146,7 @@ for (const [name, options] of [
     }
     // What is not sealed is guarded by the same digest: one bucket of each kind of object is enough for it.
     for (const moment of options === sealed ? ['closed', 'young'] : ['young']) {
-      await t.test(`${moment}: each byte changed`, (t) => judge(t, places, stories[moment], every(13, flips(stories[moment])), options))
+      await t.test(`${moment}: each byte changed`, (t) => judge(t, places, stories[moment], every(29, flips(stories[moment])), options))
     }
   })
 }

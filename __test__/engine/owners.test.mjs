@@ -12,6 +12,7 @@ import { canonical } from '../../testkit/base/matrix.mjs'
 import { unhurried } from '../../testkit/processes/sessions.mjs'
 import { makeBucket } from '../../testkit/stores/index.mjs'
 import { makeRandom } from '../../testkit/world/wire.mjs'
+import { sized } from '../support/size.mjs'
 
 const TENANT = 't'
 const TYPES = ['session', 'counter']
@@ -132,7 +133,7 @@ test('a_restart_on_the_same_disk_after_sigkill_waits_for_nobody_and_loses_nothin
 
 test('stalled_owner_cannot_acknowledge', async (t) => {
   const random = makeRandom(runSeed('stalled owner'))
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < sized(1, 4); round++) {
     const { machine, options } = await site(t)
     const [stalled, heir] = [await machine('stalled'), await machine('heir')]
     await stalled.call('open', TENANT, options)
