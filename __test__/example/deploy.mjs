@@ -11,6 +11,7 @@ import { all, firstColumn, read, section } from '../docs/repository.mjs'
 import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { TRUST, environmentFor, eventually, exampleFolder, whatsappOf } from '../support/example.mjs'
 import { KEY, ROOT } from '../../testkit/processes/sessions.mjs'
+import { further } from '../support/size.mjs'
 
 const HERE = 'examples/nestjs'
 const readme = read(`${HERE}/README.md`)
@@ -98,7 +99,7 @@ function linkModules(to) {
 }
 
 export function stories() {
-  test('a_person_gets_from_the_readme_to_a_connected_number', async (t) => {
+  further('a_person_gets_from_the_readme_to_a_connected_number', async (t) => {
     const [run, ask] = blocksOf(section(readme, '## Run it')).sort(([a], [b]) => (a.startsWith('npm') ? -1 : b.startsWith('npm') ? 1 : 0))
     assert.deepEqual(run, ['npm run build', `cd ${HERE}`, 'npm install', 'npm start'])
     assert.ok('build' in JSON.parse(read('package.json')).scripts)

@@ -11,6 +11,7 @@ import { pathToFileURL } from 'node:url'
 import { DisconnectReason } from 'baileys'
 import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { eventually, exampleFolder, machine, pair, whatsappOf } from '../support/example.mjs'
+import { further } from '../support/size.mjs'
 
 const REACTIONS = {
   loggedOut: 'delete',
@@ -112,7 +113,7 @@ export function stories() {
     assert.ok(lastDisconnectedAt !== null)
   })
 
-  test('a_number_that_was_removed_on_the_phone_is_deleted_everywhere_and_can_be_paired_anew', async (t) => {
+  further('a_number_that_was_removed_on_the_phone_is_deleted_everywhere_and_can_be_paired_anew', async (t) => {
     const whatsapp = await whatsappOf(t)
     const bucket = join(scratch(t), 'bucket')
     const place = machine(t, { whatsapp, bucket })
@@ -141,7 +142,7 @@ export function stories() {
     await pair(second, whatsapp, { userId: 'anna', sessionId: 'shop', phone: '4915550001' })
   })
 
-  test('a_session_that_was_replaced_by_a_stranger_is_not_fought_over', async (t) => {
+  further('a_session_that_was_replaced_by_a_stranger_is_not_fought_over', async (t) => {
     const whatsapp = await whatsappOf(t)
     const service = await machine(t, { whatsapp, bucket: join(scratch(t), 'bucket') }).boot()
     const jid = await pair(service, whatsapp, { userId: 'anna', sessionId: 'shop', phone: '4915550001' })
@@ -156,7 +157,7 @@ export function stories() {
     await service.becomes('anna', 'shop', 'connected')
   })
 
-  test('in_a_rolling_deploy_the_newer_instance_takes_over_and_the_older_one_stays_away', async (t) => {
+  further('in_a_rolling_deploy_the_newer_instance_takes_over_and_the_older_one_stays_away', async (t) => {
     const whatsapp = await whatsappOf(t)
     const bucket = join(scratch(t), 'bucket')
     const older = await machine(t, { whatsapp, bucket }).boot()
@@ -181,7 +182,7 @@ export function stories() {
     assert.doesNotMatch(older.said, /not connected again|logged out/)
   })
 
-  test('a_session_that_was_taken_over_is_left_even_if_the_newer_instance_cannot_connect_it', async (t) => {
+  further('a_session_that_was_taken_over_is_left_even_if_the_newer_instance_cannot_connect_it', async (t) => {
     const whatsapp = await whatsappOf(t)
     const bucket = join(scratch(t), 'bucket')
     const older = await machine(t, { whatsapp, bucket }).boot()

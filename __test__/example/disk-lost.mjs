@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { eventually, machine, pair, whatsappOf } from '../support/example.mjs'
 import { startPostgres } from '../../testkit/databases/postgres.mjs'
+import { further } from '../support/size.mjs'
 
 const NUMBERS = [
   { userId: 'anna', sessionId: 'shop', phone: '4915550001' },
@@ -72,7 +73,7 @@ export function stories() {
     for (const { userId, sessionId } of NUMBERS) await third.becomes(userId, sessionId, 'connected')
   })
 
-  test('with_postgresql_a_wiped_disk_costs_nothing_and_the_table_is_kept', async (t) => {
+  further('with_postgresql_a_wiped_disk_costs_nothing_and_the_table_is_kept', async (t) => {
     const whatsapp = await whatsappOf(t)
     const postgres = await startPostgres()
     atEnd(t, () => postgres.stop())

@@ -5,11 +5,11 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { test } from 'node:test'
 import { openPage } from '../../testkit/browser/chromium.mjs'
 import { scratch } from '../../testkit/base/endings.mjs'
 import { TOKEN, exampleFolder, machine, pair, whatsappOf } from '../support/example.mjs'
 import { picture, rowWith, shows } from './page.mjs'
+import { further } from '../support/size.mjs'
 
 const COUNT = 1000
 const MINUTE_MS = 60_000
@@ -153,7 +153,7 @@ async function isClosedToOtherPages(page, service) {
 }
 
 export function stories() {
-  test('an_operator_finds_a_session_among_a_thousand_and_acts_on_it', async (t) => {
+  further('an_operator_finds_a_session_among_a_thousand_and_acts_on_it', async (t) => {
     const whatsapp = await whatsappOf(t)
     const place = machine(t, { whatsapp, bucket: join(scratch(t), 'bucket') })
     await seedTable(place.disk, thousand())
