@@ -9,59 +9,289 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Number of objects of one kind, and their bytes in the store. */
+export interface Amount {
+  /** Their number. */
+  count: number
+  /** Their bytes. */
+  bytes: number
+}
+
 /**
  * Commits the first `length` bytes of `batch`, all or nothing. Gives the LSN; it is in the local log, if there is one, when this
  * returns.
  */
 export declare function append(handle: Handle, batch: Uint8Array, length: number, urgent: boolean): number
 
+/** Outcome of a backup. */
+export interface BackupReport {
+  /** The newest generation. */
+  generation: number
+  /** False if the profile is as it was, and nothing was sent. */
+  changed: boolean
+  /** Its files. */
+  files: number
+  /** Their bytes. */
+  bytes: number
+  /** Bytes of the packs that were stored for it. */
+  sent: number
+  /** Number of those packs. */
+  packs: number
+  /** The way in which the browser was kept from writing. */
+  quiet: 'closed' | 'stopped' | 'optimistic'
+  /** Time for which it was stopped, in milliseconds. */
+  stoppedMs: number
+  /** Number of times that it was tried. */
+  tries: number
+  /** Packs that the store had lost: what the profile has of them was stored again. */
+  repaired: number
+  /** Why superfluous packs could not be removed; `null` if they were. */
+  uncollected: string | null
+}
+
+/** A count for each meaning of a failed request. The names are values of a label of a metric. */
+export interface ByMeaning {
+  /** The object is not there. */
+  absent: number
+  /** A key or right is wrong. */
+  denied: number
+  /** The store is not set up. */
+  not_configured: number
+  /** Too many requests. */
+  throttled: number
+  /** It may pass. */
+  transient: number
+  /** It may have taken effect. */
+  ambiguous: number
+  /** This kind of store cannot do it. */
+  impossible: number
+  /** The object is too large. */
+  too_large: number
+}
+
+/** A count for each kind of object. */
+export interface ByObject {
+  /** Changes since the object before. */
+  segment: number
+  /** Full states. */
+  base: number
+  /** Marks of ownership. */
+  mark: number
+  /** Packs of browser profiles. */
+  pack: number
+}
+
+/** Durations of successful opens, by the origin of the session. */
+export interface BySource {
+  /** Made new. */
+  fresh: Histogram
+  /** Taken over from files of another kind. */
+  imported: Histogram
+  /** From the local log. */
+  local: Histogram
+  /** From the store. */
+  remote: Histogram
+}
+
 /** Deletes every key but the credentials, as one batch. Gives the LSN. */
 export declare function clear(handle: Handle): number
 
-/** The time by the clock of the store, in milliseconds since 1970. Resolves to JSON. */
-export declare function clock(options: string, keys: Buffer): Promise<Reply>
+/** The time by the clock of the store, in milliseconds since 1970. */
+export declare function clock(options: string, keys: Buffer): Promise<number | Failure>
 
 /**
  * Gives the open back: its handle is of no use any more when this returns. The last one stores the rest, releases ownership
  * and unlocks before the promise resolves.
  */
-export declare function close(handle: Handle, timeoutMs: number): Promise<Reply>
+export declare function close(handle: Handle, timeoutMs: number): Promise<void | Failure>
+
+/** The state that a new machine would restore. */
+export interface Contents {
+  /** Keys, the credentials among them. */
+  keys: number
+  /** Bytes of keys and values, uncompressed. */
+  bytes: number
+  /** The same by type; the credentials are `creds`. */
+  types: Record<string, Share>
+  /** True if its owner ended there. */
+  clean: boolean
+  /** SHA-256 of all keys and values. */
+  digest: string
+  /** Ways to restore it. */
+  ways: number
+}
 
 /** Deletes the session: tombstone, then data, then the local files. */
-export declare function destroy(handle: Handle): Promise<Reply>
+export declare function destroy(handle: Handle): Promise<void | Failure>
 
-/** Restores into `folder`, reads it back and compares. Resolves to JSON, and the entries that were read back as bytes. */
-export declare function drill(options: string, keys: Buffer, folder: string, timeoutMs: number): Promise<Reply>
+/** SHA-256 of keys and values at the same LSN. */
+export interface Digests {
+  /** Those that the store has. */
+  store: string
+  /** Those that were read back from the folder. */
+  restored: string
+  /** Those that the owner had; `null` where they are not at hand. */
+  owner: string | null
+}
 
-/** All that a blank machine would restore, verified. Resolves to JSON as of `verify`, and the entries as bytes. */
-export declare function dump(options: string, keys: Buffer): Promise<Reply>
+/** Restores into `folder`, reads it back and compares. */
+export declare function drill(options: string, keys: Buffer, folder: string, timeoutMs: number): Promise<Drill | Failure>
+
+/** A restore that was tried. */
+export interface Drill {
+  /** The epoch of the owner that wrote the state last. */
+  epoch: number
+  /** The last write in it. */
+  lsn: number
+  /** True if its owner ended there. */
+  clean: boolean
+  /** Keys, the credentials among them. */
+  keys: number
+  /** Bytes of keys and values, uncompressed. */
+  bytes: number
+  /** The states that were compared. */
+  digests: Digests
+  /** Origin of the owner's state: `elsewhere` if it was not compared. */
+  owner: 'memory' | 'log' | 'elsewhere'
+  /** Durations. */
+  ms: DrillSteps
+  /** The entries that were read back, as `entries` gives them. */
+  entries: Buffer
+}
+
+/** Milliseconds for each step of a drill. */
+export interface DrillSteps {
+  /** Reading and checking the objects. */
+  download: number
+  /** Writing the log. */
+  write: number
+  /** Reading it back. */
+  read: number
+  /** Comparing with the owner. */
+  compare: number
+}
+
+/** All that a blank machine would restore, verified. */
+export declare function dump(options: string, keys: Buffer): Promise<Dump | Failure>
+
+/** State that a new machine would restore, with its contents. */
+export interface Dump {
+  /** The state, verified. */
+  report: VerifyReport
+  /** Its entries, as `entries` gives them. */
+  entries: Buffer
+}
 
 /** The entries of one type in key order; of all types, with the credentials, when there is none. */
 export declare function entries(handle: Handle, kind?: string | undefined | null): Buffer
 
-/** Tries the store out that `store` (JSON) names. Resolves to JSON. */
-export declare function examine(store: string): Promise<Reply>
+/** All that was found out about a store. */
+export interface Examination {
+  /** The store answers. */
+  reachable: Step
+  /** The right to store, and to store again. */
+  write: Step
+  /** The right to list. */
+  list: Step
+  /** A listing shows what was stored before. */
+  listAfterPut: Step
+  /** The right to read. */
+  read: Step
+  /** The right to remove. */
+  delete: Step
+  /** It is closed to strangers. */
+  private: Step
+  /** Its clock and ours agree. */
+  clock: Step
+  /** Lead of its clock over ours, in milliseconds; `null` if it tells no time. */
+  skewMs: number | null
+  /** Duration of requests; `null` if they were not measured. */
+  latency: Latency | null
+  /** Objects that it removes by itself. */
+  rules: KnownRules
+  /** True for one that keeps what is replaced or removed. */
+  versions: KnownVersions
+  /** The largest object that it takes. */
+  largest: KnownLimit
+  /** Survival of what it has acknowledged; `null` where it does not tell. */
+  durability: 'replicated' | 'disk' | 'second' | 'memory' | null
+  /** Risks of its configuration, each with its remedy. */
+  risks: Array<string>
+}
+
+/** Tries the store out that `store` (JSON) names. */
+export declare function examine(store: string): Promise<Examination | Failure>
+
+/** A browser profile that was restored without a claim. */
+export interface Extraction {
+  /** The state that was read. */
+  report: VerifyReport
+  /** The generation, as it lies in the folder. */
+  restored: Restored
+}
+
+/** An error, as a value: of a call that takes time, or beside figures. */
+export interface Failure {
+  /** Its stable code. */
+  code: import('./types/error.js').HybridAuthErrorCode
+  /** The text that a person reads. */
+  message: string
+}
 
 /** Panics on purpose: proves that a fault in the core becomes an error and leaves Node alive. */
 export declare function fault(handle: Handle): void
 
-/** Figures of this process, of its requests and of each session, as JSON `{ meters, traffic, sessions }`. */
-export declare function figures(): string
+/** Figures of this process, of its requests and of each session. */
+export declare function figures(): Figures
 
-/** Resolves when everything resolved before is restorable from the store. */
-export declare function flush(handle: Handle, timeoutMs: number): Promise<Reply>
+/** Figures of this process. */
+export interface Figures {
+  /** Counts of the process. */
+  meters: Meters
+  /** Requests and bytes of all stores. */
+  traffic: Traffic
+  /** The sessions that are open, each once. */
+  sessions: Array<SessionFigures>
+}
+
+/** Resolves to the last write when everything resolved before is restorable from the store. */
+export declare function flush(handle: Handle, timeoutMs: number): Promise<number | Failure>
 
 /** The directory of a tenant's local log under `directory`. */
 export declare function folder(directory: string, tenantId: string): string
 
-/** The names of all objects below a folder of a bucket of others, however deep; of the whole bucket for "". Resolves to a JSON array. */
-export declare function foreignNames(store: string, folder: string): Promise<Reply>
+/** The names of all objects below a folder of a bucket of others, however deep; of the whole bucket for "". */
+export declare function foreignNames(store: string, folder: string): Promise<Array<string> | Failure>
 
-/** An object in a bucket of others. Resolves to its bytes, or without any if it is gone. */
-export declare function foreignRead(store: string, name: string): Promise<Reply>
+/** An object in a bucket of others. Resolves to its bytes; to `null` if it is gone. */
+export declare function foreignRead(store: string, name: string): Promise<Buffer | null | Failure>
 
 /** Removes objects from a bucket of others. */
-export declare function foreignRemove(store: string, names: Array<string>): Promise<Reply>
+export declare function foreignRemove(store: string, names: Array<string>): Promise<void | Failure>
+
+/** A generation of a profile. */
+export interface Generation {
+  /** Its number. */
+  number: number
+  /** Time at which it was made, by the clock of its machine, in milliseconds since 1970. */
+  at: number
+  /** Its files. */
+  files: number
+  /** Their bytes. */
+  bytes: number
+  /** The way in which the browser was kept from writing; `null` for one that this version does not know. */
+  quiet: 'closed' | 'stopped' | 'optimistic' | null
+}
+
+/** The generations of a profile that are kept. */
+export interface Generations {
+  /** Each of them, oldest first. */
+  generations: Array<Generation>
+  /** Number of the packs that they need. */
+  packs: number
+  /** Bytes of those packs, as stored. */
+  stored: number
+}
 
 /**
  * Reads values. `keys` holds `count` keys, each behind its length; the answers go to `out` in the same order. Gives the bytes
@@ -69,30 +299,184 @@ export declare function foreignRemove(store: string, names: Array<string>): Prom
  */
 export declare function get(handle: Handle, keys: Uint8Array, keysLength: number, count: number, out: Buffer): number
 
+/** Number of an open. */
+export type Handle = number
+
+/** Contents of this machine. */
+export interface Here {
+  /** Process that has the session open: this one, another one of this machine, or none. */
+  open: 'here' | 'elsewhere' | 'nobody'
+  /** Bytes of the log. */
+  logBytes: number
+  /** The epoch of the owner that wrote the log; `null` if it cannot be read. */
+  epoch: number | null
+  /** The last write in it that can be read. */
+  lsn: number | null
+  /** Ids of the keys that are needed to read it. */
+  keyIds: Array<string>
+  /** The reason why it cannot be read. */
+  error: Failure | null
+}
+
+/** Durations, counted by upper bounds. */
+export interface Histogram {
+  /** The upper bounds, in microseconds. */
+  bounds: Array<number>
+  /** Number of those within each bound and beyond the one before; the last is of those beyond all. */
+  counts: Array<number>
+  /** All together, in microseconds. */
+  sum: number
+}
+
 /** The keys of one type in order, each with the length of its entry and without its value. */
 export declare function index(handle: Handle, kind: string): Buffer
 
-/** Standing of a tenant, in the store and here: `options` and `keys` as for `open`. Resolves to JSON. */
-export declare function inspect(options: string, keys: Buffer): Promise<Reply>
+/** Standing of a tenant, in the store and here: `options` and `keys` as for `open`. */
+export declare function inspect(options: string, keys: Buffer): Promise<Inspection | Failure>
+
+/** State of a tenant, in the store and here. */
+export interface Inspection {
+  /** Contents of the store; `null` without one. */
+  store: Stored | null
+  /** Contents of this machine; `null` if there is no folder here. */
+  local: Here | null
+}
 
 /** The ids of `keys`, in their order. */
 export declare function keyring(keys: Buffer): Array<string>
 
+/** The bytes of the largest object, `null` for no limit: told, never by this kind of store, or unknown. */
+export type KnownLimit =
+  | { kind: 'told'; value: number | null }
+  | { kind: 'impossible' }
+  | { kind: 'unknown'; problem: string }
+
+/** The rules of a bucket: told, none for this kind of store, or unknown. */
+export type KnownRules =
+  | { kind: 'told'; value: Array<Rule> }
+  | { kind: 'impossible' }
+  | { kind: 'unknown'; problem: string }
+
+/** True for a bucket that keeps what is replaced or removed: told, never for this kind of store, or unknown. */
+export type KnownVersions =
+  | { kind: 'told'; value: boolean }
+  | { kind: 'impossible' }
+  | { kind: 'unknown'; problem: string }
+
+/** The middle of some measurements, in milliseconds. */
+export interface Latency {
+  /** Storing a small object. */
+  put: number
+  /** Listing it. */
+  list: number
+  /** Reading it. */
+  get: number
+}
+
+/** An object of a listing. */
+export interface ListedObject {
+  /** Its name in the folder. */
+  name: string
+  /** Its bytes; `null` where the store does not tell. */
+  bytes: number | null
+  /** Time at which it was stored, by the clock of the store, in milliseconds since 1970; `null` where it does not tell. */
+  modifiedMs: number | null
+}
+
+/** All that this process has counted since its start. */
+export interface Meters {
+  /** Objects that a store took. */
+  uploads: ByObject
+  /** Bytes of them. */
+  uploaded: ByObject
+  /** Entries of batches that were what the session had already. */
+  unchanged: number
+  /** Requests that failed. */
+  failures: ByMeaning
+  /** Opens that succeeded. */
+  opens: BySource
+  /** Opens that failed, by error code; without those that never were. */
+  openFailures: Record<string, number>
+  /** Sessions that a newer owner ended. */
+  fences: number
+  /** Syncs of local logs. */
+  syncs: Histogram
+  /** Those that failed. */
+  syncFailures: number
+  /** Batches that could not be written to a local log. */
+  appendFailures: number
+  /** Damage that sessions went on from, of the local disk or of the store. */
+  repairs: number
+  /** Objects that a store refused to take once more although they were there. */
+  refusedRepeats: number
+  /** States that were stored again because a store had lost objects. */
+  storeRepairs: number
+  /** Times that another server took the place of the one a session was stored on. */
+  serverChanges: number
+  /** Open connections to databases at the moment. */
+  connections: number
+  /** Times that a store told a session of a changed claim. */
+  notifications: number
+  /** Backups of profiles that were acknowledged, whether something had changed or not. */
+  profileBackups: Histogram
+  /** Times for which their browsers were stopped. */
+  profileStops: Histogram
+  /** Backups of profiles that failed, by error code; without those that never were. */
+  profileFailures: Record<string, number>
+}
+
+/** News of a session: an event of `types/session.d.ts`, or a line for the log alone. */
+export type News =
+  | { event: 'waiting'; /** The epoch of the predecessor. */
+    epoch: number; /** The longest that is left to wait, in milliseconds. */
+  atMostMs: number }
+  | { event: 'backup'; /** The last write that the store has. */
+    lsn: number; /** Bytes that were sent for it. */
+  bytes: number }
+  | { event: 'degraded'; /** The stable code of the failure. */
+  code: import('./types/error.js').HybridAuthErrorCode; message: string }
+  | { event: 'recovered'; /** The last write that the store has. */
+  lsn: number }
+  | { event: 'serverChanged' }
+  | { event: 'fenced' }
+  | { event: 'repaired'; message: string }
+  | { event: 'error'; /** The stable code of the failure. */
+  code: import('./types/error.js').HybridAuthErrorCode; message: string }
+  | { event: 'note'; /** The method of a logger. */
+  level: 'debug' | 'warn'; message: string }
+
 /**
  * Opens a tenant. `options` is JSON, `keys` are 32-byte encryption keys laid end to end with the primary first, `seed` is what to
- * start with if the session exists nowhere, and `on_event` is called with JSON, or with nothing to see whether it was told all.
- * Resolves to JSON `{ handle, restored, shared }`.
+ * start with if the session exists nowhere, and `on_event` is called with news, or with `null` to see whether they were all told.
  */
-export declare function open(options: string, keys: Buffer, seed: Buffer | undefined | null, onEvent: (arg: string) => void): Promise<Reply>
+export declare function open(options: string, keys: Buffer, seed: Buffer | undefined | null, onEvent: (news: News | null) => void): Promise<Opened | Failure>
 
-/** Restores the newest generation of a profile to the folder `to`, which must not be there, without a claim. Resolves to JSON. */
-export declare function profileExtract(options: string, keys: Buffer, to: string): Promise<Reply>
+/** A session that is open. */
+export interface Opened {
+  /** The number by which all other calls name it. */
+  handle: Handle
+  /** Origin of the session. */
+  restored: Origin
+  /** True if this process had it open already. */
+  shared: boolean
+}
+
+/** Origin of a session when it was opened. */
+export interface Origin {
+  /** Made new, taken over from files of another kind, from the local log, or from the store. */
+  source: 'fresh' | 'imported' | 'local' | 'remote'
+  /** True if no write that was ever resolved can be missing. */
+  clean: boolean
+}
+
+/** Restores the newest generation of a profile to the folder `to`, which must not be there, without a claim. */
+export declare function profileExtract(options: string, keys: Buffer, to: string): Promise<Extraction | Failure>
 
 /** Says that the folder beside `marker` holds nothing of the session any more: it is about to be replaced. */
 export declare function profileForget(marker: string): void
 
-/** The generations of a profile that are kept, as JSON, oldest first. */
-export declare function profileGenerations(handle: Handle): string
+/** The generations of a profile that are kept. */
+export declare function profileGenerations(handle: Handle): Generations
 
 /** Says that the folder beside `marker` holds the newest generation: it was restored there. */
 export declare function profileHold(handle: Handle, marker: string): void
@@ -101,76 +485,282 @@ export declare function profileHold(handle: Handle, marker: string): void
 export declare function profileIsHeld(handle: Handle, marker: string): boolean
 
 /** Seals the packs of a profile anew, under its claim and the primary key. Resolves when that is acknowledged. */
-export declare function profileReseal(handle: Handle, timeoutMs: number): Promise<Reply>
+export declare function profileReseal(handle: Handle, timeoutMs: number): Promise<void | Failure>
 
-/** Restores a generation, or the newest one, to the folder `to`, which must not be there. Resolves to a report, as JSON. */
-export declare function profileRestore(handle: Handle, to: string, generation?: number | undefined | null): Promise<Reply>
+/** Restores a generation, or the newest one, to the folder `to`, which must not be there. */
+export declare function profileRestore(handle: Handle, to: string, generation?: number | undefined | null): Promise<Restored | Failure>
 
-/** Backs a profile up. `order` is JSON. Resolves to a report, as JSON, when the generation is acknowledged. */
-export declare function profileStore(handle: Handle, order: string): Promise<Reply>
+/** Backs a profile up. `order` is JSON. Resolves when the generation is acknowledged. */
+export declare function profileStore(handle: Handle, order: string): Promise<BackupReport | Failure>
 
 /**
  * Truncates the logs of the profile in `directory`, where no browser runs, behind their last whole records. Resolves to the number of
  * logs.
  */
-export declare function profileTruncateLogs(directory: string): Promise<Reply>
+export declare function profileTruncateLogs(directory: string): Promise<number | Failure>
 
 /** Stores the whole state of a tenant that is open here anew. Resolves when that is done. */
-export declare function renew(options: string, keys: Buffer, timeoutMs: number): Promise<Reply>
+export declare function renew(options: string, keys: Buffer, timeoutMs: number): Promise<void | Failure>
 
-/** Outcome of a call that takes time: a value, or an error code with its message. */
-export interface Reply {
-  /** The answer, as JSON where it is more than a word. */
-  value?: string
-  /** The answer's bytes, where it has some. */
-  bytes?: Buffer
-  /** The stable code of an error. */
-  code?: string
-  /** The text that a person reads. */
-  message?: string
+/** A generation of a browser profile, as it was restored to a folder. */
+export interface Restored {
+  /** Number of the generation. */
+  generation: number
+  /** Its files. */
+  files: number
+  /** Their bytes. */
+  bytes: number
 }
 
-/** Begins a trial of the store that `store` (JSON) names, in a folder of its own. Resolves to JSON `{ trial, folder }`. */
-export declare function scratchBegin(store: string): Promise<Reply>
+/** A rule of a bucket for objects of a certain age. */
+export interface Rule {
+  /** The starts of names that it concerns; none: all names. */
+  prefixes: Array<string>
+  /** The age, in days; `null` where there is a date. */
+  days: number | null
+  /** From which day on, or for what was stored before which day. */
+  date: string | null
+  /** Fate of an object: it is removed, or moved to where it cannot be read at once. */
+  fate: 'removed' | 'archived'
+}
 
-/** Objects in a folder below that of a trial. Resolves to JSON `[{ name, bytes, modifiedMs }]`. */
-export declare function scratchDetails(number: number, folder: string): Promise<Reply>
+/** Begins a trial of the store that `store` (JSON) names, in a folder of its own. */
+export declare function scratchBegin(store: string): Promise<Trial | Failure>
+
+/** Objects in a folder below that of a trial. */
+export declare function scratchDetails(number: number, folder: string): Promise<Array<ListedObject> | Failure>
 
 /** Ends a trial, and its second connection with it. */
 export declare function scratchEnd(number: number): void
 
-/** An object in the folder of a trial. Resolves to its bytes, or without any if there is none. */
-export declare function scratchGet(number: number, second: boolean, name: string): Promise<Reply>
+/** An object in the folder of a trial. Resolves to its bytes; to `null` if there is none. */
+export declare function scratchGet(number: number, second: boolean, name: string): Promise<Buffer | null | Failure>
 
-/** Names in a folder below that of a trial. Resolves to a JSON array. */
-export declare function scratchList(number: number, second: boolean, folder: string, prefix: string): Promise<Reply>
+/** Names in a folder below that of a trial. */
+export declare function scratchList(number: number, second: boolean, folder: string, prefix: string): Promise<Array<string> | Failure>
 
 /** Stores an object in the folder of a trial, over its second connection if `second`. */
-export declare function scratchPut(number: number, second: boolean, name: string, bytes: Buffer): Promise<Reply>
+export declare function scratchPut(number: number, second: boolean, name: string, bytes: Buffer): Promise<void | Failure>
 
-/** Stores an object, and lists its folder in the same exchange. Resolves to a JSON array; `null` where the store has no such exchange. */
-export declare function scratchPutThenList(number: number, name: string, bytes: Buffer, folder: string): Promise<Reply>
+/** Stores an object, and lists its folder in the same exchange. Resolves to its names; to `null` where the store has no such exchange. */
+export declare function scratchPutThenList(number: number, name: string, bytes: Buffer, folder: string): Promise<Array<string> | null | Failure>
 
 /** Removes objects from the folder of a trial. */
-export declare function scratchRemove(number: number, names: Array<string>): Promise<Reply>
+export declare function scratchRemove(number: number, names: Array<string>): Promise<void | Failure>
 
-/** Status of the session, as JSON. */
-export declare function status(handle: Handle): string
+/** A session of this process. */
+export interface SessionFigures {
+  /** Its tenant. */
+  tenantId: string
+  /** Its status; `null` for one that a fault put out of use. */
+  status: Status | null
+}
+
+/** Keys of one type. */
+export interface Share {
+  /** Their number. */
+  keys: number
+  /** Bytes of the keys and their values. */
+  bytes: number
+}
+
+/** Status of the session behind a handle. */
+export declare function status(handle: Handle): Status
+
+/** Status of a session. */
+export interface Status {
+  /** Place of the session: on the disk, in the store, or both. */
+  mode: 'local' | 'hybrid' | 'cloud'
+  /** `live`, or how it ended or ends. */
+  life: 'live' | 'fenced' | 'lease-lost' | 'closing' | 'closed' | 'deleted' | 'poisoned'
+  /** Number of the last write. */
+  lsn: number
+  /** Last write that is known to survive a power cut of this machine. */
+  localDurableLsn: number
+  /** Last write that a new machine could restore; `null` without a store. */
+  remoteDurableLsn: number | null
+  /** Age of the oldest write that a new machine could not restore, in milliseconds; `null` without a store. */
+  lagMs: number | null
+  /** Keys in memory. */
+  keys: number
+  /** Bytes of the keys and their values. */
+  bytes: number
+  /** The most that `bytes` may be. */
+  maxBytes: number
+  /** Keys whose value a new machine could not restore; 0 without a store. */
+  dirtyKeys: number
+  /** Bytes of those keys and their values. */
+  dirtyBytes: number
+  /** Bytes of the local log; 0 without one. */
+  logBytes: number
+  /** The epoch of this owner; `null` without a store. */
+  epoch: number | null
+  /** Origin of the session. */
+  restored: Origin
+  /** The store: `none` without one, `degraded` while it fails. */
+  store: 'none' | 'ok' | 'degraded'
+  /** Survival of what a database has acknowledged; `null` for other stores, and before it has told. */
+  storeDurability: 'replicated' | 'disk' | 'second' | 'memory' | null
+  /** After a fence: true if the newer owner is known to have everything. */
+  handedOver: boolean
+  /** Time at which the store was last known to have everything, in milliseconds since 1970; `null` if it never was. */
+  lastBackupAt: number | null
+  /** The last failure of the store; `null` if there was none. */
+  lastError: Failure | null
+  /** The reason why the store takes no base; `null` while it does. */
+  baseRefused: Failure | null
+  /** Objects stored since the open; `null` without a store. */
+  uploads: Uploads | null
+}
+
+/** Outcome of a step. */
+export interface Step {
+  /** True if it was as it must be; `null` if it could not be tried, or may pass. */
+  done: boolean | null
+  /** The problem, or why it could not be tried; `null` if all is well. */
+  problem: string | null
+  /** Its duration, in milliseconds; `null` if it was not tried. */
+  ms: number | null
+}
+
+/** Contents of the store. */
+export interface Stored {
+  /** The owner, by its marks. */
+  owner: import('./types/tools.js').SessionOwner
+  /** The highest claim: its epoch; `null` if there is none. */
+  epoch: number | null
+  /** Its text. */
+  claim: string | null
+  /** Time of that claim, by the clock of its machine, in milliseconds since 1970. */
+  claimedAt: number | null
+  /** Time of its release or deletion, by the clock of its machine, in milliseconds since 1970. */
+  endedAt: number | null
+  /** The last write in the store. */
+  lsn: number | null
+  /** Time at which the newest object was made, by the clock of its machine, in milliseconds since 1970. */
+  madeAt: number | null
+  /** Time at which it was stored, perhaps again, by the clock of the store; `null` if it has no times. */
+  storedAt: number | null
+  /** Full states. */
+  bases: Amount
+  /** Later changes. */
+  segments: Amount
+  /** Marks of ownership. */
+  marks: number
+  /** Ids of the keys that are needed to read all of it. */
+  keyIds: Array<string>
+  /** The state that a new machine would restore; `null` if there is none. */
+  contents: Contents | null
+  /** Objects that are damaged, one message each. */
+  damage: Array<string>
+  /** The reason why there are no contents. */
+  error: Failure | null
+}
 
 /**
  * Standing of all tenants of a store by its listings, or of `tenants`; the ids in `known` give hidden names back their owners. The
- * tenant in `options` counts for nothing. Resolves to JSON.
+ * tenant in `options` counts for nothing.
  */
-export declare function survey(options: string, keys: Buffer, tenants: Array<string> | undefined | null, known: Array<string>): Promise<Reply>
+export declare function survey(options: string, keys: Buffer, tenants: Array<string> | undefined | null, known: Array<string>): Promise<Array<TenantStanding> | Failure>
 
 /** Resolves when the batch `lsn` survives a power cut of this machine: synced, or acknowledged by the store where there is no log. */
-export declare function synced(handle: Handle, lsn: number, timeoutMs: number): Promise<Reply>
+export declare function synced(handle: Handle, lsn: number, timeoutMs: number): Promise<void | Failure>
 
-/** The tenants that have a session in the store that `store` (JSON) names. Resolves to JSON `{ tenants, hidden }`. */
-export declare function tenants(store: string): Promise<Reply>
+/** The tenants that have a session in the store that `store` (JSON) names. */
+export declare function tenants(store: string): Promise<Tenants | Failure>
 
-/** Requests and bytes between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used. */
-export declare function traffic(store: string): string
+/** The tenants that have a session in a store. */
+export interface Tenants {
+  /** Their ids, in order. */
+  tenants: Array<string>
+  /** Number of those whose ids the store does not tell. */
+  unnamed: number
+}
 
-/** Checks all that the store holds of a tenant, without touching it: `options` and `keys` as for `open`. Resolves to JSON. */
-export declare function verify(options: string, keys: Buffer): Promise<Reply>
+/** Standing of one tenant by the listings. */
+export interface TenantStanding {
+  /** Its id; `null` where the store does not tell. */
+  tenantId: string | null
+  /** Its name in the store. */
+  name: string
+  /** The owner, by its marks. */
+  owner: import('./types/tools.js').SessionOwner
+  /** The highest claim: its epoch; `null` if there is none. */
+  epoch: number | null
+  /** Its text. */
+  claim: string | null
+  /** The last write in the store. */
+  lsn: number | null
+  /** Time at which its newest object was stored, by the clock of the store, in milliseconds since 1970. */
+  storedAt: number | null
+  /** Bytes of its newest base, as stored. */
+  baseBytes: number | null
+  /** Names that were made without a key, one message each. */
+  forged: Array<string>
+  /** Other names of this tenant in the store. */
+  alsoNamed: Array<string>
+}
+
+/** Requests and bytes between this process and the store that `store` (JSON) names; `null` if it was not used. */
+export declare function traffic(store: string): Traffic | null
+
+/** Requests and bytes between this process and a store, or all of them, since the start of the process. */
+export interface Traffic {
+  /** Objects that were stored, or tried to be. */
+  puts: number
+  /** Objects that were read. */
+  gets: number
+  /** Pages of listings. */
+  lists: number
+  /** Objects that were removed. */
+  deletes: number
+  /** Bytes of objects to the store. */
+  sent: number
+  /** Bytes of objects from the store. */
+  received: number
+  /** Requests that failed, with those that were repeated. */
+  failures: number
+}
+
+/** A trial that has begun. */
+export interface Trial {
+  /** Its number. */
+  trial: number
+  /** Its folder. */
+  folder: string
+}
+
+/** Objects that a session has stored since its open. */
+export interface Uploads {
+  /** Segments. */
+  segments: number
+  /** Bases. */
+  bases: number
+  /** Bytes of both. */
+  bytes: number
+}
+
+/** Checks all that the store holds of a tenant, without touching it: `options` and `keys` as for `open`. */
+export declare function verify(options: string, keys: Buffer): Promise<VerifyReport | Failure>
+
+/** State that a new machine would restore. */
+export interface VerifyReport {
+  /** The epoch of the owner that wrote it last. */
+  epoch: number
+  /** The last write in it. */
+  lsn: number
+  /** True if its owner ended there: no write that was ever resolved is missing. */
+  clean: boolean
+  /** Keys, the credentials among them. */
+  keys: number
+  /** Bytes of keys and values, uncompressed. */
+  bytes: number
+  /** SHA-256 of all keys and values: equal states have equal digests. */
+  digest: string
+  /** Objects in the best way to restore it. */
+  objects: number
+  /** Ways to restore it. */
+  ways: number
+  /** Damage of the ways that have some, and of the state; one message each. */
+  damage: Array<string>
+}

@@ -111,7 +111,7 @@ try {
 
   proxy.rule({ fault: 'delay', delayMs })
   const requests = () => {
-    const { puts, gets, lists, deletes } = JSON.parse(binding.figures()).traffic
+    const { puts, gets, lists, deletes } = binding.figures().traffic
     return puts + gets + lists + deletes
   }
   const before = requests()

@@ -56,15 +56,28 @@ class HybridAuthError extends Error {
 Object.defineProperty(HybridAuthError.prototype, 'name', { value: 'HybridAuthError', configurable: true, writable: true })
 Object.defineProperty(HybridAuthError.prototype, BRAND, { value: true })
 
-/** The value of a native Outcome; throws when it carries a code. */
+/**
+ * True for the failure of a call into the core that took its time: only failures are objects with a `code`.
+ * @param {unknown} outcome
+ * @returns {outcome is import('../binding.js').Failure}
+ */
+const isFailure = (outcome) => typeof outcome === 'object' && outcome !== null && 'code' in outcome
+
+/**
+ * The value of a call into the core that took its time; throws its failure as our own error.
+ * @template T
+ * @param {T | import('../binding.js').Failure} outcome
+ * @returns {T}
+ */
 function settle(outcome) {
-  if (outcome.code === undefined || outcome.code === null) return outcome.value
-  throw new HybridAuthError(outcome.code, outcome.message || outcome.code)
+  if (isFailure(outcome)) throw new HybridAuthError(outcome.code, outcome.message || outcome.code)
+  return outcome
 }
 
 /**
  * Throws `error` as a HybridAuthError. For the `catch` around a synchronous native call: napi reports a caught panic as
  * `GenericFailure`, and a wrong argument as one of its own `…Expected` codes; both are defects of ours, hence INTERNAL.
+ * @returns {never}
  */
 function rethrow(error) {
   if (error instanceof HybridAuthError) throw error
@@ -99,4 +112,4 @@ function withTypedErrors(object, names = Object.getOwnPropertyNames(object).filt
   return object
 }
 
-module.exports = { HybridAuthError, PASSING, codes, settle, rethrow, unreadable, withTypedErrors }
+module.exports = { HybridAuthError, PASSING, codes, isFailure, settle, rethrow, unreadable, withTypedErrors }

@@ -12,7 +12,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::error::{Code, Error, Result};
@@ -23,11 +22,12 @@ use crate::platform::host::Host;
 use crate::platform::meter::{METERS, Opens};
 use crate::replication::{Health, Replicator};
 
-pub use status::Status;
+#[cfg(test)]
+pub use status::StoreState;
+pub use status::{Status, Uploads};
 
 /// Place in which a session was found when it was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginSource {
     /// Nowhere: it was made new.
     Fresh,
@@ -40,6 +40,16 @@ pub enum OriginSource {
 }
 
 impl OriginSource {
+    /// The stable name that JavaScript sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OriginSource::Fresh => "fresh",
+            OriginSource::Imported => "imported",
+            OriginSource::Local => "local",
+            OriginSource::Remote => "remote",
+        }
+    }
+
     /// Durations of successful opens from there.
     pub fn opens(self) -> &'static Opens {
         match self {
@@ -52,8 +62,7 @@ impl OriginSource {
 }
 
 /// Place in which a session lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// On the disk.
     Local,
@@ -63,8 +72,19 @@ pub enum Mode {
     Cloud,
 }
 
+impl Mode {
+    /// The stable name that JavaScript sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Local => "local",
+            Mode::Hybrid => "hybrid",
+            Mode::Cloud => "cloud",
+        }
+    }
+}
+
 /// Origin of a session when it was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     /// The place.
     pub source: OriginSource,

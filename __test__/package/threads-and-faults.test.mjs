@@ -135,8 +135,8 @@ test('a thread that ends without closing gives its sessions back: another proces
 
 /** The handle of the newest open: they are numbers that count up. */
 async function newestHandle(options) {
-  const { value } = await binding.open(JSON.stringify(options), Buffer.alloc(0), null, () => {})
-  return JSON.parse(value).handle
+  const { handle } = await binding.open(JSON.stringify(options), Buffer.alloc(0), null, () => {})
+  return handle
 }
 
 const nativeOptions = (at) => ({

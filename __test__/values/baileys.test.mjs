@@ -134,8 +134,7 @@ test('options come before what is installed', async () => {
 })
 
 test('an outcome of the core is its value, or throws what it says', () => {
-  assert.equal(settle({ value: 'x' }), 'x')
-  assert.equal(settle({}), undefined)
+  for (const value of ['x', 0, null, undefined, { lsn: 1 }, ['a']]) assert.equal(settle(value), value)
   assert.throws(
     () => settle({ code: 'FENCED', message: 'a newer owner exists' }),
     (error) => {

@@ -189,15 +189,21 @@ class HybridAuth {
     return (await knownTenants(this.#options)).tenants
   }
 
-  /** Checks all that the store holds of a tenant, without claiming or writing anything. */
+  /**
+   * Checks all that the store holds of a tenant, without claiming or writing anything.
+   * @returns {Promise<import('../../index.js').VerifyReport>}
+   */
   async verify(tenantId) {
     const { native, keys } = resolveOptions(tenantId, this.#options)
-    return JSON.parse(settle(await loadBinding().verify(JSON.stringify(native), keys)))
+    return settle(await loadBinding().verify(JSON.stringify(native), keys))
   }
 
-  /** Requests and bytes between this process and the store so far; null before the first. */
+  /**
+   * Requests and bytes between this process and the store so far; null before the first.
+   * @returns {import('../../index.js').StoreTraffic | null}
+   */
   traffic() {
-    return JSON.parse(call(loadBinding().traffic, this.#store()))
+    return call(loadBinding().traffic, this.#store())
   }
 
   /** Opens every tenant of the store, or those named, a few at a time. */

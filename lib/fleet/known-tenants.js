@@ -15,16 +15,14 @@ const { isProfileTenant } = require('../profile-tenants.js')
 async function knownTenants(options) {
   const { native, directory, logger } = resolveOptions('any', options)
   const isLocal = native.store === null
-  const { tenants, hidden } = isLocal
-    ? await localTenants(directory)
-    : JSON.parse(settle(await loadBinding().tenants(JSON.stringify(native.store))))
-  if (hidden > 0) {
-    const count = hidden === 1 ? 'the id of 1 tenant, which is' : `the ids of ${hidden} tenants, which are`
+  const { tenants, unnamed } = isLocal ? await localTenants(directory) : settle(await loadBinding().tenants(JSON.stringify(native.store)))
+  if (unnamed > 0) {
+    const count = unnamed === 1 ? 'the id of 1 tenant, which is' : `the ids of ${unnamed} tenants, which are`
     const message = `the ${isLocal ? 'directory' : 'store'} does not contain ${count} hidden or too long; keep a list of them and pass it as \`tenantIds\``
     if (tenants.length === 0 || native.hideTenantIds) throw new HybridAuthError('INVALID_OPTION', message)
-    guarded(logger)?.warn({ unnamed: hidden }, message)
+    guarded(logger)?.warn({ unnamed }, message)
   }
-  return { tenants, unnamed: hidden }
+  return { tenants, unnamed }
 }
 
 /** Sessions of Baileys among them: profiles of browsers may share the store, and are opened otherwise. */

@@ -18,7 +18,7 @@ function idOf(directory, name) {
   return call(loadBinding().folder, directory, id) === join(directory, name) ? id : undefined
 }
 
-/** @returns `{ tenants, hidden }`, as the store answers */
+/** @returns `{ tenants, unnamed }`, as the store answers */
 async function localTenants(directory) {
   const items = await fs.readdir(directory, { withFileTypes: true }).catch((error) => {
     if (error.code === 'ENOENT') return []
@@ -26,7 +26,7 @@ async function localTenants(directory) {
     throw new HybridAuthError(why?.code ?? 'LOCAL_UNAVAILABLE', why?.message ?? `the directory cannot be listed: ${error.code}`)
   })
   const tenants = []
-  let hidden = 0
+  let unnamed = 0
   for (const { name } of items.filter((item) => item.isDirectory())) {
     if (!(await hasLog(join(directory, name)))) continue
     let id
@@ -37,9 +37,9 @@ async function localTenants(directory) {
       continue
     }
     if (id !== undefined) tenants.push(id)
-    else if (/_h[0-9a-f]{32}$/.test(name)) hidden += 1
+    else if (/_h[0-9a-f]{32}$/.test(name)) unnamed += 1
   }
-  return { tenants: tenants.sort(), hidden }
+  return { tenants: tenants.sort(), unnamed }
 }
 
 module.exports = { localTenants }

@@ -14,8 +14,8 @@ const { FAULTY, OPENING, describe, summarize } = require('../session/status.js')
 
 /** @returns `{ fresh, meters, traffic, sessions: [{ tenantId, status }], opening, profiles, summary }`, `fresh`, `opening` and `profiles` being those of this thread */
 function readFigures() {
-  const { meters, traffic, sessions: told } = JSON.parse(call(loadBinding().figures))
-  const sessions = told.map(([tenantId, status]) => ({ tenantId, status: describe(status ?? FAULTY) }))
+  const { meters, traffic, sessions: told } = call(loadBinding().figures)
+  const sessions = told.map(({ tenantId, status }) => ({ tenantId, status: describe(status ?? FAULTY) }))
   const opening = underWay()
   const summary = summarize([...sessions.map(({ status }) => status), ...opening.map(() => OPENING)])
   return { fresh: freshCounts(), meters, traffic, sessions, opening, profiles: summarizeProfiles(openProfiles()), summary }

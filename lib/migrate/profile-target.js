@@ -5,7 +5,7 @@
 // Invariants: a session that exists is never changed, and none is claimed in order to look at it; what was stored is restored and compared
 // file by file before it is called migrated. Nothing of it stays on this machine.
 
-const { HybridAuthError, settle } = require('../errors.js')
+const { HybridAuthError, isFailure, settle } = require('../errors.js')
 const { loadBinding } = require('../native.js')
 const { contentsOf } = require('../profile/contents.js')
 const { openProfileSession, resolveProfile } = require('../profile/session.js')
@@ -28,9 +28,9 @@ function openProfileTarget({ directory, mode, ...options }, scratch) {
   async function look(tenantId, to) {
     const { native, keys } = resolved(tenantId)
     const outcome = await loadBinding().profileExtract(JSON.stringify(native), keys, to)
-    if (outcome.code === 'NOT_FOUND' || (outcome.code === 'DELETED' && isFresh)) return null
-    const { lsn, restored } = JSON.parse(settle(outcome))
-    if (restored.files > 0) return { contents: await contentsOf(to), generation: restored.generation, lsn }
+    if (isFailure(outcome) && (outcome.code === 'NOT_FOUND' || (outcome.code === 'DELETED' && isFresh))) return null
+    const { report, restored } = settle(outcome)
+    if (restored.files > 0) return { contents: await contentsOf(to), generation: restored.generation, lsn: report.lsn }
     if (isFresh) return null
     throw new HybridAuthError('DELETED', WAS_DELETED)
   }

@@ -135,17 +135,8 @@ function bucketSource(spec) {
   return {
     kind: 'bucket',
     label: spec.prefix.split('/').at(-1),
-    list: async (folder = '') => ({
-      names: JSON.parse(settle(await binding.foreignNames(store, folder))),
-      odd: 0,
-      linked: [],
-      unreadable: []
-    }),
-    async read(name) {
-      const outcome = await binding.foreignRead(store, name)
-      settle(outcome)
-      return outcome.bytes ?? null
-    },
+    list: async (folder = '') => ({ names: settle(await binding.foreignNames(store, folder)), odd: 0, linked: [], unreadable: [] }),
+    read: async (name) => settle(await binding.foreignRead(store, name)),
     async copy(name, to) {
       const bytes = await this.read(name)
       if (bytes === null) return false

@@ -11,7 +11,7 @@ const { isDeepStrictEqual } = require('node:util')
 const { resolveBaileys } = require('../baileys.js')
 const { createBatch } = require('../codec/batch.js')
 const { createCodec, keepMessageKeys } = require('../codec/values.js')
-const { HybridAuthError, settle } = require('../errors.js')
+const { HybridAuthError, isFailure, settle } = require('../errors.js')
 const { encodeSeed, prepareImport, takeIn } = require('../multi-file/import.js')
 const { call } = require('../core.js')
 const { loadBinding } = require('../native.js')
@@ -82,9 +82,9 @@ async function openTarget(options) {
   async function peek(tenantId) {
     const { native, keys } = resolved(tenantId)
     const outcome = await binding.dump(JSON.stringify(native), keys)
-    if (outcome.code === 'NOT_FOUND' || (outcome.code === 'DELETED' && native.fresh)) return null
-    const { lsn } = JSON.parse(settle(outcome))
-    return isEmpty(outcome.bytes) ? null : seen(outcome.bytes, lsn)
+    if (isFailure(outcome) && (outcome.code === 'NOT_FOUND' || (outcome.code === 'DELETED' && native.fresh))) return null
+    const { report, entries } = settle(outcome)
+    return isEmpty(entries) ? null : seen(entries, report.lsn)
   }
 
   /** Opens the session, made of `seed` if it is nowhere or was never paired; reads its contents, and closes it. */
@@ -100,12 +100,12 @@ async function openTarget(options) {
       }
       const { native, keys, closeTimeoutMs, flushTimeoutMs } = resolved(tenantId)
       const opened = await binding.open(JSON.stringify(native), keys, seed, nobody)
-      const { handle, restored, shared } = JSON.parse(settle(await explained(opened, native)))
+      const { handle, restored, shared } = settle(await explained(opened, native))
       let closed
       try {
         const isBlank = seed !== null && !shared && isEmpty(call(binding.entries, handle, null))
         if (isBlank) await takeIn(binding, handle, seed, { flushTimeoutMs })
-        const { lsn } = JSON.parse(call(binding.status, handle))
+        const { lsn } = call(binding.status, handle)
         const entries = Buffer.from(call(binding.entries, handle, null))
         if (!isReplicated) settle(await binding.synced(handle, lsn, flushTimeoutMs))
         closed = await binding.close(handle, closeTimeoutMs)

@@ -55,7 +55,7 @@ async function openResolved({ tenantId, resolved, entry, check }) {
   const news = createNews({ logger, tenantId, onEvent: resolved.onEvent })
   const hear = news.hear
   // A generation is what is told of as a backup, and not each object of the engine.
-  news.hear = (text) => (text !== '' && JSON.parse(text).event === 'backup' ? undefined : hear(text))
+  news.hear = (told) => (told?.event === 'backup' ? undefined : hear(told))
   news.first = ({ event, ...details }) => {
     if (event === 'waiting') entry.waiting = details
   }
@@ -63,7 +63,7 @@ async function openResolved({ tenantId, resolved, entry, check }) {
   news.tell({ event: 'opening' })
   const opened = await binding.open(JSON.stringify({ ...resolved.native, profile: true }), resolved.keys, null, hearing(news))
   setImmediate(news.catchUp).unref()
-  const { handle, restored, shared } = JSON.parse(settle(await explained(opened, resolved.native)))
+  const { handle, restored, shared } = settle(await explained(opened, resolved.native))
   try {
     check()
     if (shared) throw new HybridAuthError('ALREADY_OPEN', 'this process has this profile open already: use that one')
@@ -79,7 +79,7 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
   const home = resolved.directory
   const folder = callCore(binding.folder, home, tenantId)
   const [marker, scratch] = [`${folder}.holds.json`, `${folder}.scratch`]
-  const status = () => describe(JSON.parse(callCore(binding.status, handle)))
+  const status = () => describe(callCore(binding.status, handle))
   const life = createLife(status)
   /** @type {(() => void) | undefined} */
   let onFenced
@@ -88,7 +88,7 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
     life.fenced()
     onFenced?.()
   }
-  const look = () => JSON.parse(life.call(binding.profileGenerations, handle))
+  const look = () => life.call(binding.profileGenerations, handle)
 
   const session = {
     tenantId,
@@ -136,7 +136,7 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
         refreshMs: resolved.native.refreshIntervalMs,
         timeoutMs
       }
-      const report = JSON.parse(life.settle(await binding.profileStore(handle, JSON.stringify(order))))
+      const report = life.settle(await binding.profileStore(handle, JSON.stringify(order)))
       return { ...report, tookMs: Math.round(performance.now() - began) }
     },
 
@@ -144,7 +144,7 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
     async restoreTo(directory, { generation } = /** @type {{ generation?: number }} */ ({})) {
       if (generation !== undefined && !(Number.isSafeInteger(generation) && generation > 0))
         refuse('`generation` must be the number of a generation')
-      return JSON.parse(life.settle(await binding.profileRestore(handle, resolve(directory), generation ?? null)))
+      return life.settle(await binding.profileRestore(handle, resolve(directory), generation ?? null))
     },
 
     /** Marks the folder in use as one that holds the newest generation, or nothing of the session. */
@@ -153,7 +153,7 @@ function createProfileSession({ binding, handle, tenantId, resolved, restored, n
 
     /** Truncates the logs of a profile whose browser was killed behind their last whole records: the next one would write behind the rest. */
     async truncateLogs(directory) {
-      const logs = Number(settle(await binding.profileTruncateLogs(resolve(directory))))
+      const logs = settle(await binding.profileTruncateLogs(resolve(directory)))
       if (logs > 0) logger?.info({ logs }, 'torn ends of databases were cut off: the last browser was killed')
     },
 

@@ -18,15 +18,15 @@ async function claimsOf(folder) {
 
 /** True if the owner of this epoch is a session of this process: opening it again shares it. */
 function isHere(tenantId, epoch) {
-  const { sessions } = JSON.parse(call(loadBinding().figures))
-  return sessions.some(([id, status]) => id === tenantId && status?.remote?.epoch === epoch)
+  const { sessions } = call(loadBinding().figures)
+  return sessions.some((one) => one.tenantId === tenantId && one.status?.epoch === epoch)
 }
 
 /** Words to the core, beside the options, for an open that must end no other owner. Rejects with OWNED_ELSEWHERE. */
 async function claimIfFree({ tenantId, resolved: { native, keys }, folder }) {
   // Without a store the lock of the folder decides.
   if (native.store === null) return {}
-  const [standing] = JSON.parse(settle(await loadBinding().survey(JSON.stringify(native), keys, [tenantId], [])))
+  const [standing] = settle(await loadBinding().survey(JSON.stringify(native), keys, [tenantId], []))
   if (standing === undefined || !['live', 'released'].includes(standing.owner)) return {}
   const { owner, claim, epoch } = standing
   if (owner === 'live' && isHere(tenantId, epoch)) return {}

@@ -22,6 +22,7 @@ function createLife(ask) {
   let last = null
   let under = null
 
+  /** @returns {never} */
   function refuse(error) {
     if (error.code === 'CLOSED' && last?.life === 'deleted') throw new HybridAuthError('DELETED', 'this session was deleted: pair again')
     throw error
@@ -59,7 +60,14 @@ function createLife(ask) {
       if (last?.life === 'closing') last = { ...last, life: 'fenced' }
     },
 
-    /** Calls the core, and rethrows what it throws as our own error. */
+    /**
+     * Calls the core, and rethrows what it throws as our own error.
+     * @template {unknown[]} A
+     * @template R
+     * @param {(...args: A) => R} native
+     * @param {A} args
+     * @returns {R}
+     */
     call(native, ...args) {
       try {
         return call(native, ...args)
@@ -68,7 +76,12 @@ function createLife(ask) {
       }
     },
 
-    /** The value of an answer that the core took its time for. */
+    /**
+     * The value of an answer that the core took its time for.
+     * @template T
+     * @param {T | import('../../binding.js').Failure} outcome
+     * @returns {T}
+     */
     settle(outcome) {
       try {
         return settle(outcome)

@@ -7,7 +7,7 @@
 
 const fs = require('node:fs/promises')
 const { resolve } = require('node:path')
-const { HybridAuthError } = require('../errors.js')
+const { HybridAuthError, isFailure } = require('../errors.js')
 const { hasLog } = require('../folders.js')
 const { isPlainName } = require('../multi-file/import.js')
 const { isListed } = require('../multi-file/names.js')
@@ -135,12 +135,15 @@ const notFound = (message, missed) =>
 /**
  * Opens a session by `open(words)`, which takes words to the core beside the options. One is created only if there is none, and none
  * that the caller may have meant; `prepared` is what the folder of the tenant has to import.
+ * @param {(words: object) => Promise<import('../../binding.js').Opened | import('../../binding.js').Failure>} open
+ * @param {any} context
  */
 async function openOrRefuse(open, { place, prepared, resolved, isTool }) {
   const { create, fresh } = resolved.native
   const mayMiss = prepared === null && !isTool && !(fresh && create)
   const missed = mayMiss && create && !(await hasLog(place.folder)) ? await look(place) : null
   const opened = await open(prepared?.refusal || missed ? { create: false } : {})
+  if (!isFailure(opened)) return opened
   if (opened.code === 'NOT_FOUND') {
     if (prepared?.refusal) throw prepared.refusal
     if (missed !== null) throw instead(missed)

@@ -108,10 +108,12 @@ function createNews({ logger, tenantId, onEvent }) {
      * @type {(told: any) => any}
      */
     first: () => {},
-    /** Takes what the core tells. With nothing, it asks whether everything was told that it told before. */
-    hear(text) {
-      if (text === '') return news.catchUp()
-      const told = JSON.parse(text)
+    /**
+     * Takes what the core tells. With `null`, it asks whether everything was told that it told before.
+     * @param {import('../../binding.js').News | null} told
+     */
+    hear(told) {
+      if (told === null) return news.catchUp()
       if (early === null || BEFORE.includes(told.event)) news.tell(told)
       else early.push(told)
     },
@@ -144,7 +146,7 @@ function createNews({ logger, tenantId, onEvent }) {
 /** Callback for the core. */
 function hearing(news) {
   const ref = new WeakRef(news)
-  return (text) => ref.deref()?.hear(text)
+  return (told) => ref.deref()?.hear(told)
 }
 
 module.exports = { createNews, hearing, sessionLogger }

@@ -10,7 +10,7 @@ const { createBatch } = require('../codec/batch.js')
 const { createCodec } = require('../codec/values.js')
 const { resolveOptions } = require('../config/options.js')
 const { call: callCore } = require('../core.js')
-const { HybridAuthError, settle, withTypedErrors } = require('../errors.js')
+const { HybridAuthError, isFailure, settle, withTypedErrors } = require('../errors.js')
 const { prepareImport, settleLeftovers, takeIn } = require('../multi-file/import.js')
 const { loadBinding } = require('../native.js')
 const { textOf } = require('../outside.js')
@@ -56,10 +56,13 @@ function newCreds({ initAuthCreds }) {
 /**
  * Ends a session without a store with its folder, as one of `useMultiFileAuthState` ends: one that is open here still is
  * deleted, so that it does not write itself again. True where it was, and is to be opened anew.
+ * @param {typeof import('../../binding.js')} binding
+ * @param {import('../../binding.js').Opened | import('../../binding.js').Failure} opened
+ * @param {any} resolved
  */
 async function endsWithFolder(binding, opened, { native, directory }) {
-  if (opened.code || native.store !== null || !native.create) return false
-  const { handle, shared } = JSON.parse(opened.value)
+  if (isFailure(opened) || native.store !== null || !native.create) return false
+  const { handle, shared } = opened
   if (!shared || !(await removals.isThere(directory))) return false
   settle(await binding.destroy(handle))
   return true
@@ -120,13 +123,13 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
     }
     const opened = await openOrRefuse(open, { place, prepared, resolved, isTool })
     setImmediate(news.catchUp).unref()
-    const { handle, restored, shared } = JSON.parse(settle(await explained(opened, resolved.native)))
+    const { handle, restored, shared } = settle(await explained(opened, resolved.native))
     try {
       check()
       let stored = readCreds(binding, handle, batch)
       let origin = {}
       // It was never paired.
-      const isBlank = stored === null && !shared && !isTool && JSON.parse(callCore(binding.status, handle)).keys === 0
+      const isBlank = stored === null && !shared && !isTool && callCore(binding.status, handle).keys === 0
       if (isBlank && prepared === null && resolved.mayMiss && restored.source !== 'fresh') await refuseMissed(place)
       if (isBlank && found !== null) {
         await takeIn(binding, handle, found.seed, resolved)
@@ -175,7 +178,7 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
 /** A session that a fault put out of use has a status all the same. */
 function statusOf(binding, handle, { native, cloud }) {
   try {
-    return describe(JSON.parse(callCore(binding.status, handle)))
+    return describe(callCore(binding.status, handle))
   } catch (error) {
     if (error.code !== 'INTERNAL') throw error
     return describe({ ...FAULTY, mode: cloud ? 'cloud' : native.store === null ? 'local' : 'hybrid' })

@@ -9,7 +9,7 @@
 const { closeSync, openSync } = require('node:fs')
 const { connect, isIP } = require('node:net')
 const tls = require('node:tls')
-const { HybridAuthError } = require('../errors.js')
+const { HybridAuthError, isFailure } = require('../errors.js')
 const { REMEDY, whyNoPlace } = require('../folders.js')
 
 const WITHIN_MS = 3000
@@ -108,10 +108,14 @@ function isOutOfFiles() {
   }
 }
 
-/** The answer of an open, with better words for its error where there are some. `native` is the description of the session for the core. */
+/**
+ * The answer of an open, with better words for its error where there are some. `native` is the description of the session for the core.
+ * @param {import('../../binding.js').Opened | import('../../binding.js').Failure} opened
+ * @returns {Promise<import('../../binding.js').Opened | import('../../binding.js').Failure>}
+ */
 async function explained(opened, { store, directory }) {
+  if (!isFailure(opened)) return opened
   const { code, message } = opened
-  if (!code || typeof message !== 'string') return opened
   if (code === 'LOCAL_UNAVAILABLE' && isOutOfFiles()) {
     return {
       ...opened,
@@ -119,7 +123,7 @@ async function explained(opened, { store, directory }) {
         'too many open files: this process has reached its limit; each session needs two. Raise the limit (`ulimit -n`, LimitNOFILE of systemd, ulimits of Docker)'
     }
   }
-  if (code === 'LOCAL_UNAVAILABLE') return { ...opened, ...whyNoPlace(directory, '`directory`', REMEDY) }
+  if (code === 'LOCAL_UNAVAILABLE') return { ...opened, .../** @type {any} */ (whyNoPlace(directory, '`directory`', REMEDY)) }
   const why = UNTRUSTED.test(message) ? await whyUntrusted(store ?? {}) : null
   return why === null ? opened : { ...opened, message: `the store's certificate is not trusted: ${why}` }
 }

@@ -9,7 +9,7 @@
 const { fieldsOf, isSignal, limit, wholeLimit } = require('../checks.js')
 const { walkIndex } = require('../codec/batch.js')
 const { ask } = require('../core.js')
-const { HybridAuthError, rethrow, withTypedErrors } = require('../errors.js')
+const { HybridAuthError, isFailure, rethrow, withTypedErrors } = require('../errors.js')
 const { removeOriginals } = require('../multi-file/originals.js')
 const { writeMultiFile } = require('../multi-file/write.js')
 const { turn } = require('../turn.js')
@@ -24,12 +24,15 @@ const ENDED = ['FENCED', 'CLOSED', 'DELETED', 'LEASE_LOST']
 /** Opens without references give their handle back, so that code that opens anew for each socket need not close. */
 const unreachable = new FinalizationRegistry((giveBack) => giveBack())
 
-/** Closer of an open that nobody can reach. It must not hold the object that it is registered for. */
+/**
+ * Closer of an open that nobody can reach. It must not hold the object that it is registered for.
+ * @param {{ binding: typeof import('../../binding.js'), handle: number, logger: any, timeoutMs: number }} open
+ */
 function giverBack({ binding, handle, logger, timeoutMs }) {
   return async () => {
     logger?.debug({}, 'session closed: no longer referenced')
-    const { code, message } = await binding.close(handle, timeoutMs)
-    if (code) logger?.warn({ code, message }, 'session closed with unsent writes')
+    const closed = await binding.close(handle, timeoutMs)
+    if (isFailure(closed)) logger?.warn({ code: closed.code, message: closed.message }, 'session closed with unsent writes')
   }
 }
 
@@ -45,6 +48,7 @@ function limitOf(how, call, fallback) {
 }
 
 class Session {
+  /** @type {typeof import('../../binding.js')} */
   #binding
   #handle
   #batch

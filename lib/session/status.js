@@ -10,47 +10,38 @@ const OVERDUE_AFTER_MS = 10 * 60_000
 
 const LIVES = ['opening', 'live', 'fenced', 'lease-lost', 'closing', 'closed', 'deleted', 'poisoned']
 
-/** Status of a session that a fault put out of use: nothing but that. */
-const FAULTY = {
+/** Status of a session that a fault put out of use, as the core would tell it: nothing but that. */
+const FAULTY = /** @type {any} */ ({
+  mode: undefined,
   life: 'poisoned',
   lsn: 0,
-  syncedLsn: 0,
+  localDurableLsn: 0,
+  remoteDurableLsn: null,
+  lagMs: null,
   keys: 0,
   bytes: 0,
   maxBytes: 0,
   dirtyKeys: 0,
   dirtyBytes: 0,
   logBytes: 0,
-  lagMs: 0,
+  epoch: null,
   restored: null,
-  remote: null
-}
+  store: 'none',
+  storeDurability: null,
+  handedOver: false,
+  lastBackupAt: null,
+  lastError: null,
+  baseRefused: null,
+  uploads: null
+})
 
-/** The core's figures, as `status()` answers them. */
-function describe({ mode, life, lsn, syncedLsn, keys, bytes, maxBytes, dirtyKeys, dirtyBytes, logBytes, lagMs, restored, remote }) {
-  return {
-    mode,
-    life,
-    lsn,
-    localDurableLsn: syncedLsn,
-    remoteDurableLsn: remote === null ? null : remote.durableLsn,
-    lagMs: remote === null ? null : lagMs,
-    keys,
-    bytes,
-    maxBytes,
-    dirtyKeys,
-    dirtyBytes,
-    logBytes,
-    epoch: remote === null ? null : remote.epoch,
-    restored,
-    store: remote === null ? 'none' : remote.state,
-    storeDurability: remote?.durability ?? null,
-    handedOver: remote === null ? false : remote.handedOver,
-    lastBackupAt: remote?.lastBackupAt ? new Date(remote.lastBackupAt) : null,
-    lastError: remote?.lastError ?? null,
-    baseRefused: remote?.baseRefused ?? null,
-    uploads: remote === null ? null : { segments: remote.segments, bases: remote.bases, bytes: remote.bytes }
-  }
+/**
+ * The core's figures, as `status()` answers them.
+ * @param {import('../../binding.js').Status} told
+ * @returns {import('../../index.js').SessionStatus}
+ */
+function describe(told) {
+  return { ...told, lastBackupAt: told.lastBackupAt ? new Date(told.lastBackupAt) : null }
 }
 
 /** True if a blank machine would restore everything. An owner that was relieved is done once it has handed over. */

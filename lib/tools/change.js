@@ -38,7 +38,7 @@ async function neededKeys(fleet, tenantId) {
 async function passOverProfile(fleet, tenantId, takeover, inner) {
   const [binding, { native, keys, flushTimeoutMs, closeTimeoutMs }] = [loadBinding(), fleet.resolve(tenantId)]
   const json = JSON.stringify({ ...native, ...inner, cloud: true, profile: true, create: false, takeover })
-  const { handle } = JSON.parse(settle(await binding.open(json, keys, null, () => {})))
+  const { handle } = settle(await binding.open(json, keys, null, () => {}))
   try {
     settle(await binding.profileReseal(handle, flushTimeoutMs))
   } finally {

@@ -51,21 +51,19 @@ class Trial {
   /** Names in `folder` right after an object was stored in it, in the same exchange; `null` where the store has no such exchange. */
   async putThenList(folder, name, bytes) {
     this.#keep(`${folder}/${name}`)
-    return JSON.parse(settle(await this.#binding.scratchPutThenList(this.#number, `${folder}/${name}`, bytes, folder)))
+    return settle(await this.#binding.scratchPutThenList(this.#number, `${folder}/${name}`, bytes, folder))
   }
 
   async get(name, { second = false } = {}) {
-    const outcome = await this.#binding.scratchGet(this.#number, second, name)
-    settle(outcome)
-    return outcome.bytes ?? null
+    return settle(await this.#binding.scratchGet(this.#number, second, name))
   }
 
   async list(folder, prefix = '', { second = false } = {}) {
-    return JSON.parse(settle(await this.#binding.scratchList(this.#number, second, folder, prefix)))
+    return settle(await this.#binding.scratchList(this.#number, second, folder, prefix))
   }
 
   async details(folder) {
-    return JSON.parse(settle(await this.#binding.scratchDetails(this.#number, folder)))
+    return settle(await this.#binding.scratchDetails(this.#number, folder))
   }
 
   async remove(names) {
@@ -148,7 +146,7 @@ async function contract(native, checks, entries = ENTRIES) {
     const why = `not tested, because ${missing.map((name) => `\`${name}\``).join(', ')} must be ok first`
     return [...entries.map(({ name }) => name), CLEAN].map((name) => check(name, 'unknown', why))
   }
-  const begun = JSON.parse(settle(await loadBinding().scratchBegin(JSON.stringify(native.store))))
+  const begun = settle(await loadBinding().scratchBegin(JSON.stringify(native.store)))
   const trial = new Trial(
     begun,
     native.store,

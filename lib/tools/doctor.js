@@ -6,7 +6,7 @@
 // they are removed again; no session is touched. A check that fails costs the others nothing.
 
 const { flag, refuse } = require('../checks.js')
-const { settle } = require('../errors.js')
+const { isFailure, settle } = require('../errors.js')
 const { call } = require('../core.js')
 const { loadBinding } = require('../native.js')
 const { contract } = require('./contract.js')
@@ -90,8 +90,8 @@ async function doctorStore(fleet) {
       encryption(native, keys)
     ]
   const outcome = await loadBinding().examine(JSON.stringify(native.store))
-  if (outcome.code === 'REMOTE_UNAVAILABLE') return notReached(outcome.message, native, keys)
-  const found = JSON.parse(settle(outcome))
+  if (isFailure(outcome) && outcome.code === 'REMOTE_UNAVAILABLE') return notReached(outcome.message, native, keys)
+  const found = settle(outcome)
   if (!found.reachable.done) return notReached(found.reachable.problem, native, keys)
   const { skewMs } = found
   const steps = Object.entries(STEPS).map(([step, words]) => ofStep(words, found[step]))

@@ -24,7 +24,8 @@ function checkFolder(folder, who) {
 /** Restores the profile of a browser to a folder that does not exist. */
 async function extractProfile({ resolve }, tenantId, to) {
   const { native, keys } = resolve(tenantId)
-  return JSON.parse(settle(await loadBinding().profileExtract(JSON.stringify(native), keys, to)))
+  const { report, restored } = settle(await loadBinding().profileExtract(JSON.stringify(native), keys, to))
+  return { ...report, restored }
 }
 
 /** A drill of a profile: each pack is opened, and each piece compared with its hash, on the way to the disk. */
@@ -52,10 +53,9 @@ async function extract({ options, resolve }, tenantId, folder, { overwrite = fal
   if (isProfileTenant(tenantId)) return extractProfile({ resolve }, tenantId, target)
   const { native, keys, directory, cloud } = resolve(tenantId)
   const { BufferJSON } = await resolveBaileys(options)
-  const outcome = await loadBinding().dump(JSON.stringify(native), keys)
-  const report = JSON.parse(settle(outcome))
-  const entries = createBatch(createCodec(BufferJSON)).readEntries(outcome.bytes)
-  return { ...report, ...(await writeMultiFile(target, { entries }, { BufferJSON, overwrite, directory: cloud ? null : directory })) }
+  const dump = settle(await loadBinding().dump(JSON.stringify(native), keys))
+  const entries = createBatch(createCodec(BufferJSON)).readEntries(dump.entries)
+  return { ...dump.report, ...(await writeMultiFile(target, { entries }, { BufferJSON, overwrite, directory: cloud ? null : directory })) }
 }
 
 /** Reads every value as Baileys would get it; the problems that this shows. */
@@ -86,15 +86,16 @@ async function drill({ options, resolve }, tenantId, { folder } = {}) {
   const { BufferJSON } = await resolveBaileys(options)
   const place = kept ?? (await fs.mkdtemp(join(tmpdir(), 'hybrid-auth-drill-')))
   try {
-    const outcome = await loadBinding().drill(JSON.stringify(native), keys, place, flushTimeoutMs)
-    const { storeDigest, restoredDigest, ownerDigest, ms, ...rest } = JSON.parse(settle(outcome))
+    const { entries, ms, ...rest } = settle(await loadBinding().drill(JSON.stringify(native), keys, place, flushTimeoutMs))
     const began = performance.now()
-    const problems = decode(createBatch(createCodec(BufferJSON)), outcome.bytes)
+    const problems = decode(createBatch(createCodec(BufferJSON)), entries)
     const decoding = Math.round(performance.now() - began)
-    if (restoredDigest !== storeDigest) problems.push('the state restored to the disk differs from the state in the store')
-    if (ownerDigest !== null && ownerDigest !== storeDigest) problems.push('the state in the store differs from the state of its owner')
-    const digests = { store: storeDigest, restored: restoredDigest, owner: ownerDigest }
-    return { ok: problems.length === 0, ...rest, digests, folder: kept, ms: { ...ms, decode: decoding }, problems }
+    const { store, restored, owner } = rest.digests
+    if (restored !== store) problems.push('the state restored to the disk differs from the state in the store')
+    if (owner !== null && owner !== store) problems.push('the state in the store differs from the state of its owner')
+    /** @type {import('../../index.js').DrillReport} */
+    const report = { ok: problems.length === 0, ...rest, folder: kept, ms: { ...ms, decode: decoding }, problems }
+    return report
   } finally {
     if (kept === null) await fs.rm(place, { recursive: true, force: true, maxRetries: 5 })
   }

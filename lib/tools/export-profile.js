@@ -44,9 +44,9 @@ async function restoreClaimed({ resolve, inner }, tenantId, to) {
   const [binding, { native, keys, closeTimeoutMs }] = [loadBinding(), resolve(tenantId)]
   if (native.store === null) refuse('browser profiles are in a store, and none is configured: set `store` (SESSION_BACKUP_STORE)')
   const json = JSON.stringify({ ...native, ...inner, cloud: true, profile: true, create: false })
-  const { handle } = JSON.parse(settle(await binding.open(json, keys, null, () => {})))
+  const { handle } = settle(await binding.open(json, keys, null, () => {}))
   try {
-    const restored = JSON.parse(settle(await binding.profileRestore(handle, to, null)))
+    const restored = settle(await binding.profileRestore(handle, to, null))
     if (restored.files === 0)
       throw new HybridAuthError('NOT_FOUND', 'this profile has no backup, or it was deleted by RemoteAuth: there is nothing to export')
     return restored

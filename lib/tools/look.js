@@ -8,35 +8,42 @@ const { HybridAuthError, settle } = require('../errors.js')
 const { loadBinding } = require('../native.js')
 
 const dateOf = (ms) => (ms === null ? null : new Date(ms))
-const errorOf = (problem) => (problem === null ? null : new HybridAuthError(problem.code, problem.message))
+/**
+ * The error that a look found, as one of ours.
+ * @param {import('../../binding.js').Failure | null} failure
+ * @returns {any}
+ */
+const errorOf = (failure) => (failure === null ? null : new HybridAuthError(failure.code, failure.message))
 
 /**
  * Contents of a store, and of this machine, of a tenant.
- * @returns {Promise<{ store: any, local: any }>}
+ * @returns {Promise<import('../../index.js').InspectReport>}
  */
 async function inspect({ resolve }, tenantId) {
   const { native, keys } = resolve(tenantId)
-  const { stored, local } = JSON.parse(settle(await loadBinding().inspect(JSON.stringify(native), keys)))
-  return { store: stored === null ? null : describeStored(stored), local: local === null ? null : describeLocal(local) }
+  const { store, local } = settle(await loadBinding().inspect(JSON.stringify(native), keys))
+  return { store: store === null ? null : describeStored(store), local: local === null ? null : describeLocal(local) }
 }
 
-function describeStored({ claim, claimedAt, endedAt, madeAt, storedAt, problem, ...rest }) {
+/** @param {import('../../binding.js').Stored} stored */
+function describeStored({ claim, claimedAt, endedAt, madeAt, storedAt, error, ...rest }) {
   const times = { claimedAt: dateOf(claimedAt), endedAt: dateOf(endedAt), madeAt: dateOf(madeAt), storedAt: dateOf(storedAt) }
-  return { ...rest, ...times, error: errorOf(problem) }
+  return { ...rest, ...times, error: errorOf(error) }
 }
 
-const describeLocal = ({ problem, ...rest }) => ({ ...rest, error: errorOf(problem) })
+/** @param {import('../../binding.js').Here} local */
+const describeLocal = ({ error, ...rest }) => ({ ...rest, error: errorOf(error) })
 
 /**
  * The listings of a store, with the text of each highest claim: for an open that must not end another owner.
  * @param {any} fleet
  * @param {Iterable<string>} [tenantIds]
- * @returns {Promise<any[]>}
+ * @returns {Promise<Array<import('../../index.js').TenantStanding & { claim: string | null }>>}
  */
 async function standings({ resolve, list }, tenantIds) {
   const { native, keys } = resolve('any')
   const asked = tenantIds === undefined ? null : [...tenantIds]
-  const found = JSON.parse(settle(await loadBinding().survey(JSON.stringify(native), keys, asked, list())))
+  const found = settle(await loadBinding().survey(JSON.stringify(native), keys, asked, list()))
   const open = new Set(list())
   return found.map((standing) => ({ ...standing, storedAt: dateOf(standing.storedAt), isOpen: open.has(standing.tenantId) }))
 }
@@ -44,13 +51,14 @@ async function standings({ resolve, list }, tenantIds) {
 /** The time by the store's own clock, in milliseconds since 1970. Rejects with `REMOTE_REFUSED` where that says nothing of ages. */
 async function clock({ resolve }) {
   const { native, keys } = resolve('any')
-  return JSON.parse(settle(await loadBinding().clock(JSON.stringify(native), keys)))
+  return settle(await loadBinding().clock(JSON.stringify(native), keys))
 }
 
 /**
  * Standing of the tenants of a store, by its listings.
  * @param {any} fleet
  * @param {{ tenantIds?: Iterable<string> }} [options]
+ * @returns {Promise<import('../../index.js').TenantStanding[]>}
  */
 async function survey(fleet, { tenantIds } = {}) {
   return (await standings(fleet, tenantIds)).map(({ claim, ...standing }) => standing)

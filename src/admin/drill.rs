@@ -7,8 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::log_tag;
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Digest, Lsn, hex};
@@ -22,41 +20,56 @@ use crate::wal::{Folder, Lineage, Past, Recovery, Wal, look, state_at};
 const LOOKS: usize = 4;
 
 /// The comparison, and its durations.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Drill {
-    epoch: u64,
-    lsn: Lsn,
-    clean: bool,
-    keys: usize,
-    bytes: usize,
-    /// Of the keys and values that the store has.
-    store_digest: String,
+    pub epoch: u64,
+    pub lsn: Lsn,
+    pub clean: bool,
+    pub keys: usize,
+    pub bytes: usize,
+    pub digests: Digests,
+    pub owner: OwnerPlace,
+    pub ms: Steps,
+}
+
+/// SHA-256 of keys and values at the same LSN.
+#[derive(Debug, Clone)]
+pub struct Digests {
+    /// Of those that the store has.
+    pub store: String,
     /// Of those that were read back from the folder.
-    restored_digest: String,
-    /// Of those that the owner had at the same LSN.
-    owner_digest: Option<String>,
-    owner: OwnerPlace,
-    ms: Steps,
+    pub restored: String,
+    /// Of those that the owner had.
+    pub owner: Option<String>,
 }
 
 /// Place from which the owner's state was taken.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum OwnerPlace {
+#[derive(Debug, Clone, Copy)]
+pub enum OwnerPlace {
     Memory,
     Log,
     /// On another machine: it was not compared.
     Elsewhere,
 }
 
+impl OwnerPlace {
+    /// The stable name that JavaScript sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OwnerPlace::Memory => "memory",
+            OwnerPlace::Log => "log",
+            OwnerPlace::Elsewhere => "elsewhere",
+        }
+    }
+}
+
 /// Milliseconds for each step.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Steps {
-    download: u64,
-    write: u64,
-    read: u64,
-    compare: u64,
+    pub download: u64,
+    pub write: u64,
+    pub read: u64,
+    pub compare: u64,
 }
 
 /// Drills a restore into `folder`, the directory of a machine that has nothing yet. Gives the report and the entries read back.
@@ -118,7 +131,7 @@ pub async fn drill(
     let restored = audit.restored;
     let (lsn, keys, bytes) = (restored.end.lsn, restored.state.len(), restored.state.bytes());
     let entries = restored.state.snapshot().encode();
-    let store_digest = digest(&entries);
+    let store = digest(&entries);
     write(registry, &settings, &folder, parent, lsn, entries).await?;
     ms.write = lap();
     let entries = read_back(registry, &settings, &folder, lsn).await?;
@@ -134,9 +147,7 @@ pub async fn drill(
         clean: restored.clean,
         keys,
         bytes,
-        store_digest,
-        restored_digest: digest(&entries),
-        owner_digest: held.as_deref().map(digest),
+        digests: Digests { store, restored: digest(&entries), owner: held.as_deref().map(digest) },
         owner,
         ms: Steps { compare: ms.compare + lap(), ..ms },
     };

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::{Listing, Ownership, hexes, list, log_tag, reach};
 use crate::error::{Code, Error, Result};
 use crate::format::name::{ClaimName, Mark, Span};
@@ -23,24 +21,11 @@ use crate::wal::{Look, Recovery, look};
 /// Times that a listing that changed while it was read is read again.
 const SURVEYS: usize = 4;
 
-/// The error.
-#[derive(Debug, Clone, Serialize)]
-pub struct Problem {
-    code: Code,
-    message: String,
-}
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Problem {
-        Problem { code: error.code, message: error.message }
-    }
-}
-
 /// Their number and size.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Amount {
-    count: usize,
-    bytes: usize,
+    pub count: usize,
+    pub bytes: usize,
 }
 
 impl Amount {
@@ -51,56 +36,52 @@ impl Amount {
 }
 
 /// Keys of one type.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Share {
-    keys: usize,
-    bytes: usize,
+    pub keys: usize,
+    pub bytes: usize,
 }
 
 /// The state that a new machine would restore.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Contents {
-    keys: usize,
-    bytes: usize,
-    types: BTreeMap<String, Share>,
-    clean: bool,
-    digest: String,
-    ways: usize,
+    pub keys: usize,
+    pub bytes: usize,
+    pub types: BTreeMap<String, Share>,
+    pub clean: bool,
+    pub digest: String,
+    pub ways: usize,
     /// Told as damage.
-    #[serde(skip)]
     lacks_credentials: bool,
 }
 
 /// Contents of a store of a tenant.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Stored {
-    owner: Ownership,
-    epoch: Option<u64>,
-    claim: Option<String>,
+    pub owner: Ownership,
+    pub epoch: Option<u64>,
+    pub claim: Option<String>,
     /// Times at which the highest claim was made, and released or deleted: by the clock of its machine.
-    claimed_at: Option<u64>,
-    ended_at: Option<u64>,
-    lsn: Option<Lsn>,
+    pub claimed_at: Option<u64>,
+    pub ended_at: Option<u64>,
+    pub lsn: Option<Lsn>,
     /// Times at which the newest object was made, by the clock of its machine, and stored, perhaps again, by that of the store.
-    made_at: Option<u64>,
-    stored_at: Option<u64>,
-    bases: Amount,
-    segments: Amount,
-    marks: usize,
-    key_ids: Vec<String>,
-    contents: Option<Contents>,
+    pub made_at: Option<u64>,
+    pub stored_at: Option<u64>,
+    pub bases: Amount,
+    pub segments: Amount,
+    pub marks: usize,
+    pub key_ids: Vec<String>,
+    pub contents: Option<Contents>,
     /// Objects that are damaged.
-    damage: Vec<String>,
+    pub damage: Vec<String>,
     /// Why there are no contents.
-    problem: Option<Problem>,
+    pub error: Option<Error>,
 }
 
 /// Place in which a tenant is open.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum OpenIn {
+#[derive(Debug, Clone, Copy)]
+pub enum OpenIn {
     /// In this process.
     Here,
     /// In another process of this machine.
@@ -108,26 +89,35 @@ enum OpenIn {
     Nobody,
 }
 
+impl OpenIn {
+    /// The stable name that JavaScript sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OpenIn::Here => "here",
+            OpenIn::Elsewhere => "elsewhere",
+            OpenIn::Nobody => "nobody",
+        }
+    }
+}
+
 /// Contents of this machine of a tenant.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Here {
-    open: OpenIn,
-    log_bytes: u64,
-    epoch: Option<u64>,
-    lsn: Option<Lsn>,
-    key_ids: Vec<String>,
-    problem: Option<Problem>,
+    pub open: OpenIn,
+    pub log_bytes: u64,
+    pub epoch: Option<u64>,
+    pub lsn: Option<Lsn>,
+    pub key_ids: Vec<String>,
+    pub error: Option<Error>,
 }
 
 /// All of it.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Inspection {
     /// `None` without a store.
-    stored: Option<Stored>,
+    pub store: Option<Stored>,
     /// `None` if there is no folder here.
-    local: Option<Here>,
+    pub local: Option<Here>,
 }
 
 /// Looks at a tenant.
@@ -138,7 +128,7 @@ pub async fn inspect(registry: &Registry, request: OpenRequest) -> Result<Inspec
         Some(site) => Some(stored(&settings, site).await?),
         None => None,
     };
-    Ok(Inspection { stored, local: here(registry, &settings, store.as_ref()).await? })
+    Ok(Inspection { store: stored, local: here(registry, &settings, store.as_ref()).await? })
 }
 
 async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
@@ -277,7 +267,7 @@ async fn describe(
         key_ids: hexes(key_ids),
         contents,
         damage,
-        problem: problem.map(Problem::from),
+        error: problem,
     })
 }
 
@@ -287,18 +277,18 @@ async fn here(registry: &Registry, settings: &Settings, store: Option<&StoreSpec
         (Arc::clone(registry.disk()), settings.folder.clone(), Arc::clone(&settings.ring), log_tag(settings));
     let found = blocking(registry.host(), move || look(disk.as_ref(), &path, &ring, tag)).await?;
     let Some(Look { bytes, key_ids, recovery, is_locked }) = found else { return Ok(None) };
-    let (claim, lsn, problem): (Option<Claim>, Option<Lsn>, Option<Problem>) = match recovery {
+    let (claim, lsn, error): (Option<Claim>, Option<Lsn>, Option<Error>) = match recovery {
         Ok(Recovery::None) => (None, None, None),
         Ok(Recovery::Log(log)) => {
             let lacking = lacks_credentials(&Memtable::replay(&log.entries)?);
-            (Some(log.claim), Some(log.lsn), lacking.then(|| no_identity().into()))
+            (Some(log.claim), Some(log.lsn), lacking.then(no_identity))
         }
-        Ok(Recovery::Locked(log)) => (Some(log.claim), log.newest, Some(log.error.into())),
+        Ok(Recovery::Locked(log)) => (Some(log.claim), log.newest, Some(log.error)),
         Ok(Recovery::Damaged(damage)) => {
             let message = format!("damaged after LSN {} ({}); see the runbook", damage.good, damage.reason);
-            (damage.claim, Some(damage.good), Some(Error::new(Code::LocalCorrupt, message).into()))
+            (damage.claim, Some(damage.good), Some(Error::new(Code::LocalCorrupt, message)))
         }
-        Err(error) => (None, None, Some(error.into())),
+        Err(error) => (None, None, Some(error)),
     };
     Ok(Some(Here {
         open: if is_open {
@@ -312,6 +302,6 @@ async fn here(registry: &Registry, settings: &Settings, store: Option<&StoreSpec
         epoch: claim.map(|claim| claim.epoch),
         lsn,
         key_ids: hexes(key_ids),
-        problem,
+        error,
     }))
 }

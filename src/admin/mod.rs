@@ -11,8 +11,6 @@ mod survey;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::error::{Code, Error, Result};
 use crate::format::name::{CLAIMS, ClaimName, DataName, Mark, PartName, Span};
 use crate::format::seal::KeyId;
@@ -20,17 +18,16 @@ use crate::id::{Claim, hex};
 use crate::ownership::decide::{Claims, Survey};
 use crate::ownership::tenancy::Tenancy;
 use crate::registry::{OpenRequest, Registry, store_of};
-use crate::session::open::{Settings, lacks_credentials, no_identity, report, whole};
+use crate::session::open::{Report, Settings, lacks_credentials, no_identity, report, whole};
 use crate::store::{Examination, Listed, StoreSpec};
 
-pub use drill::drill;
-pub use inspect::inspect;
-pub use profile::extract_profile;
-pub use survey::survey;
+pub use drill::{Digests, Drill, drill};
+pub use inspect::{Amount, Contents, Here, Inspection, Share, Stored, inspect};
+pub use profile::{Extraction, extract_profile};
+pub use survey::{TenantStanding, survey};
 
 /// Owner of a session, as the marks in the store tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
     /// Somebody claimed it and did not release it: it runs, or its owner ended without a word.
     Live,
@@ -43,6 +40,16 @@ pub enum Ownership {
 }
 
 impl Ownership {
+    /// The stable name that JavaScript sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ownership::Live => "live",
+            Ownership::Released => "released",
+            Ownership::Deleted => "deleted",
+            Ownership::None => "none",
+        }
+    }
+
     fn of(claims: &Claims) -> Ownership {
         let Some(highest) = claims.highest() else { return Ownership::None };
         let marks = claims.marks(&highest);
@@ -127,14 +134,14 @@ fn hexes(ids: impl IntoIterator<Item = KeyId>) -> Vec<String> {
     ids
 }
 
-/// State that a new machine would restore: verified from end to end, as JSON of the report and as entries.
-pub async fn dump(registry: &Registry, request: OpenRequest) -> Result<(String, Vec<u8>)> {
+/// State that a new machine would restore: verified from end to end, and its entries.
+pub async fn dump(registry: &Registry, request: OpenRequest) -> Result<(Report, Vec<u8>)> {
     let site = registry.site(store_of(&request)?)?;
     let (parent, audit) = whole(&request.settings, site).await?;
     if lacks_credentials(&audit.restored.state) {
         return Err(no_identity());
     }
-    Ok((json(&report(parent, &audit))?, audit.restored.state.snapshot().encode()))
+    Ok((report(parent, &audit), audit.restored.state.snapshot().encode()))
 }
 
 /// Stores the whole state of a session that is open here anew.
@@ -153,11 +160,6 @@ pub async fn clock(registry: &Registry, request: OpenRequest) -> Result<u64> {
 /// Tries a store out.
 pub async fn examine(registry: &Registry, spec: &StoreSpec) -> Result<Examination> {
     Ok(crate::store::examine(&registry.site(spec)?.remote).await)
-}
-
-/// Text for JavaScript.
-pub fn json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error))
 }
 
 /// The tenant in local logs.

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use crate::error::{Code, Error, Result};
 use crate::profile::{Catalog, Restored, restore_from};
 use crate::registry::{OpenRequest, Registry, store_of};
@@ -13,13 +11,12 @@ use crate::session::open::{Report, report, whole};
 const TRIES: usize = 4;
 
 /// Outcome of an extraction.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Extraction {
     /// The state that was read.
-    #[serde(flatten)]
-    state: Report,
+    pub report: Report,
     /// The generation, as it lies in the folder.
-    restored: Restored,
+    pub restored: Restored,
 }
 
 /// Restores a generation, or the newest one, to the folder `to`, which must not be there. The owner goes on.
@@ -40,7 +37,7 @@ pub async fn extract_profile(
             return Err(Error::new(Code::NotFound, "this profile has no backup yet"));
         }
         match restore_from(&tenancy, &catalog, to.clone(), generation).await {
-            Ok(restored) => return Ok(Extraction { state: report(parent, &audit), restored }),
+            Ok(restored) => return Ok(Extraction { report: report(parent, &audit), restored }),
             // What looks like a loss may be a pack that its owner collected meanwhile.
             Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
             Err(error) => return Err(error),

@@ -3,9 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
-
 use super::{Ownership, list, reach};
 use crate::error::Result;
 use crate::format::name::{CLAIMS, TenantName};
@@ -13,32 +10,32 @@ use crate::format::seal::visible_tag;
 use crate::ownership::tenancy::Tenancy;
 use crate::registry::{OpenRequest, Registry, store_of};
 use crate::session::open::Settings;
+use futures::{StreamExt, TryStreamExt, stream};
 
 /// Tenants whose data is listed at once.
 const PARALLEL: usize = 16;
 
 /// Standing of one tenant by the listings.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TenantSummary {
+#[derive(Debug, Clone)]
+pub struct TenantStanding {
     /// Its id; `None` where the store does not tell.
-    tenant_id: Option<String>,
+    pub tenant_id: Option<String>,
     /// Its name in the store.
-    name: String,
-    owner: Ownership,
+    pub name: String,
+    pub owner: Ownership,
     /// The highest claim: its epoch, and its text.
-    epoch: Option<u64>,
-    claim: Option<String>,
+    pub epoch: Option<u64>,
+    pub claim: Option<String>,
     /// The last write that the store has of it.
-    lsn: Option<u64>,
+    pub lsn: Option<u64>,
     /// Time at which its newest object was stored, by the store's clock.
-    stored_at: Option<u64>,
+    pub stored_at: Option<u64>,
     /// The bytes of its newest base, as stored.
-    base_bytes: Option<u64>,
+    pub base_bytes: Option<u64>,
     /// Names that nobody with a key made, and that mean nothing.
-    forged: Vec<String>,
+    pub forged: Vec<String>,
     /// Other names under which this tenant is in the store as well: each of them may have an owner of its own.
-    also_named: Vec<String>,
+    pub also_named: Vec<String>,
 }
 
 /// Surveys the tenants of a store, or those called `tenants`. Hidden names are told apart by the ids in `known`.
@@ -47,7 +44,7 @@ pub async fn survey(
     request: OpenRequest,
     tenants: Option<Vec<String>>,
     known: Vec<String>,
-) -> Result<Vec<TenantSummary>> {
+) -> Result<Vec<TenantStanding>> {
     let site = registry.site(store_of(&request)?)?;
     let settings = &request.settings;
     let named = |ids: Vec<String>| {
@@ -100,7 +97,7 @@ pub async fn survey(
             let highest = claims.highest();
             let owner = Ownership::of(claims);
             let lsn = reach(&listing.survey).map(|(_, lsn)| lsn).filter(|_| owner != Ownership::Deleted);
-            Ok(TenantSummary {
+            Ok(TenantStanding {
                 tenant_id,
                 name: name.as_str().to_owned(),
                 owner,

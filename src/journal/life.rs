@@ -2,14 +2,11 @@
 //!
 //! A life only goes forward: live, perhaps fenced or closing, then over for good. Only a live session accepts changes (I16).
 
-use serde::Serialize;
-
 use crate::error::{Code, Error, Result};
 use crate::id::Lsn;
 
 /// Stage in the life of a session. Only `Live` accepts changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
     /// Open: accepts changes.
     Live,
@@ -28,6 +25,19 @@ pub enum Life {
 }
 
 impl Life {
+    /// The stable name that JavaScript sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Life::Live => "live",
+            Life::Fenced => "fenced",
+            Life::LeaseLost => "lease-lost",
+            Life::Closing => "closing",
+            Life::Closed => "closed",
+            Life::Deleted => "deleted",
+            Life::Poisoned => "poisoned",
+        }
+    }
+
     /// Why a change is refused, if it is.
     pub fn refusal(self) -> Result<()> {
         let (code, message) = match self {

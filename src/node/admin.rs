@@ -8,7 +8,10 @@ use napi::Env;
 use napi::bindgen_prelude::{Buffer, Object};
 use napi_derive::napi;
 
-use super::promise::{Given, promise};
+use super::examination::Examination;
+use super::promise::promise;
+use super::reports::{Drill, Dump, Extraction, VerifyReport};
+use super::standings::{Inspection, TenantStanding, Tenants};
 use super::{engine, options};
 use crate::admin;
 use crate::error::Result;
@@ -19,19 +22,18 @@ fn request(options: &str, ring: Result<Ring>) -> Result<OpenRequest> {
     options::parse(options, ring?, None, Arc::new(|_| {}))
 }
 
-/// Standing of a tenant, in the store and here: `options` and `keys` as for `open`. Resolves to JSON.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// Standing of a tenant, in the store and here: `options` and `keys` as for `open`.
+#[napi(catch_unwind, ts_return_type = "Promise<Inspection | Failure>")]
 pub fn inspect(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
     let ring = Ring::new(&keys);
     promise(env, async move {
-        let inspection = admin::inspect(&engine().registry, request(&options, ring)?).await?;
-        admin::json(&inspection)
+        Ok(Inspection::from(admin::inspect(&engine().registry, request(&options, ring)?).await?))
     })
 }
 
 /// Standing of all tenants of a store by its listings, or of `tenants`; the ids in `known` give hidden names back their owners. The
-/// tenant in `options` counts for nothing. Resolves to JSON.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// tenant in `options` counts for nothing.
+#[napi(catch_unwind, ts_return_type = "Promise<Array<TenantStanding> | Failure>")]
 pub fn survey(
     env: &Env,
     options: String,
@@ -42,42 +44,40 @@ pub fn survey(
     let ring = Ring::new(&keys);
     promise(env, async move {
         let standings = admin::survey(&engine().registry, request(&options, ring)?, tenants, known).await?;
-        admin::json(&standings)
+        Ok(standings.into_iter().map(TenantStanding::from).collect::<Vec<_>>())
     })
 }
 
-/// The time by the clock of the store, in milliseconds since 1970. Resolves to JSON.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// The time by the clock of the store, in milliseconds since 1970.
+#[napi(catch_unwind, ts_return_type = "Promise<number | Failure>")]
 pub fn clock(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
+    let ring = Ring::new(&keys);
+    promise(env, async move { Ok(admin::clock(&engine().registry, request(&options, ring)?).await? as f64) })
+}
+
+/// All that a blank machine would restore, verified.
+#[napi(catch_unwind, ts_return_type = "Promise<Dump | Failure>")]
+pub fn dump(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
     let ring = Ring::new(&keys);
     promise(
         env,
-        async move { admin::json(&admin::clock(&engine().registry, request(&options, ring)?).await?) },
+        async move { Ok(Dump::from(admin::dump(&engine().registry, request(&options, ring)?).await?)) },
     )
 }
 
-/// All that a blank machine would restore, verified. Resolves to JSON as of `verify`, and the entries as bytes.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
-pub fn dump(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
-    let ring = Ring::new(&keys);
-    promise(env, async move {
-        let (report, entries) = admin::dump(&engine().registry, request(&options, ring)?).await?;
-        Ok(Given { text: report, bytes: Some(entries) })
-    })
-}
-
-/// Restores the newest generation of a profile to the folder `to`, which must not be there, without a claim. Resolves to JSON.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// Restores the newest generation of a profile to the folder `to`, which must not be there, without a claim.
+#[napi(catch_unwind, ts_return_type = "Promise<Extraction | Failure>")]
 pub fn profile_extract(env: &Env, options: String, keys: Buffer, to: String) -> napi::Result<Object<'_>> {
     let ring = Ring::new(&keys);
     promise(env, async move {
         let request = request(&options, ring)?;
-        admin::json(&admin::extract_profile(&engine().registry, request, PathBuf::from(to), None).await?)
+        let extracted = admin::extract_profile(&engine().registry, request, PathBuf::from(to), None).await?;
+        Ok(Extraction::from(extracted))
     })
 }
 
-/// Restores into `folder`, reads it back and compares. Resolves to JSON, and the entries that were read back as bytes.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// Restores into `folder`, reads it back and compares.
+#[napi(catch_unwind, ts_return_type = "Promise<Drill | Failure>")]
 pub fn drill(
     env: &Env,
     options: String,
@@ -89,34 +89,49 @@ pub fn drill(
     promise(env, async move {
         let timeout = Duration::from_millis(timeout_ms.into());
         let request = request(&options, ring)?;
-        let (report, entries) =
-            admin::drill(&engine().registry, request, PathBuf::from(folder), timeout).await?;
-        Ok(Given { text: admin::json(&report)?, bytes: Some(entries) })
+        Ok(Drill::from(admin::drill(&engine().registry, request, PathBuf::from(folder), timeout).await?))
     })
 }
 
 /// Stores the whole state of a tenant that is open here anew. Resolves when that is done.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+#[napi(catch_unwind, ts_return_type = "Promise<void | Failure>")]
 pub fn renew(env: &Env, options: String, keys: Buffer, timeout_ms: u32) -> napi::Result<Object<'_>> {
     let ring = Ring::new(&keys);
     promise(env, async move {
         let timeout = Duration::from_millis(timeout_ms.into());
-        admin::renew(&engine().registry, request(&options, ring)?, timeout).await?;
-        Ok(String::new())
+        admin::renew(&engine().registry, request(&options, ring)?, timeout).await
     })
 }
 
-/// Tries the store out that `store` (JSON) names. Resolves to JSON.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// Tries the store out that `store` (JSON) names.
+#[napi(catch_unwind, ts_return_type = "Promise<Examination | Failure>")]
 pub fn examine(env: &Env, store: String) -> napi::Result<Object<'_>> {
-    promise(
-        env,
-        async move { admin::json(&admin::examine(&engine().registry, &options::store(&store)?).await?) },
-    )
+    promise(env, async move {
+        Ok(Examination::from(admin::examine(&engine().registry, &options::store(&store)?).await?))
+    })
 }
 
 /// The ids of `keys`, in their order.
 #[napi(catch_unwind)]
 pub fn keyring(keys: Buffer) -> std::result::Result<Vec<String>, super::promise::Thrown> {
     Ok(Ring::new(&keys)?.ids().iter().map(|id| crate::id::hex(id)).collect())
+}
+
+/// The tenants that have a session in the store that `store` (JSON) names.
+#[napi(catch_unwind, ts_return_type = "Promise<Tenants | Failure>")]
+pub fn tenants(env: &Env, store: String) -> napi::Result<Object<'_>> {
+    promise(env, async move {
+        let (tenants, unnamed) = engine().registry.tenants(&options::store(&store)?).await?;
+        Ok(Tenants { tenants, unnamed: unnamed as f64 })
+    })
+}
+
+/// Checks all that the store holds of a tenant, without touching it: `options` and `keys` as for `open`.
+#[napi(catch_unwind, ts_return_type = "Promise<VerifyReport | Failure>")]
+pub fn verify(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
+    let ring = Ring::new(&keys);
+    promise(
+        env,
+        async move { Ok(VerifyReport::from(engine().registry.verify(request(&options, ring)?).await?)) },
+    )
 }

@@ -12,6 +12,7 @@ use napi::threadsafe_function::ThreadsafeFunction;
 use napi::{Env, Status};
 
 use super::engine;
+use super::news::News;
 use crate::registry::Handle;
 
 /// Time that a session of a thread that is gone may take to reach the store.
@@ -21,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const HEARING: Duration = Duration::from_secs(10);
 
 /// The function of an environment that hears what a session tells.
-pub type Sink = Arc<ThreadsafeFunction<String, (), String, Status, false, true>>;
+pub type Sink = Arc<ThreadsafeFunction<Option<News>, (), Option<News>, Status, false, true>>;
 
 #[derive(Default)]
 struct Book {
@@ -72,7 +73,7 @@ impl EnvHandles {
 /// overtaken by the answer to a call.
 pub async fn hear_out(sink: Option<Sink>) {
     if let Some(sink) = sink {
-        let _ = tokio::time::timeout(HEARING, sink.call_async_catch(String::new())).await;
+        let _ = tokio::time::timeout(HEARING, sink.call_async_catch(None)).await;
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use napi::Env;
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Buffer, Object};
 use napi_derive::napi;
 
-use super::promise::{Given, promise};
+use super::promise::promise;
 use super::{engine, options};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::store::{ImportSource, StoreSpec, foreign};
 
 /// Buckets that were used, the last one last.
@@ -38,29 +38,23 @@ fn bucket(store: &str) -> Result<Arc<ImportSource>> {
     Ok(bucket)
 }
 
-/// The names of all objects below a folder of a bucket of others, however deep; of the whole bucket for "". Resolves to a JSON array.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// The names of all objects below a folder of a bucket of others, however deep; of the whole bucket for "".
+#[napi(catch_unwind, ts_return_type = "Promise<Array<string> | Failure>")]
 pub fn foreign_names(env: &Env, store: String, folder: String) -> napi::Result<Object<'_>> {
-    promise(env, async move {
-        let names = bucket(&store)?.names(&folder).await?;
-        serde_json::to_string(&names).map_err(|error| Error::new(Code::Internal, error))
-    })
+    promise(env, async move { bucket(&store)?.names(&folder).await })
 }
 
-/// An object in a bucket of others. Resolves to its bytes, or without any if it is gone.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// An object in a bucket of others. Resolves to its bytes; to `null` if it is gone.
+#[napi(catch_unwind, ts_return_type = "Promise<Buffer | null | Failure>")]
 pub fn foreign_read(env: &Env, store: String, name: String) -> napi::Result<Object<'_>> {
     promise(env, async move {
         let bytes = bucket(&store)?.read(&name).await?;
-        Ok(Given { text: String::new(), bytes: bytes.map(Vec::from) })
+        Ok(bytes.map(|bytes| Buffer::from(Vec::from(bytes))))
     })
 }
 
 /// Removes objects from a bucket of others.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+#[napi(catch_unwind, ts_return_type = "Promise<void | Failure>")]
 pub fn foreign_remove(env: &Env, store: String, names: Vec<String>) -> napi::Result<Object<'_>> {
-    promise(env, async move {
-        bucket(&store)?.remove(names).await?;
-        Ok(String::new())
-    })
+    promise(env, async move { bucket(&store)?.remove(names).await })
 }

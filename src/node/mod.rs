@@ -2,15 +2,26 @@
 //!
 //! Nothing unwinds into Node: every export catches panics, and background work that panics answers with `INTERNAL`. The two
 //! hot functions, `get` and `append`, are synchronous, take and fill buffers that JavaScript owns, and touch neither the
-//! network nor a sync. What takes time answers through a promise that resolves to an [`Reply`] and never rejects.
+//! network nor a sync. What takes time answers through a promise that never rejects: it resolves to its value or to a
+//! [`promise::Failure`].
+//!
+//! Answers are typed objects, declared here beside the core, with one name for a field from Rust to `binding.d.ts` and on to
+//! `types/`; absent is `null`. JSON are only documents that JavaScript makes, and that are read strictly with errors of their own
+//! (`options`, stores, the order of a backup).
 
 mod admin;
+mod examination;
+mod figures;
 mod handles;
 mod import_source;
+mod news;
 mod options;
 mod profile;
 mod promise;
+mod reports;
 mod scratch;
+mod standings;
+mod status;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,19 +30,16 @@ use napi::Env;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Function, Object};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
-use serde::Serialize;
-use serde_json::json;
 
 use crate::error::{Code, Error};
-use crate::event::{Event, EventSink};
+use crate::event::EventSink;
 use crate::format::seal::Ring;
 use crate::platform::disk::RealDisk;
 use crate::platform::host::RealHost;
-use crate::platform::meter::{METERS, Meters};
-use crate::registry::{Handle, Opened, Registry};
-use crate::session::Status;
-use crate::store::StoreStats;
+use crate::registry::{self, Registry};
+use news::News;
 use promise::{Thrown, promise};
+use status::Origin;
 
 const ABSENT: u32 = u32::MAX;
 
@@ -59,45 +67,46 @@ fn engine() -> &'static Engine {
     })
 }
 
-/// Outcome of a call that takes time: a value, or an error code with its message.
-#[napi(object)]
-pub struct Reply {
-    /// The answer, as JSON where it is more than a word.
-    pub value: Option<String>,
-    /// The answer's bytes, where it has some.
-    pub bytes: Option<Buffer>,
-    /// The stable code of an error.
-    pub code: Option<String>,
-    /// The text that a person reads.
-    pub message: Option<String>,
+/// Number of an open.
+#[napi]
+pub type Handle = u32;
+
+/// A session that is open.
+#[napi(object, object_from_js = false)]
+pub struct Opened {
+    /// The number by which all other calls name it.
+    pub handle: Handle,
+    /// Origin of the session.
+    pub restored: Origin,
+    /// True if this process had it open already.
+    pub shared: bool,
 }
 
 /// Opens a tenant. `options` is JSON, `keys` are 32-byte encryption keys laid end to end with the primary first, `seed` is what to
-/// start with if the session exists nowhere, and `on_event` is called with JSON, or with nothing to see whether it was told all.
-/// Resolves to JSON `{ handle, restored, shared }`.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// start with if the session exists nowhere, and `on_event` is called with news, or with `null` to see whether they were all told.
+#[napi(catch_unwind, ts_return_type = "Promise<Opened | Failure>")]
 pub fn open<'env>(
     env: &'env Env,
     options: String,
     keys: Buffer,
     seed: Option<Buffer>,
-    on_event: Function<'env, String, ()>,
+    #[napi(ts_arg_type = "(news: News | null) => void")] on_event: Function<'env, Option<News>, ()>,
 ) -> napi::Result<Object<'env>> {
     let sink =
         Arc::new(on_event.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?);
     let told = Arc::clone(&sink);
     let listener: EventSink = Arc::new(move |event| {
         // A full queue or an environment that is going away: nobody is left to tell.
-        let _ = told.call(event_json(&event), ThreadsafeFunctionCallMode::NonBlocking);
+        let _ = told.call(Some(event.into()), ThreadsafeFunctionCallMode::NonBlocking);
     });
     let ring = Ring::new(&keys);
     let seed = seed.map(|seed| seed.to_vec());
     let held = handles::by(env)?;
     promise(env, async move {
         let request = options::parse(&options, ring?, seed, listener)?;
-        let Opened { handle, session, shared } = engine().registry.open(request).await?;
+        let registry::Opened { handle, session, shared } = engine().registry.open(request).await?;
         held.add(handle, sink).await;
-        Ok(json!({ "handle": handle, "restored": session.origin(), "shared": shared }).to_string())
+        Ok(Opened { handle, restored: session.origin().into(), shared })
     })
 }
 
@@ -175,7 +184,7 @@ pub fn index(handle: Handle, kind: String) -> Result<Buffer, Thrown> {
 }
 
 /// Resolves when the batch `lsn` survives a power cut of this machine: synced, or acknowledged by the store where there is no log.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+#[napi(catch_unwind, ts_return_type = "Promise<void | Failure>")]
 pub fn synced(env: &Env, handle: Handle, lsn: f64, timeout_ms: u32) -> napi::Result<Object<'_>> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -185,24 +194,21 @@ pub fn synced(env: &Env, handle: Handle, lsn: f64, timeout_ms: u32) -> napi::Res
     let lsn = lsn as u64;
     // Looked up now: whoever closes it meanwhile does not take the answer away.
     let session = engine().registry.session(handle);
-    promise(env, async move {
-        session?.settle(lsn, Duration::from_millis(timeout_ms.into())).await?;
-        Ok(String::new())
-    })
+    promise(env, async move { session?.settle(lsn, Duration::from_millis(timeout_ms.into())).await })
 }
 
-/// Resolves when everything resolved before is restorable from the store.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// Resolves to the last write when everything resolved before is restorable from the store.
+#[napi(catch_unwind, ts_return_type = "Promise<number | Failure>")]
 pub fn flush(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
     promise(env, async move {
         let lsn = engine().registry.session(handle)?.flush(Duration::from_millis(timeout_ms.into())).await?;
-        Ok(lsn.to_string())
+        Ok(lsn as f64)
     })
 }
 
 /// Gives the open back: its handle is of no use any more when this returns. The last one stores the rest, releases ownership
 /// and unlocks before the promise resolves.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+#[napi(catch_unwind, ts_return_type = "Promise<void | Failure>")]
 pub fn close(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
     let sink = handles::by(env)?.remove(handle);
     profile::release(handle);
@@ -210,69 +216,20 @@ pub fn close(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<
     promise(env, async move {
         let closed = engine().registry.close(taken, Duration::from_millis(timeout_ms.into())).await;
         handles::hear_out(sink).await;
-        closed.map(|()| String::new())
+        closed
     })
 }
 
 /// Deletes the session: tombstone, then data, then the local files.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+#[napi(catch_unwind, ts_return_type = "Promise<void | Failure>")]
 pub fn destroy(env: &Env, handle: Handle) -> napi::Result<Object<'_>> {
     let held = handles::by(env)?;
     promise(env, async move {
         engine().registry.delete(handle).await?;
         profile::release(handle);
         handles::hear_out(held.remove(handle)).await;
-        Ok(String::new())
+        Ok(())
     })
-}
-
-/// Status of the session, as JSON.
-#[napi(catch_unwind)]
-pub fn status(handle: Handle) -> Result<String, Thrown> {
-    let status = engine().registry.session(handle)?.status()?;
-    serde_json::to_string(&status).map_err(|error| Error::new(Code::Internal, error).into())
-}
-
-/// The tenants that have a session in the store that `store` (JSON) names. Resolves to JSON `{ tenants, hidden }`.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
-pub fn tenants(env: &Env, store: String) -> napi::Result<Object<'_>> {
-    promise(env, async move {
-        let (tenants, hidden) = engine().registry.tenants(&options::store(&store)?).await?;
-        Ok(json!({ "tenants": tenants, "hidden": hidden }).to_string())
-    })
-}
-
-/// Checks all that the store holds of a tenant, without touching it: `options` and `keys` as for `open`. Resolves to JSON.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
-pub fn verify(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
-    let ring = Ring::new(&keys);
-    promise(env, async move {
-        let request = options::parse(&options, ring?, None, Arc::new(|_| {}))?;
-        let report = engine().registry.verify(request).await?;
-        serde_json::to_string(&report).map_err(|error| Error::new(Code::Internal, error))
-    })
-}
-
-/// Requests and bytes between this process and the store that `store` (JSON) names, as JSON; `null` if it was not used.
-#[napi(catch_unwind)]
-pub fn traffic(store: String) -> Result<String, Thrown> {
-    let traffic = engine().registry.traffic(&options::store(&store)?);
-    serde_json::to_string(&traffic.as_deref()).map_err(|error| Error::new(Code::Internal, error).into())
-}
-
-/// Figures of this process, of its requests and of each session, as JSON `{ meters, traffic, sessions }`.
-#[napi(catch_unwind)]
-pub fn figures() -> Result<String, Thrown> {
-    #[derive(Serialize)]
-    struct ProcessFigures {
-        meters: &'static Meters,
-        traffic: StoreStats,
-        sessions: Vec<(String, Option<Status>)>,
-    }
-    let registry = &engine().registry;
-    let figures =
-        ProcessFigures { meters: &METERS, traffic: registry.all_traffic(), sessions: registry.statuses() };
-    serde_json::to_string(&figures).map_err(|error| Error::new(Code::Internal, error).into())
 }
 
 /// The directory of a tenant's local log under `directory`.
@@ -288,24 +245,4 @@ pub fn fault(handle: Handle) -> Result<(), Thrown> {
     let session = engine().registry.session(handle)?;
     session.journal().read(|_| panic!("a fault was asked for"))?;
     Ok(())
-}
-
-fn event_json(event: &Event) -> String {
-    let error = |name: &str, error: &Error| json!({ "event": name, "code": error.code.as_str(), "message": error.message });
-    match event {
-        Event::Waiting { epoch, at_most } => {
-            json!({ "event": "waiting", "epoch": epoch, "atMostMs": u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX) })
-        }
-        Event::Backup { lsn, bytes } => json!({ "event": "backup", "lsn": lsn, "bytes": bytes }),
-        Event::Degraded(cause) => error("degraded", cause),
-        Event::Recovered { lsn } => json!({ "event": "recovered", "lsn": lsn }),
-        Event::ServerChanged => json!({ "event": "serverChanged" }),
-        Event::Fenced => json!({ "event": "fenced" }),
-        Event::Repaired(message) => json!({ "event": "repaired", "message": message }),
-        Event::Failed(cause) => error("error", cause),
-        Event::Note(level, message) => {
-            json!({ "event": "note", "level": level.as_str(), "message": message })
-        }
-    }
-    .to_string()
 }

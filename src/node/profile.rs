@@ -9,16 +9,14 @@ use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 use serde::Deserialize;
-use serde_json::json;
 
-use super::engine;
 use super::promise::{Thrown, promise};
-use crate::admin::json;
+use super::reports::Restored;
+use super::{Handle, engine};
 use crate::error::{Code, Error, Result};
 use crate::platform::host::blocking;
-use crate::profile::snapshot::{SnapshotRequest, Writer};
-use crate::profile::{Keeper, Order, Summary, forget, hold, is_held, reseal, restore, truncate_logs};
-use crate::registry::Handle;
+use crate::profile::snapshot::{Quiet, SnapshotRequest, Writer};
+use crate::profile::{self, Keeper, Order, Summary, forget, hold, is_held, reseal, restore, truncate_logs};
 
 /// Knowledge of each open profile, until it is closed.
 fn keepers() -> &'static DashMap<Handle, Arc<Keeper>> {
@@ -52,8 +50,55 @@ fn parse<'a, T: Deserialize<'a>>(order: &'a str) -> Result<T> {
     serde_json::from_str(order).map_err(|error| Error::new(Code::InvalidOption, error))
 }
 
-/// Backs a profile up. `order` is JSON. Resolves to a report, as JSON, when the generation is acknowledged.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// Outcome of a backup.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct BackupReport {
+    /// The newest generation.
+    pub generation: f64,
+    /// False if the profile is as it was, and nothing was sent.
+    pub changed: bool,
+    /// Its files.
+    pub files: f64,
+    /// Their bytes.
+    pub bytes: f64,
+    /// Bytes of the packs that were stored for it.
+    pub sent: f64,
+    /// Number of those packs.
+    pub packs: f64,
+    /// The way in which the browser was kept from writing.
+    #[napi(ts_type = "'closed' | 'stopped' | 'optimistic'")]
+    pub quiet: &'static str,
+    /// Time for which it was stopped, in milliseconds.
+    pub stopped_ms: f64,
+    /// Number of times that it was tried.
+    pub tries: u32,
+    /// Packs that the store had lost: what the profile has of them was stored again.
+    pub repaired: f64,
+    /// Why superfluous packs could not be removed; `null` if they were.
+    pub uncollected: Option<String>,
+}
+
+impl From<profile::Report> for BackupReport {
+    fn from(report: profile::Report) -> BackupReport {
+        let profile::Report { changed, quiet, stopped_ms, tries, uncollected, .. } = report;
+        BackupReport {
+            generation: report.generation as f64,
+            changed,
+            files: report.files as f64,
+            bytes: report.bytes as f64,
+            sent: report.sent as f64,
+            packs: report.packs as f64,
+            quiet: quiet.as_str(),
+            stopped_ms,
+            tries,
+            repaired: report.repaired as f64,
+            uncollected,
+        }
+    }
+}
+
+/// Backs a profile up. `order` is JSON. Resolves when the generation is acknowledged.
+#[napi(catch_unwind, ts_return_type = "Promise<BackupReport | Failure>")]
 pub fn profile_store(env: &Env, handle: Handle, order: String) -> napi::Result<Object<'_>> {
     let session = engine().registry.session(handle);
     promise(env, async move {
@@ -74,12 +119,12 @@ pub fn profile_store(env: &Env, handle: Handle, order: String) -> napi::Result<O
             timeout: Duration::from_millis(order.timeout_ms),
         };
         let keeper = Arc::clone(&*keepers().entry(handle).or_default());
-        json(&keeper.backup(&session, order).await?)
+        Ok(BackupReport::from(keeper.backup(&session, order).await?))
     })
 }
 
-/// Restores a generation, or the newest one, to the folder `to`, which must not be there. Resolves to a report, as JSON.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+/// Restores a generation, or the newest one, to the folder `to`, which must not be there.
+#[napi(catch_unwind, ts_return_type = "Promise<Restored | Failure>")]
 pub fn profile_restore(
     env: &Env,
     handle: Handle,
@@ -93,17 +138,14 @@ pub fn profile_restore(
         reason = "JavaScript checked that it is a whole number"
     )]
     let generation = generation.map(|number| number as u64);
-    promise(env, async move { json(&restore(&*session?, PathBuf::from(to), generation).await?) })
+    promise(env, async move { Ok(Restored::from(restore(&*session?, PathBuf::from(to), generation).await?)) })
 }
 
 /// Seals the packs of a profile anew, under its claim and the primary key. Resolves when that is acknowledged.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+#[napi(catch_unwind, ts_return_type = "Promise<void | Failure>")]
 pub fn profile_reseal(env: &Env, handle: Handle, timeout_ms: u32) -> napi::Result<Object<'_>> {
     let session = engine().registry.session(handle);
-    promise(env, async move {
-        reseal(&*session?, Duration::from_millis(timeout_ms.into())).await?;
-        Ok(String::new())
-    })
+    promise(env, async move { reseal(&*session?, Duration::from_millis(timeout_ms.into())).await })
 }
 
 /// Reads what the state says of a profile beside its files.
@@ -111,24 +153,46 @@ fn summary(handle: Handle) -> Result<Summary> {
     engine().registry.session(handle)?.journal().read(Summary::read)?
 }
 
-/// The generations of a profile that are kept, as JSON, oldest first.
+/// A generation of a profile.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct Generation {
+    /// Its number.
+    pub number: f64,
+    /// Time at which it was made, by the clock of its machine, in milliseconds since 1970.
+    pub at: f64,
+    /// Its files.
+    pub files: f64,
+    /// Their bytes.
+    pub bytes: f64,
+    /// The way in which the browser was kept from writing; `null` for one that this version does not know.
+    #[napi(ts_type = "'closed' | 'stopped' | 'optimistic'")]
+    pub quiet: Option<&'static str>,
+}
+
+/// The generations of a profile that are kept.
+#[napi(object, object_from_js = false)]
+pub struct Generations {
+    /// Each of them, oldest first.
+    pub generations: Vec<Generation>,
+    /// Number of the packs that they need.
+    pub packs: f64,
+    /// Bytes of those packs, as stored.
+    pub stored: f64,
+}
+
+/// The generations of a profile that are kept.
 #[napi(catch_unwind)]
-pub fn profile_generations(handle: Handle) -> std::result::Result<String, Thrown> {
+pub fn profile_generations(handle: Handle) -> std::result::Result<Generations, Thrown> {
     let Summary { generations, packs, .. } = summary(handle)?;
-    let generations: Vec<_> = generations
-        .iter()
-        .map(|(number, made)| {
-            json!({
-                "number": number,
-                "at": made.wall_ms,
-                "files": made.files,
-                "bytes": made.bytes,
-                "quiet": made.quiet(),
-            })
-        })
-        .collect();
+    let generations = generations.iter().map(|(number, made)| Generation {
+        number: *number as f64,
+        at: made.wall_ms as f64,
+        files: made.files as f64,
+        bytes: made.bytes as f64,
+        quiet: made.quiet().map(Quiet::as_str),
+    });
     let stored: u64 = packs.values().map(|pack| u64::from(pack.stored)).sum();
-    Ok(json!({ "generations": generations, "packs": packs.len(), "stored": stored }).to_string())
+    Ok(Generations { generations: generations.collect(), packs: packs.len() as f64, stored: stored as f64 })
 }
 
 /// True if the folder beside `marker` holds the newest generation.
@@ -139,11 +203,11 @@ pub fn profile_is_held(handle: Handle, marker: String) -> std::result::Result<bo
 
 /// Truncates the logs of the profile in `directory`, where no browser runs, behind their last whole records. Resolves to the number of
 /// logs.
-#[napi(catch_unwind, ts_return_type = "Promise<Reply>")]
+#[napi(catch_unwind, ts_return_type = "Promise<number | Failure>")]
 pub fn profile_truncate_logs(env: &Env, directory: String) -> napi::Result<Object<'_>> {
     promise(env, async move {
         let truncated = blocking(engine().registry.host(), move || truncate_logs(directory.as_ref())).await?;
-        Ok(truncated.to_string())
+        Ok(truncated as f64)
     })
 }
 

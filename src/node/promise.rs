@@ -1,4 +1,6 @@
 //! Answers to JavaScript: thrown errors with a stable `code`, and promises that never reject.
+//!
+//! A promise resolves to its value or to a [`Failure`], which is known by its `code`: no value is an object that has one.
 #![expect(
     clippy::disallowed_methods,
     reason = "the work of a promise runs on the engine's runtime, which no Host covers"
@@ -6,10 +8,11 @@
 
 use std::future::Future;
 
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Either, Object, ToNapiValue};
 use napi::{Env, JsDeferred};
+use napi_derive::napi;
 
-use super::{Reply, engine};
+use super::engine;
 use crate::error::{Code, Error, Result};
 
 /// An error that JavaScript sees with its `code`.
@@ -21,52 +24,48 @@ impl From<Error> for Thrown {
     }
 }
 
-/// Value of a promise: text, and perhaps bytes.
-pub struct Given {
-    /// JSON where it is more than a word.
-    pub text: String,
-    /// Bytes beside it.
-    pub bytes: Option<Vec<u8>>,
+/// An error, as a value: of a call that takes time, or beside figures.
+#[napi(object, object_from_js = false)]
+pub struct Failure {
+    /// Its stable code.
+    #[napi(ts_type = "import('./types/error.js').HybridAuthErrorCode")]
+    pub code: &'static str,
+    /// The text that a person reads.
+    pub message: String,
 }
 
-impl From<String> for Given {
-    fn from(text: String) -> Given {
-        Given { text, bytes: None }
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { code: error.code.as_str(), message: error.message }
     }
 }
 
-type Resolver = Box<dyn FnOnce(Env) -> napi::Result<Reply> + Send>;
+/// Outcome of a call that takes time.
+type Outcome<T> = Either<T, Failure>;
+
+type Resolver<T> = Box<dyn FnOnce(Env) -> napi::Result<Outcome<T>> + Send>;
 
 /// A promise of what `work` gives, done on our own threads. It keeps the process alive until it is settled.
-pub fn promise<'env, T: Into<Given> + Send + 'static>(
+pub fn promise<'env, T: ToNapiValue + Send + 'static>(
     env: &'env Env,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> napi::Result<Object<'env>> {
-    let (deferred, promise): (JsDeferred<Reply, Resolver>, Object<'env>) = env.create_deferred()?;
+    let (deferred, promise): (JsDeferred<Outcome<T>, Resolver<T>>, Object<'env>) = env.create_deferred()?;
     let runtime = &engine().runtime;
     let work = runtime.spawn(work);
     runtime.spawn(async move {
         let outcome = match work.await {
-            Ok(Ok(given)) => {
-                let Given { text, bytes } = given.into();
-                Reply { value: Some(text), bytes: bytes.map(Into::into), code: None, message: None }
-            }
-            Ok(Err(error)) => failed(&error),
-            Err(_) => failed(&Error::new(
-                Code::Internal,
-                "a bug in the core was caught; open the session again and report the bug",
-            )),
+            Ok(Ok(value)) => Either::A(value),
+            Ok(Err(error)) => Either::B(error.into()),
+            Err(_) => Either::B(
+                Error::new(
+                    Code::Internal,
+                    "a bug in the core was caught; open the session again and report the bug",
+                )
+                .into(),
+            ),
         };
         deferred.resolve(Box::new(move |_| Ok(outcome)));
     });
     Ok(promise)
-}
-
-fn failed(error: &Error) -> Reply {
-    Reply {
-        value: None,
-        bytes: None,
-        code: Some(error.code.as_str().to_owned()),
-        message: Some(error.message.clone()),
-    }
 }

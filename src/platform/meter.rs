@@ -8,12 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
 use crate::error::Code;
 
 /// Something that is counted.
-#[derive(Serialize)]
 pub struct Count(AtomicU64);
 
 impl Count {
@@ -31,13 +28,13 @@ impl Count {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    /// The number so far.
+    pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// Something of which there are some at the moment.
-#[derive(Serialize)]
 pub struct Level(AtomicU64);
 
 impl Level {
@@ -49,6 +46,11 @@ impl Level {
     pub fn raise(&'static self) -> Raised {
         self.0.fetch_add(1, Ordering::Relaxed);
         Raised(self)
+    }
+
+    /// The number at the moment.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -81,24 +83,24 @@ impl<const N: usize> Histogram<N> {
         self.within.get(at).unwrap_or(&self.beyond).one();
         self.sum.add(micros);
     }
-}
 
-impl<const N: usize> Serialize for Histogram<N> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shown<'a> {
-            bounds: &'a [u64],
-            /// Those within each bound and beyond the one before; the last are beyond all.
-            counts: Vec<u64>,
-            sum: u64,
-        }
-        let counts = self.within.iter().chain([&self.beyond]).map(Count::get).collect();
-        Shown { bounds: &self.bounds, counts, sum: self.sum.get() }.serialize(to)
+    /// The upper bounds, in microseconds.
+    pub fn bounds(&self) -> &[u64] {
+        &self.bounds
+    }
+
+    /// Those within each bound and beyond the one before; the last are beyond all.
+    pub fn counts(&self) -> impl Iterator<Item = u64> {
+        self.within.iter().chain([&self.beyond]).map(Count::get)
+    }
+
+    /// Microseconds of all together.
+    pub fn sum(&self) -> u64 {
+        self.sum.get()
     }
 }
 
 /// One count for each kind of object.
-#[derive(Serialize)]
 pub struct ByObject {
     pub segment: Count,
     pub base: Count,
@@ -113,7 +115,6 @@ impl ByObject {
 }
 
 /// One count for each meaning of a failure.
-#[derive(Serialize)]
 pub struct ByMeaning {
     pub absent: Count,
     pub denied: Count,
@@ -144,7 +145,6 @@ const fn opens() -> Opens {
 }
 
 /// Durations of successful opens, by the origin of the session.
-#[derive(Serialize)]
 pub struct BySource {
     pub fresh: Opens,
     pub imported: Opens,
@@ -153,7 +153,6 @@ pub struct BySource {
 }
 
 /// Failures by code. Rare, so a lock does no harm.
-#[derive(Serialize)]
 pub struct ByCode(Mutex<BTreeMap<&'static str, u64>>);
 
 impl ByCode {
@@ -161,11 +160,14 @@ impl ByCode {
     pub fn one(&self, code: Code) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(code.as_str()).or_default() += 1;
     }
+
+    /// The number of each that there was.
+    pub fn get(&self) -> BTreeMap<&'static str, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// All that is counted.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Meters {
     /// Objects that a store took.
     pub uploads: ByObject,
@@ -249,20 +251,18 @@ mod tests {
         for micros in [0, 10, 11, 20, 29, 30, 31, 1_000_000] {
             histogram.observe(Duration::from_micros(micros));
         }
-        let shown = serde_json::to_value(&histogram).expect("is JSON");
-        let expected =
-            serde_json::json!({ "bounds": [10, 20, 30], "counts": [2, 2, 2, 2], "sum": 1_000_131 });
-        assert_eq!(shown, expected);
+        assert_eq!(histogram.bounds(), [10, 20, 30]);
+        assert_eq!(histogram.counts().collect::<Vec<_>>(), [2, 2, 2, 2]);
+        assert_eq!(histogram.sum(), 1_000_131);
     }
 
     #[test]
     fn a_level_falls_with_each_that_is_dropped() {
         static LEVEL: Level = Level::new();
-        let shown = || serde_json::to_value(&LEVEL).expect("is JSON");
         let held = [LEVEL.raise(), LEVEL.raise()];
-        assert_eq!(shown(), 2);
+        assert_eq!(LEVEL.get(), 2);
         drop(held);
-        assert_eq!(shown(), 0);
+        assert_eq!(LEVEL.get(), 0);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::error::{Code, Error, Result};
@@ -47,8 +46,7 @@ pub struct Order {
 }
 
 /// Outcome of a backup.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Report {
     /// The newest generation.
     pub generation: u64,

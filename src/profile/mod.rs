@@ -45,9 +45,7 @@ pub mod snapshot;
 mod tests;
 mod truncate;
 
-#[cfg(test)]
-pub use backup::Report;
-pub use backup::{Keeper, Order};
+pub use backup::{Keeper, Order, Report};
 pub use catalog::{Catalog, Summary};
 pub use holds::{forget, hold, is_held};
 pub use reseal::reseal;

@@ -10,7 +10,6 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
 
 use crate::error::{Code, Error, Result};
 use crate::ownership::tenancy::Tenancy;
@@ -26,8 +25,7 @@ use super::holds::sync_folder;
 const PARALLEL: usize = 4;
 
 /// Outcome of a restore.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Restored {
     /// The generation.
     pub generation: u64,

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::error::{Code, Error, Result};
 use crate::platform::host::Host;
 use crate::profile::copy::{Kept, Scratch};
@@ -58,8 +56,7 @@ pub struct SnapshotFile {
 }
 
 /// Way in which writers were kept quiet. The number stands in states and never changes its meaning; 2 is reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quiet {
     /// No browser ran.
     Closed = 0,
@@ -67,6 +64,17 @@ pub enum Quiet {
     Stopped = 1,
     /// Not at all: no database changed its list of files meanwhile.
     Optimistic = 3,
+}
+
+impl Quiet {
+    /// The stable name that JavaScript sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Quiet::Closed => "closed",
+            Quiet::Stopped => "stopped",
+            Quiet::Optimistic => "optimistic",
+        }
+    }
 }
 
 /// A whole copy of a profile. Its folder is removed when it is dropped.

@@ -36,7 +36,7 @@ use crate::journal::Life;
 use crate::platform::host::sleep;
 use crate::replication::Pace;
 use crate::session::open::Settings;
-use crate::session::{OriginSource, Session};
+use crate::session::{OriginSource, Session, Status, StoreState};
 use crate::store::adapters::memory::Memory;
 
 use super::cluster::{CHECK, Cluster, Weather};
@@ -106,13 +106,13 @@ fn a_healthy_handover_loses_nothing_and_says_so() {
 /// Looks at a session at the very moment that wakes somebody who waits for it.
 struct Onlooker {
     session: Arc<Session>,
-    seen: Mutex<Vec<serde_json::Value>>,
+    seen: Mutex<Vec<Status>>,
 }
 
 impl Wake for Onlooker {
     fn wake(self: Arc<Self>) {
-        let status = serde_json::to_value(self.session.status().expect("has one")).expect("is plain");
-        self.seen.lock().expect("is whole").push(status["remote"].clone());
+        let status = self.session.status().expect("has one");
+        self.seen.lock().expect("is whole").push(status);
     }
 }
 
@@ -132,8 +132,8 @@ fn the_status_has_what_is_stored_when_those_who_wait_for_it_are_told() {
         cluster.outage.store(false, Ordering::Relaxed);
         sleep(CHECK * 10).await;
         let seen = onlooker.seen.lock().expect("is whole").clone();
-        let told = seen.iter().find(|status| status["durableLsn"] == 1).expect("it was stored");
-        assert_eq!((&told["state"], told["lastBackupAt"].is_null()), (&"ok".into(), false), "{told}");
+        let told = seen.iter().find(|status| status.remote_durable_lsn == Some(1)).expect("it was stored");
+        assert_eq!((told.store, told.last_backup_at.is_some()), (StoreState::Ok, true), "{told:?}");
     });
 }
 

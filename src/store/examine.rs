@@ -16,9 +16,9 @@ use super::rules::{Rule, keeps_versions, rules};
 use super::{Failure, Meaning, RetryingStore, Setting, Told};
 use crate::id::hex;
 use crate::platform::host::{random, sleep};
-use report::{Latency, millis};
+use report::millis;
 
-pub use report::{Examination, Known, Step};
+pub use report::{Examination, Known, Latency, Step};
 
 /// Folder of scratch objects, which lie there for a moment each.
 const FOLDER: &str = "v1/probe";

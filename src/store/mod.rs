@@ -35,7 +35,7 @@ use crate::platform::host::Host;
 use operations::{joined, listed};
 use retrying::PLACES;
 
-pub use examine::{Examination, examine};
+pub use examine::{Examination, Known, Latency, Step, examine};
 pub use failure::{Failure, Meaning};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use failure::{Refusal, judge};
@@ -44,6 +44,7 @@ pub use operations::{
     Durability, Findings, Incarnation, Listed, Notice, Operation, Rates, Setting, Store, Told,
 };
 pub use retrying::RetryingStore;
+pub use rules::{Expiry, Rule};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use rules::{keeps_versions, rules};
 pub use scratch::Scratch;

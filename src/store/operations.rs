@@ -7,7 +7,6 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::broadcast;
 
@@ -34,8 +33,7 @@ impl Operation {
 }
 
 /// Survival of what a store has acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// Another server has it as well.
     Replicated,
@@ -45,6 +43,18 @@ pub enum Durability {
     Second,
     /// It is in the memory of the server alone.
     Memory,
+}
+
+impl Durability {
+    /// The stable name that JavaScript sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Durability::Replicated => "replicated",
+            Durability::Disk => "disk",
+            Durability::Second => "second",
+            Durability::Memory => "memory",
+        }
+    }
 }
 
 /// Facts that a store tells about itself.

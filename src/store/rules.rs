@@ -5,11 +5,10 @@
 //! with tags (ours have none) is left out.
 
 use quick_xml::de::from_str;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// Fate of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
     /// It is removed.
     Removed,
@@ -18,8 +17,7 @@ pub enum Expiry {
 }
 
 /// A rule that concerns objects as old as it says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// The starts of names that it concerns; none: all names.
     pub prefixes: Vec<String>,

@@ -4,12 +4,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Serialize;
-
 use crate::platform::meter::{ByObject, Count};
 
 /// Numbers of requests to the store, and of bytes.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub struct StoreStats {
     /// PUT requests.
     pub puts: AtomicU64,

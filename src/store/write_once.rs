@@ -43,8 +43,8 @@ async fn store_that_takes_a_name_once_only_is_found_unfit_and_nothing_is_left_in
     let error = remote.require_fit().await.expect_err("it is unfit");
     assert_eq!(error.code, Code::RemoteRefused);
     assert!(error.message.contains("may not store again"), "{}", error.message);
-    let told = serde_json::to_value(examine(&remote).await).expect("an examination");
-    assert_eq!(told["write"]["done"], false, "{told}");
-    assert!(told["write"]["problem"].as_str().is_some_and(|text| text.contains("again")), "{told}");
+    let told = examine(&remote).await.write;
+    assert_eq!(told.done, Some(false), "{told:?}");
+    assert!(told.problem.as_ref().is_some_and(|text| text.contains("again")), "{told:?}");
     assert_eq!(memory.objects().len(), 0);
 }

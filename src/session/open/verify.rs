@@ -3,8 +3,6 @@
 //! Whoever owns the session is not disturbed, and the answer is as of a moment during the call. It reads all that a restore
 //! could come to need, also the older base that is kept against damage.
 
-use serde::Serialize;
-
 use crate::error::{Code, Error, Result};
 use crate::id::{Claim, Digest, Lsn, OwnerId, hex};
 use crate::journal::memtable::Memtable;
@@ -15,27 +13,26 @@ use crate::replication::restore::{Audit, audit};
 use super::{NO_CREDENTIALS, SURVEYS, Settings, Site, lacks_credentials, restless};
 
 /// The state that a new machine would restore.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Report {
     /// The claim that wrote it last.
-    epoch: u64,
+    pub epoch: u64,
     /// The last write in it.
-    lsn: Lsn,
+    pub lsn: Lsn,
     /// True if its owner ended there: nothing it ever resolved is missing.
-    clean: bool,
+    pub clean: bool,
     /// Keys, the credentials among them.
-    keys: usize,
+    pub keys: usize,
     /// Their bytes, unpacked.
-    bytes: usize,
+    pub bytes: usize,
     /// SHA-256 of all of them: equal states have equal digests.
-    digest: String,
+    pub digest: String,
     /// Objects in the best way to restore it.
-    objects: usize,
+    pub objects: usize,
     /// Number of ways.
-    ways: usize,
+    pub ways: usize,
     /// Damage of the ways that have some.
-    damage: Vec<String>,
+    pub damage: Vec<String>,
 }
 
 /// Checks all that `site` holds of the tenant that `settings` name.

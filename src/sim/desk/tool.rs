@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::admin;
+use crate::admin::{self, Ownership};
 use crate::error::{Code, Error, Result};
-use crate::id::Claim;
+use crate::id::{Claim, Lsn};
 use crate::registry::{OpenRequest, Registry};
 use crate::session::open::Settings;
 use crate::store::StoreSpec;
@@ -81,12 +79,13 @@ pub struct Errand {
     pub scratch: PathBuf,
 }
 
-fn parsed(text: &impl serde::Serialize) -> Value {
-    serde_json::to_value(text).expect("is plain")
-}
-
-fn words(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+/// The report of a look to the oracle, of a session that has not ended.
+fn seen(owner: Ownership, lsn: Option<Lsn>, damage: Vec<String>) -> Result<Seen> {
+    match owner {
+        Ownership::Deleted => Err(Error::new(Code::Deleted, "as it was looked at")),
+        Ownership::None => Err(Error::new(Code::NotFound, "as it was looked at")),
+        Ownership::Live | Ownership::Released => Ok(Seen { lsn, entries: None, damage }),
+    }
 }
 
 impl Errand {
@@ -103,7 +102,7 @@ impl Errand {
             Tool::Rekey { takeover } => self.rekey(visits, takeover).await,
             Tool::Prune { old, active } => {
                 let Some((claim, owner)) = self.standing().await else { return };
-                if let (Some(visit), true) = (visits.pop(), active || old || owner == "released") {
+                if let (Some(visit), true) = (visits.pop(), active || old || owner == Ownership::Released) {
                     self.delete(visit, Some((claim, !active)), Moment::ToolPruned).await;
                 }
             }
@@ -126,74 +125,54 @@ impl Errand {
 
     async fn look(&self, tool: Tool) -> Result<Seen> {
         let registry = &self.registry;
-        let lsn = |report: &Value| report["lsn"].as_u64();
         Ok(match tool {
             Tool::Verify => {
-                let report = parsed(&registry.verify(self.request()).await?);
-                Seen { lsn: lsn(&report), entries: None, damage: words(&report["damage"]) }
+                let report = registry.verify(self.request()).await?;
+                Seen { lsn: Some(report.lsn), entries: None, damage: report.damage }
             }
             Tool::Export => {
                 let (report, entries) = admin::dump(registry, self.request()).await?;
-                let report: Value = serde_json::from_str(&report).expect("is JSON");
-                Seen { lsn: lsn(&report), entries: Some(known(&entries)), damage: words(&report["damage"]) }
+                Seen { lsn: Some(report.lsn), entries: Some(known(&entries)), damage: report.damage }
             }
             Tool::Drill => {
                 let (drill, entries) =
                     admin::drill(registry, self.request(), self.scratch.clone(), TIMEOUT).await?;
-                let drill = parsed(&drill);
-                assert_eq!(
-                    drill["storeDigest"], drill["restoredDigest"],
-                    "a drill did not read back what it wrote"
-                );
-                if !drill["ownerDigest"].is_null() {
-                    assert_eq!(
-                        drill["ownerDigest"], drill["storeDigest"],
-                        "a drill differs from its owner's log"
-                    );
+                let digests = &drill.digests;
+                assert_eq!(digests.store, digests.restored, "a drill did not read back what it wrote");
+                if let Some(owner) = &digests.owner {
+                    assert_eq!(owner, &digests.store, "a drill differs from its owner's log");
                     saw(Moment::DrillCompared);
                 }
-                Seen { lsn: lsn(&drill), entries: Some(known(&entries)), damage: Vec::new() }
+                Seen { lsn: Some(drill.lsn), entries: Some(known(&entries)), damage: Vec::new() }
             }
             Tool::Inspect => {
-                let stored = &parsed(&admin::inspect(registry, self.request()).await?)["stored"];
-                let problem = stored["problem"]["code"].as_str();
-                if let Some(code) = problem {
-                    let code = [Code::NotFound, Code::RemoteUnavailable, Code::Deleted, Code::KeyUnavailable]
-                        .into_iter()
-                        .find(|known| known.as_str() == code)
-                        .unwrap_or(Code::RemoteCorrupt);
-                    return Err(Error::new(code, stored["problem"].to_string()));
+                let stored = admin::inspect(registry, self.request()).await?.store.expect("it has a store");
+                if let Some(Error { code, message }) = stored.error {
+                    let plain =
+                        [Code::NotFound, Code::RemoteUnavailable, Code::Deleted, Code::KeyUnavailable];
+                    let code = if plain.contains(&code) { code } else { Code::RemoteCorrupt };
+                    return Err(Error::new(code, message));
                 }
-                match stored["owner"].as_str() {
-                    Some("deleted") => return Err(Error::new(Code::Deleted, "as it was inspected")),
-                    Some("none") => return Err(Error::new(Code::NotFound, "as it was inspected")),
-                    _ => {}
-                }
-                Seen { lsn: lsn(stored), entries: None, damage: words(&stored["damage"]) }
+                seen(stored.owner, stored.lsn, stored.damage)?
             }
             _ => {
-                let standings = parsed(
-                    &admin::survey(registry, self.request(), Some(vec![TENANT.into()]), Vec::new()).await?,
-                );
-                let standing = &standings[0];
-                match standing["owner"].as_str() {
-                    Some("deleted") => return Err(Error::new(Code::Deleted, "as it was surveyed")),
-                    Some("none") => return Err(Error::new(Code::NotFound, "as it was surveyed")),
-                    _ => {}
-                }
-                Seen { lsn: lsn(standing), entries: None, damage: words(&standing["forged"]) }
+                let standings =
+                    admin::survey(registry, self.request(), Some(vec![TENANT.into()]), Vec::new()).await?;
+                let standing = standings.into_iter().next().expect("it was asked for");
+                seen(standing.owner, standing.lsn, standing.forged)?
             }
         })
     }
 
     /// The highest claim, and how its owner stands, where there is something that could go.
-    async fn standing(&self) -> Option<(Claim, String)> {
+    async fn standing(&self) -> Option<(Claim, Ownership)> {
         let found = admin::survey(&self.registry, self.request(), Some(vec![TENANT.into()]), Vec::new())
             .await
             .ok()?;
-        let standing = &parsed(&found)[0];
-        let owner = standing["owner"].as_str().filter(|owner| ["live", "released"].contains(owner))?;
-        Some((Claim::parse(standing["claim"].as_str()?)?, owner.to_owned()))
+        let standing = found.into_iter().next()?;
+        let owner = standing.owner;
+        let claim = Claim::parse(&standing.claim?)?;
+        matches!(owner, Ownership::Live | Ownership::Released).then_some((claim, owner))
     }
 
     /// Goes on right after what it judged; `is_gentle` says that it ends nobody who runs.
@@ -223,7 +202,7 @@ impl Errand {
     async fn rekey(&self, visits: Vec<Visit>, takeover: bool) {
         for (visit, is_second) in visits.into_iter().zip([false, true]) {
             let Some((claim, owner)) = self.standing().await else { return };
-            if owner == "live" && (is_second || !takeover) {
+            if owner == Ownership::Live && (is_second || !takeover) {
                 return;
             }
             let settings = self.after(claim, !takeover);

@@ -4,14 +4,11 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::store::rules::Rule;
 use crate::store::{Durability, Failure};
 
 /// Outcome of a step.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Step {
     /// True if it was as it must be; `None` if it could not be tried.
     pub done: Option<bool>,
@@ -42,8 +39,7 @@ pub(super) fn millis(time: Duration) -> u64 {
 }
 
 /// Knowledge of the rules of a bucket.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known<T> {
     /// It was told.
     Told {
@@ -60,51 +56,49 @@ pub enum Known<T> {
 }
 
 /// The middle of some measurements, in milliseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy)]
 pub struct Latency {
     /// Storing a small object.
-    pub(super) put: f64,
+    pub put: f64,
     /// Listing it.
-    pub(super) list: f64,
+    pub list: f64,
     /// Reading it.
-    pub(super) get: f64,
+    pub get: f64,
 }
 
 /// All that was found out.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Examination {
     /// True if the store answers.
-    pub(super) reachable: Step,
+    pub reachable: Step,
     /// The right to store.
-    pub(super) write: Step,
+    pub write: Step,
     /// The right to list.
-    pub(super) list: Step,
+    pub list: Step,
     /// True if a listing shows what was stored before.
-    pub(super) list_after_put: Step,
+    pub list_after_put: Step,
     /// The right to read.
-    pub(super) read: Step,
+    pub read: Step,
     /// The right to remove.
-    pub(super) delete: Step,
+    pub delete: Step,
     /// True if it is closed to strangers.
-    pub(super) private: Step,
+    pub private: Step,
     /// True if its clock and ours agree.
-    pub(super) clock: Step,
+    pub clock: Step,
     /// Lead of its clock over ours, in milliseconds.
-    pub(super) skew_ms: Option<i64>,
+    pub skew_ms: Option<i64>,
     /// Duration of requests.
-    pub(super) latency: Option<Latency>,
+    pub latency: Option<Latency>,
     /// Objects that it removes by itself.
-    pub(super) rules: Known<Vec<Rule>>,
+    pub rules: Known<Vec<Rule>>,
     /// True if it keeps what is replaced or removed.
-    pub(super) versions: Known<bool>,
+    pub versions: Known<bool>,
     /// The bytes of the largest object that it takes; `None` if it sets no limit.
-    pub(super) largest: Known<Option<u64>>,
+    pub largest: Known<Option<u64>>,
     /// Survival of what it has acknowledged, where it tells.
-    pub(super) durability: Option<Durability>,
+    pub durability: Option<Durability>,
     /// Risks of its configuration.
-    pub(super) risks: Vec<String>,
+    pub risks: Vec<String>,
 }
 
 impl Examination {
