@@ -238,9 +238,6 @@ export interface Failure {
   message: string
 }
 
-/** Panics on purpose: proves that a fault in the core becomes an error and leaves Node alive. */
-export declare function fault(handle: Handle): void
-
 /** Figures of this process, of its requests and of each session. */
 export declare function figures(): Figures
 

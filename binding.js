@@ -844,7 +844,6 @@ module.exports.drill = nativeBinding.drill
 module.exports.dump = nativeBinding.dump
 module.exports.entries = nativeBinding.entries
 module.exports.examine = nativeBinding.examine
-module.exports.fault = nativeBinding.fault
 module.exports.figures = nativeBinding.figures
 module.exports.flush = nativeBinding.flush
 module.exports.folder = nativeBinding.folder

@@ -1,14 +1,16 @@
-// The addon in several threads, and a fault in the core.
+// The addon in several threads, and a panic in the core.
 //
 // Invariant guarded: one engine serves every thread of the process, whichever of them loads it, ends it or is ended while it is
 // busy; and a panic in the core is an error with a code, costs one session until it is opened again, and never the process.
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { ROOT, hybrid, rejection, scene, startProcess, until } from '../../testkit/processes/sessions.mjs'
+import { cannotLie, lyingWrite } from '../../testkit/processes/lying-write.mjs'
+import { ROOT, scene, startProcess, until } from '../../testkit/processes/sessions.mjs'
 
 const binding = createRequire(import.meta.url)('../../binding.js')
 
@@ -133,62 +135,31 @@ test('a thread that ends without closing gives its sessions back: another proces
   }, 'the directory is free')
 })
 
-/** The handle of the newest open: they are numbers that count up. */
-async function newestHandle(options) {
-  const { handle } = await binding.open(JSON.stringify(options), Buffer.alloc(0), null, () => {})
-  return handle
-}
-
-const nativeOptions = (at) => ({
-  tenantId: 'tenant',
-  directory: at.directory,
-  cloud: false,
-  store: null,
-  flushIntervalMs: 50,
-  ownershipCheckIntervalMs: 200,
-  refreshIntervalMs: 60_000,
-  handoverTimeoutMs: null,
-  takeover: false,
-  strictLease: false,
-  create: true,
-  hideTenantIds: false,
-  acceptUnencrypted: false,
-  fresh: false,
-  seedFromDisk: false
-})
-
-test('a fault in the core is an error, puts the session out of use with typed errors, and leaves Node alive', async (t) => {
-  const at = scene(t)
-  const session = await at.openLocal('tenant')
-  const bystander = await at.openLocal('bystander')
-  await session.saveCreds()
-  await session.state.keys.set({ session: { a: { v: 1 } } })
-  const handle = await newestHandle(nativeOptions(at))
-  assert.throws(() => binding.fault(handle), /fault|panic/i)
-  const refusals = [
-    () => session.state.keys.get('session', ['a']),
-    () => session.state.keys.set({ session: { b: { v: 2 } } }),
-    () => session.saveCreds(),
-    () => session.state.keys.clear(),
-    () => session.flush()
-  ]
-  for (const use of refusals) {
-    const error = await rejection(use())
-    assert.equal(error.code, 'INTERNAL', String(use))
-    assert.ok(error instanceof hybrid.HybridAuthError)
+test(
+  'a panic in the core is an error, puts the session out of use with typed errors, and leaves Node alive',
+  { skip: cannotLie },
+  async (t) => {
+    const at = scene(t)
+    const lie = lyingWrite(t)
+    const child = startProcess(t, panicAndLook, { options: at.local, lie: lie.switch }, { env: lie.env })
+    const { refusals, life, beside } = await Promise.race([child.said(), hanging()])
+    for (const [use, refusal] of Object.entries(refusals)) assert.deepEqual(refusal, { code: 'INTERNAL', isTyped: true }, use)
+    // Who watches over many sessions learns from the status which of them it is.
+    assert.equal(life, 'poisoned')
+    assert.deepEqual(beside, { v: 2 })
+    const { code, stderr } = await child.ended
+    assert.equal(code, 0)
+    assert.match(stderr, /panicked/)
   }
-  // Who watches over many sessions learns from the status which of them it is.
-  assert.equal(session.status().life, 'poisoned')
-  await bystander.state.keys.set({ session: { b: { v: 2 } } })
-  assert.deepEqual((await bystander.state.keys.get('session', ['b'])).b, { v: 2 })
-})
+)
 
 for (const mode of ['local', 'replicated']) {
   for (const how of ['closed and opened', 'opened']) {
-    test(`${mode}: after a fault the session is ${how} again with everything in it`, async (t) => {
+    test(`${mode}: after a panic the session is ${how} again with everything in it`, { skip: cannotLie }, async (t) => {
       const at = scene(t)
-      const child = startProcess(t, faultAndReopen, { options: at[mode], closes: how !== 'opened' })
-      assert.deepEqual(await Promise.race([child.said(), hanging()]), { v: 1 })
+      const lie = lyingWrite(t)
+      const child = startProcess(t, panicAndReopen, { options: at[mode], lie: lie.switch, closes: how !== 'opened' }, { env: lie.env })
+      assert.deepEqual(await Promise.race([child.said(), hanging()]), { code: 'INTERNAL', found: { v: 1 } })
       assert.equal((await child.ended).code, 0)
     })
   }
@@ -197,24 +168,60 @@ for (const mode of ['local', 'replicated']) {
 /** A bound for what would otherwise hang the run: long, for a machine that takes its time to start a process and to load Baileys. */
 const hanging = () => new Promise((_, reject) => setTimeout(() => reject(new Error('it hangs')), 120_000).unref())
 
-async function faultAndReopen({ load, hybrid, args, say }) {
-  const binding = load('./binding.js')
+async function panicAndLook({ load, hybrid, args, say }) {
+  const { rmSync, writeFileSync } = load('node:fs')
+  const session = await hybrid.useHybridAuthState('tenant', args.options)
+  const bystander = await hybrid.useHybridAuthState('bystander', args.options)
+  await session.saveCreds()
+  await session.state.keys.set({ session: { a: { v: 1 } } })
+  const refusals = {}
+  const refused = async (name, use) => {
+    refusals[name] = await use().then(
+      () => 'done',
+      (error) => ({ code: error.code, isTyped: error instanceof hybrid.HybridAuthError })
+    )
+  }
+  writeFileSync(args.lie, '')
+  await refused('the call that panics', () => session.state.keys.set({ session: { b: { v: 2 } } }))
+  rmSync(args.lie)
+  await refused('get', () => session.state.keys.get('session', ['a']))
+  await refused('set', () => session.state.keys.set({ session: { b: { v: 2 } } }))
+  await refused('saveCreds', () => session.saveCreds())
+  await refused('clear', () => session.state.keys.clear())
+  await refused('flush', () => session.flush())
+  const { life } = session.status()
+  await bystander.state.keys.set({ session: { b: { v: 2 } } })
+  await say({ refusals, life, beside: (await bystander.state.keys.get('session', ['b'])).b })
+  await bystander.close()
+  await session.close().catch(() => {})
+}
+
+async function panicAndReopen({ load, hybrid, args, say }) {
+  const { rmSync, writeFileSync } = load('node:fs')
   const session = await hybrid.useHybridAuthState('tenant', args.options)
   await session.saveCreds()
   await session.state.keys.set({ session: { a: { v: 1 } } })
-  for (let handle = 1; handle < 4; handle++) {
-    try {
-      binding.fault(handle)
-    } catch {
-      // one of these numbers is the session's
-    }
-  }
+  writeFileSync(args.lie, '')
+  const code = await session.state.keys.set({ session: { b: { v: 2 } } }).then(
+    () => 'done',
+    (error) => error.code
+  )
+  rmSync(args.lie)
   if (args.closes) await session.close().catch(() => {})
   try {
     const again = await hybrid.useHybridAuthState('tenant', { ...args.options, onMissing: 'error' })
-    await say((await again.state.keys.get('session', ['a'])).a)
+    await say({ code, found: (await again.state.keys.get('session', ['a'])).a })
     await again.close()
   } catch (error) {
     await say(`${error.code}: ${error.message}`)
   }
 }
+
+test('the addon has the exports that are declared, and none that panics on purpose', () => {
+  const declared = [...readFileSync(join(ROOT, 'binding.d.ts'), 'utf8').matchAll(/^export declare function (\w+)/gm)].map(
+    ([, name]) => name
+  )
+  const found = Object.keys(binding).filter((name) => typeof binding[name] === 'function')
+  assert.deepEqual(found.sort(), declared.sort())
+  assert.ok(!found.includes('fault'))
+})

@@ -238,11 +238,3 @@ pub fn folder(directory: String, tenant_id: String) -> Result<String, Thrown> {
     let folder = options::folder(&directory, &tenant_id)?;
     Ok(folder.to_string_lossy().into_owned())
 }
-
-/// Panics on purpose: proves that a fault in the core becomes an error and leaves Node alive.
-#[napi(catch_unwind)]
-pub fn fault(handle: Handle) -> Result<(), Thrown> {
-    let session = engine().registry.session(handle)?;
-    session.journal().read(|_| panic!("a fault was asked for"))?;
-    Ok(())
-}
