@@ -10,7 +10,7 @@ import { startRedis } from '../../testkit/old-stores/redis.mjs'
 import { aSession, recordsOf } from '../../testkit/old-stores/sessions.mjs'
 import { contentsOf } from '../../testkit/processes/sessions.mjs'
 import { SECRET_WORD, SITES, directorySite, multiFile, run, runJson } from './command.mjs'
-import { chosen } from '../support/size.mjs'
+import { chosen, further } from '../support/size.mjs'
 
 for (const [name, makeSite] of chosen(Object.entries(SITES), ([name]) => name === 'a directory')) {
   test(`import takes one folder over into ${name}, and leaves the folder as it is`, async (t) => {
@@ -99,7 +99,7 @@ test('what is migrated comes out again, equal, beside a service that runs it', a
   for (const args of [['--takeover', '--to', 'x'], ['--overwrite']]) assert.equal((await run(t, ['restore', 'anna', ...args], at)).code, 2)
 })
 
-test('import takes the single file of old versions, and both names of the option for the tenant', async (t) => {
+further('import takes the single file of old versions, and both names of the option for the tenant', async (t) => {
   const at = directorySite(t)
   const { initAuthCreds, BufferJSON } = await import('baileys')
   const file = (name) => {

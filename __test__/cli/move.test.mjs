@@ -5,7 +5,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { SITES, contentOf, directorySite, run, runJson } from './command.mjs'
-import { chosen } from '../support/size.mjs'
+import { chosen, further } from '../support/size.mjs'
 
 for (const [name, makeSite] of chosen(Object.entries(SITES), ([name]) => name === 'a directory')) {
   test(`restore brings all sessions of ${name} to this machine and leaves them released`, async (t) => {
@@ -67,7 +67,7 @@ test('a session that a process of this machine has open stays with it, whatever 
   assert.equal(session.status().life, 'live')
 })
 
-test('restore of a session that a process of this machine has open says that there is nothing to restore', async (t) => {
+further('restore of a session that a process of this machine has open says that there is nothing to restore', async (t) => {
   const at = directorySite(t)
   const session = await at.running('anna')
   for (const more of [[], ['--takeover']]) {

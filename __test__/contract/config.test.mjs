@@ -13,6 +13,7 @@ import { test } from 'node:test'
 import { rootCertificates } from 'node:tls'
 import { pathToFileURL } from 'node:url'
 import { KEY, OTHER_KEY, ROOT, hybrid, rejection, scene, startProcess, temporaryFolder } from '../../testkit/processes/sessions.mjs'
+import { spread } from '../support/size.mjs'
 
 const require = createRequire(import.meta.url)
 const { resolveOptions, KNOWN } = require('../../lib/config/options.js')
@@ -330,15 +331,15 @@ test('where nothing says whether there is a store, a process is warned once, wha
   assert.equal(warned.length, 1, JSON.stringify(warned))
   assert.match(warned[0], /no store is configured.*SESSION_BACKUP_STORE.*mode: 'local'/)
   const store = `${pathToFileURL(join(root, 'bucket')).href}?create=true`
-  for (const [env, options] of [
+  const said = [
     [{}, { mode: 'local' }],
     [{}, { store: null }],
     [{ SESSION_STORAGE_TYPE: 'local' }, {}],
     [{ SESSION_BACKUP_ENABLED: 'false' }, {}],
     [{}, { store, encryptionKeys: KEY }],
     [{ SESSION_BACKUP_STORE: store, SESSION_ENCRYPTION_KEY: KEY }, {}]
-  ])
-    assert.deepEqual(await heard(env, options), [], JSON.stringify([env, options]))
+  ]
+  for (const [env, options] of spread(said, 3)) assert.deepEqual(await heard(env, options), [], JSON.stringify([env, options]))
 })
 
 async function openAndHear({ hybrid, args, say }) {

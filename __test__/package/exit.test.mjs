@@ -7,6 +7,7 @@ import test from 'node:test'
 import assert from 'node:assert/strict'
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { hybrid, rejection, scene, startProcess, until } from '../../testkit/processes/sessions.mjs'
+import { chosen } from '../support/size.mjs'
 
 const modes = ['local', 'replicated']
 
@@ -54,7 +55,7 @@ const abruptEnds = {
 
 for (const [name, { code = null, signal = null, end }] of Object.entries(abruptEnds)) {
   test(`${name} right after a resolved set loses nothing`, async (t) => {
-    for (const mode of modes) {
+    for (const mode of chosen(modes, (mode) => mode === 'replicated')) {
       const at = scene(t)
       const work = `async (context) => { await (${writeMany})(context); await (${end})() }`
       const child = startProcess(t, work, { options: at[mode] }, { env: { NODE_OPTIONS: '' }, cwd: at.root })

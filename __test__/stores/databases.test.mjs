@@ -18,7 +18,7 @@ import { isPostgresPublished } from '../../testkit/databases/programs.mjs'
 import { startRedis } from '../../testkit/databases/redis.mjs'
 import { atEnd } from '../../testkit/base/endings.mjs'
 import { eventually } from '../../testkit/processes/machines.mjs'
-import { chosen } from '../support/size.mjs'
+import { chosen, further } from '../support/size.mjs'
 
 /** Starts something that is stopped with the test. */
 async function started(t, start, ...rest) {
@@ -131,7 +131,7 @@ test('a_database_does_not_outlive_a_process_that_is_killed', async () => {
   }
 })
 
-test('PgBouncer_gives_each_transaction_a_connection_and_keeps_few', async (t) => {
+further('PgBouncer_gives_each_transaction_a_connection_and_keeps_few', async (t) => {
   const server = await started(t, startPostgres)
   const bouncer = await started(t, startPgBouncer, server, { poolSize: 2 })
   const clients = await Promise.all(Array.from({ length: 12 }, () => client(t, bouncer)))
@@ -171,7 +171,7 @@ test('Redis_with_a_certificate_is_trusted_by_those_who_have_its_authority_only',
   await assert.rejects(stranger.connect())
 })
 
-test('a_failover_of_PostgreSQL_loses_the_tail_and_is_told_by_its_log_before_its_control_file', async (t) => {
+further('a_failover_of_PostgreSQL_loses_the_tail_and_is_told_by_its_log_before_its_control_file', async (t) => {
   const pair = await started(t, startPair, 'postgres')
   await pair.current.query('create table t (n int)')
   await pair.current.query('insert into t values (1)')
