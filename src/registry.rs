@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::event::{Event, EventSink, Level};
 use crate::format::name::{CLAIMS, TenantName};
 use crate::format::seal::KeyId;
@@ -151,7 +151,7 @@ impl Registry {
     pub async fn open(&self, request: OpenRequest) -> Result<Opened> {
         let opened = self.open_or_share(request).await;
         if let Err(error) = &opened {
-            METERS.open_failures.one(error.code);
+            METERS.open_failures.one(error.code());
         }
         opened
     }
@@ -170,7 +170,7 @@ impl Registry {
         if let Some(open) = shared.as_mut() {
             if open.session.journal().life() == Life::Live {
                 if settings.expected.is_some() {
-                    return Err(Error::new(Code::AlreadyOpen, "this process already has this tenant open"));
+                    return Err(Error::new(Cause::InUse, "this process already has this tenant open"));
                 }
                 if open.identity != identity {
                     return Err(Error::new(

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::event::{Event, EventSink};
 use crate::journal::{Journal, Life};
 use crate::ownership::lease::Owner;
@@ -237,7 +237,7 @@ impl Session {
                 safe + 1,
                 if self.remote.is_some() { ", nor in the store" } else { "" }
             );
-            return Err(Error::new(Code::IoPoisoned, lost));
+            return Err(Error::new(Cause::Poisoned, lost));
         }
         fenced |= progress.life == Life::Fenced;
         if fenced && progress.stored < lsn && !self.handed_over() {
@@ -272,7 +272,7 @@ impl Session {
             return;
         }
         let why = "everything is stored, but the release is not, because the close timed out; the next open on another machine has to wait and is not clean";
-        let error = Error::new(Code::RemoteUnavailable, why);
+        let error = Error::new(Cause::Unreachable, why);
         (health.last_error, health.let_go) = (Some(error.clone()), true);
         drop(health);
         (remote.events)(Event::Failed(error));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::log_tag;
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::id::{Claim, Digest, Lsn, hex};
 use crate::journal::memtable::Memtable;
 use crate::platform::host::blocking;
@@ -220,7 +220,7 @@ async fn read_back(
     match found.map(|look| look.recovery).transpose()? {
         Some(Recovery::Log(log)) if log.lsn == lsn => Ok(Memtable::replay(&log.entries)?.snapshot().encode()),
         _ => Err(Error::new(
-            Code::LocalCorrupt,
+            Cause::LocalDamage,
             "the data written to the folder of the drill cannot be read back",
         )),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Listing, Ownership, hexes, list, log_tag, reach};
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result, stale};
 use crate::format::name::{ClaimName, Mark, Span};
 use crate::format::record::{Entries, kind};
 use crate::id::{Claim, Digest, Lsn, hex};
@@ -139,32 +139,26 @@ async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
         let holdings = Holdings::read(&tenancy, listing.survey.data.iter().copied()).await?;
         let (contents, problem) = match contents(&tenancy, &listing, &holdings).await {
             // It may be there under another name.
-            Ok(Some(None)) if Ownership::of(&listing.survey.claims) == Ownership::None => {
+            Ok(None) if Ownership::of(&listing.survey.claims) == Ownership::None => {
                 (None, naming::require_only(&tenancy, &settings.tenant, settings.hide_tenant).await.err())
             }
-            Ok(Some(contents)) => (contents, None),
-            // An object of the listing is gone: list again.
-            Ok(None) => continue,
+            Ok(contents) => (contents, None),
+            // The listing was behind what it named.
+            Err(error) if error.cause == Cause::Stale => continue,
             Err(error) => (None, Some(error)),
         };
         let seen = describe(&tenancy, &listing, &holdings, contents, problem.clone()).await?;
         match problem {
-            // What looks like a loss may be a listing that a collection went through.
-            Some(error) if error.code == Code::RemoteCorrupt => last = Some(seen),
+            // What looks like a loss may be a listing that a collection went through. Damage is told as it was seen.
+            Some(error) if error.cause.is_stale() => last = Some(seen),
             _ => return Ok(seen),
         }
     }
-    last.ok_or_else(|| {
-        Error::new(Code::RemoteUnavailable, "the store changes faster than it can be read; retry later")
-    })
+    last.ok_or_else(stale)
 }
 
-/// State to which the last history restores; `None` in it if there is none, and no answer at all if an object is gone.
-async fn contents(
-    tenancy: &Tenancy,
-    listing: &Listing,
-    holdings: &Holdings,
-) -> Result<Option<Option<Contents>>> {
+/// State to which the last history restores; `None` if there is none.
+async fn contents(tenancy: &Tenancy, listing: &Listing, holdings: &Holdings) -> Result<Option<Contents>> {
     let survey = &listing.survey;
     let owner = Ownership::of(&survey.claims);
     let Some((parent, _)) = reach(survey) else {
@@ -173,18 +167,17 @@ async fn contents(
         return if is_lost {
             let message =
                 "the newest owner's data is missing: restore the bucket's objects, or see the runbook";
-            Err(Error::new(Code::RemoteCorrupt, message))
+            Err(Error::new(Cause::Vanished, message))
         } else {
-            Ok(Some(None))
+            Ok(None)
         };
     };
     if owner == Ownership::Deleted {
-        return Ok(Some(None));
+        return Ok(None);
     }
-    let Some(audit) = audit_of(tenancy, survey, parent, holdings).await? else { return Ok(None) };
-    let Audit { restored, ways, .. } = audit;
+    let Audit { restored, ways, .. } = audit_of(tenancy, survey, parent, holdings).await?;
     let entries = restored.state.snapshot().encode();
-    Ok(Some(Some(Contents {
+    Ok(Some(Contents {
         keys: restored.state.len(),
         bytes: restored.state.bytes(),
         types: types_of(&entries),
@@ -192,7 +185,7 @@ async fn contents(
         digest: hex(&Digest::of(&entries).0),
         ways,
         lacks_credentials: lacks_credentials(&restored.state),
-    })))
+    }))
 }
 
 /// Keys and bytes by type, the credentials as `creds`.
@@ -246,7 +239,7 @@ async fn describe(
                     said.push((mark, object.meta.wall_ms));
                 }
                 Ok(None) => {}
-                Err(error) if error.code == Code::RemoteCorrupt => damage.push(error.to_string()),
+                Err(error) if error.cause.is_loss() => damage.push(error.to_string()),
                 Err(error) => return Err(error),
             }
         }
@@ -286,7 +279,7 @@ async fn here(registry: &Registry, settings: &Settings, store: Option<&StoreSpec
         Ok(Recovery::Locked(log)) => (Some(log.claim), log.newest, Some(log.error)),
         Ok(Recovery::Damaged(damage)) => {
             let message = format!("damaged after LSN {} ({}); see the runbook", damage.good, damage.reason);
-            (damage.claim, Some(damage.good), Some(Error::new(Code::LocalCorrupt, message)))
+            (damage.claim, Some(damage.good), Some(Error::new(Cause::LocalDamage, message)))
         }
         Err(error) => (None, None, Some(error)),
     };

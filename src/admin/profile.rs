@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, Staleness};
 use crate::profile::{Catalog, Restored, restore_from};
 use crate::registry::{OpenRequest, Registry, store_of};
 use crate::session::open::{Report, report, whole};
@@ -29,7 +29,7 @@ pub async fn extract_profile(
     let site = registry.site(store_of(&request)?)?;
     let settings = &request.settings;
     let tenancy = settings.tenancy(site.clone(), settings.name()?);
-    let mut last = None;
+    let mut left = Staleness::default();
     for _ in 0..TRIES {
         let (parent, audit) = whole(settings, site.clone()).await?;
         let catalog = Catalog::read(&audit.restored.state)?;
@@ -38,12 +38,9 @@ pub async fn extract_profile(
         }
         match restore_from(&tenancy, &catalog, to.clone(), generation).await {
             Ok(restored) => return Ok(Extraction { report: report(parent, &audit), restored }),
-            // What looks like a loss may be a pack that its owner collected meanwhile.
-            Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
-            Err(error) => return Err(error),
+            // What looks like a loss may be a pack that its owner collected meanwhile. A pack that is damaged stays so.
+            Err(error) => left.keep(error)?,
         }
     }
-    Err(last.unwrap_or_else(|| {
-        Error::new(Code::RemoteCorrupt, "the profile in the store is damaged; see the runbook")
-    }))
+    Err(left.into_error())
 }

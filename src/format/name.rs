@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn empty_and_endless_tenant_ids_are_refused() {
         for bad in ["", &"x".repeat(MAX_TENANT_LEN + 1)] {
-            assert_eq!(TenantName::visible(bad).map_err(|e| e.code), Err(Code::InvalidOption));
+            assert_eq!(TenantName::visible(bad).map_err(|e| e.code()), Err(Code::InvalidOption));
         }
     }
 }

@@ -8,7 +8,7 @@ mod pack;
 
 use bytes::Bytes;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::format::fields::{Fields, put_claim};
 use crate::format::record::MAX_BATCH_LEN;
 use crate::format::seal::{Context, KeyId, Purpose, Ring, Seal, Suite};
@@ -162,7 +162,7 @@ pub struct Object {
 }
 
 fn corrupt(message: impl std::fmt::Display) -> Error {
-    Error::new(Code::RemoteCorrupt, message)
+    Error::new(Cause::Damaged, message)
 }
 
 impl Object {

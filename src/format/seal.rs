@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::id::{TenantTag, hex};
 
 /// Bytes that sealing adds behind a body: the authentication tag.
@@ -140,13 +140,13 @@ impl Ring {
         }
         let Some(key) = self.keys.iter().find(|key| key.id == key_id) else {
             let message = format!("needs encryption key {}, which is not configured", hex(&key_id));
-            return Err(Error::new(Code::KeyUnavailable, message));
+            return Err(Error::new(Cause::Keyless, message));
         };
         let seal = key.derive(context);
         if !bool::from(seal.commitment.ct_eq(&commitment)) {
             let message =
                 format!("encryption key {} does not match the one used for encryption", hex(&key_id));
-            return Err(Error::new(Code::KeyUnavailable, message));
+            return Err(Error::new(Cause::Keyless, message));
         }
         Ok(seal)
     }
@@ -318,7 +318,7 @@ mod tests {
         let open = |ring: &Ring, salt: &[u8]| {
             ring.opener(seal.suite, seal.key_id, seal.commitment, &context(salt))
                 .map(|_| ())
-                .map_err(|e| e.code)
+                .map_err(|e| e.code())
         };
         assert_eq!(open(&ring(&[2]), b"salt"), Err(Code::KeyUnavailable));
         assert_eq!(open(&ring(&[2, 1]), b"salt"), Ok(()), "an old key in the ring still opens");
@@ -341,6 +341,6 @@ mod tests {
 
     #[test]
     fn half_a_key_is_refused() {
-        assert_eq!(Ring::new(&[0; 31]).map_err(|e| e.code).err(), Some(Code::InvalidOption));
+        assert_eq!(Ring::new(&[0; 31]).map_err(|e| e.code()).err(), Some(Code::InvalidOption));
     }
 }

@@ -48,7 +48,7 @@ fn write(journal: &Journal, given: &Given, writer: u64, refusal: Code) {
                     given.lock().expect("no panic").insert(lsn, values(&batch).into_iter().collect());
                 assert_eq!(before, None, "LSN {lsn} was given twice");
             }
-            Err(error) => return assert_eq!(error.code, refusal),
+            Err(error) => return assert_eq!(error.code(), refusal),
         }
     }
 }
@@ -149,13 +149,13 @@ fn who_waits_for_a_sync_has_it_or_hears_that_it_failed_and_nothing_is_accepted_a
                     let had_failed = *failed.lock().expect("no panic");
                     let lsn = match journal.append(&batch(writer, write), false) {
                         Ok(lsn) => lsn,
-                        Err(error) => return assert_eq!(error.code, Code::IoPoisoned),
+                        Err(error) => return assert_eq!(error.code(), Code::IoPoisoned),
                     };
                     assert!(!had_failed, "LSN {lsn} was accepted after a sync had failed");
                     match journal.sync(lsn).await {
                         Ok(()) => assert!(after_power_cut(&disk) >= lsn, "LSN {lsn} is not safe"),
                         Err(error) => {
-                            assert_eq!(error.code, Code::IoPoisoned);
+                            assert_eq!(error.code(), Code::IoPoisoned);
                             *failed.lock().expect("no panic") = true;
                         }
                     }

@@ -2,7 +2,7 @@
 //!
 //! A life only goes forward: live, perhaps fenced or closing, then over for good. Only a live session accepts changes (I16).
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::id::Lsn;
 
 /// Stage in the life of a session. Only `Live` accepts changes.
@@ -40,20 +40,21 @@ impl Life {
 
     /// Why a change is refused, if it is.
     pub fn refusal(self) -> Result<()> {
-        let (code, message) = match self {
+        let (cause, message) = match self {
             Life::Live => return Ok(()),
             Life::Fenced => (
-                Code::Fenced,
+                Code::Fenced.into(),
                 "a newer instance owns this session; close the socket and do not reconnect here",
             ),
-            Life::LeaseLost => {
-                (Code::LeaseLost, "ownership could not be confirmed in time; close the socket and open again")
-            }
-            Life::Closing | Life::Closed => (Code::Closed, "this session was closed; open it again"),
-            Life::Deleted => (Code::Deleted, "this session was deleted; pair again with `fresh: true`"),
-            Life::Poisoned => (Code::IoPoisoned, "the local log failed; open the session again"),
+            Life::LeaseLost => (
+                Code::LeaseLost.into(),
+                "ownership could not be confirmed in time; close the socket and open again",
+            ),
+            Life::Closing | Life::Closed => (Code::Closed.into(), "this session was closed; open it again"),
+            Life::Deleted => (Cause::Buried, "this session was deleted; pair again with `fresh: true`"),
+            Life::Poisoned => (Cause::Poisoned, "the local log failed; open the session again"),
         };
-        Err(Error::new(code, message))
+        Err(Error::new(cause, message))
     }
 
     /// True if the journal takes no more changes and nothing more is to be shipped.

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::format::record::MAX_BATCH_LEN;
 use crate::id::Lsn;
 use crate::journal::memtable::Memtable;
@@ -202,9 +202,9 @@ impl Journal {
         {
             self.finish(core, Life::LeaseLost);
         }
-        core.life.refusal().map_err(|error| {
-            Error::new(error.code, format!("{}; nothing of this write was stored", error.message))
-        })
+        core.life
+            .refusal()
+            .map_err(|error| error.reworded(|message| format!("{message}; nothing of this write was stored")))
     }
 
     fn commit(&self, mut core: MutexGuard<'_, Core>, changes: &[u8], urgent: bool) -> Result<Lsn> {
@@ -221,7 +221,7 @@ impl Journal {
             }
             Err(error) => {
                 METERS.append_failures.one();
-                if error.code == Code::IoPoisoned {
+                if error.cause == Cause::Poisoned {
                     self.fail(&mut core);
                 }
                 return Err(error);

@@ -85,16 +85,16 @@ mod tests {
         let mut journal = Journal::local(host, Memtable::default(), 0, Log::None);
         let first = batch(&[("a", Some(&[3; 50])), ("b", Some(&[3; 50]))]);
         journal.room = first.len();
-        assert_eq!(journal.append(&first, false).map_err(|error| error.code), Ok(1));
+        assert_eq!(journal.append(&first, false).map_err(|error| error.code()), Ok(1));
         for more in [batch(&[("a", Some(&[3; 51]))]), batch(&[("c", Some(&[3]))])] {
-            assert_eq!(journal.append(&more, false).map_err(|error| error.code), Err(Code::InvalidOption));
+            assert_eq!(journal.append(&more, false).map_err(|error| error.code()), Err(Code::InvalidOption));
             assert_eq!(journal.read(|state| state.snapshot().encode()), Ok(first.clone()));
             assert_eq!(journal.lsn(), 1);
         }
         // What takes no more room is taken, also where the batch as such is large.
         let swap = batch(&[("a", Some(&[4; 50])), ("b", None), ("c", Some(&[3; 50]))]);
-        assert_eq!(journal.append(&swap, false).map_err(|error| error.code), Ok(2));
-        assert_eq!(journal.append(&batch(&[("a", None)]), false).map_err(|error| error.code), Ok(3));
+        assert_eq!(journal.append(&swap, false).map_err(|error| error.code()), Ok(2));
+        assert_eq!(journal.append(&batch(&[("a", None)]), false).map_err(|error| error.code()), Ok(3));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::event::{Event, EventSink};
 use crate::id::Lsn;
 use crate::platform::disk::LogFile;
@@ -44,7 +44,7 @@ impl Journal {
                 // Memory has the batch and the disk has nothing: only a reopen from the store can make sense of it.
                 self.finish(core, Life::Poisoned);
                 Err(Error::new(
-                    Code::IoPoisoned,
+                    Cause::Poisoned,
                     format!("the session directory was removed while in use and cannot be restored: {error}"),
                 ))
             }
@@ -90,7 +90,7 @@ impl Journal {
             }
             self.fail(&mut core);
             return Err(Error::new(
-                Code::IoPoisoned,
+                Cause::Poisoned,
                 format!("the disk failed to sync ({}); open the session again", error.kind()),
             ));
         }
@@ -213,7 +213,7 @@ impl Journal {
         if core.log.on_disk().is_some_and(|wal| wal.has_failed()) {
             self.fail(&mut core);
             return Err(Error::new(
-                Code::IoPoisoned,
+                Cause::Poisoned,
                 "the disk failed to sync the rewritten log; open the session again",
             ));
         }

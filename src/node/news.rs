@@ -2,7 +2,6 @@
 
 use napi_derive::napi;
 
-use crate::error::Error;
 use crate::event::Event;
 
 /// News of a session: an event of `types/session.d.ts`, or a line for the log alone.
@@ -56,12 +55,12 @@ impl From<Event> for News {
                 News::Waiting { epoch: epoch as f64, at_most_ms: at_most.as_millis() as f64 }
             }
             Event::Backup { lsn, bytes } => News::Backup { lsn: lsn as f64, bytes: bytes as f64 },
-            Event::Degraded(Error { code, message }) => News::Degraded { code: code.as_str(), message },
+            Event::Degraded(error) => News::Degraded { code: error.code().as_str(), message: error.message },
             Event::Recovered { lsn } => News::Recovered { lsn: lsn as f64 },
             Event::ServerChanged => News::ServerChanged {},
             Event::Fenced => News::Fenced {},
             Event::Repaired(message) => News::Repaired { message },
-            Event::Failed(Error { code, message }) => News::Error { code: code.as_str(), message },
+            Event::Failed(error) => News::Error { code: error.code().as_str(), message: error.message },
             Event::Note(level, message) => News::Note { level: level.as_str(), message },
         }
     }

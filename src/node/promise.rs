@@ -20,7 +20,7 @@ pub type Thrown = napi::Error<Code>;
 
 impl From<Error> for Thrown {
     fn from(error: Error) -> Thrown {
-        napi::Error::new(error.code, error.message)
+        napi::Error::new(error.code(), error.message)
     }
 }
 
@@ -36,7 +36,7 @@ pub struct Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure { code: error.code.as_str(), message: error.message }
+        Failure { code: error.code().as_str(), message: error.message }
     }
 }
 

@@ -9,7 +9,7 @@ mod gc;
 
 use std::fmt;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::format::name::{DataName, PartName, Span};
 use crate::id::{Claim, Lsn};
 
@@ -112,7 +112,7 @@ pub struct OpenPlan {
 
 fn vanished(what: &str) -> Error {
     Error::new(
-        Code::RemoteCorrupt,
+        Cause::Vanished,
         format!(
             "{what}: the history of this session is missing from the store. Restore the bucket's objects, or see the runbook"
         ),
@@ -121,13 +121,13 @@ fn vanished(what: &str) -> Error {
 
 /// The error for a session that a tombstone covers.
 pub fn deleted() -> Error {
-    Error::new(Code::Deleted, "this session was logged out or deleted; pass `fresh: true` to pair again")
+    Error::new(Cause::Buried, "this session was logged out or deleted; pass `fresh: true` to pair again")
 }
 
 /// The error for a damaged log that nothing makes up for.
 pub fn log_is_damaged(good: Lsn, what: impl fmt::Display) -> Error {
     Error::new(
-        Code::LocalCorrupt,
+        Cause::LocalDamage,
         format!("the local log is damaged after LSN {good} ({what}); see the runbook"),
     )
 }

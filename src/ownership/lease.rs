@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::format::name::{ClaimName, DataName, Mark, Span};
 use crate::format::object::{Link, ObjectKind, Sealed, Sealer};
 use crate::id::{Claim, Lsn, OwnerId};
@@ -47,7 +47,7 @@ pub struct Owner {
 /// The error of a claimant that lost.
 pub fn lost() -> Error {
     Error::new(
-        Code::OwnedElsewhere,
+        Cause::Outrun,
         "another instance claimed this session during the open; leave it there, or open again later",
     )
 }
@@ -55,7 +55,7 @@ pub fn lost() -> Error {
 /// The error of a tool that found the session in use again.
 pub fn came_back() -> Error {
     Error::new(
-        Code::OwnedElsewhere,
+        Cause::Outrun,
         "the session was opened by another instance after the check: nothing was changed",
     )
 }
@@ -188,7 +188,7 @@ impl Owner {
     pub async fn leave_to_its_owner(&self) -> Error {
         self.withdraw().await;
         Error::new(
-            Code::OwnedElsewhere,
+            Cause::Outrun,
             "the owner of this session handed it over, so it was running: nothing was changed",
         )
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::format::name::{CLAIMS, ClaimName, NAMING, TenantName};
 use crate::format::seal::visible_tag;
 use crate::id::TenantTag;
@@ -48,7 +48,7 @@ pub async fn require_only(tenancy: &Tenancy, tenant: &str, hidden: bool) -> Resu
     let marks = tenancy.remote.list(NAMING, "").await?;
     if !marks.is_empty() && !marks.contains(&own) {
         return Err(Error::new(
-            Code::KeyUnavailable,
+            Cause::Keyless,
             "the hidden names in this store belong to another key; put that key last in `encryptionKeys`",
         ));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::format::name::{CLAIMS, ClaimName, DataName, Mark, PackName, Span, TenantName};
 use crate::format::object::{Object, ObjectKind};
 use crate::format::seal::Ring;
@@ -122,7 +122,7 @@ impl Tenancy {
     pub async fn vet(&self, survey: &mut Survey) -> Result<()> {
         survey.claims = self.vetted(survey.claims.clone()).await?;
         match self.proven_history(survey).await {
-            Err(error) if error.code == Code::KeyUnavailable => Ok(()),
+            Err(error) if error.cause == Cause::Keyless => Ok(()),
             vetted => vetted,
         }
     }
@@ -188,7 +188,7 @@ impl Tenancy {
     pub fn open(&self, object: &Object) -> Result<Vec<u8>> {
         if object.is_plain() && !self.ring.takes_plain() {
             return Err(Error::new(
-                Code::KeyUnavailable,
+                Cause::Keyless,
                 "the store holds this session unencrypted although keys are configured; pass `acceptUnencrypted: true` once to accept it",
             ));
         }
@@ -215,13 +215,22 @@ impl Tenancy {
         } else {
             blocking_in(self.host(), Lane::Compute, move || Object::read(bytes)).await
         };
+        let read = match read {
+            Err(error) if error.cause == Cause::Damaged => match self.remote.is_in_parts(path).await? {
+                None => return Ok(None),
+                // They are removed, or stored anew in another size, one after another.
+                Some(true) => Err(error.with_cause(Cause::Partial)),
+                Some(false) => Err(error),
+            },
+            read => read,
+        };
         Ok(Some(self.checked(read, path, kind, claim)?))
     }
 
     /// An object that is what its name says.
     fn checked(&self, read: Result<Object>, path: &str, kind: ObjectKind, claim: &Claim) -> Result<Object> {
         let object =
-            read.map_err(|error| Error::new(error.code, format!("{}: {error}", plain_name(path))))?;
+            read.map_err(|error| error.reworded(|message| format!("{}: {message}", plain_name(path))))?;
         if (object.meta.kind, object.meta.tag, object.meta.claim) != (kind, self.tag, *claim) {
             return Err(corrupt(&plain_name(path), "it belongs to another name"));
         }
@@ -239,5 +248,5 @@ fn plain_name(path: &str) -> String {
 
 /// An error about a damaged object.
 pub fn corrupt(name: &dyn std::fmt::Display, what: &str) -> Error {
-    Error::new(Code::RemoteCorrupt, format!("{name}: {what}; see the runbook"))
+    Error::new(Cause::Damaged, format!("{name}: {what}; see the runbook"))
 }

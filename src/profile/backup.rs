@@ -79,7 +79,7 @@ impl Keeper {
         let backed_up = self.back_up(session, order).await;
         match &backed_up {
             Ok(_) => METERS.profile_backups.observe(session.host().now().saturating_sub(began)),
-            Err(error) => METERS.profile_failures.one(error.code),
+            Err(error) => METERS.profile_failures.one(error.code()),
         }
         backed_up
     }

@@ -52,6 +52,7 @@ impl Scratch {
                 Code::LocalUnavailable,
                 format!("the folder for snapshots cannot be used: {error}; {advice}"),
             )
+            .with_source(error)
         };
         private_folder(around, true).map_err(failed)?;
         let mut living = LIVING.lock().unwrap_or_else(PoisonError::into_inner);

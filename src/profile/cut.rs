@@ -66,7 +66,7 @@ impl Cutter {
                 continue;
             }
             let piece = buffer.get_mut(..len).unwrap_or_default();
-            reading.source.read_exact(piece).map_err(|error| unread(&reading.file, &error))?;
+            reading.source.read_exact(piece).map_err(|error| unread(&reading.file, error))?;
             reading.left -= len as u64;
             let hash = hash(piece);
             let place = match self.known.get(&hash) {
@@ -97,11 +97,11 @@ impl Cutter {
 }
 
 fn begin(file: SnapshotFile) -> Result<Reading> {
-    let source = open(&file.at).map_err(|error| unread(&file, &error))?;
+    let source = open(&file.at).map_err(|error| unread(&file, error))?;
     Ok(Reading { left: file.size, source, pieces: Vec::new(), file })
 }
 
-fn unread(file: &SnapshotFile, error: &std::io::Error) -> Error {
+fn unread(file: &SnapshotFile, error: std::io::Error) -> Error {
     Error::new(
         Code::ProfileBusy,
         format!(
@@ -109,6 +109,7 @@ fn unread(file: &SnapshotFile, error: &std::io::Error) -> Error {
             file.path
         ),
     )
+    .with_source(error)
 }
 
 #[cfg(test)]
@@ -166,6 +167,6 @@ mod tests {
         let mut shrunk = file(&folder.path().join("a"), b"short");
         shrunk.size += 1;
         let mut cutter = Cutter::new(vec![shrunk], HashMap::new(), 0);
-        assert_eq!(cutter.next_pack().map_err(|error| error.code), Err(Code::ProfileBusy));
+        assert_eq!(cutter.next_pack().map_err(|error| error.code()), Err(Code::ProfileBusy));
     }
 }

@@ -3,7 +3,7 @@
 //! The byte tables are in `docs/format.md`. Nothing here panics on any input, or allocates beyond it: a length counts only as
 //! far as the bytes that it announces are there.
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::format::fields::{Fields, put_claim};
 use crate::format::name::PackName;
 use crate::format::record::{PROFILE_KEY, key};
@@ -228,7 +228,7 @@ pub fn decode_file(value: &[u8]) -> Option<Option<FileVersion>> {
 /// The error for a state that does not read.
 pub fn malformed(what: &str) -> Error {
     Error::new(
-        Code::RemoteCorrupt,
+        Cause::Damaged,
         format!("{what} in the state of this profile is malformed, or of a newer release; see the runbook"),
     )
 }

@@ -51,7 +51,7 @@ pub fn record(marker: &Path, holds: Vec<Holds>) -> Result<()> {
         fs::rename(&new, marker)?;
         sync_folder(marker)
     };
-    write().map_err(|error| unwritten(&error))
+    write().map_err(unwritten)
 }
 
 /// Says that the folder holds the newest of `generations`.
@@ -62,8 +62,8 @@ pub fn hold(marker: &Path, generations: &BTreeMap<u64, Generation>) -> Result<()
 /// Says that the folder holds nothing. Survives a power cut when this returns.
 pub fn forget(marker: &Path) -> Result<()> {
     match fs::remove_file(marker) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unwritten(&error)),
-        _ => sync_folder(marker).map_err(|error| unwritten(&error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unwritten(error)),
+        _ => sync_folder(marker).map_err(unwritten),
     }
 }
 
@@ -85,11 +85,12 @@ pub fn sync_folder(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn unwritten(error: &std::io::Error) -> Error {
+fn unwritten(error: std::io::Error) -> Error {
     Error::new(
         Code::LocalUnavailable,
         format!(
             "the marker beside the profile could not be written ({error}); free space or fix its permissions"
         ),
     )
+    .with_source(error)
 }

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::ownership::tenancy::Tenancy;
 use crate::platform::host::blocking;
 use crate::session::Session;
@@ -60,7 +60,7 @@ pub async fn restore_from(
     let host = tenancy.host();
     let (place, plan) = (staged.clone(), begin_plan(&files)?);
     let goal = to.clone();
-    blocking(host, move || begin(&place, &goal, &plan).map_err(|error| unwritten(&error))).await?;
+    blocking(host, move || begin(&place, &goal, &plan).map_err(unwritten)).await?;
     let fetched = fetch(tenancy, catalog, &files, &staged).await;
     if let Err(error) = fetched {
         let place = staged.clone();
@@ -68,7 +68,7 @@ pub async fn restore_from(
         return Err(error);
     }
     let sizes: Vec<PathBuf> = files.keys().map(|path| relative(path)).collect::<Result<_>>()?;
-    blocking(host, move || finish(&staged, &to, &sizes).map_err(|error| unwritten(&error))).await?;
+    blocking(host, move || finish(&staged, &to, &sizes).map_err(unwritten)).await?;
     let bytes = files.values().map(|version| version.size).sum();
     Ok(Restored { generation, files: files.len(), bytes })
 }
@@ -87,7 +87,7 @@ fn relative(path: &str) -> Result<PathBuf> {
     let is_plain = below.components().all(|part| matches!(part, Component::Normal(_)));
     if path.is_empty() || !is_plain || path.contains('\\') || path.contains(':') {
         return Err(Error::new(
-            Code::RemoteCorrupt,
+            Cause::Damaged,
             "the state of this profile names a file outside of it; see the runbook",
         ));
     }
@@ -159,7 +159,7 @@ pub async fn body(tenancy: &Tenancy, pack: &Pack) -> Result<Vec<u8>> {
     let body = tenancy.with_body(object, |body| body).await?;
     if body.len() != pack.body as usize {
         return Err(Error::new(
-            Code::RemoteCorrupt,
+            Cause::Damaged,
             format!("pack {number} is not as long as the state says; see the runbook"),
         ));
     }
@@ -168,7 +168,7 @@ pub async fn body(tenancy: &Tenancy, pack: &Pack) -> Result<Vec<u8>> {
 
 fn gone(number: u64) -> Error {
     Error::new(
-        Code::RemoteCorrupt,
+        Cause::Vanished,
         format!(
             "pack {number} of this profile is missing from the store. Restore the bucket's objects, or ask for another generation"
         ),
@@ -182,7 +182,7 @@ fn write(number: u64, body: &[u8], targets: &[Target]) -> Result<()> {
         let bytes = body.get(begin..begin + usize::from(piece.len)).filter(|bytes| hash(bytes) == piece.hash);
         let bytes = bytes.ok_or_else(|| {
             Error::new(
-                Code::RemoteCorrupt,
+                Cause::Damaged,
                 format!("a piece of pack {number} is not what the state says; see the runbook"),
             )
         })?;
@@ -195,7 +195,7 @@ fn write(number: u64, body: &[u8], targets: &[Target]) -> Result<()> {
             open.seek(SeekFrom::Start(*at))?;
             open.write_all(bytes)
         };
-        put().map_err(|error: io::Error| unwritten(&error))?;
+        put().map_err(unwritten)?;
     }
     Ok(())
 }
@@ -215,9 +215,10 @@ fn finish(staged: &Path, to: &Path, files: &[PathBuf]) -> io::Result<()> {
     sync_folder(to)
 }
 
-fn unwritten(error: &io::Error) -> Error {
+fn unwritten(error: io::Error) -> Error {
     Error::new(
         Code::LocalUnavailable,
         format!("the profile could not be restored to the disk ({error}); nothing of the session changed"),
     )
+    .with_source(error)
 }

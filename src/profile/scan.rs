@@ -52,7 +52,7 @@ pub type Look = BTreeMap<String, Found>;
 
 /// Looks at the kept files of the profile in `directory`, and at those under the relative paths of `extra`.
 pub fn look(directory: &Path, extra: &[String]) -> Result<Look> {
-    if !std::fs::metadata(directory).map_err(|error| unreadable("the profile", &error))?.is_dir() {
+    if !std::fs::metadata(directory).map_err(|error| unreadable("the profile", error))?.is_dir() {
         return Err(Error::new(
             Code::LocalUnavailable,
             "the profile is not a directory: name the user data directory of the browser",
@@ -71,7 +71,7 @@ pub fn look(directory: &Path, extra: &[String]) -> Result<Look> {
                 }
                 Ok(_) => {}
                 Err(error) if is_absence(&error) => break,
-                Err(error) => return Err(unreadable(&step, &error)),
+                Err(error) => return Err(unreadable(&step, error)),
             }
         }
     }
@@ -130,10 +130,10 @@ fn visit(directory: &Path, path: String, there: &Metadata, look: &mut Look) -> R
         } else if there.is_dir() {
             let entries = match std::fs::read_dir(&at) {
                 Err(error) if is_absence(&error) => continue,
-                entries => entries.map_err(|error| unreadable(&path, &error))?,
+                entries => entries.map_err(|error| unreadable(&path, error))?,
             };
             for entry in entries {
-                let entry = entry.map_err(|error| unreadable(&path, &error))?;
+                let entry = entry.map_err(|error| unreadable(&path, error))?;
                 let name = entry.file_name();
                 let Some(name) = name.to_str().filter(|name| is_portable(name)) else {
                     return Err(Error::new(
@@ -151,7 +151,7 @@ fn visit(directory: &Path, path: String, there: &Metadata, look: &mut Look) -> R
                     Ok(there) if there.is_symlink() => return Err(link(&path)),
                     Ok(there) => left.push((path, there)),
                     Err(error) if is_absence(&error) => {}
-                    Err(error) => return Err(unreadable(&path, &error)),
+                    Err(error) => return Err(unreadable(&path, error)),
                 }
             }
         }
@@ -201,11 +201,12 @@ fn link(path: &str) -> Error {
 }
 
 /// Failure to read something of the profile.
-pub fn unreadable(path: &str, error: &io::Error) -> Error {
+pub fn unreadable(path: &str, error: io::Error) -> Error {
     Error::new(
         Code::LocalUnavailable,
         format!("{path} cannot be read: {error}; check that it exists, and its permissions"),
     )
+    .with_source(error)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::platform::host::Host;
 use crate::profile::copy::{Kept, Scratch};
 use crate::profile::leveldb::Damage;
@@ -160,7 +160,7 @@ fn closed(request: &SnapshotRequest) -> Result<Snapshot> {
     });
     let files = prove(files.collect()).map_err(|Damage { file, fault }| {
         let advice = "the profile is not whole; open the browser on it once, or restore a generation";
-        Error::new(Code::LocalCorrupt, format!("{file} {fault}: {advice}"))
+        Error::new(Cause::LocalDamage, format!("{file} {fault}: {advice}"))
     })?;
     Ok(Snapshot { files, quiet: Quiet::Closed, tries: 1, stopped: Duration::ZERO, scratch: None })
 }
@@ -271,7 +271,7 @@ impl Attempt<'_> {
                 Ok(kept) => files.push(file(path.clone(), found, kept)),
                 // Whether it is needed is for the proof to say.
                 Err(error) if scan::is_absence(&error) => {}
-                Err(error) => return Err(scan::unreadable(path, &error)),
+                Err(error) => return Err(scan::unreadable(path, error)),
             }
         }
         Ok(files)

@@ -122,7 +122,7 @@ impl Place {
 
     async fn restored(&self, session: &Session, generation: Option<u64>) -> Result<Contents, Code> {
         let to = self.folder.path().join(format!("restored-{}", rand()));
-        restore(session, to.clone(), generation).await.map_err(|error| error.code)?;
+        restore(session, to.clone(), generation).await.map_err(|error| error.code())?;
         Ok(read(&to))
     }
 }

@@ -27,7 +27,7 @@ pub fn truncate_logs(directory: &Path) -> Result<usize> {
             log.set_len(end)?;
             log.sync_all()
         };
-        truncate().map_err(|error| unreadable(&path, &error))?;
+        truncate().map_err(|error| unreadable(&path, error))?;
         truncated += 1;
     }
     Ok(truncated)

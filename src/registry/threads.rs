@@ -147,7 +147,7 @@ async fn nothing_resolves_after_the_end_of_a_session_that_many_threads_write_to(
                             }
                             Err(error) => {
                                 let codes = [Code::Fenced, Code::Closed, Code::Deleted, Code::LeaseLost];
-                                assert!(codes.contains(&error.code), "{error}");
+                                assert!(codes.contains(&error.code()), "{error}");
                                 return;
                             }
                         }

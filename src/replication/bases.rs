@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::event::{Event, Level};
 use crate::format::name::{DataName, Mark};
 use crate::format::object::{Link, Sealed};
@@ -24,7 +24,7 @@ impl Replicator {
     /// The store lost everything of this session, and no newer owner is there: write it all again, from memory.
     pub(super) async fn refill(&mut self) -> Work {
         let error = Error::new(
-            Code::RemoteCorrupt,
+            Cause::Vanished,
             "the store was emptied while the session was running; its state is being stored again",
         );
         (self.events)(Event::Failed(error));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::error::{Code, Result};
+use crate::error::{Cause, Result};
 use crate::event::Event;
 use crate::journal::Life;
 use crate::platform::host::sleep;
@@ -89,7 +89,7 @@ impl Replicator {
     pub(super) async fn put_until_stored(&self, name: &str, bytes: Bytes) -> Result<()> {
         loop {
             match self.owner.tenancy.remote.put(name, bytes.clone()).await {
-                Err(error) if error.code == Code::RemoteUnavailable => {}
+                Err(error) if error.cause == Cause::Unreachable => {}
                 answer => return answer,
             }
         }

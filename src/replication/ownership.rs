@@ -273,13 +273,11 @@ impl Replicator {
         }
         if let Err(error) = self.owner.release(self.head).await {
             // Everything is stored; only a successor on another machine has to wait a little.
-            let error = Error::new(
-                error.code,
+            let error = error.reworded(|message| {
                 format!(
-                    "everything is stored, but the release is not; the next open on another machine has to wait: {}",
-                    error.message
-                ),
-            );
+                    "everything is stored, but the release is not; the next open on another machine has to wait: {message}"
+                )
+            });
             self.note(|health| health.last_error = Some(error.clone()));
             (self.events)(Event::Failed(error));
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result, stale};
 use crate::format::name::{ClaimName, DataName, Mark, Span};
 use crate::format::object::{Link, Object};
 use crate::id::{Claim, Digest};
@@ -30,39 +30,25 @@ pub struct Restored {
     pub damage: Option<Error>,
 }
 
-/// Outcome of loading.
-pub enum ChainEnd {
-    /// All of it.
-    Restored(Box<Restored>),
-    /// An object of the listing is gone: it was collected, list again.
-    Stale,
-}
-
 /// Loads the last state of `parent`.
-pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<ChainEnd> {
+pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Restored> {
     if goes_on_from_buried(tenancy, survey, parent).await? {
         return Err(deleted());
     }
-    let mut first_error = None;
+    let mut damage = Vec::new();
     for candidate in candidates(survey, parent) {
         let fetch = |name: DataName| async move { tenancy.data(&name).await };
         match walk(tenancy, &candidate?, parent, survey, fetch).await {
-            Ok(Some((state, end))) => {
-                let mut outcome = finish(tenancy, survey, state, end).await?;
-                if let ChainEnd::Restored(restored) = &mut outcome {
-                    restored.damage = first_error;
-                }
-                return Ok(outcome);
+            Ok((state, end)) => {
+                let restored = finish(tenancy, survey, state, end).await?;
+                return Ok(Restored { damage: damage.into_iter().next(), ..restored });
             }
-            Ok(None) => return Ok(ChainEnd::Stale),
-            // Only damage makes an older base worth a try; it must then reach the same LSN, which `chains` sees to.
-            Err(error) if error.code == Code::RemoteCorrupt => {
-                first_error.get_or_insert(error);
-            }
+            // Only a loss makes an older base worth a try; it must then reach the same LSN, which `chains` sees to.
+            Err(error) if error.cause.is_loss() => damage.push(error),
             Err(error) => return Err(error),
         }
     }
-    Err(first_error.unwrap_or_else(no_base))
+    Err(no_way(damage))
 }
 
 /// Objects that were read, each once, with what was wrong with some of them.
@@ -75,7 +61,7 @@ impl Holdings {
         let names: Vec<DataName> = names.into_iter().collect();
         let fetch = |name: DataName| async move {
             match tenancy.data(&name).await {
-                Err(error) if error.code != Code::RemoteCorrupt => Err(error),
+                Err(error) if !error.cause.is_loss() => Err(error),
                 answer => Ok((name, answer)),
             }
         };
@@ -110,8 +96,8 @@ pub struct Audit {
     pub damage: Vec<Error>,
 }
 
-/// Reads and checks all that [`load`] could come to read; `None` when an object of the listing is gone: list again.
-pub async fn audit(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Option<Audit>> {
+/// Reads and checks all that [`load`] could come to read.
+pub async fn audit(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Audit> {
     let chains = candidates(survey, parent);
     let mut names: Vec<DataName> = chains.iter().flatten().flatten().copied().collect();
     names.sort_unstable();
@@ -125,7 +111,7 @@ pub async fn audit_of(
     survey: &Survey,
     parent: Claim,
     holdings: &Holdings,
-) -> Result<Option<Audit>> {
+) -> Result<Audit> {
     let fetch = |name: DataName| std::future::ready(holdings.get(&name));
     let (mut best, mut ways, mut damage) = (None, 0, Vec::new());
     for candidate in candidates(survey, parent) {
@@ -134,26 +120,32 @@ pub async fn audit_of(
             Err(error) => Err(error),
         };
         match walked {
-            Ok((None, _)) => return Ok(None),
-            Ok((Some(found), objects)) => {
+            Ok((found, objects)) => {
                 ways += 1;
                 best = best.or(Some((found, objects)));
             }
-            Err(error) if error.code == Code::RemoteCorrupt => damage.push(error),
+            Err(error) if error.cause.is_loss() => damage.push(error),
             Err(error) => return Err(error),
         }
     }
     let Some(((state, end), objects)) = best else {
-        return Err(damage.into_iter().next().unwrap_or_else(no_base));
+        return Err(no_way(damage));
     };
-    match finish(tenancy, survey, state, end).await? {
-        ChainEnd::Stale => Ok(None),
-        ChainEnd::Restored(restored) => Ok(Some(Audit { restored: *restored, ways, objects, damage })),
-    }
+    let restored = finish(tenancy, survey, state, end).await?;
+    Ok(Audit { restored, ways, objects, damage })
 }
 
-fn no_base() -> Error {
-    corrupt(&"the store", "it has no base of the last owner")
+/// The error for a state to which no way is whole. The first damage is told; but a way that only lacks something decides: a newer
+/// listing may show that one whole, whatever is wrong with the others.
+fn no_way(damage: Vec<Error>) -> Error {
+    let lacking = damage.iter().map(|error| error.cause).find(|cause| cause.is_stale());
+    match damage.into_iter().next() {
+        Some(first) => {
+            let cause = lacking.unwrap_or(first.cause);
+            first.with_cause(cause)
+        }
+        None => corrupt(&"the store", "it has no base of the last owner").with_cause(Cause::Vanished),
+    }
 }
 
 /// The chains to try, best first: each base of `parent`, then the history that its oldest base was restored from.
@@ -177,16 +169,17 @@ async fn walk<F: Future<Output = Result<Option<Object>>>>(
     parent: Claim,
     survey: &Survey,
     read: impl Fn(DataName) -> F,
-) -> Result<Option<(Memtable, Link)>> {
+) -> Result<(Memtable, Link)> {
     let (data, floor) = (&survey.data, survey.claims.floor());
     let fetch = |name: DataName| read(name).map(move |object| object.map(|object| (name, object)));
     let mut objects = stream::iter(chain.to_vec()).map(fetch).buffered(PARALLEL);
     let mut state = Memtable::default();
     let mut head = Link::default();
     while let Some((name, object)) = objects.try_next().await? {
-        let Some(object) = object else { return Ok(None) };
+        let object = object.ok_or_else(stale)?;
         if matches!(name.span, Span::Segment(..)) && !continues(&object, &name, &head, data) {
-            return Err(corrupt(&name, "it does not continue the object before it"));
+            // The one that it does continue may not be listed yet.
+            return Err(corrupt(&name, "it does not continue the object before it").with_cause(Cause::Hole));
         }
         if matches!(name.span, Span::Base(_)) && descends_from_buried(&object, floor) {
             return Err(deleted());
@@ -200,7 +193,7 @@ async fn walk<F: Future<Output = Result<Option<Object>>>>(
         };
         state = tenancy.with_body(object, absorb).await?;
     }
-    Ok(Some((state, Link { claim: parent, ..head })))
+    Ok((state, Link { claim: parent, ..head }))
 }
 
 /// True if the history of `claim` goes on from one that a tombstone covers, as far as its oldest base tells.
@@ -213,7 +206,7 @@ pub async fn goes_on_from_buried(tenancy: &Tenancy, survey: &Survey, claim: Clai
         match tenancy.data(name).await {
             Ok(Some(base)) if descends_from_buried(&base, floor) => return Ok(true),
             // What is damaged is for the restore to judge.
-            Err(error) if error.code != Code::RemoteCorrupt => return Err(error),
+            Err(error) if !error.cause.is_loss() => return Err(error),
             Ok(_) | Err(_) => {}
         }
     }
@@ -261,11 +254,11 @@ pub fn opening_bases(data: &[DataName], claim: Claim) -> impl Iterator<Item = &D
 }
 
 /// Holds the end of the chain against what its owner said when it released.
-async fn finish(tenancy: &Tenancy, survey: &Survey, state: Memtable, end: Link) -> Result<ChainEnd> {
+async fn finish(tenancy: &Tenancy, survey: &Survey, state: Memtable, end: Link) -> Result<Restored> {
     let mut clean = false;
     let name = ClaimName { claim: end.claim, mark: Mark::Released };
     if survey.claims.marks(&end.claim).released && tenancy.is_said(name).await? {
-        let Some(object) = tenancy.mark(&name).await? else { return Ok(ChainEnd::Stale) };
+        let object = tenancy.mark(&name).await?.ok_or_else(stale)?;
         tenancy.open(&object)?;
         let said = object.meta.previous;
         if said.lsn > end.lsn {
@@ -273,9 +266,9 @@ async fn finish(tenancy: &Tenancy, survey: &Survey, state: Memtable, end: Link) 
                 "the last owner ended at LSN {}, but the store has only up to LSN {}; see the runbook",
                 said.lsn, end.lsn
             );
-            return Err(Error::new(Code::RemoteCorrupt, message));
+            return Err(Error::new(Cause::Hole, message));
         }
         clean = said.lsn == end.lsn && said.digest == end.digest;
     }
-    Ok(ChainEnd::Restored(Box::new(Restored { state, end, clean, damage: None })))
+    Ok(Restored { state, end, clean, damage: None })
 }

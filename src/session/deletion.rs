@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::format::name::{CLAIMS, ClaimName, Mark, PackName};
 use crate::format::record::PROFILE_KEY;
 use crate::id::Claim;
@@ -84,7 +84,7 @@ async fn bury(owner: &Owner) -> Result<Claim> {
             match owner.above(&claims).await {
                 Ok(next) => higher = Some(next),
                 // Somebody was quicker still: the next listing shows who.
-                Err(error) if error.code == Code::OwnedElsewhere => {}
+                Err(error) if error.cause == Cause::Outrun => {}
                 Err(error) => return Err(error),
             }
         }
@@ -98,7 +98,7 @@ async fn began_anew(tenancy: &Tenancy, claim: Claim) -> Result<bool> {
     let Some(name) = opening_bases(&survey.data, claim).next() else { return Ok(false) };
     match tenancy.data(name).await {
         Ok(base) => Ok(base.is_some_and(|base| base.meta.previous.claim.epoch == 0)),
-        Err(error) if error.code == Code::RemoteCorrupt => Ok(false),
+        Err(error) if error.cause.is_loss() => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::Session;
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::id::Lsn;
 use crate::journal::{Life, Progress};
 
@@ -77,7 +77,7 @@ impl Session {
             over => over.refusal().map_err(|error| {
                 // It was accepted and sent before that, and nobody can take it back.
                 let unsure = "this write may still have been stored: before you repeat it, check the session at its new owner";
-                Error::new(error.code, format!("{}; {unsure}", error.message))
+                error.reworded(|message| format!("{message}; {unsure}"))
             }),
         }
     }
@@ -114,6 +114,6 @@ impl Session {
             .map(|remote| remote.health.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let reason = health.filter(|health| health.degraded).and_then(|health| health.last_error);
         let reason = reason.map_or_else(|| "the store is slow".to_owned(), |error| error.message);
-        Error::new(Code::RemoteUnavailable, format!("{what}: {reason}"))
+        Error::new(Cause::Unreachable, format!("{what}: {reason}"))
     }
 }

@@ -51,8 +51,8 @@ async fn opened(cluster: &Arc<Cluster>, how: Opening) -> Machine {
 async fn set(session: Arc<Session>, id: &'static str, value: u8) -> Result<(), Code> {
     let mut batch = Vec::new();
     push(&mut batch, &key("session", id), Some(&[3, value]));
-    let lsn = session.journal().append(&batch, false).map_err(|error| error.code)?;
-    session.settle(lsn, LONGEST).await.map_err(|error| error.code)
+    let lsn = session.journal().append(&batch, false).map_err(|error| error.code())?;
+    session.settle(lsn, LONGEST).await.map_err(|error| error.code())
 }
 
 fn get(machine: &Machine, id: &str) -> Option<u8> {
@@ -220,7 +220,7 @@ fn a_close_in_an_outage_says_that_what_did_not_arrive_is_lost() {
         });
         assert_eq!(write, Err(Code::Closed));
         let error = closed.expect_err("not everything is stored");
-        assert_eq!(error.code, Code::RemoteUnavailable);
+        assert_eq!(error.code(), Code::RemoteUnavailable);
         assert!(error.message.contains("lost"), "{}", error.message);
     });
 }

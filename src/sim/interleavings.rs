@@ -184,7 +184,7 @@ fn what_was_deleted_stays_deleted_wherever_a_successor_stood_then() {
                     }
                     // The successor had claimed already: the session is its own now, and nothing was deleted.
                     Err(error) => {
-                        assert_eq!(error.code, Code::Fenced);
+                        assert_eq!(error.code(), Code::Fenced);
                         assert!(
                             last.process().is_live(),
                             "after {before} requests, dies: {dies}: {refused:?}"

@@ -291,8 +291,8 @@ impl Oracle {
     /// needs one that was dropped.
     pub fn refused(&self, claimless: &Error, cloud: bool, lacks_keys: bool) {
         let buried = self.had_tombstones();
-        saw_refusal(claimless.code);
-        let fine = match claimless.code {
+        saw_refusal(claimless.code());
+        let fine = match claimless.code() {
             Code::OwnedElsewhere | Code::RemoteUnavailable => true,
             Code::Deleted => buried,
             // To whoever makes nothing.

@@ -134,7 +134,7 @@ fn a_store_that_keeps_silent_is_told_of_within_an_interval_and_does_not_hold_up_
             set(&session, 3);
             let since = Instant::now();
             let closed = session.close(Duration::from_secs(3)).await;
-            assert_eq!(closed.map_err(|error| error.code), Err(Code::RemoteUnavailable));
+            assert_eq!(closed.map_err(|error| error.code()), Err(Code::RemoteUnavailable));
             assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
         }
     });
@@ -165,7 +165,7 @@ fn a_base_that_the_store_can_never_take_is_told_of_and_segments_go_on() {
             set(&session, id);
             session.flush(Duration::from_secs(5)).await.expect("segments go on");
         }
-        let failed = |(_, event): &(Instant, Event)| matches!(event, Event::Failed(error) if error.code == Code::RemoteRefused);
+        let failed = |(_, event): &(Instant, Event)| matches!(event, Event::Failed(error) if error.code() == Code::RemoteRefused);
         assert_eq!(hold(&told).iter().filter(|event| failed(event)).count(), 1, "it lasts, and is told once");
         let (heir, _) = session_on(Arc::new(memory), FOR_EVER).await.expect("the segments are all there");
         assert_eq!(heir.journal().lsn(), 600);
@@ -199,7 +199,7 @@ fn closing_a_session_whose_tail_did_not_reach_the_newer_owner_says_so() {
             sleep(CHECK).await;
         }
         let error = older.close(Duration::from_secs(60)).await.expect_err("two writes are nowhere");
-        assert_eq!(error.code, Code::Fenced);
+        assert_eq!(error.code(), Code::Fenced);
         assert!(error.message.contains("LSN 2 to 3"), "{error}");
         newer.close(Duration::from_secs(5)).await.expect("closes");
     });
@@ -264,7 +264,7 @@ fn what_waits_when_the_state_is_stored_anew_is_not_held_up_by_a_store_that_does_
         older.flush(Duration::from_secs(5)).await.expect("is stored");
         set(&older, 2);
         let renewed = older.renew(CHECK * 4).await;
-        assert_eq!(renewed.map_err(|error| error.code), Err(Code::RemoteRefused), "it will never be");
+        assert_eq!(renewed.map_err(|error| error.code()), Err(Code::RemoteRefused), "it will never be");
         let (newer, _) = session_on(Arc::new(memory), FOR_EVER).await.expect("takes over");
         assert_eq!(newer.journal().lsn(), 2);
         sleep(CHECK * 8).await;
@@ -295,7 +295,7 @@ fn whoever_waits_for_the_state_to_be_stored_anew_learns_at_once_that_the_session
             let renewed = tokio::time::timeout(CHECK * 20, older.renew(CHECK * 1000));
             let (renewed, ()) = futures::join!(renewed, ending);
             let expected = if closed { Code::Closed } else { Code::Fenced };
-            assert_eq!(renewed.expect("at once").map_err(|error| error.code), Err(expected));
+            assert_eq!(renewed.expect("at once").map_err(|error| error.code()), Err(expected));
         }
     });
 }
@@ -313,7 +313,7 @@ fn nobody_begins_anew_in_a_store_that_is_being_filled_again() {
         sleep(CHECK * 4).await;
         set(&owner, 2);
         let newcomer = session_on(Arc::new(memory.clone()), FOR_EVER).await;
-        assert_eq!(newcomer.map(|_| ()).map_err(|error| error.code), Err(Code::RemoteCorrupt));
+        assert_eq!(newcomer.map(|_| ()).map_err(|error| error.code()), Err(Code::RemoteCorrupt));
         deaf.store(false, Ordering::Relaxed);
         owner.flush(Duration::from_secs(60)).await.expect("nobody disturbed it");
         assert!(!hold(&told).iter().any(|(_, event)| matches!(event, Event::Fenced)));

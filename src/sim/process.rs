@@ -79,7 +79,7 @@ impl Process {
     /// Why it did not open, if so.
     pub fn refused(&self) -> Option<Code> {
         match &*hold(&self.door) {
-            Door::Refused(error) => Some(error.code),
+            Door::Refused(error) => Some(error.code()),
             Door::Opening | Door::Open(_) => None,
         }
     }
@@ -131,16 +131,17 @@ impl Process {
                 true
             }
             Err(error) => {
-                if error.code == Code::LeaseLost {
+                if error.code() == Code::LeaseLost {
                     saw(Moment::LeaseLost);
                 }
-                let full = error.code == Code::LocalUnavailable && self.cluster.full.load(Ordering::Relaxed);
+                let full =
+                    error.code() == Code::LocalUnavailable && self.cluster.full.load(Ordering::Relaxed);
                 if full {
                     saw(Moment::SpaceRanOut);
                 }
                 assert!(
                     full || matches!(
-                        error.code,
+                        error.code(),
                         Code::Fenced | Code::Closed | Code::Deleted | Code::LeaseLost
                     ),
                     "{error:?}"
@@ -174,7 +175,7 @@ impl Process {
                 Ok(()) => cluster.oracle_of(tenant).kept(claim, lsn, number),
                 Err(error) => assert!(
                     matches!(
-                        error.code,
+                        error.code(),
                         Code::Fenced
                             | Code::Closed
                             | Code::Deleted

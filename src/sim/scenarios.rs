@@ -19,6 +19,7 @@ mod losses;
 mod notices;
 mod rot;
 mod slow_puts;
+mod stale;
 mod tools;
 
 use std::future::Future;
@@ -66,7 +67,7 @@ fn write(machine: &Machine, times: usize) {
 fn set(session: &Session, id: &str, value: &[u8]) -> Result<u64, Code> {
     let mut batch = Vec::new();
     push(&mut batch, &key("session", id), Some(value));
-    session.journal().append(&batch, false).map_err(|error| error.code)
+    session.journal().append(&batch, false).map_err(|error| error.code())
 }
 
 fn get(session: &Session, id: &str) -> Option<Vec<u8>> {
@@ -291,7 +292,7 @@ fn closing_during_an_outage_gives_up_in_time_and_loses_nothing() {
         let session = machine.session();
         let began = tokio::time::Instant::now();
         let error = session.close(Duration::from_secs(2)).await.expect_err("the store is away");
-        assert_eq!(error.code, Code::RemoteUnavailable);
+        assert_eq!(error.code(), Code::RemoteUnavailable);
         assert!(error.message.contains("4 to 7"), "{error}");
         assert!(began.elapsed() < Duration::from_secs(3));
         drop(session);

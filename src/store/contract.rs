@@ -229,7 +229,7 @@ contract! {
         denied(wrong.delete(vec![format!("{folder}/there")]).await.expect_err("delete"));
         assert_eq!(list(store, &folder, "").await.len(), 1);
         let refused = RetryingStore::connect(spec, host()).expect("connects").require_fit().await.expect_err("is refused");
-        assert_eq!(refused.code, Code::RemoteRefused, "{refused}");
+        assert_eq!(refused.code(), Code::RemoteRefused, "{refused}");
     }
 
     async fn a_missing_bucket_never_looks_like_an_empty_one(entry: &Entry, _store: &dyn Store) {
@@ -238,7 +238,7 @@ contract! {
         let put = missing.put(&format!("{folder}/new"), noise(10)).await.expect_err("put");
         assert_eq!(put.meaning, Meaning::NotConfigured, "{put:?}");
         let refused = RetryingStore::connect(spec, host()).expect("connects").require_fit().await.expect_err("is refused");
-        assert_eq!(refused.code, Code::RemoteRefused, "{refused}");
+        assert_eq!(refused.code(), Code::RemoteRefused, "{refused}");
     }
 
     async fn a_body_that_was_cut_is_a_failure_that_may_pass(entry: &Entry, _store: &dyn Store) {
@@ -259,7 +259,7 @@ contract! {
     async fn a_bucket_that_everybody_can_read_is_refused(entry: &Entry, _store: &dyn Store) {
         let Some(spec) = &entry.public else { continue };
         let refused = RetryingStore::connect(spec, host()).expect("connects").require_fit().await.expect_err("is refused");
-        assert_eq!(refused.code, Code::RemoteRefused, "{refused}");
+        assert_eq!(refused.code(), Code::RemoteRefused, "{refused}");
         assert!(refused.message.contains("public"), "{refused}");
     }
 
@@ -281,7 +281,7 @@ contract! {
         for minutes in [-60, 60] {
             let host = Arc::new(WrongClock { real: host(), minutes });
             let refused = RetryingStore::connect(&entry.store, host).expect("connects").require_fit().await.expect_err("is refused");
-            assert_eq!(refused.code, Code::RemoteRefused);
+            assert_eq!(refused.code(), Code::RemoteRefused);
             assert!(refused.message.contains("clock"), "{refused}");
         }
     }

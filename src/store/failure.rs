@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Operation;
-use crate::error::{Code, Error};
+use crate::error::{Cause, Code, Error};
 use crate::platform::meter::{Count, METERS};
 
 /// Meaning of an answer other than success.
@@ -92,24 +92,25 @@ impl Failure {
 
     /// The failure as the user sees it.
     pub fn error(&self, doing: &str) -> Error {
-        let (code, usual) = match self.meaning {
-            Meaning::Denied => {
-                (Code::RemoteRefused, "the store rejected the credentials; check the key and its permissions")
-            }
+        let (cause, usual): (Cause, _) = match self.meaning {
+            Meaning::Denied => (
+                Code::RemoteRefused.into(),
+                "the store rejected the credentials; check the key and its permissions",
+            ),
             Meaning::NotConfigured | Meaning::Absent => {
-                (Code::RemoteRefused, "there is no such bucket or directory; check the `store` option")
+                (Code::RemoteRefused.into(), "there is no such bucket or directory; check the `store` option")
             }
-            Meaning::Impossible => (Code::RemoteRefused, "the store cannot accept this request"),
+            Meaning::Impossible => (Code::RemoteRefused.into(), "the store cannot accept this request"),
             Meaning::TooLarge => (
-                Code::RemoteRefused,
+                Code::RemoteRefused.into(),
                 "the object is larger than the store accepts; raise its size limit for files or requests",
             ),
             Meaning::Throttled(_) | Meaning::Transient | Meaning::Ambiguous => {
-                (Code::RemoteUnavailable, "the store is unavailable; retry later")
+                (Cause::Unreachable, "the store is unavailable; retry later")
             }
         };
         let advice = self.advice.as_deref().unwrap_or(usual);
-        Error::new(code, format!("{doing}: {advice} ({})", self.detail))
+        Error::new(cause, format!("{doing}: {advice} ({})", self.detail)).with_source(self.clone())
     }
 }
 

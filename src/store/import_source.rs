@@ -212,9 +212,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_listing_without_an_end_and_a_bucket_that_is_gone_are_failures() {
         let endless = foreign(vec![("", vec![page(&["a"], &[], Some("0"))])], None);
-        assert_eq!(endless.names("").await.map_err(|error| error.code), Err(Code::RemoteUnavailable));
+        assert_eq!(endless.names("").await.map_err(|error| error.code()), Err(Code::RemoteUnavailable));
         let gone = foreign(Vec::new(), None);
-        assert_eq!(gone.names("").await.map_err(|error| error.code), Err(Code::RemoteRefused));
+        assert_eq!(gone.names("").await.map_err(|error| error.code()), Err(Code::RemoteRefused));
     }
 
     #[tokio::test(start_paused = true)]
@@ -223,7 +223,7 @@ mod tests {
         let read = async |tag| {
             let foreign = foreign(pages(), tag);
             foreign.names("").await.expect("a listing");
-            foreign.read("a").await.map(|bytes| bytes.is_some()).map_err(|error| error.code)
+            foreign.read("a").await.map(|bytes| bytes.is_some()).map_err(|error| error.code())
         };
         assert_eq!(read(Some("listed")).await, Ok(true));
         assert_eq!(read(None).await, Ok(true), "a store that tells no marks");
@@ -241,10 +241,10 @@ mod tests {
     #[test]
     fn names_that_an_address_would_change_are_refused_and_odd_ones_are_not() {
         for name in ["", "a//b", "/a", "a/", ".", "a/../b", "./a"] {
-            assert_eq!(possible(name).map_err(|error| error.code), Err(Code::RemoteRefused), "{name}");
+            assert_eq!(possible(name).map_err(|error| error.code()), Err(Code::RemoteRefused), "{name}");
         }
         for name in ["a", "u/+49 151/creds.json", "\u{e4}/..a/b..", "a%2Fb#?"] {
-            assert_eq!(possible(name).map_err(|error| error.code), Ok(name));
+            assert_eq!(possible(name).map_err(|error| error.code()), Ok(name));
         }
     }
 }

@@ -139,7 +139,7 @@ async fn no_odd_configuration_reaches_a_panic() {
                     Err(error) => {
                         refused += 1;
                         assert!(odd.len() < 4 || !error.message.contains(odd), "{field}: {}", error.message);
-                        assert_eq!(error.code, Code::InvalidOption, "{field} {odd:?}: {}", error.message);
+                        assert_eq!(error.code(), Code::InvalidOption, "{field} {odd:?}: {}", error.message);
                     }
                     Ok(store) => {
                         asked.push((format!("{field} = {odd:?}"), store));

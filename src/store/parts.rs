@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::failure::{Failure, Meaning};
 use super::retrying::RetryingStore;
+use crate::error::Error;
 use crate::format::name::{MAX_PART, part};
 
 /// Start of a list of parts: its kind and the version of its form.
@@ -96,6 +97,12 @@ impl RetryingStore {
             }
         }
         self.put_once(name, bytes).await.map(|()| None)
+    }
+
+    /// True if the object called `name` is in parts; `None` if it is not there.
+    pub async fn is_in_parts(&self, name: &str) -> Result<Option<bool>, Error> {
+        let found = self.with_retries("reading an object", || self.get_one(name)).await?;
+        Ok(found.map(|bytes| read(&bytes).is_some()))
     }
 
     async fn put_parts(&self, name: &str, bytes: &Bytes, size: usize) -> Result<(), Failure> {

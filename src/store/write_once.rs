@@ -32,7 +32,7 @@ async fn repeated_put_that_is_refused_is_done_if_its_bytes_are_there() {
     let remote = RetryingStore::new(once(&memory, true), host());
     remote.put("v1/data/x", Bytes::from_static(b"ours")).await.expect("the first try stored it");
     let refused = remote.put("v1/data/x", Bytes::from_static(b"other")).await.expect_err("other bytes");
-    assert_eq!(refused.code, Code::RemoteRefused);
+    assert_eq!(refused.code(), Code::RemoteRefused);
     assert_eq!(memory.objects().get("v1/data/x").map(|bytes| &bytes[..]), Some(&b"ours"[..]));
 }
 
@@ -41,7 +41,7 @@ async fn store_that_takes_a_name_once_only_is_found_unfit_and_nothing_is_left_in
     let memory = Memory::default();
     let remote = RetryingStore::unknown(once(&memory, false), host(), PLACES, false);
     let error = remote.require_fit().await.expect_err("it is unfit");
-    assert_eq!(error.code, Code::RemoteRefused);
+    assert_eq!(error.code(), Code::RemoteRefused);
     assert!(error.message.contains("may not store again"), "{}", error.message);
     let told = examine(&remote).await.write;
     assert_eq!(told.done, Some(false), "{told:?}");

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::folder::{LOCK, unavailable};
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::platform::disk::{DirLock, Disk};
 
 /// Attempts at a directory that its former holder, or an open that failed, removes just then.
@@ -20,18 +20,18 @@ pub(super) fn acquire(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DirLock>> 
         match disk.make_dir(path) {
             // An open that failed takes the directory above away just then.
             Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < LOCK_ATTEMPTS => continue,
-            made => made.map_err(|error| unavailable("making the session directory", &error))?,
+            made => made.map_err(|error| unavailable("making the session directory", error))?,
         }
         match disk.lock(&path.join(LOCK)) {
             Ok(Some(lock)) => return Ok(lock),
             Ok(None) => {
                 return Err(Error::new(
-                    Code::AlreadyOpen,
+                    Cause::InUse,
                     "another process has this tenant's directory open; use the session there, or stop that process",
                 ));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < LOCK_ATTEMPTS => {}
-            Err(error) => return Err(unavailable("locking the session directory", &error)),
+            Err(error) => return Err(unavailable("locking the session directory", error)),
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct Folder {
 }
 
 /// A file operation that failed: nothing was changed by it that matters.
-pub(super) fn unavailable(doing: &str, error: &io::Error) -> Error {
+pub(super) fn unavailable(doing: &str, error: io::Error) -> Error {
     let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full; free some space",
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
@@ -58,13 +58,12 @@ pub(super) fn unavailable(doing: &str, error: &io::Error) -> Error {
         }
         _ => "the disk failed; fix it and try again",
     };
-    if error.kind() == io::ErrorKind::InvalidInput
-        && let Some(ours) = error.get_ref()
-    {
-        return Error::new(Code::LocalUnavailable, format!("{doing}: {ours}: remove it"));
-    }
-    // The system's own text would name the path, and that the tenant.
-    Error::new(Code::LocalUnavailable, format!("{doing}: {advice} ({})", error.kind()))
+    let message = match error.get_ref() {
+        Some(ours) if error.kind() == io::ErrorKind::InvalidInput => format!("{doing}: {ours}: remove it"),
+        // The system's own text would name the path, and that the tenant.
+        _ => format!("{doing}: {advice} ({})", error.kind()),
+    };
+    Error::new(Code::LocalUnavailable, message).with_source(error)
 }
 
 fn given_back() -> Error {
@@ -121,7 +120,7 @@ impl Folder {
     fn change<T>(&self, doing: &str, work: impl FnOnce(&mut Held) -> io::Result<T>) -> Result<T> {
         let mut held = self.held();
         let held = held.as_mut().ok_or_else(given_back)?;
-        work(held).map_err(|error| unavailable(doing, &error))
+        work(held).map_err(|error| unavailable(doing, error))
     }
 
     /// Bytes that still fit here; `None` if the system does not tell.
@@ -143,7 +142,7 @@ impl Folder {
     }
 
     fn next_sequence(&self) -> Result<u64> {
-        let names = self.names().map_err(|error| unavailable("reading the session directory", &error))?;
+        let names = self.names().map_err(|error| unavailable("reading the session directory", error))?;
         Ok(free(&names))
     }
 

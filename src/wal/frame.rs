@@ -29,7 +29,7 @@
 //! | 29 | 8 | synced through: the highest LSN of this file known to survive a power cut; in the end, the highest LSN that the store has |
 //! | 37 | length | record entries, sealed; bytes 12 to 36 are the associated data; a 16-byte tag at the end unless plain |
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::format::record::MAX_BATCH_LEN;
 use crate::format::seal::{Context, KeyId, Purpose, Ring, Seal, Suite, Tampered};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
@@ -120,7 +120,7 @@ impl Header {
     pub fn read(bytes: &[u8], ring: &Ring, tag: TenantTag) -> Result<Heading> {
         let unknown = |what: &str, number: u8| {
             Error::new(
-                Code::LocalCorrupt,
+                Cause::LocalDamage,
                 format!(
                     "the local log has {what} {number}, which this release cannot read; install a newer one"
                 ),
@@ -149,7 +149,7 @@ impl Header {
         let suite = Suite::from_byte(suite).ok_or_else(|| unknown("encryption suite", suite))?;
         if header.tag != tag {
             return Err(Error::new(
-                Code::LocalCorrupt,
+                Cause::LocalDamage,
                 "the local log belongs to another tenant; move it back to its own directory",
             ));
         }
@@ -158,14 +158,16 @@ impl Header {
             return Ok(Heading::Locked(
                 header,
                 Error::new(
-                    Code::KeyUnavailable,
+                    Cause::Keyless,
                     "the local log is not encrypted although keys are configured; pass `acceptUnencrypted: true` once to accept it",
                 ),
             ));
         }
         Ok(match header.seal(|context| ring.opener(suite, key_id, commitment, context)) {
             Ok(seal) => Heading::Whole(header, Box::new(Codec::new(seal, &header.salt))),
-            Err(error) => Heading::Locked(header, Error::new(error.code, format!("the local log {error}"))),
+            Err(error) => {
+                Heading::Locked(header, error.reworded(|message| format!("the local log {message}")))
+            }
         })
     }
 

@@ -37,7 +37,7 @@ pub fn locked(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Resu
         };
         let message =
             format!("{error} ({}); the store may not have all its contents{remedy}", Name::Log(sequence));
-        let log = Locked { claim, newest, error: Error::new(error.code, message) };
+        let log = Locked { claim, newest, error: error.reworded(|_| message) };
         found = match found {
             Some(other) if other.claim > claim => Some(other),
             // Two of one history: the one that reaches further, and nobody knows where one ends that does not say it.

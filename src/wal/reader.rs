@@ -77,7 +77,7 @@ pub(super) type Numbered = Vec<(u64, Vec<u8>)>;
 
 /// The logs in a directory that somebody else may be writing to, by number; `None` if there is no directory.
 pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> {
-    let failed = |error: io::Error| unavailable("reading the local log", &error);
+    let failed = |error: io::Error| unavailable("reading the local log", error);
     let mut attempts = 0;
     'again: loop {
         attempts += 1;
@@ -103,5 +103,5 @@ pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> 
 
 /// True if somebody holds the lock of a directory, and is not only looking at it.
 pub fn is_locked(disk: &dyn Disk, path: &Path) -> Result<bool> {
-    disk.is_locked(&path.join(LOCK)).map_err(|error| unavailable("checking the session directory", &error))
+    disk.is_locked(&path.join(LOCK)).map_err(|error| unavailable("checking the session directory", error))
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::format::seal::Ring;
 use crate::id::{Claim, Lsn, TenantTag};
 use crate::platform::disk::LogFile;
@@ -111,7 +111,7 @@ impl Wal {
             tail.note_appended(lsn);
             sync(host, tail.as_ref())
         });
-        let written = written.map_err(|error| unavailable("starting a log", &error));
+        let written = written.map_err(|error| unavailable("starting a log", error));
         if let Err(error) = written.and_then(|()| folder.publish(sequence)) {
             let _ = folder.discard(sequence);
             return Err(error);
@@ -186,7 +186,7 @@ impl Wal {
                 self.poison();
                 return Err(poisoned());
             }
-            return Err(unavailable("writing the local log", &error));
+            return Err(unavailable("writing the local log", error));
         }
         self.len += bytes;
         self.lsn = lsn;
@@ -322,7 +322,7 @@ impl Wal {
 }
 
 fn poisoned() -> Error {
-    Error::new(Code::IoPoisoned, "the local log failed and could not be repaired; open the session again")
+    Error::new(Cause::Poisoned, "the local log failed and could not be repaired; open the session again")
 }
 
 /// A mistake of ours: batches are numbered without a gap.

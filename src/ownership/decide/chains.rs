@@ -3,7 +3,7 @@
 //! A chain that is given reaches all that its owner is known to have stored; where that cannot be, there is an error (I17).
 
 use super::vanished;
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::format::name::{DataName, Span};
 use crate::id::Claim;
 
@@ -30,7 +30,7 @@ fn follow(base: DataName, own: &[DataName]) -> Result<Vec<DataName>> {
             if first != reached + 1 || last < first {
                 let message =
                     format!("the store has a gap: LSN {reached} is followed by {first}; see the runbook");
-                return Err(Error::new(Code::RemoteCorrupt, message));
+                return Err(Error::new(Cause::Hole, message));
             }
             chain.push(*name);
             reached = last;
@@ -39,7 +39,7 @@ fn follow(base: DataName, own: &[DataName]) -> Result<Vec<DataName>> {
     // A base beyond the segments says that this history went further than this chain.
     match own.last() {
         Some(newest) if newest.span.last() > reached => Err(Error::new(
-            Code::RemoteCorrupt,
+            Cause::Hole,
             format!(
                 "LSN {} in the store needs a base that does not open; see the runbook",
                 newest.span.last()

@@ -35,7 +35,7 @@ pub(super) fn base_lsn(name: &DataName) -> Option<Lsn> {
 const ME: u64 = 9;
 
 fn decide(survey: &Survey, local: Local, allowed: Allowed) -> std::result::Result<OpenPlan, Code> {
-    origin(survey, &claim(ME), local, allowed).map_err(|error| error.code)
+    origin(survey, &claim(ME), local, allowed).map_err(|error| error.code())
 }
 
 fn log(epoch: u64, lsn: Lsn) -> Local {
@@ -176,7 +176,7 @@ fn a_session_without_a_log_comes_from_the_store_or_is_refused() {
         ("deleted, and started anew beside a stale log", &buried, log(3, 99), fresh, new),
     ];
     for (what, survey, left, allowed, expected) in rows {
-        let found = origin_in_store(survey, &claim(ME), left, allowed).map_err(|error| error.code);
+        let found = origin_in_store(survey, &claim(ME), left, allowed).map_err(|error| error.code());
         assert_eq!(found, expected, "{what}");
     }
 }
@@ -242,7 +242,7 @@ fn a_chain_reaches_all_that_is_there_or_says_that_there_is_a_hole() {
                     assert_eq!(Some(reach), newest, "{data:?}: something beyond a hole was passed over");
                 }
                 (Err(error), reach) => {
-                    assert_eq!(error.code, Code::RemoteCorrupt);
+                    assert_eq!(error.code(), Code::RemoteCorrupt);
                     assert!(reach.is_none() || reach < newest, "{data:?}: no hole, and yet {error}");
                 }
                 (Ok(chain), None) => panic!("{data:?}: a chain without a base: {chain:?}"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::Owner;
-use crate::error::{Code, Result};
+use crate::error::Result;
 use crate::format::name::{ClaimName, Mark};
 use crate::id::Claim;
 use crate::ownership::tenancy::Tenancy;
@@ -55,7 +55,7 @@ pub async fn terms_of(tenancy: &Tenancy, claim: &Claim) -> Result<Terms> {
             Ok(Terms { interval, locks: body.get(8) == Some(&1) })
         }
         // A damaged claim says nothing about its owner; one's own interval has to do.
-        Err(error) if error.code == Code::RemoteCorrupt => Ok(Terms::default()),
+        Err(error) if error.cause.is_loss() => Ok(Terms::default()),
         Err(error) => Err(error),
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::format::name::{ClaimName, DataName, Mark, Span};
 use crate::format::object::Object;
 use crate::format::seal::KeyId;
@@ -102,7 +102,7 @@ fn forged(name: &ClaimName) -> Error {
         name.claim,
         name.mark.suffix()
     );
-    Error::new(Code::RemoteCorrupt, message)
+    Error::new(Cause::Damaged, message)
 }
 
 /// The time that the store may take to tell what stands behind a name.
@@ -175,7 +175,7 @@ impl Tenancy {
             };
             if !needs.is_empty() {
                 let message = format!("a tombstone of this session needs {needs}");
-                return Err(Error::new(Code::KeyUnavailable, message));
+                return Err(Error::new(Cause::Keyless, message));
             }
         }
         let mut laid = false;
@@ -225,7 +225,7 @@ impl Tenancy {
             let proof = match self.data(name).await {
                 Ok(Some(object)) => self.judge(&object, None),
                 Ok(None) => Proof::Gone,
-                Err(error) if error.code == Code::RemoteCorrupt => Proof::Forged,
+                Err(error) if error.cause.is_loss() => Proof::Forged,
                 Err(error) => return Err(error),
             };
             if proof != Proof::Forged {
@@ -261,7 +261,7 @@ impl Tenancy {
             Ok(Some(object)) if object.is_plain() => Ok(Some(Proof::Plain)),
             Ok(Some(object)) => Ok(Some(self.judge(&object, None))),
             Ok(None) => Ok(None),
-            Err(error) if error.code == Code::RemoteCorrupt => Ok(None),
+            Err(error) if error.cause.is_loss() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -303,7 +303,7 @@ impl Tenancy {
             Manner::Patient => self.mark(&name).await,
             Manner::Within(limit) => match timeout(limit, self.mark_once(&name)).await {
                 Ok(Ok(read)) => Ok(read),
-                Ok(Err(error)) if error.code == Code::RemoteCorrupt => Err(error),
+                Ok(Err(error)) if error.cause.is_loss() => Err(error),
                 Ok(Err(_)) | Err(_) => return Ok(Proof::Unknown),
             },
         };
@@ -311,7 +311,7 @@ impl Tenancy {
             // It may be stored again, and is not remembered.
             Ok(None) => return Ok(Proof::Gone),
             Ok(Some(object)) => self.judge(&object, Some(name)),
-            Err(error) if error.code == Code::RemoteCorrupt => Proof::Forged,
+            Err(error) if error.cause.is_loss() => Proof::Forged,
             Err(error) => return Err(error),
         };
         self.known.note(name, proof);

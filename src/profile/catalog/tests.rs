@@ -64,7 +64,7 @@ fn generation_has_the_newest_version_of_each_file_up_to_it() {
     assert_eq!(paths(&catalog, 3), ["a", "b", "c"]);
     assert_eq!(paths(&catalog, 4), ["a", "c"]);
     assert_eq!(catalog.newest()["a"].pieces, [piece(4, 0)]);
-    assert_eq!(catalog.at(5).map(|_| ()).map_err(|error| error.code), Err(Code::NotFound));
+    assert_eq!(catalog.at(5).map(|_| ()).map_err(|error| error.code()), Err(Code::NotFound));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn state_whose_parts_do_not_agree_is_damage() {
     let damaged = |change: &dyn Fn(&mut Catalog)| {
         let mut catalog = sample();
         change(&mut catalog);
-        Catalog::read(&state(&catalog)).map_err(|error| error.code)
+        Catalog::read(&state(&catalog)).map_err(|error| error.code())
     };
     assert_eq!(damaged(&|catalog| _ = catalog.packs.remove(&2)), Err(Code::RemoteCorrupt));
     assert_eq!(damaged(&|catalog| _ = catalog.generations.remove(&4)), Err(Code::RemoteCorrupt));
@@ -110,7 +110,7 @@ fn state_whose_parts_do_not_agree_is_damage() {
         let mut batch = changes(&Catalog::default(), &sample());
         push(&mut batch, &key, Some(b"\x09"));
         let state = Memtable::replay(&batch).expect("is a batch");
-        assert_eq!(Catalog::read(&state).map_err(|error| error.code), Err(Code::RemoteCorrupt));
+        assert_eq!(Catalog::read(&state).map_err(|error| error.code()), Err(Code::RemoteCorrupt));
     }
 }
 

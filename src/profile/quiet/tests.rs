@@ -181,6 +181,6 @@ fn a_process_that_is_gone_is_no_error() {
 fn no_signal_goes_to_a_group_to_the_first_process_or_to_ourselves() {
     for pid in [0, 1, std::process::id(), 1 << 31, u32::MAX, u32::MAX - 1] {
         let error = stop(&host(), pid).expect_err("no browser");
-        assert_eq!(error.code, Code::InvalidOption, "{pid}");
+        assert_eq!(error.code(), Code::InvalidOption, "{pid}");
     }
 }

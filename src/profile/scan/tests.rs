@@ -79,7 +79,7 @@ fn an_added_path_that_leads_out_of_the_profile_is_rejected() {
         "a\0b",
     ] {
         let error = check_extra(&["fine".to_owned(), path.to_owned()]).expect_err("no path within");
-        assert_eq!(error.code, Code::InvalidOption, "{path:?}");
+        assert_eq!(error.code(), Code::InvalidOption, "{path:?}");
     }
 }
 
@@ -124,7 +124,7 @@ fn a_missing_profile_is_an_error_and_an_empty_one_has_no_files() {
     assert_eq!(look(directory.path(), &[]), Ok(Look::new()));
     for missing in ["missing", "file"] {
         let error = look(&directory.path().join(missing), &[]).expect_err("no profile");
-        assert_eq!(error.code, Code::LocalUnavailable);
+        assert_eq!(error.code(), Code::LocalUnavailable);
     }
 }
 
@@ -148,7 +148,7 @@ mod unix {
             let directory = profile(&[&format!("{DATABASE}/CURRENT"), &format!("{BLOBS}/0/5")]);
             symlink(outside.path().join(target), directory.path().join(&link)).expect("room");
             let error = look(directory.path(), &[]).expect_err("a link");
-            assert_eq!(error.code, Code::LocalUnavailable);
+            assert_eq!(error.code(), Code::LocalUnavailable);
             assert!(
                 error.message.starts_with(&format!("{link} in the profile is a symbolic link")),
                 "{}",
@@ -210,7 +210,7 @@ mod unix {
                 continue;
             }
             let error = look(directory.path(), &[]).expect_err("a name");
-            assert_eq!(error.code, Code::LocalUnavailable);
+            assert_eq!(error.code(), Code::LocalUnavailable);
             assert!(
                 error.message.contains(DATABASE) && error.message.contains("Unicode"),
                 "{}",

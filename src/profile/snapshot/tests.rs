@@ -76,7 +76,7 @@ fn a_closed_profile_that_is_not_whole_is_an_error_with_the_file() {
     let (profile, scratch) = (profile(), folder());
     fs::remove_file(profile.path().join(DATABASE).join("000007.sst")).expect("there");
     let error = take(&host(), &request(&profile, &scratch, Writer::None)).expect_err("damage");
-    assert_eq!(error.code, Code::LocalCorrupt);
+    assert_eq!(error.code(), Code::LocalCorrupt);
     assert!(error.message.starts_with(&format!("{DATABASE}/000007.ldb is missing")), "{}", error.message);
 }
 
@@ -101,7 +101,7 @@ fn a_path_out_of_the_profile_is_rejected_for_each_writer() {
     for writer in [Writer::None, Writer::Running, Writer::Process(0)] {
         let mut request = request(&profile, &scratch, writer);
         request.extra = vec!["../x".to_owned()];
-        assert_eq!(take(&host(), &request).expect_err("a path").code, Code::InvalidOption);
+        assert_eq!(take(&host(), &request).expect_err("a path").code(), Code::InvalidOption);
     }
 }
 
@@ -121,7 +121,7 @@ fn a_profile_that_is_never_whole_is_busy_after_all_attempts() {
     let (profile, scratch) = (profile(), folder());
     fs::write(profile.path().join(DATABASE).join("000005.ldb"), table(201)).expect("room");
     let error = take(&host(), &request(&profile, &scratch, Writer::Running)).expect_err("not whole");
-    assert_eq!(error.code, Code::ProfileBusy);
+    assert_eq!(error.code(), Code::ProfileBusy);
     let fault =
         format!("20 attempts, the last one because {DATABASE}/000005.ldb has 201 bytes instead of 200");
     assert!(error.message.contains(&fault), "{}", error.message);
@@ -277,7 +277,7 @@ mod unix {
         let shell = Shell::run("while :; do :; done", profile.path());
         let request = request(&profile, &scratch, Writer::Process(shell.pid()));
         let error = take(&host(), &request).expect_err("not whole");
-        assert_eq!(error.code, Code::ProfileBusy);
+        assert_eq!(error.code(), Code::ProfileBusy);
         let fault = format!("3 attempts, the last one because {DATABASE}/MANIFEST-000009 is missing");
         assert!(error.message.contains(&fault), "{}", error.message);
         assert_eq!(state(shell.pid()), State::Running);
@@ -297,7 +297,7 @@ mod unix {
             manifest(&[opening(9), added(0, 99, 9)]),
         )
         .expect("room");
-        assert_eq!(take(&host(), &request).expect_err("damage").code, Code::LocalCorrupt);
+        assert_eq!(take(&host(), &request).expect_err("damage").code(), Code::LocalCorrupt);
     }
 
     #[test]
@@ -306,7 +306,7 @@ mod unix {
         for pid in [0, 1, std::process::id()] {
             let error =
                 take(&host(), &request(&profile, &scratch, Writer::Process(pid))).expect_err("no browser");
-            assert_eq!(error.code, Code::InvalidOption);
+            assert_eq!(error.code(), Code::InvalidOption);
         }
     }
 }

@@ -70,7 +70,7 @@ async fn generations_are_kept_again_after_a_repair_that_failed_at_first() {
     }
     outage.store(true, std::sync::atomic::Ordering::Relaxed);
     let audited = || Order { audit: true, ..place.order(3) };
-    let failed = place.keeper.backup(&session, audited()).await.map_err(|error| error.code);
+    let failed = place.keeper.backup(&session, audited()).await.map_err(|error| error.code());
     assert_eq!(failed.err(), Some(Code::RemoteUnavailable), "nothing could be stored again");
     outage.store(false, std::sync::atomic::Ordering::Relaxed);
     let report = place.keeper.backup(&session, audited()).await.expect("is stored");
@@ -163,7 +163,7 @@ async fn state_that_names_a_file_outside_is_not_written() {
         bad.files.insert(path.to_owned(), versions);
         let tenancy = &session.owner().expect("has one").tenancy;
         let to = place.folder.path().join("never");
-        let refused = restore_from(tenancy, &bad, to.clone(), None).await.map_err(|error| error.code);
+        let refused = restore_from(tenancy, &bad, to.clone(), None).await.map_err(|error| error.code());
         assert_eq!((refused.err(), to.exists()), (Some(Code::RemoteCorrupt), false), "{path}");
     }
 }
@@ -179,7 +179,7 @@ async fn piece_that_is_not_what_the_state_says_is_not_written() {
     files.next().expect("has one").pieces[1].hash[3] ^= 1;
     let tenancy = &session.owner().expect("has one").tenancy;
     let to = place.folder.path().join("never");
-    let refused = restore_from(tenancy, &catalog, to.clone(), None).await.map_err(|error| error.code);
+    let refused = restore_from(tenancy, &catalog, to.clone(), None).await.map_err(|error| error.code());
     assert_eq!((refused.err(), to.exists()), (Some(Code::RemoteCorrupt), false));
 }
 
@@ -205,9 +205,9 @@ async fn pack_of_the_last_acknowledged_state_stays_until_the_next_one_is_acknowl
     outage.store(true, std::sync::atomic::Ordering::Relaxed);
     place.write("table", &noise(50_000, 2));
     let order = || Order { keep: 1, audit: true, timeout: Duration::from_secs(5), ..place.order(1) };
-    let late = place.keeper.backup(&session, order()).await.map_err(|error| error.code);
+    let late = place.keeper.backup(&session, order()).await.map_err(|error| error.code());
     assert_eq!(late.err(), Some(Code::RemoteUnavailable));
-    let unchanged = place.keeper.backup(&session, order()).await.map_err(|error| error.code);
+    let unchanged = place.keeper.backup(&session, order()).await.map_err(|error| error.code());
     assert_eq!(
         unchanged.err(),
         Some(Code::RemoteUnavailable),

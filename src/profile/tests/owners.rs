@@ -15,7 +15,7 @@ async fn fenced_owner_makes_no_generation_and_removes_nothing() {
     other.back_up(&successor).await;
     let expected = other.contents();
     place.write("table", &noise(70_000, 3));
-    let refused = place.keeper.backup(&session, place.order(1)).await.map_err(|error| error.code);
+    let refused = place.keeper.backup(&session, place.order(1)).await.map_err(|error| error.code());
     assert_eq!(refused.err(), Some(Code::Fenced));
     assert!(session.delete().await.is_err(), "nor does it delete what it does not own");
     sleep(Duration::from_secs(60)).await;
@@ -82,7 +82,7 @@ async fn deletion_leaves_no_pack() {
     place.back_up(&session).await;
     session.delete().await.expect("is deleted");
     assert_eq!(packs(&store), Vec::<String>::new());
-    let again = Place::new().open_with(&store, &[7], |_| {}).await.map_err(|error| error.code);
+    let again = Place::new().open_with(&store, &[7], |_| {}).await.map_err(|error| error.code());
     assert_eq!(again.err(), Some(Code::Deleted));
 }
 
@@ -94,7 +94,7 @@ async fn profile_and_session_of_baileys_are_never_taken_for_each_other() {
     place.back_up(&session).await;
     session.close(WAIT).await.expect("closes");
     let opened = Place::new().open_with(&store, &[7], |settings| settings.profile = false).await;
-    assert_eq!(opened.map_err(|error| error.code).err(), Some(Code::InvalidOption));
+    assert_eq!(opened.map_err(|error| error.code()).err(), Some(Code::InvalidOption));
     let (store, place) = (Memory::default(), Place::new());
     let session = place.open_with(&store, &[7], |settings| settings.profile = false).await.expect("opens");
     let mut batch = Vec::new();
@@ -103,5 +103,5 @@ async fn profile_and_session_of_baileys_are_never_taken_for_each_other() {
     session.flush(WAIT).await.expect("is stored");
     session.close(WAIT).await.expect("closes");
     let opened = Place::new().open_with(&store, &[7], |_| {}).await;
-    assert_eq!(opened.map_err(|error| error.code).err(), Some(Code::InvalidOption));
+    assert_eq!(opened.map_err(|error| error.code()).err(), Some(Code::InvalidOption));
 }

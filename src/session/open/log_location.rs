@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::format::seal::visible_tag;
 use crate::id::{Claim, Lsn};
 use crate::journal::Log;
@@ -76,7 +76,7 @@ impl LogLocation {
             blocking(host, move || {
                 // What it says in the clear may be enough.
                 let read = |recovery: Result<Recovery>| match recovery {
-                    Err(error) if error.code == Code::KeyUnavailable => {
+                    Err(error) if error.cause == Cause::Keyless => {
                         locked(disk.as_ref(), &path, &ring, tag)?.map(Recovery::Locked).ok_or(error)
                     }
                     recovery => recovery,
@@ -95,7 +95,7 @@ impl LogLocation {
         // Perhaps somebody only looked, just then, whether it is locked.
         let mut answer = look().await;
         for waited in 0..GLANCES {
-            let is_taken = matches!(&answer, Err(error) if error.code == Code::AlreadyOpen);
+            let is_taken = matches!(&answer, Err(error) if error.cause == Cause::InUse);
             if !is_taken || (waited > 0 && is_owned(host, &disk, &path).await?) {
                 break;
             }
@@ -204,6 +204,7 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+    use crate::error::Code;
     use crate::platform::disk::RealDisk;
     use crate::platform::host::RealHost;
     use crate::sim::Cluster;
@@ -217,7 +218,7 @@ mod tests {
         let find = || LogLocation::find(&host, Arc::new(RealDisk), &settings);
 
         let owner = find().await.expect("free");
-        let refused = find().await.err().map(|error| error.code);
+        let refused = find().await.err().map(|error| error.code());
         assert_eq!(refused, Some(Code::AlreadyOpen));
         drop(owner);
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result, Staleness};
 use crate::event::{Event, EventSink, Level};
 use crate::format::name::TenantName;
 use crate::format::object::Link;
@@ -29,7 +29,7 @@ use crate::ownership::listing::SharedListing;
 use crate::ownership::tenancy::Tenancy;
 use crate::platform::disk::Disk;
 use crate::platform::host::{Host, Lane, blocking_in};
-use crate::replication::restore::{ChainEnd, goes_on_from_buried, load};
+use crate::replication::restore::{goes_on_from_buried, load};
 use crate::replication::{Pace, Piece, Replicator, Start};
 use crate::session::{Origin, OriginSource, Session};
 use crate::store::RetryingStore;
@@ -265,7 +265,7 @@ impl Opening {
             }
         };
         let local = local_of(&recovery);
-        let mut last = None;
+        let mut left = Staleness::default();
         for _ in 0..SURVEYS {
             let survey = owner.tenancy.survey().await?;
             if survey.claims.highest() != Some(owner.claim) {
@@ -275,14 +275,13 @@ impl Opening {
                 return Err(owner.leave_to_its_owner().await);
             }
             match self.attempt(owner, &survey, local, &recovery, &mut seed).await {
-                Ok(Some(found)) => return Ok(found),
-                Ok(None) => {}
-                // What looks like a loss may be a listing that a collection went through: look again before saying so.
-                Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
-                Err(error) => return Err(explained(&recovery, error)),
+                Ok(found) => return Ok(found),
+                // What looks like a loss may be a listing that a collection went through, or that the predecessor's last segments are
+                // not in yet: look again before saying so. What is damaged is so in every listing.
+                Err(error) => left.keep(error).map_err(|error| explained(&recovery, error))?,
             }
         }
-        Err(last.unwrap_or_else(restless))
+        Err(left.into_error())
     }
 
     async fn attempt(
@@ -292,7 +291,7 @@ impl Opening {
         local: Local,
         recovery: &Recovery,
         seed: &mut Option<Vec<u8>>,
-    ) -> Result<Option<Found>> {
+    ) -> Result<Found> {
         let found = self.home.decide(survey, &owner.claim, local, &self.settings, false)?;
         let mut parent = found.parent;
         let loaded = match (found.source, recovery) {
@@ -315,10 +314,9 @@ impl Opening {
                 let note = format!("restoring from {} objects of the store", chain.len());
                 (self.events)(Event::Note(Level::Debug, note));
                 match load(&owner.tenancy, survey, from).await {
-                    Ok(ChainEnd::Stale) => return Ok(None),
-                    Ok(ChainEnd::Restored(restored)) => self.salvaged(*restored, from, local, recovery)?,
+                    Ok(restored) => self.salvaged(restored, from, local, recovery)?,
                     // To start anew is what was asked for where all that there is came from a history that was buried.
-                    Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => {
+                    Err(error) if error.cause == Cause::Buried && self.settings.allowed.fresh => {
                         parent = None;
                         self.fresh(seed.take())?
                     }
@@ -332,7 +330,7 @@ impl Opening {
         } else {
             Leftover::of(recovery)
         };
-        Ok(Some((self.identified(loaded)?, parent, left)))
+        Ok((self.identified(loaded)?, parent, left))
     }
 }
 
@@ -341,8 +339,4 @@ fn missing() -> Error {
         Code::NotFound,
         "this tenant has no session on the disk or in the store, and `onMissing: 'error'` forbids creating one",
     )
-}
-
-fn restless() -> Error {
-    Error::new(Code::RemoteUnavailable, "the store changes faster than it can be read; retry later")
 }

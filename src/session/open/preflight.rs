@@ -3,22 +3,22 @@
 //! A claim ends whoever runs now. An instance with a wrong key, without a session to restore, or with a damaged store in
 //! front of it must not make one.
 
-use crate::error::{Code, Result};
+use crate::error::{Cause, Result, Staleness};
 use crate::event::Event;
 use crate::format::name::{ClaimName, Mark};
 use crate::id::{Claim, OwnerId};
 use crate::ownership::decide::{Local, Source, Survey};
 use crate::ownership::naming;
 use crate::ownership::tenancy::Tenancy;
-use crate::replication::restore::{ChainEnd, load};
+use crate::replication::restore::load;
 
-use super::{Opening, SURVEYS, missing, restless};
+use super::{Opening, SURVEYS, missing};
 
 impl Opening {
     /// Finds out whether this open could succeed, before it claims anything: a claim ends whoever runs now, and an instance
     /// with a wrong key or a damaged store in front of it must not. Gives the survey that the claim is made above.
     pub(super) async fn preflight(&self, tenancy: &Tenancy, local: Local, seeded: bool) -> Result<Survey> {
-        let mut last = None;
+        let mut left = Staleness::default();
         for _ in 0..SURVEYS {
             let survey = tenancy.survey().await?;
             for error in tenancy.known.take_news() {
@@ -27,13 +27,13 @@ impl Opening {
             // Whatever claim comes of it, it is above all of these.
             let me = Claim { epoch: survey.claims.next_epoch(), owner: OwnerId([u8::MAX; 16]) };
             match self.could(tenancy, &survey, &me, local, seeded).await {
-                Ok(true) => return Ok(survey),
-                Ok(false) => {}
-                Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
-                Err(error) => return Err(error),
+                Ok(()) => return Ok(survey),
+                // An owner that runs removes and adds objects meanwhile. What is damaged stays so until it stores another base,
+                // which is not worth waiting for here: nothing is claimed, and the next open sees it.
+                Err(error) => left.keep(error)?,
             }
         }
-        Err(last.unwrap_or_else(restless))
+        Err(left.into_error())
     }
 
     pub(super) async fn could(
@@ -43,10 +43,10 @@ impl Opening {
         me: &Claim,
         local: Local,
         seeded: bool,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let found = match self.home.decide(survey, me, local, &self.settings, true) {
             // What vanished is perhaps there, under another name.
-            Err(error) if error.code == Code::RemoteCorrupt && survey.data.is_empty() => {
+            Err(error) if error.cause == Cause::Vanished && survey.data.is_empty() => {
                 self.require_only_name(tenancy).await?;
                 return Err(error);
             }
@@ -59,9 +59,8 @@ impl Opening {
             // Somebody may be running now: only a restore that was verified from end to end justifies ending it.
             (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
                 match load(tenancy, survey, parent).await {
-                    Ok(ChainEnd::Restored(restored)) => self.require_identity(&restored.state).map(|()| true),
-                    Ok(ChainEnd::Stale) => Ok(false),
-                    Err(error) if error.code == Code::Deleted && self.settings.allowed.fresh => Ok(true),
+                    Ok(restored) => self.require_identity(&restored.state),
+                    Err(error) if error.cause == Cause::Buried && self.settings.allowed.fresh => Ok(()),
                     Err(error) => Err(error),
                 }
             }
@@ -69,16 +68,12 @@ impl Opening {
                 // The claim itself is small and sealed with the same keys.
                 let mark = ClaimName { claim: parent, mark: Mark::Claimed };
                 let opened = match tenancy.mark(&mark).await {
-                    Ok(Some(object)) => tenancy.open(&object).map(|_| true),
-                    Ok(None) => Ok(true),
+                    Ok(Some(object)) => tenancy.open(&object).map(|_| ()),
+                    Ok(None) => Ok(()),
                     Err(error) => Err(error),
                 };
                 // That it is damaged says nothing about the data.
-                if matches!(&opened, Err(error) if error.code == Code::RemoteCorrupt) {
-                    Ok(true)
-                } else {
-                    opened
-                }
+                if matches!(&opened, Err(error) if error.cause.is_loss()) { Ok(()) } else { opened }
             }
             (Source::Fresh, _) => {
                 if seeded {
@@ -89,9 +84,9 @@ impl Opening {
                 if self.settings.hide_tenant {
                     naming::leave_mark(tenancy).await?;
                 }
-                Ok(true)
+                Ok(())
             }
-            _ => Ok(true),
+            _ => Ok(()),
         }
     }
 

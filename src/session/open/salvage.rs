@@ -3,7 +3,7 @@
 //! A state at an LSN and batches that follow it without a gap, each under its seal, are the history itself (I17). Whatever is
 //! set aside and may hold batches that no store has is kept until a person removes it.
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::event::Event;
 use crate::format::object::Link;
 use crate::id::{Claim, Lsn};
@@ -131,7 +131,7 @@ pub fn local_of(recovery: &Recovery) -> Local {
 /// The error of an open, in the words of the log where that could not be opened for want of a key.
 pub fn explained(recovery: &Recovery, error: Error) -> Error {
     match recovery {
-        Recovery::Locked(log) if matches!(error.code, Code::LocalCorrupt | Code::KeyUnavailable) => {
+        Recovery::Locked(log) if matches!(error.cause, Cause::LocalDamage | Cause::Keyless) => {
             log.error.clone()
         }
         _ => error,

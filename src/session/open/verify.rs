@@ -3,14 +3,14 @@
 //! Whoever owns the session is not disturbed, and the answer is as of a moment during the call. It reads all that a restore
 //! could come to need, also the older base that is kept against damage.
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, Staleness};
 use crate::id::{Claim, Digest, Lsn, OwnerId, hex};
 use crate::journal::memtable::Memtable;
 use crate::ownership::decide::{Allowed, Local, Source, origin};
 use crate::ownership::naming;
 use crate::replication::restore::{Audit, audit};
 
-use super::{NO_CREDENTIALS, SURVEYS, Settings, Site, lacks_credentials, restless};
+use super::{NO_CREDENTIALS, SURVEYS, Settings, Site, lacks_credentials};
 
 /// The state that a new machine would restore.
 #[derive(Debug, Clone)]
@@ -44,31 +44,28 @@ pub async fn verify(settings: &Settings, site: Site) -> Result<Report> {
 /// Reads and checks all that `site` holds of a tenant, and whose it is.
 pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
     let tenancy = settings.tenancy(site, settings.name()?);
-    let mut last = None;
+    let mut left = Staleness::default();
     for _ in 0..SURVEYS {
         let survey = tenancy.survey().await?;
         let anybody = Claim { epoch: u64::MAX, owner: OwnerId([u8::MAX; 16]) };
         let found = match origin(&survey, &anybody, Local::None, Allowed::default()) {
             Ok(found) => found,
-            Err(error) if error.code == Code::RemoteCorrupt => {
-                last = Some(error);
+            Err(error) => {
+                left.keep(error)?;
                 continue;
             }
-            Err(error) => return Err(error),
         };
         let (Source::Remote(_), Some(parent)) = (found.source, found.parent) else {
             naming::require_only(&tenancy, &settings.tenant, settings.hide_tenant).await?;
             return Err(Error::new(Code::NotFound, "the store has no session of this tenant"));
         };
         match audit(&tenancy, &survey, parent).await {
-            Ok(Some(audit)) => return Ok((parent, audit)),
-            Ok(None) => {}
-            // What looks like a loss may be a listing that a collection went through.
-            Err(error) if error.code == Code::RemoteCorrupt => last = Some(error),
-            Err(error) => return Err(error),
+            Ok(audit) => return Ok((parent, audit)),
+            // What looks like a loss may be a listing that a collection went through. Damage is what the caller wants to know.
+            Err(error) => left.keep(error)?,
         }
     }
-    Err(last.unwrap_or_else(restless))
+    Err(left.into_error())
 }
 
 /// The words for it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::{self, Ownership};
-use crate::error::{Code, Error, Result};
+use crate::error::{Cause, Code, Error, Result};
 use crate::id::{Claim, Lsn};
 use crate::registry::{OpenRequest, Registry};
 use crate::session::open::Settings;
@@ -82,7 +82,7 @@ pub struct Errand {
 /// The report of a look to the oracle, of a session that has not ended.
 fn seen(owner: Ownership, lsn: Option<Lsn>, damage: Vec<String>) -> Result<Seen> {
     match owner {
-        Ownership::Deleted => Err(Error::new(Code::Deleted, "as it was looked at")),
+        Ownership::Deleted => Err(Error::new(Cause::Buried, "as it was looked at")),
         Ownership::None => Err(Error::new(Code::NotFound, "as it was looked at")),
         Ownership::Live | Ownership::Released => Ok(Seen { lsn, entries: None, damage }),
     }
@@ -147,11 +147,11 @@ impl Errand {
             }
             Tool::Inspect => {
                 let stored = admin::inspect(registry, self.request()).await?.store.expect("it has a store");
-                if let Some(Error { code, message }) = stored.error {
+                if let Some(error) = stored.error {
                     let plain =
                         [Code::NotFound, Code::RemoteUnavailable, Code::Deleted, Code::KeyUnavailable];
-                    let code = if plain.contains(&code) { code } else { Code::RemoteCorrupt };
-                    return Err(Error::new(code, message));
+                    let is_plain = plain.contains(&error.code());
+                    return Err(if is_plain { error } else { error.with_cause(Cause::Damaged) });
                 }
                 seen(stored.owner, stored.lsn, stored.damage)?
             }

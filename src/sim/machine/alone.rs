@@ -122,7 +122,7 @@ pub fn judge_alone(
 
 /// An open without a store was refused.
 pub fn refused_alone(error: &Error, leave: bool, lacks_keys: bool) {
-    let fine = match error.code {
+    let fine = match error.code() {
         Code::InvalidOption => !leave,
         Code::KeyUnavailable => lacks_keys,
         _ => false,

@@ -196,11 +196,11 @@ pub fn told(
             hold(book).told.push("failed");
             // A release that an outage kept back is told, and is no loss: all is stored, and only a successor waits.
             let unreleased =
-                error.code == Code::RemoteUnavailable && error.message.contains("the release is not");
+                error.code() == Code::RemoteUnavailable && error.message.contains("the release is not");
             if unreleased {
                 saw(Moment::ReleaseLost);
             }
-            let full = error.code == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
+            let full = error.code() == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
             assert!(
                 unreleased || full || cluster.tampered.load(Ordering::Relaxed),
                 "a session failed, and nobody tampered with anything: {error:?}"

@@ -77,20 +77,20 @@ impl Visit {
                 let lacks_keys = hold(&cluster.keys).may_lack(key, left);
                 // A disk that a story damaged may hold more than the store, and then a person has to look.
                 let tampered = cluster.tampered.load(Ordering::Relaxed);
-                let damaged = error.code == Code::LocalCorrupt && (tampered || here.rotten() > 0);
+                let damaged = error.code() == Code::LocalCorrupt && (tampered || here.rotten() > 0);
                 if damaged && !tampered {
                     saw(Moment::RotRefused);
                     if let Some(before) = here.with_one_rotten_bit().filter(|_| !alone) {
                         cluster.oracle_of(tenant).refused_rot(before, &error);
                     }
                 }
-                let full = error.code == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
+                let full = error.code() == Code::LocalUnavailable && cluster.full.load(Ordering::Relaxed);
                 if alone && !damaged && !full {
                     refused_alone(&error, leave, lacks_keys);
                 } else if !damaged && !full {
                     cluster.oracle_of(tenant).refused(&error, cloud, lacks_keys);
                 }
-                let code = error.code;
+                let code = error.code();
                 *hold(&door) = Door::Refused(error);
                 Err(code)
             }

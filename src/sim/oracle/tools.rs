@@ -97,7 +97,7 @@ impl Oracle {
     }
 
     fn refused_look(&self, look: &Look, error: &Error, lacks_keys: bool) {
-        let fine = match error.code {
+        let fine = match error.code() {
             Code::RemoteUnavailable => true,
             Code::NotFound => self.standing_promises(look).next().is_none(),
             Code::Deleted => !self.tombstones.is_empty(),

@@ -62,7 +62,7 @@ fn a_write_without_a_log_that_is_refused_says_whether_it_may_be_stored_all_the_s
             session_with(Arc::new(memory.clone()), cloud.clone()).await.expect("takes over")
         };
         let (sent, (newer, _)) = futures::join!(settled, opened);
-        assert_eq!(sent.code, Code::Fenced);
+        assert_eq!(sent.code(), Code::Fenced);
         assert!(sent.message.contains("may still have been stored"), "{sent}");
         let batch = session_batch(&[("late", Some(&[3]))]);
         let late = session.journal().append(&batch, false).expect_err("it is refused at once");

@@ -39,7 +39,7 @@ async fn write(session: &Session, ids: std::ops::Range<u32>) -> Option<Code> {
     for id in ids {
         set(session, id);
         if let Err(error) = session.flush(LONG).await {
-            return Some(error.code);
+            return Some(error.code());
         }
     }
     None
@@ -59,7 +59,7 @@ fn store(memory: &Memory, claim: Claim, (first, last): (u64, u64), is_whole: boo
 }
 
 fn lost(told: &Told) -> usize {
-    let is_told = |event: &Event| matches!(event, Event::Failed(error) if error.code == Code::LeaseLost);
+    let is_told = |event: &Event| matches!(event, Event::Failed(error) if error.code() == Code::LeaseLost);
     hold(told).iter().filter(|(_, event)| is_told(event)).count()
 }
 
@@ -75,7 +75,7 @@ fn two_copies_of_one_process_do_not_go_on_for_long_under_one_claim() {
             let code = write(&session, 3..3 + WRITES).await;
             sleep(CHECK).await;
             let refused = session.journal().append(&session_batch(&[("late", Some(&[1]))]), false);
-            assert_eq!(refused.map_err(|error| error.code), Err(Code::LeaseLost), "{span:?}");
+            assert_eq!(refused.map_err(|error| error.code()), Err(Code::LeaseLost), "{span:?}");
             assert!(code.is_none_or(|code| code == Code::LeaseLost), "{code:?}");
             assert_eq!(lost(&told), 1, "it is told once");
             let lacks = session.journal().progress().stored < session.journal().lsn();

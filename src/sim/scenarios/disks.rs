@@ -31,7 +31,7 @@ fn a_failed_sync_poisons_the_session_and_a_reopen_heals_it() {
         let session = machine.session();
         set(&session, "a", b"\x031").expect("sets");
         machine.disk().fail_at(machine.disk().operations(), ErrorKind::Other, None);
-        assert_eq!(session.journal().sync(1).await.map_err(|error| error.code), Err(Code::IoPoisoned));
+        assert_eq!(session.journal().sync(1).await.map_err(|error| error.code()), Err(Code::IoPoisoned));
         assert_eq!(set(&session, "a", b"\x032"), Err(Code::IoPoisoned));
         machine.kill();
         machine.start(Opening::default());
@@ -53,13 +53,13 @@ fn a_failed_sync_still_ships_what_memory_has_and_close_says_what_is_not_safe() {
                 set(&session, &id.to_string(), b"\x031").expect("sets");
             }
             machine.disk().fail_next(Op::Sync, 0, ErrorKind::Other, None);
-            assert_eq!(session.journal().sync(50).await.map_err(|error| error.code), Err(Code::IoPoisoned));
+            assert_eq!(session.journal().sync(50).await.map_err(|error| error.code()), Err(Code::IoPoisoned));
             assert_eq!(set(&session, "late", b"\x032"), Err(Code::IoPoisoned));
             sleep(Duration::from_secs(5)).await;
             let stored = session.journal().progress().stored;
             assert_eq!(stored, if store_answers { 50 } else { 0 });
             let closed =
-                session.close(Duration::from_secs(1)).await.map_err(|error| (error.code, error.message));
+                session.close(Duration::from_secs(1)).await.map_err(|error| (error.code(), error.message));
             match closed {
                 Ok(()) => assert!(store_answers, "what is nowhere safe was not told"),
                 Err((code, message)) => {

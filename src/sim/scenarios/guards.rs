@@ -37,7 +37,7 @@ fn a_successor_waits_for_a_quiet_owner_that_looks_seldom() {
         let (newer, _) = newer.expect("opens");
         // Nothing that it stored has made it look meanwhile.
         let late = older.journal().append(&session_batch(&[("late", Some(&[3]))]), false);
-        assert_eq!(late.map_err(|error| error.code), Err(Code::Fenced), "two owners accepted writes");
+        assert_eq!(late.map_err(|error| error.code()), Err(Code::Fenced), "two owners accepted writes");
         older.close(LONG).await.expect("nothing is missing");
         newer.close(LONG).await.expect("closes");
     });
@@ -76,7 +76,7 @@ fn whoever_expects_a_claim_leaves_what_somebody_else_began_since_as_it_is() {
         let before = names();
         let settings = Settings { expected: claims[0], ..takeover() };
         let refused = session_with(Arc::new(memory.clone()), settings).await.map(|_| ());
-        assert_eq!(refused.map_err(|error| error.code), Err(Code::OwnedElsewhere));
+        assert_eq!(refused.map_err(|error| error.code()), Err(Code::OwnedElsewhere));
         assert_eq!(names(), before, "nobody has to give way to it");
         let settings = Settings { expected: claims[1], ..takeover() };
         let (session, _) = session_with(Arc::new(memory.clone()), settings).await.expect("is still the last");
@@ -94,7 +94,7 @@ fn a_close_looks_once_more_and_fills_a_store_that_was_emptied_since() {
         memory.objects().clear();
         session.close(CHECK * 8).await.expect("closes");
         let heir = session_with(Arc::new(memory), takeover()).await.map(|(heir, _)| heir.journal().lsn());
-        assert_eq!(heir.map_err(|error| error.code), Ok(1));
+        assert_eq!(heir.map_err(|error| error.code()), Ok(1));
     });
 }
 
@@ -125,6 +125,6 @@ fn what_was_restored_just_before_its_history_was_deleted_does_not_come_back() {
         let (deleted, ()) = tokio::join!(older.delete(), restored_and_dead);
         deleted.expect("is deleted");
         let back = session_with(Arc::new(cluster.store.clone()), takeover()).await.map(|_| ());
-        assert_eq!(back.map_err(|error| error.code), Err(Code::Deleted));
+        assert_eq!(back.map_err(|error| error.code()), Err(Code::Deleted));
     });
 }

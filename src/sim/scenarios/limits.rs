@@ -114,7 +114,7 @@ fn no_bases(memory: &Memory, on: &Arc<AtomicBool>) -> Arc<Memory> {
 }
 
 fn base_refused(session: &Session) -> Option<Code> {
-    session.status().expect("tells").base_refused.map(|error| error.code)
+    session.status().expect("tells").base_refused.map(|error| error.code())
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_base_that_is_refused_at_a_refresh_or_a_rekey_stops_no_segment_and_stays_in_
         session.flush(LONG).await.expect("is stored");
         on.store(true, Ordering::Relaxed);
         let refused = session.renew(LONG).await.expect_err("the base is refused");
-        assert_eq!(refused.code, Code::RemoteRefused, "{refused}");
+        assert_eq!(refused.code(), Code::RemoteRefused, "{refused}");
         for id in 1..100 {
             set(&session, id, 100);
             session.flush(Duration::from_secs(5)).await.expect("segments go on");

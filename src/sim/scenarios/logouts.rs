@@ -60,7 +60,7 @@ impl Race {
     async fn delete(&self, requests: usize) {
         let answer = Arc::clone(&self.answer);
         self.old.process().background(move |session: Arc<Session>| async move {
-            let told = session.delete().await.map_err(|error| error.code);
+            let told = session.delete().await.map_err(|error| error.code());
             *hold(&answer) = Some(told);
         });
         sleep(Duration::from_micros(50)).await;

@@ -78,7 +78,7 @@ fn an_owner_is_refused_within_a_check_and_a_margin_however_long_its_upload_takes
                 assert!(refused - claimed <= CHECK + CHECK / 4, "{time:?}: after {:?}", refused - claimed);
                 assert!(refused < opened, "{time:?}: two owners accepted writes");
                 assert!(opened - claimed <= wait + linger(CHECK) + CHECK, "{time:?}: {:?}", opened - claimed);
-                let flushed = older.flush(LONG).await.map_err(|error| error.code);
+                let flushed = older.flush(LONG).await.map_err(|error| error.code());
                 let closed = older.close(LONG).await;
                 if time * 2 < linger(CHECK) {
                     assert_eq!(
@@ -91,7 +91,7 @@ fn an_owner_is_refused_within_a_check_and_a_margin_however_long_its_upload_takes
                     closed.expect("nothing is missing");
                 } else {
                     let error = closed.expect_err("the last writes are nowhere else");
-                    assert_eq!((flushed, error.code), (Err(Code::Fenced), Code::Fenced), "{time:?}");
+                    assert_eq!((flushed, error.code()), (Err(Code::Fenced), Code::Fenced), "{time:?}");
                 }
                 newer.close(LONG).await.expect("closes");
             }
@@ -112,7 +112,7 @@ fn whoever_took_over_without_waiting_is_not_said_to_have_the_last_writes() {
             set(&older, id);
         }
         let error = older.close(LONG).await.expect_err("three writes are nowhere else");
-        assert_eq!(error.code, Code::Fenced);
+        assert_eq!(error.code(), Code::Fenced);
         assert!(error.message.contains("LSN 2 to 4"), "{error}");
         assert_eq!(newer.journal().lsn(), 1);
         newer.close(LONG).await.expect("closes");

@@ -122,7 +122,7 @@ fn a_tool_deletes_for_good_or_leaves_the_session_to_whoever_came_back() {
                     if tool.process().session().is_some() && !std::mem::replace(&mut asked, true) {
                         let answer = Arc::clone(&answer);
                         tool.process().background(move |session: Arc<Session>| async move {
-                            let told = session.delete().await.map_err(|error| error.code);
+                            let told = session.delete().await.map_err(|error| error.code());
                             *hold(&answer) = Some(told);
                         });
                     }

@@ -163,7 +163,7 @@ fn a_key_that_is_gone_blocks_only_what_is_not_superseded() {
         create(&folder, &other, claim, 4, &History::of(4).state(4)).expect("room");
         drop(folder);
         let (_, bytes) = disk.files(&path()).into_iter().rfind(|(name, _)| is_log(name)).expect("made");
-        look(&[(5, &log(claim_of_main(), 3, 6, 6)), (sequence, &bytes)]).map(|_| ()).map_err(|e| e.code)
+        look(&[(5, &log(claim_of_main(), 3, 6, 6)), (sequence, &bytes)]).map(|_| ()).map_err(|e| e.code())
     };
     assert_eq!(lock_out(claim(1), 9), Ok(()));
     assert_eq!(lock_out(claim_of_main(), 1), Err(Code::KeyUnavailable));

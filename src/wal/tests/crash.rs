@@ -32,10 +32,10 @@ impl Life<'_> {
                 Ok(())
             }
             Err(error) => {
-                self.trouble.push(error.code);
+                self.trouble.push(error.code());
                 assert_eq!((wal.len(), wal.lsn()), before, "a failed append changes nothing");
-                if error.code == Code::IoPoisoned {
-                    let again = wal.append(lsn, &entries).map_err(|error| error.code);
+                if error.code() == Code::IoPoisoned {
+                    let again = wal.append(lsn, &entries).map_err(|error| error.code());
                     assert_eq!(again, Err(Code::IoPoisoned), "poisoned stays poisoned");
                     return Err(error);
                 }
@@ -81,7 +81,7 @@ impl Life<'_> {
                 self.history.synced = self.history.synced.max(wal.synced());
             }
             Err(error) => {
-                self.trouble.push(error.code);
+                self.trouble.push(error.code());
                 wal.abort_roll();
             }
         }
@@ -127,7 +127,7 @@ impl Life<'_> {
     fn whole(&mut self) {
         for epoch in [1, 1, 2] {
             if let Err(error) = self.open(claim(epoch)) {
-                self.trouble.push(error.code);
+                self.trouble.push(error.code());
             }
         }
     }

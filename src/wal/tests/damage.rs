@@ -218,13 +218,13 @@ fn frames_of_another_file_never_pass_for_its_own() {
 fn a_missing_or_wrong_key_is_never_called_damage() {
     let (_, bytes) = only_log(&written(&sealed(), &History::of(4), 1, 1));
     for ring in [plain(), keyed(&[1; 32])] {
-        assert_eq!(look(&bytes, &ring).map(|_| ()).map_err(|e| e.code), Err(Code::KeyUnavailable));
+        assert_eq!(look(&bytes, &ring).map(|_| ()).map_err(|e| e.code()), Err(Code::KeyUnavailable));
     }
     let rotated = keyed(&[[1; 32], [0x42; 32]].concat());
     assert!(matches!(look(&bytes, &rotated), Ok(Recovery::Log(_))));
     // Enabling encryption must not lose a session that was kept in clear.
     let (_, plain) = only_log(&written(&plain(), &History::of(4), 1, 1));
-    let refused = look(&plain, &sealed()).map(|_| ()).map_err(|e| e.code);
+    let refused = look(&plain, &sealed()).map(|_| ()).map_err(|e| e.code());
     assert_eq!(refused, Err(Code::KeyUnavailable), "nobody said that it may be in the clear");
     let told = Arc::new(Ring::new(&[0x42; 32]).expect("a whole key").accepting_plain(true));
     assert!(matches!(look(&plain, &told), Ok(Recovery::Log(_))));
@@ -240,7 +240,7 @@ fn resum(bytes: &mut [u8]) {
 fn a_log_moved_to_another_tenant_or_claim_does_not_open() {
     let (_, bytes) = only_log(&written(&sealed(), &History::of(4), 1, 1));
     let tenant = lock(&disk_with(&[(1, &bytes)])).expect("free").recover(&sealed(), visible_tag("other"));
-    assert_eq!(tenant.map(|_| ()).map_err(|e| e.code), Err(Code::LocalCorrupt));
+    assert_eq!(tenant.map(|_| ()).map_err(|e| e.code()), Err(Code::LocalCorrupt));
     // Tag, epoch, owner and starting LSN, with a checksum that fits.
     for at in 64..112 {
         let mut bad = bytes.clone();
@@ -256,7 +256,7 @@ fn a_log_moved_to_another_tenant_or_claim_does_not_open() {
         };
         let found = lock(&disk_with(&[(1, &bad)])).expect("free").recover(&sealed(), asked);
         match (at, found) {
-            (64..104, Err(error)) => assert_eq!(error.code, Code::KeyUnavailable, "byte {at}"),
+            (64..104, Err(error)) => assert_eq!(error.code(), Code::KeyUnavailable, "byte {at}"),
             (104.., Ok(Recovery::Damaged(damaged))) => assert_eq!(damaged.good, 0),
             (_, other) => panic!("byte {at}: {other:?}"),
         }
@@ -271,7 +271,7 @@ fn an_unknown_version_is_named_and_a_flipped_one_is_damage() {
         newer[at] = 9;
         resum(&mut newer);
         let error = look(&newer, &sealed()).map(|_| ()).expect_err("unknown");
-        assert_eq!(error.code, Code::LocalCorrupt);
+        assert_eq!(error.code(), Code::LocalCorrupt);
         assert!(error.message.contains(what), "{}", error.message);
     }
     let mut flipped = bytes;

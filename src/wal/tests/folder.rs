@@ -6,7 +6,7 @@ use crate::platform::disk::RealDisk;
 use crate::platform::disk::memory::Op;
 
 fn code<T>(result: Result<T>) -> Code {
-    result.map(|_| ()).expect_err("fails").code
+    result.map(|_| ()).expect_err("fails").code()
 }
 
 fn names(disk: &MemoryDisk) -> Vec<String> {
@@ -186,7 +186,7 @@ fn messages_say_what_to_do_and_never_where() {
                 create(&folder, &sealed(), claim(1), 0, &[])
             };
             let Err(error) = life() else { continue };
-            assert_eq!(error.code, Code::LocalUnavailable);
+            assert_eq!(error.code(), Code::LocalUnavailable);
             assert!(!error.message.contains("tenant-7") && !error.message.contains('/'), "{}", error.message);
             assert!(error.message.contains(';'), "no advice: {}", error.message);
         }
@@ -269,7 +269,7 @@ fn a_file_in_the_way_is_a_typed_error() {
     std::fs::write(&path, b"").expect("room");
     for path in [path.clone(), path.join("below")] {
         let error = Folder::lock(Arc::new(RealDisk), &path).map(|_| ()).expect_err("in the way");
-        assert_eq!(error.code, Code::LocalUnavailable);
+        assert_eq!(error.code(), Code::LocalUnavailable);
         assert!(error.message.contains("in the way"), "{}", error.message);
     }
 }

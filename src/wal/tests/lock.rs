@@ -19,7 +19,7 @@ fn open(path: &Path) -> Result<Folder> {
 fn helper_process_of_the_lock_tests() {
     let Some(path) = std::env::var_os(DIRECTORY) else { return };
     let folder = open(Path::new(&path));
-    let answer = folder.as_ref().map(|_| "HELD").unwrap_or_else(|error| error.code.as_str());
+    let answer = folder.as_ref().map(|_| "HELD").unwrap_or_else(|error| error.code().as_str());
     println!("\nANSWER {answer}");
     std::io::stdout().flush().expect("the pipe is open");
     let _ = std::io::stdin().read_line(&mut String::new());
@@ -46,7 +46,7 @@ fn a_second_process_is_refused_and_a_killed_one_leaves_the_lock_free() {
     let path = root.path().join("tenant");
     let (mut holder, _output, answer) = other_process(&path);
     assert_eq!(answer, "HELD");
-    assert_eq!(open(&path).map(|_| ()).map_err(|error| error.code), Err(Code::AlreadyOpen));
+    assert_eq!(open(&path).map(|_| ()).map_err(|error| error.code()), Err(Code::AlreadyOpen));
     // SIGKILL: nothing of it runs any more.
     holder.kill().expect("it is ours");
     holder.wait().expect("it is ours");

@@ -39,7 +39,7 @@ fn the_log_of_another_claim_is_no_proof_and_another_key_is_an_error() {
     let at = |ring: &Arc<Ring>, claim| state_at(&disk, &path(), ring, tag(), claim, 3);
     assert!(matches!(at(&sealed(), claim(1)), Ok(Past::Found(_))));
     assert_eq!(at(&sealed(), claim(2)), Ok(Past::Elsewhere));
-    assert_eq!(at(&keyed(&[7; 32]), claim(1)).map_err(|error| error.code), Err(Code::KeyUnavailable));
+    assert_eq!(at(&keyed(&[7; 32]), claim(1)).map_err(|error| error.code()), Err(Code::KeyUnavailable));
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn start(disk: &MemoryDisk, ring: &Arc<Ring>) -> (Arc<Folder>, Wal) {
 }
 
 fn code<T>(result: Result<T>) -> Code {
-    result.map(|_| ()).expect_err("fails").code
+    result.map(|_| ()).expect_err("fails").code()
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_read_only_disk_is_said_to_be_one() {
     let disk = MemoryDisk::default();
     disk.set_read_only(true);
     let error = lock(&disk).map(|_| ()).expect_err("read-only");
-    assert_eq!(error.code, Code::LocalUnavailable);
+    assert_eq!(error.code(), Code::LocalUnavailable);
     assert!(error.message.contains("not writable"), "{}", error.message);
     disk.set_read_only(false);
     let (folder, mut wal) = start(&disk, &sealed());

@@ -207,6 +207,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(host_of("s3.example", "b", false).map_err(|error| error.code), Err(Code::InvalidOption));
+        assert_eq!(host_of("s3.example", "b", false).map_err(|error| error.code()), Err(Code::InvalidOption));
     }
 }

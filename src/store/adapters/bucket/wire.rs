@@ -189,7 +189,7 @@ mod tests {
         ];
         for (status, code, is_store, region, words) in cases {
             let error = told(status, code, is_store, region);
-            assert_eq!(error.code, Code::RemoteRefused, "{code}");
+            assert_eq!(error.code(), Code::RemoteRefused, "{code}");
             assert!(error.message.contains(words), "{code}: {}", error.message);
         }
         let distinct: HashSet<String> = cases
