@@ -15,7 +15,7 @@ use crate::id::{Claim, TenantTag};
 use crate::ownership::decide::{Claims, Survey};
 use crate::ownership::listing::SharedListing;
 use crate::platform::host::{Host, Lane, blocking_in};
-use crate::store::{Failure, RetryingStore};
+use crate::store::{Failure, Reread, RetryingStore};
 
 pub use proof::Known;
 use proof::Manner;
@@ -210,21 +210,25 @@ impl Tenancy {
 
     async fn read(&self, path: &str, kind: ObjectKind, claim: &Claim) -> Result<Option<Object>> {
         let Some(bytes) = self.remote.get(path).await? else { return Ok(None) };
-        let read = if bytes.len() < LARGE {
-            Object::read(bytes)
-        } else {
-            blocking_in(self.host(), Lane::Compute, move || Object::read(bytes)).await
-        };
-        let read = match read {
-            Err(error) if error.cause == Cause::Damaged => match self.remote.is_in_parts(path).await? {
+        let read = match self.parsed(bytes).await {
+            Err(error) if error.cause == Cause::Damaged => match self.remote.reread(path).await? {
                 None => return Ok(None),
                 // They are removed, or stored anew in another size, one after another.
-                Some(true) => Err(error.with_cause(Cause::Partial)),
-                Some(false) => Err(error),
+                Some(Reread::Parts) => Err(error.with_cause(Cause::Partial)),
+                // What was damaged on its way is whole the second time.
+                Some(Reread::Whole(bytes)) => self.parsed(bytes).await,
             },
             read => read,
         };
         Ok(Some(self.checked(read, path, kind, claim)?))
+    }
+
+    /// Reads an object, a large one away from the runtime's workers.
+    async fn parsed(&self, bytes: Bytes) -> Result<Object> {
+        if bytes.len() < LARGE {
+            return Object::read(bytes);
+        }
+        blocking_in(self.host(), Lane::Compute, move || Object::read(bytes)).await
     }
 
     /// An object that is what its name says.

@@ -59,6 +59,14 @@ impl Limit {
     }
 }
 
+/// An object that was read once more.
+pub enum Reread {
+    /// It is in parts.
+    Parts,
+    /// It is whole.
+    Whole(Bytes),
+}
+
 impl RetryingStore {
     /// Stores an object, once, in parts if it is too large for the store.
     pub async fn put_once(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
@@ -99,10 +107,10 @@ impl RetryingStore {
         self.put_once(name, bytes).await.map(|()| None)
     }
 
-    /// True if the object called `name` is in parts; `None` if it is not there.
-    pub async fn is_in_parts(&self, name: &str) -> Result<Option<bool>, Error> {
+    /// The object called `name` once more; `None` if it is not there.
+    pub async fn reread(&self, name: &str) -> Result<Option<Reread>, Error> {
         let found = self.with_retries("reading an object", || self.get_one(name)).await?;
-        Ok(found.map(|bytes| read(&bytes).is_some()))
+        Ok(found.map(|bytes| if read(&bytes).is_some() { Reread::Parts } else { Reread::Whole(bytes) }))
     }
 
     async fn put_parts(&self, name: &str, bytes: &Bytes, size: usize) -> Result<(), Failure> {

@@ -93,6 +93,31 @@ fn a_damaged_object_is_answered_at_once() {
 }
 
 #[test]
+fn an_object_that_was_damaged_on_its_way_is_read_once_more() {
+    run(async {
+        let memory = Memory::default();
+        stored(&memory).await;
+        let listings = read(&memory).await.1;
+        for name in data(&memory) {
+            let bytes = memory.objects().get(&name).cloned().expect("is there");
+            let mut bad = bytes.to_vec();
+            bad[bytes.len() / 2] ^= 1;
+            memory.objects().insert(name.clone(), bad.into());
+            // The second answer is as it was stored.
+            let (objects, whole, gets) = (memory.clone(), (name.clone(), bytes), AtomicUsize::new(0));
+            let script = move |request, asked: &str| {
+                if request == Request::Get && asked == whole.0 && gets.fetch_add(1, Ordering::Relaxed) == 1 {
+                    objects.objects().insert(whole.0.clone(), whole.1.clone());
+                }
+                (Duration::ZERO, Fate::Done)
+            };
+            let (found, asked) = read(&memory.through(Arc::new(script), 1000)).await;
+            assert_eq!((found.expect("is whole").restored.end.lsn, asked), (WRITES, listings), "{name}");
+        }
+    });
+}
+
+#[test]
 fn a_hole_is_asked_again_and_filled_by_a_newer_listing() {
     run(async {
         let memory = Memory::default();
