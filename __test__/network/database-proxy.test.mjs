@@ -173,7 +173,8 @@ for (const [kind, open] of Object.entries(KINDS)) {
     Object.assign(at.proxy.delay, { upMs: 30, downMs: 20 })
     const began = performance.now()
     await at.put(client, 1)
-    assert.ok(performance.now() - began >= 50, 'timers are never early')
+    // Node counts whole milliseconds: each of the two timers may be early by a part of one.
+    assert.ok(performance.now() - began >= 48, 'delayed on both ways')
     Object.assign(at.proxy.delay, { upMs: 0, downMs: 0 })
     at.proxy.stall()
     const stalled = at.put(client, 2)
