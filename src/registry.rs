@@ -12,7 +12,6 @@ mod stores;
 mod threads;
 mod visit;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -21,16 +20,15 @@ use dashmap::DashMap;
 
 use crate::error::{Cause, Code, Error, Result};
 use crate::event::{Event, EventSink, Level};
-use crate::format::name::{CLAIMS, TenantName};
 use crate::format::seal::KeyId;
 use crate::journal::Life;
 use crate::platform::disk::Disk;
 use crate::platform::host::Host;
 use crate::platform::meter::METERS;
 use crate::platform::sync::{AsyncMutex, Mutex, MutexGuard};
-use crate::session::open::{Report, Settings, Site, open, verify};
+use crate::session::open::{Settings, Site, open};
 use crate::session::{Session, Status};
-use crate::store::{StoreSpec, StoreStats};
+use crate::store::StoreSpec;
 
 use places::{Guests, Place, Stay};
 use stores::Stores;
@@ -252,40 +250,9 @@ impl Registry {
         self.stores.site(spec, &self.host)
     }
 
-    /// The tenants that have a session in a store, by id and in order; and how many more have names that do not tell.
-    pub async fn tenants(&self, spec: &StoreSpec) -> Result<(Vec<String>, usize)> {
-        let site = self.site(spec)?;
-        site.remote.require_fit().await?;
-        let names = site.remote.list(CLAIMS, "").await?;
-        let mut of_tenant = BTreeMap::<&str, (bool, bool)>::new();
-        for name in &names {
-            let Some((tenant, mark)) = name.split_once('.') else { continue };
-            let (live, deleted) = of_tenant.entry(tenant).or_default();
-            // The order of names is the order of claims: what is live after a tombstone is a new life.
-            *deleted = (*deleted && !mark.ends_with(".live")) || mark.ends_with(".deleted");
-            *live |= mark.ends_with(".live");
-        }
-        let alive = of_tenant.iter().filter(|(_, (live, deleted))| *live && !*deleted);
-        let revealed: Vec<Option<String>> =
-            alive.map(|(tenant, _)| TenantName::reveal(&format!("{tenant}."))).collect();
-        let hidden = revealed.iter().filter(|id| id.is_none()).count();
-        Ok((revealed.into_iter().flatten().collect(), hidden))
-    }
-
-    /// Checks all that the store holds of a tenant, without touching it.
-    pub async fn verify(&self, request: OpenRequest) -> Result<Report> {
-        let site = self.site(store_of(&request)?)?;
-        verify(&request.settings, site).await
-    }
-
-    /// Requests and bytes between this process and a store.
-    pub fn traffic(&self, spec: &StoreSpec) -> Option<Arc<StoreStats>> {
-        self.stores.traffic(spec)
-    }
-
-    /// Requests and bytes between this process and all stores.
-    pub fn all_traffic(&self) -> StoreStats {
-        self.stores.all_traffic()
+    /// The stores of this process.
+    pub fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     /// Status of each session, with its tenant; `None` for one that a fault put out of use.

@@ -7,6 +7,7 @@ mod drill;
 mod inspect;
 mod profile;
 mod survey;
+mod tenants;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,13 +19,14 @@ use crate::id::{Claim, hex};
 use crate::ownership::decide::{Claims, Survey};
 use crate::ownership::tenancy::Tenancy;
 use crate::registry::{OpenRequest, Registry, store_of};
-use crate::session::open::{Report, Settings, lacks_credentials, no_identity, report, whole};
+use crate::session::open::{self, Report, Settings, lacks_credentials, no_identity, report, whole};
 use crate::store::{Examination, Listed, StoreSpec};
 
 pub use drill::{Digests, Drill, drill};
 pub use inspect::{Amount, Contents, Here, Inspection, Share, Stored, inspect};
 pub use profile::{Extraction, extract_profile};
 pub use survey::{TenantStanding, survey};
+pub use tenants::tenants;
 
 /// Owner of a session, as the marks in the store tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,12 @@ impl Ownership {
             Ownership::Live
         }
     }
+}
+
+/// Checks all that the store holds of a tenant, without touching it.
+pub async fn verify(registry: &Registry, request: OpenRequest) -> Result<Report> {
+    let site = registry.site(store_of(&request)?)?;
+    open::verify(&request.settings, site).await
 }
 
 /// A survey, and what the listings told beside the names.

@@ -121,7 +121,7 @@ pub fn keyring(keys: Buffer) -> std::result::Result<Vec<String>, super::promise:
 #[napi(catch_unwind, ts_return_type = "Promise<Tenants | Failure>")]
 pub fn tenants(env: &Env, store: String) -> napi::Result<Object<'_>> {
     promise(env, async move {
-        let (tenants, unnamed) = engine().registry.tenants(&options::store(&store)?).await?;
+        let (tenants, unnamed) = admin::tenants(&engine().registry, &options::store(&store)?).await?;
         Ok(Tenants { tenants, unnamed: unnamed as f64 })
     })
 }
@@ -130,8 +130,7 @@ pub fn tenants(env: &Env, store: String) -> napi::Result<Object<'_>> {
 #[napi(catch_unwind, ts_return_type = "Promise<VerifyReport | Failure>")]
 pub fn verify(env: &Env, options: String, keys: Buffer) -> napi::Result<Object<'_>> {
     let ring = Ring::new(&keys);
-    promise(
-        env,
-        async move { Ok(VerifyReport::from(engine().registry.verify(request(&options, ring)?).await?)) },
-    )
+    promise(env, async move {
+        Ok(VerifyReport::from(admin::verify(&engine().registry, request(&options, ring)?).await?))
+    })
 }

@@ -250,7 +250,7 @@ pub struct Figures {
 /// Requests and bytes between this process and the store that `store` (JSON) names; `null` if it was not used.
 #[napi(catch_unwind)]
 pub fn traffic(store: String) -> Result<Option<Traffic>, Thrown> {
-    Ok(engine().registry.traffic(&options::store(&store)?).as_deref().map(Traffic::from))
+    Ok(engine().registry.stores().traffic(&options::store(&store)?).as_deref().map(Traffic::from))
 }
 
 /// Figures of this process, of its requests and of each session.
@@ -260,7 +260,7 @@ pub fn figures() -> Figures {
     let sessions = registry.statuses().into_iter();
     Figures {
         meters: (&METERS).into(),
-        traffic: (&registry.all_traffic()).into(),
+        traffic: (&registry.stores().all_traffic()).into(),
         sessions: sessions
             .map(|(tenant_id, status)| SessionFigures { tenant_id, status: status.map(Status::from) })
             .collect(),

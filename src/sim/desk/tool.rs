@@ -127,7 +127,7 @@ impl Errand {
         let registry = &self.registry;
         Ok(match tool {
             Tool::Verify => {
-                let report = registry.verify(self.request()).await?;
+                let report = admin::verify(registry, self.request()).await?;
                 Seen { lsn: Some(report.lsn), entries: None, damage: report.damage }
             }
             Tool::Export => {
