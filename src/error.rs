@@ -237,26 +237,31 @@ pub fn stale() -> Error {
     Error::new(Cause::Stale, "the store changes faster than it can be read; retry later")
 }
 
+/// Listings that are read before the last one is believed.
+const LISTINGS: usize = 4;
+
 /// Errors of tries, each of which begins with a new listing.
 #[derive(Debug, Default)]
-pub struct Staleness(Option<Error>);
+pub struct Staleness {
+    listings: usize,
+    kept: Option<Error>,
+}
 
 impl Staleness {
-    /// Keeps an error that a newer listing may show otherwise. Any other one is the answer.
-    pub fn keep(&mut self, error: Error) -> Result<()> {
+    /// Lets a newer listing be read, which may show otherwise what `error` says. Any other error is the answer, and so is the one
+    /// that is left when there were enough of them.
+    pub fn again(&mut self, error: Error) -> Result<()> {
         if !error.cause.is_stale() {
             return Err(error);
         }
+        self.listings += 1;
         // That one listing was behind says less than what another one lacked.
-        if error.cause != Cause::Stale || self.0.is_none() {
-            self.0 = Some(error);
+        let said = self.kept.take().filter(|_| error.cause == Cause::Stale).unwrap_or(error);
+        if self.listings >= LISTINGS {
+            return Err(said);
         }
+        self.kept = Some(said);
         Ok(())
-    }
-
-    /// The answer, when all tries are used up.
-    pub fn into_error(self) -> Error {
-        self.0.unwrap_or_else(stale)
     }
 }
 
@@ -305,22 +310,23 @@ mod tests {
         for cause in Cause::DECIDED {
             let (mut left, error) = (Staleness::default(), Error::new(cause, "an object"));
             let is_stale = matches!(cause, Cause::Stale | Cause::Vanished | Cause::Hole | Cause::Partial);
-            assert_eq!(left.keep(error.clone()), if is_stale { Ok(()) } else { Err(error) }, "{cause:?}");
+            let answers: Vec<bool> = (0..LISTINGS).map(|_| left.again(error.clone()).is_err()).collect();
+            assert_eq!(answers, [!is_stale, !is_stale, !is_stale, true], "{cause:?}");
         }
     }
 
     #[test]
     fn of_several_listings_the_last_that_lacked_something_is_told() {
-        let kept = |causes: &[Cause]| {
+        let told = |causes: [Cause; LISTINGS]| {
             let mut left = Staleness::default();
-            for cause in causes {
-                left.keep(Error::new(*cause, "")).expect("is stale");
-            }
-            left.into_error().cause
+            let answers = causes.map(|cause| left.again(Error::new(cause, "")).map_err(|error| error.cause));
+            answers.into_iter().find_map(Result::err)
         };
-        assert_eq!(kept(&[]), Cause::Stale);
-        assert_eq!(kept(&[Cause::Hole, Cause::Stale]), Cause::Hole);
-        assert_eq!(kept(&[Cause::Stale, Cause::Hole, Cause::Vanished]), Cause::Vanished);
+        let (stale, hole, gone) = (Cause::Stale, Cause::Hole, Cause::Vanished);
+        assert_eq!(told([stale; LISTINGS]), Some(stale));
+        assert_eq!(told([hole, stale, stale, stale]), Some(hole));
+        assert_eq!(told([stale, hole, stale, gone]), Some(gone));
+        assert_eq!(told([gone, hole, stale, stale]), Some(hole));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Listing, Ownership, hexes, list, log_tag, reach};
-use crate::error::{Cause, Error, Result, stale};
+use crate::error::{Cause, Error, Result, Staleness};
 use crate::format::name::{ClaimName, Mark, Span};
 use crate::format::record::{Entries, kind};
 use crate::id::{Claim, Digest, Lsn, hex};
@@ -17,9 +17,6 @@ use crate::replication::restore::{Audit, Holdings, audit_of};
 use crate::session::open::{NO_CREDENTIALS, Settings, Site, lacks_credentials, no_identity};
 use crate::store::StoreSpec;
 use crate::wal::{Look, Recovery, look};
-
-/// Times that a listing that changed while it was read is read again.
-const SURVEYS: usize = 4;
 
 /// Their number and size.
 #[derive(Debug, Clone, Copy, Default)]
@@ -133,8 +130,8 @@ pub async fn inspect(registry: &Registry, request: OpenRequest) -> Result<Inspec
 
 async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
     let tenancy = settings.tenancy(site, settings.name()?);
-    let mut last = None;
-    for _ in 0..SURVEYS {
+    let (mut left, mut last) = (Staleness::default(), None);
+    loop {
         let listing = list(&tenancy).await?;
         let holdings = Holdings::read(&tenancy, listing.survey.data.iter().copied()).await?;
         let (contents, problem) = match contents(&tenancy, &listing, &holdings).await {
@@ -144,17 +141,19 @@ async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
             }
             Ok(contents) => (contents, None),
             // The listing was behind what it named.
-            Err(error) if error.cause == Cause::Stale => continue,
+            Err(error) if error.cause == Cause::Stale => match left.again(error) {
+                Ok(()) => continue,
+                Err(error) => return last.ok_or(error),
+            },
             Err(error) => (None, Some(error)),
         };
         let seen = describe(&tenancy, &listing, &holdings, contents, problem.clone()).await?;
-        match problem {
+        match problem.map(|error| left.again(error)) {
             // What looks like a loss may be a listing that a collection went through. Damage is told as it was seen.
-            Some(error) if error.cause.is_stale() => last = Some(seen),
+            Some(Ok(())) => last = Some(seen),
             _ => return Ok(seen),
         }
     }
-    last.ok_or_else(stale)
 }
 
 /// State to which the last history restores; `None` if there is none.

@@ -7,9 +7,6 @@ use crate::profile::{Catalog, Restored, restore_from};
 use crate::registry::{OpenRequest, Registry, store_of};
 use crate::session::open::{Report, report, whole};
 
-/// Times that a restore begins anew because its packs were collected meanwhile.
-const TRIES: usize = 4;
-
 /// Outcome of an extraction.
 #[derive(Debug, Clone)]
 pub struct Extraction {
@@ -30,7 +27,7 @@ pub async fn extract_profile(
     let settings = &request.settings;
     let tenancy = settings.tenancy(site.clone(), settings.name()?);
     let mut left = Staleness::default();
-    for _ in 0..TRIES {
+    loop {
         let (parent, audit) = whole(settings, site.clone()).await?;
         let catalog = Catalog::read(&audit.restored.state)?;
         if catalog.head.is_none() {
@@ -39,8 +36,7 @@ pub async fn extract_profile(
         match restore_from(&tenancy, &catalog, to.clone(), generation).await {
             Ok(restored) => return Ok(Extraction { report: report(parent, &audit), restored }),
             // What looks like a loss may be a pack that its owner collected meanwhile. A pack that is damaged stays so.
-            Err(error) => left.keep(error)?,
+            Err(error) => left.again(error)?,
         }
     }
-    Err(left.into_error())
 }

@@ -40,9 +40,6 @@ use log_location::LogLocation;
 use salvage::{Leftover, explained, local_of};
 pub use verify::{Report, report, verify, whole};
 
-/// Times that a listing that changed while it was read is read again.
-const SURVEYS: usize = 4;
-
 /// A store and what this process shares about it.
 #[derive(Clone)]
 pub struct Site {
@@ -266,7 +263,7 @@ impl Opening {
         };
         let local = local_of(&recovery);
         let mut left = Staleness::default();
-        for _ in 0..SURVEYS {
+        loop {
             let survey = owner.tenancy.survey().await?;
             if survey.claims.highest() != Some(owner.claim) {
                 return Err(lost());
@@ -278,10 +275,9 @@ impl Opening {
                 Ok(found) => return Ok(found),
                 // What looks like a loss may be a listing that a collection went through, or that the predecessor's last segments are
                 // not in yet: look again before saying so. What is damaged is so in every listing.
-                Err(error) => left.keep(error).map_err(|error| explained(&recovery, error))?,
+                Err(error) => left.again(error).map_err(|error| explained(&recovery, error))?,
             }
         }
-        Err(left.into_error())
     }
 
     async fn attempt(

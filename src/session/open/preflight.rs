@@ -12,14 +12,14 @@ use crate::ownership::naming;
 use crate::ownership::tenancy::Tenancy;
 use crate::replication::restore::load;
 
-use super::{Opening, SURVEYS, missing};
+use super::{Opening, missing};
 
 impl Opening {
     /// Finds out whether this open could succeed, before it claims anything: a claim ends whoever runs now, and an instance
     /// with a wrong key or a damaged store in front of it must not. Gives the survey that the claim is made above.
     pub(super) async fn preflight(&self, tenancy: &Tenancy, local: Local, seeded: bool) -> Result<Survey> {
         let mut left = Staleness::default();
-        for _ in 0..SURVEYS {
+        loop {
             let survey = tenancy.survey().await?;
             for error in tenancy.known.take_news() {
                 (self.events)(Event::Failed(error));
@@ -30,10 +30,9 @@ impl Opening {
                 Ok(()) => return Ok(survey),
                 // An owner that runs removes and adds objects meanwhile. What is damaged stays so until it stores another base,
                 // which is not worth waiting for here: nothing is claimed, and the next open sees it.
-                Err(error) => left.keep(error)?,
+                Err(error) => left.again(error)?,
             }
         }
-        Err(left.into_error())
     }
 
     pub(super) async fn could(

@@ -10,7 +10,7 @@ use crate::ownership::decide::{Allowed, Local, Source, origin};
 use crate::ownership::naming;
 use crate::replication::restore::{Audit, audit};
 
-use super::{NO_CREDENTIALS, SURVEYS, Settings, Site, lacks_credentials};
+use super::{NO_CREDENTIALS, Settings, Site, lacks_credentials};
 
 /// The state that a new machine would restore.
 #[derive(Debug, Clone)]
@@ -45,13 +45,13 @@ pub async fn verify(settings: &Settings, site: Site) -> Result<Report> {
 pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
     let tenancy = settings.tenancy(site, settings.name()?);
     let mut left = Staleness::default();
-    for _ in 0..SURVEYS {
+    loop {
         let survey = tenancy.survey().await?;
         let anybody = Claim { epoch: u64::MAX, owner: OwnerId([u8::MAX; 16]) };
         let found = match origin(&survey, &anybody, Local::None, Allowed::default()) {
             Ok(found) => found,
             Err(error) => {
-                left.keep(error)?;
+                left.again(error)?;
                 continue;
             }
         };
@@ -62,10 +62,9 @@ pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
         match audit(&tenancy, &survey, parent).await {
             Ok(audit) => return Ok((parent, audit)),
             // What looks like a loss may be a listing that a collection went through. Damage is what the caller wants to know.
-            Err(error) => left.keep(error)?,
+            Err(error) => left.again(error)?,
         }
     }
-    Err(left.into_error())
 }
 
 /// The words for it.
