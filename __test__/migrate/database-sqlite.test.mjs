@@ -4,11 +4,11 @@
 // not in the file yet but in its log is read too.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { before, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { lines } from '../../testkit/baileys/lines.mjs'
 import { application } from '../../testkit/old-stores/packages.mjs'
@@ -53,6 +53,10 @@ function place(t) {
   mkdirSync(folder)
   return { at, folder, options: { ...at.local, store: null, baileys } }
 }
+
+// Of its own: migrations of other test files copy their databases to the same place meanwhile.
+process.env.TMPDIR = mkdtempSync(join(tmpdir(), 'hybrid-auth-sqlite-'))
+after(() => rmSync(process.env.TMPDIR, { recursive: true, force: true }))
 
 /** All files but the index of the log, which every reader shares. */
 const filesIn = (folder) =>
