@@ -126,11 +126,11 @@ export declare function destroy(handle: Handle): Promise<void | Failure>
 
 /** SHA-256 of keys and values at the same LSN. */
 export interface Digests {
-  /** Those that the store has. */
+  /** The one of the store. */
   store: string
-  /** Those that were read back from the folder. */
+  /** The one that was read back from the folder. */
   restored: string
-  /** Those that the owner had; `null` where they are not at hand. */
+  /** The one of the owner; `null` where it is not at hand. */
   owner: string | null
 }
 
@@ -398,7 +398,7 @@ export interface Meters {
   fences: number
   /** Syncs of local logs. */
   syncs: Histogram
-  /** Those that failed. */
+  /** Number of those that failed. */
   syncFailures: number
   /** Batches that could not be written to a local log. */
   appendFailures: number

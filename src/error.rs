@@ -112,7 +112,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Those with a code of their own: an error with such a code has one of them.
+    /// Causes with a code of their own: an error with such a code has one of them.
     pub const DECIDED: [Cause; 12] = [
         Cause::Stale,
         Cause::Vanished,

@@ -60,7 +60,7 @@ pub struct Opened {
     pub shared: bool,
 }
 
-/// Those who listen to one session.
+/// Listeners of one session.
 #[derive(Default)]
 struct Listeners(Mutex<Vec<(Handle, EventSink)>>);
 

@@ -104,7 +104,7 @@ const COMPLETE = {
   'prune-keys': ['prune-keys', 'anna']
 }
 const calling = (name) => COMPLETE[name] ?? [name, ...wordsFor(commands.find((command) => command.name() === name))]
-/** Those that tell of the configuration, or may make sessions on this machine alone. */
+/** Commands that tell of the configuration, or may make sessions on this machine alone. */
 const needsNoStore = ['config', 'import', 'migrate']
 
 test('without a store, and with half of one, every command says what to set', async (t) => {

@@ -87,7 +87,7 @@ test('a message with an old phrase is noticed', () => {
 })
 
 /** First words of a doc comment that say nothing of what is documented. */
-const EMPTY = /^(What|Whatever|Who|Whoever|How|Whether|That|Where|When|Which)\b/
+const EMPTY = /^(What|Whatever|Who|Whoever|How|Whether|That|Where|When|Which|Those)\b/
 const isDocumented = (file) => /\.(m?js|ts|rs)$/.test(file) && file !== 'binding.d.ts'
 
 /** First lines of the doc comments of a file. */

@@ -87,7 +87,7 @@ const FAILURES = {
   'import from nowhere': ['INVALID_OPTION', (at) => ({ importFrom: join(at.root, 'not there') })]
 }
 
-/** Those that are out of reach like another one, and are tried for as long. */
+/** Kinds of failure that are out of reach like another one, and are tried for as long. */
 const ALIKE = ['store missing and to be made where it cannot be', 'store is a file']
 
 for (const [kind, [code, prepare]] of chosen(Object.entries(FAILURES), ([kind]) => !ALIKE.includes(kind))) {

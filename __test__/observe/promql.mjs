@@ -64,7 +64,7 @@ export function selectorsIn(text) {
   return found
 }
 
-/** Those samples that a selector takes. */
+/** Samples that a selector takes. */
 export const select = ({ name, matchers }, samples) =>
   samples.filter((sample) => sample.name === name && matchers.every(({ label, matches }) => matches(sample.labels[label] ?? '')))
 

@@ -15,7 +15,7 @@ import { sized } from './size.mjs'
 /** The major versions that are installed for tests, as `nest-common-10` and so on. */
 export const ALL_MAJORS = [10, 11, 12]
 
-/** Those that the same tests run with, one after the other. */
+/** Versions that the same tests run with, one after the other. */
 export const MAJORS = sized([12], ALL_MAJORS)
 
 /** Packages of Nest: what npm calls them, and what they are called in this repository. */

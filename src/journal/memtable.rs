@@ -72,7 +72,7 @@ impl Memtable {
         self.cells.find(self.hasher.hash_one(key), |cell| key_of(cell) == key)
     }
 
-    /// Those entries of `batch` that would change something (`batch` itself when all would), and how many would not. Checks
+    /// Entries of `batch` that would change something (`batch` itself when all would), and how many would not. Checks
     /// that it is well formed.
     pub fn changes<'a>(&self, batch: &'a [u8]) -> Result<(Cow<'a, [u8]>, u64)> {
         let mut kept = Vec::new();

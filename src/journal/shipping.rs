@@ -90,7 +90,7 @@ impl Journal {
         !self.renewals.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Those who asked until now.
+    /// Callers that asked until now.
     pub fn take_renewals(&self) -> Vec<oneshot::Sender<()>> {
         std::mem::take(&mut *self.renewals.lock().unwrap_or_else(PoisonError::into_inner))
     }

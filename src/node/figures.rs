@@ -175,7 +175,7 @@ pub struct Meters {
     pub fences: f64,
     /// Syncs of local logs.
     pub syncs: Histogram,
-    /// Those that failed.
+    /// Number of those that failed.
     pub sync_failures: f64,
     /// Batches that could not be written to a local log.
     pub append_failures: f64,

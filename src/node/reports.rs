@@ -64,11 +64,11 @@ impl From<(open::Report, Vec<u8>)> for Dump {
 /// SHA-256 of keys and values at the same LSN.
 #[napi(object, object_from_js = false, use_nullable = true)]
 pub struct Digests {
-    /// Those that the store has.
+    /// The one of the store.
     pub store: String,
-    /// Those that were read back from the folder.
+    /// The one that was read back from the folder.
     pub restored: String,
-    /// Those that the owner had; `null` where they are not at hand.
+    /// The one of the owner; `null` where it is not at hand.
     pub owner: Option<String>,
 }
 

@@ -16,7 +16,7 @@ use crate::store::{Notice, RetryingStore};
 
 type Waiting = HashMap<Notice, watch::Sender<u64>>;
 
-/// Those who wait for notices of one store.
+/// Sessions that wait for notices of one store.
 #[derive(Default)]
 pub struct Attention {
     waiting: Arc<Mutex<Waiting>>,

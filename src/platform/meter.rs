@@ -89,7 +89,7 @@ impl<const N: usize> Histogram<N> {
         &self.bounds
     }
 
-    /// Those within each bound and beyond the one before; the last are beyond all.
+    /// Number of those within each bound and beyond the one before; the last are beyond all.
     pub fn counts(&self) -> impl Iterator<Item = u64> {
         self.within.iter().chain([&self.beyond]).map(Count::get)
     }
@@ -185,7 +185,7 @@ pub struct Meters {
     pub fences: Count,
     /// Syncs of local logs.
     pub syncs: Syncs,
-    /// Those that failed.
+    /// Number of those that failed.
     pub sync_failures: Count,
     /// Batches that could not be written to a local log.
     pub append_failures: Count,

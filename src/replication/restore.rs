@@ -69,7 +69,7 @@ impl Holdings {
         Ok(Holdings(read.await?))
     }
 
-    /// Those that read.
+    /// Objects that read.
     pub fn objects(&self) -> impl Iterator<Item = (&DataName, &Object)> {
         self.0.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?.as_ref()?)))
     }
