@@ -10,7 +10,8 @@ const { hkdfSync } = require('node:crypto')
 const { givenOf } = require('../baileys.js')
 const { isOption, ownFields, unlessWrong } = require('../checks.js')
 const { unreadable } = require('../errors.js')
-const { settingsOf, wrongNames, KNOWN } = require('./options.js')
+const { wrongNames, KNOWN } = require('./options.js')
+const { settingsOf } = require('./settings.js')
 const { lookUp } = require('./variables.js')
 
 /** The core's name of a key, in 16 hex digits. */
