@@ -9,7 +9,8 @@
 // has one piece of news at a time, however many sessions of it are open. Once the application stops, nothing is opened.
 
 const { HybridAuthError } = require('../lib/errors.js')
-const { HybridAuth, LEAVING } = require('../lib/fleet/fleet.js')
+const { HybridAuth } = require('../lib/fleet/fleet.js')
+const { LEAVING } = require('../lib/fleet/open-sessions.js')
 const { OPENING } = require('../lib/session/status.js')
 const { tenantLogger } = require('./logger.js')
 

@@ -2,8 +2,8 @@
 
 // The fleet: the same options for many tenants.
 //
-// Invariant: it only keeps books. Each session is what `useHybridAuthState` gives; sharing one between several opens of a
-// tenant is the core's business.
+// Invariants: the options of an open go before those of the fleet. `OpenSessions` alone knows what is open; the tools in `lib/tools/` get
+// a view of the fleet, and no more.
 
 const { resolve } = require('node:path')
 const { choice, fieldsOf } = require('../checks.js')
@@ -12,35 +12,18 @@ const { exportTree } = require('../multi-file/export-tree.js')
 const { call } = require('../core.js')
 const { knownSessions, knownTenants } = require('./known-tenants.js')
 const { loadBinding } = require('../native.js')
-const { Opens } = require('./opens.js')
+const { OpenSessions } = require('./open-sessions.js')
 const { resolveOptions } = require('../config/options.js')
-const { abandoned, linked } = require('../session/opening.js')
-const { within } = require('../pool.js')
 const { isProfileTenant } = require('../profile-tenants.js')
 const { collectInto, metricsText } = require('../metrics/prometheus.js')
 const { restoreAll } = require('./restore-all.js')
-const { openSession } = require('../session/open.js')
 const { limitOf } = require('../session/session.js')
-const { OPENING, summarize } = require('../session/status.js')
+const { summarize } = require('../session/status.js')
 const { prune, rekey } = require('../tools/change.js')
 const { doctor } = require('../tools/doctor.js')
 const { inspect, standings, survey } = require('../tools/look.js')
 const { drill, extract } = require('../tools/dump.js')
 const { FORMATS, exportProfile, nameOf, writeProfile } = require('../tools/export-profile.js')
-
-/** Lives of a session that is none of this fleet any more, or only just. */
-const LEAVING = ['closing', 'closed', 'deleted']
-
-/** Time that a shutdown waits for opens under way, in milliseconds, where nothing else is said. */
-const OPENS_END_WITHIN = 10_000
-
-const shutDown = () => new HybridAuthError('CLOSED', 'this fleet was shut down during the open')
-
-const stillOpening = () =>
-  new HybridAuthError(
-    'REMOTE_UNAVAILABLE',
-    'this session was still being opened: it will be closed as soon as possible, unless the process ends first'
-  )
 
 /** Options, and those that go before them. */
 function together(...options) {
@@ -58,12 +41,7 @@ let listed
 
 class HybridAuth {
   #options
-  /** tenant id -> `Opens` */
-  #sessions = new Map()
-  #ended
-  /** opens under way */
-  #opening = new Set()
-  #shutdowns = 0
+  #sessions
   #inner
 
   /**
@@ -73,7 +51,7 @@ class HybridAuth {
    */
   constructor(options = {}, { ended = () => {}, inner = {} } = {}) {
     this.#options = together(options)
-    this.#ended = ended
+    this.#sessions = new OpenSessions(ended)
     this.#inner = inner
   }
 
@@ -83,83 +61,27 @@ class HybridAuth {
   }
 
   async open(tenantId, overrides = {}) {
-    return this.#begin(tenantId, together(this.#options, overrides), this.#inner)
-  }
-
-  async #begin(tenantId, options, inner) {
-    const { signal, abort, release } = linked(options.signal)
-    const opening = { tenantId, abort, isOver: false, over: null }
-    const began = (over) => {
-      this.#opening.add(opening)
-      opening.over = over.then(() => {
-        opening.isOver = true
-        this.#opening.delete(opening)
-      })
-    }
-    let session
-    const onEvent = options.onEvent && this.#once(tenantId, options.onEvent, () => session)
-    try {
-      session = await openSession(tenantId, { ...options, onEvent, signal }, inner, began)
-    } finally {
-      release()
-    }
-    if (!signal.aborted) return this.#keep(tenantId, session)
-    await session.close().catch(() => {})
-    throw abandoned(signal)
-  }
-
-  /** A listener that hears the newest of several sessions of a tenant, and no other. */
-  #once(tenantId, onEvent, session) {
-    return (news) => {
-      const newest = this.#sessions.get(tenantId)?.newest ?? session()
-      return session() === undefined || session() === newest ? onEvent(news) : undefined
-    }
-  }
-
-  #keep(tenantId, session) {
-    const opens = this.#sessions.get(tenantId) ?? new Opens()
-    this.#sessions.set(tenantId, opens)
-    opens.add(session)
-    const forget = () => {
-      opens.remove(session)
-      if (opens.newest !== null || this.#sessions.get(tenantId) !== opens) return
-      this.#sessions.delete(tenantId)
-      this.#ended(tenantId)
-    }
-    const { close, delete: destroy } = session
-    session.close = (how) => {
-      const closed = close(how).finally(() => {
-        // What was refused before it began leaves the session as it was.
-        if (LEAVING.includes(session.status().life)) forget()
-      })
-      // As in the session itself: nobody has to wait for it.
-      closed.catch(() => {})
-      return closed
-    }
-    session.delete = () => destroy().then(forget)
-    return session
+    return this.#sessions.open(tenantId, together(this.#options, overrides), this.#inner)
   }
 
   /** The session of a tenant that was opened here last, or undefined. */
   get(tenantId) {
-    return this.#sessions.get(tenantId)?.newest ?? undefined
+    return this.#sessions.get(tenantId)
   }
 
   /** Tenants that are open here. */
   list() {
-    return [...this.#sessions.keys()]
+    return this.#sessions.list()
   }
 
   /** Tenants that are being opened here. */
   opening() {
-    return [...new Set([...this.#opening].map(({ tenantId }) => tenantId))]
+    return this.#sessions.opening()
   }
 
   /** tenant id -> status. One that is being closed at the moment has none. */
   status() {
-    const open = this.list().map((tenantId) => [tenantId, this.get(tenantId).status()])
-    const opening = this.opening().map((tenantId) => [tenantId, OPENING])
-    return Object.fromEntries([...opening, ...open.filter(([, { life }]) => !LEAVING.includes(life))])
+    return this.#sessions.status()
   }
 
   /** The statuses as one. */
@@ -208,8 +130,7 @@ class HybridAuth {
 
   /** Opens every tenant of the store, or those named, a few at a time. */
   async restoreAll(how) {
-    const shutdowns = this.#shutdowns
-    const refusal = () => (shutdowns === this.#shutdowns ? null : shutDown())
+    const refusal = this.#sessions.refusal()
     return restoreAll(
       { known: () => knownSessions(this.#options), open: (tenantId, overrides) => this.open(tenantId, overrides), refusal },
       how
@@ -221,13 +142,13 @@ class HybridAuth {
     // Keys without credentials are none to go on with, and are deleted all the same.
     const session = this.get(tenantId) ?? (await this.#existing(tenantId))
     await session?.delete()
-    await Promise.all((this.#sessions.get(tenantId)?.all() ?? []).map((other) => other.close()))
+    await Promise.all(this.#sessions.all(tenantId).map((other) => other.close()))
   }
 
   /** The session of a tenant, opened; null where there is none. */
   async #existing(tenantId) {
     try {
-      return await this.#begin(tenantId, together(this.#options, { onMissing: 'error' }), { ...this.#inner, withoutCreds: true })
+      return await this.#sessions.open(tenantId, together(this.#options, { onMissing: 'error' }), { ...this.#inner, withoutCreds: true })
     } catch (error) {
       // A caller that wants an error for a missing session gets it here too.
       if (error.code === 'NOT_FOUND' && this.#options.onMissing !== 'error') return null
@@ -255,7 +176,7 @@ class HybridAuth {
       inner: this.#inner,
       list: () => this.list(),
       get: (tenantId) => this.get(tenantId),
-      openInner: (tenantId, overrides, inner) => this.#begin(tenantId, together(this.#options, overrides), inner)
+      openInner: (tenantId, overrides, inner) => this.#sessions.open(tenantId, together(this.#options, overrides), inner)
     }
   }
 
@@ -328,19 +249,7 @@ class HybridAuth {
 
   /** Closes everything, in parallel. What did not reach the store in time is named, and is in the local logs where there are any. */
   async shutdown(how) {
-    const timeoutMs = limitOf(how, '`shutdown`', undefined)
-    this.#shutdowns += 1
-    const pending = [...this.#opening]
-    for (const { abort } of pending) abort(shutDown())
-    const open = [...this.#sessions].flatMap(([tenantId, sessions]) => sessions.all().map((session) => ({ tenantId, session })))
-    const results = await Promise.allSettled(open.map(({ session }) => session.close({ timeoutMs })))
-    const failed = results.flatMap((result, i) =>
-      result.status === 'rejected' ? [{ tenantId: open[i].tenantId, error: result.reason }] : []
-    )
-    const closed = open.length - failed.length
-    await within(Promise.all(pending.map(({ over }) => over)), timeoutMs ?? OPENS_END_WITHIN)
-    for (const { tenantId } of pending.filter(({ isOver }) => !isOver)) failed.push({ tenantId, error: stillOpening() })
-    return { closed, failed }
+    return this.#sessions.shutDown(limitOf(how, '`shutdown`', undefined))
   }
 }
 
@@ -364,4 +273,4 @@ async function exportMultiFile(tenantId, folder, { overwrite, ...options } = {})
   return new HybridAuth(options).exportMultiFile(tenantId, folder, { overwrite })
 }
 
-module.exports = { HybridAuth, LEAVING, exportMultiFile, judging, listed }
+module.exports = { HybridAuth, exportMultiFile, judging, listed }
