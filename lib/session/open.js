@@ -91,13 +91,35 @@ async function openSession(tenantId, options = {}, inner = {}, began = () => {})
   return session
 }
 
-async function openResolved({ tenantId, options, resolved, inner, entry, check }) {
-  // The tools of a fleet look at a session, and make no identity.
-  const isTool = Object.keys(inner).length > 0
+/** The steps of an open, in their order. */
+async function openResolved(given) {
+  const context = await contextOf(given)
+  const { place, resolved, binding, check } = context
+  return serially(place.folder, async () => {
+    check()
+    const claim = resolved.ifFree ? await claimIfFree({ ...place, resolved }) : {}
+    const before = await lookAtFolder(context)
+    const opened = await openInCore(context, before, claim)
+    try {
+      check()
+      const identity = await identityOf(context, before, opened)
+      const creds = identity.stored ?? newCreds(context.baileys)
+      tellIdentity(context, before, opened, identity)
+      if (!resolved.cloud) removals.remember(place.folder)
+      return startSession(context, opened, { ...identity, creds })
+    } catch (error) {
+      await binding.close(opened.handle, resolved.closeTimeoutMs)
+      throw error
+    }
+  })
+}
+
+/** Parts that every step of an open uses. Its news begin here. */
+async function contextOf({ tenantId, options, resolved, inner, entry, check }) {
   const baileys = await resolveBaileys(options)
   const binding = loadBinding()
   const batch = createBatch(createCodec(baileys.BufferJSON))
-  const folder = callCore(binding.folder, resolved.directory, tenantId)
+  const place = { directory: resolved.directory, tenantId, folder: callCore(binding.folder, resolved.directory, tenantId) }
   const logger = sessionLogger(resolved.logger, tenantId)
   const news = createNews({ logger, tenantId, onEvent: resolved.onEvent })
   news.first = ({ event, ...details }) => {
@@ -105,74 +127,75 @@ async function openResolved({ tenantId, options, resolved, inner, entry, check }
   }
   const began = performance.now()
   news.tell({ event: 'opening' })
+  // The tools of a fleet look at a session, and make no identity.
+  const isTool = Object.keys(inner).length > 0
+  return { baileys, binding, batch, place, logger, news, began, resolved, inner, isTool, check }
+}
 
-  return serially(folder, async () => {
-    check()
-    if (resolved.ifFree) inner = { ...inner, ...(await claimIfFree({ tenantId, resolved, folder })) }
-    const place = { directory: resolved.directory, tenantId, folder }
-    const prepared = await prepareImport({ ...place, batch, importFrom: resolved.importFrom }).catch((error) => {
-      throw explainedPlace(error, resolved.native)
-    })
-    const found = prepared?.seed ? prepared : null
-    const wasRemoved = !resolved.cloud && (await removals.wasRemoved(folder))
-    const open = async (words) => {
-      const json = JSON.stringify({ ...resolved.native, ...words, ...inner })
-      const once = () => binding.open(json, resolved.keys, found?.seed ?? null, hearing(news))
-      const opened = await once()
-      return wasRemoved && (await endsWithFolder(binding, opened, resolved)) ? once() : opened
-    }
-    const opened = await openOrRefuse(open, { place, prepared, resolved, isTool })
-    setImmediate(news.catchUp).unref()
-    const { handle, restored, shared } = settle(await explained(opened, resolved.native))
-    try {
-      check()
-      let stored = readCreds(binding, handle, batch)
-      let origin = {}
-      // It was never paired.
-      const isBlank = stored === null && !shared && !isTool && callCore(binding.status, handle).keys === 0
-      if (isBlank && prepared === null && resolved.mayMiss && restored.source !== 'fresh') await refuseMissed(place)
-      if (isBlank && found !== null) {
-        await takeIn(binding, handle, found.seed, resolved)
-        await found.finish({ wholly: true })
-        stored = readCreds(binding, handle, batch)
-        restored.source = 'imported'
-        origin = { restored }
-      } else if (found !== null) {
-        const imported = restored.source === 'imported' && !shared
-        await (imported ? found.finish({ wholly: true }) : settleLeftovers(found, stored, batch, { mayMove: !resolved.cloud }))
-      }
-      if (found?.leftOut && restored.source === 'imported' && !shared) {
-        setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
-      }
-      const creds = stored ?? newCreds(baileys)
-      if (stored === null && !shared && !isTool) {
-        news.tellSoon(freshSession({ resolved, removed: wasRemoved, isBlank }))
-      } else if (wasRemoved) news.tellSoon(removals.COMES_BACK)
-      if (!resolved.cloud) removals.remember(folder)
-      const life = createLife(() => ({ ...statusOf(binding, handle, resolved), ...origin }))
-      news.first = ({ event }) => event === 'fenced' && life.fenced()
-      const told = { event: 'opened', ...restored, shared, tookMs: Math.round(performance.now() - began) }
-      setImmediate(() => news.tell(told)).unref()
-      const places = resolved.cloud ? null : { directory: resolved.directory, tenantId, folder }
-      return createSession({
-        binding,
-        handle,
-        batch,
-        baileys,
-        creds,
-        news,
-        logger,
-        resolved,
-        restored,
-        life,
-        places,
-        isNew: stored === null
-      })
-    } catch (error) {
-      await binding.close(handle, resolved.closeTimeoutMs)
-      throw error
-    }
+/** State of the folder before the core opens it: a session to import or to refuse (`prepared`, and `found` if it can be imported). */
+async function lookAtFolder({ place, batch, resolved }) {
+  const prepared = await prepareImport({ ...place, batch, importFrom: resolved.importFrom }).catch((error) => {
+    throw explainedPlace(error, resolved.native)
   })
+  const found = prepared?.seed ? prepared : null
+  const wasRemoved = !resolved.cloud && (await removals.wasRemoved(place.folder))
+  return { prepared, found, wasRemoved }
+}
+
+/** Opens the session in the core, claimed and restored. `claim` names the only claim that it may follow, if there is one. */
+async function openInCore({ binding, place, news, resolved, inner, isTool }, { prepared, found, wasRemoved }, claim) {
+  const open = async (words) => {
+    const json = JSON.stringify({ ...resolved.native, ...words, ...inner, ...claim })
+    const once = () => binding.open(json, resolved.keys, found?.seed ?? null, hearing(news))
+    const opened = await once()
+    return wasRemoved && (await endsWithFolder(binding, opened, resolved)) ? once() : opened
+  }
+  const opened = await openOrRefuse(open, { place, prepared, resolved, isTool })
+  setImmediate(news.catchUp).unref()
+  return settle(await explained(opened, resolved.native))
+}
+
+/**
+ * Credentials of an open session once its import is taken in or settled: `stored`, null where it has none. `isBlank`: it was never paired.
+ * `origin` goes over its status from then on.
+ */
+async function identityOf({ binding, batch, place, news, resolved, isTool }, { prepared, found }, { handle, restored, shared }) {
+  let stored = readCreds(binding, handle, batch)
+  let origin = {}
+  const isBlank = stored === null && !shared && !isTool && callCore(binding.status, handle).keys === 0
+  if (isBlank && prepared === null && resolved.mayMiss && restored.source !== 'fresh') await refuseMissed(place)
+  if (isBlank && found !== null) {
+    await takeIn(binding, handle, found.seed, resolved)
+    await found.finish({ wholly: true })
+    stored = readCreds(binding, handle, batch)
+    restored.source = 'imported'
+    origin = { restored }
+  } else if (found !== null) {
+    const imported = restored.source === 'imported' && !shared
+    await (imported ? found.finish({ wholly: true }) : settleLeftovers(found, stored, batch, { mayMove: !resolved.cloud }))
+  }
+  if (found?.leftOut && restored.source === 'imported' && !shared) {
+    setImmediate(() => news.tell({ event: 'error', code: 'LOCAL_CORRUPT', message: found.leftOut })).unref()
+  }
+  return { stored, isBlank, origin }
+}
+
+/** Tells of a new identity, and of one that came back though its folder was removed. */
+function tellIdentity({ news, resolved, isTool }, { wasRemoved }, { shared }, { stored, isBlank }) {
+  if (stored === null && !shared && !isTool) {
+    news.tellSoon(freshSession({ resolved, removed: wasRemoved, isBlank }))
+  } else if (wasRemoved) news.tellSoon(removals.COMES_BACK)
+}
+
+/** The session as its caller gets it. */
+function startSession(context, { handle, restored, shared }, { stored, creds, origin }) {
+  const { baileys, binding, batch, place, logger, news, began, resolved } = context
+  const life = createLife(() => ({ ...statusOf(binding, handle, resolved), ...origin }))
+  news.first = ({ event }) => event === 'fenced' && life.fenced()
+  const told = { event: 'opened', ...restored, shared, tookMs: Math.round(performance.now() - began) }
+  setImmediate(() => news.tell(told)).unref()
+  const places = resolved.cloud ? null : place
+  return createSession({ binding, handle, batch, baileys, creds, news, logger, resolved, restored, life, places, isNew: stored === null })
 }
 
 /** A session that a fault put out of use has a status all the same. */
