@@ -191,7 +191,7 @@ async function main() {
   const { objects, bytes } = listBucket(bucket)
   say(`${count(objects.length, 'object')}, ${size(bytes)}.`)
   proveSearch(bucket, secrets[0])
-  const numbers = world.book.flatMap(({ pn, lid }) => [pn, lid])
+  const numbers = world.peers.book.flatMap(({ pn, lid }) => [pn, lid])
   await timed(
     () => searchBucket(bucket, secrets, numbers),
     ({ needles, hits }) =>

@@ -9,12 +9,12 @@ import { test } from 'node:test'
 import { hybrid, rejection, scene } from '../../testkit/processes/sessions.mjs'
 import { Device } from '../../testkit/world/device.mjs'
 import { LINES } from '../../testkit/world/baileys.mjs'
+import { SUBJECT } from '../../testkit/world/peers.mjs'
 import { createWorld, memoryState } from '../../testkit/world/world.mjs'
 import { chosen } from '../support/size.mjs'
 
 const { pruneKeys, spentPreKeys, deadSessions } = createRequire(import.meta.url)('../../lib/session/prune-keys.js')
 
-const SUBJECT = { account: 0, device: 12 }
 const WINDOW = 812
 const DAY = 86_400_000
 const ALL = { dryRun: false, preKeyWindow: WINDOW }
@@ -36,18 +36,18 @@ async function talk(t, line, at = scene(t)) {
     line: world.line,
     auth: memoryState(baileys),
     me: { account: 1, device: 33 },
-    book: world.book,
+    book: world.peers.book,
     fetchBundles: null
   })
   await stranger.pair()
 
   async function upload(count) {
-    world.server.upload(SUBJECT.account, SUBJECT.device, await world.subject.call('uploadPreKeys', count))
+    world.peers.server.upload(SUBJECT.account, SUBJECT.device, await world.subject.call('uploadPreKeys', count))
   }
-  const bundle = (preKey) => ({ jid: world.subjectJid, ...world.server.devices.get('0:12'), preKey })
+  const bundle = (preKey) => ({ jid: world.peers.subjectJid, ...world.peers.server.devices.get('0:12'), preKey })
   /** Message of the stranger who took this pre-key from the server. */
   async function write(id, publicKey, text) {
-    world.server.devices.get('0:12').preKeys.delete(id)
+    world.peers.server.devices.get('0:12').preKeys.delete(id)
     stranger.fetchBundles = async () => [bundle({ id, public: publicKey })]
     await stranger.beginSession(SUBJECT)
     return stranger.sendToDevice({ ...SUBJECT, plaintext: Buffer.from(text) })
@@ -80,7 +80,7 @@ for (const line of chosen(LINES, (line) => line === 'v7')) {
     )
     const publics = await publicKeys(before)
     // Contacts took them all from the server, and most of them have not written yet.
-    world.server.bundles(Array.from({ length: before.length }, () => world.subjectJid))
+    world.peers.server.bundles(Array.from({ length: before.length }, () => world.peers.subjectJid))
     const told = await session.pruneKeys({ preKeyWindow: WINDOW })
     assert.deepEqual(await idsOf(session), before, 'a dry run removes nothing')
     const { bytes, lsn } = session.status()
@@ -177,7 +177,7 @@ test('a closed session that was used again counts from then', async (t) => {
   assert.ok((await read(await write(ids[0], publics.get(ids[0]), 'hello'))).plaintext)
   // Only with an answer does libsignal note when a session is used.
   const answer = await world.subject.host.device.sendToDevice({ account: 1, device: 33, plaintext: Buffer.from('and you') })
-  assert.ok((await stranger.receive({ from: world.subjectJid, ...answer })).plaintext)
+  assert.ok((await stranger.receive({ from: world.peers.subjectJid, ...answer })).plaintext)
   const late = await stranger.sendToDevice({ ...SUBJECT, plaintext: Buffer.from('late') })
   for (const id of ids.slice(1)) {
     now += DAY

@@ -6,12 +6,10 @@
 // next owner, with `stored` saying whether anything of it was kept.
 
 import { LostAcknowledged } from '../world/ledger.mjs'
+import { nameOf, SUBJECT } from '../world/peers.mjs'
 import { Expected } from './expected.mjs'
 import { Losses } from './losses.mjs'
 import { Interrupted } from './owner.mjs'
-
-export const SUBJECT = { account: 0, device: 12 }
-export const nameOf = ({ account, device }) => `${account}:${device}`
 
 const SESSION = 'session\n'
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
@@ -127,7 +125,8 @@ export class Custody {
 
   /** The state of the next owner, key by key. */
   async #compare(successor, open) {
-    const { fields, book, server } = this.#world
+    const { fields, peers } = this.#world
+    const { book, server } = peers
     const known = fields.identity
     const identity = await successor.attach(SUBJECT, book, (jids) => server.bundles(jids))
     for (const field of ['registrationId', 'identity', 'me']) {
@@ -142,7 +141,7 @@ export class Custody {
 
   /** Checks that the device has what the server still hands out. Keys whose upload is lost are withdrawn, as if the device had registered anew. */
   async #reviewPreKeys(lost, open) {
-    const { server } = this.#world
+    const { server } = this.#world.peers
     const offered = server.remaining(SUBJECT.account, SUBJECT.device)
     const stored = await this.owner.call(
       'publicPreKeys',

@@ -8,13 +8,12 @@
 // them may be dropped as were lost, and no more. A command that an owner did not answer is treated as WhatsApp treats it: what was
 // on its way to the device has no receipt and is delivered again, what it was about to send never left and is sent by the next owner.
 
-import { newAppState, phoneApplies } from '../world/app-state.mjs'
+import { COLLECTIONS, isSameState, lostState, newAppState, phoneApplies } from '../world/app-state.mjs'
 import { LostAcknowledged } from '../world/ledger.mjs'
-import { Custody, nameOf, SUBJECT } from './custody.mjs'
+import { nameOf, SUBJECT } from '../world/peers.mjs'
+import { Custody } from './custody.mjs'
 
-const COLLECTIONS = ['regular_high', 'regular_low', 'regular']
 const [DUPLICATE_EVERY, TOKEN_EVERY, PATCH_EVERY, FLUSH_EVERY, TOP_UP_EVERY] = [5, 10, 25, 35, 60]
-const PEER_PRE_KEYS = 30
 const MESSAGES = ['received', 'sent', 'groupReceived', 'groupSent']
 
 export class Traffic {
@@ -71,12 +70,12 @@ export class Traffic {
 
   /** One message, with what else falls due at its number. */
   async #message() {
-    const { random } = this.world
+    const { random, peers } = this.world
     const n = this.stats.messages + 1
     if (n % DUPLICATE_EVERY === 0) await this.#refuseDuplicate()
     if (n % PATCH_EVERY === 0) await this.#patch()
     if (n % TOP_UP_EVERY === 0) await this.#topUp()
-    if (n % TOKEN_EVERY === 0) await this.#giveToken(this.#anyContact())
+    if (n % TOKEN_EVERY === 0) await this.#giveToken(peers.anyContact())
     if (n % FLUSH_EVERY === 0) await this.#do('flushes', () => this.#ask('flush'))
     const dice = random.next()
     const plaintext = random.bytes(1 + random.below(300))
@@ -89,7 +88,7 @@ export class Traffic {
   async #receive(plaintext) {
     const peer = this.#anyPeer()
     const name = nameOf(peer.me)
-    await this.#keepPreKeys(peer)
+    await this.world.peers.keepPreKeys(peer)
     const { type, ciphertext } = await peer.sendToDevice({ ...SUBJECT, plaintext })
     // Half of the contacts still write under their phone number and name their LID beside it.
     const byNumber = peer.hasLids && peer.me.account % 2 === 0
@@ -111,11 +110,11 @@ export class Traffic {
   }
 
   async #receiveInGroup(plaintext) {
-    const { random, groups } = this.world
-    const { jid: group, members } = random.pick(groups)
+    const { random, peers } = this.world
+    const { jid: group, members } = random.pick(peers.groups)
     const peer = this.#anyPeer(members)
     const name = nameOf(peer.me)
-    await this.#keepPreKeys(peer)
+    await peers.keepPreKeys(peer)
     const encrypt = async (again) => {
       const {
         distribution: [key],
@@ -142,7 +141,7 @@ export class Traffic {
   }
 
   async #send(plaintext) {
-    const account = this.#anyContact()
+    const account = this.world.peers.anyContact()
     await this.#do('sent', async () => {
       const to = this.#devicesOf([account, SUBJECT.account])
       const {
@@ -160,7 +159,7 @@ export class Traffic {
   async #arriveAt({ account, device, type, ciphertext }, plaintext) {
     const name = nameOf({ account, device })
     const peer = this.world.peers.get(name)
-    const read = (copy) => peer.receive({ from: this.world.subjectJid, ...copy })
+    const read = (copy) => peer.receive({ from: this.world.peers.subjectJid, ...copy })
     let result = await read({ type, ciphertext })
     if (!result.plaintext) {
       this.#mustBeForgiven(this.#losses.mayFail(name, 'out'), result, `sent to ${name}`)
@@ -173,7 +172,7 @@ export class Traffic {
   }
 
   async #sendToGroup(plaintext) {
-    const { jid: group, members } = this.world.random.pick(this.world.groups)
+    const { jid: group, members } = this.world.random.pick(this.world.peers.groups)
     const accounts = [SUBJECT.account, ...members]
     await this.#do('groupSent', async (work) => {
       // An owner that did not answer may remember that it handed its key out, and never did.
@@ -204,7 +203,9 @@ export class Traffic {
   /** True if a member could do something with a group message of the device. */
   async #arriveInGroup(name, group, { distribution, ciphertext }, plaintext, mayBeRefused) {
     const key = distribution.find((to) => nameOf(to) === name) ?? null
-    const result = await this.world.peers.get(name).receiveGroup({ group, author: this.world.subjectJid, distribution: key, ciphertext })
+    const result = await this.world.peers
+      .get(name)
+      .receiveGroup({ group, author: this.world.peers.subjectJid, distribution: key, ciphertext })
     if (result.failure === 'no-sender-key') return false
     if (result.failure === 'duplicate' && mayBeRefused) this.stats.seenBefore += 1
     else this.#same(result, plaintext, `sent to ${name} in ${group}`)
@@ -237,18 +238,19 @@ export class Traffic {
   }
 
   async #patch() {
-    const { random, phone } = this.world
+    const { random, peers } = this.world
+    const { phone } = peers
     const collection = random.pick(COLLECTIONS)
-    const change = { collection, chat: phone.addressOf(this.#anyContact(), 0, true), archived: random.next() < 0.5 }
+    const change = { collection, chat: phone.addressOf(peers.anyContact(), 0, true), archived: random.next() < 0.5 }
     await this.#do('patches', async (work) => {
       const known = this.#patches.get(collection) ?? newAppState(phone)
-      const isKnown = ({ version, hash }) => version === known.version && hash.equals(known.hash)
+      const isKnown = (shown) => isSameState(known, shown)
       const patch = () => this.#ask('appPatch', change, { kind: 'patch', collection })
       let { result: done } = await patch()
       if (!isKnown(done.before)) {
         // The server has another version than this device continues: it refuses the patch, and the device takes the server's state.
         const excused = this.#losses.takeCollection(collection) || work.stored
-        if (!excused) throw new LostAcknowledged(`app state ${collection}: version ${known.version} became ${done.before.version}`)
+        if (!excused) throw lostState(collection, known, done.before)
         await this.#ask('resyncAppState', { collection, state: known }, { kind: 'patch', collection })
         ;({ result: done } = await patch())
         if (!isKnown(done.before)) throw new LostAcknowledged(`app state ${collection} is not what was just stored`)
@@ -258,11 +260,11 @@ export class Traffic {
   }
 
   async #topUp() {
-    const { line, server } = this.world
+    const { line, peers } = this.world
     await this.#do('topUps', async () => {
       const { result: upload, answered } = await this.#ask('uploadPreKeys', line.baileys.MIN_PREKEY_COUNT)
       answered.preKeys = upload.preKeys.map(({ id }) => id)
-      server.upload(SUBJECT.account, SUBJECT.device, upload)
+      peers.server.upload(SUBJECT.account, SUBJECT.device, upload)
     })
   }
 
@@ -298,22 +300,13 @@ export class Traffic {
     if (!result.plaintext.equals(plaintext)) throw new Error(`${at}: other bytes came out than went in`)
   }
 
-  #anyContact() {
-    return 1 + this.world.random.below(this.world.book.length - 1)
-  }
-
   #anyPeer(accounts) {
-    const all = [...this.world.peers.values()].filter(({ me }) => me.account !== SUBJECT.account)
-    return this.world.random.pick(accounts ? all.filter(({ me }) => accounts.includes(me.account)) : all)
+    const { random, peers } = this.world
+    const [, peer] = random.pick(accounts ? peers.of(accounts) : peers.contacts())
+    return peer
   }
 
   #devicesOf(accounts) {
-    return [...this.world.peers.values()].filter(({ me }) => accounts.includes(me.account)).map(({ me }) => nameOf(me))
-  }
-
-  async #keepPreKeys(peer) {
-    const { account, device } = peer.me
-    if (this.world.server.remaining(account, device).length >= 5) return
-    this.world.server.upload(account, device, await peer.uploadPreKeys(PEER_PRE_KEYS))
+    return this.world.peers.of(accounts).map(([name]) => name)
   }
 }

@@ -3,6 +3,17 @@
 // Invariant: the patch's MACs are checked with the shared key, and the phone's hash after it must be the subject's hash; so a
 // version that the subject's store lost or mixed up shows at the next patch.
 
+import { LostAcknowledged } from './ledger.mjs'
+
+export const COLLECTIONS = ['regular_high', 'regular_low', 'regular']
+
+/** True if the subject shows the state that its phone knows. */
+export const isSameState = (known, shown) => shown.version === known.version && shown.hash.equals(known.hash)
+
+/** Error for a subject that shows another one. */
+export const lostState = (collection, known, shown) =>
+  new LostAcknowledged(`app state ${collection}: version ${known.version} became ${shown.version}`)
+
 export const newAppState = ({ baileys }) => baileys.newLTHashState()
 
 /**

@@ -2,8 +2,7 @@
 // and without sockets.
 //
 // Invariant: every message is encrypted by one party, decrypted by another with Baileys' own code, and compared byte for
-// byte; the first wrong byte throws. The peers live in the process that holds the World, so they survive whatever happens to
-// the subject. The choice of messages follows from the seed; key material is random, as Baileys makes it.
+// byte; the first wrong byte throws. The choice of messages follows from the seed; key material is random, as Baileys makes it.
 //
 // What counts as lost. A message is *acknowledged* once the subject's store calls resolved and its answer reached the world.
 // After a restart nothing acknowledged may be missing: the identity, every key that was shown (ledger.mjs), every one-time
@@ -15,19 +14,16 @@
 //   pre-key top-up     never reached the server       app-state patch   kept, or resynchronised from the server's state
 //   privacy token      the notification comes again
 
-import { newAppState, phoneApplies } from './app-state.mjs'
+import { COLLECTIONS, isSameState, lostState, newAppState, phoneApplies } from './app-state.mjs'
 import { loadLine, quietLibsignal } from './baileys.mjs'
-import { Device } from './device.mjs'
-import { KeyServer, makeBook, makeGroups } from './key-server.mjs'
 import { Ledger, LostAcknowledged } from './ledger.mjs'
 import { memoryState } from './memory-state.mjs'
+import { nameOf, Peers, SUBJECT } from './peers.mjs'
 import { LocalSubject, SubjectDied, SubjectProcess } from './subject.mjs'
 import { fromWire, makeRandom, toWire } from './wire.mjs'
 
 export { LostAcknowledged, SubjectDied, SubjectProcess, loadLine, memoryState }
 
-const SUBJECT = { account: 0, device: 12 }
-const COLLECTIONS = ['regular_high', 'regular_low', 'regular']
 const COUNTED = [
   'messages',
   'received',
@@ -44,7 +40,6 @@ const COUNTED = [
   'retryReceipts',
   'refusedDuplicates'
 ]
-const PEER_PRE_KEYS = 30
 const [DUPLICATE_EVERY, TOKEN_EVERY, PATCH_EVERY, TOP_UP_EVERY] = [5, 10, 25, 60]
 
 /**
@@ -80,30 +75,13 @@ class World {
 
   async populate(seed, contacts, groups) {
     this.random = makeRandom(seed)
-    this.book = makeBook(this.random, contacts, SUBJECT.device)
-    this.groups = makeGroups(groups, contacts)
-    this.server = new KeyServer(this.book)
+    this.peers = new Peers(this.line, this.random)
     this.fields = { tokens: {}, lastReceived: {}, patches: {}, inDoubt: [], identity: null }
     this.stats = Object.fromEntries(COUNTED.map((what) => [what, 0]))
     this.ledger = new Ledger()
-    this.peers = new Map()
-    for (const [account, { devices }] of this.book.entries()) {
-      for (const device of devices) {
-        if (account === SUBJECT.account && device === SUBJECT.device) continue
-        const peer = this.#addPeer({ account, device })
-        await peer.pair()
-        this.server.upload(account, device, await peer.uploadPreKeys(PEER_PRE_KEYS))
-      }
-    }
+    await this.peers.populate(contacts, groups)
     this.appKey = { id: this.random.bytes(6).toString('base64'), keyData: this.random.bytes(32) }
-    await this.phone.takeAppStateKeys([this.appKey])
-  }
-
-  get phone() {
-    return this.peers.get('0:0')
-  }
-  get subjectJid() {
-    return this.phone.addressOf(SUBJECT.account, SUBJECT.device)
+    await this.peers.phone.takeAppStateKeys([this.appKey])
   }
 
   async pairSubject(subject) {
@@ -111,11 +89,11 @@ class World {
     if (this.fields.identity.me) throw new Error('this auth state is paired already: use swapSubject or resumeWorld')
     await this.#ask('pair')
     const upload = await this.#ask('uploadPreKeys', await this.#ask('initialPreKeys'))
-    this.server.upload(SUBJECT.account, SUBJECT.device, upload)
+    this.peers.server.upload(SUBJECT.account, SUBJECT.device, upload)
     await this.#ask('takeAppStateKeys', [this.appKey])
     await this.#ask(
       'learnLids',
-      this.book.map((_, n) => n).filter((n) => n % 2)
+      this.peers.book.map((_, n) => n).filter((n) => n % 2)
     )
   }
 
@@ -150,7 +128,7 @@ class World {
     }
     this.stats.restarts += 1
     await this.audit(interrupted?.names)
-    await this.#refuseOldMessages(interrupted)
+    for (const envelope of Object.values(this.fields.lastReceived).slice(-6)) await this.#refuse(envelope, interrupted)
     if (interrupted) await this.#decide(interrupted)
     this.undecided = null
   }
@@ -161,7 +139,7 @@ class World {
    */
   async audit(undecidedNames = new Set()) {
     this.ledger.settle(await this.subject.call('inspect', this.ledger.names), undecidedNames)
-    const onServer = this.server.remaining(SUBJECT.account, SUBJECT.device)
+    const onServer = this.peers.server.remaining(SUBJECT.account, SUBJECT.device)
     const stored = await this.subject.call(
       'publicPreKeys',
       onServer.map(({ id }) => String(id))
@@ -173,45 +151,37 @@ class World {
 
   /** Everything but the subject, as JSON. */
   snapshotPeers() {
-    const { book, groups, stats, fields, appKey, undecided } = this
+    const { stats, fields, appKey, undecided } = this
     return JSON.stringify(
       toWire({
-        book,
-        groups,
         stats,
         appKey,
         fields,
         entries: [...this.ledger.entries],
         random: this.random.state,
-        server: this.server.dump(),
         undecided: undecided && { ...undecided, names: [...undecided.names] },
-        peers: [...this.peers].map(([name, peer]) => [name, peer.dump()])
+        peers: this.peers.dump()
       })
     )
   }
 
   async restorePeers(json) {
-    const { random, server, peers, undecided, entries, ...rest } = JSON.parse(json)
+    const { random, peers, undecided, entries, ...rest } = JSON.parse(json)
     Object.assign(this, fromWire(rest))
     this.random = makeRandom(0)
     this.random.state = random
-    this.server = new KeyServer(this.book)
-    this.server.load(server)
+    this.peers = new Peers(this.line, this.random)
+    this.peers.load(peers)
     this.ledger = new Ledger(entries)
     const plain = fromWire(undecided)
     this.undecided = plain && { ...plain, names: new Set(plain.names) }
-    this.peers = new Map()
-    for (const [name, dump] of peers) {
-      const [account, device] = name.split(':').map(Number)
-      this.#addPeer({ account, device }, dump)
-    }
   }
 
   // The four kinds of messages. Each returns the name of the party at the other end.
 
   async _received(plaintext) {
-    const [name, peer] = this.random.pick(this.#contacts())
-    await this.#keepPreKeys(peer)
+    const [name, peer] = this.random.pick(this.peers.contacts())
+    await this.peers.keepPreKeys(peer)
     const { type, ciphertext } = await peer.sendToDevice({ ...SUBJECT, plaintext })
     // Half of the contacts still write under their phone number and name their LID beside it.
     const byNumber = this.line.hasLids && peer.me.account % 2 === 0
@@ -222,11 +192,11 @@ class World {
   }
 
   async _sent(plaintext) {
-    const account = this.#anyContact()
+    const account = this.peers.anyContact()
     const { to, token } = await this.#ask('send', { account, plaintext }, { command: 'send' })
     for (const { account, device, type, ciphertext } of to) {
-      const peer = this.peers.get(`${account}:${device}`)
-      this.#same(await peer.receive({ from: this.subjectJid, type, ciphertext }), plaintext, `sent to ${account}:${device}`)
+      const peer = this.peers.get(nameOf({ account, device }))
+      this.#same(await peer.receive({ from: this.peers.subjectJid, type, ciphertext }), plaintext, `sent to ${account}:${device}`)
     }
     const given = this.fields.tokens[account]
     if (given && !token?.equals(given)) throw new LostAcknowledged(`the privacy token of contact ${account}`)
@@ -234,15 +204,15 @@ class World {
   }
 
   async _groupReceived(plaintext) {
-    const group = this.random.pick(this.groups)
-    const [name, peer] = this.random.pick(this.#contacts().filter(([, { me }]) => group.members.includes(me.account)))
-    await this.#keepPreKeys(peer)
+    const group = this.random.pick(this.peers.groups)
+    const [name, peer] = this.random.pick(this.peers.of(group.members))
+    await this.peers.keepPreKeys(peer)
     await this.#deliver(await this.#groupEnvelope(name, group.jid, plaintext))
     return `${name} in ${group.jid}`
   }
 
   async _groupSent(plaintext) {
-    const { jid: group, members } = this.random.pick(this.groups)
+    const { jid: group, members } = this.random.pick(this.peers.groups)
     const accounts = [SUBJECT.account, ...members]
     const send = (again) => this.#ask('sendGroup', { group, accounts, plaintext, again }, { command: 'sendGroup', group })
     const lacking = await this.#fanOut(group, accounts, await send(false), plaintext)
@@ -258,15 +228,11 @@ class World {
 
   async #fanOut(group, accounts, { distribution, ciphertext }, plaintext) {
     const lacking = []
-    for (const account of accounts) {
-      for (const device of this.book[account].devices) {
-        const peer = this.peers.get(`${account}:${device}`)
-        if (!peer) continue
-        const key = distribution.find((to) => to.account === account && to.device === device)
-        const result = await peer.receiveGroup({ group, author: this.subjectJid, distribution: key ?? null, ciphertext })
-        if (result.failure === 'no-sender-key') lacking.push(`${account}:${device}`)
-        else this.#same(result, plaintext, `${account}:${device} in ${group}`)
-      }
+    for (const [name, peer] of this.peers.of(accounts)) {
+      const key = distribution.find((to) => nameOf(to) === name) ?? null
+      const result = await peer.receiveGroup({ group, author: this.peers.subjectJid, distribution: key, ciphertext })
+      if (result.failure === 'no-sender-key') lacking.push(name)
+      else this.#same(result, plaintext, `${name} in ${group}`)
     }
     return lacking
   }
@@ -288,24 +254,22 @@ class World {
 
   async #patch() {
     const collection = this.random.pick(COLLECTIONS)
-    const chat = this.phone.addressOf(this.#anyContact(), 0, true)
+    const chat = this.peers.phone.addressOf(this.peers.anyContact(), 0, true)
     const change = { collection, chat, archived: this.random.next() < 0.5 }
     const done = await this.#ask('appPatch', change, { command: 'appPatch', collection })
     const known = this.#appStateOfPhone(collection)
-    if (done.before.version !== known.version || !done.before.hash.equals(known.hash)) {
-      throw this.#lostAppState(collection, known, done.before)
-    }
-    this.fields.patches[collection] = await phoneApplies(this.phone, collection, known, done)
+    if (!isSameState(known, done.before)) throw lostState(collection, known, done.before)
+    this.fields.patches[collection] = await phoneApplies(this.peers.phone, collection, known, done)
     this.stats.patches += 1
   }
 
   async #topUp() {
     const upload = await this.#ask('uploadPreKeys', this.line.baileys.MIN_PREKEY_COUNT, { command: 'uploadPreKeys' })
-    this.server.upload(SUBJECT.account, SUBJECT.device, upload)
+    this.peers.server.upload(SUBJECT.account, SUBJECT.device, upload)
     this.stats.topUps += 1
   }
 
-  async #giveToken(account = this.#anyContact(), token = this.random.bytes(16)) {
+  async #giveToken(account = this.peers.anyContact(), token = this.random.bytes(16)) {
     const timestamp = String(1700000000 + this.stats.messages)
     await this.#ask('takeToken', { account, token, timestamp }, { command: 'takeToken', account, token })
     this.fields.tokens[account] = token
@@ -322,10 +286,6 @@ class World {
 
   // After a restart.
 
-  async #refuseOldMessages(interrupted) {
-    for (const envelope of Object.values(this.fields.lastReceived).slice(-6)) await this.#refuse(envelope, interrupted)
-  }
-
   async #decide(interrupted) {
     const { command, peer, group, args, plaintext, collection } = interrupted
     if (command === 'send' || command === 'sendGroup') this.stats.neverSent += 1
@@ -335,7 +295,7 @@ class World {
       const shown = await this.#ask('appState', collection, interrupted)
       const known = this.#appStateOfPhone(collection)
       const ahead = shown.version - known.version
-      if (ahead !== 0 && ahead !== 1) throw this.#lostAppState(collection, known, shown)
+      if (ahead !== 0 && ahead !== 1) throw lostState(collection, known, shown)
       if (ahead) await this.#ask('resyncAppState', { collection, state: known }, interrupted)
     }
     if (command !== 'receive' && command !== 'receiveGroup') return
@@ -352,7 +312,7 @@ class World {
 
   #nextKind() {
     const dice = this.random.next()
-    if (!this.groups.length) return dice < 0.56 ? 'received' : 'sent'
+    if (!this.peers.groups.length) return dice < 0.56 ? 'received' : 'sent'
     if (dice < 0.42) return 'received'
     if (dice < 0.75) return 'sent'
     return dice < 0.95 ? 'groupReceived' : 'groupSent'
@@ -362,13 +322,9 @@ class World {
     return this.fields.patches[collection] ?? newAppState(this.line)
   }
 
-  #lostAppState(collection, known, shown) {
-    return new LostAcknowledged(`app state ${collection}: version ${known.version} became ${shown.version}`)
-  }
-
   async #attach(given) {
     this.subject = typeof given.call === 'function' ? given : new LocalSubject(this.line, given)
-    this.fields.identity = await this.subject.attach(SUBJECT, this.book, (jids) => this.server.bundles(jids))
+    this.fields.identity = await this.subject.attach(SUBJECT, this.peers.book, (jids) => this.peers.server.bundles(jids))
   }
 
   async #ask(command, args, undecided = { command }) {
@@ -381,28 +337,6 @@ class World {
       this.undecided = { ...undecided, names: new Set([...(undecided.names ?? []), ...this.subject.undecided]) }
       throw error
     }
-  }
-
-  #addPeer(me, dump) {
-    const auth = memoryState(this.line.baileys, dump)
-    const peer = new Device({ line: this.line, auth, me, book: this.book, fetchBundles: async (jids) => this.server.bundles(jids) })
-    peer.dump = auth.dump
-    this.peers.set(`${me.account}:${me.device}`, peer)
-    return peer
-  }
-
-  #anyContact() {
-    return 1 + this.random.below(this.book.length - 1)
-  }
-
-  #contacts() {
-    return [...this.peers].filter(([, { me }]) => me.account !== SUBJECT.account)
-  }
-
-  async #keepPreKeys(peer) {
-    const { account, device } = peer.me
-    if (this.server.remaining(account, device).length >= 5) return
-    this.server.upload(account, device, await peer.uploadPreKeys(PEER_PRE_KEYS))
   }
 
   #same(result, plaintext, where) {
