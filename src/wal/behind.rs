@@ -6,7 +6,7 @@
 
 use crate::id::Lsn;
 
-use super::frame::{Codec, Frame, FrameKind};
+use super::frame::{Codec, FRAME_LEN, Frame, FrameKind};
 
 /// Bytes checksummed for each byte of the tail before the search gives up: bodies may hold any number of false markers,
 /// each of which would cost a checksum of all the rest.
@@ -139,7 +139,7 @@ impl<'a> Behind<'a> {
 
     /// True if `rest` is a part of a frame. A whole one of which the length rotted looks like that too, and was confirmed.
     fn is_cut(&self, rest: &[u8]) -> bool {
-        Codec::is_cut_short(rest) && !self.codec.is_one(rest)
+        Codec::is_cut_short(rest) && !self.codec.is_one(rest) && !has_successor(rest)
     }
 
     /// True if this is where the end of an orderly closed log was, which holds no batch: by its length, or by its checksum where
@@ -216,4 +216,18 @@ impl<'a> Behind<'a> {
         }
         Some(Suffix { first, entries, ends, is_end })
     }
+}
+
+/// True if another frame begins where the first one of `bytes` ends with one bit of its length changed back: a write that was cut short
+/// has nothing behind it, be that damaged as well.
+fn has_successor(bytes: &[u8]) -> bool {
+    let told = bytes.get(4..8).and_then(|len| len.first_chunk()).map(|len| u32::from_le_bytes(*len));
+    told.is_some_and(|told| {
+        (0..u32::BITS).any(|bit| {
+            let behind = usize::try_from(told ^ (1 << bit))
+                .ok()
+                .and_then(|len| bytes.get(FRAME_LEN.checked_add(len)?..));
+            behind.is_some_and(|behind| behind.len() >= FRAME_LEN && Codec::find_marker(behind) == Some(0))
+        })
+    })
 }
