@@ -97,6 +97,7 @@ pub fn judge(
     let (state, writes) = known(&state);
     let claim = session.claim().expect("a session with a store has a claim");
     let origin = session.origin();
+    let rots = rotten.load(Ordering::Relaxed);
     let cloud = session.mode() == Mode::Cloud;
     judge_import(origin.source, import, &writes);
     let was_alone = hold(&left.alone).is_some();
@@ -111,11 +112,12 @@ pub fn judge(
         clean: origin.clean,
         state: &state,
         writes: &writes,
-        // What a power cut took is lawfully gone, if the session says so.
-        // A last batch in which more than one bit rotted nobody can tell from a write that was cut short.
-        rotten: rotten.load(Ordering::Relaxed) == 1,
-        before: hold(before)
-            .filter(|_| !cloud && !was_alone && (origin.clean || !cut.load(Ordering::Relaxed))),
+        rotten: rots == 1,
+        // What a power cut took is lawfully gone, if the session says so. So is a last batch in which more than one bit rotted: nobody
+        // can tell it from a write that was cut short.
+        before: hold(before).filter(|_| {
+            !cloud && !was_alone && (origin.clean || (rots <= 1 && !cut.load(Ordering::Relaxed)))
+        }),
         began,
         seeded,
     };
