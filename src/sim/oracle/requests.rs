@@ -18,6 +18,8 @@ pub struct Trace {
     pub clock: u64,
     /// Times at which objects were first stored.
     pub stored: BTreeMap<String, u64>,
+    /// Times since which claims and their marks are there: one that was withdrawn and comes late once more begins anew.
+    pub there: BTreeMap<String, u64>,
     /// The data among them, by claim, in the order in which it was stored.
     pub data: BTreeMap<Claim, Vec<(DataName, u64)>>,
     /// Makers of claims: the number of the process.
@@ -72,7 +74,10 @@ impl Oracle {
             self.trace.stores(name);
             if let Some((claim, _)) = self.mark(name) {
                 self.trace.made.entry(claim).or_insert(process);
+                self.trace.there.entry(name.to_owned()).or_insert(clock);
             }
+        } else if request == Request::Delete {
+            self.trace.there.remove(name);
         }
         // Most requests only look, and the marks are those that were there before.
         if is_change || objects.len() != self.trace.objects {

@@ -132,7 +132,7 @@ impl Oracle {
             return;
         }
         let marks =
-            || claims.iter().filter_map(|name| Some((self.mark(name)?, *self.trace.stored.get(*name)?)));
+            || claims.iter().filter_map(|name| Some((self.mark(name)?, *self.trace.there.get(*name)?)));
         let own = marks().find(|((other, mark), _)| *other == claim && *mark == Mark::Claimed);
         let Some((_, began)) = own else { return };
         for ((other, _), at) in marks() {
