@@ -123,17 +123,34 @@ export function mutate(text, first, leaves = () => false) {
   return { text: changed, mutants }
 }
 
-/** The module that all of them ask: `MUTANT=<number>=<true or false>` chooses one. */
-export const MODULE = `//! Chooses the mutant that is in place.
+/**
+ * The module that all of them ask: `MUTANT=<number>=<true or false>` chooses one, and the numbers of those that a process reaches go
+ * into the file `MUTANTS_REACHED`, a line each.
+ * @param {number} count of all mutants
+ */
+export const moduleOf = (count) => `//! Chooses the mutant that is in place.
+use std::fs::File;
+use std::io::Write;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 static CHOSEN: LazyLock<Option<(u32, bool)>> = LazyLock::new(|| {
     let chosen = std::env::var("MUTANT").ok()?;
     let (id, value) = chosen.split_once('=')?;
     Some((id.parse().ok()?, value == "true"))
 });
+static NOTES: LazyLock<Option<File>> = LazyLock::new(|| {
+    let name = std::env::var("MUTANTS_REACHED").ok()?;
+    File::options().append(true).open(name).ok()
+});
+static REACHED: [AtomicBool; ${count}] = [const { AtomicBool::new(false) }; ${count}];
 
 pub fn truth(id: u32, value: bool) -> bool {
+    if let Some(mut notes) = NOTES.as_ref()
+        && !REACHED[id as usize].swap(true, Ordering::Relaxed)
+    {
+        let _ = notes.write_all(format!("{id}\\n").as_bytes());
+    }
     match *CHOSEN {
         Some((chosen, value)) if chosen == id => value,
         _ => value,

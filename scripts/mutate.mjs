@@ -3,37 +3,30 @@
 //   npm run mutate -- [<path below src> ...] [--jobs <n>] [--report <file>]
 //
 // All mutants are compiled into one program, in a copy of the tree in `.cache/mutants/`; a run of the tests chooses one of them. What
-// came of each is noted there: the same command goes on where it was interrupted. A mutant that was killed stays so while its file is
-// the same and the test that killed it is there; one that survived is tried again when anything changed. Of survivors the report
-// gives the reason that `scripts/mutants.json` has for them.
+// came of each is noted there: the same command goes on where it was interrupted. A mutant meets only the tests that reach its place,
+// which a first run of each test notes. One that was killed stays so while its file is the same and the test that killed it is there;
+// one that survived is tried again when anything changed. Of survivors the report gives the reason that `scripts/mutants.json` has.
 //
-// Invariant: a mutant is killed only by a test that failed, or that did not end, where the same tests pass without a mutant.
+// Invariant: a mutant is killed only by a test that failed twice, or that did not end, where the same test passes without a mutant.
 
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { environment, needRust, root } from './bootstrap.mjs'
-import { MODULE, mutate } from './mutants.mjs'
+import { moduleOf, mutate } from './mutants.mjs'
 
-const MODULES = ['plan', 'owner', 'restore', 'replicator', 'journal', 'wal', 'open', 'watch', 'session', 'tenancy']
-/** Tests, the quickest first: most mutants do not get far. */
-const STAGES = [
-  { tests: [], skip: ['sim::', 'fuzz::', 'store::', 'registry::threads'] },
-  { tests: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys'], skip: [] },
-  {
-    tests: ['sim::', 'store::', 'registry::threads'],
-    skip: ['sim::scenarios', 'sim::clouds', 'sim::outages', 'sim::removals', 'sim::keys']
-  }
-]
-/** Seconds that a stage may take at the least, and how many times what it takes without a mutant. */
-const [LEAST, TIMES] = [60, 8]
+const MODULES = ['ownership', 'replication', 'journal', 'wal', 'session', 'registry']
+/** Seconds that tests take together when they are run in one process; what is quick goes first, as most mutants do not get far. */
+const STEPS = [0.05, 1, Infinity]
+/** Seconds that a process may take at the least, how many times what its tests take without a mutant, and its memory in KiB. */
+const [LEAST, TIMES, MEMORY] = [20, 8, 8 << 20]
 const ENV = { SIM_SCHEDULES: '150', FUZZ_ROUNDS: '200', RUST_BACKTRACE: '0' }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { jobs: { type: 'string', default: '1' }, report: { type: 'string' }, show: { type: 'boolean' } }
+  options: { jobs: { type: 'string', default: '1' }, report: { type: 'string' } }
 })
 const jobs = Number(values.jobs)
 if (!Number.isSafeInteger(jobs) || jobs < 1) {
@@ -54,7 +47,7 @@ const filesBelow = (folder) =>
     .filter((name) => statSync(join(folder, name)).isFile())
     .sort()
 const isAmong = (paths, name) => paths.some((path) => name === path || name === `${path}.rs` || name.startsWith(`${path}/`))
-const isMutated = (name) => !/(^|\/)(tests?|threads)[/.]/.test(name) && isAmong(MODULES, name)
+const isMutated = (name) => !/(^|\/)(tests?|threads|interleaved)[/.]/.test(name) && isAmong(MODULES, name)
 
 /** Writes a file of the copy, unless it is there already: what is written is compiled again. */
 function put(name, bytes) {
@@ -86,7 +79,7 @@ function plant() {
     put(join('src', name), Buffer.from(text))
     all.push(...mutants.map((mutant) => ({ file: name, ...mutant })))
   }
-  put(join('src', 'mutation.rs'), Buffer.from(MODULE))
+  put(join('src', 'mutation.rs'), Buffer.from(moduleOf(all.length)))
   return all
 }
 
@@ -141,16 +134,69 @@ async function build() {
   return told.findLast((message) => message.executable)?.executable
 }
 
-/** The test that kills a mutant, or undefined. */
-async function killer(program, mutant) {
-  for (const stage of STAGES) {
-    const { tests, skip, limit } = stage
+/**
+ * Tests of the program, the quickest first, with the seconds that each takes and the mutants that it reaches.
+ * @returns {Promise<{ name: string, seconds: number, reached: Set<number> }[]>}
+ */
+async function reach(program) {
+  const note = join(place, `reach-${whole}.jsonl`)
+  const known = existsSync(note)
+    ? readFileSync(note, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+    : []
+  const { out } = await run(program, ['--list', '--format', 'terse'])
+  const left = [...out.matchAll(/^(.+): test$/gm)].map(([, name]) => name).filter((name) => known.every((test) => test.name !== name))
+  await inParallel(left, async (name, worker) => {
+    const file = join(place, `reached-${worker}`)
+    writeFileSync(file, '')
     const since = performance.now()
-    const args = [...tests, ...skip.flatMap((name) => ['--skip', name]), '--test-threads', '1']
-    const { out, status, isLate } = await run(program, args, { env: { MUTANT: mutant }, limit, ends: /^test .* FAILED$/m })
-    const failed = /^test (.*) \.\.\. FAILED$/m.exec(out)?.[1]
-    stage.limit ??= Math.max(LEAST, (TIMES * (performance.now() - since)) / 1000)
-    if (failed || isLate || status !== 0) return failed ?? (isLate ? 'a test does not end' : 'the tests end')
+    const { status } = await run(program, [name, '--exact'], { env: { MUTANTS_REACHED: file } })
+    if (status !== 0) throw new Error(`without a mutant \`${name}\` fails already`)
+    const reached = readFileSync(file, 'utf8').split('\n').filter(Boolean).map(Number)
+    known.push({ name, seconds: (performance.now() - since) / 1000, reached })
+    appendFileSync(note, `${JSON.stringify(known.at(-1))}\n`)
+  })
+  return known.map((test) => ({ ...test, reached: new Set(test.reached) })).sort((a, b) => a.seconds - b.seconds)
+}
+
+/** Does work for each of a list, in as many turns at a time as there are jobs. */
+async function inParallel(list, work) {
+  let at = 0
+  const turns = Array.from({ length: jobs }, async (_, worker) => {
+    while (at < list.length) await work(list[at++], worker)
+  })
+  await Promise.all(turns)
+}
+
+/** The tests that a process runs, and what comes of it under a mutant. */
+async function meet(program, mutant, tests) {
+  const limit = Math.max(LEAST, TIMES * tests.reduce((sum, { seconds }) => sum + seconds, 0))
+  const names = tests.map(({ name }) => name)
+  const { out, status, isLate } = await run(
+    'sh',
+    ['-c', `ulimit -v ${MEMORY}; exec "$0" "$@"`, program, '--exact', ...names, '--test-threads', '1'],
+    { env: { MUTANT: mutant }, limit, ends: /^test .* FAILED$/m }
+  )
+  const failed = /^test (.*) \.\.\. FAILED$/m.exec(out)?.[1]
+  return { failed, ends: !isLate && (status === 0 || failed !== undefined), isLate }
+}
+
+/** The test that kills a mutant, or undefined. */
+async function killer(program, mutant, all) {
+  let left = all
+  for (const seconds of STEPS) {
+    let now = left.filter((test) => test.seconds <= seconds)
+    left = left.filter((test) => test.seconds > seconds)
+    while (now.length > 0) {
+      const { failed, ends, isLate } = await meet(program, mutant, now)
+      if (!ends) return isLate ? 'a test does not end' : 'the tests end'
+      if (failed === undefined) break
+      const test = now.find(({ name }) => name === failed)
+      if (!test || (await meet(program, mutant, [test])).failed) return failed
+      now = now.filter((other) => other !== test)
+    }
   }
   return undefined
 }
@@ -165,39 +211,40 @@ const tests = new Set(sources.flatMap(({ text }) => [...text.matchAll(/\bfn (\w+
 /** The file in which the outcome of a mutant is noted. */
 function noteOf({ file, id, value }) {
   const first = mutants.find((mutant) => mutant.file === file).id
-  return join(place, 'notes', digest(texts.get(file) + MODULE), `${id - first}-${value}.json`)
+  return join(place, 'notes', digest(texts.get(file) + moduleOf(0)), `${id - first}-${value}.json`)
 }
 
 /** Outcome of a mutant, if it still holds. */
 function noted(mutant) {
   if (!existsSync(noteOf(mutant))) return undefined
-  const { killedBy, sources } = JSON.parse(readFileSync(noteOf(mutant), 'utf8'))
+  const { killedBy, isReached, sources } = JSON.parse(readFileSync(noteOf(mutant), 'utf8'))
   const holds = killedBy === undefined ? sources === whole : !killedBy.includes('::') || tests.has(killedBy.split('::').at(-1))
-  return holds ? { killedBy } : undefined
+  return holds ? { killedBy, isReached } : undefined
 }
 
 const program = await build()
-const fault = await killer(program, '')
-if (fault) throw new Error(`without a mutant \`${fault}\` fails already`)
+const all = await reach(program)
+console.log(`${all.length} tests, ${all.reduce((sum, { seconds }) => sum + seconds, 0).toFixed(0)} seconds`)
 
 const queue = mutants.filter(({ file }) => isAmong(wanted, file)).flatMap((mutant) => mutant.values.map((value) => ({ ...mutant, value })))
 const outcomes = []
-let at = 0
-async function work() {
-  while (at < queue.length) {
-    const mutant = queue[at++]
-    let outcome = noted(mutant)
-    if (outcome === undefined) {
-      outcome = { killedBy: await killer(program, `${mutant.id}=${mutant.value}`) }
-      mkdirSync(dirname(noteOf(mutant)), { recursive: true })
-      writeFileSync(noteOf(mutant), JSON.stringify({ ...outcome, sources: whole }))
-      if (!outcome.killedBy) console.log(`survives: src/${mutant.file}:${mutant.line} ${mutant.kind} \`${mutant.text}\` is ${mutant.value}`)
+await inParallel(queue, async (mutant) => {
+  let outcome = noted(mutant)
+  if (outcome === undefined) {
+    const tests = all.filter(({ reached }) => reached.has(mutant.id))
+    outcome = { killedBy: await killer(program, `${mutant.id}=${mutant.value}`, tests), isReached: tests.length > 0 }
+    mkdirSync(dirname(noteOf(mutant)), { recursive: true })
+    writeFileSync(noteOf(mutant), JSON.stringify({ ...outcome, sources: whole }))
+    if (!outcome.killedBy) {
+      const place = `src/${mutant.file}:${mutant.line}`
+      console.log(
+        `survives: ${place} ${mutant.kind} \`${mutant.text}\` is ${mutant.value}${outcome.isReached ? '' : ', reached by no test'}`
+      )
     }
-    outcomes.push({ ...mutant, ...outcome })
-    if (outcomes.length % 50 === 0) console.log(`${outcomes.length} of ${queue.length}`)
   }
-}
-await Promise.all(Array.from({ length: jobs }, work))
+  outcomes.push({ ...mutant, ...outcome })
+  if (outcomes.length % 50 === 0) console.log(`${outcomes.length} of ${queue.length}`)
+})
 
 const survivors = outcomes.filter((mutant) => !mutant.killedBy).sort((a, b) => a.id - b.id)
 const reasonOf = (mutant) =>
@@ -216,7 +263,7 @@ const report = [
   '|---|---|---|',
   ...survivors.map(
     (mutant) =>
-      `| \`${mutant.file}\`: \`${cell(mutant.text)}\` | ${mutant.kind === 'statement' ? 'left out' : mutant.value} | ${reasonOf(mutant) ?? '**none**'} |`
+      `| \`${mutant.file}\`: \`${cell(mutant.text)}\` | ${mutant.kind === 'statement' ? 'left out' : mutant.value} | ${reasonOf(mutant) ?? (mutant.isReached ? '**none**' : '**no test reaches it**')} |`
   )
 ].join('\n')
 if (values.report) writeFileSync(resolve(values.report), `${report}\n`)
