@@ -7,6 +7,7 @@ mod lock;
 mod standing;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Owner {
     parent: OnceLock<Claim>,
     /// The claim that it judged, if it is a tool, and whether that one was letting go already.
     judged: Option<(Claim, bool)>,
+    /// True once its session was ended by a higher claim.
+    outrun: AtomicBool,
     interval: Duration,
     /// The lock that it holds while its process is connected to the store.
     lock: Option<u64>,
@@ -92,8 +95,9 @@ impl Owner {
         let parent = OnceLock::new();
         let judged = judged.map(|judged| (judged, lets_go(before, &judged)));
         let (server, said) = (tenancy.remote.incarnation(), Mutex::default());
+        let outrun = AtomicBool::new(false);
         let lock = if locks { lock::held(&tenancy, &claim).await } else { None };
-        let owner = Owner { tenancy, claim, parent, judged, interval, lock, server, sealer, said };
+        let owner = Owner { tenancy, claim, parent, judged, outrun, interval, lock, server, sealer, said };
         owner.say(Mark::Claimed, Link::default()).await?;
         // For those who open, an early exit: whoever goes on here against a higher claim is stopped at confirm. For a tool it is the
         // moment that decides: who claims from now on sees this claim, and is above it.

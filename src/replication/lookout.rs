@@ -83,6 +83,7 @@ impl Lookout {
 
     /// A newer owner was seen: nothing is accepted from now on, and the application is told once.
     pub fn fence(&self) {
+        self.owner.lose();
         self.end(Life::Fenced);
     }
 

@@ -45,18 +45,26 @@ impl Session {
     async fn delete_stored(&self, Replicated { owner, burying, .. }: &Replicated) -> Result<()> {
         let claims = owner.tenancy.claims().await?;
         let again = burying.load(Ordering::Relaxed);
-        match owner.standing(&claims) {
-            Standing::Fenced(_) if again => return Err(lives_on()),
-            Standing::Fenced(_) => {
-                self.journal.end(Life::Fenced);
-                return Life::Fenced.refusal();
-            }
-            // Somebody else deleted it. What is above is none of its successors, or is told so by the tombstone.
-            Standing::Deleted if !again => {
-                self.end_for_good().await;
-                return Ok(());
-            }
-            Standing::Owner | Standing::Forgotten | Standing::Deleted => {}
+        let standing = owner.standing(&claims);
+        // Who lost to a newer owner has lost for good: a store that went back shows nothing of that one, which may run, stores its claim
+        // again, and would go on over the tombstone.
+        let has_lost = match standing {
+            Standing::Fenced(_) => true,
+            Standing::Owner | Standing::Forgotten => owner.has_lost(),
+            Standing::Deleted => false,
+        };
+        if has_lost && again {
+            return Err(lives_on());
+        }
+        if has_lost {
+            owner.lose();
+            self.journal.end(Life::Fenced);
+            return Life::Fenced.refusal();
+        }
+        // Somebody else deleted it. What is above is none of its successors, or is told so by the tombstone.
+        if standing == Standing::Deleted && !again {
+            self.end_for_good().await;
+            return Ok(());
         }
         burying.store(true, Ordering::Relaxed);
         // What ended otherwise meanwhile is not read any more: its packs are looked for.

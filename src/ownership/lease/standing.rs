@@ -2,6 +2,7 @@
 //!
 //! A higher claim ends an owner for good, whatever it was about to do (I3).
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,6 +42,16 @@ impl Owner {
     pub async fn put_then_check(&self, name: &str, bytes: Bytes) -> Result<Option<Standing>, Failure> {
         let claims = self.tenancy.put_then_look(name, bytes, self.interval / 2).await?;
         Ok(claims.map(|claims| self.standing(&claims)))
+    }
+
+    /// Keeps in mind that a higher claim ended this session: a store that goes back may show none any more.
+    pub fn lose(&self) {
+        self.outrun.store(true, Ordering::Relaxed);
+    }
+
+    /// True once a higher claim ended this session.
+    pub fn has_lost(&self) -> bool {
+        self.outrun.load(Ordering::Relaxed)
     }
 
     /// Standing of this owner among `claims`.

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::super::cluster::{Cluster, Weather, hold};
+use super::super::cluster::{CHECK, Cluster, Weather, hold};
 use super::super::host::Rng;
 use super::super::machine::{Machine, Opening};
 use super::super::run;
 use super::super::turnstile::Turnstile;
-use super::opened;
+use super::{calm, opened, write};
 use crate::error::Code;
 use crate::journal::Life;
 use crate::platform::host::sleep;
@@ -219,4 +219,36 @@ fn a_session_that_was_paired_anew_is_not_deleted_with_the_one_before_it() {
         race.old.kill();
         assert_eq!(race.open_elsewhere().await, None);
     });
+}
+
+#[test]
+fn an_instance_that_lost_its_session_cannot_delete_it_in_a_store_that_forgot_its_successor() {
+    for closes in [false, true] {
+        run(async {
+            let cluster = calm();
+            let mut old = opened(&cluster, Opening::default()).await;
+            write(&old, 1);
+            old.session().flush(TIMEOUT).await.expect("is stored");
+            let image = cluster.store.objects().clone();
+            let mut next = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
+            write(&next, 1);
+            next.session().flush(TIMEOUT).await.expect("is stored");
+            sleep(CHECK * 3).await;
+            assert_eq!(old.session().journal().life(), Life::Fenced);
+            if closes {
+                old.session().close(TIMEOUT).await.expect("handed everything over");
+            }
+            cluster.harm_by(|objects| *objects = image);
+            let told = old.session().delete().await.map_err(|error| error.code());
+            assert_eq!(told, Err(Code::Fenced));
+            old.kill();
+            sleep(CHECK * 8).await;
+            assert!(next.process().is_live());
+            next.session().flush(TIMEOUT).await.expect("is stored again");
+            next.kill();
+            let mut last = opened(&cluster, Opening { takeover: true, ..Opening::default() }).await;
+            assert_eq!(last.session().journal().lsn(), 2);
+            last.kill();
+        });
+    }
 }
