@@ -4,6 +4,7 @@
 //! writes, and the state of a history is what replaying its writes in order gives.
 
 mod harm;
+mod lineage;
 mod requests;
 mod tools;
 
@@ -19,6 +20,7 @@ use crate::session::OriginSource;
 use super::harm::Objects;
 use super::sometimes::{Moment, saw, saw_refusal};
 use harm::Harms;
+use lineage::Lineage;
 use requests::Trace;
 use tools::Tools;
 pub use tools::{Look, Seen};
@@ -51,6 +53,7 @@ pub struct Oracle {
     trace: Trace,
     tools: Tools,
     harms: Harms,
+    lineage: Lineage,
     /// Owners that said that they were leaving.
     leaving: BTreeSet<Claim>,
     /// Opens that succeeded: who, when they began, and what they found.
@@ -92,6 +95,7 @@ impl Oracle {
             trace: Trace::default(),
             tools: Tools::default(),
             harms: Harms::default(),
+            lineage: Lineage::default(),
             leaving: BTreeSet::new(),
             opens: Vec::new(),
         }
@@ -176,25 +180,16 @@ impl Oracle {
         self.acknowledged.push(Acknowledged { claim, lsn, writes });
     }
 
-    /// True if no tombstone lies between two claims.
+    /// True if no tombstone lies between two claims, nor ended the lower one.
     fn same_life(&self, one: Claim, two: Claim) -> bool {
         let (low, high) = (one.min(two), one.max(two));
-        !self.tombstones.keys().any(|tombstone| low <= *tombstone && *tombstone < high)
+        let is_over = low < high && self.has_ended(low);
+        !is_over && !self.tombstones.keys().any(|tombstone| low <= *tombstone && *tombstone < high)
     }
 
     /// The `delete()` of `claim` resolved.
     pub fn deleted(&mut self, claim: Claim) {
         self.deleted = self.deleted.max(Some(claim));
-    }
-
-    /// True if a tombstone of a process that died over its `delete()` came when the second owner after it was opening already: nothing
-    /// that goes on leads back to what it buries by then.
-    fn came_late(&self, tombstone: Claim, at: u64) -> bool {
-        if self.deleted >= Some(tombstone) {
-            return false;
-        }
-        let before = |(claim, began, _): &&(Claim, u64, Writes)| *claim > tombstone && *began < at;
-        self.opens.iter().filter(before).count() > 1
     }
 
     /// A process opened the session.
@@ -207,9 +202,12 @@ impl Oracle {
         let confirmed =
             listed.rev().take_while(|(clock, _)| *clock > at).any(|(_, highest)| *highest == Some(claim));
         assert!(confirmed, "I3: {claim:?} opened without confirming after its base");
+        self.descends(found, objects);
         // A tombstone that was there before the open began counts; one that came meanwhile may.
-        let buried =
-            |other: Claim| self.tombstones.keys().any(|tombstone| other <= *tombstone && *tombstone < claim);
+        let buried = |other: Claim| {
+            self.has_ended(other)
+                || self.tombstones.keys().any(|tombstone| other <= *tombstone && *tombstone < claim)
+        };
         for (tombstone, at) in self.tombstones.range(..claim).filter(|(_, at)| **at <= found.began) {
             if self.came_late(*tombstone, *at) || self.was_unburied(*tombstone) {
                 continue;

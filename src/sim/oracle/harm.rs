@@ -90,7 +90,7 @@ impl Oracle {
     }
 
     /// The newest claim below `below` that has a base, or says that it had one, and that no tombstone covers.
-    fn newest(&self, objects: &Objects, below: Option<Claim>) -> Option<Claim> {
+    pub(super) fn newest(&self, objects: &Objects, below: Option<Claim>) -> Option<Claim> {
         let marks = self.marks(objects, "");
         let live = marks.iter().filter_map(|name| self.mark(name)).filter(|(_, mark)| *mark == Mark::Live);
         let bases = self.data(objects).filter(|name| matches!(name.span, Span::Base(_)));
@@ -155,7 +155,9 @@ impl Oracle {
             return;
         }
         let Found { claim, lsn, writes, .. } = *found;
-        let promises = shown.promises.iter().map(|at| &self.acknowledged[*at]);
+        // So is that of one who came since, and went on from such an owner or from a disk that was trusted.
+        let leads = self.leads_to(parent, shown.newest, shown.opens);
+        let promises = shown.promises.iter().filter(|_| leads).map(|at| &self.acknowledged[*at]);
         for promise in promises.filter(|promise| !self.is_buried(promise.claim)) {
             let missing: Vec<&u64> = promise.writes.difference(writes).collect();
             assert!(
@@ -165,7 +167,7 @@ impl Oracle {
                 promise.claim
             );
         }
-        for at in shown.kept {
+        for at in shown.kept.into_iter().filter(|_| leads) {
             let (other, _, number) = self.kept[at];
             assert!(
                 writes.contains(&number) || self.is_buried(other),

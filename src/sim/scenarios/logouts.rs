@@ -252,3 +252,51 @@ fn an_instance_that_lost_its_session_cannot_delete_it_in_a_store_that_forgot_its
         });
     }
 }
+
+#[test]
+fn a_late_tombstone_ends_the_owner_that_went_on_and_what_is_paired_anew_is_another_session() {
+    run(async {
+        let mut race = Race::new(25).await;
+        race.delete(1).await;
+        race.go_live().await;
+        race.next.session().flush(TIMEOUT).await.expect("is stored");
+        race.next.kill();
+        while !race.has_tombstone() {
+            Race::step(&race.olds, 1).await;
+        }
+        race.old.kill();
+        assert_eq!(race.open_elsewhere().await, Some(Code::Deleted));
+        let mut anew = opened(&race.cluster, Opening { fresh: true, ..Opening::default() }).await;
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(anew.session().journal().lsn(), 0);
+        write(&anew, 1);
+        anew.session().flush(TIMEOUT).await.expect("is stored");
+        anew.kill();
+        assert_eq!(race.open_elsewhere().await, None);
+    });
+}
+
+#[test]
+fn a_tombstone_ends_nothing_once_a_second_owner_went_on_even_from_a_first_that_was_refused() {
+    run(async {
+        let mut race = Race::new(26).await;
+        race.delete(1).await;
+        let bases =
+            |race: &Race| race.cluster.store.objects().keys().filter(|it| it.ends_with(".base")).count();
+        while bases(&race) < 2 {
+            Race::step(&race.nexts, 1).await;
+        }
+        let mut second = opened(&race.cluster, Opening { takeover: true, ..Opening::default() }).await;
+        race.nexts.admit(ALL);
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(race.next.process().refused(), Some(Code::OwnedElsewhere));
+        while !race.has_tombstone() {
+            Race::step(&race.olds, 1).await;
+        }
+        race.old.kill();
+        sleep(Duration::from_secs(3)).await;
+        assert!(second.process().is_live());
+        second.kill();
+        assert_eq!(race.open_elsewhere().await, None);
+    });
+}

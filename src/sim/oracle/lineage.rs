@@ -1,0 +1,95 @@
+//! Lineage: which owner each one went on from, as far as a judgement depends on it.
+//!
+//! A tombstone of a process that died over its `delete()` may come late. It covers the claim that it names and the owner that went on
+//! from that one, and ends both, with all that they acknowledged. It ends nothing any more once a second owner went on. An owner that
+//! trusted its disk goes on from nobody else: what the store had meanwhile was given up on purpose.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use crate::format::name::Span;
+use crate::id::Claim;
+use crate::session::OriginSource;
+
+use super::super::harm::Objects;
+use super::{Found, Oracle};
+
+/// Lineage of all owners.
+#[derive(Default)]
+pub struct Lineage {
+    /// The owner that each open went on from; none for a session that was made anew.
+    parents: BTreeMap<Claim, Claim>,
+    /// The same as the store showed it, whatever the session was made from; none for one that trusted its disk.
+    shown: BTreeMap<Claim, Claim>,
+    /// Owners that a late tombstone ended, and in whose place a new session was made.
+    ended: BTreeSet<Claim>,
+}
+
+impl Oracle {
+    /// The time at which a claim first had a base.
+    fn first_base(&self, claim: Claim) -> Option<u64> {
+        self.trace.data_of(claim).find(|(name, _)| matches!(name.span, Span::Base(_))).map(|(_, at)| *at)
+    }
+
+    /// The newest claim below `claim` that had a base before that one.
+    fn newest_before(&self, claim: Claim) -> Option<Claim> {
+        let own = self.first_base(claim);
+        let mut below = self.trace.data.range(..claim).rev().map(|(below, _)| *below);
+        below.find(|below| self.first_base(*below).is_some_and(|at| Some(at) < own))
+    }
+
+    /// Notes what an open went on from.
+    pub(super) fn descends(&mut self, found: &Found<'_>, objects: &Objects) {
+        let Found { claim, source, seeded, .. } = *found;
+        let is_new = matches!(source, OriginSource::Fresh | OriginSource::Imported);
+        let newest = self.newest_before(claim);
+        match newest {
+            Some(newest) if !is_new => _ = self.lineage.parents.insert(claim, newest),
+            Some(newest) if self.is_covered(newest, claim) => _ = self.lineage.ended.insert(newest),
+            _ => {}
+        }
+        if let Some(shown) =
+            self.newest(objects, Some(claim)).filter(|_| !seeded || source != OriginSource::Local)
+        {
+            self.lineage.shown.insert(claim, shown);
+        }
+    }
+
+    /// True if a tombstone that was there before the base of `claim` covers what an owner went on from, and not that owner itself.
+    fn is_covered(&self, owner: Claim, claim: Claim) -> bool {
+        let Some(parent) = self.lineage.parents.get(&owner) else { return false };
+        let own = self.first_base(claim);
+        self.tombstones.range(*parent..owner).any(|(_, at)| Some(*at) < own)
+    }
+
+    /// True if a late tombstone ended an owner, and a new session took its place.
+    pub(super) fn has_ended(&self, owner: Claim) -> bool {
+        self.lineage.ended.contains(&owner)
+    }
+
+    /// True if a tombstone of a process that died over its `delete()` came when the second owner after it had a base, or was opening
+    /// already: nothing that goes on leads back to what it buries by then. The first may have been refused after it stored its base.
+    pub(super) fn came_late(&self, tombstone: Claim, at: u64) -> bool {
+        if self.deleted >= Some(tombstone) {
+            return false;
+        }
+        // Whoever was refused left no more than the base.
+        let parent = |claim: Claim| match self.opens.iter().find(|(other, ..)| *other == claim) {
+            Some((_, began, _)) => self.lineage.parents.get(&claim).copied().filter(|_| *began < at),
+            None => self.newest_before(claim).filter(|_| self.first_base(claim) < Some(at)),
+        };
+        let above = self.trace.data.range((Bound::Excluded(tombstone), Bound::Unbounded));
+        above.filter_map(|(claim, _)| parent(*claim)).any(|parent| parent > tombstone)
+    }
+
+    /// True if an owner goes on from `from`, by way of nobody but owners that opened after the first `opens`.
+    pub(super) fn leads_to(&self, owner: Option<Claim>, from: Option<Claim>, opens: usize) -> bool {
+        let mut at = owner;
+        while at != from {
+            let since = |claim: &Claim| self.opens.iter().skip(opens).any(|(other, ..)| other == claim);
+            let Some(claim) = at.filter(since) else { return false };
+            at = self.lineage.shown.get(&claim).copied();
+        }
+        true
+    }
+}
