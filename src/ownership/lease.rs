@@ -130,7 +130,7 @@ impl Owner {
         let host = self.tenancy.host().clone();
         let start = host.now();
         let (mut deadline, mut leaving, mut told) = (None, None, None);
-        let mut noticed = self.tenancy.watch.attention(&self.tenancy.name);
+        let mut noticed = self.tenancy.listing.attention(&self.tenancy.name);
         let mut absence = lock::Absence::default();
         loop {
             let claims = self.tenancy.claims().await?;

@@ -1,4 +1,4 @@
-//! The ownership watch: listings of claims, shared by all tenants of a process and store.
+//! Shared listings of claims: one request serves all tenants of a process and store that ask at the same time.
 //!
 //! An answer always comes from a LIST that *started after* the question (I4): whoever asks while one is under way waits for
 //! the next. Who only looks once per tick is content with any LIST that started since that tick. All who wait share one, so a
@@ -61,14 +61,14 @@ struct Desk {
 
 /// The server of a listing. One that ends before its time (a panic) tells those who wait, and the next who asks serves.
 struct AtDesk<'a> {
-    watch: &'a SharedListing,
+    listing: &'a SharedListing,
     left: bool,
 }
 
 impl Drop for AtDesk<'_> {
     fn drop(&mut self) {
         if !self.left {
-            let mut desk = self.watch.desk();
+            let mut desk = self.listing.desk();
             desk.busy = false;
             desk.waiting.clear();
         }
@@ -145,7 +145,7 @@ pub struct SharedListing {
 }
 
 impl SharedListing {
-    /// A watch over the claims in `remote`.
+    /// Listings of the claims in `remote`.
     pub fn new(remote: RetryingStore) -> SharedListing {
         SharedListing {
             remote,
@@ -191,16 +191,16 @@ impl SharedListing {
             !std::mem::replace(&mut desk.busy, true)
         };
         if idle {
-            let watch = Arc::clone(self);
+            let listing = Arc::clone(self);
             self.remote.host().spawn(Box::pin(async move {
-                let mut at_desk = AtDesk { watch: &watch, left: false };
-                watch.serve().await;
+                let mut at_desk = AtDesk { listing: &listing, left: false };
+                listing.serve().await;
                 at_desk.left = true;
             }));
         } else {
             self.asked.notify_one();
         }
-        let gone = |_| Failure::new(Meaning::Transient, "the watch was stopped");
+        let gone = |_| Failure::new(Meaning::Transient, "the listing was stopped");
         wait.await.map_err(gone)?
     }
 

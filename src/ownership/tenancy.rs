@@ -29,7 +29,7 @@ pub struct Tenancy {
     /// The store.
     pub remote: RetryingStore,
     /// Listings of claims, shared with the other tenants of this process.
-    pub watch: Arc<SharedListing>,
+    pub listing: Arc<SharedListing>,
     /// The keys.
     pub ring: Arc<Ring>,
     /// The tenant in names.
@@ -53,7 +53,7 @@ impl Tenancy {
     pub async fn claims(&self) -> Result<Claims> {
         let mut listed = Claims::default();
         for _ in 0..LOOKS {
-            listed = self.remote.with_retries("listing claims", || self.watch.claims(&self.name)).await?;
+            listed = self.remote.with_retries("listing claims", || self.listing.claims(&self.name)).await?;
             if let Some(claims) = self.proven(listed.clone(), Manner::Patient).await? {
                 return Ok(claims);
             }
@@ -65,7 +65,7 @@ impl Tenancy {
     pub async fn look(&self, limit: Duration) -> Result<Claims, Failure> {
         let mut listed = Claims::default();
         for _ in 0..LOOKS {
-            listed = self.watch.claims(&self.name).await?;
+            listed = self.listing.claims(&self.name).await?;
             if let Ok(Some(claims)) = self.proven(listed.clone(), Manner::Within(limit)).await {
                 return Ok(claims);
             }
@@ -81,7 +81,7 @@ impl Tenancy {
         within: Duration,
         limit: Duration,
     ) -> Result<Claims, Failure> {
-        let listed = self.watch.claims_since(&self.name, tick, within).await?;
+        let listed = self.listing.claims_since(&self.name, tick, within).await?;
         match self.proven(listed, Manner::Within(limit)).await {
             Ok(Some(claims)) => Ok(claims),
             _ => self.look(limit).await,

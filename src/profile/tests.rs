@@ -66,7 +66,7 @@ impl Place {
         how: impl FnOnce(&mut Settings),
     ) -> Result<Session, Error> {
         let remote = RetryingStore::new(Arc::new(store.clone()), Arc::clone(&host));
-        let site = Site { watch: Arc::new(SharedListing::new(remote.clone())), remote };
+        let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote };
         let keys: Vec<u8> = keys.iter().flat_map(|byte| [*byte; 32]).collect();
         let mut settings = Settings {
             site: Some(site),

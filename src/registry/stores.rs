@@ -58,7 +58,7 @@ impl Known {
     fn forget(&mut self) {
         let unused = |spec: &Arc<StoreSpec>, kept: &Kept| {
             Arc::strong_count(spec) == 1
-                && kept.site.as_ref().is_none_or(|site| Arc::strong_count(&site.watch) == 1)
+                && kept.site.as_ref().is_none_or(|site| Arc::strong_count(&site.listing) == 1)
         };
         let idle = self.all.iter().filter(|(spec, kept)| unused(spec, kept));
         let mut idle: Vec<(u64, Arc<StoreSpec>)> =
@@ -93,7 +93,7 @@ impl Stores {
             return Ok(site.clone());
         }
         let remote = RetryingStore::connect(spec, Arc::clone(host))?;
-        Ok(kept.site.insert(Site { watch: Arc::new(SharedListing::new(remote.clone())), remote }).clone())
+        Ok(kept.site.insert(Site { listing: Arc::new(SharedListing::new(remote.clone())), remote }).clone())
     }
 
     /// Requests and bytes between this process and a store; `None` where it was never connected to.
@@ -151,7 +151,7 @@ mod tests {
         }
         assert!(stores.all().all.len() <= UNUSED + 1, "{}", stores.all().all.len());
         let again = stores.site(&named("in use"), &host).expect("connects");
-        assert!(Arc::ptr_eq(&used.watch, &again.watch));
+        assert!(Arc::ptr_eq(&used.listing, &again.listing));
         assert_eq!(stores.all_traffic().lists.load(std::sync::atomic::Ordering::Relaxed), 1000);
     }
 
@@ -165,9 +165,9 @@ mod tests {
         let site = stores.site(&named("one"), &host).expect("connects");
         assert!(Arc::ptr_eq(&first, &stores.known(&named("one"))));
         let again = stores.site(&first, &host).expect("connects");
-        assert!(Arc::ptr_eq(&site.watch, &again.watch));
+        assert!(Arc::ptr_eq(&site.listing, &again.listing));
         let other = stores.site(&named("two"), &host).expect("connects");
-        assert!(!Arc::ptr_eq(&site.watch, &other.watch));
+        assert!(!Arc::ptr_eq(&site.listing, &other.listing));
         let traffic = stores.traffic(&first).expect("connected");
         assert!(Arc::ptr_eq(&traffic, &site.remote.traffic));
     }

@@ -106,7 +106,7 @@ impl Lookout {
 
     /// Works until it is dropped.
     pub async fn run(&self) -> Infallible {
-        let mut noticed = self.owner.tenancy.watch.attention(&self.owner.tenancy.name);
+        let mut noticed = self.owner.tenancy.listing.attention(&self.owner.tenancy.name);
         loop {
             if matches!(self.journal.progress().life, Life::Fenced | Life::Deleted) {
                 return pending().await;

@@ -148,7 +148,7 @@ impl Cluster {
 
     pub(super) fn settings(&self, host: &Arc<dyn Host>, store: Arc<dyn Store>, how: Opening) -> Settings {
         let remote = RetryingStore::new(store, Arc::clone(host));
-        let site = Site { watch: Arc::new(SharedListing::new(remote.clone())), remote };
+        let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote };
         Settings {
             site: (!how.local).then_some(site),
             ring: hold(&self.keys).ring(),

@@ -132,7 +132,7 @@ impl Cluster {
         for Sealed { with, store, reached } in sealed {
             let host: Arc<dyn Host> = SimHost::new(u64::from(with), self.start);
             let remote = RetryingStore::new(Arc::new(store), Arc::clone(&host));
-            let site = Site { watch: Arc::new(SharedListing::new(remote.clone())), remote };
+            let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote };
             let settings = Settings {
                 site: Some(site.clone()),
                 ring: ring(with..=with),

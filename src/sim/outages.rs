@@ -41,7 +41,7 @@ async fn session_on(store: Arc<dyn Store>, refresh: Duration) -> Result<(Session
 pub(super) async fn session_with(store: Arc<dyn Store>, settings: Settings) -> Result<(Session, Told)> {
     let host: Arc<dyn Host> = SimHost::new(11, Instant::now());
     let remote = RetryingStore::new(store, Arc::clone(&host));
-    let site = Some(Site { watch: Arc::new(SharedListing::new(remote.clone())), remote });
+    let site = Some(Site { listing: Arc::new(SharedListing::new(remote.clone())), remote });
     let settings = Settings { site, ..settings };
     let told = Told::default();
     let listener = Arc::clone(&told);

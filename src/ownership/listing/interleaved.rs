@@ -58,7 +58,7 @@ impl Store for Growing {
 struct Asked {
     host: Arc<SteppedHost>,
     store: Arc<Growing>,
-    watch: Arc<SharedListing>,
+    listing: Arc<SharedListing>,
 }
 
 impl Asked {
@@ -68,25 +68,25 @@ impl Asked {
         let host = Arc::new(SteppedHost::default());
         let remote =
             RetryingStore::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&host) as Arc<dyn Host>);
-        Asked { host, store, watch: Arc::new(SharedListing::new(remote)) }
+        Asked { host, store, listing: Arc::new(SharedListing::new(remote)) }
     }
 
     /// Asks for each tenant, `rounds` times and all at once, and gives the answers that came.
     fn ask(&self, rounds: u64, hurried: fn(u64) -> bool) -> usize {
         let askers = self.store.tenants.iter().enumerate().map(|(n, tenant)| {
             let (host, store) = (Arc::clone(&self.host), Arc::clone(&self.store));
-            let (watch, tenant) = (Arc::clone(&self.watch), tenant.clone());
+            let (listing, tenant) = (Arc::clone(&self.listing), tenant.clone());
             future::spawn(async move {
                 let mut answers = 0;
                 for round in 0..rounds {
                     let claim = store.claim();
                     let answer = if hurried(n as u64 + round) {
-                        watch.claims(&tenant).await
+                        listing.claims(&tenant).await
                     } else {
                         let tick = host.now();
                         // Somebody else's question may be served meanwhile.
                         future::yield_now().await;
-                        watch.claims_since(&tenant, tick, Duration::from_millis(50)).await
+                        listing.claims_since(&tenant, tick, Duration::from_millis(50)).await
                     };
                     let Ok(claims) = answer else { continue };
                     let seen = claims.highest().map_or(0, |claim| claim.epoch);
@@ -106,7 +106,7 @@ fn an_answer_is_never_from_a_listing_that_began_before_the_question() {
     explore(400, || {
         let asked = Asked::new(3);
         assert_eq!(asked.ask(2, |turn| turn % 3 != 0), 6, "everybody is answered");
-        assert!(asked.watch.desk().waiting.is_empty());
+        assert!(asked.listing.desk().waiting.is_empty());
     });
 }
 

@@ -1,4 +1,4 @@
-//! The watch: who shares a listing with whom, and that no answer is older than its question allows.
+//! Shared listings: who shares a listing with whom, and that no answer is older than its question allows.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,8 +28,8 @@ async fn everybody_who_waits_shares_one_listing() {
         store.objects().insert(ClaimName { claim, mark: Mark::Claimed }.object(tenant), "x".into());
     }
     let remote = RetryingStore::new(Arc::new(store), host());
-    let watch = Arc::new(SharedListing::new(remote.clone()));
-    let answers = join_all(tenants.iter().map(|tenant| watch.claims(tenant))).await;
+    let listing = Arc::new(SharedListing::new(remote.clone()));
+    let answers = join_all(tenants.iter().map(|tenant| listing.claims(tenant))).await;
     for (n, answer) in answers.into_iter().enumerate() {
         assert_eq!(answer.expect("lists").highest().map(|claim| claim.epoch), Some(n as u64 + 1));
     }
@@ -42,17 +42,17 @@ async fn an_answer_comes_from_a_listing_that_started_after_the_question() {
     let store = Memory::default();
     let slow = store.through(Arc::new(|_, _| (Duration::from_millis(40), Fate::Done)), 1);
     let remote = RetryingStore::new(Arc::new(slow), host());
-    let watch = Arc::new(SharedListing::new(remote));
+    let listing = Arc::new(SharedListing::new(remote));
     let tenant = tenants(1).remove(0);
     let first = tokio::spawn({
-        let (watch, tenant) = (Arc::clone(&watch), tenant.clone());
-        async move { watch.claims(&tenant).await }
+        let (listing, tenant) = (Arc::clone(&listing), tenant.clone());
+        async move { listing.claims(&tenant).await }
     });
     // The first listing has gathered for a millisecond, read its page at 21, and is on its way back until 41.
     tokio::time::sleep(Duration::from_millis(30)).await;
     let claim = Claim { epoch: 9, owner: OwnerId([1; 16]) };
     store.objects().insert(ClaimName { claim, mark: Mark::Claimed }.object(&tenant), "x".into());
-    assert_eq!(watch.claims(&tenant).await.expect("lists").highest(), Some(claim));
+    assert_eq!(listing.claims(&tenant).await.expect("lists").highest(), Some(claim));
     assert_eq!(first.await.expect("runs").expect("lists").highest(), None);
 }
 
@@ -70,11 +70,11 @@ async fn a_listing_that_is_never_answered_holds_up_nobody_for_long() {
             1,
         )
     };
-    let watch = Arc::new(SharedListing::new(RetryingStore::new(Arc::new(first_is_lost), host())));
+    let listing = Arc::new(SharedListing::new(RetryingStore::new(Arc::new(first_is_lost), host())));
     let tenants = tenants(2);
     let ask = |tenant: TenantName| {
-        let watch = Arc::clone(&watch);
-        tokio::spawn(async move { watch.claims(&tenant).await })
+        let listing = Arc::clone(&listing);
+        tokio::spawn(async move { listing.claims(&tenant).await })
     };
     let began = tokio::time::Instant::now();
     let early = ask(tenants[0].clone());
@@ -92,16 +92,16 @@ async fn who_is_in_no_hurry_shares_the_listing_of_who_comes_later() {
     let store = Memory::default();
     let remote = RetryingStore::new(Arc::new(store), host());
     let tick = remote.host().now();
-    let watch = Arc::new(SharedListing::new(remote.clone()));
+    let listing = Arc::new(SharedListing::new(remote.clone()));
     let mut answers = Vec::new();
     for tenant in tenants(40) {
-        let watch = Arc::clone(&watch);
+        let listing = Arc::clone(&listing);
         answers.push(tokio::spawn(async move {
-            watch.claims_since(&tenant, tick, Duration::from_millis(50)).await
+            listing.claims_since(&tenant, tick, Duration::from_millis(50)).await
         }));
         sleep(Duration::from_millis(1)).await;
     }
-    let hurried = watch.claims(&tenants(1).remove(0)).await;
+    let hurried = listing.claims(&tenants(1).remove(0)).await;
     assert!(hurried.is_ok());
     for answer in answers {
         assert!(answer.await.expect("runs").is_ok());
@@ -114,11 +114,11 @@ async fn of_a_tick_everybody_shares_one_listing_however_late_they_wake() {
     let store = Memory::default();
     let slow = store.through(Arc::new(|_, _| (Duration::from_millis(40), Fate::Done)), 1);
     let remote = RetryingStore::new(Arc::new(slow), host());
-    let watch = Arc::new(SharedListing::new(remote.clone()));
+    let listing = Arc::new(SharedListing::new(remote.clone()));
     let tick = remote.host().now();
     let look = |tenant: TenantName| {
-        let watch = Arc::clone(&watch);
-        tokio::spawn(async move { watch.claims_since(&tenant, tick, Duration::from_millis(10)).await })
+        let listing = Arc::clone(&listing);
+        tokio::spawn(async move { listing.claims_since(&tenant, tick, Duration::from_millis(10)).await })
     };
     let mut answers = Vec::new();
     // Some wake with the tick, some while the listing is under way, and some long after it.
@@ -133,7 +133,7 @@ async fn of_a_tick_everybody_shares_one_listing_however_late_they_wake() {
     sleep(Duration::from_millis(1)).await;
     let next = remote.host().now();
     for tenant in &tenants(60)[..2] {
-        assert!(watch.claims_since(tenant, next, Duration::ZERO).await.is_ok());
+        assert!(listing.claims_since(tenant, next, Duration::ZERO).await.is_ok());
     }
     assert_eq!(
         remote.traffic.lists.load(Ordering::Relaxed),
@@ -147,11 +147,12 @@ async fn a_listing_that_was_begun_before_a_tick_answers_nobody_of_it_and_who_is_
     let store = Memory::default();
     let slow = store.through(Arc::new(|_, _| (Duration::from_millis(40), Fate::Done)), 1);
     let remote = RetryingStore::new(Arc::new(slow), host());
-    let watch = Arc::new(SharedListing::new(remote.clone()));
+    let listing = Arc::new(SharedListing::new(remote.clone()));
     let claimed = tenants(1).remove(0);
     let everybody = async |tick: Duration| {
         let looking = tenants(20);
-        let answers = looking.iter().map(|tenant| watch.claims_since(tenant, tick, Duration::from_millis(5)));
+        let answers =
+            looking.iter().map(|tenant| listing.claims_since(tenant, tick, Duration::from_millis(5)));
         let first = join_all(answers).await.remove(0);
         first.expect("lists").highest().map(|claim| claim.epoch)
     };
@@ -161,7 +162,7 @@ async fn a_listing_that_was_begun_before_a_tick_answers_nobody_of_it_and_who_is_
     store.objects().insert(ClaimName { claim, mark: Mark::Claimed }.object(&claimed), "x".into());
     let after = remote.host().now();
     assert_eq!(everybody(before).await, None, "as of the older tick");
-    assert_eq!(watch.claims(&claimed).await.expect("lists").highest(), Some(claim), "as of now");
+    assert_eq!(listing.claims(&claimed).await.expect("lists").highest(), Some(claim), "as of now");
     assert_eq!(everybody(after).await, Some(9), "as of the newer tick");
 }
 
@@ -198,10 +199,10 @@ async fn opening(fleet: usize) -> (usize, usize) {
     }
     let rows = Arc::new(AtomicUsize::new(0));
     let remote = RetryingStore::new(Arc::new(Counting(store, Arc::clone(&rows))), host());
-    let watch = Arc::new(SharedListing::new(remote.clone()));
+    let listing = Arc::new(SharedListing::new(remote.clone()));
     for some in tenants.chunks(8) {
         for _ in 0..4 {
-            for answer in join_all(some.iter().map(|tenant| watch.claims(tenant))).await {
+            for answer in join_all(some.iter().map(|tenant| listing.claims(tenant))).await {
                 assert_eq!(answer.expect("lists").highest().map(|claim| claim.epoch), Some(3));
             }
         }
@@ -228,11 +229,11 @@ async fn a_process_with_a_part_of_a_fleet_looks_after_it_with_few_requests() {
         store.objects().insert(ClaimName { claim, mark: Mark::Claimed }.object(tenant), "x".into());
     }
     let remote = RetryingStore::new(Arc::new(store), host());
-    let watch = Arc::new(SharedListing::new(remote.clone()));
+    let listing = Arc::new(SharedListing::new(remote.clone()));
     for _ in 0..3 {
         let tick = remote.host().now();
         let own = all.iter().take(200);
-        let answers = join_all(own.map(|tenant| watch.claims_since(tenant, tick, GATHER))).await;
+        let answers = join_all(own.map(|tenant| listing.claims_since(tenant, tick, GATHER))).await;
         assert!(answers.iter().all(Result::is_ok));
         sleep(Duration::from_secs(5)).await;
     }
@@ -247,12 +248,12 @@ async fn whoever_asks_after_a_panic_is_answered() {
         assert!(asked.fetch_add(1, Ordering::Relaxed) > 0, "the first listing fails as nobody planned");
         (Duration::ZERO, Fate::Done)
     };
-    let watch = Arc::new(SharedListing::new(RetryingStore::new(
+    let listing = Arc::new(SharedListing::new(RetryingStore::new(
         Arc::new(store.through(Arc::new(script), 1000)),
         host(),
     )));
     let tenant = tenants(1).remove(0);
-    let ask = || tokio::time::timeout(Duration::from_secs(60), watch.claims(&tenant));
+    let ask = || tokio::time::timeout(Duration::from_secs(60), listing.claims(&tenant));
     ask().await.expect("is told").expect_err("that there is no answer");
     ask().await.expect("is served").expect("and answered");
 }

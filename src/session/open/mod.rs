@@ -46,7 +46,7 @@ pub struct Site {
     /// The store.
     pub remote: RetryingStore,
     /// Listings of claims.
-    pub watch: Arc<SharedListing>,
+    pub listing: Arc<SharedListing>,
 }
 
 /// Everything that one tenant's session is opened with.
@@ -94,7 +94,7 @@ impl Settings {
     pub fn tenancy(&self, site: Site, name: TenantName) -> Tenancy {
         Tenancy {
             remote: site.remote,
-            watch: site.watch,
+            listing: site.listing,
             ring: Arc::clone(&self.ring),
             name,
             tag: self.tag(),

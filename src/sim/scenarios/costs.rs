@@ -108,7 +108,7 @@ fn an_idle_fleet_costs_a_listing_per_tick_and_not_per_tenant() {
         const TENANTS: u64 = 40;
         let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
         let remote = RetryingStore::new(Arc::new(Memory::default()), Arc::clone(&host));
-        let site = Site { watch: Arc::new(SharedListing::new(remote.clone())), remote: remote.clone() };
+        let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote: remote.clone() };
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
         let mut fleet = Vec::new();
         for tenant in 0..TENANTS {

@@ -43,7 +43,7 @@ fn data(memory: &Memory) -> Vec<String> {
 /// Result of a read without a claim, and the number of listings that it asks for.
 async fn read(memory: &Memory) -> (Result<Audit>, u64) {
     let remote = RetryingStore::new(Arc::new(memory.clone()), SimHost::new(1, tokio::time::Instant::now()));
-    let site = Site { watch: Arc::new(SharedListing::new(remote.clone())), remote: remote.clone() };
+    let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote: remote.clone() };
     let found = whole(&settings(), site).await.map(|(_, audit)| audit);
     (found, remote.traffic.lists.load(Ordering::Relaxed))
 }
