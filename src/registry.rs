@@ -26,7 +26,7 @@ use crate::platform::disk::Disk;
 use crate::platform::host::Host;
 use crate::platform::meter::METERS;
 use crate::platform::sync::{AsyncMutex, Mutex, MutexGuard};
-use crate::session::open::{Settings, Site, open};
+use crate::session::open::{Address, Settings, Site, open};
 use crate::session::{Session, Status};
 use crate::store::StoreSpec;
 
@@ -40,7 +40,7 @@ pub type Handle = u32;
 
 /// Request of one open.
 pub struct OpenRequest {
-    /// The session's settings; its site is filled in from `store`.
+    /// The session's settings.
     pub settings: Settings,
     /// The store, if any.
     pub store: Option<StoreSpec>,
@@ -155,11 +155,12 @@ impl Registry {
     }
 
     async fn open_or_share(&self, request: OpenRequest) -> Result<Opened> {
-        let OpenRequest { mut settings, store, seed, listener } = request;
+        let OpenRequest { settings, store, seed, listener } = request;
         let store = store.map(|spec| self.stores.known(&spec));
+        let address = &settings.address;
         let identity =
-            Identity { store: store.clone(), keys: settings.ring.ids(), hidden: settings.hide_tenant };
-        let place = Place::of(&settings, store.as_ref());
+            Identity { store: store.clone(), keys: address.ring.ids(), hidden: address.hide_tenant };
+        let place = Place::of(address, store.as_ref());
         let slot = self.slots.entry(place.clone()).or_default().clone();
         let visit = Visit { registry: self, place, slot };
         let slot = &visit.slot;
@@ -167,7 +168,7 @@ impl Registry {
         let handle = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(open) = shared.as_mut() {
             if open.session.journal().life() == Life::Live {
-                if settings.expected.is_some() {
+                if settings.permissions.expected.is_some() {
                     return Err(Error::new(Cause::InUse, "this process already has this tenant open"));
                 }
                 if open.identity != identity {
@@ -195,19 +196,19 @@ impl Registry {
                 listener(Event::Note(Level::Warn, note));
             }
             *shared = None;
-            self.running.remove(&Place::of(&settings, store.as_ref()));
+            self.running.remove(&Place::of(address, store.as_ref()));
         }
-        let stay = self.guests.enter(&settings, store.as_ref())?;
-        settings.site = store.as_ref().map(|spec| self.site(spec)).transpose()?;
+        let stay = self.guests.enter(address, store.as_ref())?;
+        let site = store.as_ref().map(|spec| self.site(spec)).transpose()?;
         let listeners = Arc::new(Listeners::default());
         listeners.list().push((handle, listener));
         let events: EventSink = {
             let listeners = Arc::clone(&listeners);
             Arc::new(move |event| listeners.tell(&event))
         };
-        let (place, tenant) = (Place::of(&settings, store.as_ref()), settings.tenant.clone());
+        let (place, tenant) = (Place::of(address, store.as_ref()), address.tenant.clone());
         let began = self.host.now();
-        let opened = open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, seed, events).await;
+        let opened = open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, site, seed, events).await;
         let session = Arc::new(opened?);
         session.origin().source.opens().observe(self.host.now().saturating_sub(began));
         self.running.insert(place.clone(), Running { tenant, session: Arc::clone(&session) });
@@ -230,14 +231,14 @@ impl Registry {
         &self.disk
     }
 
-    /// The live session that an open with these settings would share, if there is one in this process, and the store it has.
+    /// The live session that an open at `address` would share, if there is one in this process, and the store it has.
     pub async fn open_already(
         &self,
-        settings: &Settings,
+        address: &Address,
         store: Option<&StoreSpec>,
     ) -> Option<(Arc<Session>, Option<Arc<StoreSpec>>)> {
         let store = store.map(|spec| self.stores.known(spec));
-        let place = Place::of(settings, store.as_ref());
+        let place = Place::of(address, store.as_ref());
         let slot = self.slots.get(&place).map(|slot| Arc::clone(&slot))?;
         let visit = Visit { registry: self, place, slot };
         let shared = visit.slot.lock().await;

@@ -7,13 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::log_tag;
 use crate::error::{Cause, Code, Error, Result};
 use crate::id::{Claim, Digest, Lsn, hex};
 use crate::journal::memtable::Memtable;
 use crate::platform::host::blocking;
 use crate::registry::{OpenRequest, Registry, store_of};
-use crate::session::open::{Settings, whole};
+use crate::session::open::{Address, whole};
 use crate::wal::{Folder, Lineage, Past, Recovery, Wal, look, state_at};
 
 /// Times that a state that changes meanwhile is looked at again.
@@ -80,10 +79,10 @@ pub async fn drill(
     timeout: Duration,
 ) -> Result<(Drill, Vec<u8>)> {
     let spec = store_of(&request)?.clone();
-    let settings = request.settings;
+    let address = request.settings.address;
     let site = registry.site(&spec)?;
     let host = registry.host();
-    let open = registry.open_already(&settings, Some(&spec)).await;
+    let open = registry.open_already(&address, Some(&spec)).await;
     let open = open.filter(|(_, store)| store.as_deref() == Some(&spec));
     let began = host.now();
     let mut ms = Steps::default();
@@ -105,12 +104,12 @@ pub async fn drill(
             }
             None => None,
         };
-        let (parent, audit) = whole(&settings, site.clone()).await?;
+        let (parent, audit) = whole(&address, site.clone()).await?;
         ms.download += lap();
         let lsn = audit.restored.end.lsn;
         let owner = match recorder.and_then(|recorder| recorder.at(lsn)) {
             Some(entries) => OwnerState::Memory(entries),
-            None => from_log(registry, &settings, parent, lsn).await?,
+            None => from_log(registry, &address, parent, lsn).await?,
         };
         ms.compare += lap();
         // The log was rewritten since, and begins later: what the store has by now is in it. Or so much was stored during the
@@ -132,9 +131,9 @@ pub async fn drill(
     let (lsn, keys, bytes) = (restored.end.lsn, restored.state.len(), restored.state.bytes());
     let entries = restored.state.snapshot().encode();
     let store = digest(&entries);
-    write(registry, &settings, &folder, parent, lsn, entries).await?;
+    write(registry, &address, &folder, parent, lsn, entries).await?;
     ms.write = lap();
-    let entries = read_back(registry, &settings, &folder, lsn).await?;
+    let entries = read_back(registry, &address, &folder, lsn).await?;
     ms.read = lap();
     let (owner, held) = match owner {
         OwnerState::Memory(entries) => (OwnerPlace::Memory, Some(entries)),
@@ -167,9 +166,9 @@ fn digest(entries: &[u8]) -> String {
 }
 
 /// The owner's state at `lsn`, if this machine has its log.
-async fn from_log(registry: &Registry, settings: &Settings, claim: Claim, lsn: Lsn) -> Result<OwnerState> {
+async fn from_log(registry: &Registry, address: &Address, claim: Claim, lsn: Lsn) -> Result<OwnerState> {
     let (disk, path, ring, tag) =
-        (Arc::clone(registry.disk()), settings.folder.clone(), Arc::clone(&settings.ring), log_tag(settings));
+        (Arc::clone(registry.disk()), address.folder.clone(), Arc::clone(&address.ring), address.log_tag());
     let found =
         blocking(registry.host(), move || state_at(disk.as_ref(), &path, &ring, tag, claim, lsn)).await?;
     Ok(match found {
@@ -179,22 +178,22 @@ async fn from_log(registry: &Registry, settings: &Settings, claim: Claim, lsn: L
     })
 }
 
-fn place(settings: &Settings, folder: &std::path::Path) -> PathBuf {
-    settings.folder.file_name().map_or_else(|| folder.to_owned(), |name| folder.join(name))
+fn place(address: &Address, folder: &std::path::Path) -> PathBuf {
+    address.folder.file_name().map_or_else(|| folder.to_owned(), |name| folder.join(name))
 }
 
 /// Writes the log that a blank machine would start with.
 async fn write(
     registry: &Registry,
-    settings: &Settings,
+    address: &Address,
     folder: &std::path::Path,
     claim: Claim,
     lsn: Lsn,
     entries: Vec<u8>,
 ) -> Result<()> {
-    let lineage = Lineage { ring: Arc::clone(&settings.ring), tag: log_tag(settings), claim };
+    let lineage = Lineage { ring: Arc::clone(&address.ring), tag: address.log_tag(), claim };
     let (disk, path, host) =
-        (Arc::clone(registry.disk()), place(settings, folder), Arc::clone(registry.host()));
+        (Arc::clone(registry.disk()), place(address, folder), Arc::clone(registry.host()));
     blocking(registry.host(), move || {
         if look(disk.as_ref(), &path, &lineage.ring, lineage.tag)?.is_some_and(|look| look.bytes > 0) {
             return Err(Error::new(
@@ -210,12 +209,12 @@ async fn write(
 
 async fn read_back(
     registry: &Registry,
-    settings: &Settings,
+    address: &Address,
     folder: &std::path::Path,
     lsn: Lsn,
 ) -> Result<Vec<u8>> {
     let (disk, path, ring, tag) =
-        (Arc::clone(registry.disk()), place(settings, folder), Arc::clone(&settings.ring), log_tag(settings));
+        (Arc::clone(registry.disk()), place(address, folder), Arc::clone(&address.ring), address.log_tag());
     let found = blocking(registry.host(), move || look(disk.as_ref(), &path, &ring, tag)).await?;
     match found.map(|look| look.recovery).transpose()? {
         Some(Recovery::Log(log)) if log.lsn == lsn => Ok(Memtable::replay(&log.entries)?.snapshot().encode()),

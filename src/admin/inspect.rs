@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Listing, Ownership, hexes, list, log_tag, reach};
+use super::{Listing, Ownership, hexes, list, reach};
 use crate::error::{Cause, Error, Result, Staleness};
 use crate::format::name::{ClaimName, Mark, Span};
 use crate::format::record::{Entries, kind};
@@ -14,7 +14,7 @@ use crate::ownership::tenancy::Tenancy;
 use crate::platform::host::blocking;
 use crate::registry::{OpenRequest, Registry};
 use crate::replication::restore::{Audit, Holdings, audit_of};
-use crate::session::open::{NO_CREDENTIALS, Settings, Site, lacks_credentials, no_identity};
+use crate::session::open::{Address, NO_CREDENTIALS, Site, lacks_credentials, no_identity};
 use crate::store::StoreSpec;
 use crate::wal::{Look, Recovery, look};
 
@@ -122,14 +122,14 @@ pub async fn inspect(registry: &Registry, request: OpenRequest) -> Result<Inspec
     let OpenRequest { settings, store, .. } = request;
     let site = store.as_ref().map(|spec| registry.site(spec)).transpose()?;
     let stored = match site {
-        Some(site) => Some(stored(&settings, site).await?),
+        Some(site) => Some(stored(&settings.address, site).await?),
         None => None,
     };
-    Ok(Inspection { store: stored, local: here(registry, &settings, store.as_ref()).await? })
+    Ok(Inspection { store: stored, local: here(registry, &settings.address, store.as_ref()).await? })
 }
 
-async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
-    let tenancy = settings.tenancy(site, settings.name()?);
+async fn stored(address: &Address, site: Site) -> Result<Stored> {
+    let tenancy = address.tenancy(site, address.name()?);
     let (mut left, mut last) = (Staleness::default(), None);
     loop {
         let listing = list(&tenancy).await?;
@@ -137,7 +137,7 @@ async fn stored(settings: &Settings, site: Site) -> Result<Stored> {
         let (contents, problem) = match contents(&tenancy, &listing, &holdings).await {
             // It may be there under another name.
             Ok(None) if Ownership::of(&listing.survey.claims) == Ownership::None => {
-                (None, naming::require_only(&tenancy, &settings.tenant, settings.hide_tenant).await.err())
+                (None, naming::require_only(&tenancy, &address.tenant, address.hide_tenant).await.err())
             }
             Ok(contents) => (contents, None),
             // The listing was behind what it named.
@@ -263,10 +263,10 @@ async fn describe(
     })
 }
 
-async fn here(registry: &Registry, settings: &Settings, store: Option<&StoreSpec>) -> Result<Option<Here>> {
-    let is_open = registry.open_already(settings, store).await.is_some();
+async fn here(registry: &Registry, address: &Address, store: Option<&StoreSpec>) -> Result<Option<Here>> {
+    let is_open = registry.open_already(address, store).await.is_some();
     let (disk, path, ring, tag) =
-        (Arc::clone(registry.disk()), settings.folder.clone(), Arc::clone(&settings.ring), log_tag(settings));
+        (Arc::clone(registry.disk()), address.folder.clone(), Arc::clone(&address.ring), address.log_tag());
     let found = blocking(registry.host(), move || look(disk.as_ref(), &path, &ring, tag)).await?;
     let Some(Look { bytes, key_ids, recovery, is_locked }) = found else { return Ok(None) };
     let (claim, lsn, error): (Option<Claim>, Option<Lsn>, Option<Error>) = match recovery {

@@ -19,7 +19,7 @@ use crate::id::{Claim, hex};
 use crate::ownership::decide::{Claims, Survey};
 use crate::ownership::tenancy::Tenancy;
 use crate::registry::{OpenRequest, Registry, store_of};
-use crate::session::open::{self, Report, Settings, lacks_credentials, no_identity, report, whole};
+use crate::session::open::{self, Report, lacks_credentials, no_identity, report, whole};
 use crate::store::{Examination, Listed, StoreSpec};
 
 pub use drill::{Digests, Drill, drill};
@@ -70,7 +70,7 @@ impl Ownership {
 /// Checks all that the store holds of a tenant, without touching it.
 pub async fn verify(registry: &Registry, request: OpenRequest) -> Result<Report> {
     let site = registry.site(store_of(&request)?)?;
-    open::verify(&request.settings, site).await
+    open::verify(&request.settings.address, site).await
 }
 
 /// A survey, and what the listings told beside the names.
@@ -145,7 +145,7 @@ fn hexes(ids: impl IntoIterator<Item = KeyId>) -> Vec<String> {
 /// State that a new machine would restore: verified from end to end, and its entries.
 pub async fn dump(registry: &Registry, request: OpenRequest) -> Result<(Report, Vec<u8>)> {
     let site = registry.site(store_of(&request)?)?;
-    let (parent, audit) = whole(&request.settings, site).await?;
+    let (parent, audit) = whole(&request.settings.address, site).await?;
     if lacks_credentials(&audit.restored.state) {
         return Err(no_identity());
     }
@@ -154,7 +154,7 @@ pub async fn dump(registry: &Registry, request: OpenRequest) -> Result<(Report, 
 
 /// Stores the whole state of a session that is open here anew.
 pub async fn renew(registry: &Registry, request: OpenRequest, timeout: Duration) -> Result<()> {
-    match registry.open_already(&request.settings, request.store.as_ref()).await {
+    match registry.open_already(&request.settings.address, request.store.as_ref()).await {
         Some((session, _)) => session.renew(timeout).await,
         None => Err(Error::new(Code::Closed, "this session was closed; open it again")),
     }
@@ -168,9 +168,4 @@ pub async fn clock(registry: &Registry, request: OpenRequest) -> Result<u64> {
 /// Tries a store out.
 pub async fn examine(registry: &Registry, spec: &StoreSpec) -> Result<Examination> {
     Ok(crate::store::examine(&registry.site(spec)?.remote).await)
-}
-
-/// The tenant in local logs.
-fn log_tag(settings: &Settings) -> crate::id::TenantTag {
-    crate::format::seal::visible_tag(&settings.tenant)
 }

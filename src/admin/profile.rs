@@ -24,11 +24,11 @@ pub async fn extract_profile(
     generation: Option<u64>,
 ) -> Result<Extraction> {
     let site = registry.site(store_of(&request)?)?;
-    let settings = &request.settings;
-    let tenancy = settings.tenancy(site.clone(), settings.name()?);
+    let address = &request.settings.address;
+    let tenancy = address.tenancy(site.clone(), address.name()?);
     let mut left = Staleness::default();
     loop {
-        let (parent, audit) = whole(settings, site.clone()).await?;
+        let (parent, audit) = whole(address, site.clone()).await?;
         let catalog = Catalog::read(&audit.restored.state)?;
         if catalog.head.is_none() {
             return Err(Error::new(Code::NotFound, "this profile has no backup yet"));

@@ -9,7 +9,6 @@ use crate::format::name::{CLAIMS, TenantName};
 use crate::format::seal::visible_tag;
 use crate::ownership::tenancy::Tenancy;
 use crate::registry::{OpenRequest, Registry, store_of};
-use crate::session::open::Settings;
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// Tenants whose data is listed at once.
@@ -46,15 +45,14 @@ pub async fn survey(
     known: Vec<String>,
 ) -> Result<Vec<TenantStanding>> {
     let site = registry.site(store_of(&request)?)?;
-    let settings = &request.settings;
+    let address = &request.settings.address;
     let named = |ids: Vec<String>| {
-        let named =
-            ids.into_iter().map(|tenant| Ok((name_of(settings, &tenant)?.as_str().to_owned(), tenant)));
+        let named = ids.into_iter().map(|tenant| Ok((address.name_of(&tenant)?.as_str().to_owned(), tenant)));
         named.collect::<Result<Vec<(String, String)>>>()
     };
     let asked: Vec<(TenantName, Option<String>)> = match tenants {
         Some(ids) => {
-            let named = ids.into_iter().map(|tenant| Ok((name_of(settings, &tenant)?, Some(tenant))));
+            let named = ids.into_iter().map(|tenant| Ok((address.name_of(&tenant)?, Some(tenant))));
             named.collect::<Result<_>>()?
         }
         None => {
@@ -74,13 +72,13 @@ pub async fn survey(
     let found: BTreeSet<TenantName> = asked.iter().map(|(name, _)| name.clone()).collect();
     let others = |name: &TenantName, id: Option<&str>| -> Vec<TenantName> {
         let Some(id) = id else { return Vec::new() };
-        let hidden = settings.ring.hidden_tags(id).into_iter().map(TenantName::hidden);
+        let hidden = address.ring.hidden_tags(id).into_iter().map(TenantName::hidden);
         let all = hidden.chain(TenantName::visible(id).ok());
         all.filter(|other| other != name && found.contains(other)).collect()
     };
     let tenancy_of = |name: &TenantName, id: Option<&str>| {
         let tag = name.tag().or_else(|| id.map(visible_tag));
-        let tenancy = settings.tenancy(site.clone(), name.clone());
+        let tenancy = address.tenancy(site.clone(), name.clone());
         match tag {
             Some(tag) => Tenancy { tag, ..tenancy },
             // Whose it is nobody can tell: it is taken for what its names say.
@@ -112,8 +110,4 @@ pub async fn survey(
         }
     };
     stream::iter(asked).map(look).buffered(PARALLEL).try_collect().await
-}
-
-fn name_of(settings: &Settings, tenant: &str) -> Result<TenantName> {
-    Settings { tenant: tenant.to_owned(), ..settings.clone() }.name()
 }

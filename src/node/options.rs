@@ -14,7 +14,7 @@ use crate::id::Claim;
 use crate::ownership::decide::Allowed;
 use crate::registry::OpenRequest;
 use crate::replication::Pace;
-use crate::session::open::Settings;
+use crate::session::open::{Address, Permissions, Settings, Tenure};
 use crate::store::StoreSpec;
 
 /// Time that the first change after a quiet time waits for company.
@@ -71,12 +71,14 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
     let expected = options.expected.as_deref().map(|text| Claim::parse(text).ok_or_else(malformed));
     let expected = expected.transpose()?;
     let millis = Duration::from_millis;
-    let settings = Settings {
+    let address = Address {
         folder: folder(&options.directory, &options.tenant_id)?,
         tenant: options.tenant_id,
         cloud: options.cloud,
-        site: None,
         ring: Arc::new(ring.accepting_plain(options.accept_unencrypted)),
+        hide_tenant: options.hide_tenant_ids,
+    };
+    let tenure = Tenure {
         pace: Pace {
             flush_interval: millis(options.flush_interval_ms),
             debounce: DEBOUNCE.min(millis(options.flush_interval_ms)),
@@ -86,8 +88,9 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         handover: options.handover_timeout_ms.map(millis),
         takeover: options.takeover,
         strict_lease: options.strict_lease,
+    };
+    let permissions = Permissions {
         create: options.create,
-        hide_tenant: options.hide_tenant_ids,
         profile: options.profile,
         without_creds: options.without_creds,
         allowed: Allowed {
@@ -97,5 +100,6 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         },
         expected,
     };
+    let settings = Settings { address, tenure, permissions };
     Ok(OpenRequest { settings, store: options.store, seed, listener })
 }

@@ -7,6 +7,7 @@ mod schedules;
 mod stores;
 
 use std::collections::BTreeMap;
+use std::convert::identity;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,7 +53,7 @@ impl Place {
         &self,
         store: &Memory,
         keys: &[u8],
-        how: impl FnOnce(&mut Settings),
+        how: impl FnOnce(Settings) -> Settings,
     ) -> Result<Session, Error> {
         let host = SimHost::new(1, tokio::time::Instant::now());
         self.open_on(host, store, keys, how).await
@@ -63,25 +64,18 @@ impl Place {
         host: Arc<dyn Host>,
         store: &Memory,
         keys: &[u8],
-        how: impl FnOnce(&mut Settings),
+        how: impl FnOnce(Settings) -> Settings,
     ) -> Result<Session, Error> {
-        let remote = RetryingStore::new(Arc::new(store.clone()), Arc::clone(&host));
-        let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote };
+        let site = Site::of(Arc::new(store.clone()), &host);
         let keys: Vec<u8> = keys.iter().flat_map(|byte| [*byte; 32]).collect();
-        let mut settings = Settings {
-            site: Some(site),
-            ring: Arc::new(Ring::new(&keys).expect("whole keys")),
-            profile: true,
-            without_creds: false,
-            ..Cluster::settings_for_tests()
-        };
-        how(&mut settings);
+        let ring = Arc::new(Ring::new(&keys).expect("whole keys"));
+        let settings = how(Cluster::settings_for_tests().with_keys(ring).of_profile());
         let disk: Arc<dyn Disk> = Arc::clone(&self.disk) as Arc<dyn Disk>;
-        open(host, disk, settings, None, Arc::new(|_| {})).await
+        open(host, disk, settings, Some(site), None, Arc::new(|_| {})).await
     }
 
     async fn open(&self, store: &Memory) -> Session {
-        self.open_with(store, &[7], |_| {}).await.expect("opens")
+        self.open_with(store, &[7], identity).await.expect("opens")
     }
 
     fn write(&self, path: &str, bytes: &[u8]) {

@@ -18,8 +18,12 @@ use crate::sim::interleaved::{SteppedHost, explore};
 const LONG: Duration = Duration::from_secs(60);
 
 fn request() -> OpenRequest {
-    let settings = Settings { folder: "/data/tenant".into(), ..Cluster::settings_for_tests() };
-    OpenRequest { settings, store: None, seed: None, listener: Arc::new(|_| {}) }
+    OpenRequest {
+        settings: Cluster::settings_for_tests(),
+        store: None,
+        seed: None,
+        listener: Arc::new(|_| {}),
+    }
 }
 
 fn value(session: &Session, task: u64) -> Option<u64> {

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::error::{Code, Error, Result};
 use crate::platform::sync::Mutex;
-use crate::session::open::Settings;
+use crate::session::open::Address;
 use crate::store::StoreSpec;
 
 /// Key by which opens share a session.
@@ -23,10 +23,10 @@ pub enum Place {
 
 impl Place {
     /// The place of a session that is to be opened.
-    pub fn of(settings: &Settings, store: Option<&Arc<StoreSpec>>) -> Place {
+    pub fn of(address: &Address, store: Option<&Arc<StoreSpec>>) -> Place {
         match store {
-            Some(store) if settings.cloud => Place::Store(Arc::clone(store), settings.tenant.clone()),
-            _ => Place::Folder(settings.folder.clone()),
+            Some(store) if address.cloud => Place::Store(Arc::clone(store), address.tenant.clone()),
+            _ => Place::Folder(address.folder.clone()),
         }
     }
 }
@@ -52,12 +52,12 @@ pub struct Stay {
 
 impl Guests {
     /// Lets a session into its store; a session without a store needs no leave.
-    pub fn enter(&self, settings: &Settings, store: Option<&Arc<StoreSpec>>) -> Result<Option<Stay>> {
+    pub fn enter(&self, address: &Address, store: Option<&Arc<StoreSpec>>) -> Result<Option<Stay>> {
         let Some(store) = store else { return Ok(None) };
-        let key = (Arc::clone(store), settings.tenant.clone());
+        let key = (Arc::clone(store), address.tenant.clone());
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sessions = guests.entry(key.clone()).or_default();
-        let (own, other, name) = if settings.cloud {
+        let (own, other, name) = if address.cloud {
             (&mut sessions.cloud, sessions.hybrid, "hybrid")
         } else {
             (&mut sessions.hybrid, sessions.cloud, "cloud")
@@ -70,7 +70,7 @@ impl Guests {
         }
         *own += 1;
         drop(guests);
-        Ok(Some(Stay { guests: self.clone(), key, cloud: settings.cloud }))
+        Ok(Some(Stay { guests: self.clone(), key, cloud: address.cloud }))
     }
 }
 

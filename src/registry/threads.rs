@@ -28,11 +28,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn request(tenant: u64, store: bool) -> OpenRequest {
     OpenRequest {
-        settings: Settings {
-            tenant: format!("tenant-{tenant}"),
-            folder: format!("/data/tenant-{tenant}").into(),
-            ..Cluster::settings_for_tests()
-        },
+        settings: Cluster::settings_for_tests().of_tenant(&format!("tenant-{tenant}")),
         store: store.then(|| StoreSpec::Memory { name: "one".to_owned() }),
         seed: None,
         listener: Arc::new(|_| {}),

@@ -41,21 +41,17 @@ mod tests {
     async fn what_is_closed_or_never_opened_leaves_nothing_behind() {
         let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
         let registry = Registry::new(host, Arc::new(MemoryDisk::default()));
-        let request = |tenant: usize, create: bool| OpenRequest {
-            settings: Settings {
-                tenant: format!("tenant-{tenant}"),
-                folder: format!("/data/tenant-{tenant}").into(),
-                create,
-                ..Cluster::settings_for_tests()
-            },
+        let of = |tenant: usize| Cluster::settings_for_tests().of_tenant(&format!("tenant-{tenant}"));
+        let request = |settings| OpenRequest {
+            settings,
             store: Some(StoreSpec::Memory { name: "one".to_owned() }),
             seed: None,
             listener: Arc::new(|_| {}),
         };
         for n in 0..300 {
-            let one = registry.open(request(n % 100, true)).await.expect("opens");
-            let other = registry.open(request(n % 100, true)).await.expect("is shared");
-            assert!(registry.open(request(n + 1000, false)).await.is_err());
+            let one = registry.open(request(of(n % 100))).await.expect("opens");
+            let other = registry.open(request(of(n % 100))).await.expect("is shared");
+            assert!(registry.open(request(of(n + 1000).existing())).await.is_err());
             assert_eq!((registry.slots.len(), registry.running.len(), registry.handles.len()), (1, 1, 2));
             for handle in [one.handle, other.handle] {
                 registry.close(registry.take(handle), Duration::from_secs(10)).await.expect("closes");

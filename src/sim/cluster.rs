@@ -3,7 +3,6 @@
 //! How requests get there is up to `network`, and how bad that is to `weather`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -12,14 +11,10 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::format::name::TenantName;
-use crate::format::seal::Ring;
 use crate::ownership::decide::Allowed;
-use crate::ownership::listing::SharedListing;
-use crate::platform::host::Host;
-use crate::replication::Pace;
-use crate::session::open::{Settings, Site};
+use crate::session::open::{Address, Permissions, Settings, Tenure};
+use crate::store::Notice;
 use crate::store::adapters::memory::Memory;
-use crate::store::{Notice, RetryingStore, Store};
 
 use super::harm::Remains;
 use super::host::Rng;
@@ -146,48 +141,23 @@ impl Cluster {
         self.set_weather(Weather::default());
     }
 
-    pub(super) fn settings(&self, host: &Arc<dyn Host>, store: Arc<dyn Store>, how: Opening) -> Settings {
-        let remote = RetryingStore::new(store, Arc::clone(host));
-        let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote };
+    /// Settings of an open that is to be as `how` says.
+    pub(super) fn settings(&self, how: Opening) -> Settings {
+        let Settings { address, tenure, permissions } = Cluster::settings_for_tests();
         Settings {
-            site: (!how.local).then_some(site),
-            ring: hold(&self.keys).ring(),
-            cloud: how.cloud,
-            handover: how.impatient.then_some(Duration::ZERO),
-            takeover: how.takeover,
-            strict_lease: how.strict,
-            pace: how.pace.unwrap_or(Cluster::settings_for_tests().pace),
-            allowed: Allowed { fresh: how.fresh, seed_from_disk: how.seed, leave_store: how.leave },
-            expected: how.judged,
-            create: !how.existing,
-            ..Cluster::settings_for_tests()
-        }
-    }
-
-    /// Settings of all sessions in all stories, without a store.
-    pub fn settings_for_tests() -> Settings {
-        Settings {
-            tenant: TENANT.into(),
-            folder: PathBuf::from("/sessions/tenant"),
-            cloud: false,
-            site: None,
-            ring: Arc::new(Ring::default()),
-            pace: Pace {
-                flush_interval: Duration::from_millis(200),
-                debounce: Duration::from_millis(10),
-                check_interval: CHECK,
-                refresh: Duration::from_secs(7 * 86_400),
+            address: Address { ring: hold(&self.keys).ring(), cloud: how.cloud, ..address },
+            tenure: Tenure {
+                pace: how.pace.unwrap_or(tenure.pace),
+                handover: how.impatient.then_some(Duration::ZERO),
+                takeover: how.takeover,
+                strict_lease: how.strict,
             },
-            handover: None,
-            takeover: false,
-            strict_lease: false,
-            create: true,
-            hide_tenant: false,
-            // Stories write keys alone.
-            profile: false,
-            without_creds: true,
-            allowed: Allowed::default(),
-            expected: None,
+            permissions: Permissions {
+                create: !how.existing,
+                allowed: Allowed { fresh: how.fresh, seed_from_disk: how.seed, leave_store: how.leave },
+                expected: how.judged,
+                ..permissions
+            },
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::platform::host::Host;
 use crate::registry::Registry;
+use crate::session::open::Site;
 use crate::store::StoreSpec;
 
 use super::cluster::{Cluster, TENANT};
@@ -92,12 +93,12 @@ impl Desk {
         let dyn_host: Arc<dyn Host> = host.clone();
         let network = Network::new(&self.cluster, number, self.machine.number);
         let how = Opening { existing: true, takeover: tool.takes_over(), ..Opening::default() };
-        let settings = self.cluster.settings(&dyn_host, Arc::new(network), how);
+        let settings = self.cluster.settings(how);
+        let site = Site::of(Arc::new(network), &dyn_host);
         // Two opens at the most, one after the other, as `rekey` makes them.
-        let (first, one) = self.machine.prepare(Arc::clone(&host), who, 0);
-        let (second, two) = self.machine.prepare(Arc::clone(&host), who, 0);
+        let (first, one) = self.machine.prepare(Arc::clone(&host), who, 0, Some(&site));
+        let (second, two) = self.machine.prepare(Arc::clone(&host), who, 0, Some(&site));
         let passes = vec![one, two];
-        let site = settings.site.clone().expect("it has a store");
         let spec = StoreSpec::Memory { name: TENANT.into() };
         let registry = Registry::over(dyn_host, Arc::new(self.machine.disk().clone()), &spec, site);
         let errand = Errand {

@@ -131,22 +131,16 @@ impl Cluster {
         let sealed = std::mem::take(&mut hold(&self.keys).sealed);
         for Sealed { with, store, reached } in sealed {
             let host: Arc<dyn Host> = SimHost::new(u64::from(with), self.start);
-            let remote = RetryingStore::new(Arc::new(store), Arc::clone(&host));
-            let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote };
-            let settings = Settings {
-                site: Some(site.clone()),
-                ring: ring(with..=with),
-                folder: PathBuf::from("/blank"),
-                takeover: true,
-                create: false,
-                ..Cluster::settings_for_tests()
-            };
-            let audit = whole(&settings, site).await;
+            let site = Site::of(Arc::new(store), &host);
+            let settings = Cluster::settings_for_tests().with_keys(ring(with..=with)).in_folder("/blank");
+            let settings = settings.taking_over().existing();
+            let audit = whole(&settings.address, site.clone()).await;
             let (_, audit) =
                 audit.unwrap_or_else(|error| panic!("key {with} alone does not read all of it: {error:?}"));
             assert!(audit.damage.is_empty(), "a way needs more than key {with}: {:?}", audit.damage);
             assert!(audit.restored.end.lsn >= reached, "{} of {reached}", audit.restored.end.lsn);
-            let heir = open(host, Arc::new(MemoryDisk::default()), settings, None, Arc::new(|_| {})).await;
+            let disk = Arc::new(MemoryDisk::default());
+            let heir = open(host, disk, settings, Some(site), None, Arc::new(|_| {})).await;
             let heir = heir.unwrap_or_else(|error| panic!("key {with} alone does not open it: {error:?}"));
             assert_eq!(heir.journal().lsn(), audit.restored.end.lsn);
             heir.close(CHECK).await.expect("closes");

@@ -16,7 +16,7 @@ use crate::platform::disk::memory::MemoryDisk;
 use crate::platform::host::Host;
 use crate::replication::Pace;
 use crate::session::Session;
-use crate::session::open::Settings;
+use crate::session::open::Site;
 use crate::store::Store;
 
 use super::clock::Clock;
@@ -205,34 +205,20 @@ impl Machine {
         let cluster = Arc::clone(&self.cluster);
         let (host, who) = self.begin(how.cloud);
         let dyn_host: Arc<dyn Host> = host.clone();
-        let settings = cluster.settings(&dyn_host, reach(Network::new(&cluster, who.0, self.number)), how);
+        let site = Site::of(reach(Network::new(&cluster, who.0, self.number)), &dyn_host);
+        let site = (!how.local).then_some(site);
+        let settings = cluster.settings(how);
         let mut rooms = (0..=how.neighbours).map(|tenant| {
             let seed = how.import.then(|| self.folder_to_import(tenant));
-            let settings = Settings {
-                tenant: TENANTS[tenant].into(),
-                folder: PathBuf::from(format!("/sessions/{}", TENANTS[tenant])),
-                ..settings.clone()
-            };
-            self.open(Arc::clone(&host), who, tenant, settings, seed)
+            let settings = settings.clone().of_tenant(TENANTS[tenant]);
+            let (process, visit) = self.prepare(Arc::clone(&host), who, tenant, site.as_ref());
+            let visit = Visit { seed, ..visit };
+            process.host.spawn(Box::pin(async move { _ = visit.enter(settings).await }));
+            process
         });
         let first = rooms.next();
         let neighbours = rooms.collect();
         self.process = first.map(|first| Process { neighbours, ..first });
-    }
-
-    /// Opens the session of one tenant in a process.
-    fn open(
-        &self,
-        host: Arc<SimHost>,
-        who: Who,
-        tenant: usize,
-        settings: Settings,
-        seed: Option<(u64, Vec<u8>)>,
-    ) -> Process {
-        let (process, visit) = self.prepare(host, who, tenant);
-        let visit = Visit { seed, ..visit };
-        process.host.spawn(Box::pin(async move { _ = visit.enter(settings).await }));
-        process
     }
 
     /// A process that does not open anything yet, and the means to do so.
@@ -241,6 +227,7 @@ impl Machine {
         host: Arc<SimHost>,
         (number, key, left): Who,
         tenant: usize,
+        site: Option<&Site>,
     ) -> (Process, Visit) {
         let here = self.left[tenant].clone();
         let process = Process {
@@ -266,6 +253,7 @@ impl Machine {
             here,
             door: Arc::clone(&process.door),
             book: Arc::clone(&process.book),
+            site: site.cloned(),
             seed: None,
         };
         (process, visit)

@@ -3,6 +3,7 @@
 //! - `host`: a machine whose tasks can be stopped and killed, and whose randomness is seeded;
 //! - `clock`: the clock of a machine, which may run wrong and jump;
 //! - `cluster`: the store, and what all machines share; `network`: the way there; `weather`: how bad that is;
+//! - `settings`: how sessions are opened in stories, and how one departs from that;
 //! - `machine`: a disk, on which processes open the session and die;
 //! - `process`: what one does with it: writes, flushes, closes, deletes, seals anew;
 //! - `keys`: which keys processes are started with, and what must open with the newest alone;
@@ -37,6 +38,7 @@ mod removals;
 mod scenarios;
 mod schedule;
 mod schedules;
+mod settings;
 mod sometimes;
 mod turnstile;
 mod weather;

@@ -32,21 +32,17 @@ pub(super) type Told = Arc<Mutex<Vec<(Instant, Event)>>>;
 
 /// A session of its own on `store`, and what it tells.
 async fn session_on(store: Arc<dyn Store>, refresh: Duration) -> Result<(Session, Told)> {
-    let settings = Cluster::settings_for_tests();
-    session_with(store, Settings { pace: Pace { refresh, ..settings.pace }, takeover: true, ..settings })
-        .await
+    session_with(store, Cluster::settings_for_tests().refreshing_after(refresh).taking_over()).await
 }
 
 /// The same, as `settings` say.
 pub(super) async fn session_with(store: Arc<dyn Store>, settings: Settings) -> Result<(Session, Told)> {
     let host: Arc<dyn Host> = SimHost::new(11, Instant::now());
-    let remote = RetryingStore::new(store, Arc::clone(&host));
-    let site = Some(Site { listing: Arc::new(SharedListing::new(remote.clone())), remote });
-    let settings = Settings { site, ..settings };
+    let site = Site::of(store, &host);
     let told = Told::default();
     let listener = Arc::clone(&told);
     let events = Arc::new(move |event| hold(&listener).push((Instant::now(), event)));
-    let session = open(host, Arc::new(MemoryDisk::default()), settings, None, events).await?;
+    let session = open(host, Arc::new(MemoryDisk::default()), settings, Some(site), None, events).await?;
     Ok((session, told))
 }
 

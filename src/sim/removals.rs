@@ -24,7 +24,7 @@ fn removals_that_are_never_answered_hold_up_neither_uploads_nor_a_handover_nor_a
                 let never = asks && switch.load(Ordering::Relaxed);
                 (if never { Duration::from_secs(100_000) } else { Duration::ZERO }, Fate::Done)
             };
-            let settings = Settings { handover: Some(CHECK * 1_000), ..Cluster::settings_for_tests() };
+            let settings = Cluster::settings_for_tests().waiting(CHECK * 1_000);
             let store = Arc::new(memory.through(Arc::new(script), 1000));
             let (older, _) = session_with(store, settings.clone()).await.expect("opens");
             silent.store(true, Ordering::Relaxed);

@@ -144,8 +144,7 @@ fn a_predecessor_that_is_waited_for_hands_over_once_the_store_takes_its_data_aga
         let memory = Memory::default();
         let deaf = Arc::new(AtomicBool::new(false));
         let settings = Cluster::settings_for_tests();
-        let pace = Pace { check_interval: Duration::from_secs(5), ..settings.pace };
-        let settings = Settings { pace, handover: Some(CHECK * 1_000), ..settings };
+        let settings = settings.checking_every(Duration::from_secs(5)).waiting(CHECK * 1_000);
         let store = outages::takes_no_data_while(&memory, &deaf);
         let (older, told) = outages::session_with(store, settings.clone()).await.expect("opens");
         outages::set(&older, 1);

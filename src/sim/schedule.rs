@@ -171,7 +171,7 @@ fn weather(rng: &mut Rng) -> Weather {
 
 /// The pace of a process, as somebody configured it.
 pub fn pace(rng: &mut Rng) -> Pace {
-    let usual = Cluster::settings_for_tests().pace;
+    let usual = Cluster::settings_for_tests().tenure.pace;
     let pick = |rng: &mut Rng, of: &[u64]| Duration::from_millis(of[small(rng.below(of.len() as u64))]);
     Pace {
         flush_interval: pick(rng, &[20, 200, 1_000]),

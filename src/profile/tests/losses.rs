@@ -131,9 +131,9 @@ async fn pack_whose_batch_never_came_is_removed_by_the_next_owner() {
     );
     session.close(WAIT).await.expect("closes");
     let other = Place::new();
-    let session = other.open_with(&store, &[7], |_| {}).await.expect("opens");
+    let session = other.open_with(&store, &[7], identity).await.expect("opens");
     drop(session);
-    let session = other.open_with(&stuck, &[7], |settings| settings.handover = Some(Duration::ZERO)).await;
+    let session = other.open_with(&stuck, &[7], |settings| settings.waiting(Duration::ZERO)).await;
     assert!(session.is_err(), "its base is not stored either");
     let third = Place::new();
     let session = third.open(&store).await;
@@ -227,8 +227,7 @@ async fn pack_of_a_newer_owner_is_none_of_an_older_one() {
     place.write("table", &noise(50_000, 1));
     place.back_up(&session).await;
     let other = Place::new();
-    let successor =
-        other.open_with(&store, &[7], |settings| settings.takeover = true).await.expect("takes over");
+    let successor = other.open_with(&store, &[7], Settings::taking_over).await.expect("takes over");
     // Stored, and not named yet.
     backup::store(successor.owner().expect("has one"), 50, noise(10_000, 5)).await.expect("is stored");
     let catalog = session.journal().read(Catalog::read).expect("reads").expect("reads");

@@ -9,8 +9,7 @@ async fn fenced_owner_makes_no_generation_and_removes_nothing() {
     place.write("table", &noise(50_000, 1));
     place.back_up(&session).await;
     let other = Place::new();
-    let successor =
-        other.open_with(&store, &[7], |settings| settings.takeover = true).await.expect("takes over");
+    let successor = other.open_with(&store, &[7], Settings::taking_over).await.expect("takes over");
     other.write("table", &noise(60_000, 2));
     other.back_up(&successor).await;
     let expected = other.contents();
@@ -64,12 +63,12 @@ async fn profile_is_sealed_anew_under_the_primary_key() {
     place.write("log", &noise(20_000, 2));
     place.back_up(&session).await;
     session.close(WAIT).await.expect("closes");
-    let session = place.open_with(&store, &[8, 7], |_| {}).await.expect("opens with both");
+    let session = place.open_with(&store, &[8, 7], identity).await.expect("opens with both");
     reseal(&session, WAIT).await.expect("is sealed anew");
     session.renew(WAIT).await.expect("is stored anew");
     session.close(WAIT).await.expect("closes");
     let blank = Place::new();
-    let session = blank.open_with(&store, &[8], |_| {}).await.expect("opens with the new one alone");
+    let session = blank.open_with(&store, &[8], identity).await.expect("opens with the new one alone");
     assert_eq!(blank.restored(&session, None).await, Ok(place.contents()));
     assert_eq!(packs(&store).len(), 2);
 }
@@ -82,7 +81,7 @@ async fn deletion_leaves_no_pack() {
     place.back_up(&session).await;
     session.delete().await.expect("is deleted");
     assert_eq!(packs(&store), Vec::<String>::new());
-    let again = Place::new().open_with(&store, &[7], |_| {}).await.map_err(|error| error.code());
+    let again = Place::new().open_with(&store, &[7], identity).await.map_err(|error| error.code());
     assert_eq!(again.err(), Some(Code::Deleted));
 }
 
@@ -93,15 +92,15 @@ async fn profile_and_session_of_baileys_are_never_taken_for_each_other() {
     place.write("table", b"bytes");
     place.back_up(&session).await;
     session.close(WAIT).await.expect("closes");
-    let opened = Place::new().open_with(&store, &[7], |settings| settings.profile = false).await;
+    let opened = Place::new().open_with(&store, &[7], Settings::of_baileys).await;
     assert_eq!(opened.map_err(|error| error.code()).err(), Some(Code::InvalidOption));
     let (store, place) = (Memory::default(), Place::new());
-    let session = place.open_with(&store, &[7], |settings| settings.profile = false).await.expect("opens");
+    let session = place.open_with(&store, &[7], Settings::of_baileys).await.expect("opens");
     let mut batch = Vec::new();
     crate::format::record::push(&mut batch, crate::format::record::CREDS_KEY, Some(b"\x01{}"));
     session.journal().append(&batch, true).expect("sets");
     session.flush(WAIT).await.expect("is stored");
     session.close(WAIT).await.expect("closes");
-    let opened = Place::new().open_with(&store, &[7], |_| {}).await;
+    let opened = Place::new().open_with(&store, &[7], identity).await;
     assert_eq!(opened.map_err(|error| error.code()).err(), Some(Code::InvalidOption));
 }

@@ -118,7 +118,7 @@ impl Node {
 
     async fn start(&mut self, store: &Memory, seed: u64, oracle: &mut Oracle) {
         let host = SimHost::new(seed, tokio::time::Instant::now());
-        let opening = self.place.open_on(Arc::clone(&host) as Arc<dyn Host>, store, &[7], |_| {});
+        let opening = self.place.open_on(Arc::clone(&host) as Arc<dyn Host>, store, &[7], identity);
         match timeout(Duration::from_secs(60), opening).await {
             Ok(Ok(session)) => {
                 self.judge(&session, oracle).await;

@@ -10,7 +10,7 @@ use crate::format::record::{CREDS_KEY, PROFILE_KEY};
 use crate::journal::memtable::Memtable;
 use crate::session::Origin;
 
-use super::{Loaded, Opening, missing};
+use super::{Loaded, Opening, Permissions, missing};
 
 /// The damage, in the words of all tools.
 pub const NO_CREDENTIALS: &str = "it has no credentials";
@@ -51,7 +51,7 @@ impl Opening {
                 self.home.takes_in()?;
                 (Memtable::replay(&entries)?, 1, Origin::imported())
             }
-            None if self.settings.create => (Memtable::default(), 0, Origin::fresh()),
+            None if self.settings.permissions.create => (Memtable::default(), 0, Origin::fresh()),
             None => return Err(missing()),
         };
         Ok(Loaded { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
@@ -59,11 +59,11 @@ impl Opening {
 
     /// Refuses a state without an identity where none may be made.
     pub(super) fn require_identity(&self, state: &Memtable) -> Result<()> {
-        let settings = &self.settings;
-        if !settings.without_creds {
-            require_kind(state, settings.profile)?;
+        let Permissions { create, profile, without_creds, .. } = self.settings.permissions;
+        if !without_creds {
+            require_kind(state, profile)?;
         }
-        if !settings.create && !settings.without_creds && lacks_credentials(state) {
+        if !create && !without_creds && lacks_credentials(state) {
             return Err(no_identity());
         }
         Ok(())
@@ -72,7 +72,7 @@ impl Opening {
     /// Gives back `loaded` if there is an identity in it or one may be made; that one is made is told.
     pub(super) fn identified(&self, loaded: Loaded) -> Result<Loaded> {
         self.require_identity(&loaded.state)?;
-        if self.settings.without_creds || !lacks_credentials(&loaded.state) {
+        if self.settings.permissions.without_creds || !lacks_credentials(&loaded.state) {
             return Ok(loaded);
         }
         self.tell_repaired(

@@ -21,7 +21,7 @@ use super::{Loaded, Opening};
 impl Opening {
     /// Opens a session that has no store.
     pub(super) async fn local(self, recovery: Recovery, seed: Option<Vec<u8>>) -> Result<Session> {
-        if !self.settings.allowed.leave_store && self.was_replicated(&recovery) {
+        if !self.settings.permissions.allowed.leave_store && self.was_replicated(&recovery) {
             return Err(cut_off());
         }
         let left = Leftover::of(&recovery);

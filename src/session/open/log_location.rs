@@ -8,16 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
-use crate::format::seal::visible_tag;
 use crate::id::{Claim, Lsn};
 use crate::journal::Log;
 use crate::journal::memtable::Memtable;
-use crate::ownership::decide::{Local, OpenPlan, Survey, only_on_disk, origin, origin_in_store};
+use crate::ownership::decide::{Allowed, Local, OpenPlan, Survey, only_on_disk, origin, origin_in_store};
 use crate::platform::disk::Disk;
 use crate::platform::host::{Host, blocking, sleep};
 use crate::wal::{Folder, Lineage, Recovery, Wal, is_locked, is_missing, locked, read_unlocked};
 
-use super::Settings;
+use super::Address;
 
 /// Wait for a lock that is taken: a look at it takes no longer, unless the machine holds it up.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -56,21 +55,20 @@ impl Aside {
 }
 
 impl LogLocation {
+    /// True if there is a folder at `address` already.
+    pub async fn is_there(host: &Arc<dyn Host>, disk: &Arc<dyn Disk>, address: &Address) -> bool {
+        let (disk, path) = (Arc::clone(disk), address.folder.clone());
+        blocking(host, move || !is_missing(disk.as_ref(), &path)).await
+    }
+
     /// Finds the home, and what a former life left in it.
     pub async fn find(
         host: &Arc<dyn Host>,
         disk: Arc<dyn Disk>,
-        settings: &Settings,
+        address: &Address,
     ) -> Result<(LogLocation, Recovery)> {
-        let (path, ring) = (settings.folder.clone(), Arc::clone(&settings.ring));
-        let (tag, cloud) = (visible_tag(&settings.tenant), settings.cloud);
-        if let Some(site) = settings.site.as_ref().filter(|_| !cloud) {
-            let (disk, path) = (Arc::clone(&disk), path.clone());
-            if blocking(host, move || is_missing(disk.as_ref(), &path)).await {
-                // No folder is made for a store that cannot be used.
-                site.remote.require_fit().await?;
-            }
-        }
+        let (path, ring) = (address.folder.clone(), Arc::clone(&address.ring));
+        let (tag, cloud) = (address.log_tag(), address.cloud);
         let look = || {
             let (disk, path, ring) = (Arc::clone(&disk), path.clone(), Arc::clone(&ring));
             blocking(host, move || {
@@ -134,17 +132,17 @@ impl LogLocation {
         survey: &Survey,
         me: &Claim,
         local: Local,
-        settings: &Settings,
+        allowed: Allowed,
         is_preflight: bool,
     ) -> Result<OpenPlan> {
         match self {
-            LogLocation::Folder(_) => origin(survey, me, local, settings.allowed),
+            LogLocation::Folder(_) => origin(survey, me, local, allowed),
             LogLocation::Nowhere => {
                 // What a predecessor that may run has in its log is perhaps on its way to the store.
                 let running =
                     is_preflight && survey.claims.predecessor(me).is_some_and(|it| local.claim() == Some(it));
                 let left = if running { Local::None } else { local };
-                origin_in_store(survey, me, left, settings.allowed)
+                origin_in_store(survey, me, left, allowed)
             }
         }
     }
@@ -166,14 +164,14 @@ impl LogLocation {
     pub async fn start_log(
         &self,
         host: &Arc<dyn Host>,
-        settings: &Settings,
+        address: &Address,
         claim: Claim,
         lsn: Lsn,
         state: &Memtable,
         left: Aside,
     ) -> Result<Log> {
         let LogLocation::Folder(folder) = self.clone() else { return Ok(Log::None) };
-        let lineage = Lineage { ring: Arc::clone(&settings.ring), tag: visible_tag(&settings.tenant), claim };
+        let lineage = Lineage { ring: Arc::clone(&address.ring), tag: address.log_tag(), claim };
         let (machine, snapshot) = (Arc::clone(host), state.snapshot());
         blocking(host, move || {
             let wal = Wal::create(&folder, machine.as_ref(), lineage, lsn, &snapshot.encode())?;
@@ -214,8 +212,8 @@ mod tests {
         let root = tempfile::tempdir().expect("room");
         let folder = root.path().join("tenant");
         let host: Arc<dyn Host> = Arc::new(RealHost::new(tokio::runtime::Handle::current()));
-        let settings = Settings { folder: folder.clone(), ..Cluster::settings_for_tests() };
-        let find = || LogLocation::find(&host, Arc::new(RealDisk), &settings);
+        let address = Cluster::settings_for_tests().in_folder(folder.clone()).address;
+        let find = || LogLocation::find(&host, Arc::new(RealDisk), &address);
 
         let owner = find().await.expect("free");
         let refused = find().await.err().map(|error| error.code());

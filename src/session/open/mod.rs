@@ -9,114 +9,32 @@ mod local;
 mod log_location;
 mod preflight;
 mod salvage;
+mod settings;
 mod verify;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::{Cause, Code, Error, Result, Staleness};
 use crate::event::{Event, EventSink, Level};
 use crate::format::name::TenantName;
 use crate::format::object::Link;
-use crate::format::seal::{Ring, visible_tag};
-use crate::id::{Claim, Lsn, TenantTag};
+use crate::id::{Claim, Lsn};
 use crate::journal::Journal;
 use crate::journal::memtable::Memtable;
-use crate::ownership::decide::{Allowed, Local, Source, Survey, deleted};
+use crate::ownership::decide::{Local, Source, Survey, deleted};
 use crate::ownership::lease::{Owner, Standing, came_back, handover_wait, lost};
-use crate::ownership::listing::SharedListing;
-use crate::ownership::tenancy::Tenancy;
 use crate::platform::disk::Disk;
 use crate::platform::host::{Host, Lane, blocking_in};
 use crate::replication::restore::{goes_on_from_buried, load};
-use crate::replication::{Pace, Piece, Replicator, Start};
+use crate::replication::{Piece, Replicator, Start};
 use crate::session::{Origin, OriginSource, Session};
-use crate::store::RetryingStore;
 use crate::wal::Recovery;
 
 pub use identity::{NO_CREDENTIALS, lacks_credentials, no_identity};
 use log_location::LogLocation;
 use salvage::{Leftover, explained, local_of};
+pub use settings::{Address, Permissions, Settings, Site, Tenure};
 pub use verify::{Report, report, verify, whole};
-
-/// A store and what this process shares about it.
-#[derive(Clone)]
-pub struct Site {
-    /// The store.
-    pub remote: RetryingStore,
-    /// Listings of claims.
-    pub listing: Arc<SharedListing>,
-}
-
-/// Everything that one tenant's session is opened with.
-#[derive(Clone)]
-pub struct Settings {
-    /// The tenant.
-    pub tenant: String,
-    /// The tenant's own directory.
-    pub folder: PathBuf,
-    /// Keep no log: the store alone has the session, and a write is safe when that has it.
-    pub cloud: bool,
-    /// The store; `None`: local only.
-    pub site: Option<Site>,
-    /// The keys.
-    pub ring: Arc<Ring>,
-    /// Pace of an instance.
-    pub pace: Pace,
-    /// Wait for a predecessor; `None`: until it must have noticed.
-    pub handover: Option<Duration>,
-    /// Take over at once, without waiting for the predecessor's tail.
-    pub takeover: bool,
-    /// Refuse changes when ownership was not confirmed in time.
-    pub strict_lease: bool,
-    /// True if a session that exists nowhere is made.
-    pub create: bool,
-    /// Names in the store show the tag instead of the tenant id.
-    pub hide_tenant: bool,
-    /// A browser profile is expected, and no session of Baileys.
-    pub profile: bool,
-    /// Take keys without credentials for a session: for whoever deletes it or seals it anew.
-    pub without_creds: bool,
-    /// Permissions of the caller.
-    pub allowed: Allowed,
-    /// Go on only right after this claim, as a tool that judged it: what somebody else began since is not to be ended.
-    pub expected: Option<Claim>,
-}
-
-impl Settings {
-    fn tag(&self) -> TenantTag {
-        let hidden = if self.hide_tenant { self.ring.hidden_tag(&self.tenant) } else { None };
-        hidden.unwrap_or_else(|| visible_tag(&self.tenant))
-    }
-
-    /// This tenant in a store.
-    pub fn tenancy(&self, site: Site, name: TenantName) -> Tenancy {
-        Tenancy {
-            remote: site.remote,
-            listing: site.listing,
-            ring: Arc::clone(&self.ring),
-            name,
-            tag: self.tag(),
-            known: Arc::default(),
-        }
-    }
-
-    /// Names of this tenant in a store.
-    pub fn name(&self) -> Result<TenantName> {
-        if self.hide_tenant {
-            let tag = self.ring.hidden_tag(&self.tenant);
-            let tag = tag.ok_or_else(|| {
-                Error::new(
-                    Code::InvalidOption,
-                    "`hideTenantIds` needs `encryptionKeys`, because names depend on them",
-                )
-            })?;
-            return Ok(TenantName::hidden(tag));
-        }
-        TenantName::visible(&self.tenant)
-    }
-}
 
 /// A state, and where its history stands.
 struct Loaded {
@@ -130,19 +48,28 @@ struct Loaded {
 /// A state, the claim whose history it goes on from, and the fate of the log that was there.
 type Found = (Loaded, Option<Claim>, Leftover);
 
-/// Opens a session. `seed` are the entries to start with when the session exists nowhere: an import.
+/// Opens a session, in the store of `site` if there is one. `seed` are the entries to start with when the session exists nowhere: an
+/// import.
 pub async fn open(
     host: Arc<dyn Host>,
     disk: Arc<dyn Disk>,
     settings: Settings,
+    site: Option<Site>,
     seed: Option<Vec<u8>>,
     events: EventSink,
 ) -> Result<Session> {
-    let name = settings.name()?;
-    let (home, recovery) = LogLocation::find(&host, Arc::clone(&disk), &settings).await?;
+    let address = &settings.address;
+    let name = address.name()?;
+    if let Some(site) = site.as_ref().filter(|_| !address.cloud)
+        && !LogLocation::is_there(&host, &disk, address).await
+    {
+        // No folder is made for a store that cannot be used.
+        site.remote.require_fit().await?;
+    }
+    let (home, recovery) = LogLocation::find(&host, Arc::clone(&disk), address).await?;
     let (place, machine) = (home.clone(), Arc::clone(&host));
     let opening = Opening { host, disk, settings, home, events };
-    let opened = match opening.settings.site.clone() {
+    let opened = match site {
         None => opening.local(recovery, seed).await,
         Some(site) => opening.replicated(site, name, recovery, seed).await,
     };
@@ -168,25 +95,24 @@ impl Opening {
         recovery: Recovery,
         seed: Option<Vec<u8>>,
     ) -> Result<Session> {
-        let settings = &self.settings;
-        let tenancy = settings.tenancy(site, name);
+        let Settings { address, tenure, permissions } = &self.settings;
+        let tenancy = address.tenancy(site, name);
         tenancy.remote.require_fit().await?;
         let local = local_of(&recovery);
         let before = self.preflight(&tenancy, local, seed.is_some()).await;
         let before = before.map_err(|error| explained(&recovery, error))?;
-        if settings.expected.is_some_and(|expected| before.claims.highest() != Some(expected)) {
+        if permissions.expected.is_some_and(|expected| before.claims.highest() != Some(expected)) {
             return Err(came_back());
         }
         let dead = self.home.dead();
         let record = |claim| self.home.record(&self.host, claim);
-        let pace = settings.pace;
-        let (expected, interval) = (settings.expected, pace.check_interval);
-        let owner = Owner::claim(tenancy, &before.claims, expected, interval, settings.cloud, record).await?;
-        if !settings.takeover {
+        let (expected, interval) = (permissions.expected, tenure.pace.check_interval);
+        let owner = Owner::claim(tenancy, &before.claims, expected, interval, address.cloud, record).await?;
+        if !tenure.takeover {
             let waiting = |predecessor: &Claim, at_most| {
                 (self.events)(Event::Waiting { epoch: predecessor.epoch, at_most });
             };
-            owner.await_predecessor(&dead, settings.pace.check_interval, settings.handover, waiting).await?;
+            owner.await_predecessor(&dead, interval, tenure.handover, waiting).await?;
         }
         let (loaded, parent, left) = self.load(&owner, recovery, seed).await?;
         if parent.is_none()
@@ -236,7 +162,7 @@ impl Opening {
                 return Err(error);
             }
         };
-        let lease = settings.strict_lease.then(|| handover_wait(settings.pace.check_interval));
+        let lease = tenure.strict_lease.then(|| handover_wait(interval));
         let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, log, lease));
         journal.confirm(started);
         journal.acknowledge(lsn, || {});
@@ -246,7 +172,7 @@ impl Opening {
             Arc::clone(&owner),
             Arc::clone(&journal),
             Arc::clone(&self.events),
-            settings.pace,
+            tenure.pace,
             start,
         );
         Ok(Session::replicated(self.host, journal, origin, owner, replicator))
@@ -258,7 +184,7 @@ impl Opening {
         let recovery = match &self.home {
             LogLocation::Folder(_) => recovery,
             LogLocation::Nowhere => {
-                LogLocation::find(&self.host, Arc::clone(&self.disk), &self.settings).await?.1
+                LogLocation::find(&self.host, Arc::clone(&self.disk), &self.settings.address).await?.1
             }
         };
         let local = local_of(&recovery);
@@ -268,7 +194,7 @@ impl Opening {
             if survey.claims.highest() != Some(owner.claim) {
                 return Err(lost());
             }
-            if !self.settings.takeover && owner.is_handed(&survey.claims) {
+            if !self.settings.tenure.takeover && owner.is_handed(&survey.claims) {
                 return Err(owner.leave_to_its_owner().await);
             }
             match self.attempt(owner, &survey, local, &recovery, &mut seed).await {
@@ -288,13 +214,14 @@ impl Opening {
         recovery: &Recovery,
         seed: &mut Option<Vec<u8>>,
     ) -> Result<Found> {
-        let found = self.home.decide(survey, &owner.claim, local, &self.settings, false)?;
+        let found =
+            self.home.decide(survey, &owner.claim, local, self.settings.permissions.allowed, false)?;
         let mut parent = found.parent;
         let loaded = match (found.source, recovery) {
             (Source::Local, Recovery::Log(log)) => {
                 let from = found.parent.unwrap_or(log.claim);
                 if goes_on_from_buried(&owner.tenancy, survey, from).await? {
-                    if !self.settings.allowed.fresh {
+                    if !self.settings.permissions.allowed.fresh {
                         return Err(deleted());
                     }
                     parent = None;
@@ -312,7 +239,7 @@ impl Opening {
                 match load(&owner.tenancy, survey, from).await {
                     Ok(restored) => self.salvaged(restored, from, local, recovery)?,
                     // To start anew is what was asked for where all that there is came from a history that was buried.
-                    Err(error) if error.cause == Cause::Buried && self.settings.allowed.fresh => {
+                    Err(error) if error.cause == Cause::Buried && self.settings.permissions.allowed.fresh => {
                         parent = None;
                         self.fresh(seed.take())?
                     }

@@ -12,7 +12,7 @@ use crate::ownership::naming;
 use crate::ownership::tenancy::Tenancy;
 use crate::replication::restore::load;
 
-use super::{Opening, missing};
+use super::{Address, Opening, missing};
 
 impl Opening {
     /// Finds out whether this open could succeed, before it claims anything: a claim ends whoever runs now, and an instance
@@ -43,7 +43,7 @@ impl Opening {
         local: Local,
         seeded: bool,
     ) -> Result<()> {
-        let found = match self.home.decide(survey, me, local, &self.settings, true) {
+        let found = match self.home.decide(survey, me, local, self.settings.permissions.allowed, true) {
             // What vanished is perhaps there, under another name.
             Err(error) if error.cause == Cause::Vanished && survey.data.is_empty() => {
                 self.require_only_name(tenancy).await?;
@@ -59,7 +59,9 @@ impl Opening {
             (Source::Remote(_), Some(parent)) if survey.claims.predecessor(me).is_some() => {
                 match load(tenancy, survey, parent).await {
                     Ok(restored) => self.require_identity(&restored.state),
-                    Err(error) if error.cause == Cause::Buried && self.settings.allowed.fresh => Ok(()),
+                    Err(error) if error.cause == Cause::Buried && self.settings.permissions.allowed.fresh => {
+                        Ok(())
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -77,10 +79,10 @@ impl Opening {
             (Source::Fresh, _) => {
                 if seeded {
                     self.home.takes_in()?;
-                } else if !self.settings.create {
+                } else if !self.settings.permissions.create {
                     return Err(missing());
                 }
-                if self.settings.hide_tenant {
+                if self.settings.address.hide_tenant {
                     naming::leave_mark(tenancy).await?;
                 }
                 Ok(())
@@ -91,6 +93,7 @@ impl Opening {
 
     /// Checks that this session is not in the store under another name.
     pub(super) async fn require_only_name(&self, tenancy: &Tenancy) -> Result<()> {
-        naming::require_only(tenancy, &self.settings.tenant, self.settings.hide_tenant).await
+        let Address { tenant, hide_tenant, .. } = &self.settings.address;
+        naming::require_only(tenancy, tenant, *hide_tenant).await
     }
 }

@@ -64,7 +64,8 @@ impl Opening {
         state: &Memtable,
         old: Leftover,
     ) -> Result<Log> {
-        let log = self.home.start_log(&self.host, &self.settings, claim, lsn, state, old.aside).await?;
+        let log =
+            self.home.start_log(&self.host, &self.settings.address, claim, lsn, state, old.aside).await?;
         if let Some(told) = old.told {
             self.tell_repaired(told.to_owned());
         }

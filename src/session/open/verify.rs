@@ -10,7 +10,7 @@ use crate::ownership::decide::{Allowed, Local, Source, origin};
 use crate::ownership::naming;
 use crate::replication::restore::{Audit, audit};
 
-use super::{NO_CREDENTIALS, Settings, Site, lacks_credentials};
+use super::{Address, NO_CREDENTIALS, Site, lacks_credentials};
 
 /// The state that a new machine would restore.
 #[derive(Debug, Clone)]
@@ -35,15 +35,15 @@ pub struct Report {
     pub damage: Vec<String>,
 }
 
-/// Checks all that `site` holds of the tenant that `settings` name.
-pub async fn verify(settings: &Settings, site: Site) -> Result<Report> {
-    let (parent, audit) = whole(settings, site).await?;
+/// Checks all that `site` holds of a tenant.
+pub async fn verify(address: &Address, site: Site) -> Result<Report> {
+    let (parent, audit) = whole(address, site).await?;
     Ok(report(parent, &audit))
 }
 
 /// Reads and checks all that `site` holds of a tenant, and whose it is.
-pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
-    let tenancy = settings.tenancy(site, settings.name()?);
+pub async fn whole(address: &Address, site: Site) -> Result<(Claim, Audit)> {
+    let tenancy = address.tenancy(site, address.name()?);
     let mut left = Staleness::default();
     loop {
         let survey = tenancy.survey().await?;
@@ -56,7 +56,7 @@ pub async fn whole(settings: &Settings, site: Site) -> Result<(Claim, Audit)> {
             }
         };
         let (Source::Remote(_), Some(parent)) = (found.source, found.parent) else {
-            naming::require_only(&tenancy, &settings.tenant, settings.hide_tenant).await?;
+            naming::require_only(&tenancy, &address.tenant, address.hide_tenant).await?;
             return Err(Error::new(Code::NotFound, "the store has no session of this tenant"));
         };
         match audit(&tenancy, &survey, parent).await {

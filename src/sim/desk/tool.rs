@@ -178,7 +178,7 @@ impl Errand {
     /// Goes on right after what it judged; `is_gentle` says that it ends nobody who runs.
     fn after(&self, claim: Claim, is_gentle: bool) -> Settings {
         self.cluster.oracle().judged(self.number, claim, is_gentle);
-        Settings { expected: Some(claim), ..self.settings.clone() }
+        self.settings.clone().after(Some(claim))
     }
 
     /// Deletes the session.
@@ -216,7 +216,7 @@ impl Errand {
             }
             if is_second {
                 saw(Moment::ToolRekeyed);
-                if self.settings.ring.ids().is_empty() {
+                if self.settings.address.ring.ids().is_empty() {
                     return;
                 }
                 self.cluster.sealed_anew(own, self.key, lsn);

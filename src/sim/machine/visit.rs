@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::Code;
 use crate::platform::disk::memory::MemoryDisk;
 use crate::platform::host::Host;
-use crate::session::open::{Settings, open};
+use crate::session::open::{Settings, Site, open};
 use crate::session::{OriginSource, Session};
 
 use super::super::cluster::{Cluster, hold};
@@ -30,6 +30,8 @@ pub struct Visit {
     pub(super) here: Left,
     pub(super) door: Arc<Mutex<Door>>,
     pub(super) book: Arc<Mutex<Book>>,
+    /// The store; `None`: its disk is all there is.
+    pub(super) site: Option<Site>,
     /// A folder to import, as one batch, and the number of its write.
     pub(super) seed: Option<(u64, Vec<u8>)>,
 }
@@ -37,26 +39,26 @@ pub struct Visit {
 impl Visit {
     /// Opens the session, and gives it, or why it does not open.
     pub async fn enter(self, settings: Settings) -> Result<Arc<Session>, Code> {
-        let Visit { cluster, host, disk, logged, who, tenant, here, door, book, seed } = self;
+        let Visit { cluster, host, disk, logged, who, tenant, here, door, book, site, seed } = self;
         let (number, key, left) = who;
-        let (alone, leave) = (settings.site.is_none(), settings.allowed.leave_store);
+        let (alone, leave) = (site.is_none(), settings.permissions.allowed.leave_store);
         let (import, seed) = seed.map_or((None, None), |(number, batch)| (Some(number), Some(batch)));
         let events = {
             let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
             Arc::new(move |event| told(&cluster, tenant, number, &door, &book, &event))
         };
-        let cloud = settings.cloud;
+        let cloud = settings.address.cloud;
         let (began, seeded) = {
             let (objects, stale) = (cluster.store.objects(), cluster.is_stale());
             let mut oracle = cluster.oracle_of(tenant);
             oracle.begins(number, &objects, stale);
-            if settings.allowed.seed_from_disk {
+            if settings.permissions.allowed.seed_from_disk {
                 oracle.trusts_disk();
             }
-            (oracle.clock(), settings.allowed.seed_from_disk)
+            (oracle.clock(), settings.permissions.allowed.seed_from_disk)
         };
         let host: Arc<dyn Host> = host;
-        match open(host, Arc::new(disk), settings, seed, events).await {
+        match open(host, Arc::new(disk), settings, site, seed, events).await {
             Ok(session) => {
                 let session = Arc::new(session);
                 if alone {

@@ -51,7 +51,7 @@ fn a_write_without_a_log_that_is_refused_says_whether_it_may_be_stored_all_the_s
     run(async {
         let memory = Memory::default();
         let deaf = Arc::new(AtomicBool::new(false));
-        let cloud = Settings { cloud: true, takeover: true, ..Cluster::settings_for_tests() };
+        let cloud = Cluster::settings_for_tests().in_cloud().taking_over();
         let store = takes_no_data_while(&memory, &deaf);
         let (session, _) = session_with(store, cloud.clone()).await.expect("opens");
         deaf.store(true, Ordering::Relaxed);

@@ -26,7 +26,7 @@ const LONG: Duration = Duration::from_secs(600);
 const WRITES: u32 = 80;
 
 fn settings() -> Settings {
-    Settings { takeover: true, ..Cluster::settings_for_tests() }
+    Cluster::settings_for_tests().taking_over()
 }
 
 async fn owner(memory: &Memory) -> (Session, Told, Claim) {

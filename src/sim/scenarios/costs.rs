@@ -107,28 +107,18 @@ fn an_idle_fleet_costs_a_listing_per_tick_and_not_per_tenant() {
     run(async {
         const TENANTS: u64 = 40;
         let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
-        let remote = RetryingStore::new(Arc::new(Memory::default()), Arc::clone(&host));
-        let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote: remote.clone() };
+        let site = Site::of(Arc::new(Memory::default()), &host);
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
         let mut fleet = Vec::new();
         for tenant in 0..TENANTS {
-            let name = format!("tenant-{tenant}");
-            let settings = Settings {
-                folder: PathBuf::from(format!("/sessions/{name}")),
-                tenant: name,
-                site: Some(site.clone()),
-                ..Cluster::settings_for_tests()
-            };
-            fleet.push(
-                open(Arc::clone(&host), Arc::clone(&disk), settings, None, Arc::new(|_| {}))
-                    .await
-                    .expect("opens"),
-            );
+            let settings = Cluster::settings_for_tests().of_tenant(&format!("tenant-{tenant}"));
+            let (host, disk, site) = (Arc::clone(&host), Arc::clone(&disk), Some(site.clone()));
+            fleet.push(open(host, disk, settings, site, None, Arc::new(|_| {})).await.expect("opens"));
             // They do not start in step.
             sleep(Duration::from_millis(37)).await;
         }
         sleep(CHECK * 2).await;
-        let lists = || remote.traffic.lists.load(Ordering::Relaxed);
+        let lists = || site.remote.traffic.lists.load(Ordering::Relaxed);
         let before = lists();
         sleep(CHECK * 50).await;
         let spent = lists() - before;

@@ -79,7 +79,7 @@ impl Pair {
     async fn restorable_from(&self, objects: Objects) -> u64 {
         let copy = Memory::default();
         copy.objects().extend(objects);
-        let settings = Settings { takeover: true, ..patient() };
+        let settings = patient().taking_over();
         let (heir, _) = session_with(Arc::new(copy), settings).await.expect("restores");
         let lsn = heir.journal().lsn();
         heir.close(LONG).await.expect("closes");

@@ -19,11 +19,11 @@ use crate::store::adapters::memory::{Fate, Memory, Request};
 const LONG: Duration = Duration::from_secs(600);
 
 fn takeover() -> Settings {
-    Settings { takeover: true, ..Cluster::settings_for_tests() }
+    Cluster::settings_for_tests().taking_over()
 }
 
-fn lazy() -> Pace {
-    Pace { check_interval: CHECK * 10, ..Cluster::settings_for_tests().pace }
+fn lazy() -> Settings {
+    Cluster::settings_for_tests().checking_every(CHECK * 10)
 }
 
 #[test]
@@ -74,12 +74,11 @@ fn whoever_expects_a_claim_leaves_what_somebody_else_began_since_as_it_is() {
         }
         let names = || memory.objects().keys().cloned().collect::<Vec<_>>();
         let before = names();
-        let settings = Settings { expected: claims[0], ..takeover() };
-        let refused = session_with(Arc::new(memory.clone()), settings).await.map(|_| ());
+        let refused = session_with(Arc::new(memory.clone()), takeover().after(claims[0])).await.map(|_| ());
         assert_eq!(refused.map_err(|error| error.code()), Err(Code::OwnedElsewhere));
         assert_eq!(names(), before, "nobody has to give way to it");
-        let settings = Settings { expected: claims[1], ..takeover() };
-        let (session, _) = session_with(Arc::new(memory.clone()), settings).await.expect("is still the last");
+        let last = session_with(Arc::new(memory.clone()), takeover().after(claims[1])).await;
+        let (session, _) = last.expect("is still the last");
         session.close(CHECK * 4).await.expect("closes");
     });
 }

@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_secs(600);
 const LIMIT: usize = 60_000;
 
 fn settings() -> Settings {
-    Settings { takeover: true, ..Cluster::settings_for_tests() }
+    Cluster::settings_for_tests().taking_over()
 }
 
 /// Sets a value that does not compress.
@@ -123,8 +123,7 @@ fn a_base_that_is_refused_at_a_refresh_or_a_rekey_stops_no_segment_and_stays_in_
     run(async {
         let (memory, on) = (Memory::default(), Arc::new(AtomicBool::new(false)));
         let store = no_bases(&memory, &on);
-        let pace = Pace { refresh: OLD, ..Cluster::settings_for_tests().pace };
-        let (session, told) = session_with(store, Settings { pace, ..settings() }).await.expect("opens");
+        let (session, told) = session_with(store, settings().refreshing_after(OLD)).await.expect("opens");
         set(&session, 0, 100);
         session.flush(LONG).await.expect("is stored");
         on.store(true, Ordering::Relaxed);

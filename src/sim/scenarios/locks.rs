@@ -53,7 +53,8 @@ impl Store for Locking {
 /// The time that a successor takes to open beside an owner that does nothing, `connected` or not.
 async fn wait(cloud: bool, connected: bool) -> (Duration, usize) {
     let store = Locking { memory: Memory::default(), locks: Arc::default() };
-    let settings = || Settings { cloud, ..Cluster::settings_for_tests() };
+    let usual = Cluster::settings_for_tests;
+    let settings = || if cloud { usual().in_cloud() } else { usual() };
     let (owner, _) = session_with(Arc::new(store.clone()), settings()).await.expect("opens");
     set(&owner, 1);
     owner.flush(LONG).await.expect("is stored");
@@ -96,7 +97,7 @@ fn an_owner_with_a_log_holds_no_lock_for_it_has_more_than_was_promised_elsewhere
 fn a_lock_is_released_with_its_owner() {
     run(async {
         let store = Locking { memory: Memory::default(), locks: Arc::default() };
-        let settings = Settings { cloud: true, ..Cluster::settings_for_tests() };
+        let settings = Cluster::settings_for_tests().in_cloud();
         let (owner, _) = session_with(Arc::new(store.clone()), settings).await.expect("opens");
         assert_eq!(hold(&store.locks).len(), 1);
         owner.close(LONG).await.expect("closes");

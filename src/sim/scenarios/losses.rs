@@ -27,7 +27,7 @@ const WRITES: u32 = 40;
 type Objects = BTreeMap<String, Bytes>;
 
 fn settings() -> Settings {
-    Settings { takeover: true, ..Cluster::settings_for_tests() }
+    Cluster::settings_for_tests().taking_over()
 }
 
 async fn flushed(session: &Session, ids: std::ops::Range<u32>) {
@@ -179,8 +179,7 @@ fn a_store_that_loses_nothing_is_never_said_to_have_and_a_quiet_session_hardly_a
                 count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
         }));
-        let pace = Pace { check_interval: Duration::from_secs(60), ..settings().pace };
-        let settings = Settings { pace, ..settings() };
+        let settings = settings().checking_every(Duration::from_secs(60));
         let (session, told) = session_with(Arc::new(seen), settings).await.expect("opens");
         flushed(&session, 0..200).await;
         sleep(Duration::from_secs(2 * 24 * 3600)).await;

@@ -17,8 +17,7 @@ const LONG: Duration = Duration::from_secs(600);
 const RARELY: Duration = Duration::from_secs(60);
 
 fn settings() -> Settings {
-    let settings = Cluster::settings_for_tests();
-    Settings { pace: Pace { check_interval: RARELY, ..settings.pace }, ..settings }
+    Cluster::settings_for_tests().checking_every(RARELY)
 }
 
 /// Time that a successor waits for an owner that has nothing to do.

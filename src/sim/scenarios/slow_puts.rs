@@ -21,7 +21,11 @@ use crate::store::adapters::memory::{Fate, Memory, Request};
 const LONG: Duration = Duration::from_secs(600);
 
 /// A session whose uploads of data take `time` once the switch is on, while everything else is answered at once.
-pub(super) async fn slow(memory: &Memory, time: Duration, pace: Pace) -> (Session, Told, Arc<AtomicBool>) {
+pub(super) async fn slow(
+    memory: &Memory,
+    time: Duration,
+    settings: Settings,
+) -> (Session, Told, Arc<AtomicBool>) {
     let on = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&on);
     let script = move |request, name: &str| {
@@ -29,8 +33,7 @@ pub(super) async fn slow(memory: &Memory, time: Duration, pace: Pace) -> (Sessio
         (if slow { time } else { Duration::ZERO }, Fate::Done)
     };
     let store = Arc::new(memory.through(Arc::new(script), 1000));
-    let (session, told) =
-        session_with(store, Settings { pace, ..Cluster::settings_for_tests() }).await.expect("opens");
+    let (session, told) = session_with(store, settings).await.expect("opens");
     (session, told, on)
 }
 
@@ -59,7 +62,7 @@ fn an_owner_is_refused_within_a_check_and_a_margin_however_long_its_upload_takes
         for time in [Duration::from_secs(1), wait * 3 / 2, wait * 10, LONG] {
             for base in [false, true] {
                 let memory = Memory::default();
-                let (older, _, on) = slow(&memory, time, Cluster::settings_for_tests().pace).await;
+                let (older, _, on) = slow(&memory, time, Cluster::settings_for_tests()).await;
                 set(&older, 1);
                 older.flush(Duration::from_secs(5)).await.expect("is stored");
                 on.store(true, Ordering::Relaxed);
@@ -103,10 +106,10 @@ fn an_owner_is_refused_within_a_check_and_a_margin_however_long_its_upload_takes
 fn whoever_took_over_without_waiting_is_not_said_to_have_the_last_writes() {
     run(async {
         let memory = Memory::default();
-        let (older, _, _) = slow(&memory, Duration::ZERO, Cluster::settings_for_tests().pace).await;
+        let (older, _, _) = slow(&memory, Duration::ZERO, Cluster::settings_for_tests()).await;
         set(&older, 1);
         older.flush(Duration::from_secs(5)).await.expect("is stored");
-        let settings = Settings { takeover: true, ..Cluster::settings_for_tests() };
+        let settings = Cluster::settings_for_tests().taking_over();
         let (newer, _) = session_with(Arc::new(memory), settings).await.expect("takes over");
         for id in 2..5 {
             set(&older, id);
@@ -123,7 +126,7 @@ fn whoever_took_over_without_waiting_is_not_said_to_have_the_last_writes() {
 fn a_successor_waits_by_the_longer_of_both_intervals() {
     run(async {
         let memory = Memory::default();
-        let lazy = Pace { check_interval: CHECK * 10, ..Cluster::settings_for_tests().pace };
+        let lazy = Cluster::settings_for_tests().checking_every(CHECK * 10);
         let (older, _, _) = slow(&memory, Duration::ZERO, lazy).await;
         set(&older, 1);
         let opened = async {
@@ -142,7 +145,7 @@ fn a_successor_waits_by_the_longer_of_both_intervals() {
 fn a_session_that_was_fenced_and_closed_leaves_nothing_in_memory() {
     run(async {
         let memory = Memory::default();
-        let settings = || Settings { takeover: true, ..Cluster::settings_for_tests() };
+        let settings = || Cluster::settings_for_tests().taking_over();
         let (older, _) = session_with(Arc::new(memory.clone()), settings()).await.expect("opens");
         set(&older, 1);
         older.flush(CHECK * 4).await.expect("stores");

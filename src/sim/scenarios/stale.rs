@@ -11,7 +11,7 @@ use super::super::cluster::Cluster;
 use super::super::outages::{session_with, set};
 use super::super::run;
 use crate::error::{Cause, Result};
-use crate::ownership::listing::SharedListing;
+use crate::platform::host::Host;
 use crate::replication::restore::Audit;
 use crate::session::open::{Settings, Site, whole};
 use crate::sim::host::SimHost;
@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(600);
 const WRITES: u64 = 4;
 
 fn settings() -> Settings {
-    Settings { takeover: true, ..Cluster::settings_for_tests() }
+    Cluster::settings_for_tests().taking_over()
 }
 
 /// A session in `memory`, with one way to restore it.
@@ -42,10 +42,11 @@ fn data(memory: &Memory) -> Vec<String> {
 
 /// Result of a read without a claim, and the number of listings that it asks for.
 async fn read(memory: &Memory) -> (Result<Audit>, u64) {
-    let remote = RetryingStore::new(Arc::new(memory.clone()), SimHost::new(1, tokio::time::Instant::now()));
-    let site = Site { listing: Arc::new(SharedListing::new(remote.clone())), remote: remote.clone() };
-    let found = whole(&settings(), site).await.map(|(_, audit)| audit);
-    (found, remote.traffic.lists.load(Ordering::Relaxed))
+    let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
+    let site = Site::of(Arc::new(memory.clone()), &host);
+    let traffic = Arc::clone(&site.remote.traffic);
+    let found = whole(&settings().address, site).await.map(|(_, audit)| audit);
+    (found, traffic.lists.load(Ordering::Relaxed))
 }
 
 fn cause(found: &Result<Audit>) -> Option<Cause> {
