@@ -61,7 +61,7 @@ impl OriginSource {
     }
 }
 
-/// Place in which a session lives.
+/// Place in which a session lives. It follows from the options, and all that depends on it asks this one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// On the disk.
@@ -79,6 +79,14 @@ impl Mode {
             Mode::Local => "local",
             Mode::Hybrid => "hybrid",
             Mode::Cloud => "cloud",
+        }
+    }
+
+    /// True if there is a local log. Without one the store alone has the session, and a write is safe when that has it.
+    pub fn keeps_log(self) -> bool {
+        match self {
+            Mode::Local | Mode::Hybrid => true,
+            Mode::Cloud => false,
         }
     }
 }
@@ -117,6 +125,7 @@ impl Origin {
 /// One tenant's session.
 pub struct Session {
     host: Arc<dyn Host>,
+    mode: Mode,
     journal: Arc<Journal>,
     origin: Origin,
     remote: Option<Replicated>,
@@ -142,12 +151,13 @@ impl Session {
             task.await;
             let _ = done.send(true);
         }));
-        Session { host, journal, origin, remote: None, idle }
+        Session { host, mode: Mode::Local, journal, origin, remote: None, idle }
     }
 
-    /// A session with a store.
+    /// A session with a store, with or without a log as `mode` says.
     pub fn replicated(
         host: Arc<dyn Host>,
+        mode: Mode,
         journal: Arc<Journal>,
         origin: Origin,
         owner: Arc<Owner>,
@@ -155,7 +165,7 @@ impl Session {
     ) -> Session {
         let (done, idle) = watch::channel(false);
         let (health, events) = (replicator.health(), replicator.events());
-        if journal.keeps_log() {
+        if mode.keeps_log() {
             host.spawn(Box::pin(Arc::clone(&journal).sync_in_background(replicator.events())));
         }
         host.spawn(Box::pin(async move {
@@ -163,16 +173,12 @@ impl Session {
             let _ = done.send(true);
         }));
         let remote = Replicated { owner, events, health, burying: AtomicBool::new(false) };
-        Session { host, journal, origin, remote: Some(remote), idle }
+        Session { host, mode, journal, origin, remote: Some(remote), idle }
     }
 
     /// Its mode.
     pub fn mode(&self) -> Mode {
-        match (&self.remote, self.journal.keeps_log()) {
-            (None, _) => Mode::Local,
-            (Some(_), true) => Mode::Hybrid,
-            (Some(_), false) => Mode::Cloud,
-        }
+        self.mode
     }
 
     /// The memory and the log.
@@ -251,7 +257,7 @@ impl Session {
         }
         let lost = progress.life == Life::LeaseLost;
         if self.remote.is_some() && (lost || progress.life == Life::Closed) && progress.stored < lsn {
-            let where_it_is = if self.journal.keeps_log() {
+            let where_it_is = if self.mode.keeps_log() {
                 "are only in the local log, and the next open here sends them"
             } else {
                 "did not reach the store and are lost"

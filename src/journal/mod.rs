@@ -317,7 +317,7 @@ impl Journal {
     }
 
     /// True if a change is in a log of this machine when it was accepted.
-    pub fn keeps_log(&self) -> bool {
+    fn keeps_log(&self) -> bool {
         self.folder.is_some()
     }
 }

@@ -14,6 +14,7 @@ use crate::id::Claim;
 use crate::ownership::decide::Allowed;
 use crate::registry::OpenRequest;
 use crate::replication::Pace;
+use crate::session::Mode;
 use crate::session::open::{Address, Permissions, Settings, Tenure};
 use crate::store::StoreSpec;
 
@@ -74,7 +75,12 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
     let address = Address {
         folder: folder(&options.directory, &options.tenant_id)?,
         tenant: options.tenant_id,
-        cloud: options.cloud,
+        // Without a store there is nothing but the disk.
+        mode: match (&options.store, options.cloud) {
+            (None, _) => Mode::Local,
+            (Some(_), false) => Mode::Hybrid,
+            (Some(_), true) => Mode::Cloud,
+        },
         ring: Arc::new(ring.accepting_plain(options.accept_unencrypted)),
         hide_tenant: options.hide_tenant_ids,
     };

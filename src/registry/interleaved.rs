@@ -12,6 +12,7 @@ use shuttle::rand::{Rng, thread_rng};
 use super::*;
 use crate::format::record::{key, session_batch};
 use crate::platform::disk::memory::MemoryDisk;
+use crate::session::Mode;
 use crate::sim::Cluster;
 use crate::sim::interleaved::{SteppedHost, explore};
 
@@ -19,7 +20,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn request() -> OpenRequest {
     OpenRequest {
-        settings: Cluster::settings_for_tests(),
+        settings: Cluster::settings_for_tests().in_mode(Mode::Local),
         store: None,
         seed: None,
         listener: Arc::new(|_| {}),

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::error::{Code, Error, Result};
 use crate::platform::sync::Mutex;
+use crate::session::Mode;
 use crate::session::open::Address;
 use crate::store::StoreSpec;
 
@@ -24,8 +25,8 @@ pub enum Place {
 impl Place {
     /// The place of a session that is to be opened.
     pub fn of(address: &Address, store: Option<&Arc<StoreSpec>>) -> Place {
-        match store {
-            Some(store) if address.cloud => Place::Store(Arc::clone(store), address.tenant.clone()),
+        match (address.mode, store) {
+            (Mode::Cloud, Some(store)) => Place::Store(Arc::clone(store), address.tenant.clone()),
             _ => Place::Folder(address.folder.clone()),
         }
     }
@@ -33,10 +34,10 @@ impl Place {
 
 type Key = (Arc<StoreSpec>, String);
 
-#[derive(Clone, Copy, Default)]
+/// Sessions of one tenant in one store, all of the same mode.
 struct Sessions {
-    cloud: usize,
-    hybrid: usize,
+    mode: Mode,
+    number: usize,
 }
 
 /// Sessions by their store.
@@ -47,7 +48,6 @@ pub struct Guests(Arc<Mutex<HashMap<Key, Sessions>>>);
 pub struct Stay {
     guests: Guests,
     key: Key,
-    cloud: bool,
 }
 
 impl Guests {
@@ -56,21 +56,18 @@ impl Guests {
         let Some(store) = store else { return Ok(None) };
         let key = (Arc::clone(store), address.tenant.clone());
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions = guests.entry(key.clone()).or_default();
-        let (own, other, name) = if address.cloud {
-            (&mut sessions.cloud, sessions.hybrid, "hybrid")
-        } else {
-            (&mut sessions.hybrid, sessions.cloud, "cloud")
-        };
-        if other > 0 {
+        let mode = address.mode;
+        let sessions = guests.entry(key.clone()).or_insert(Sessions { mode, number: 0 });
+        if sessions.mode != mode {
+            let other = sessions.mode.as_str();
             return Err(Error::new(
                 Code::InvalidOption,
-                format!("this process has this tenant open in another `mode`, {name}: close it there first"),
+                format!("this process has this tenant open in another `mode`, {other}: close it there first"),
             ));
         }
-        *own += 1;
+        sessions.number += 1;
         drop(guests);
-        Ok(Some(Stay { guests: self.clone(), key, cloud: address.cloud }))
+        Ok(Some(Stay { guests: self.clone(), key }))
     }
 }
 
@@ -78,9 +75,8 @@ impl Drop for Stay {
     fn drop(&mut self) {
         let mut guests = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sessions) = guests.get_mut(&self.key) {
-            let own = if self.cloud { &mut sessions.cloud } else { &mut sessions.hybrid };
-            *own -= 1;
-            if sessions.cloud + sessions.hybrid == 0 {
+            sessions.number -= 1;
+            if sessions.number == 0 {
                 guests.remove(&self.key);
             }
         }

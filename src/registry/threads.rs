@@ -16,8 +16,7 @@ use crate::journal::Life;
 use crate::platform::disk::memory::MemoryDisk;
 use crate::platform::host::{Host, RealHost, random};
 use crate::registry::{OpenRequest, Registry};
-use crate::session::Session;
-use crate::session::open::Settings;
+use crate::session::{Mode, Session};
 use crate::sim::{Cluster, Rng};
 use crate::store::StoreSpec;
 
@@ -27,8 +26,9 @@ const ROUNDS: u64 = 60;
 const LONG: Duration = Duration::from_secs(60);
 
 fn request(tenant: u64, store: bool) -> OpenRequest {
+    let settings = Cluster::settings_for_tests().of_tenant(&format!("tenant-{tenant}"));
     OpenRequest {
-        settings: Cluster::settings_for_tests().of_tenant(&format!("tenant-{tenant}")),
+        settings: settings.in_mode(if store { Mode::Hybrid } else { Mode::Local }),
         store: store.then(|| StoreSpec::Memory { name: "one".to_owned() }),
         seed: None,
         listener: Arc::new(|_| {}),

@@ -57,7 +57,7 @@ impl Session {
     /// successor would restore it. Without a log a failure does not take the write back: it is kept in memory and goes on being
     /// sent, and is lost if the process ends before it arrives.
     pub async fn settle(&self, lsn: Lsn, timeout: Duration) -> Result<()> {
-        if self.journal.keeps_log() {
+        if self.mode.keeps_log() {
             return self.journal.sync(lsn).await;
         }
         self.journal.hurry()?;

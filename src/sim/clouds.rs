@@ -12,7 +12,7 @@ use crate::format::name::{DataName, Span};
 use crate::format::record::{key, push};
 use crate::journal::Life;
 use crate::platform::host::{Host, sleep};
-use crate::session::{OriginSource, Session};
+use crate::session::{Mode, OriginSource, Session};
 
 use super::cluster::{CHECK, Cluster, Weather};
 use super::machine::{Machine, Opening};
@@ -23,13 +23,12 @@ const CLOUD: Opening = Opening {
     fresh: false,
     impatient: false,
     strict: false,
-    cloud: true,
+    mode: Mode::Cloud,
     pace: None,
     neighbours: 0,
     judged: None,
     existing: false,
     seed: false,
-    local: false,
     leave: false,
     import: false,
 };

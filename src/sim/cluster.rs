@@ -145,7 +145,7 @@ impl Cluster {
     pub(super) fn settings(&self, how: Opening) -> Settings {
         let Settings { address, tenure, permissions } = Cluster::settings_for_tests();
         Settings {
-            address: Address { ring: hold(&self.keys).ring(), cloud: how.cloud, ..address },
+            address: Address { ring: hold(&self.keys).ring(), mode: how.mode, ..address },
             tenure: Tenure {
                 pace: how.pace.unwrap_or(tenure.pace),
                 handover: how.impatient.then_some(Duration::ZERO),

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::platform::host::Host;
 use crate::registry::Registry;
+use crate::session::Mode;
 use crate::session::open::Site;
 use crate::store::StoreSpec;
 
@@ -88,7 +89,7 @@ impl Desk {
     fn start(&mut self, tool: Tool) {
         self.errands += 1;
         self.done = Arc::default();
-        let (host, who) = self.machine.begin(false);
+        let (host, who) = self.machine.begin(Mode::Hybrid);
         let number = who.0;
         let dyn_host: Arc<dyn Host> = host.clone();
         let network = Network::new(&self.cluster, number, self.machine.number);

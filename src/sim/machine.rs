@@ -15,8 +15,8 @@ use crate::id::Claim;
 use crate::platform::disk::memory::MemoryDisk;
 use crate::platform::host::Host;
 use crate::replication::Pace;
-use crate::session::Session;
 use crate::session::open::Site;
+use crate::session::{Mode, Session};
 use crate::store::Store;
 
 use super::clock::Clock;
@@ -39,8 +39,8 @@ pub struct Opening {
     pub fresh: bool,
     pub impatient: bool,
     pub strict: bool,
-    /// Keeps no log: its disk is read-only.
-    pub cloud: bool,
+    /// Place in which its sessions live. Without a log its disk is read-only; without a store that is all there is.
+    pub mode: Mode,
     /// The pace; `None`: that of all.
     pub pace: Option<Pace>,
     /// The number of other tenants that the process opens as well, over the same connections.
@@ -49,8 +49,6 @@ pub struct Opening {
     pub judged: Option<Claim>,
     /// Trusts its disk over a store that lost its history.
     pub seed: bool,
-    /// Has no store: its disk is all there is.
-    pub local: bool,
     /// Goes on without a store also if the session was in one.
     pub leave: bool,
     /// Brings a folder of another kind along, to begin with where there is nothing.
@@ -189,13 +187,13 @@ impl Machine {
     }
 
     /// Begins a process: its number, the key that it seals with, and the oldest that logs here need.
-    pub(super) fn begin(&mut self, cloud: bool) -> (Arc<SimHost>, Who) {
+    pub(super) fn begin(&mut self, mode: Mode) -> (Arc<SimHost>, Who) {
         let number = self.cluster.next_process.fetch_add(1, Ordering::Relaxed);
         let host = SimHost::by(hold(&self.cluster.seeds).next(), Arc::clone(&self.clock));
         let key = hold(&self.cluster.keys).start(number);
-        self.disk.set_read_only(cloud);
+        self.disk.set_read_only(!mode.keeps_log());
         let left = *hold(&self.logged);
-        if !cloud {
+        if mode.keeps_log() {
             *hold(&self.logged) = left.min(key);
         }
         (host, (number, key, left))
@@ -203,10 +201,10 @@ impl Machine {
 
     fn start_through<S: Store + 'static>(&mut self, how: Opening, reach: impl FnOnce(Network) -> Arc<S>) {
         let cluster = Arc::clone(&self.cluster);
-        let (host, who) = self.begin(how.cloud);
+        let (host, who) = self.begin(how.mode);
         let dyn_host: Arc<dyn Host> = host.clone();
         let site = Site::of(reach(Network::new(&cluster, who.0, self.number)), &dyn_host);
-        let site = (!how.local).then_some(site);
+        let site = (how.mode != Mode::Local).then_some(site);
         let settings = cluster.settings(how);
         let mut rooms = (0..=how.neighbours).map(|tenant| {
             let seed = how.import.then(|| self.folder_to_import(tenant));

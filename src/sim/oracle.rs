@@ -15,7 +15,7 @@ use crate::error::{Code, Error};
 use crate::format::name::{Span, TenantName};
 use crate::id::{Claim, Lsn};
 use crate::journal::memtable::Memtable;
-use crate::session::OriginSource;
+use crate::session::{Mode, OriginSource};
 
 use super::harm::Objects;
 use super::sometimes::{Moment, saw, saw_refusal};
@@ -287,7 +287,7 @@ impl Oracle {
 
     /// A process could not open the session. `lacks_keys` says that others seal with one that it does not have, or that its disk
     /// needs one that was dropped.
-    pub fn refused(&self, claimless: &Error, cloud: bool, lacks_keys: bool) {
+    pub fn refused(&self, claimless: &Error, mode: Mode, lacks_keys: bool) {
         let buried = self.had_tombstones();
         saw_refusal(claimless.code());
         let fine = match claimless.code() {
@@ -298,7 +298,7 @@ impl Oracle {
             Code::RemoteCorrupt if self.is_harmed() => true,
             Code::NotFound => self.acknowledged.iter().all(|promise| self.is_buried(promise.claim)),
             // The disk has what the store lacks, and would not be read.
-            Code::InvalidOption => cloud,
+            Code::InvalidOption => !mode.keeps_log(),
             Code::KeyUnavailable => lacks_keys,
             _ => false,
         };

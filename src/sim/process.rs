@@ -125,7 +125,7 @@ impl Process {
                     return true;
                 };
                 self.cluster.oracle_of(self.tenant).wrote(claim, number, batch);
-                if session.mode() == Mode::Cloud {
+                if !session.mode().keeps_log() {
                     self.see_resolved(session, claim, lsn, number);
                 }
                 true
@@ -160,7 +160,7 @@ impl Process {
         let Some((lsn, number)) = last else { return false };
         let synced = Arc::clone(&self.synced);
         self.background(move |session: Arc<Session>| async move {
-            if session.mode() != Mode::Cloud && session.settle(lsn, WRITE_TIMEOUT).await.is_ok() {
+            if session.mode().keeps_log() && session.settle(lsn, WRITE_TIMEOUT).await.is_ok() {
                 hold(&synced).insert(number);
             }
         });

@@ -10,6 +10,7 @@ use crate::ownership::decide::Allowed;
 use crate::ownership::listing::SharedListing;
 use crate::platform::host::Host;
 use crate::replication::Pace;
+use crate::session::Mode;
 use crate::session::open::{Address, Permissions, Settings, Site, Tenure};
 use crate::store::{RetryingStore, Store};
 
@@ -21,7 +22,7 @@ impl Cluster {
         let address = Address {
             tenant: TENANT.into(),
             folder: PathBuf::from("/sessions/tenant"),
-            cloud: false,
+            mode: Mode::default(),
             ring: Arc::new(Ring::default()),
             hide_tenant: false,
         };
@@ -48,6 +49,13 @@ impl Cluster {
     }
 }
 
+/// Most stories are about sessions in both places.
+impl Default for Mode {
+    fn default() -> Mode {
+        Mode::Hybrid
+    }
+}
+
 impl Site {
     /// A site that nobody else shares.
     pub fn of(store: Arc<dyn Store>, host: &Arc<dyn Host>) -> Site {
@@ -68,9 +76,8 @@ impl Settings {
         self
     }
 
-    /// Without a log.
-    pub fn in_cloud(mut self) -> Settings {
-        self.address.cloud = true;
+    pub fn in_mode(mut self, mode: Mode) -> Settings {
+        self.address.mode = mode;
         self
     }
 

@@ -68,7 +68,7 @@ impl LogLocation {
         address: &Address,
     ) -> Result<(LogLocation, Recovery)> {
         let (path, ring) = (address.folder.clone(), Arc::clone(&address.ring));
-        let (tag, cloud) = (address.log_tag(), address.cloud);
+        let (tag, mode) = (address.log_tag(), address.mode);
         let look = || {
             let (disk, path, ring) = (Arc::clone(&disk), path.clone(), Arc::clone(&ring));
             blocking(host, move || {
@@ -79,7 +79,7 @@ impl LogLocation {
                     }
                     recovery => recovery,
                 };
-                if cloud {
+                if !mode.keeps_log() {
                     return Ok::<_, Error>((
                         LogLocation::Nowhere,
                         read(read_unlocked(disk.as_ref(), &path, &ring, tag))?,
@@ -145,11 +145,6 @@ impl LogLocation {
                 origin_in_store(survey, me, left, allowed)
             }
         }
-    }
-
-    /// True if a log is kept here.
-    pub fn keeps_log(&self) -> bool {
-        matches!(self, LogLocation::Folder(_))
     }
 
     /// Error if what is to be imported cannot be: its originals would lie here for ever.

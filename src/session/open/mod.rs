@@ -27,7 +27,7 @@ use crate::platform::disk::Disk;
 use crate::platform::host::{Host, Lane, blocking_in};
 use crate::replication::restore::{goes_on_from_buried, load};
 use crate::replication::{Piece, Replicator, Start};
-use crate::session::{Origin, OriginSource, Session};
+use crate::session::{Mode, Origin, OriginSource, Session};
 use crate::wal::Recovery;
 
 pub use identity::{NO_CREDENTIALS, lacks_credentials, no_identity};
@@ -48,8 +48,8 @@ struct Loaded {
 /// A state, the claim whose history it goes on from, and the fate of the log that was there.
 type Found = (Loaded, Option<Claim>, Leftover);
 
-/// Opens a session, in the store of `site` if there is one. `seed` are the entries to start with when the session exists nowhere: an
-/// import.
+/// Opens a session in its mode; `site` is the store of all but a local one. `seed` are the entries to start with when the session
+/// exists nowhere: an import.
 pub async fn open(
     host: Arc<dyn Host>,
     disk: Arc<dyn Disk>,
@@ -60,7 +60,11 @@ pub async fn open(
 ) -> Result<Session> {
     let address = &settings.address;
     let name = address.name()?;
-    if let Some(site) = site.as_ref().filter(|_| !address.cloud)
+    let site = match address.mode {
+        Mode::Local => None,
+        Mode::Hybrid | Mode::Cloud => Some(site.ok_or_else(storeless)?),
+    };
+    if let Some(site) = site.as_ref().filter(|_| address.mode.keeps_log())
         && !LogLocation::is_there(&host, &disk, address).await
     {
         // No folder is made for a store that cannot be used.
@@ -107,7 +111,8 @@ impl Opening {
         let dead = self.home.dead();
         let record = |claim| self.home.record(&self.host, claim);
         let (expected, interval) = (permissions.expected, tenure.pace.check_interval);
-        let owner = Owner::claim(tenancy, &before.claims, expected, interval, address.cloud, record).await?;
+        let locks = !address.mode.keeps_log();
+        let owner = Owner::claim(tenancy, &before.claims, expected, interval, locks, record).await?;
         if !tenure.takeover {
             let waiting = |predecessor: &Claim, at_most| {
                 (self.events)(Event::Waiting { epoch: predecessor.epoch, at_most });
@@ -175,7 +180,7 @@ impl Opening {
             tenure.pace,
             start,
         );
-        Ok(Session::replicated(self.host, journal, origin, owner, replicator))
+        Ok(Session::replicated(self.host, address.mode, journal, origin, owner, replicator))
     }
 
     /// Decides where the session comes from, and loads it.
@@ -257,9 +262,49 @@ impl Opening {
     }
 }
 
+fn storeless() -> Error {
+    Error::new(
+        Code::InvalidOption,
+        "this session is to be in a store, and none is configured: set `store` or SESSION_BACKUP_STORE",
+    )
+}
+
 fn missing() -> Error {
     Error::new(
         Code::NotFound,
         "this tenant has no session on the disk or in the store, and `onMissing: 'error'` forbids creating one",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::disk::memory::MemoryDisk;
+    use crate::sim::{Cluster, SimHost};
+    use crate::store::adapters::memory::Memory;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_in_the_mode_that_it_was_opened_in_and_in_a_store_if_and_only_if_that_says_so() {
+        for mode in [Mode::Local, Mode::Hybrid, Mode::Cloud] {
+            for has_store in [false, true] {
+                let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
+                let memory = Memory::default();
+                let site = has_store.then(|| Site::of(Arc::new(memory.clone()), &host));
+                let disk = MemoryDisk::default();
+                let settings = Cluster::settings_for_tests().in_mode(mode);
+                let opened = open(host, Arc::new(disk), settings, site, None, Arc::new(|_| {})).await;
+                let seen = opened.as_ref().map(Session::mode).map_err(Error::code);
+                if mode == Mode::Local || has_store {
+                    assert_eq!(seen, Ok(mode), "store: {has_store}");
+                } else {
+                    assert_eq!(seen, Err(Code::InvalidOption), "{mode:?}");
+                }
+                let session = opened.ok();
+                let keeps_log = session.as_ref().is_some_and(|one| one.journal().folder().is_some());
+                assert_eq!(keeps_log, session.is_some() && mode.keeps_log(), "{mode:?}");
+                let is_stored = !memory.objects().is_empty();
+                assert_eq!(is_stored, session.is_some() && mode != Mode::Local, "{mode:?}");
+            }
+        }
+    }
 }

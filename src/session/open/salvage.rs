@@ -93,7 +93,7 @@ impl Opening {
                 error.message
             ));
         }
-        let suffix = suffix_of(recovery, parent).filter(|_| self.home.keeps_log());
+        let suffix = suffix_of(recovery, parent).filter(|_| self.settings.address.mode.keeps_log());
         if let Some(suffix) = suffix
             && let Some(entries) = suffix.after(end.lsn)
         {

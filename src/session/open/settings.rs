@@ -15,6 +15,7 @@ use crate::ownership::decide::Allowed;
 use crate::ownership::listing::SharedListing;
 use crate::ownership::tenancy::Tenancy;
 use crate::replication::Pace;
+use crate::session::Mode;
 use crate::store::RetryingStore;
 
 /// A store and what this process shares about it.
@@ -44,8 +45,8 @@ pub struct Address {
     pub tenant: String,
     /// The tenant's own directory.
     pub folder: PathBuf,
-    /// Keep no log: the store alone has the session, and a write is safe when that has it.
-    pub cloud: bool,
+    /// Place in which the session lives.
+    pub mode: Mode,
     /// The keys.
     pub ring: Arc<Ring>,
     /// Names in the store show the tag instead of the tenant id.

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::error::{Code, Error};
 use crate::format::record::{CREDS_KEY, key, push};
-use crate::session::{OriginSource, Session};
+use crate::session::{Mode, OriginSource, Session};
 
 use super::super::cluster::{Cluster, hold};
 use super::super::oracle::Writes;
@@ -45,7 +45,7 @@ pub fn judge_import(source: OriginSource, seed: Option<u64>, writes: &Writes) {
 }
 
 /// Judges what a session with a store found on a disk that was without one.
-pub fn judge_return(left: &Left, source: OriginSource, cloud: bool, is_buried: bool, writes: &Writes) {
+pub fn judge_return(left: &Left, source: OriginSource, mode: Mode, is_buried: bool, writes: &Writes) {
     let mut alone = hold(&left.alone);
     let Some(had) = alone.clone() else { return };
     if left.rotten() <= 1 {
@@ -63,7 +63,7 @@ pub fn judge_return(left: &Left, source: OriginSource, cloud: bool, is_buried: b
         }
     }
     // Without a log of its own, what is there stays as it is.
-    if !cloud {
+    if mode.keeps_log() {
         *alone = None;
     }
 }

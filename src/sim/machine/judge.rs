@@ -98,11 +98,11 @@ pub fn judge(
     let claim = session.claim().expect("a session with a store has a claim");
     let origin = session.origin();
     let rots = rotten.load(Ordering::Relaxed);
-    let cloud = session.mode() == Mode::Cloud;
+    let mode = session.mode();
     judge_import(origin.source, import, &writes);
     let was_alone = hold(&left.alone).is_some();
     let is_buried = cluster.oracle_of(tenant).had_tombstones();
-    judge_return(left, origin.source, cloud, is_buried, &writes);
+    judge_return(left, origin.source, mode, is_buried, &writes);
     let objects = cluster.store.objects();
     let found = Found {
         process: number,
@@ -116,14 +116,14 @@ pub fn judge(
         // What a power cut took is lawfully gone, if the session says so. So is a last batch in which more than one bit rotted: nobody
         // can tell it from a write that was cut short.
         before: hold(before).filter(|_| {
-            !cloud && !was_alone && (origin.clean || (rots <= 1 && !cut.load(Ordering::Relaxed)))
+            mode.keeps_log() && !was_alone && (origin.clean || (rots <= 1 && !cut.load(Ordering::Relaxed)))
         }),
         began,
         seeded,
     };
     cluster.oracle_of(tenant).opened(&found, &objects);
     drop(objects);
-    if !cloud {
+    if mode.keeps_log() {
         let mut synced = hold(synced);
         assert!(
             origin.source != OriginSource::Local || synced.is_subset(&writes),

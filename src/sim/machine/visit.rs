@@ -47,7 +47,7 @@ impl Visit {
             let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
             Arc::new(move |event| told(&cluster, tenant, number, &door, &book, &event))
         };
-        let cloud = settings.address.cloud;
+        let mode = settings.address.mode;
         let (began, seeded) = {
             let (objects, stale) = (cluster.store.objects(), cluster.is_stale());
             let mut oracle = cluster.oracle_of(tenant);
@@ -69,7 +69,7 @@ impl Visit {
                 if seeded && session.origin().source == OriginSource::Local {
                     saw(Moment::Reseeded);
                 }
-                if !cloud {
+                if mode.keeps_log() {
                     *hold(&logged) = key;
                 }
                 *hold(&door) = Door::Open(Arc::clone(&session));
@@ -90,7 +90,7 @@ impl Visit {
                 if alone && !damaged && !full {
                     refused_alone(&error, leave, lacks_keys);
                 } else if !damaged && !full {
-                    cluster.oracle_of(tenant).refused(&error, cloud, lacks_keys);
+                    cluster.oracle_of(tenant).refused(&error, mode, lacks_keys);
                 }
                 let code = error.code();
                 *hold(&door) = Door::Refused(error);

@@ -13,6 +13,7 @@ use crate::error::Code;
 use crate::event::Event;
 use crate::format::record::session_batch;
 use crate::platform::host::sleep;
+use crate::session::Mode;
 use crate::session::open::Settings;
 use crate::store::adapters::memory::{Fate, Memory, Request};
 
@@ -51,7 +52,7 @@ fn a_write_without_a_log_that_is_refused_says_whether_it_may_be_stored_all_the_s
     run(async {
         let memory = Memory::default();
         let deaf = Arc::new(AtomicBool::new(false));
-        let cloud = Cluster::settings_for_tests().in_cloud().taking_over();
+        let cloud = Cluster::settings_for_tests().in_mode(Mode::Cloud).taking_over();
         let store = takes_no_data_while(&memory, &deaf);
         let (session, _) = session_with(store, cloud.clone()).await.expect("opens");
         deaf.store(true, Ordering::Relaxed);

@@ -12,6 +12,7 @@ use super::super::cluster::{CHECK, Cluster, hold};
 use super::super::outages::{session_with, set};
 use super::super::run;
 use crate::ownership::lease::handover_wait;
+use crate::session::Mode;
 use crate::session::open::Settings;
 use crate::store::adapters::memory::Memory;
 use crate::store::{Failure, Store};
@@ -51,10 +52,9 @@ impl Store for Locking {
 }
 
 /// The time that a successor takes to open beside an owner that does nothing, `connected` or not.
-async fn wait(cloud: bool, connected: bool) -> (Duration, usize) {
+async fn wait(mode: Mode, connected: bool) -> (Duration, usize) {
     let store = Locking { memory: Memory::default(), locks: Arc::default() };
-    let usual = Cluster::settings_for_tests;
-    let settings = || if cloud { usual().in_cloud() } else { usual() };
+    let settings = || Cluster::settings_for_tests().in_mode(mode);
     let (owner, _) = session_with(Arc::new(store.clone()), settings()).await.expect("opens");
     set(&owner, 1);
     owner.flush(LONG).await.expect("is stored");
@@ -76,10 +76,10 @@ async fn wait(cloud: bool, connected: bool) -> (Duration, usize) {
 #[test]
 fn a_successor_does_not_wait_for_an_owner_without_a_log_whose_connection_is_gone() {
     run(async {
-        let (gone, held) = wait(true, false).await;
+        let (gone, held) = wait(Mode::Cloud, false).await;
         assert!(gone < Duration::from_secs(1), "{gone:?}");
         assert_eq!(held, 1);
-        let (there, _) = wait(true, true).await;
+        let (there, _) = wait(Mode::Cloud, true).await;
         assert!(there >= handover_wait(CHECK), "{there:?}");
     });
 }
@@ -87,7 +87,7 @@ fn a_successor_does_not_wait_for_an_owner_without_a_log_whose_connection_is_gone
 #[test]
 fn an_owner_with_a_log_holds_no_lock_for_it_has_more_than_was_promised_elsewhere() {
     run(async {
-        let (took, held) = wait(false, false).await;
+        let (took, held) = wait(Mode::Hybrid, false).await;
         assert_eq!(held, 0);
         assert!(took >= handover_wait(CHECK), "{took:?}");
     });
@@ -97,7 +97,7 @@ fn an_owner_with_a_log_holds_no_lock_for_it_has_more_than_was_promised_elsewhere
 fn a_lock_is_released_with_its_owner() {
     run(async {
         let store = Locking { memory: Memory::default(), locks: Arc::default() };
-        let settings = Cluster::settings_for_tests().in_cloud();
+        let settings = Cluster::settings_for_tests().in_mode(Mode::Cloud);
         let (owner, _) = session_with(Arc::new(store.clone()), settings).await.expect("opens");
         assert_eq!(hold(&store.locks).len(), 1);
         owner.close(LONG).await.expect("closes");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::weather::{Names, Storm};
 use super::*;
-use crate::session::OriginSource;
+use crate::session::{Mode, OriginSource};
 use crate::store::adapters::memory::Request;
 
 const FOLDER: &str = "/sessions/tenant";
@@ -184,11 +184,11 @@ fn open_that_fails_leaves_a_session_that_had_no_store_where_it_was() {
         write(&other, 1);
         sleep(Duration::from_secs(2)).await;
         other.kill();
-        let mut machine = opened(&cluster, Opening { local: true, ..Opening::default() }).await;
+        let mut machine = opened(&cluster, Opening { mode: Mode::Local, ..Opening::default() }).await;
         write(&machine, 5);
         machine.kill();
         no_base_gets_through(&cluster, &mut machine).await;
-        machine.start(Opening { local: true, leave: true, ..Opening::default() });
+        machine.start(Opening { mode: Mode::Local, leave: true, ..Opening::default() });
         sleep(Duration::from_secs(1)).await;
         assert_eq!(machine.session().origin().source, OriginSource::Local);
         assert_eq!(machine.session().journal().lsn(), 5);

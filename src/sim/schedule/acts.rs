@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::error::Code;
-use crate::session::Session;
+use crate::session::{Mode, Session};
 
 use super::super::host::Rng;
 use super::super::machine::{Machine, Opening};
@@ -23,12 +23,11 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
             takeover: rng.chance(20),
             impatient: rng.chance(20),
             strict: rng.chance(10),
-            cloud: kind.clouds > 0 && rng.chance(kind.clouds),
+            mode: if kind.clouds > 0 && rng.chance(kind.clouds) { Mode::Cloud } else { Mode::Hybrid },
             pace: kind.rough.then(|| pace(rng)),
             judged: None,
             existing: false,
             seed: false,
-            local: false,
             leave: false,
             import: kind.locals && rng.chance(30),
             neighbours: if kind.rough && !kind.keys { [0, 0, 1, 2][small(rng.below(4))] } else { 0 },
@@ -36,7 +35,7 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
         // Without a store, for a while or for good.
         let may_leave = kind.locals && !machine.may_be_behind_its_store();
         let how = match may_leave && rng.chance(35) {
-            true => Opening { local: true, leave: rng.chance(60), cloud: false, ..how },
+            true => Opening { mode: Mode::Local, leave: rng.chance(60), ..how },
             false => how,
         };
         machine.start(how);
