@@ -137,9 +137,13 @@ impl<'a> Behind<'a> {
         self.is_cut(self.bytes) && self.newest == self.good
     }
 
-    /// True if `rest` is a part of a frame. A whole one of which the length rotted looks like that too, and was confirmed.
+    /// True if `rest` is a part of a frame. A whole one of which the length rotted looks like that too, whatever was cut short behind it,
+    /// and was confirmed.
     fn is_cut(&self, rest: &[u8]) -> bool {
-        Codec::is_cut_short(rest) && !self.codec.is_one(rest) && !has_successor(rest)
+        Codec::is_cut_short(rest)
+            && !self.codec.is_one(rest)
+            && !self.codec.is_one_bit_off(rest)
+            && !has_successor(rest)
     }
 
     /// True if this is where the end of an orderly closed log was, which holds no batch: by its length, or by its checksum where
@@ -151,27 +155,46 @@ impl<'a> Behind<'a> {
     }
 
     /// True if a power cut explains what does not read: sectors that were never written read as zeros, of which a frame may have
-    /// but a few bytes at its start or its end.
+    /// but a few bytes at its start or its end. The first frame must have lost some: one of which all was written did read, and what
+    /// was torn behind it does not explain why it no longer does.
     pub fn has_lost_sectors(&self) -> bool {
         let gap = self.bytes.get(..self.gap).unwrap_or_default();
+        let Some(told) = Codec::told(gap) else {
+            return self.is_lost_from(gap, Codec::marked(gap));
+        };
+        let first = gap.get(..told).unwrap_or(gap);
+        // A frame does not reach into one that reads.
+        let fits = told <= gap.len() || self.gap == self.bytes.len();
         let mut zeros = 0;
-        gap.iter().all(|byte| *byte == 0)
-            || gap.iter().any(|byte| {
-                zeros = if *byte == 0 { zeros + 1 } else { 0 };
-                zeros >= LOST
-            })
-            || self.has_lost_part(gap)
+        let has_run = first.iter().any(|byte| {
+            zeros = if *byte == 0 { zeros + 1 } else { 0 };
+            zeros >= LOST
+        });
+        fits && !self.codec.is_one_bit_off(gap) && (has_run || self.has_lost_part(gap, first))
     }
 
-    /// True if all that `gap` has of some sector is zeros, and nothing behind it in that sector reads.
-    fn has_lost_part(&self, gap: &[u8]) -> bool {
-        let first = (SECTOR - self.offset % SECTOR).min(gap.len());
-        let (first, others) = gap.split_at(first);
-        let mut end = 0;
-        std::iter::once(first).chain(others.chunks(SECTOR)).any(|part| {
-            end += part.len();
+    /// True if `gap` reads as zeros from within the marker of its first frame on, where a sector or the frame starts.
+    fn is_lost_from(&self, gap: &[u8], at: usize) -> bool {
+        let rest = gap.get(at..).unwrap_or_default();
+        let (start, zeros) = (self.offset + at, rest.iter().take_while(|byte| **byte == 0).count());
+        let is_edge = at == 0 || start.is_multiple_of(SECTOR);
+        let ends = zeros == rest.len() || start + zeros >= (start + 1).next_multiple_of(SECTOR);
+        zeros > 0 && (zeros >= LOST || (is_edge && ends))
+    }
+
+    /// True if all that `gap` has of some sector is zeros, and nothing behind it in that sector reads; the sector has a part of
+    /// the `first` frame.
+    fn has_lost_part(&self, gap: &[u8], first: &[u8]) -> bool {
+        let edge = (SECTOR - self.offset % SECTOR).min(gap.len());
+        let (head, others) = gap.split_at(edge);
+        let (mut start, mut end) = (0, 0);
+        std::iter::once(head).chain(others.chunks(SECTOR)).any(|part| {
+            (start, end) = (end, end + part.len());
             let ends = (self.offset + end).is_multiple_of(SECTOR) || end == self.bytes.len();
-            ends && part.len() >= PART && part.iter().all(|byte| *byte == 0)
+            // Of fewer bytes, which a frame may have as zeros, the checksum tells.
+            let is_last = || end == first.len() && self.codec.lacks_only_its_last(first, part.len());
+            let is_lost = ends && start < first.len() && part.iter().all(|byte| *byte == 0);
+            is_lost && (part.len() >= PART || is_last())
         })
     }
 

@@ -29,6 +29,8 @@
 //! | 29 | 8 | synced through: the highest LSN of this file known to survive a power cut; in the end, the highest LSN that the store has |
 //! | 37 | length | record entries, sealed; bytes 12 to 36 are the associated data; a 16-byte tag at the end unless plain |
 
+mod broken;
+
 use crate::error::{Cause, Code, Error, Result};
 use crate::format::record::MAX_BATCH_LEN;
 use crate::format::seal::{Context, KeyId, Purpose, Ring, Seal, Suite, Tampered};
@@ -305,46 +307,5 @@ impl Codec {
         self.seal.open(frame.counter, head.get(AAD_AT..).ok_or(Tampered)?, buffer)?;
         out.extend_from_slice(buffer);
         Ok(())
-    }
-
-    /// True if `bytes` are what a writer leaves that is stopped within a frame: a part of it, and nothing behind.
-    pub fn is_cut_short(bytes: &[u8]) -> bool {
-        let told = MARKER.len().min(bytes.len());
-        bytes.get(..told) == MARKER.get(..told) && Codec::extent(bytes).is_none()
-    }
-
-    /// True if `bytes` are one frame whose marker or length was changed: with the right ones its checksum holds.
-    pub fn is_one(&self, bytes: &[u8]) -> bool {
-        let Some(len) = bytes.len().checked_sub(FRAME_LEN).and_then(|len| u32::try_from(len).ok()) else {
-            return false;
-        };
-        let mut mended = bytes.to_vec();
-        mended.splice(..8, MARKER.into_iter().chain(len.to_le_bytes()));
-        self.next_frame(&mended).is_some_and(|(_, whole)| whole == bytes.len())
-    }
-
-    /// The LSN of the last one of frames that fill `bytes` by their lengths and follow one another by their numbers. Nothing of it
-    /// is checked: for a file whose header does not read.
-    pub fn tiled(mut bytes: &[u8]) -> Option<Lsn> {
-        let mut last: Option<Lsn> = None;
-        while !bytes.is_empty() {
-            let whole = Codec::extent(bytes)?;
-            let mut head = bytes.get(AAD_AT..)?;
-            let (kind, lsn) = (take::<1>(&mut head)?, u64::from_le_bytes(take(&mut head)?));
-            let next = match (last, kind) {
-                (None, [1]) => Some(lsn),
-                (Some(last), [2]) => last.checked_add(1),
-                (Some(last), [3]) => Some(last),
-                _ => None,
-            };
-            last = Some(next.filter(|next| *next == lsn)?);
-            bytes = bytes.get(whole..)?;
-        }
-        last
-    }
-
-    /// Start of what may be the next frame in `bytes`.
-    pub fn find_marker(bytes: &[u8]) -> Option<usize> {
-        bytes.windows(MARKER.len()).position(|window| window == MARKER)
     }
 }

@@ -9,6 +9,7 @@ mod golden;
 mod lock;
 mod reader;
 mod rot;
+mod torn;
 mod writer;
 
 use std::path::{Path, PathBuf};
