@@ -54,6 +54,8 @@ pub struct Wal {
     counter: u64,
     buffer: Vec<u8>,
     mirror: Option<Mirror>,
+    /// Set once its last frame says that it was closed.
+    ended: bool,
 }
 
 /// While the log is being rewritten: the batches that the new one lacks.
@@ -128,6 +130,7 @@ impl Wal {
             counter: 1,
             buffer: Vec::new(),
             mirror: None,
+            ended: false,
         })
     }
 
@@ -150,8 +153,11 @@ impl Wal {
     }
 
     /// Marks the log as closed after its last batch, with what the store has of it. Without the mark, the next open cannot tell
-    /// whether something was lost at its end.
+    /// whether something was lost at its end. One that is marked already stays as it is: nothing follows an end.
     pub fn end(&mut self, stored: Lsn) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
         if self.tail.has_failed() {
             return Err(poisoned());
         }
@@ -159,7 +165,9 @@ impl Wal {
         let frame = Frame { kind: FrameKind::End, lsn: self.lsn, counter: self.counter, synced: stored };
         self.codec.write(&mut self.buffer, &frame, &[])?;
         self.counter += 1;
-        self.write(self.lsn)
+        self.write(self.lsn)?;
+        self.ended = true;
+        Ok(())
     }
 
     /// Adds a frame to the buffer, under a nonce of its own.

@@ -211,6 +211,27 @@ fn an_end_in_which_a_bit_rotted_costs_no_batch() {
 }
 
 #[test]
+fn a_log_that_is_closed_twice_has_one_end_and_a_bit_that_rots_in_it_costs_nothing() {
+    for ring in rings() {
+        let disk = MemoryDisk::default();
+        let folder = lock(&disk).expect("free");
+        let mut wal = create(&folder, &ring, claim(1), 0, &[]).expect("room");
+        wal.append(1, &batch(1, 0)).expect("room");
+        for _ in 0..3 {
+            wal.end(1).expect("room");
+        }
+        let bytes = only_log(&disk).1;
+        let [.., (start, end)] = spans(&bytes)[..] else { panic!("frames") };
+        assert_eq!(spans(&bytes).len(), 3, "a base, a batch and an end");
+        for bit in 0..(end - start) * 8 {
+            let mut bad = bytes.clone();
+            bad[start + bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(look(&bad, 1, &ring), Recovery::Log(log) if log.lsn == 1), "bit {bit}");
+        }
+    }
+}
+
+#[test]
 fn bit_that_rots_never_makes_a_log_look_longer_than_it_was_wherever_it_is() {
     for ring in rings() {
         for closed in [false, true] {
