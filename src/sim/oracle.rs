@@ -33,6 +33,8 @@ struct Acknowledged {
     claim: Claim,
     lsn: Lsn,
     writes: Writes,
+    /// The clock when it was made.
+    at: u64,
 }
 
 /// Knows everything.
@@ -177,7 +179,7 @@ impl Oracle {
             let nested = other.writes.is_subset(&writes) || writes.is_subset(&other.writes);
             assert!(nested, "I8: acknowledged states fork: {:?} and {claim:?}", other.claim);
         }
-        self.acknowledged.push(Acknowledged { claim, lsn, writes });
+        self.acknowledged.push(Acknowledged { claim, lsn, writes, at: self.trace.clock });
     }
 
     /// True if no tombstone lies between two claims, nor ended the lower one.
@@ -286,8 +288,8 @@ impl Oracle {
     }
 
     /// A process could not open the session. `lacks_keys` says that others seal with one that it does not have, or that its disk
-    /// needs one that was dropped.
-    pub fn refused(&self, claimless: &Error, mode: Mode, lacks_keys: bool) {
+    /// needs one that was dropped, and the open began when the clock was `began`.
+    pub fn refused(&self, claimless: &Error, mode: Mode, lacks_keys: bool, began: u64) {
         let buried = self.had_tombstones();
         saw_refusal(claimless.code());
         let fine = match claimless.code() {
@@ -296,7 +298,11 @@ impl Oracle {
             // To whoever makes nothing.
             Code::NotFound if self.is_harmed() => true,
             Code::RemoteCorrupt if self.is_harmed() => true,
-            Code::NotFound => self.acknowledged.iter().all(|promise| self.is_buried(promise.claim)),
+            // It is as of a moment during the open: the session may have been made since, by somebody else.
+            Code::NotFound => {
+                let mut before = self.acknowledged.iter().filter(|promise| promise.at <= began);
+                before.all(|promise| self.is_buried(promise.claim))
+            }
             // The disk has what the store lacks, and would not be read.
             Code::InvalidOption => !mode.keeps_log(),
             Code::KeyUnavailable => lacks_keys,

@@ -90,7 +90,7 @@ impl Visit {
                 if alone && !damaged && !full {
                     refused_alone(&error, leave, lacks_keys);
                 } else if !damaged && !full {
-                    cluster.oracle_of(tenant).refused(&error, mode, lacks_keys);
+                    cluster.oracle_of(tenant).refused(&error, mode, lacks_keys, began);
                 }
                 let code = error.code();
                 *hold(&door) = Door::Refused(error);
