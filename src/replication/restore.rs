@@ -18,6 +18,9 @@ use crate::ownership::tenancy::{Tenancy, corrupt};
 /// Objects fetched at once.
 const PARALLEL: usize = 8;
 
+/// Bases that a collection keeps.
+const KEPT: usize = 2;
+
 /// A restored state.
 pub struct Restored {
     /// The keys.
@@ -115,6 +118,7 @@ pub async fn audit_of(
     let fetch = |name: DataName| std::future::ready(holdings.get(&name));
     let (mut best, mut ways, mut damage) = (None, 0, Vec::new());
     for candidate in candidates(survey, parent) {
+        let is_gap = matches!(&candidate, Err(error) if error.cause == Cause::Hole);
         let walked = match candidate {
             Ok(chain) => walk(tenancy, &chain, parent, survey, fetch).await.map(|found| (found, chain.len())),
             Err(error) => Err(error),
@@ -124,6 +128,9 @@ pub async fn audit_of(
                 ways += 1;
                 best = best.or(Some((found, objects)));
             }
+            // Two bases are kept. An older one from which nothing leads on was left by a removal that failed in the middle, or came
+            // late, after it was removed; the next collection removes it.
+            Err(_) if is_gap && ways >= KEPT => {}
             Err(error) if error.cause.is_loss() => damage.push(error),
             Err(error) => return Err(error),
         }

@@ -3,7 +3,7 @@
 //! Those here are of owners that follow one another, and of a store that loses what it had; `disks` are of what is local, `rot`
 //! of logs that were damaged, `limits` of stores that take no large objects, `losses` of stores that lose some, `slow_puts` of
 //! uploads that take longer than a handover, `closes` of ends that are cut short, `copies` of processes that are copied as they run,
-//! `guards` of what is rare, `tools` of tools that go on where a session was left, `logouts` of sessions that are deleted while others take them over, and `costs` of what goes over the wire.
+//! `guards` of what is rare, `tools` of tools that go on where a session was left, `looks` of those who only look, `logouts` of sessions that are deleted while others take them over, and `costs` of what goes over the wire.
 
 mod closes;
 mod copies;
@@ -15,6 +15,7 @@ mod guards;
 mod limits;
 mod locks;
 mod logouts;
+mod looks;
 mod losses;
 mod notices;
 mod rot;
@@ -29,7 +30,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::format::name::{DataName, Span};
 use crate::format::record::{key, push};

@@ -85,6 +85,25 @@ fn rot_in_the_last_whole_batch_is_never_taken_for_the_torn_end_behind_it() {
 }
 
 #[test]
+fn rot_of_several_bits_in_a_whole_batch_is_not_explained_by_what_was_torn_behind_it() {
+    for ring in rings() {
+        let bytes = log_of(&ring, 0, 0);
+        let [.., (from, to), (start, end)] = spans(&bytes)[..] else { panic!("frames") };
+        let mut torn = bytes.clone();
+        torn[start..end].fill(0);
+        for at in from + 12..to - 1 {
+            let mut bad = torn.clone();
+            bad[at] ^= 6;
+            bad[at + 1] ^= 9;
+            assert!(
+                matches!(look(&bad, 2, &ring), Recovery::Damaged(_)),
+                "at {at}: a whole batch is passed over"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_power_cut_stops_no_open_wherever_the_sectors_of_the_disk_begin() {
     for ring in rings() {
         for padding in 0..SECTOR {
