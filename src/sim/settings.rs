@@ -116,7 +116,7 @@ impl Settings {
         self
     }
 
-    /// Where a session is, and nothing is made.
+    /// Without making a session that is not there.
     pub fn existing(mut self) -> Settings {
         self.permissions.create = false;
         self
