@@ -211,7 +211,8 @@ impl Oracle {
                 || self.tombstones.keys().any(|tombstone| other <= *tombstone && *tombstone < claim)
         };
         for (tombstone, at) in self.tombstones.range(..claim).filter(|(_, at)| **at <= found.began) {
-            if self.came_late(*tombstone, *at) || self.was_unburied(*tombstone) {
+            let covers_less = self.came_late(*tombstone, *at) || self.was_ignorant(*tombstone, *at);
+            if covers_less || self.was_unburied(*tombstone) {
                 continue;
             }
             for (other, theirs) in self.resolved.range(..=*tombstone) {

@@ -82,6 +82,16 @@ impl Oracle {
         above.filter_map(|(claim, _)| parent(*claim)).any(|parent| parent > tombstone)
     }
 
+    /// True if a tombstone was made in a store that had forgotten an owner above it, of which its maker never heard: it covers nothing of
+    /// that one, who stores its claim and its state again, and goes on.
+    pub(super) fn was_ignorant(&self, tombstone: Claim, at: u64) -> bool {
+        let mut above = self.trace.data.range((Bound::Excluded(tombstone), Bound::Unbounded));
+        let is_forgotten = above.any(|(claim, _)| self.first_base(*claim).is_some_and(|base| base < at));
+        let maker = self.trace.made.get(&tombstone).and_then(|process| self.trace.listed.get(process));
+        let was_shown = maker.into_iter().flatten().any(|(_, highest)| *highest > Some(tombstone));
+        self.is_harmed() && is_forgotten && !was_shown
+    }
+
     /// True if an owner goes on from `from`, by way of nobody but owners that opened after the first `opens`.
     pub(super) fn leads_to(&self, owner: Option<Claim>, from: Option<Claim>, opens: usize) -> bool {
         let mut at = owner;
