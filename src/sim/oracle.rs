@@ -165,13 +165,18 @@ impl Oracle {
         Memtable::replay(&entries).expect("batches are well formed").snapshot().encode()
     }
 
+    /// True if a listing by `process` after `at` shows `claim` as the highest. One whose pages are of two stores may have shown it.
+    fn is_confirmed(&self, process: u64, claim: Claim, at: u64) -> bool {
+        let listed = self.trace.listed.get(&process).into_iter().flatten();
+        let after = || listed.clone().rev().take_while(|(clock, _)| *clock > at);
+        after().any(|(_, highest)| *highest == Some(claim)) || self.is_torn(after().map(|(clock, _)| *clock))
+    }
+
     /// `process` was told that everything up to `lsn` is restorable.
     pub fn acknowledged(&mut self, process: u64, claim: Claim, lsn: Lsn, writes: Writes) {
         let at = self.trace.data_of(claim).find(|(name, _)| name.span.last() == lsn).map(|(_, at)| *at);
         let at = at.unwrap_or_else(|| panic!("I4: LSN {lsn} was acknowledged and never stored"));
-        let listed = self.trace.listed.get(&process).into_iter().flatten();
-        let checked =
-            listed.rev().take_while(|(clock, _)| *clock > at).any(|(_, highest)| *highest == Some(claim));
+        let checked = self.is_confirmed(process, claim, at);
         assert!(checked, "I4: LSN {lsn} was acknowledged without a later listing that shows its owner");
         // Two histories from one are nobody's fault where the store forgot one of them.
         let others = self.acknowledged.iter().filter(|_| !self.is_harmed());
@@ -200,9 +205,7 @@ impl Oracle {
         assert!(self.state_of(writes) == found.state, "the state of {claim:?} is not what its writes give");
         let at = self.trace.data_of(claim).find(|(name, _)| matches!(name.span, Span::Base(_)));
         let at = at.map(|(_, at)| *at).unwrap_or_else(|| panic!("I3: {claim:?} opened without a base"));
-        let listed = self.trace.listed.get(&found.process).into_iter().flatten();
-        let confirmed =
-            listed.rev().take_while(|(clock, _)| *clock > at).any(|(_, highest)| *highest == Some(claim));
+        let confirmed = self.is_confirmed(found.process, claim, at);
         assert!(confirmed, "I3: {claim:?} opened without confirming after its base");
         self.descends(found, objects);
         // A tombstone that was there before the open began counts; one that came meanwhile may.

@@ -21,8 +21,8 @@ use super::{Found, Oracle, Writes};
 /// Damage, as far as the oracle minds it.
 #[derive(Default)]
 pub struct Harms {
-    /// Number of times that the store was harmed.
-    count: u64,
+    /// Times at which the store was harmed.
+    times: Vec<u64>,
     /// Tombstones that it lost, if only for a while: what they covered may come back.
     unburied: BTreeSet<Claim>,
     /// Set once somebody trusted a disk over the store.
@@ -33,7 +33,7 @@ pub struct Harms {
 
 /// The view of the store at the beginning of an open.
 struct Shown {
-    count: u64,
+    count: usize,
     newest: Option<Claim>,
     /// The number of opens until then.
     opens: usize,
@@ -47,7 +47,7 @@ type Objects = BTreeMap<String, Bytes>;
 impl Oracle {
     /// Something befell the store, which has these objects now.
     pub fn harmed(&mut self, objects: &Objects) {
-        self.harms.count += 1;
+        self.harms.times.push(self.trace.clock);
         let marks = self.marks(objects, "");
         let marks: Vec<(Claim, Mark)> = marks.iter().filter_map(|name| self.mark(name)).collect();
         let there = |claim: &Claim| marks.contains(&(*claim, Mark::Deleted));
@@ -65,7 +65,15 @@ impl Oracle {
     }
 
     pub(super) fn is_harmed(&self) -> bool {
-        self.harms.count > 0
+        !self.harms.times.is_empty()
+    }
+
+    /// True if the store was harmed between pages that were listed at these times: together they show what never was.
+    pub(super) fn is_torn(&self, pages: impl Iterator<Item = u64> + Clone) -> bool {
+        self.harms
+            .times
+            .iter()
+            .any(|harm| pages.clone().any(|page| page <= *harm) && pages.clone().any(|page| page > *harm))
     }
 
     /// Somebody trusts a disk over a store that has forgotten owners: what was deleted there meanwhile may come back from now on.
@@ -137,8 +145,13 @@ impl Oracle {
         let kept =
             kept.filter(|(_, (claim, lsn, number))| tells(*claim, *lsn, &|writes| writes.contains(number)));
         let kept = kept.map(|(at, _)| at).collect();
-        let shown =
-            Shown { count: self.harms.count, newest: Some(newest), opens: self.opens.len(), promises, kept };
+        let shown = Shown {
+            count: self.harms.times.len(),
+            newest: Some(newest),
+            opens: self.opens.len(),
+            promises,
+            kept,
+        };
         self.harms.shown.insert(process, shown);
     }
 
@@ -146,7 +159,7 @@ impl Oracle {
     pub(super) fn opened_over_harm(&mut self, found: &Found<'_>, objects: &Objects) {
         let parent = self.newest(objects, Some(found.claim));
         let shown = self.harms.shown.remove(&found.process);
-        let shown = shown.filter(|shown| shown.count == self.harms.count && !found.seeded);
+        let shown = shown.filter(|shown| shown.count == self.harms.times.len() && !found.seeded);
         let Some(shown) = shown else { return };
         // An older owner that was forgotten is back, or is gone: what it goes on from is another history.
         let is_known = parent == shown.newest
