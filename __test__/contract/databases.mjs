@@ -1,4 +1,4 @@
-// Helpers for the tests of databases as a store: how one is resolved, what the core is told of a Postgres and of a Redis, variables.
+// Helpers for the tests of the `store` option: how one is resolved, what the core is told of a Postgres and of a Redis, variables.
 //
 // Invariant: nothing of the environment of this process is read, and a message that repeats a secret (`Zq9`) fails the test.
 

@@ -5,35 +5,12 @@
 
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { pathToFileURL } from 'node:url'
-import { KEY, temporaryFolder } from '../../testkit/processes/sessions.mjs'
-
-const { resolveOptions } = createRequire(import.meta.url)('../../lib/config/options.js')
-
-const NOWHERE = { HOME: '/nowhere' }
-const native = (store, env = {}, options = {}) =>
-  resolveOptions('tenant', { store, encryptionKeys: KEY, ...options }, { ...NOWHERE, ...env }).native
-const spec = (...args) => native(...args).store
-
-function refused(what, wrong, ...names) {
-  const said = JSON.stringify(what)
-  let error
-  try {
-    assert.fail(`accepted: ${said} gave ${JSON.stringify(wrong())}`)
-  } catch (thrown) {
-    error = thrown
-  }
-  assert.equal(error.code, 'INVALID_OPTION', `${said}: ${error.stack}`)
-  for (const name of names) assert.ok(error.message.includes(name), `${said}: "${name}" is not in: ${error.message}`)
-  return error.message
-}
-
-/** Every subset of a list. */
-const subsets = (list) => Array.from({ length: 2 ** list.length }, (_, bits) => list.filter((_, i) => bits & (1 << i)))
+import { temporaryFolder } from '../../testkit/processes/sessions.mjs'
+import { native, refused, spec, subsets } from './databases.mjs'
 
 const HTTP = { ca: null, allowPublic: false, maxConcurrentRequests: 64 }
 const AWS = { AWS_ACCESS_KEY_ID: 'an-id', AWS_SECRET_ACCESS_KEY: 'a-secret' }

@@ -25,6 +25,7 @@ use crate::platform::disk::Disk;
 use crate::platform::disk::memory::MemoryDisk;
 use crate::platform::host::{Host, Job, Lane, Task};
 
+use super::frame::{FRAME_LEN, HEADER_LEN};
 use super::recover::{Damaged, Recovered};
 use super::*;
 
@@ -200,4 +201,23 @@ fn disk_with(logs: &[(u64, &[u8])]) -> MemoryDisk {
         disk.rewrite(&path().join(format!("{sequence:020}.log")), bytes.to_vec());
     }
     disk
+}
+
+/// Start and end of each frame.
+fn spans(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let (mut at, mut spans) = (HEADER_LEN, Vec::new());
+    while at < bytes.len() {
+        let len = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().expect("four bytes"));
+        let end = at + FRAME_LEN + usize::try_from(len).expect("small");
+        spans.push((at, end));
+        at = end;
+    }
+    spans
+}
+
+/// Verdict on a log of a machine that was started as `boot`.
+fn look_under(bytes: &[u8], boot: u16, ring: &Arc<Ring>) -> Recovery {
+    let disk = disk_with(&[(1, bytes)]);
+    disk.set_boot(boot);
+    recover(&disk, ring).expect("damage is an answer")
 }

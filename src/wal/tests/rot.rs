@@ -2,7 +2,6 @@
 //! becomes of files of which a part was not read.
 
 use super::*;
-use crate::wal::frame::{FRAME_LEN, HEADER_LEN};
 
 const FRAMES: Lsn = 9;
 
@@ -18,24 +17,6 @@ fn left(ring: &Arc<Ring>, closed: bool) -> Vec<u8> {
         wal.end(FRAMES).expect("room");
     }
     only_log(&disk).1
-}
-
-/// Start and end of each frame.
-fn spans(bytes: &[u8]) -> Vec<(usize, usize)> {
-    let (mut at, mut spans) = (HEADER_LEN, Vec::new());
-    while at < bytes.len() {
-        let len = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().expect("four bytes"));
-        let end = at + FRAME_LEN + usize::try_from(len).expect("small");
-        spans.push((at, end));
-        at = end;
-    }
-    spans
-}
-
-fn look(bytes: &[u8], boot: u16, ring: &Arc<Ring>) -> Recovery {
-    let disk = disk_with(&[(1, bytes)]);
-    disk.set_boot(boot);
-    recover(&disk, ring).expect("damage is an answer")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,7 +51,7 @@ fn rot_is_never_taken_for_a_power_cut_nor_a_lost_end_for_a_clean_one() {
                         let context = format!("{damage:?} at frame {frame}, boot {boot}, closed: {closed}");
                         let is_end = frame as Lsn > FRAMES;
                         let hit = frame as Lsn;
-                        match look(&bad, boot, &ring) {
+                        match look_under(&bad, boot, &ring) {
                             Recovery::Damaged(log) => {
                                 assert!(matches!(damage, Damage::Flip | Damage::Zeros), "{context}");
                                 assert!(damage == Damage::Flip || boot == 1, "{context}: {}", log.reason);
@@ -121,10 +102,12 @@ fn a_lost_sector_is_a_power_cut_however_few_bytes_of_it_a_frame_has() {
                 let mut bad = bytes[..len].to_vec();
                 bad[from..to].fill(0);
                 let context = format!("{} bytes of frame {frame} at {from}", to - from);
-                let Recovery::Log(log) = look(&bad, 2, &ring) else { panic!("{context}: taken for rot") };
+                let Recovery::Log(log) = look_under(&bad, 2, &ring) else {
+                    panic!("{context}: taken for rot")
+                };
                 assert_eq!((log.lsn, log.unread), (frame as Lsn - 1, true), "{context}");
                 assert!(!log.is_clean(), "{context}: nobody knows what was lost");
-                let same = look(&bad, 1, &ring);
+                let same = look_under(&bad, 1, &ring);
                 assert!(matches!(same, Recovery::Damaged(_)), "{context}: the machine never stopped");
             }
         }
@@ -141,7 +124,7 @@ fn a_last_batch_of_which_the_length_rotted_is_not_passed_over() {
             for boot in [1, 2, 0] {
                 let mut bad = bytes.clone();
                 bad[start + bit / 8] ^= 1 << (bit % 8);
-                let Recovery::Damaged(log) = look(&bad, boot, &ring) else {
+                let Recovery::Damaged(log) = look_under(&bad, boot, &ring) else {
                     panic!("bit {bit}, boot {boot}: the last batch is passed over")
                 };
                 assert_eq!((log.good, log.newest), (FRAMES - 1, Some(FRAMES)), "bit {bit}, boot {boot}");
@@ -161,7 +144,7 @@ fn last_two_batches_are_not_passed_over_if_the_length_of_the_one_and_any_bit_of_
                 let mut bad = bytes.clone();
                 bad[start + 4 + bit / 8] ^= 1 << (bit % 8);
                 bad[other] ^= 1 << (other % 8);
-                let Recovery::Damaged(log) = look(&bad, 1, &ring) else {
+                let Recovery::Damaged(log) = look_under(&bad, 1, &ring) else {
                     panic!("bit {bit} of the length, byte {other}: two batches are passed over")
                 };
                 assert_eq!(log.good, FRAMES - 2, "bit {bit} of the length, byte {other}");
@@ -181,7 +164,7 @@ fn an_end_that_was_marked_is_clean_after_any_boot_and_one_that_was_not_only_befo
             (false, 2, false),
             (false, 0, false),
         ] {
-            let Recovery::Log(log) = look(&left(&ring, closed), boot, &ring) else { panic!("whole") };
+            let Recovery::Log(log) = look_under(&left(&ring, closed), boot, &ring) else { panic!("whole") };
             assert_eq!((log.lsn, log.is_clean()), (FRAMES, clean), "closed {closed}, boot {boot}");
             assert_eq!((log.closed, log.unread), (closed.then_some(FRAMES), false));
         }
@@ -197,7 +180,7 @@ fn an_end_in_which_a_bit_rotted_costs_no_batch() {
             for boot in [1, 2, 0] {
                 let mut bad = bytes.clone();
                 bad[start + bit / 8] ^= 1 << (bit % 8);
-                let Recovery::Log(log) = look(&bad, boot, &ring) else {
+                let Recovery::Log(log) = look_under(&bad, boot, &ring) else {
                     panic!("bit {bit}, boot {boot}: the session does not open")
                 };
                 assert_eq!(
@@ -226,7 +209,7 @@ fn a_log_that_is_closed_twice_has_one_end_and_a_bit_that_rots_in_it_costs_nothin
         for bit in 0..(end - start) * 8 {
             let mut bad = bytes.clone();
             bad[start + bit / 8] ^= 1 << (bit % 8);
-            assert!(matches!(look(&bad, 1, &ring), Recovery::Log(log) if log.lsn == 1), "bit {bit}");
+            assert!(matches!(look_under(&bad, 1, &ring), Recovery::Log(log) if log.lsn == 1), "bit {bit}");
         }
     }
 }
@@ -240,7 +223,7 @@ fn bit_that_rots_never_makes_a_log_look_longer_than_it_was_wherever_it_is() {
                 let mut bad = bytes.clone();
                 bad[bit / 8] ^= 1 << (bit % 8);
                 let context = format!("bit {bit} of {}, closed: {closed}", bytes.len() * 8);
-                match look(&bad, 1, &ring) {
+                match look_under(&bad, 1, &ring) {
                     Recovery::Damaged(log) => {
                         // A store that reached the last batch has all that such a log can have held.
                         assert_eq!(log.newest.map(|newest| newest.max(FRAMES)), Some(FRAMES), "{context}");
@@ -257,7 +240,7 @@ fn bit_that_rots_never_makes_a_log_look_longer_than_it_was_wherever_it_is() {
 fn bytes_behind_the_mark_of_the_end_are_not_read_and_not_removed() {
     let ring = sealed();
     let bytes = [left(&ring, true), b"BHAf and something".to_vec()].concat();
-    let Recovery::Log(log) = look(&bytes, 1, &ring) else { panic!("whole") };
+    let Recovery::Log(log) = look_under(&bytes, 1, &ring) else { panic!("whole") };
     assert_eq!((log.lsn, log.closed, log.unread), (FRAMES, Some(FRAMES), true));
 }
 

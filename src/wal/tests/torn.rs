@@ -2,28 +2,9 @@
 //! over, and what was not stops no open.
 
 use super::*;
-use crate::wal::frame::{FRAME_LEN, HEADER_LEN};
 
 const FRAMES: Lsn = 6;
 const SECTOR: usize = 512;
-
-/// Start and end of each frame.
-fn spans(bytes: &[u8]) -> Vec<(usize, usize)> {
-    let (mut at, mut spans) = (HEADER_LEN, Vec::new());
-    while at < bytes.len() {
-        let len = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().expect("four bytes"));
-        let end = at + FRAME_LEN + usize::try_from(len).expect("small");
-        spans.push((at, end));
-        at = end;
-    }
-    spans
-}
-
-fn look(bytes: &[u8], boot: u16, ring: &Arc<Ring>) -> Recovery {
-    let disk = disk_with(&[(1, bytes)]);
-    disk.set_boot(boot);
-    recover(&disk, ring).expect("damage is an answer")
-}
 
 /// A batch whose value starts and ends with zeros, as numbers do.
 fn zeroed(lsn: Lsn, zeros: usize) -> Vec<u8> {
@@ -72,7 +53,7 @@ fn rot_in_the_last_whole_batch_is_never_taken_for_the_torn_end_behind_it() {
                         let mut bad = torn.clone();
                         bad[from + bit / 8] ^= 1 << (bit % 8);
                         let context = format!("{zeros} zeros, torn end {kind}, bit {bit}, boot {boot}");
-                        let Recovery::Damaged(log) = look(&bad, boot, &ring) else {
+                        let Recovery::Damaged(log) = look_under(&bad, boot, &ring) else {
                             panic!("{context}: a whole batch is passed over")
                         };
                         assert_eq!(log.good, FRAMES - 2, "{context}");
@@ -96,7 +77,7 @@ fn rot_of_several_bits_in_a_whole_batch_is_not_explained_by_what_was_torn_behind
             bad[at] ^= 6;
             bad[at + 1] ^= 9;
             assert!(
-                matches!(look(&bad, 2, &ring), Recovery::Damaged(_)),
+                matches!(look_under(&bad, 2, &ring), Recovery::Damaged(_)),
                 "at {at}: a whole batch is passed over"
             );
         }
@@ -120,9 +101,11 @@ fn a_power_cut_stops_no_open_wherever_the_sectors_of_the_disk_begin() {
                     continue;
                 }
                 let context = format!("{} bytes of the last frame at {from}", to - from);
-                let Recovery::Log(log) = look(&bad, 2, &ring) else { panic!("{context}: taken for rot") };
+                let Recovery::Log(log) = look_under(&bad, 2, &ring) else {
+                    panic!("{context}: taken for rot")
+                };
                 assert_eq!((log.lsn, log.unread, log.is_clean()), (FRAMES - 1, true, false), "{context}");
-                assert!(matches!(look(&bad, 1, &ring), Recovery::Damaged(_)), "{context}: no stop");
+                assert!(matches!(look_under(&bad, 1, &ring), Recovery::Damaged(_)), "{context}: no stop");
             }
         }
     }
