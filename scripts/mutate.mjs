@@ -22,7 +22,8 @@ const MODULES = ['ownership', 'replication', 'journal', 'wal', 'session', 'regis
 const STEPS = [0.05, 1, Infinity]
 /** Seconds that a process may take at the least, how many times what its tests take without a mutant, and its memory in KiB. */
 const [LEAST, TIMES, MEMORY] = [20, 8, 8 << 20]
-const ENV = { SIM_SCHEDULES: '150', FUZZ_ROUNDS: '200', RUST_BACKTRACE: '0' }
+/** Sizes of what has one: a thousand mutants meet it. */
+const ENV = { SIM_SCHEDULES: '150', FUZZ_ROUNDS: '200', INTERLEAVINGS: '10', RUST_BACKTRACE: '0' }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -23,10 +23,10 @@ const STEPS: usize = 200_000;
 /// Room for the deepest calls of a thread: an open.
 const STACK: usize = 1 << 20;
 
-/// Plays `body` in `schedules` interleavings of each kind, or in `INTERLEAVINGS` times as many.
+/// Plays `body` in `schedules` interleavings of each kind, or in `INTERLEAVINGS` percent of them.
 pub fn explore(schedules: usize, body: impl Fn() + Send + Sync + 'static) {
-    let times = std::env::var("INTERLEAVINGS").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
-    let schedules = schedules * times;
+    let percent = std::env::var("INTERLEAVINGS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
+    let schedules = (schedules * percent).div_ceil(100);
     // Timeouts need a clock: one that stands still, so that none is reached.
     let clock = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let clock = clock.expect("a runtime");
