@@ -82,3 +82,50 @@ impl Progress {
         self.life.is_over() && !(self.life == Life::Poisoned && self.stored < self.rest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::journal::memtable::Memtable;
+    use crate::journal::{Journal, Log};
+    use crate::platform::host::RealHost;
+
+    /// A journal in this stage, in the lock of which a thread has panicked.
+    fn broken(life: Life) -> Journal {
+        let host = Arc::new(RealHost::new(tokio::runtime::Handle::current()));
+        let journal = Journal::local(host, Memtable::default(), 7, Log::None);
+        journal.progress.send_modify(|progress| progress.life = life);
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            let _core = journal.core().expect("nobody has panicked");
+            panic!("a bug within the lock");
+        }));
+        assert!(panic.is_err());
+        journal
+    }
+
+    #[tokio::test]
+    async fn a_panic_within_the_lock_poisons_the_session_and_notifies_waiters() {
+        let journal = broken(Life::Live);
+        let mut waits = journal.progress.subscribe();
+        assert_eq!(journal.life(), Life::Poisoned);
+        assert_eq!(waits.has_changed(), Ok(true));
+        waits.mark_unchanged();
+        assert_eq!(journal.life(), Life::Poisoned);
+        assert_eq!(waits.has_changed(), Ok(false), "nobody is woken twice for one fault");
+        let refusal = journal.append(&[], false).expect_err("nothing can be trusted");
+        assert_eq!(refusal.code(), Code::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_panic_within_the_lock_changes_nothing_of_a_session_that_is_over() {
+        for life in [Life::Closed, Life::Deleted, Life::LeaseLost] {
+            let journal = broken(life);
+            let waits = journal.progress.subscribe();
+            assert_eq!(journal.life(), life);
+            assert_eq!(waits.has_changed(), Ok(false));
+        }
+    }
+}
