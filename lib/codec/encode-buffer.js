@@ -4,12 +4,13 @@
 //
 // Invariant: nothing in here outlives the synchronous native call that copies it. `begin` refuses to nest, because a getter
 // or a toJSON that calls `set` would overwrite the batch it is part of; a buffer grown by a huge value is not kept.
+// The core has the last word on the length of a batch: room is asked for by bounds, which exceed what is then written.
 
 const { HybridAuthError, unreadable } = require('../errors.js')
+const { loadBinding } = require('../native.js')
 
 const INITIAL = 64 * 1024
 const KEPT = 4 * 1024 * 1024
-const MAX_BATCH = 1024 * 1024 * 1024
 
 // Undocumented but several times faster than toString and write; another runtime than Node may lack them.
 const native = ['latin1Slice', 'utf8Slice', 'utf8Write'].every((name) => typeof Buffer.prototype[name] === 'function')
@@ -56,7 +57,10 @@ const encodeBuffer = {
   reserve(count) {
     const wanted = encodeBuffer.at + count
     if (wanted <= encodeBuffer.bytes.length) return
-    if (wanted > MAX_BATCH) throw new HybridAuthError('INVALID_OPTION', 'a batch may not exceed 1 GiB')
+    const { batchBytes } = loadBinding().constants()
+    if (wanted > batchBytes + INITIAL) {
+      throw new HybridAuthError('INVALID_OPTION', `a batch exceeds the limit of ${batchBytes} bytes; set fewer values at once`)
+    }
     let size = encodeBuffer.bytes.length
     while (size < wanted) size *= 2
     const grown = Buffer.allocUnsafeSlow(size)

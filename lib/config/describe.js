@@ -6,18 +6,17 @@
 // opened, sent or logged, and nothing wrong is thrown. No secret is shown, nor part of one: an encryption key is its id, by
 // which errors name it, other keys are `hidden`.
 
-const { hkdfSync } = require('node:crypto')
 const { givenOf } = require('../baileys.js')
 const { isOption, ownFields, unlessWrong } = require('../checks.js')
+const { call } = require('../core.js')
 const { unreadable } = require('../errors.js')
+const { loadBinding } = require('../native.js')
 const { wrongNames, KNOWN } = require('./options.js')
 const { settingsOf } = require('./settings.js')
 const { lookUp } = require('./variables.js')
 
-/** The core's name of a key, in 16 hex digits. */
-const keyId = (key) => Buffer.from(hkdfSync('sha256', key, '', 'bha/v1/key-id', 8)).toString('hex')
-
-const keyIds = (keys) => Array.from({ length: keys.length / 32 }, (_, i) => keyId(keys.subarray(i * 32, (i + 1) * 32)))
+/** Ids of keys that are laid end to end. */
+const keyIds = (keys) => (keys.length === 0 ? [] : call(loadBinding().keyring, keys))
 
 /** Host and port of a server, the usual port left out. */
 const hostOf = ({ host, port }, usual) => (host.includes(':') ? `[${host}]` : host) + (port === usual ? '' : `:${port}`)
@@ -44,7 +43,7 @@ function sourceOf({ value, from }) {
 const refusal = (error) => unreadable('a setting', error).message
 
 /** The waits that follow from the check interval where none is given. */
-const handoverOf = (settings) => Math.ceil(2.25 * settings.ownershipCheckIntervalMs()) + 500
+const handoverOf = (settings) => Math.ceil(call(loadBinding().handoverWait, settings.ownershipCheckIntervalMs()))
 
 /** The way to a bucket: nothing that a directory, or memory, has a use for. */
 const OF_BUCKETS = ['caCertificate', 'allowPublicBucket', 'maxConcurrentRequests']

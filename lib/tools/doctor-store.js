@@ -5,6 +5,7 @@
 // Invariant: a rule that may remove live objects is never `ok`, and one that cannot be read is `unknown`.
 
 const { stat } = require('node:fs/promises')
+const { loadBinding } = require('../native.js')
 const { check, counted } = require('./doctor-check.js')
 
 const DAY = 86_400_000
@@ -68,8 +69,9 @@ function latency({ latency: found }, { cloud, flushIntervalMs }) {
 
 /** The rules that concern the objects of this package, live ones at least. */
 function concerning(rules, prefix) {
-  const ours = prefix === '' ? 'v1/' : `${prefix}/v1/`
-  const scratch = `${ours}probe`
+  const { probeFolder } = loadBinding().constants()
+  const scratch = prefix === '' ? probeFolder : `${prefix}/${probeFolder}`
+  const ours = scratch.slice(0, scratch.lastIndexOf('/') + 1)
   const concerns = (start) => (start.startsWith(ours) && !start.startsWith(scratch)) || ours.startsWith(start)
   return rules.filter(({ prefixes }) => prefixes.length === 0 || prefixes.some(concerns))
 }

@@ -4,6 +4,7 @@
 //
 // Invariant: a tenant is judged by the times and the names of the store alone; no session is opened.
 
+const { loadBinding } = require('../native.js')
 const { mayRun } = require('./change.js')
 const { costPerTenantDay } = require('./cost.js')
 const { check, counted } = require('./doctor-check.js')
@@ -12,8 +13,6 @@ const { FREE } = require('./prices.js')
 const DAY = 86_400_000
 /** Days where no rule names any: as many guides set them. */
 const USUAL_EXPIRY = 30
-/** Below this a store takes no part of a base either. */
-const SMALLEST_PART = 8192
 /** As much of the limit is near it. */
 const NEAR = 0.8
 
@@ -22,7 +21,7 @@ const isPersonal = (id) => /\d{8}/.test(id.replace(/[\s()+.-]/g, '')) || id.incl
 
 function tenantIds(tenants, { hideTenantIds }) {
   const name = 'tenant-ids'
-  const visible = tenants.filter(({ name, tenantId }) => tenantId !== null && !name.startsWith('_t'))
+  const visible = tenants.filter(({ name, tenantId }) => tenantId !== null && !name.startsWith(loadBinding().constants().hiddenName))
   if (visible.length === 0)
     return check(name, 'ok', hideTenantIds ? 'names of objects contain no tenant ids' : 'there are no visible tenant ids')
   const seen = `anybody who can list the bucket sees ${counted(visible.length, 'tenant id')} in the names of objects`
@@ -131,7 +130,7 @@ function sizeLimit({ largest }, { store }, tenants) {
   if (largest.value === null) return check(name, 'ok', 'the bucket sets no limit for the size of an object, and the server reports none')
   const limit = largest.value
   const takes = `the store takes objects of up to ${sized(limit)}`
-  if (limit < SMALLEST_PART)
+  if (limit < loadBinding().constants().smallestPartBytes)
     return check(
       name,
       'failed',

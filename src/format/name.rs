@@ -34,6 +34,12 @@ pub use part::{MAX_PART, PartName, part};
 /// Folder of the claims of all tenants, flat, so that one listing shows them all.
 pub const CLAIMS: &str = "v1/claims";
 
+/// Folder of scratch objects, which lie there for a moment each.
+pub const PROBE: &str = "v1/probe";
+
+/// Start of the name of a tenant whose id is hidden. It never starts an escape, so it meets no visible name.
+pub const HIDDEN: &str = "_t";
+
 /// Folder of the marks of naming keys, see `names.rs`.
 pub const NAMING: &str = "v1/names";
 
@@ -77,14 +83,14 @@ impl TenantName {
         Ok(TenantName(name))
     }
 
-    /// The name that shows nothing. `_t` never starts an escape, so it meets no visible name.
+    /// The name that shows nothing.
     pub fn hidden(tag: TenantTag) -> TenantName {
-        TenantName(format!("_t{tag}"))
+        TenantName(format!("{HIDDEN}{tag}"))
     }
 
     /// The tag in a hidden name.
     pub fn tag(&self) -> Option<TenantTag> {
-        unhex(self.0.strip_prefix("_t")?).map(TenantTag)
+        unhex(self.0.strip_prefix(HIDDEN)?).map(TenantTag)
     }
 
     /// The tenant id behind a name found in the claims folder; `None` where it was hidden, or too long to be kept.

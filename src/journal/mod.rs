@@ -176,7 +176,10 @@ impl Journal {
         if batch.len() > MAX_BATCH_LEN {
             return Err(Error::new(
                 Code::InvalidOption,
-                format!("a batch of {} bytes is too large", batch.len()),
+                format!(
+                    "a batch of {} bytes exceeds the limit of {MAX_BATCH_LEN}; set fewer values at once",
+                    batch.len()
+                ),
             ));
         }
         let mut core = self.core()?;

@@ -10,6 +10,7 @@
 //! (`options`, stores, the order of a backup).
 
 mod admin;
+mod constants;
 mod examination;
 mod figures;
 mod handles;

@@ -14,14 +14,13 @@ use super::adapters::http::skewed;
 use super::preflight::INSPECTING;
 use super::rules::{Rule, keeps_versions, rules};
 use super::{Failure, Meaning, RetryingStore, Setting, Told};
+use crate::format::name::PROBE;
 use crate::id::hex;
 use crate::platform::host::{random, sleep};
 use report::millis;
 
 pub use report::{Examination, Known, Latency, Step};
 
-/// Folder of scratch objects, which lie there for a moment each.
-const FOLDER: &str = "v1/probe";
 /// Times that the middle of three requests is measured.
 const SAMPLES: usize = 5;
 /// Pauses after a failure that may pass before it is tried once more, and then again: some stores take a name once in a second only.
@@ -64,14 +63,14 @@ impl Examiner<'_> {
     }
 
     async fn listed(&self, file: &str) -> (Result<bool, Failure>, Duration) {
-        let (answer, took) = self.ask(|| self.remote.list_once(FOLDER, file)).await;
+        let (answer, took) = self.ask(|| self.remote.list_once(PROBE, file)).await;
         (answer.map(|names| names.iter().any(|name| name == file)), took)
     }
 
     async fn all(&self) -> Examination {
         let nonce: [u8; 16] = random(self.remote.host().as_ref());
         let file = hex(&nonce);
-        let name = format!("{FOLDER}/{file}");
+        let name = format!("{PROBE}/{file}");
         let bytes = Bytes::copy_from_slice(&nonce);
 
         let (before, took) = self.listed(&file).await;
@@ -94,7 +93,7 @@ impl Examiner<'_> {
             (Step::untried(unwritten), Step::untried(unwritten), Step::untried(unwritten));
         let (mut latency, mut stored_ms, mut names) = (None, None, vec![name.clone()]);
         if wrote {
-            list_after_put = match self.ask(|| self.remote.details_once(FOLDER, &file)).await {
+            list_after_put = match self.ask(|| self.remote.details_once(PROBE, &file)).await {
                 (Ok(listing), took) => Step::from(
                     listing.iter().any(|listed| {
                         stored_ms = listed.modified_ms;
@@ -185,12 +184,12 @@ impl Examiner<'_> {
     async fn latency(&self, names: &mut Vec<String>, file: &str, bytes: &Bytes) -> Option<Latency> {
         let (mut puts, mut lists, mut gets) = (Vec::new(), Vec::new(), Vec::new());
         for sample in 0..SAMPLES {
-            let name = format!("{FOLDER}/{file}-{sample}");
+            let name = format!("{PROBE}/{file}-{sample}");
             names.push(name.clone());
             let start = self.now();
             self.remote.put_once(&name, bytes.clone()).await.ok()?;
             let put = self.now();
-            self.remote.list_once(FOLDER, file).await.ok()?;
+            self.remote.list_once(PROBE, file).await.ok()?;
             let list = self.now();
             self.remote.get_once(&name).await.ok()?;
             puts.push(put.saturating_sub(start));
@@ -209,7 +208,7 @@ impl Examiner<'_> {
                 (Err(failure), took) => return Step::failed(&failure, "removing an object", took),
             }
         }
-        match self.ask(|| self.remote.list_once(FOLDER, file)).await.0 {
+        match self.ask(|| self.remote.list_once(PROBE, file)).await.0 {
             Ok(left) => Step::from(
                 left.is_empty(),
                 "the store did not remove a scratch object: the key lacks the permission to delete objects, or deletions are delayed",

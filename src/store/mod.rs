@@ -43,7 +43,7 @@ pub use import_source::ImportSource;
 pub use operations::{
     Durability, Findings, Incarnation, Listed, Notice, Operation, Rates, Setting, Store, Told,
 };
-pub use parts::Reread;
+pub use parts::{Reread, SMALLEST};
 pub use retrying::RetryingStore;
 pub use rules::{Expiry, Rule};
 #[cfg(any(test, feature = "fuzzing"))]

@@ -20,7 +20,7 @@ const LIST_LEN: usize = MAGIC.len() + 8 + 8;
 /// Sizes of parts, from the largest: the first one that the store takes is used.
 const SIZES: [usize; 6] = [MAX_PART, 8 << 20, 2 << 20, 512 << 10, 64 << 10, 8 << 10];
 /// The smallest of them, in bytes: a store that does not take it takes no parts.
-pub(super) const SMALLEST: u64 = 8 << 10;
+pub const SMALLEST: u64 = 8 << 10;
 /// Parts on their way at once.
 const PARALLEL: usize = 8;
 /// No list names more bytes than an object can have, with what seals it.

@@ -11,11 +11,10 @@ use bytes::Bytes;
 use super::adapters::http::skewed;
 use super::{Failure, Findings, Meaning, RetryingStore};
 use crate::error::{Code, Error, Result};
+use crate::format::name::PROBE;
 use crate::id::hex;
 use crate::platform::host::{random, sleep};
 
-/// Folder of scratch objects, which lie there for a moment each.
-const FOLDER: &str = "v1/probe";
 /// Words for the request that strangers could make.
 pub(super) const INSPECTING: &str = "checking for a public bucket, without credentials";
 /// Times that the scratch object is removed before it is believed to stay, and the pause between.
@@ -47,9 +46,9 @@ impl RetryingStore {
         self.require_fit().await?;
         let nonce: [u8; 16] = random(self.host().as_ref());
         let file = hex(&nonce);
-        let name = format!("{FOLDER}/{file}");
+        let name = format!("{PROBE}/{file}");
         self.put(&name, Bytes::copy_from_slice(&nonce)).await?;
-        let listed = self.details(FOLDER, &file).await;
+        let listed = self.details(PROBE, &file).await;
         self.delete(vec![name]).await?;
         let told = listed?.into_iter().find(|listed| listed.name == file).and_then(|it| it.modified_ms);
         let told =
@@ -64,7 +63,7 @@ impl RetryingStore {
 async fn probe(remote: &RetryingStore, allow_public: bool) -> Result<()> {
     let nonce: [u8; 16] = random(remote.host().as_ref());
     let file = hex(&nonce);
-    let name = format!("{FOLDER}/{file}");
+    let name = format!("{PROBE}/{file}");
     let bytes = Bytes::copy_from_slice(&nonce);
     let put = remote.persistently(|| remote.put_strictly(&name, bytes.clone())).await;
     put.map_err(|failure| lacking("write", &failure))?;
@@ -127,7 +126,7 @@ async fn check(
 }
 
 async fn list(remote: &RetryingStore, file: &str) -> Result<Vec<String>> {
-    let listed = remote.persistently(|| remote.list_once(FOLDER, file)).await;
+    let listed = remote.persistently(|| remote.list_once(PROBE, file)).await;
     listed.map_err(|failure| lacking("list", &failure))
 }
 
