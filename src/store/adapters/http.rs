@@ -11,10 +11,10 @@ use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Request};
 
 use super::resolver::Resolver;
@@ -56,9 +56,8 @@ impl Reply {
         if let Ok(seconds) = text.trim().parse() {
             return Some(Duration::from_secs(seconds));
         }
-        let until = httpdate::parse_http_date(text).ok()?;
-        let now = httpdate::parse_http_date(self.headers.get(DATE)?.to_str().ok()?).ok()?;
-        Some(until.duration_since(now).unwrap_or_default())
+        let (until, now) = (date(self.headers.get(RETRY_AFTER))?, date(self.headers.get(DATE))?);
+        Some(Duration::from_millis(until.saturating_sub(now)))
     }
 }
 
@@ -177,15 +176,18 @@ impl Http {
     }
 
     fn note_clock(&self, headers: &HeaderMap) {
-        let told = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        let Some(told) = told.and_then(|date: SystemTime| date.duration_since(UNIX_EPOCH).ok()) else {
-            return;
-        };
-        let (theirs, ours) = (i64::try_from(told.as_millis()), i64::try_from(self.host.wall_ms()));
+        let Some(told) = date(headers.get(DATE)) else { return };
+        let (theirs, ours) = (i64::try_from(told), i64::try_from(self.host.wall_ms()));
         if let (Ok(theirs), Ok(ours)) = (theirs, ours) {
             self.skew.store(theirs.saturating_sub(ours), Ordering::Relaxed);
         }
     }
+}
+
+/// Milliseconds since 1970 in a header. Servers write such times as mail does (RFC 9110, 5.6.7), with `GMT` for the zone.
+fn date(header: Option<&HeaderValue>) -> Option<u64> {
+    let date = chrono::DateTime::parse_from_rfc2822(header?.to_str().ok()?.trim()).ok()?;
+    date.timestamp_millis().try_into().ok()
 }
 
 /// Message about clocks that are too far apart; `ms` is the lead of the store's.
