@@ -1,9 +1,11 @@
 // The packages that a release publishes are in step, and a clone can be installed before they are published.
 
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { scratch } from '../../testkit/base/endings.mjs'
 import { read, root } from './repository.mjs'
 
 const json = (path) => JSON.parse(read(path))
@@ -21,6 +23,9 @@ const PLATFORMS = {
   'win32-arm64-msvc': { os: ['win32'], cpu: ['arm64'] }
 }
 
+/** Fields of who published a package and from where: npm compares `repository` with the proof of the workflow, package by package. */
+const ABOUT = ['description', 'keywords', 'license', 'author', 'homepage', 'repository', 'bugs']
+
 test('every platform has a package that npm installs there and nowhere else', () => {
   assert.deepEqual(readdirSync(join(root, 'npm')).sort(), Object.keys(PLATFORMS).sort())
   assert.equal(main.napi.targets.length, Object.keys(PLATFORMS).length)
@@ -31,8 +36,64 @@ test('every platform has a package that npm installs there and nowhere else', ()
     assert.deepEqual(own.files, [`${main.napi.binaryName}.${platform}.node`])
     assert.equal(own.main, own.files[0])
     assert.deepEqual(own.engines, main.engines)
+    for (const field of ABOUT) assert.deepEqual(own[field], main[field], `${platform}: ${field}`)
     assert.ok(existsSync(join(root, 'npm', platform, 'README.md')))
   }
+})
+
+/** Everything that `scripts/release.mjs` reads, with one change. */
+function releaseOf(t, change = () => {}, { addons = true } = {}) {
+  const folder = scratch(t)
+  const put = (path, value) => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), typeof value === 'string' ? value : JSON.stringify(value))
+  }
+  const named = (value) => JSON.parse(JSON.stringify(value).replaceAll('OWNER', 'someone'))
+  put('scripts/release.mjs', read('scripts/release.mjs'))
+  put('CHANGELOG.md', `## [${main.version}]`)
+  const packages = { '': named(main) }
+  for (const platform of Object.keys(PLATFORMS)) packages[platform] = named(json(`npm/${platform}/package.json`))
+  change(packages)
+  for (const [platform, own] of Object.entries(packages)) {
+    put(join(platform && `npm/${platform}`, 'package.json'), own)
+    if (platform && addons) put(`npm/${platform}/${own.main}`, 'addon')
+  }
+  return (...args) => {
+    const { status, stderr } = spawnSync(process.execPath, [join(folder, 'scripts/release.mjs'), ...args], { encoding: 'utf8' })
+    return { status, stderr, package: (platform) => JSON.parse(readFileSync(join(folder, 'npm', platform, 'package.json'), 'utf8')) }
+  }
+}
+
+test('a platform package without its addon is not published, and is no fault before the addons are built', (t) => {
+  const release = releaseOf(t, undefined, { addons: false })
+  assert.match(release().stderr, /^not ready: npm\/linux-x64-gnu lacks its addon baileys-hybrid-auth\.linux-x64-gnu\.node$/m)
+  assert.deepEqual([release('--before-build').status, release('--before-build').stderr], [0, ''])
+})
+
+test('a release in which a package names another repository, or none, or the placeholder, is not published', (t) => {
+  assert.deepEqual(
+    [releaseOf(t)()].map(({ status, stderr }) => [status, stderr]),
+    [[0, '']]
+  )
+  const other = releaseOf(t, (packages) => (packages['linux-x64-gnu'].repository.url = 'git+https://github.com/other/fork.git'))()
+  assert.equal(other.status, 1)
+  assert.match(other.stderr, /^not ready: npm\/linux-x64-gnu has another repository than package\.json/m)
+  const none = releaseOf(t, (packages) => delete packages['darwin-x64'].repository)()
+  assert.match(none.stderr, /^not ready: npm\/darwin-x64 has another repository/m)
+  const placeholder = releaseOf(t, (packages) => (packages[''].author = 'OWNER'))()
+  assert.match(placeholder.stderr, /^not ready: package\.json has the placeholder OWNER/m)
+})
+
+test('the platform packages take over what the main one says of the repository and its owner', (t) => {
+  const release = releaseOf(t, (packages) => {
+    delete packages['linux-x64-musl'].repository
+    packages['win32-x64-msvc'].author = 'OWNER'
+  })
+  const { status, stderr, package: own } = release('--fill')
+  assert.deepEqual([status, stderr], [0, ''])
+  assert.match(own('linux-x64-musl').repository.url, /someone/)
+  assert.equal(own('win32-x64-msvc').author, 'someone')
+  assert.equal(own('win32-x64-msvc').main, 'baileys-hybrid-auth.win32-x64-msvc.node')
 })
 
 test('all versions are in step', () => {

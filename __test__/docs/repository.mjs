@@ -3,9 +3,9 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { root } from '../../scripts/bootstrap.mjs'
 
-export const root = fileURLToPath(new URL('../..', import.meta.url))
+export { root }
 export const read = (path) => readFileSync(join(root, path), 'utf8')
 
 /** Every file that is tracked by git, or would be if it were added. */
