@@ -35,7 +35,7 @@ function named(file) {
 }
 
 /** All files that a file leads to, itself among them. */
-function reached(file, seen = new Set()) {
+export function reached(file, seen = new Set()) {
   if (seen.has(file)) return seen
   seen.add(file)
   for (const other of named(file)) reached(other, seen)

@@ -20,6 +20,7 @@ import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { inspect, parseArgs } from 'node:util'
+import { isExcused, reasonOf } from '../testkit/base/missing.mjs'
 import { ENGINES, startEngine } from '../testkit/stores/engines.mjs'
 import { bootstrap, environment, root } from './bootstrap.mjs'
 import { engineFiles, hasSizes, isHeavy, isLongest, isOfRust, needsAddon, TAGS, tagsOf, testFiles } from './test-files.mjs'
@@ -151,7 +152,12 @@ const engines = ENGINES.filter(({ name, isByName }) =>
 /** The engine over other stores than a directory: real servers, and doubles of services. */
 async function engineTests() {
   for (const engine of engines) {
-    const server = await startEngine(engine)
+    const server = await startEngine(engine).catch((error) => {
+      if (!isExcused(error)) throw error
+      skipped.push(`Engine over ${engine.name} (${reasonOf(error)})`)
+      return null
+    })
+    if (server === null) continue
     Object.assign(process.env, server.environment)
     const size = process.env.TEST_SIZE
     if (engine.isOnce) delete process.env.TEST_SIZE

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { refusal, startRelay } from '../../testkit/proxy/breaking.mjs'
 import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'
 import { KEY, OTHER_KEY, SITES, directorySite, plain, run, runJson, terminal } from './command.mjs'

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { lines } from '../../testkit/baileys/lines.mjs'
 import { application } from '../../testkit/old-stores/packages.mjs'
 import { startRedis } from '../../testkit/old-stores/redis.mjs'

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { scratch } from '../../testkit/base/endings.mjs'
 import { TOKEN, eventually, machine, pair, whatsappOf } from '../support/example.mjs'
 import { KEY } from '../../testkit/processes/sessions.mjs'

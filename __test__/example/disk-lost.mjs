@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { eventually, machine, pair, whatsappOf } from '../support/example.mjs'
 import { startPostgres } from '../../testkit/databases/postgres.mjs'

@@ -3,7 +3,8 @@
 // The stories are in files of their own and run here, a few at a time since they wait a lot: the application is installed once
 // for all of them. Invariant: each story has its own bucket, database and double of WhatsApp, so that none sees another.
 
-import { before, describe } from 'node:test'
+import { describe } from 'node:test'
+import { before } from '../../testkit/base/missing.mjs'
 import { exampleFolder } from '../support/example.mjs'
 import * as api from './api.mjs'
 import * as deploy from './deploy.mjs'

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, test } from '../../testkit/base/missing.mjs'
 import { lines } from '../../testkit/baileys/lines.mjs'
 import { below, filesIn, LAYOUTS, putAll, writeMultiFile } from '../support/migrations.mjs'
 import * as gcs from '../../testkit/stores/gcs.mjs'

@@ -3,7 +3,7 @@
 // Invariant guarded: what the package was given arrives to the byte, whichever server holds it and however Keyv names it there.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { after, before, test } from '../../testkit/base/missing.mjs'
 import { lines } from '../../testkit/baileys/lines.mjs'
 import { asRoot, makeReader, startMariadb } from '../../testkit/old-stores/mariadb.mjs'
 import { application } from '../../testkit/old-stores/packages.mjs'

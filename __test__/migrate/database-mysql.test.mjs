@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { after, before, test } from 'node:test'
+import { after, before, test } from '../../testkit/base/missing.mjs'
 import { lines } from '../../testkit/baileys/lines.mjs'
 import { asRoot, makeReader, PASSWORD, startMariadb } from '../../testkit/old-stores/mariadb.mjs'
 import { application } from '../../testkit/old-stores/packages.mjs'

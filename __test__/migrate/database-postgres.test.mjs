@@ -3,7 +3,7 @@
 // Invariant guarded: every value arrives as it was stored, and nothing is written: the user may only SELECT.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { after, before, test } from '../../testkit/base/missing.mjs'
 import { lines } from '../../testkit/baileys/lines.mjs'
 import { application } from '../../testkit/old-stores/packages.mjs'
 import { aSession, assertArrived, countsOf, recordsOf } from '../../testkit/old-stores/sessions.mjs'

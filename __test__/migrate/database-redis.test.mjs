@@ -8,8 +8,9 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, before, after, test } from 'node:test'
+import { afterEach } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { after, before, test } from '../../testkit/base/missing.mjs'
 import { lines } from '../../testkit/baileys/lines.mjs'
 import { application } from '../../testkit/old-stores/packages.mjs'
 import { startRedis } from '../../testkit/old-stores/redis.mjs'
@@ -31,7 +32,7 @@ before(async () => {
   const Redis = app.load('ioredis')
   redis = new Redis(server.url)
 })
-afterEach(() => redis.flushall())
+afterEach(() => redis?.flushall())
 after(async () => {
   await redis?.quit()
   await server?.stop()

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, test } from '../../testkit/base/missing.mjs'
 import { below, filesIn, LAYOUTS, putAll, putIn, REPORTED, SOURCE_KEY } from '../support/migrations.mjs'
 import * as gcs from '../../testkit/stores/gcs.mjs'
 import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { linesOf, nest, own, startApplication } from '../support/nest.mjs'
 import { servePage, writePairs } from '../../testkit/browser/profile.mjs'
 import { KEY, rejection, scene, until } from '../../testkit/processes/sessions.mjs'

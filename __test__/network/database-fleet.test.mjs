@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { startPgBouncer } from '../../testkit/databases/pgbouncer.mjs'
 import { startPostgres } from '../../testkit/databases/postgres.mjs'

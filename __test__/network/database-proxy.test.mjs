@@ -3,9 +3,9 @@
 // Invariant: what a fault says that the server did is looked up in the server, on a connection of its own.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { after, before, test } from '../../testkit/base/missing.mjs'
 import { startPostgres } from '../../testkit/databases/postgres.mjs'
 import { startRedis } from '../../testkit/databases/redis.mjs'
 import { atEnd } from '../../testkit/base/endings.mjs'
@@ -20,8 +20,8 @@ before(async () => {
   await postgres.query('grant all on notes to app')
 })
 after(async () => {
-  await redis.stop()
-  await postgres.stop()
+  await redis?.stop()
+  await postgres?.stop()
 })
 
 /** Each database as both sides of a test: how a number is put, through a proxy, and which are there. */

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-import { after, before, test } from 'node:test'
+import { after, before, test } from '../../testkit/base/missing.mjs'
 import { cheapBaileys } from '../../testkit/baileys/cheap.mjs'
 import { startPostgres } from '../../testkit/databases/postgres.mjs'
 import { rejection } from '../../testkit/processes/sessions.mjs'
@@ -23,8 +23,8 @@ before(async () => {
   secure = await startPostgres({ tls: true })
 })
 after(async () => {
-  await secure.stop()
-  await server.stop()
+  await secure?.stop()
+  await server?.stop()
 })
 
 /** A logger that writes everything down. */

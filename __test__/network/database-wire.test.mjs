@@ -5,7 +5,7 @@
 // claimed is not acknowledged; and a write that nothing disturbs takes one exchange.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { assertRestores, acknowledged, DATABASES, databaseScene, moreWrites } from '../../testkit/databases/scene.mjs'
 import { eventually } from '../../testkit/processes/machines.mjs'
 import { chosen } from '../support/size.mjs'

@@ -5,7 +5,8 @@
 // as if the machine had died there, and what is restored from the copy must be exactly the state of its LSN.
 
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { eventually, runSeed } from '../../testkit/processes/machines.mjs'
 import { KINDS, makePlace, segmentsStored } from './places.mjs'
 import { assertOutages, openOn, Traffic } from './traffic.mjs'

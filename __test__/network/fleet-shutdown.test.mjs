@@ -3,8 +3,8 @@
 // Invariant guarded: `shutdown` says of each tenant what is true: closed with everything in the store, or named as failed with
 // everything in its local log. Nothing is lost in either case, and no store that keeps silent holds it up.
 
-import test from 'node:test'
 import assert from 'node:assert/strict'
+import { test } from '../../testkit/base/missing.mjs'
 import { eventually } from '../../testkit/processes/machines.mjs'
 import { sized } from '../support/size.mjs'
 import { countsOf, fleetPlace, inParallel, namesOf } from './fleets.mjs'

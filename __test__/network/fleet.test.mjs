@@ -3,9 +3,9 @@
 // Invariant guarded: requests do not grow with the tenants where they can be shared, never come in a burst, and no tenant's share
 // is taken by another.
 
-import test from 'node:test'
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { test } from '../../testkit/base/missing.mjs'
 import { eventually } from '../../testkit/processes/machines.mjs'
 import { noiseFrom } from '../../testkit/base/random.mjs'
 import { countsOf, fleetPlace, inParallel, kindOf, loadOf, namesOf, tenantsOpening } from './fleets.mjs'

@@ -5,7 +5,7 @@
 // held against the doubles, which know each right by itself.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { all, read, section } from '../docs/repository.mjs'
 import { dump } from '../../testkit/baileys/cheap.mjs'
 import { atEnd } from '../../testkit/processes/machines.mjs'

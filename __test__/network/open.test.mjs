@@ -5,7 +5,8 @@
 // may claim the session nothing is left in the bucket. When the fault is gone, the very same open succeeds, with the state that was stored.
 
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { cheapBaileys, dump } from '../../testkit/baileys/cheap.mjs'
 import { inTime } from '../../testkit/base/in-time.mjs'
 import { eventually, scratch } from '../../testkit/processes/machines.mjs'

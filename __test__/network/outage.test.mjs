@@ -8,8 +8,9 @@
 // answered within such an interval is told as an outage: no machine may be so slow without one.
 
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { test } from '../../testkit/base/missing.mjs'
 import { cheapBaileys, dump } from '../../testkit/baileys/cheap.mjs'
 import { eventually, KEY, scratch } from '../../testkit/processes/machines.mjs'
 import { sized } from '../support/size.mjs'

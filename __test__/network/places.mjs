@@ -3,8 +3,8 @@
 // Invariants: every kind in `KINDS` runs the same stories; a server is started once for a file, or taken from TEST_STORES where
 // somebody runs it already. Only what is tested goes through the proxy: what a test itself asks of a bucket is never harmed.
 
-import { after } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { after } from '../../testkit/base/missing.mjs'
 import { atEnd, scratch } from '../../testkit/base/endings.mjs'
 import { layOut } from '../../testkit/base/matrix.mjs'
 import { startProxy } from '../../testkit/proxy/proxy.mjs'

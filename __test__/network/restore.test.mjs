@@ -5,7 +5,8 @@
 // noticed. When the fault is gone, the very same open succeeds.
 
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { cheapBaileys, dump } from '../../testkit/baileys/cheap.mjs'
 import { scratch } from '../../testkit/processes/machines.mjs'
 import { sized } from '../support/size.mjs'

@@ -9,7 +9,7 @@
 // TEST_STORE names another kind of store, SEED replays a run.
 
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { after, test } from '../../testkit/base/missing.mjs'
 import { atEnd, KEY, runSeed } from '../../testkit/processes/machines.mjs'
 import { Deploy, MOMENTS, SIGNALS } from '../../testkit/rolling/deploy.mjs'
 import { doctored } from '../../testkit/rolling/doctored.mjs'

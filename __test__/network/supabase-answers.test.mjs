@@ -5,7 +5,8 @@
 // an outage once, and a restore is exact, whatever the storage in front of it still remembers.
 
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { dump } from '../../testkit/baileys/cheap.mjs'
 import { atEnd, eventually, KEY } from '../../testkit/processes/machines.mjs'
 import { startProxy } from '../../testkit/proxy/proxy.mjs'

@@ -5,7 +5,8 @@
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { dump } from '../../testkit/baileys/cheap.mjs'
 import { atEnd, eventually, scratch } from '../../testkit/processes/machines.mjs'
 import { hybrid, rejection } from '../../testkit/processes/sessions.mjs'

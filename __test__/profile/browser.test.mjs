@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { scratch } from '../../testkit/base/endings.mjs'
 import { openBrowser, readPairs, servePage, startPairs, stopPairs, writePairs } from '../../testkit/browser/profile.mjs'
 

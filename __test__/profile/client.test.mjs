@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { openBrowser, writePairs } from '../../testkit/browser/profile.mjs'
 import { fingerprintsOf, rejection, until } from '../../testkit/processes/sessions.mjs'
 import { clients, isLogout, objectsOf, pairsOf, whole } from '../../testkit/browser/whatsapp-web.mjs'

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { before, test } from 'node:test'
+import { before, test } from '../../testkit/base/missing.mjs'
 import { openBrowser, readPairs } from '../../testkit/browser/profile.mjs'
 import { atEnd } from '../../testkit/base/endings.mjs'
 import { contentsOf, fingerprintsOf, hybrid, rejection, scene, until } from '../../testkit/processes/sessions.mjs'

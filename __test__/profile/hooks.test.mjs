@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { scratch } from '../../testkit/base/endings.mjs'
 import { VERSIONS, load, packageOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
 

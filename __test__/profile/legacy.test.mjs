@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { before, test } from 'node:test'
+import { before, test } from '../../testkit/base/missing.mjs'
 import { readPairs } from '../../testkit/browser/profile.mjs'
 import { contentsOf, fingerprintsOf, rejection, scene } from '../../testkit/processes/sessions.mjs'
 import { SmallClient, objectsOf, optionsOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'

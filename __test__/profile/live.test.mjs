@@ -2,7 +2,7 @@
 // the newest acknowledged backup.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { startPairs, writePairs } from '../../testkit/browser/profile.mjs'
 import { contentsOf, until } from '../../testkit/processes/sessions.mjs'
 import { clients, objectsOf, pairsOf, whole } from '../../testkit/browser/whatsapp-web.mjs'

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { existsSync, renameSync } from 'node:fs'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { writePairs } from '../../testkit/browser/profile.mjs'
 import { rejection, until } from '../../testkit/processes/sessions.mjs'
 import { clients, isLogout, objectsOf, pairsOf, whole } from '../../testkit/browser/whatsapp-web.mjs'

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { atEnd } from '../../testkit/base/endings.mjs'
 import { openBrowser, readPairs, servePage, startPairs, stopPairs, writePairs } from '../../testkit/browser/profile.mjs'
 import { eventually, KEY, scratch } from '../../testkit/processes/machines.mjs'

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { chromiumPath } from '../../testkit/browser/chromium.mjs'
 import { atEnd } from '../../testkit/base/endings.mjs'
 import { BROWSER_ARGS, readPairs, writePairs } from '../../testkit/browser/profile.mjs'

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { before, test } from 'node:test'
+import { before, test } from '../../testkit/base/missing.mjs'
 import { contentsOf, fingerprintsOf, rejection, scene, temporaryFolder, until } from '../../testkit/processes/sessions.mjs'
 import { VERSIONS, load, optionsOf, whatsappWeb } from '../../testkit/browser/whatsapp-web.mjs'
 import { keptOf, makeProfiles } from '../../testkit/browser/wwebjs-sessions.mjs'

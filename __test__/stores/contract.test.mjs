@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { environment, root } from '../../scripts/bootstrap.mjs'
 import { startPgBouncer } from '../../testkit/databases/pgbouncer.mjs'
 import { isPostgresPublished } from '../../testkit/databases/programs.mjs'

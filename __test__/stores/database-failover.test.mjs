@@ -4,7 +4,7 @@
 // machine restores everything that resolved. Where nobody runs that remembers the tail, the tail is lost and nothing else: no hole.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { startStandby } from '../../testkit/databases/postgres.mjs'
 import { acknowledged, assertRestores, counted, DATABASES, moreWrites, pairScene } from '../../testkit/databases/scene.mjs'
 import { atEnd } from '../../testkit/processes/machines.mjs'

@@ -5,7 +5,7 @@
 // back in time.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { acknowledged, assertRestores, counted, DATABASES, databaseScene, moreWrites } from '../../testkit/databases/scene.mjs'
 import { chosen, sized } from '../support/size.mjs'
 

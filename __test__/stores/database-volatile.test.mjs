@@ -4,7 +4,7 @@
 // resolved; and a running session stores everything again on a server that has forgotten it.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 import { acknowledged, assertRestores, counted, databaseScene, moreWrites } from '../../testkit/databases/scene.mjs'
 import { chosen } from '../support/size.mjs'
 

@@ -7,14 +7,14 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { test } from '../../testkit/base/missing.mjs'
 import { startPair } from '../../testkit/databases/pairs.mjs'
 import { startPgBouncer } from '../../testkit/databases/pgbouncer.mjs'
 import { readProcessFile, startPostgres } from '../../testkit/databases/postgres.mjs'
-import { isPostgresPublished } from '../../testkit/databases/programs.mjs'
+import { isPostgresPublished, postgresPrograms, redisProgram } from '../../testkit/databases/programs.mjs'
 import { startRedis } from '../../testkit/databases/redis.mjs'
 import { atEnd } from '../../testkit/base/endings.mjs'
 import { eventually } from '../../testkit/processes/machines.mjs'
@@ -115,6 +115,8 @@ test('PostgreSQL_that_is_killed_starts_again_with_what_it_had_acknowledged_and_l
 })
 
 test('a_database_does_not_outlive_a_process_that_is_killed', async () => {
+  // The child would say to nobody that there are none.
+  for (const find of [postgresPrograms, redisProgram]) find()
   const url = (path) => JSON.stringify(fileURLToPath(new URL(`../../testkit/databases/${path}`, import.meta.url)))
   const program = `
     const { startPostgres } = await import(${url('postgres.mjs')})

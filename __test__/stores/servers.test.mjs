@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlink
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, test } from '../../testkit/base/missing.mjs'
 import * as rclone from '../../testkit/stores/rclone.mjs'
 import { S3Client } from '../../testkit/stores/s3-client.mjs'
 import * as seaweedfs from '../../testkit/stores/seaweedfs.mjs'

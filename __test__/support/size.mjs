@@ -3,7 +3,7 @@
 // Invariant: the smaller size fails too when the guard is removed that a test is about; nothing is left out of it but repetition.
 // A test file that imports this module runs in both, any other one only in `npm test`, which runs it whole.
 
-import { test } from 'node:test'
+import { test } from '../../testkit/base/missing.mjs'
 
 /** True in `npm run test:all`. */
 const isAll = process.env.TEST_SIZE === 'all'

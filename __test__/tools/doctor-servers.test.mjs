@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { after, test } from 'node:test'
+import { after, test } from '../../testkit/base/missing.mjs'
 import { hybrid, KEY, scene } from '../../testkit/processes/sessions.mjs'
 import * as gcs from '../../testkit/stores/gcs.mjs'
 import * as rclone from '../../testkit/stores/rclone.mjs'

@@ -3,6 +3,7 @@
 // Invariants: nothing is installed that is there already; where it cannot be installed, one sentence says what to install.
 
 import { spawnSync } from 'node:child_process'
+import { Missing } from '../base/missing.mjs'
 
 const run = (program, args) =>
   spawnSync(program, args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' }, encoding: 'utf8' })
@@ -29,13 +30,13 @@ export function installFromSystem(name) {
 }
 
 /**
- * Answer of `find`, at once or after the package was installed.
+ * Answer of `find`, at once or after the package was installed; `Missing` where neither helps.
  * @param {string} name of the package
  * @param {string} what it is, for a person
  * @param {() => string | undefined} find
  */
 export function provide(name, what, find) {
   const found = find() ?? (installFromSystem(name), find())
-  if (found === undefined) throw new Error(`${what} is missing: install it (Debian: \`apt install ${name}\`) and run this again.`)
+  if (found === undefined) throw new Missing(what, `install it (Debian: \`apt install ${name}\`)`)
   return found
 }

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Missing } from '../base/missing.mjs'
 import { installFromSystem } from './apt.mjs'
 
 const CACHE = fileURLToPath(new URL('../../.cache/wheels/', import.meta.url))
@@ -32,8 +33,7 @@ const findPip = () => [['python3', '-m', 'pip'], ['pip3']].find((pip) => run([..
 
 function pip() {
   const found = findPip() ?? (installFromSystem('python3-pip'), findPip())
-  if (found === undefined)
-    throw new Error('pip is missing: install Python 3 with pip (Debian: `apt install python3-pip`) and run this again.')
+  if (found === undefined) throw new Missing('pip', 'install Python 3 with pip (Debian: `apt install python3-pip`)')
   return found
 }
 

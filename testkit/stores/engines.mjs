@@ -32,7 +32,10 @@ export const ENGINES = [
 export async function startEngine({ kind, settings, front }) {
   const store = await import(`./${kind}.mjs`)
   const server = await store.start(settings)
-  const before = await front?.(server.server)
+  const before = await front?.(server.server).catch(async (error) => {
+    await server.stop()
+    throw error
+  })
   const address = before === undefined ? server.address : { ...server.address, direct: server.address.endpoint, endpoint: before.endpoint }
   return {
     environment: { TEST_STORE: kind, TEST_STORES: JSON.stringify({ [kind]: address }) },

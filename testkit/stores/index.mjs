@@ -4,7 +4,7 @@
 // Invariants: every bucket is removed when its test ends, after everything that the test opened on it was closed; a server
 // that was started here is stopped when all tests of the process have ended.
 
-import { after } from 'node:test'
+import { after } from '../base/missing.mjs'
 import { atEnd } from '../base/endings.mjs'
 
 export const storeKind = process.env.TEST_STORE || 'directory'
