@@ -45,7 +45,7 @@ export interface BackupReport {
   tries: number
   /** Packs that the store had lost: what the profile has of them was stored again. */
   repaired: number
-  /** Why superfluous packs could not be removed; `null` if they were. */
+  /** Reason that superfluous packs could not be removed; `null` if they were. */
   uncollected: string | null
 }
 

@@ -1,4 +1,4 @@
-// How long `pruneKeys` keeps other work waiting: the longest pauses of the event loop while a large account is pruned.
+// Time that `pruneKeys` keeps other work waiting: the longest pauses of the event loop while a large account is pruned.
 //
 //   node bench/prune-keys.mjs [--mb N] [--json]
 //

@@ -1,4 +1,4 @@
-// What a process keeps of sessions that it closed, and of keys that it no longer uses: nothing that grows.
+// Memory that a process keeps of sessions that it closed, and of keys that it no longer uses: nothing that grows.
 //
 //   node --expose-gc bench/registries.mjs [OPENS] [--tenants 1000] [--tokens 1000] [--json]
 //

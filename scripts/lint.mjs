@@ -1,4 +1,4 @@
-// What a reviewer must not have to say: formatting, clippy with warnings denied, oxlint, the types of the JavaScript, spelling.
+// Checks that spare a reviewer: formatting, clippy with warnings denied, oxlint, the types of the JavaScript, spelling.
 // `npm run format` does what the first two ask for.
 //
 //   npm run lint [-- <name> ...]      only the checks whose name holds one of these
@@ -40,7 +40,7 @@ const CHECKS = {
   spelling: () => [join(installWheel('typos'), 'bin', 'typos'), '.']
 }
 
-/** Why a check failed; undefined for one that passed. */
+/** Reason that a check failed; undefined for one that passed. */
 function failure(check) {
   try {
     const [command, ...args] = check()

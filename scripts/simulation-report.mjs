@@ -1,4 +1,4 @@
-// What came of many simulated schedules, as a document that anybody can hold against a run of their own.
+// Results of many simulated schedules, as a document that anybody can hold against a run of their own.
 //
 // Invariant: it says nothing that was not counted: how many schedules were played to their end, from which seeds, of which
 // sources, what happened in them how often, and which failed.

@@ -1,4 +1,4 @@
-// Which test files run, and what they need: decided by what they import, so that no list can be forgotten.
+// Test files, and what they need: decided by what they import, so that no list can be forgotten.
 //
 //   node scripts/test-files.mjs [filter]      the files, each with its tags
 //

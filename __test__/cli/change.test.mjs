@@ -1,4 +1,4 @@
-// What cannot be taken back is asked for first.
+// Commands that cannot be taken back ask first.
 
 import assert from 'node:assert/strict'
 import { readdirSync, utimesSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// What holds for every command: help, versions, mistakes, exit codes, where secrets and settings come from, and readers that go
+// Rules of every command: help, versions, mistakes, exit codes, where secrets and settings come from, and readers that go
 // away.
 
 import assert from 'node:assert/strict'

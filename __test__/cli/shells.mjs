@@ -1,4 +1,4 @@
-// What zsh and fish themselves offer for a line: the script is sourced by the real shell, and the shell completes.
+// Offers of zsh and fish themselves for a line: the script is sourced by the real shell, and the shell completes.
 //
 // Invariant: no configuration of the user takes part. A missing shell is installed where we may, and named where we may not.
 

@@ -1,4 +1,4 @@
-// What is printed on a screen of 80 columns, and how long the rest will take.
+// Output on a screen of 80 columns, and the time that the rest will take.
 //
 // Invariant guarded: no line of a result is wider than the screen; what is shortened keeps both ends; where a program reads, nothing
 // is shortened.

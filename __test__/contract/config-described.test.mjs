@@ -1,4 +1,4 @@
-// What `describeConfig` says of the settings of an open.
+// Answers of `describeConfig` of the settings of an open.
 //
 // Invariant guarded: it says what an open would do, whatever is wrong, and where each value comes from; and never a secret.
 

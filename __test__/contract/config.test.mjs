@@ -1,4 +1,4 @@
-// Where settings come from.
+// Sources of settings.
 //
 // Invariant guarded: an option goes before a variable and a variable before the default, for every option; what is misspelt or of the
 // wrong kind is refused by name; and a process that nobody told of a store is warned.

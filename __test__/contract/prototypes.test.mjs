@@ -1,4 +1,4 @@
-// What anybody puts on `Object.prototype`, or writes into a foreign file as `__proto__`, is nobody's option.
+// Properties that anybody puts on `Object.prototype`, or writes into a foreign file as `__proto__`, are nobody's option.
 //
 // Invariant guarded: an open, a migration and a description go by what the caller said and by the variables that are set, and a
 // file of another system changes nothing but the session that is made of it.

@@ -1,4 +1,4 @@
-// Where the credentials of a store come from, and that they stay there.
+// Sources of the credentials of a store, and that they stay there.
 //
 // Invariants guarded: the first source that is there decides, whatever lies behind it; half of one is refused by the names of
 // what is missing; the machine is asked only when the caller says so; no refusal and no warning repeats a secret, wherever it

@@ -1,4 +1,4 @@
-// What the tests of this folder share: the files of the repository, and a few ways to look at them.
+// Parts that the tests of this folder share: the files of the repository, and a few ways to look at them.
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// What docs/stores.md says about trying a store of one's own is what the contract of stores takes.
+// Everything that docs/stores.md says about trying a store of one's own is what the contract of stores takes.
 //
 // Invariant: the store in its example has the fields that the core is told of such a store, all of them and no other; that the
 // command runs the contract is what `__test__/stores/contract.test.mjs` lives by.

@@ -1,4 +1,4 @@
-// What a clone holds: no traces of the machine it was written on, and no document that points to nowhere.
+// Contents of a clone: no traces of the machine it was written on, and no document that points to nowhere.
 
 import assert from 'node:assert/strict'
 import { existsSync, statSync } from 'node:fs'

@@ -87,18 +87,20 @@ test('a message with an old phrase is noticed', () => {
 })
 
 /** First words of a doc comment that say nothing of what is documented. */
-const EMPTY = /^(What|Whatever|Who|Whoever|How|Whether|That|Where|When|Which|Those)\b/
+const EMPTY = /^(What|Whatever|Who|Whoever|Whose|How|Whether|That|Where|When|Which|Why|Those)\b/
 const isDocumented = (file) => /\.(m?js|ts|rs)$/.test(file) && file !== 'binding.d.ts'
 
-/** First lines of the doc comments of a file. */
+/** First lines of the doc comments of a file, and of the comment that it begins with. */
 function docs(text) {
   const all = text.split('\n')
-  return all.flatMap((line, n) => {
+  const [, opening] = all[all[0].startsWith('#!') ? 1 : 0]?.match(/^\/\/!? (.*)/) ?? []
+  const rest = all.flatMap((line, n) => {
     const rust = line.match(/^\s*\/\/\/ (.*)/)
     if (rust) return /^\s*\/\/\//.test(all[n - 1] ?? '') ? [] : [rust[1]]
     const [, first] = line.match(/^\s*\/\*\* (.*)/) ?? (/^\s*\/\*\*$/.test(all[n - 1] ?? '') ? (line.match(/^\s*\* (.*)/) ?? []) : [])
     return first === undefined ? [] : [first]
   })
+  return opening === undefined ? rest : [opening, ...rest]
 }
 
 test('doc comments begin with a noun or a verb', () => {
@@ -113,10 +115,15 @@ test('doc comments begin with a noun or a verb', () => {
 })
 
 test('a doc comment that begins with a pronoun is noticed', () => {
-  const forms = ['What', 'Whether', 'How'].flatMap((word) => [`/// ${word} it is.`, `/** ${word} it is. */`, `/**\n * ${word} it is.\n */`])
+  const forms = ['What', 'Whether', 'How', 'Whose', 'Why'].flatMap((word) =>
+    [`/// ${word} it is.`, `//! ${word} it is.`, `// ${word} it is.`, `/** ${word} it is. */`, `/**\n * ${word} it is.\n */`].concat(
+      `#!/usr/bin/env node\n// ${word} it is.`
+    )
+  )
   assert.deepEqual(
     forms.flatMap(docs).map((text) => EMPTY.test(text)),
     forms.map(() => true)
   )
+  assert.deepEqual(docs('const a = 1\n// Why it is.'), [], 'a comment within a file gives reasons')
   assert.deepEqual(docs(['/// A thing.', '/// Which follows.'].join('\n')), ['A thing.'])
 })

@@ -1,4 +1,4 @@
-// What runs before a change is taken and before anything is published.
+// Checks that run before a change is taken and before anything is published.
 //
 // Invariants: nothing is published that CI has not passed; a job is given the time that its own limits add up to; what a workflow
 // runs is named by version or commit, so that it is the same tomorrow.

@@ -1,4 +1,4 @@
-// What a session tells while it runs: backups, a restore, a newer owner, an outage, an emptied bucket.
+// Events of a session while it runs: backups, a restore, a newer owner, an outage, an emptied bucket.
 //
 // Invariant guarded: trouble with the store never stops a session and is told with a code, once, to those who listen, and is
 // never thrown at somebody who does not; and when it is over, everything that resolved meanwhile is in the store.

@@ -1,4 +1,4 @@
-// What the endpoints answer, to whom, and what they never say.
+// Answers of the endpoints: to whom they go, and what they never say.
 
 import assert from 'node:assert/strict'
 import { request } from 'node:http'

@@ -1,4 +1,4 @@
-// What the service does when a connection ends: only a logout deletes, nobody is fought over a number, everything else comes back.
+// The end of a connection: only a logout deletes, nobody is fought over a number, everything else comes back.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

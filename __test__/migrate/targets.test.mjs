@@ -1,4 +1,4 @@
-// What a migration does about tenants that exist, about a source that is still written, and about whoever runs a session meanwhile.
+// Migrations to tenants that exist, from a source that is still written, and beside whoever runs a session meanwhile.
 //
 // Invariant guarded: a session of ours is never overwritten, replaced, claimed or made older by a migration.
 

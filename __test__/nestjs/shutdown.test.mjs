@@ -1,4 +1,4 @@
-// How an application ends: by a signal, by `close()`, with a store and without one.
+// Ends of an application: by a signal, by `close()`, with a store and without one.
 //
 // Invariant guarded: when the application has ended, everything is in the store and released, or the log has named what is not;
 // the end comes in the time there is, whatever the store does; and what was not stored is there at the next start.

@@ -1,4 +1,4 @@
-// What a session over a database leaves for others to read, searched for its password: where all is well, and where the server, the
+// Traces that a session over a database leaves for others to read, searched for its password: where all is well, and where the server, the
 // password, the database, the rights or the certificate are wrong.
 //
 // Invariant guarded: messages, logs and the description of the configuration hold the password in no form, with every character that a

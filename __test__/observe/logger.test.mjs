@@ -1,4 +1,4 @@
-// What a logger is told: nothing without one, and with pino lines that say what happened to whom in fields of their own.
+// Lines that a logger gets: nothing without one, and with pino lines that say what happened to whom in fields of their own.
 //
 // Invariant guarded: whoever reads logs by machine needs no text: each line has its event, its class and its tenant as fields.
 

@@ -1,4 +1,4 @@
-// What status() and summary() say: how much a blank machine would not restore, and since when it would restore all.
+// Answers of status() and summary(): how much a blank machine would not restore, and since when it would restore all.
 //
 // Invariant guarded: what is cut and on its way to the store is not stored yet; and whoever closes a session hears of its last
 // upload before close() says that it is over.

@@ -1,4 +1,4 @@
-// How a process ends with a session open: by itself, by process.exit, by an exception, or with the store gone.
+// Ends of a process with a session open: by itself, by process.exit, by an exception, or with the store gone.
 //
 // Invariant guarded: a session keeps nothing alive and installs nothing on `process`; what resolved before the end is on the
 // disk, however abrupt the end; and a close that cannot reach the store says so in time and leaves the rest to the next open.

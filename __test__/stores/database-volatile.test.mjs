@@ -1,4 +1,4 @@
-// What a Redis or Valkey may lose by itself: its memory limit, its file, all of its keys, and its time.
+// Losses of a Redis or Valkey by itself: its memory limit, its file, all of its keys, and its time.
 //
 // Invariant guarded: a server that evicts, or keeps nothing, is refused and named; one that turns so later costs no write that
 // resolved; and a running session stores everything again on a server that has forgotten it.

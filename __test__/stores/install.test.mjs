@@ -1,4 +1,4 @@
-// How servers for tests are installed, with stand-ins for pip and apt-get: no network is touched.
+// Installation of servers for tests, with stand-ins for pip and apt-get: no network is touched.
 //
 // Invariant: whatever pip does and however many processes install at once, a folder is whole or not there.
 

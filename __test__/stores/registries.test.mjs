@@ -1,4 +1,4 @@
-// What a process keeps of sessions that it closed and of keys that it no longer uses: the short form of `bench/registries.mjs`.
+// Memory that a process keeps of sessions that it closed and of keys that it no longer uses: the short form of `bench/registries.mjs`.
 //
 // Invariant guarded: descriptors, threads and memory do not grow with opens, nor with stores whose key was changed.
 

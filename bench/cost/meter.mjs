@@ -1,4 +1,4 @@
-// What passes between a fleet and its store, counted by the proxy that stands between them, and so without asking the product.
+// Traffic between a fleet and its store, counted by the proxy that stands between them, and so without asking the product.
 //
 // Invariants: each request is of one kind; an unknown one ends the run, because a count without it would be too low. Bytes are
 // those of bodies: heads and handshakes are not billed by anybody.

@@ -1,4 +1,4 @@
-// How many bytes a listed name takes in the answers of a store: the larger part of what an idle fleet receives.
+// Bytes that a listed name takes in the answers of a store: the larger part of what an idle fleet receives.
 //
 // Invariant: it is the package that lists, and the proxy that counts. Supabase is its double, whose answers have the fields of the
 // original.

@@ -1,4 +1,4 @@
-// What requests and bytes cost, and what other ways to keep the same accounts would have sent.
+// Prices of requests and bytes, and what other ways to keep the same accounts would have sent.
 //
 // Invariants: the rates are those of `lib/tools/prices.js`, where each stands once; a month has 30 days. A figure of another way
 // comes from the same trace by a formula that is written out in `docs/cost.md`.

@@ -1,4 +1,4 @@
-// What one WhatsApp account asks of its store: the calls of each message and the sizes of their values, as recorded from Baileys 7
+// Work of one WhatsApp account for its store: the calls of each message and the sizes of their values, as recorded from Baileys 7
 // over 10,000 messages of an account with 100 contacts.
 //
 // Invariant: the same seed gives the same calls with the same values, on every machine. What is made is held against what was

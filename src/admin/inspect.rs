@@ -72,7 +72,7 @@ pub struct Stored {
     pub contents: Option<Contents>,
     /// Objects that are damaged.
     pub damage: Vec<String>,
-    /// Why there are no contents.
+    /// Reason that there are no contents.
     pub error: Option<Error>,
 }
 

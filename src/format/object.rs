@@ -66,7 +66,7 @@ pub struct Link {
 pub struct Meta {
     /// Its kind.
     pub kind: ObjectKind,
-    /// Whose it is.
+    /// Tenant that it belongs to.
     pub tag: TenantTag,
     /// The claim that wrote it.
     pub claim: Claim,

@@ -59,7 +59,7 @@ pub struct Context<'a> {
     pub purpose: Purpose,
     /// Fresh randomness of this file or this open.
     pub salt: &'a [u8],
-    /// Whose they are.
+    /// Tenant that they belong to.
     pub tag: TenantTag,
     /// Under which epoch they were written.
     pub epoch: u64,

@@ -38,7 +38,7 @@ impl Life {
         }
     }
 
-    /// Why a change is refused, if it is.
+    /// Reason that a change is refused, if it is.
     pub fn refusal(self) -> Result<()> {
         let (cause, message) = match self {
             Life::Live => return Ok(()),

@@ -1,4 +1,4 @@
-//! Where a batch is before it is in memory: in a log on the disk, or nowhere.
+//! Place of a batch before it is in memory: in a log on the disk, or nowhere.
 //!
 //! Without a log nothing is safe before the store has it: what is written then is shipped at once, and whoever wrote it waits
 //! until it is acknowledged.

@@ -74,7 +74,7 @@ pub struct BackupReport {
     pub tries: u32,
     /// Packs that the store had lost: what the profile has of them was stored again.
     pub repaired: f64,
-    /// Why superfluous packs could not be removed; `null` if they were.
+    /// Reason that superfluous packs could not be removed; `null` if they were.
     pub uncollected: Option<String>,
 }
 

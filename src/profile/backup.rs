@@ -64,7 +64,7 @@ pub struct Report {
     pub tries: u32,
     /// Packs that the store had lost: what the profile has of them was stored again, and generations that need the rest are given up.
     pub repaired: usize,
-    /// Why superfluous packs could not be removed.
+    /// Reason that superfluous packs could not be removed.
     pub uncollected: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is known of a profile from one backup to the next: marks of files that need not be read again, and packs that are lost.
+//! Knowledge of a profile from one backup to the next: marks of files that need not be read again, and packs that are lost.
 //!
 //! It is lost with the process, at the price of one full read. A lost pack counts as long as the state names it, and no longer.
 

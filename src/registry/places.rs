@@ -1,4 +1,4 @@
-//! Where sessions are: what one process opens once and shares, and what it must not open in two ways.
+//! Places of sessions: what one process opens once and shares, and what it must not open in two ways.
 //!
 //! A session with a folder is known by it, so that a process may be several machines to one store. One without is known by
 //! its store and tenant, and nothing but it may then have that tenant in that store: the two would throw each other out.

@@ -81,7 +81,7 @@ pub struct Health {
     pub bases: u64,
     /// Bytes stored.
     pub bytes: u64,
-    /// Why the store does not take the whole state, since it does not.
+    /// Reason that the store does not take the whole state, since it does not.
     pub base_refused: Option<Error>,
 }
 

@@ -46,7 +46,7 @@ pub struct Status {
     pub last_backup_at: Option<u64>,
     /// The last failure of the store.
     pub last_error: Option<Error>,
-    /// Why the store takes no base.
+    /// Reason that the store takes no base.
     pub base_refused: Option<Error>,
     /// Objects that were stored.
     pub uploads: Option<Uploads>,

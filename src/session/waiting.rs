@@ -82,7 +82,7 @@ impl Session {
         }
     }
 
-    /// Why whoever ships does not store the whole state anew.
+    /// Reason that whoever ships does not store the whole state anew.
     fn unrenewed(&self) -> Result<()> {
         self.journal.progress().life.refusal()?;
         let health = self.remote.as_ref().map(|remote| &remote.health);

@@ -108,7 +108,7 @@ impl Oracle {
         (self.trace.highest, self.trace.floor) = (None, None);
     }
 
-    /// Whose session it is.
+    /// Tenant of the session.
     pub fn tenant(&self) -> &TenantName {
         &self.tenant
     }

@@ -76,7 +76,7 @@ impl Process {
         }
     }
 
-    /// Why it did not open, if so.
+    /// Reason that it did not open, if so.
     pub fn refused(&self) -> Option<Code> {
         match &*hold(&self.door) {
             Door::Refused(error) => Some(error.code()),

@@ -1,4 +1,4 @@
-//! Which store, as configured.
+//! The store, as configured.
 //!
 //! A spec is compared and hashed, so that all tenants of a process that name the same store share one client. It holds
 //! credentials, and so it is never printed.

@@ -63,7 +63,7 @@ pub enum FrameKind {
     End = 3,
 }
 
-/// Whose log it is.
+/// Header of a log: the tenant that it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// The tenant.

@@ -21,7 +21,7 @@ const SLACK: u64 = 4 << 20;
 /// A buffer that grew larger than this for one batch is let go again.
 const KEPT_BUFFER: usize = 1 << 20;
 
-/// Whose history a log holds, and the keys that seal it.
+/// Lineage of a log: the tenant whose history it holds, and the keys that seal it.
 #[derive(Clone)]
 pub struct Lineage {
     /// The keys.
@@ -218,7 +218,7 @@ impl Wal {
         &self.folder
     }
 
-    /// Whose history it holds.
+    /// Lineage of the log.
     pub fn lineage(&self) -> &Lineage {
         &self.lineage
     }

@@ -1,4 +1,4 @@
-// What a session needs of Baileys where a test is about files and owners: loading the real one takes longer than the test.
+// Parts of Baileys that a session needs where a test is about files and owners: loading the real one takes longer than the test.
 //
 // Invariant: values are plain data with Buffers in them, which these stand-ins give back exactly.
 

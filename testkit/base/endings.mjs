@@ -1,4 +1,4 @@
-// What happens when a test ends, and folders that are gone then.
+// Endings of a test, and folders that are gone then.
 //
 // Invariant: everything that was registered is done, in the opposite order, whatever the test did and whatever fails on the
 // way: a child must be gone before its folder goes, and a session must be closed before its bucket goes.

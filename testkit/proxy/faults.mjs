@@ -1,4 +1,4 @@
-// What the faults do, each in terms of the moves of an exchange.
+// Effects of the faults, each in terms of the moves of an exchange.
 //
 // Invariant: a fault says truly whether the server behind had the request: `committed: true` means that its whole answer was
 // there before the client was failed, `committed: false` that it never heard of it.

@@ -1,4 +1,4 @@
-// Which request meets which fault.
+// Rules: the requests that meet a fault.
 //
 // Invariant: nothing happens by chance unless a seed was given: a rule says by method, path and count what it takes. A rule
 // with a word that is not known here is refused, because a test with a misspelt fault would prove nothing.

@@ -1,4 +1,4 @@
-// What the tests of the proxy have in common: a server that writes down what reached it, and a client with one connection.
+// Parts that the tests of the proxy have in common: a server that writes down what reached it, and a client with one connection.
 //
 // Invariant: every fault can be judged from both sides: `seen` and `kept` are what the server had, an answer is what the client got.
 

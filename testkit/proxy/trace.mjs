@@ -1,4 +1,4 @@
-// What the proxy saw: one entry for each request, in memory and, if wanted, in a file; and sums for each method.
+// Trace of the proxy: one entry for each request, in memory and, if wanted, in a file; and sums for each method.
 //
 // Invariant: an entry holds no header and no body, unless `all` was asked for: then it holds the heads as they were sent, for a
 // test that looks for secrets in them.

@@ -1,4 +1,4 @@
-// Who has the session, and what that means for the work that goes on: each command is asked of the owner of the moment, and when the
+// Owner of the session, and what that means for the work that goes on: each command is asked of the owner of the moment, and when the
 // session moves, what the former owner did is held against what the next one has.
 //
 // Invariants: the next owner shows, key by key, the state at the LSN with which it opened. An answered command is done if its writes

@@ -1,4 +1,4 @@
-// What may go wrong in conversations after the last writes of an owner were lost, and no further than that.
+// Faults that may occur in conversations after the last writes of an owner were lost, and no further than that.
 //
 // Invariant: each failure that is forgiven follows from an answered command whose writes lie beyond the LSN with which the next
 // owner opened. A conversation that was not touched since then must go on as if nothing had happened, and one that was touched is

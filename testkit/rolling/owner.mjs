@@ -65,7 +65,7 @@ export class Owner {
     })
   }
 
-  /** Why it takes no more messages, or null while it does. */
+  /** Reason that it takes no more messages, or null while it does. */
   get over() {
     return this.#over
   }

@@ -1,4 +1,4 @@
-// What is in a bucket, and making a bucket hold exactly that.
+// Contents of a bucket, and making a bucket hold exactly that.
 //
 // Invariant: after `layOutIn` the bucket holds these objects, byte for byte, and no other.
 

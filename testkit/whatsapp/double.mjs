@@ -63,7 +63,7 @@ class WhatsAppDouble {
     this.devices = new Map()
     /** Names of queries that were answered with an error, because the double does not know them. */
     this.unanswered = []
-    /** Why connections were cut: what a client sent that could not be read. */
+    /** Reasons that connections were cut: what a client sent that could not be read. */
     this.failures = []
     const staticKeys = newKeyPair()
     const server = {

@@ -1,4 +1,4 @@
-// What a phone does when it scans a QR code, and what the server passes on of it.
+// Scan of a QR code by a phone, and what the server passes on of it.
 //
 // Invariant: both sides prove themselves. The phone signs the device's identity with the key of its account and seals that with
 // the secret of the QR code, which the server never sees; the device answers with a signature of its own, which is checked here.

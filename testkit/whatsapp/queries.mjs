@@ -1,4 +1,4 @@
-// What the server answers to the `iq` queries of a device.
+// Answers of the server to the `iq` queries of a device.
 //
 // Invariant: a query that is not in the table gets an error and is counted in `double.unanswered`, so that a test can say that a
 // client asked for nothing unknown. Nothing here is made up that a client would keep: lists are empty where the double has nothing.

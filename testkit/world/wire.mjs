@@ -1,4 +1,4 @@
-// What crosses between the two processes of a world, and what a snapshot of the peers is made of: plain JSON, bytes as
+// Messages between the two processes of a world, and what a snapshot of the peers is made of: plain JSON, bytes as
 // base64.
 //
 // Invariant: fromWire(toWire(x)) deep-equals x for plain data with Buffers in it, and nothing else is ever sent.

@@ -1,4 +1,4 @@
-// What an operator can do to a session, confirmed where it cannot be taken back, and what it came to.
+// Actions of an operator on a session, confirmed where it cannot be taken back, and what it came to.
 
 import { element, isLinked } from './rows.js'
 import { nameOf } from './words.js'

@@ -1,4 +1,4 @@
-// What the page calls things: labels, their tone, what the legend says of them; times and spans.
+// Words of the page: labels, their tone, what the legend says of them; times and spans.
 
 /** Status -> label, tone, meaning. */
 export const STATUS = {

@@ -1,4 +1,4 @@
-// What the service reads from its environment, once, at the start. The variables of the auth state itself (store, keys, folder)
+// Settings that the service reads from its environment, once, at the start. The variables of the auth state itself (store, keys, folder)
 // are read by `baileys-hybrid-auth`; here is only what it cannot know.
 
 import { hostname } from 'node:os'

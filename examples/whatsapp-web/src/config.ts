@@ -1,4 +1,4 @@
-// What the service reads from its environment, once, at the start. Store and keys are read by `baileys-hybrid-auth`.
+// Settings that the service reads from its environment, once, at the start. Store and keys are read by `baileys-hybrid-auth`.
 
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'

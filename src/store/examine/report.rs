@@ -50,7 +50,7 @@ pub enum Known<T> {
     Impossible,
     /// It was not told.
     Unknown {
-        /// Why.
+        /// Reason that it was not told.
         problem: String,
     },
 }

@@ -1,4 +1,4 @@
-// How the tests of the double ask it: as the service account that the double made, or as somebody who is wrong in one thing.
+// Caller of the double for its tests: asks as the service account that the double made, or as somebody who is wrong in one thing.
 //
 // Invariant: nothing here goes through the client of the common interface, whose rights are the owner's.
 

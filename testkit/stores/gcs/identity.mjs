@@ -1,4 +1,4 @@
-// Who asks: service accounts, the token endpoint and the bearer of a request.
+// Identity of who asks: service accounts, the token endpoint and the bearer of a request.
 //
 // Invariant: a bearer counts only while it is valid by the double's clock, and only if the service account's key signed it or
 // the double issued it. The limits are those that are documented: an assertion lives an hour at most and names its audience.

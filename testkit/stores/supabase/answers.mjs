@@ -1,4 +1,4 @@
-// What the storage server says when it refuses: every error it has, in one table.
+// Refusals of the storage server: every error it has, in one table.
 //
 // Invariant: nearly every refusal is an HTTP 400 with the real status as a string in the body; whoever decides by the HTTP
 // status alone decides wrongly, here as there.

@@ -1,4 +1,4 @@
-// Who is asking, and what row-level security lets them do: JSON web tokens signed with HS256, and the gateway of hosted projects
+// Identity of who is asking, and what row-level security lets them do: JSON web tokens signed with HS256, and the gateway of hosted projects
 // that makes them out of new-style keys.
 //
 // Invariants: a request has the role its token names and no other; a new-style key in `Authorization` is no token. What a role may

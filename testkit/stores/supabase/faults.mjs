@@ -1,4 +1,4 @@
-// What goes wrong on demand: answers that are not the server's, and requests held where others can overtake them.
+// Faults on demand: answers that are not the server's, and requests held where others can overtake them.
 //
 // Invariant: by count and by pattern, never by chance or by the clock: the same requests meet the same faults.
 

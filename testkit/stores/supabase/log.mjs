@@ -1,4 +1,4 @@
-// What was asked: a list of the last requests, and counts of all of them.
+// Log of requests: a list of the last requests, and counts of all of them.
 //
 // Invariant: no bodies, no headers and no query are kept: neither keys nor contents can be read here.
 

@@ -1,4 +1,4 @@
-// What the server holds: buckets, the rows of the database, and the versions that the rows name.
+// Contents of the server: buckets, the rows of the database, and the versions that the rows name.
 //
 // Invariants: a change is one step, which nothing comes between; whether it may be made is asked before, and not again. So of
 // two uploads that both found nothing, both succeed, and the later one is what is stored. A row keeps its id through every

@@ -1,4 +1,4 @@
-// Which request goes where.
+// Routes of requests.
 //
 // Invariant: the first that fits answers. So a route that a server does not have yet is not missing there: its path is taken for
 // that of an object.

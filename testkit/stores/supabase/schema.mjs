@@ -1,4 +1,4 @@
-// What the bodies of requests must look like, and what the server says of those that do not.
+// Shape that the bodies of requests must have, and what the server says of those that do not.
 //
 // Invariant: a number in quotes is a number, as the real server's validator has it.
 

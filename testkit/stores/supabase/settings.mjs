@@ -1,4 +1,4 @@
-// How the server behaves where servers differ: its settings, for all buckets and for single ones.
+// Behaviour of the server where servers differ: its settings, for all buckets and for single ones.
 //
 // Invariant: a name that is not a setting is refused, so that a misspelt switch cannot leave a test testing nothing.
 

@@ -1,4 +1,4 @@
-// Which session: a user, and one of the user's sessions. Both together are the tenant id of the auth state.
+// Name of a session: a user, and one of the user's sessions. Both together are the tenant id of the auth state.
 //
 // The characters are those that stand for themselves in the names of objects, so that the bucket alone can tell which sessions
 // there are (`HybridAuthService.tenants()`), whatever became of the database.

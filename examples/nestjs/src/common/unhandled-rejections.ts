@@ -1,4 +1,4 @@
-// What may go unhandled without ending the service, and with it all other numbers.
+// Rejections that may go unhandled without ending the service, and with it all other numbers.
 //
 // Baileys does not wait for all that it begins. When a socket ends in the middle of something, what was on its way is rejected:
 // by Baileys itself, whose errors are Booms, or by a session that has ended. Neither says anything of another number.

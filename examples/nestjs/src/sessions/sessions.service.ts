@@ -1,4 +1,4 @@
-// What there is to say about the sessions of this service, one by one and together.
+// State of the sessions of this service, one by one and together.
 
 import { Injectable } from '@nestjs/common'
 import { HybridAuthService } from 'baileys-hybrid-auth/nestjs'

@@ -46,7 +46,7 @@ export interface SessionView {
   lastDisconnectedAt: Date | null
   store: 'ok' | 'degraded' | 'none' | null
   qrWaiting: boolean
-  /** Why it is not connected. */
+  /** Reason that it is not connected. */
   problem: string | null
   problems: Problem[]
 }

@@ -33,7 +33,7 @@ export class Connection {
   phase: Phase = 'disconnected'
   /** The code that the phone has to scan, while it is waited for. */
   qr: string | null = null
-  /** Why it is not connected, for a person. */
+  /** Reason that it is not connected, for a person. */
   problem: string | null = null
   readonly #tenantId: string
   readonly #logger = new Logger('Connection')

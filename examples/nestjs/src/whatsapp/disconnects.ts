@@ -1,4 +1,4 @@
-// What to do when a connection has ended. The whole difference between a number that stays and one that is lost is here.
+// Reactions to a connection that has ended. The whole difference between a number that stays and one that is lost is here.
 
 import { DisconnectReason } from 'baileys'
 

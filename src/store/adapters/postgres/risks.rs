@@ -1,4 +1,4 @@
-//! What strangers may read, and settings of the database that are risks: for the probe and for doctor.
+//! Objects that strangers may read, and settings of the database that are risks: for the probe and for doctor.
 //!
 //! Invariant: each risk says what to do about it, and holds no name of the database.
 
