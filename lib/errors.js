@@ -12,7 +12,7 @@ const codes = Object.freeze([
   'FENCED', // a newer owner exists: close the socket, do not reconnect here
   'LEASE_LOST', // ownership could not be confirmed in time: close the socket, open again
   'REMOTE_UNAVAILABLE', // the store cannot be reached: try again later
-  'REMOTE_REFUSED', // the store answers and refuses: mend the key, right, bucket or limit that the message names
+  'REMOTE_REFUSED', // the store answers and refuses: fix the key, right, bucket or limit that the message names
   'REMOTE_CORRUPT', // a hole, a wrong digest or a wrong tag in the store: see the runbook, never reset by itself
   'LOCAL_CORRUPT', // damage in local data before its tail, or in a folder to import
   'LOCAL_UNAVAILABLE', // disk full, read-only or not permitted: refused, and nothing was changed

@@ -9,7 +9,7 @@ const { PASSING } = require('../lib/errors.js')
 const { within } = require('../lib/pool.js')
 const { textOf } = require('../lib/outside.js')
 
-/** Codes that time or an operator may mend. */
+/** Codes that time or an operator may fix. */
 const RETRIED = [...PASSING, 'ALREADY_OPEN', 'OWNED_ELSEWHERE']
 
 const FIRST_WAIT_MS = 5000

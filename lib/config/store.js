@@ -2,7 +2,7 @@
 
 // Which store: from an option, a URL or the variables of existing services, to what the core is told.
 //
-// Invariants: a store is described in full or refused, with the name of the option or variable to mend; what is not known is
+// Invariants: a store is described in full or refused, with the name of the option or variable to fix; what is not known is
 // refused and never passed over. Nothing is sent, and no variable is read before a session is opened.
 
 const { fileURLToPath } = require('node:url')
