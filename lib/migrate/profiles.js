@@ -13,6 +13,7 @@ const { refuse } = require('../checks.js')
 const { HybridAuthError } = require('../errors.js')
 const { resolveSource } = require('../config/options.js')
 const { digestOf, isSame } = require('../profile/contents.js')
+const { serial } = require('../serial.js')
 const { isOurs } = require('./layouts.js')
 const { LAYOUTS, LOCAL, ZIP, countProfiles, findProfiles, nameProfiles, onlyProfiles } = require('./profile-layouts.js')
 const { digestNow, readProfile } = require('./profile-read.js')
@@ -30,16 +31,8 @@ const isOfProfiles = (layout) => LAYOUTS.includes(layout)
 
 /** A source whose zips are copied one after another. */
 function oneByOne(source) {
-  let busy = Promise.resolve()
-  const copy = (...args) => {
-    const turn = busy.then(() => source.copy(...args))
-    busy = turn.then(
-      () => {},
-      () => {}
-    )
-    return turn
-  }
-  return { ...source, copy }
+  const inTurn = serial()
+  return { ...source, copy: (...args) => inTurn(() => source.copy(...args)) }
 }
 
 /** Outcome of reading, in the words of a report. */

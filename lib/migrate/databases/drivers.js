@@ -96,17 +96,4 @@ async function guardedBy(work) {
   }
 }
 
-/** A function that runs one work after another: there is one connection, and one transaction at a time. */
-function inTurn() {
-  let busy = Promise.resolve()
-  return (work) => {
-    const turn = busy.then(work)
-    busy = turn.then(
-      () => {},
-      () => {}
-    )
-    return turn
-  }
-}
-
-module.exports = { guardedBy, inTurn, loadDriver }
+module.exports = { guardedBy, loadDriver }

@@ -9,7 +9,8 @@ const fs = require('node:fs/promises')
 const { tmpdir } = require('node:os')
 const { basename, join } = require('node:path')
 const { HybridAuthError } = require('../../errors.js')
-const { guardedBy, inTurn, loadDriver } = require('./drivers.js')
+const { serial } = require('../../serial.js')
+const { guardedBy, loadDriver } = require('./drivers.js')
 
 const CONNECT_MS = 10_000
 
@@ -214,9 +215,9 @@ const CONNECT = { mysql, postgres, sqlite }
  */
 async function connectSql(spec) {
   const connection = await guardedBy(() => CONNECT[spec.kind](spec))
-  const turn = inTurn()
+  const inTurn = serial()
   const reading = (work) =>
-    turn(() =>
+    inTurn(() =>
       guardedBy(async () => {
         await connection.begin()
         try {
