@@ -13,6 +13,7 @@ const { resolve } = require('node:path')
 const { HybridAuthError, PASSING } = require('../lib/errors.js')
 const { entriesOf } = require('../lib/profile/contents.js')
 const { extractZip } = require('../lib/profile/intake.js')
+const { serial } = require('../lib/serial.js')
 const { openZip, writeZip } = require('../lib/zip/archive.js')
 
 /** Time for which a deleted session can be brought back. */
@@ -21,209 +22,246 @@ const KEPT_MS = 7 * 24 * 3_600_000
 /** Pauses between attempts to store the zip that waits. */
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [5_000, 300_000]
 
-/**
- * @param {any} parts `profile`: the open session of the profile; `own`: its private folder; `finder`, `reports`; `settings`: `{ generations,
- *   purge }`; `name` of the session
- */
-function createStored({ profile, own, finder, reports, settings, name }) {
-  const told = { session: name }
-  let busy = Promise.resolve()
-  let isFenced = false
-  let isOver = false
+class RemoteAuthSession {
+  #profile
+  #own
+  #finder
+  #reports
+  #settings
+  #name
+  #inTurn = serial()
+  #isFenced = false
+  #isOver = false
+  #isFirst = true
   /** Folder and number of a generation that was restored ahead; null for none. */
-  let ahead = null
-  let isFirst = true
+  #ahead = null
   /** @type {NodeJS.Timeout | undefined} */
-  let timer
-  let pauseMs = FIRST_PAUSE_MS
+  #timer
+  #pauseMs = FIRST_PAUSE_MS
 
-  /** @type {(work: () => any) => Promise<any>} */
-  const inTurn = (work) => {
-    const turn = busy.then(work)
-    busy = turn.then(
-      () => {},
-      () => {}
-    )
-    return turn
+  /**
+   * @param {any} parts `profile`: the open session of the profile; `own`: its private folder; `finder`, `reports`; `settings`: `{ generations,
+   *   purge }`; `name` of the session
+   */
+  constructor({ profile, own, finder, reports, settings, name }) {
+    this.#profile = profile
+    this.#own = own
+    this.#finder = finder
+    this.#reports = reports
+    this.#settings = settings
+    this.#name = name
+    profile.on('fenced', () => this.#fenced())
   }
 
-  const newest = () => profile.generation()
-  const isThere = () => (newest()?.files ?? 0) > 0
+  #fenced() {
+    this.#isFenced = true
+    clearTimeout(this.#timer)
+    void this.#inTurn(() => this.#own.settle())
+    this.#reports.fenced({ session: this.#name })
+  }
 
-  profile.on('fenced', () => {
-    isFenced = true
-    clearTimeout(timer)
-    void inTurn(() => own.settle())
-    reports.fenced(told)
-  })
+  /** Refuses what only the owner may do; `end` closes the sentence. */
+  #checkOwned(end) {
+    if (this.#isFenced) throw new HybridAuthError('FENCED', `a newer instance owns this session${end}`)
+  }
 
-  const store = (folder) => profile.store(folder, { generations: settings.generations })
+  #newest() {
+    return this.#profile.generation()
+  }
+
+  /** True if the store has a session with files: a generation without any is a deletion. */
+  #isThere() {
+    return (this.#newest()?.files ?? 0) > 0
+  }
+
+  /** True if there is something to restore, here or in the store. */
+  async #isAnywhere() {
+    return this.#isThere() || (await this.#own.waiting()) !== null
+  }
+
+  #store(folder) {
+    return this.#profile.store(folder, { generations: this.#settings.generations })
+  }
+
+  /** Settles what an earlier run left: a zip that waited, and a deletion that is a week old. Answers false if the session ended by it. */
+  async prepare() {
+    await this.#own.prepare()
+    await this.#settleWaiting()
+    const generation = this.#newest()
+    if (generation === null || generation.files > 0 || Date.now() - generation.at < KEPT_MS) return true
+    await this.#profile.delete()
+    return false
+  }
+
+  /** Stores the zip that an earlier run left, or drops it if it could be older than the store. */
+  async #settleWaiting() {
+    const waiting = await this.#own.waiting()
+    if (waiting === null) return
+    // Somebody else may have owned the session since, or a later backup be in the store.
+    const counts = this.#profile.restored.source === 'local' && (this.#newest()?.number ?? 0) === waiting.follows
+    if (!counts) await this.#own.settle()
+    else if (!(await this.#storeWaiting())) this.#retryLater()
+  }
 
   /** Stores the zip that waits; answers whether none does any more. */
-  async function storeWaiting() {
-    const waiting = await own.waiting()
+  async #storeWaiting() {
+    const waiting = await this.#own.waiting()
     if (waiting === null) return true
-    const folder = own.staged()
+    const folder = this.#own.staged()
     try {
       await extractZip(waiting.path, folder)
-      await store(folder)
+      await this.#store(folder)
     } catch (error) {
       if (PASSING.includes(error.code)) return false
-      reports.failed('a backup that waited for the store is dropped', error, told)
+      this.#reports.failed('a backup that waited for the store is dropped', error, { session: this.#name })
     } finally {
-      await own.discard(folder)
+      await this.#own.discard(folder)
     }
-    await own.settle()
+    await this.#own.settle()
     return true
   }
 
-  function retryLater() {
-    clearTimeout(timer)
-    if (isFenced || isOver) return
-    timer = setTimeout(() => {
-      void inTurn(storeWaiting).then((isDone) => isDone || retryLater(), retryLater)
-    }, pauseMs)
-    timer.unref()
-    pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
+  #retryLater() {
+    clearTimeout(this.#timer)
+    if (this.#isFenced || this.#isOver) return
+    const retry = () => this.#retryLater()
+    this.#timer = setTimeout(() => {
+      void this.#inTurn(() => this.#storeWaiting()).then((isDone) => isDone || retry(), retry)
+    }, this.#pauseMs)
+    this.#timer.unref()
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS)
   }
 
-  async function save(session) {
-    if (isFenced) throw new HybridAuthError('FENCED', 'a newer instance owns this session, so nothing was stored')
-    const { zip, folder } = await finder.take({ session, name: name }, own)
-    const follows = newest()?.number ?? 0
-    try {
-      await store(folder)
-      await own.settle()
-      clearTimeout(timer)
-      pauseMs = FIRST_PAUSE_MS
-    } catch (error) {
-      if (!isFenced && PASSING.includes(error.code)) {
-        await own.keep(zip, follows)
-        retryLater()
-      }
-      throw error
-    } finally {
-      await own.discard(folder)
-      await own.discard(zip)
-    }
+  /** True if there is a session to restore. The first answer is given when that is restored, so that an outage is not found later. */
+  exists() {
+    return this.#inTurn(async () => {
+      if (!this.#isFenced) await this.#restoreAhead()
+      return this.#isFenced || this.#isAnywhere()
+    })
   }
 
-  async function restoreAhead() {
-    if (!isFirst) return
-    isFirst = false
-    if (!isThere() || (await own.waiting()) !== null) return
-    const [folder, { number }] = [own.staged(), newest()]
+  async #restoreAhead() {
+    if (!this.#isFirst) return
+    this.#isFirst = false
+    if (!this.#isThere() || (await this.#own.waiting()) !== null) return
+    const [folder, { number }] = [this.#own.staged(), this.#newest()]
     try {
-      await profile.restoreTo(folder)
-      ahead = { folder, number }
+      await this.#profile.restoreTo(folder)
+      this.#ahead = { folder, number }
     } catch (error) {
-      isFirst = true
-      await own.discard(folder)
+      this.#isFirst = true
+      await this.#own.discard(folder)
       throw error
     }
   }
 
-  async function writeTo(path) {
-    const waiting = await own.waiting()
-    let folder = own.staged()
+  /** Writes the zip of the newest generation. */
+  extract(path) {
+    return this.#inTurn(async () => {
+      this.#checkOwned(': do not reconnect here; a new RemoteAuthStore takes it back')
+      if (!(await this.#isAnywhere())) throw new HybridAuthError('NOT_FOUND', 'there is no session in the store')
+      await this.#writeTo(resolve(path))
+    })
+  }
+
+  async #writeTo(path) {
+    const waiting = await this.#own.waiting()
+    let folder = this.#own.staged()
     try {
       if (waiting !== null) await extractZip(waiting.path, folder)
-      else if (ahead?.number === newest()?.number) folder = ahead.folder
-      else await profile.restoreTo(folder)
+      else if (this.#ahead?.number === this.#newest()?.number) folder = this.#ahead.folder
+      else await this.#profile.restoreTo(folder)
       await writeZip(path, await entriesOf(folder))
       const archive = await openZip(path)
       await archive.verify().finally(archive.close)
     } finally {
-      await own.discard(folder)
-      if (ahead !== null) await own.discard(ahead.folder)
-      ahead = null
+      await this.#own.discard(folder)
+      await this.#discardAhead()
     }
   }
 
-  async function bringBack() {
-    const kept = profile
-      .generations()
-      .generations.filter(({ files }) => files > 0)
-      .at(-1)
-    if (kept === undefined) throw new HybridAuthError('NOT_FOUND', 'no generation of this session is left')
-    const folder = own.staged()
+  async #discardAhead() {
+    if (this.#ahead !== null) await this.#own.discard(this.#ahead.folder)
+    this.#ahead = null
+  }
+
+  save(session) {
+    return this.#inTurn(() => this.#save(session))
+  }
+
+  async #save(session) {
+    this.#checkOwned(', so nothing was stored')
+    const { zip, folder } = await this.#finder.take({ session, name: this.#name }, this.#own)
+    const follows = this.#newest()?.number ?? 0
     try {
-      await profile.restoreTo(folder, { generation: kept.number })
-      await store(folder)
+      await this.#store(folder)
+      await this.#own.settle()
+      clearTimeout(this.#timer)
+      this.#pauseMs = FIRST_PAUSE_MS
+    } catch (error) {
+      if (!this.#isFenced && PASSING.includes(error.code)) {
+        await this.#own.keep(zip, follows)
+        this.#retryLater()
+      }
+      throw error
     } finally {
-      await own.discard(folder)
+      await this.#own.discard(folder)
+      await this.#own.discard(zip)
     }
   }
 
-  return {
-    /** Settles what an earlier run left: a zip that waited, and a deletion that is a week old. Answers false if the session ended by it. */
-    async prepare() {
-      await own.prepare()
-      const waiting = await own.waiting()
-      if (waiting !== null) {
-        // Somebody else may have owned the session since, or a later backup be in the store.
-        const counts = profile.restored.source === 'local' && (newest()?.number ?? 0) === waiting.follows
-        if (!counts) await own.settle()
-        else if (!(await storeWaiting())) retryLater()
-      }
-      const generation = newest()
-      if (generation === null || generation.files > 0 || Date.now() - generation.at < KEPT_MS) return true
-      await profile.delete()
-      return false
-    },
+  /** Deletes the session. Answers whether it is gone for good, so that the next open is one of a new session. */
+  remove() {
+    return this.#inTurn(async () => {
+      this.#checkOwned(', so nothing was deleted')
+      clearTimeout(this.#timer)
+      await this.#own.settle()
+      if (this.#settings.purge) await this.#purge()
+      else await this.#storeNothing()
+      return this.#settings.purge
+    })
+  }
 
-    /** True if there is a session to restore. The first answer is given when that is restored, so that an outage is not found later. */
-    exists: () =>
-      inTurn(async () => {
-        if (!isFenced) await restoreAhead()
-        return isFenced || isThere() || (await own.waiting()) !== null
-      }),
+  async #purge() {
+    await this.#profile.delete()
+    await this.#own.remove()
+    this.#isOver = true
+  }
 
-    /** Writes the zip of the newest generation. */
-    extract: (path) =>
-      inTurn(async () => {
-        if (isFenced)
-          throw new HybridAuthError(
-            'FENCED',
-            'a newer instance owns this session: do not reconnect here; a new RemoteAuthStore takes it back'
-          )
-        if (!isThere() && (await own.waiting()) === null) throw new HybridAuthError('NOT_FOUND', 'there is no session in the store')
-        await writeTo(resolve(path))
-      }),
+  /** Stores a generation without files: the deletion. */
+  async #storeNothing() {
+    const empty = this.#own.staged()
+    await mkdir(empty, { mode: 0o700 })
+    await this.#store(empty).finally(() => this.#own.discard(empty))
+  }
 
-    save: (session) => inTurn(() => save(session)),
+  /** Brings a session back that was deleted within the last week. */
+  restore() {
+    return this.#inTurn(async () => (this.#isThere() ? undefined : this.#bringBack()))
+  }
 
-    /** Deletes the session. Answers whether it is gone for good, so that the next open is one of a new session. */
-    remove: () =>
-      inTurn(async () => {
-        if (isFenced) throw new HybridAuthError('FENCED', 'a newer instance owns this session, so nothing was deleted')
-        clearTimeout(timer)
-        await own.settle()
-        if (settings.purge) {
-          await profile.delete()
-          await own.remove()
-          isOver = true
-          return true
-        }
-        const empty = own.staged()
-        await mkdir(empty, { mode: 0o700 })
-        await store(empty).finally(() => own.discard(empty))
-        return false
-      }),
-
-    /** Brings a session back that was deleted within the last week. */
-    restore: () => inTurn(async () => (isThere() ? undefined : bringBack())),
-
-    async close() {
-      isOver = true
-      clearTimeout(timer)
-      await inTurn(async () => {
-        if (!isFenced) await storeWaiting().catch(() => {})
-        if (ahead !== null) await own.discard(ahead.folder)
-      })
-      await profile.close()
+  async #bringBack() {
+    const { generations } = this.#profile.generations()
+    const kept = generations.findLast(({ files }) => files > 0)
+    if (kept === undefined) throw new HybridAuthError('NOT_FOUND', 'no generation of this session is left')
+    const folder = this.#own.staged()
+    try {
+      await this.#profile.restoreTo(folder, { generation: kept.number })
+      await this.#store(folder)
+    } finally {
+      await this.#own.discard(folder)
     }
+  }
+
+  async close() {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    await this.#inTurn(async () => {
+      if (!this.#isFenced) await this.#storeWaiting().catch(() => {})
+      await this.#discardAhead()
+    })
+    await this.#profile.close()
   }
 }
 
-module.exports = { createStored }
+module.exports = { RemoteAuthSession }

@@ -12,7 +12,7 @@ const { HybridAuthError, withTypedErrors } = require('../lib/errors.js')
 const { openProfileSession } = require('../lib/profile/index.js')
 const { dataPathIn, refuse, sessionIn } = require('./names.js')
 const { createPrivateFolder } = require('./private-folder.js')
-const { createStored } = require('./remote-auth-session.js')
+const { RemoteAuthSession } = require('./remote-auth-session.js')
 const { createFinder } = require('./remote-auth-zip.js')
 const { createReports } = require('./reports.js')
 
@@ -114,7 +114,7 @@ class RemoteAuthStore {
     const profile = await this.#openProfile(tenantId)
     try {
       const own = createPrivateFolder(join(this.#dataPath, PRIVATE, name))
-      const stored = createStored({ profile, own, finder: this.#finder, reports: this.#reports, settings: this.#settings, name })
+      const stored = new RemoteAuthSession({ profile, own, finder: this.#finder, reports: this.#reports, settings: this.#settings, name })
       if (await stored.prepare()) return stored
       return this.#open({ session, name, tenantId }, { isSave })
     } catch (error) {
