@@ -10,7 +10,7 @@ const { rm } = require('node:fs/promises')
 const { join } = require('node:path')
 const { HybridAuthError } = require('../lib/errors.js')
 const { copyKept, exists, hasSession } = require('../lib/profile/contents.js')
-const { createFolder } = require('../lib/profile/folder.js')
+const { Folder } = require('../lib/profile/folder.js')
 const { place } = require('../lib/profile/intake.js')
 
 /**
@@ -20,7 +20,7 @@ const { place } = require('../lib/profile/intake.js')
  */
 async function adopt(from, to) {
   if (!(await hasSession(from)) || (await exists(join(to, 'Default')))) return false
-  const user = await createFolder(from).user()
+  const user = await new Folder(from).user()
   if (user !== null)
     throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on the profile of LocalAuth: close it first`)
   const staged = `${to}.adopted-${randomUUID()}`

@@ -8,7 +8,7 @@
 const { join } = require('node:path')
 const { HybridAuthError } = require('../errors.js')
 const { contentsOf, copyKept, digestOf, hashOf, isKept } = require('../profile/contents.js')
-const { createFolder } = require('../profile/folder.js')
+const { Folder } = require('../profile/folder.js')
 const { extractZip, prove } = require('../profile/intake.js')
 const { ZIP } = require('./profile-layouts.js')
 
@@ -16,7 +16,7 @@ const gone = () => new HybridAuthError('LOCAL_UNAVAILABLE', 'the session disappe
 
 /** The folder of a session of LocalAuth, on which no browser runs. */
 async function idle(source, path) {
-  const folder = createFolder(join(source.root, ...path.split('/')))
+  const folder = new Folder(join(source.root, ...path.split('/')))
   const user = await folder.user()
   if (user !== null) throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on this profile: close it first`)
   return folder.path
@@ -53,10 +53,10 @@ async function readProfile(source, { path, layout }, room) {
   } else {
     const from = await idle(source, path)
     await copyKept(from, folder)
-    // What was copied while a browser began to run is none.
+    // A copy that was made while a browser began to run is none.
     await idle(source, path)
     digest = await digestIn(folder)
-    if (await createFolder(from).isLockedElsewhere())
+    if (await new Folder(from).isLockedElsewhere())
       warnings.push('another host had a browser on this profile last: make sure that it is closed')
   }
   const contents = await prove(folder, room.path('proof'))

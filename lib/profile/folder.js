@@ -12,6 +12,9 @@ const { dirname, basename, join } = require('node:path')
 const { promisify } = require('node:util')
 const { HybridAuthError } = require('../errors.js')
 
+/** Between the name of a folder and the time at which a copy of it was set aside. */
+const SUPERSEDED = '.superseded-'
+
 /** Copies of superseded folders that are kept. */
 const KEPT = 2
 
@@ -84,101 +87,108 @@ async function lockOwner(path) {
   return lock?.host === hostname() ? lock.pid : null
 }
 
-/** @param {string} path the user data directory */
-function createFolder(path) {
-  return {
-    path,
+/** Removes a folder with all that is in it; answers whether it is gone. */
+const removed = (path) =>
+  fs.rm(path, { recursive: true, force: true }).then(
+    () => true,
+    () => false
+  )
 
-    /** True if there is a profile in it. */
-    hasProfile: () => exists(join(path, 'Default')),
-
-    /** True if there is storage of pages in it, which a backup holds. */
-    hasStorage: () => exists(join(path, 'Default', 'IndexedDB')),
-
-    /** The process of this host that uses it; null for none. */
-    async user() {
-      const pid = await lockOwner(path)
-      if (pid === null || !(await isBrowserOf(pid, path))) return null
-      // A program that was killed during a backup left it stopped, and nobody could close it.
-      proceed(pid)
-      return pid
-    },
-
-    /** True if the lock of a browser is of another host, of which this one cannot tell whether it runs. */
-    async isLockedElsewhere() {
-      const lock = await lockIn(path)
-      return lock !== null && lock.host !== hostname()
-    },
-
-    /** Removes the locks of a browser that is gone: one of another host would keep the next browser out. */
-    async unlock() {
-      for (const name of ['SingletonLock', 'SingletonCookie', 'SingletonSocket'])
-        await fs.rm(join(path, name), { force: true }).catch(() => {})
-    },
-
-    /** Makes room for a restore: what is there is set aside. */
-    async setAside() {
-      if (!(await exists(path))) return null
-      try {
-        const items = await fs.readdir(path)
-        if (items.length === 0) return void (await fs.rmdir(path))
-        const aside = `${path}.superseded-${new Date().toISOString().replace(/\D/g, '').slice(0, 17)}`
-        await fs.rename(path, aside)
-        await this.trim()
-        return aside
-      } catch (error) {
-        throw unavailable('set aside', error)
-      }
-    },
-
-    /** Removes all but the newest copies that were set aside. */
-    async trim() {
-      const prefix = `${basename(path)}.superseded-`
-      const items = await fs.readdir(dirname(path)).catch(() => [])
-      const copies = items
-        .filter((name) => name.startsWith(prefix))
-        .sort()
-        .reverse()
-      for (const name of copies.slice(KEPT)) await fs.rm(join(dirname(path), name), { recursive: true, force: true }).catch(() => {})
-    },
-
-    /** Removes the folder, and its copies, however long a browser takes to leave it. Answers whether it is gone. */
-    async remove() {
-      const prefix = `${basename(path)}.superseded-`
-      const items = await fs.readdir(dirname(path)).catch(() => [])
-      const all = [path, ...items.filter((name) => name.startsWith(prefix)).map((name) => join(dirname(path), name))]
-      for (const pause of [...PAUSES, 0]) {
-        const left = await Promise.all(
-          all.map((folder) =>
-            fs.rm(folder, { recursive: true, force: true }).then(
-              () => false,
-              () => true
-            )
-          )
-        )
-        if (!left.includes(true)) return true
-        await new Promise((done) => setTimeout(done, pause).unref())
-      }
-      return false
-    },
-
-    /** Text that changes with every write to the storage of pages. */
-    async signature() {
-      const marks = []
-      const visit = async (folder) => {
-        for (const item of await fs.readdir(folder, { withFileTypes: true }).catch(() => [])) {
-          const at = join(folder, item.name)
-          if (item.isDirectory()) await visit(at)
-          else if (item.isFile() && !/^LOG(\.old)?$/.test(item.name)) {
-            const { size, mtimeMs, ino } = await fs.stat(at).catch(() => ({ size: -1, mtimeMs: 0, ino: 0 }))
-            marks.push(`${at}\0${size}\0${mtimeMs}\0${ino}`)
-          }
-        }
-      }
-      for (const name of ['IndexedDB', 'Local Storage']) await visit(join(path, 'Default', name))
-      return marks.sort().join('\n')
+/** Adds a mark of each file below `folder` to `marks`, but for the log of its own that a database keeps. */
+async function markAll(folder, marks) {
+  for (const item of await fs.readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    const at = join(folder, item.name)
+    if (item.isDirectory()) await markAll(at, marks)
+    else if (item.isFile() && !/^LOG(\.old)?$/.test(item.name)) {
+      const { size, mtimeMs, ino } = await fs.stat(at).catch(() => ({ size: -1, mtimeMs: 0, ino: 0 }))
+      marks.push(`${at}\0${size}\0${mtimeMs}\0${ino}`)
     }
   }
 }
 
-module.exports = { createFolder, isBrowserOf, isRunning, lockIn }
+/** A folder beside which its superseded copies lie. */
+class Folder {
+  /** @param {string} path the user data directory */
+  constructor(path) {
+    this.path = path
+  }
+
+  /** True if there is a profile in it. */
+  hasProfile() {
+    return exists(join(this.path, 'Default'))
+  }
+
+  /** True if there is storage of pages in it, which a backup holds. */
+  hasStorage() {
+    return exists(join(this.path, 'Default', 'IndexedDB'))
+  }
+
+  /** The process of this host that uses it; null for none. */
+  async user() {
+    const pid = await lockOwner(this.path)
+    if (pid === null || !(await isBrowserOf(pid, this.path))) return null
+    // A program that was killed during a backup left it stopped, and nobody could close it.
+    proceed(pid)
+    return pid
+  }
+
+  /** True if the lock of a browser is of another host, of which this one cannot tell whether it runs. */
+  async isLockedElsewhere() {
+    const lock = await lockIn(this.path)
+    return lock !== null && lock.host !== hostname()
+  }
+
+  /** Removes the locks of a browser that is gone: one of another host would keep the next browser out. */
+  async unlock() {
+    for (const name of ['SingletonLock', 'SingletonCookie', 'SingletonSocket'])
+      await fs.rm(join(this.path, name), { force: true }).catch(() => {})
+  }
+
+  /** Makes room for a restore: what is there is set aside. */
+  async setAside() {
+    if (!(await exists(this.path))) return null
+    try {
+      const items = await fs.readdir(this.path)
+      if (items.length === 0) return void (await fs.rmdir(this.path))
+      const aside = `${this.path}${SUPERSEDED}${new Date().toISOString().replace(/\D/g, '').slice(0, 17)}`
+      await fs.rename(this.path, aside)
+      await this.trim()
+      return aside
+    } catch (error) {
+      throw unavailable('set aside', error)
+    }
+  }
+
+  /** Copies that were set aside, in no order. */
+  async #copies() {
+    const [above, prefix] = [dirname(this.path), `${basename(this.path)}${SUPERSEDED}`]
+    const items = await fs.readdir(above).catch(() => [])
+    return items.filter((name) => name.startsWith(prefix)).map((name) => join(above, name))
+  }
+
+  /** Removes all but the newest copies that were set aside. */
+  async trim() {
+    const copies = (await this.#copies()).sort().reverse()
+    for (const copy of copies.slice(KEPT)) await fs.rm(copy, { recursive: true, force: true }).catch(() => {})
+  }
+
+  /** Removes the folder, and its copies, however long a browser takes to leave it. Answers whether it is gone. */
+  async remove() {
+    const all = [this.path, ...(await this.#copies())]
+    for (const pause of [...PAUSES, 0]) {
+      const gone = await Promise.all(all.map(removed))
+      if (!gone.includes(false)) return true
+      await new Promise((done) => setTimeout(done, pause).unref())
+    }
+    return false
+  }
+
+  /** Text that changes with every write to the storage of pages. */
+  async signature() {
+    const marks = []
+    for (const name of ['IndexedDB', 'Local Storage']) await markAll(join(this.path, 'Default', name), marks)
+    return marks.sort().join('\n')
+  }
+}
+
+module.exports = { Folder, isBrowserOf, isRunning, lockIn }

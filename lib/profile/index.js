@@ -1,6 +1,8 @@
 'use strict'
 
-// Browser profiles: what the entry points take from here.
+// The interface of browser profiles for the entry points.
+//
+// Invariant: a profile is opened by these functions alone, but by a migration, which writes one that no browser has used.
 
 const { BROWSER, WHATSAPP_WEB, isProfileTenant } = require('../profile-tenants.js')
 const { openProfiles, summarizeProfiles } = require('./open-profiles.js')

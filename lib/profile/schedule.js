@@ -5,6 +5,8 @@
 // Invariants: one backup at a time; a profile that nobody wrote to costs no request and stops no browser; a failure is told and tried
 // again at the next turn. No timer keeps the process alive.
 
+const { DAY } = require('../units.js')
+
 /** The first backup: not before this time, */
 const FIRST_MS = 15_000
 /** when nothing was written for this time, */
@@ -12,71 +14,87 @@ const QUIET_MS = 5_000
 /** or at this time, whatever is written. */
 const LATEST_MS = 60_000
 /** Time between two looks at what the store still has. */
-const AUDIT_MS = 24 * 3_600_000
+const AUDIT_MS = DAY
 
-/**
- * @param {object} parts
- * @param {number} parts.intervalMs
- * @param {() => Promise<string>} parts.signature
- * @param {(how: { audit: boolean }) => Promise<unknown>} parts.backup tells its own failures
- * @param {() => boolean} parts.isFirst true before the first generation
- */
-function createSchedule({ intervalMs, signature, backup, isFirst }) {
+class Schedule {
+  #intervalMs
+  #signature
+  #backup
+  #isFirst
   /** @type {NodeJS.Timeout | undefined} */
-  let timer
-  let stopped = true
-  let began = 0
-  let stored = null
-  let seen = { text: null, since: 0 }
-  let audited = performance.now()
+  #timer
+  #isStopped = true
+  #began = 0
+  /** Signature of what is stored; null before. */
+  #stored = null
+  /** Signature that was seen last, and the time since which it is the same. */
+  #seen = { text: null, since: 0 }
+  #audited = performance.now()
 
-  const wait = (ms) => {
-    if (stopped) return
-    timer = setTimeout(() => void turn(), ms)
-    timer.unref()
+  /**
+   * @param {object} parts
+   * @param {number} parts.intervalMs
+   * @param {() => Promise<string>} parts.signature
+   * @param {(how: { audit: boolean }) => Promise<unknown>} parts.backup tells its own failures
+   * @param {() => boolean} parts.isFirst true before the first generation
+   */
+  constructor({ intervalMs, signature, backup, isFirst }) {
+    this.#intervalMs = intervalMs
+    this.#signature = signature
+    this.#backup = backup
+    this.#isFirst = isFirst
   }
 
-  async function run() {
-    const before = await signature()
-    const audit = performance.now() - audited > AUDIT_MS
-    if (before === stored && !audit) return
+  start() {
+    if (!this.#isStopped) return
+    this.#isStopped = false
+    this.#began = performance.now()
+    this.#wait(this.#isFirst() ? this.#shortly() : this.#intervalMs)
+  }
+
+  stop() {
+    this.#isStopped = true
+    clearTimeout(this.#timer)
+  }
+
+  #shortly() {
+    return Math.min(1000, this.#intervalMs)
+  }
+
+  #wait(ms) {
+    if (this.#isStopped) return
+    this.#timer = setTimeout(() => void this.#turn(), ms)
+    this.#timer.unref()
+  }
+
+  async #turn() {
     try {
-      await backup({ audit })
-      stored = before
-      if (audit) audited = performance.now()
+      if (this.#isFirst() && performance.now() - this.#began < LATEST_MS && !(await this.#isQuiet())) return this.#wait(this.#shortly())
+      await this.#run()
+    } catch {
+      // The session ended meanwhile, and whoever ended it was told.
+    }
+    this.#wait(this.#intervalMs)
+  }
+
+  async #isQuiet() {
+    const [now, text] = [performance.now(), await this.#signature()]
+    if (text !== this.#seen.text) this.#seen = { text, since: now }
+    return now - this.#began >= FIRST_MS && now - this.#seen.since >= QUIET_MS
+  }
+
+  async #run() {
+    const before = await this.#signature()
+    const audit = performance.now() - this.#audited > AUDIT_MS
+    if (before === this.#stored && !audit) return
+    try {
+      await this.#backup({ audit })
+      this.#stored = before
+      if (audit) this.#audited = performance.now()
     } catch {
       // It was told, and the next turn tries again.
     }
   }
-
-  async function isQuiet() {
-    const [now, text] = [performance.now(), await signature()]
-    if (text !== seen.text) seen = { text, since: now }
-    return now - began >= FIRST_MS && now - seen.since >= QUIET_MS
-  }
-
-  async function turn() {
-    try {
-      if (isFirst() && performance.now() - began < LATEST_MS && !(await isQuiet())) return wait(Math.min(1000, intervalMs))
-      await run()
-    } catch {
-      // The session ended meanwhile, and whoever ended it was told.
-    }
-    wait(intervalMs)
-  }
-
-  return {
-    start() {
-      if (!stopped) return
-      stopped = false
-      began = performance.now()
-      wait(isFirst() ? Math.min(1000, intervalMs) : intervalMs)
-    },
-    stop() {
-      stopped = true
-      clearTimeout(timer)
-    }
-  }
 }
 
-module.exports = { createSchedule }
+module.exports = { Schedule }

@@ -6,13 +6,13 @@
 // promise of `store` resolves only when every machine with the keys can restore that generation.
 
 const { join, resolve } = require('node:path')
-const { ownFields } = require('../checks.js')
+const { ownFields, refuse } = require('../checks.js')
 const { HybridAuthError, settle, withTypedErrors } = require('../errors.js')
 const { countFresh } = require('../session/fresh.js')
 const { call: callCore } = require('../core.js')
-const { createLife } = require('../session/life.js')
+const { Life } = require('../session/life.js')
 const { loadBinding } = require('../native.js')
-const { createNews, hearing, sessionLogger } = require('../session/news.js')
+const { News, hearing, sessionLogger } = require('../session/news.js')
 const { explained } = require('../session/refusals.js')
 const { begin } = require('../session/opening.js')
 const { resolveOptions } = require('../config/options.js')
@@ -24,10 +24,6 @@ const FOREIGN = ['importFrom', 'directory', 'baileys', 'BufferJSON', 'initAuthCr
 
 /** The folder beside the profiles that holds logs, markers and scratch folders. */
 const homeOf = (dataPath) => join(dataPath, '.bha')
-
-function refuse(message) {
-  throw new HybridAuthError('INVALID_OPTION', message)
-}
 
 /** The options of the engine for a profile whose folder lies in `dataPath`. */
 function resolveProfile(tenantId, { dataPath, ...options }) {
@@ -49,167 +45,202 @@ async function openProfileSession(tenantId, options) {
   return session
 }
 
+/** News of a profile: a generation is told of as a backup, and not each object of the engine. */
+class ProfileNews extends News {
+  hear(told) {
+    if (told?.event !== 'backup') super.hear(told)
+  }
+}
+
 async function openResolved({ tenantId, resolved, entry, check }) {
   const binding = loadBinding()
   const logger = sessionLogger(resolved.logger, tenantId)
-  const news = createNews({ logger, tenantId, onEvent: resolved.onEvent })
-  const hear = news.hear
-  // A generation is what is told of as a backup, and not each object of the engine.
-  news.hear = (told) => (told?.event === 'backup' ? undefined : hear(told))
+  const news = new ProfileNews({ logger, tenantId, onEvent: resolved.onEvent })
   news.first = ({ event, ...details }) => {
     if (event === 'waiting') entry.waiting = details
   }
   const began = performance.now()
   news.tell({ event: 'opening' })
   const opened = await binding.open(JSON.stringify({ ...resolved.native, profile: true }), resolved.keys, null, hearing(news))
-  setImmediate(news.catchUp).unref()
+  setImmediate(() => news.catchUp()).unref()
   const { handle, restored, shared } = settle(await explained(opened, resolved.native))
   try {
     check()
     if (shared) throw new HybridAuthError('ALREADY_OPEN', 'this process has this profile open already: use that one')
     setImmediate(() => news.tell({ event: 'opened', ...restored, shared, tookMs: Math.round(performance.now() - began) })).unref()
-    return createProfileSession({ binding, handle, tenantId, resolved, restored, news, logger })
+    return new ProfileSession({ binding, handle, tenantId, resolved, restored, news, logger })
   } catch (error) {
     await binding.close(handle, resolved.closeTimeoutMs)
     throw error
   }
 }
 
-function createProfileSession({ binding, handle, tenantId, resolved, restored, news, logger }) {
-  const home = resolved.directory
-  const folder = callCore(binding.folder, home, tenantId)
-  const [marker, scratch] = [`${folder}.holds.json`, `${folder}.scratch`]
-  const status = () => describe(callCore(binding.status, handle))
-  const life = createLife(status)
+/** One open of a profile, as `profile.js` and the tools use it. */
+class ProfileSession {
+  /** @type {typeof import('../../binding.js')} */
+  #binding
+  #handle
+  #life
+  #refreshMs
+  /** Path of the note that the folder in use holds the newest generation, and that of the scratch folder. */
+  #marker
+  #scratch
   /** @type {(() => void) | undefined} */
-  let onFenced
-  news.first = ({ event }) => {
-    if (event !== 'fenced') return
-    life.fenced()
-    onFenced?.()
-  }
-  const look = () => life.call(binding.profileGenerations, handle)
+  #onFenced
 
-  const session = {
-    tenantId,
-    restored,
-    logger,
-    news,
+  /** @param {any} parts */
+  constructor({ binding, handle, tenantId, resolved, restored, news, logger }) {
+    const folder = callCore(binding.folder, resolved.directory, tenantId)
+    this.#binding = binding
+    this.#handle = handle
+    this.#life = new Life(() => describe(callCore(binding.status, handle)))
+    this.#refreshMs = resolved.native.refreshIntervalMs
+    this.#marker = `${folder}.holds.json`
+    this.#scratch = `${folder}.scratch`
+    this.tenantId = tenantId
+    this.restored = restored
+    this.logger = logger
+    this.news = news
     /** True if a profile that exists nowhere may be made. */
-    mayCreate: resolved.native.create,
-    limits: { close: resolved.closeTimeoutMs, flush: resolved.flushTimeoutMs },
+    this.mayCreate = resolved.native.create
+    this.limits = { close: resolved.closeTimeoutMs, flush: resolved.flushTimeoutMs }
+    news.first = ({ event }) => event === 'fenced' && this.#fenced()
+  }
 
-    /** Called before anybody else hears that a newer owner is there. */
-    whenFenced(listener) {
-      onFenced = listener
-    },
+  #fenced() {
+    this.#life.fenced()
+    this.#onFenced?.()
+  }
 
-    /** The generations that are kept, oldest first, with the packs that they need. */
-    generations: look,
+  /** Calls `listener` before anybody else hears that a newer owner is there. */
+  whenFenced(listener) {
+    this.#onFenced = listener
+  }
 
-    /** True if the folder in use holds the newest generation, or what followed it. */
-    isHeld: () => life.call(binding.profileIsHeld, handle, marker),
+  /** The generations that are kept, oldest first, with the packs that they need. */
+  generations() {
+    return this.#life.call(this.#binding.profileGenerations, this.#handle)
+  }
 
-    /** The newest generation; null before the first. */
-    generation: () => look().generations.at(-1) ?? null,
+  /** The newest generation; null before the first. */
+  generation() {
+    return this.generations().generations.at(-1) ?? null
+  }
 
-    /**
-     * Backs the profile in `directory` up.
-     * @param {string} directory
-     * @param {{ pid?: number, running?: boolean, generations?: number, extraPaths?: string[], audit?: boolean, timeoutMs?: number, isInUse?: boolean }} [how]
-     */
-    async store(
+  /** True if the folder in use holds the newest generation, or what followed it. */
+  isHeld() {
+    return this.#life.call(this.#binding.profileIsHeld, this.#handle, this.#marker)
+  }
+
+  /** Marks the folder in use as one that holds the newest generation. */
+  hold() {
+    return this.#life.call(this.#binding.profileHold, this.#handle, this.#marker)
+  }
+
+  /** Marks the folder in use as one that holds nothing of the session. */
+  forget() {
+    return this.#life.call(this.#binding.profileForget, this.#marker)
+  }
+
+  /**
+   * Backs the profile in `directory` up.
+   * @param {string} directory
+   * @param {{ pid?: number, running?: boolean, generations?: number, extraPaths?: string[], audit?: boolean, timeoutMs?: number, isInUse?: boolean }} [how]
+   */
+  async store(directory, how = {}) {
+    const began = performance.now()
+    const order = JSON.stringify(this.#orderOf(resolve(directory), how))
+    const report = this.#life.settle(await this.#binding.profileStore(this.#handle, order))
+    return { ...report, tookMs: Math.round(performance.now() - began) }
+  }
+
+  #orderOf(
+    directory,
+    { pid = null, running = false, generations = 5, extraPaths = [], audit = false, timeoutMs = this.limits.flush, isInUse = false }
+  ) {
+    return {
       directory,
-      { pid, running = false, generations = 5, extraPaths = [], audit = false, timeoutMs = resolved.flushTimeoutMs, isInUse = false } = {}
-    ) {
-      const began = performance.now()
-      const order = {
-        directory: resolve(directory),
-        scratch,
-        pid: pid ?? null,
-        isRunning: running,
-        extra: extraPaths,
-        generations,
-        // A folder that is only read from holds nothing that an open could go on with.
-        marker: isInUse ? marker : null,
-        audit,
-        refreshMs: resolved.native.refreshIntervalMs,
-        timeoutMs
-      }
-      const report = life.settle(await binding.profileStore(handle, JSON.stringify(order)))
-      return { ...report, tookMs: Math.round(performance.now() - began) }
-    },
-
-    /** Restores a generation, or the newest one, to `directory`, which must not exist. */
-    async restoreTo(directory, { generation } = /** @type {{ generation?: number }} */ ({})) {
-      if (generation !== undefined && !(Number.isSafeInteger(generation) && generation > 0))
-        refuse('`generation` must be the number of a generation')
-      return life.settle(await binding.profileRestore(handle, resolve(directory), generation ?? null))
-    },
-
-    /** Marks the folder in use as one that holds the newest generation, or nothing of the session. */
-    hold: () => life.call(binding.profileHold, handle, marker),
-    forget: () => life.call(binding.profileForget, marker),
-
-    /** Truncates the logs of a profile whose browser was killed behind their last whole records: the next one would write behind the rest. */
-    async truncateLogs(directory) {
-      const logs = settle(await binding.profileTruncateLogs(resolve(directory)))
-      if (logs > 0) logger?.info({ logs }, 'torn ends of databases were cut off: the last browser was killed')
-    },
-
-    /** Seals the newest generation anew under the primary key. */
-    async reseal({ timeoutMs = resolved.flushTimeoutMs } = {}) {
-      life.settle(await binding.profileReseal(handle, timeoutMs))
-    },
-
-    status: () => life.status(),
-
-    on(event, listener) {
-      news.on(event, listener)
-      return session
-    },
-
-    off(event, listener) {
-      news.off(event, listener)
-      return session
-    },
-
-    /** Stores the rest and releases ownership. */
-    async close(how) {
-      const timeoutMs = limitOf(how, '`close`', resolved.closeTimeoutMs)
-      await life.end(async () => settle(await binding.close(handle, timeoutMs)), 'closing', 'closed')
-    },
-
-    /** Deletes the session for good: tombstone, then data, then the local log. */
-    async delete() {
-      await life.end(async () => settle(await binding.destroy(handle)), undefined, 'deleted')
-    },
-
-    /** Tells that a profile without a backup was opened: it needs pairing. */
-    tellFresh(reason) {
-      countFresh(reason)
-      news.tellSoon({
-        event: 'fresh',
-        reason,
-        message: 'a new browser profile, which needs pairing: there was no session in the store and no profile on the disk'
-      })
+      scratch: this.#scratch,
+      pid,
+      isRunning: running,
+      extra: extraPaths,
+      generations,
+      // A folder that is only read from holds nothing that an open could go on with.
+      marker: isInUse ? this.#marker : null,
+      audit,
+      refreshMs: this.#refreshMs,
+      timeoutMs
     }
   }
-  return withTypedErrors(session, [
-    'store',
-    'restoreTo',
-    'truncateLogs',
-    'reseal',
-    'close',
-    'delete',
-    'status',
-    'generations',
-    'generation',
-    'isHeld',
-    'on',
-    'off'
-  ])
+
+  /** Restores a generation, or the newest one, to `directory`, which must not exist. */
+  async restoreTo(directory, { generation } = /** @type {{ generation?: number }} */ ({})) {
+    if (generation !== undefined && !(Number.isSafeInteger(generation) && generation > 0))
+      refuse('`generation` must be the number of a generation')
+    return this.#life.settle(await this.#binding.profileRestore(this.#handle, resolve(directory), generation ?? null))
+  }
+
+  /** Truncates the logs of a profile whose browser was killed behind their last whole records: the next one would write behind the rest. */
+  async truncateLogs(directory) {
+    const logs = settle(await this.#binding.profileTruncateLogs(resolve(directory)))
+    if (logs > 0) this.logger?.info({ logs }, 'torn ends of databases were cut off: the last browser was killed')
+  }
+
+  /** Seals the newest generation anew under the primary key. */
+  async reseal({ timeoutMs = this.limits.flush } = {}) {
+    this.#life.settle(await this.#binding.profileReseal(this.#handle, timeoutMs))
+  }
+
+  status() {
+    return this.#life.status()
+  }
+
+  on(event, listener) {
+    this.news.on(event, listener)
+    return this
+  }
+
+  off(event, listener) {
+    this.news.off(event, listener)
+    return this
+  }
+
+  /** Stores the rest and releases ownership. */
+  async close(how) {
+    const timeoutMs = limitOf(how, '`close`', this.limits.close)
+    await this.#life.end(async () => settle(await this.#binding.close(this.#handle, timeoutMs)), 'closing', 'closed')
+  }
+
+  /** Deletes the session for good: tombstone, then data, then the local log. */
+  async delete() {
+    await this.#life.end(async () => settle(await this.#binding.destroy(this.#handle)), undefined, 'deleted')
+  }
+
+  /** Tells that a profile without a backup was opened: it needs pairing. */
+  tellFresh(reason) {
+    countFresh(reason)
+    this.news.tellSoon({
+      event: 'fresh',
+      reason,
+      message: 'a new browser profile, which needs pairing: there was no session in the store and no profile on the disk'
+    })
+  }
 }
+
+withTypedErrors(ProfileSession.prototype, [
+  'store',
+  'restoreTo',
+  'truncateLogs',
+  'reseal',
+  'close',
+  'delete',
+  'status',
+  'generations',
+  'generation',
+  'isHeld',
+  'on',
+  'off'
+])
 
 const { openProfileSession: open } = withTypedErrors({ openProfileSession })
 

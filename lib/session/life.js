@@ -16,81 +16,84 @@ const stored = (status) =>
     ? status
     : { ...status, remoteDurableLsn: status.lsn, lagMs: 0, dirtyKeys: 0, dirtyBytes: 0 }
 
-/** `ask()`: the status as the core has it, which throws CLOSED once the handle is given back. */
-function createLife(ask) {
+class Life {
+  #ask
   /** The status when the end began, and how far it has come; null before. */
-  let last = null
-  let under = null
+  #last = null
+  #under = null
 
-  /** @returns {never} */
-  function refuse(error) {
-    if (error.code === 'CLOSED' && last?.life === 'deleted') throw new HybridAuthError('DELETED', 'this session was deleted: pair again')
-    throw error
+  /** @param {() => any} ask answers the status as the core has it, and throws CLOSED once the handle is given back */
+  constructor(ask) {
+    this.#ask = ask
   }
 
-  async function ended(work, ending, end) {
-    const before = ask()
-    last = { ...before, life: ending ?? before.life }
+  status() {
+    return { ...(this.#last ?? this.#ask()) }
+  }
+
+  /** Does `work`, which gives the handle back; the session is `ending` meanwhile, and `end` afterwards. One at a time. */
+  async end(work, ending, end) {
+    if (this.#under !== null) await this.#under.catch(() => {})
+    // Once the end has come there is no state to keep.
+    if (ENDED.includes(this.#last?.life)) return work()
+    this.#under = this.#ended(work, ending, end)
+    return this.#under
+  }
+
+  async #ended(work, ending, end) {
+    const before = this.#ask()
+    this.#last = { ...before, life: ending ?? before.life }
     try {
       await work()
-      last = { ...stored(before), life: end }
+      this.#last = { ...stored(before), life: end }
     } catch (error) {
       // A `delete()` that failed leaves a session that can be deleted again, a `close()` that failed a closed one.
-      last = ending === 'closing' ? { ...before, life: end, lastError: { code: error.code, message: error.message } } : null
+      this.#last = ending === 'closing' ? { ...before, life: end, lastError: { code: error.code, message: error.message } } : null
       throw error
     }
   }
 
-  const life = {
-    status: () => ({ ...(last ?? ask()) }),
+  /** A newer owner was heard of while the session ends. */
+  fenced() {
+    if (this.#last?.life === 'closing') this.#last = { ...this.#last, life: 'fenced' }
+  }
 
-    /** True once the end has come. */
-    isOver: () => ENDED.includes(last?.life),
+  /** @returns {never} */
+  #refuse(error) {
+    if (error.code === 'CLOSED' && this.#last?.life === 'deleted')
+      throw new HybridAuthError('DELETED', 'this session was deleted: pair again')
+    throw error
+  }
 
-    /** Does `work`, which gives the handle back; the session is `ending` meanwhile, and `end` afterwards. One at a time. */
-    async end(work, ending, end) {
-      if (under !== null) await under.catch(() => {})
-      if (life.isOver()) return work()
-      under = ended(work, ending, end)
-      return under
-    },
-
-    /** A newer owner was heard of while the session ends. */
-    fenced() {
-      if (last?.life === 'closing') last = { ...last, life: 'fenced' }
-    },
-
-    /**
-     * Calls the core, and rethrows what it throws as our own error.
-     * @template {unknown[]} A
-     * @template R
-     * @param {(...args: A) => R} native
-     * @param {A} args
-     * @returns {R}
-     */
-    call(native, ...args) {
-      try {
-        return call(native, ...args)
-      } catch (error) {
-        return refuse(error)
-      }
-    },
-
-    /**
-     * The value of an answer that the core took its time for.
-     * @template T
-     * @param {T | import('../../binding.js').Failure} outcome
-     * @returns {T}
-     */
-    settle(outcome) {
-      try {
-        return settle(outcome)
-      } catch (error) {
-        return refuse(error)
-      }
+  /**
+   * Calls the core, and rethrows what it throws as our own error. It is handed on without its object.
+   * @template {unknown[]} A
+   * @template R
+   * @param {(...args: A) => R} native
+   * @param {A} args
+   * @returns {R}
+   */
+  call = (native, ...args) => {
+    try {
+      return call(native, ...args)
+    } catch (error) {
+      return this.#refuse(error)
     }
   }
-  return life
+
+  /**
+   * The value of an answer that the core took its time for.
+   * @template T
+   * @param {T | import('../../binding.js').Failure} outcome
+   * @returns {T}
+   */
+  settle(outcome) {
+    try {
+      return settle(outcome)
+    } catch (error) {
+      return this.#refuse(error)
+    }
+  }
 }
 
-module.exports = { createLife }
+module.exports = { Life }

@@ -70,77 +70,85 @@ function checkListener(event, listener) {
   if (typeof listener !== 'function') throw new HybridAuthError('INVALID_OPTION', `the listener of "${event}" must be a function`)
 }
 
-/** `onEvent`: called with every event, from the first moment on. */
-function createNews({ logger, tenantId, onEvent }) {
-  const emitter = new EventEmitter()
+class News {
+  #logger
+  #tenantId
+  #onEvent
+  #emitter = new EventEmitter()
+  /** News that the open itself found, for listeners that are added right after it; null once these were told. */
+  #early = []
 
-  function log(told) {
+  /** @param {any} parts `onEvent`: called with every event, from the first moment on */
+  constructor({ logger, tenantId, onEvent }) {
+    this.#logger = logger
+    this.#tenantId = tenantId
+    this.#onEvent = onEvent
+  }
+
+  /**
+   * Listener of the session itself, told before all others.
+   * @type {(told: any) => any}
+   */
+  first = () => {}
+
+  /**
+   * Takes what the core tells. With `null`, it asks whether everything was told that it told before.
+   * @param {import('../../binding.js').News | null} told
+   */
+  hear(told) {
+    if (told === null) return this.catchUp()
+    if (this.#early === null || BEFORE.includes(told.event)) this.tell(told)
+    else this.#early.push(told)
+  }
+
+  catchUp() {
+    const told = this.#early ?? []
+    this.#early = null
+    for (const one of told) this.tell(one)
+  }
+
+  tell(told) {
+    this.#log(told)
+    this.#emit(told)
+  }
+
+  /** Logs at once, and tells listeners that are added right after the open as well. */
+  tellSoon(told) {
+    this.#log(told)
+    setImmediate(() => this.#emit(told)).unref()
+  }
+
+  #log(told) {
     // A line of the core is for the log alone.
-    if (told.event === 'note') return void logger?.[told.level]({ event: 'note' }, told.message)
+    if (told.event === 'note') return void this.#logger?.[told.level]({ event: 'note' }, told.message)
     const { level = LEVELS[told.event], ...line } = told
-    logger?.[level](line, WORDS[told.event]?.(told) ?? `session ${told.event}`)
+    this.#logger?.[level](line, WORDS[told.event]?.(told) ?? `session ${told.event}`)
   }
 
-  function emit({ event, level: _, ...details }) {
+  #emit({ event, level: _, ...details }) {
     if (event === 'note') return
-    news.first({ event, ...details })
+    this.first({ event, ...details })
     const cause = details.code === undefined ? details : new HybridAuthError(details.code, details.message)
-    if (onEvent !== undefined) {
-      const whole = details.code === undefined ? { event, tenantId, ...details } : { event, tenantId, error: cause }
-      attempt(
-        () => onEvent(whole),
-        (error) => tellFailure(logger, '`onEvent`', error)
-      )
-    }
-    for (const listener of emitter.listeners(event)) {
-      attempt(
-        () => listener(cause),
-        (error) => tellFailure(logger, `the listener of "${event}"`, error)
-      )
-    }
+    const [onEvent, tenantId] = [this.#onEvent, this.#tenantId]
+    const whole = { event, tenantId, ...(details.code === undefined ? details : { error: cause }) }
+    if (onEvent !== undefined) this.#attempt(() => onEvent(whole), '`onEvent`')
+    for (const listener of this.#emitter.listeners(event)) this.#attempt(() => listener(cause), `the listener of "${event}"`)
   }
 
-  /** News that the open itself found: for listeners that are added right after it. */
-  let early = []
-  const news = {
-    /**
-     * Listener of the session itself, told before all others.
-     * @type {(told: any) => any}
-     */
-    first: () => {},
-    /**
-     * Takes what the core tells. With `null`, it asks whether everything was told that it told before.
-     * @param {import('../../binding.js').News | null} told
-     */
-    hear(told) {
-      if (told === null) return news.catchUp()
-      if (early === null || BEFORE.includes(told.event)) news.tell(told)
-      else early.push(told)
-    },
-    catchUp() {
-      const told = early ?? []
-      early = null
-      told.forEach(news.tell)
-    },
-    on(event, listener) {
-      checkListener(event, listener)
-      emitter.on(event, listener)
-    },
-    off(event, listener) {
-      checkListener(event, listener)
-      emitter.off(event, listener)
-    },
-    /** Logs at once, and tells listeners that are added right after the open as well. */
-    tellSoon(told) {
-      log(told)
-      setImmediate(() => emit(told)).unref()
-    },
-    tell(told) {
-      log(told)
-      emit(told)
-    }
+  /** Calls code of the application, which is named in the log if it fails. */
+  #attempt(work, name) {
+    attempt(work, (error) => tellFailure(this.#logger, name, error))
   }
-  return news
+
+  on(event, listener) {
+    checkListener(event, listener)
+    this.#emitter.on(event, listener)
+  }
+
+  off(event, listener) {
+    checkListener(event, listener)
+    this.#emitter.off(event, listener)
+  }
 }
 
 /** Callback for the core. */
@@ -149,4 +157,4 @@ function hearing(news) {
   return (told) => ref.deref()?.hear(told)
 }
 
-module.exports = { createNews, hearing, sessionLogger }
+module.exports = { News, hearing, sessionLogger }

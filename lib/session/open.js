@@ -17,9 +17,9 @@ const { textOf } = require('../outside.js')
 const { isProfileTenant } = require('../profile-tenants.js')
 const { claimIfFree } = require('./free.js')
 const { freshSession } = require('./fresh.js')
-const { createLife } = require('./life.js')
+const { Life } = require('./life.js')
 const { openOrRefuse, refuseMissed } = require('./missed.js')
-const { createNews, hearing, sessionLogger } = require('./news.js')
+const { News, hearing, sessionLogger } = require('./news.js')
 const { begin } = require('./opening.js')
 const { readCreds } = require('./own-creds.js')
 const { explained, explainedPlace } = require('./refusals.js')
@@ -121,7 +121,7 @@ async function contextOf({ tenantId, options, resolved, inner, entry, check }) {
   const batch = createBatch(createCodec(baileys.BufferJSON))
   const place = { directory: resolved.directory, tenantId, folder: callCore(binding.folder, resolved.directory, tenantId) }
   const logger = sessionLogger(resolved.logger, tenantId)
-  const news = createNews({ logger, tenantId, onEvent: resolved.onEvent })
+  const news = new News({ logger, tenantId, onEvent: resolved.onEvent })
   news.first = ({ event, ...details }) => {
     if (event === 'waiting') entry.waiting = details
   }
@@ -151,7 +151,7 @@ async function openInCore({ binding, place, news, resolved, inner, isTool }, { p
     return wasRemoved && (await endsWithFolder(binding, opened, resolved)) ? once() : opened
   }
   const opened = await openOrRefuse(open, { place, prepared, resolved, isTool })
-  setImmediate(news.catchUp).unref()
+  setImmediate(() => news.catchUp()).unref()
   return settle(await explained(opened, resolved.native))
 }
 
@@ -190,7 +190,7 @@ function tellIdentity({ news, resolved, isTool }, { wasRemoved }, { shared }, { 
 /** The session as its caller gets it. */
 function startSession(context, { handle, restored, shared }, { stored, creds, origin }) {
   const { baileys, binding, batch, place, logger, news, began, resolved } = context
-  const life = createLife(() => ({ ...statusOf(binding, handle, resolved), ...origin }))
+  const life = new Life(() => ({ ...statusOf(binding, handle, resolved), ...origin }))
   news.first = ({ event }) => event === 'fenced' && life.fenced()
   const told = { event: 'opened', ...restored, shared, tookMs: Math.round(performance.now() - began) }
   setImmediate(() => news.tell(told)).unref()

@@ -14,7 +14,7 @@ const { folderName } = require('../multi-file/export-tree.js')
 const { makeTarget } = require('../folders.js')
 const { loadBinding } = require('../native.js')
 const { entriesOf, exists } = require('../profile/contents.js')
-const { createFolder } = require('../profile/folder.js')
+const { Folder } = require('../profile/folder.js')
 const { BROWSER, clientIdOf, isProfileTenant, sessionName } = require('../profile-tenants.js')
 const { writeZip } = require('../zip/archive.js')
 
@@ -59,7 +59,7 @@ async function restoreClaimed({ resolve, inner }, tenantId, to) {
 async function checkTarget(target, overwrite) {
   if (!(await exists(target))) return
   if (!overwrite) refuse('the folder already contains a session: choose another, or pass `overwrite: true`')
-  const user = await createFolder(target).user()
+  const user = await new Folder(target).user()
   if (user !== null)
     throw new HybridAuthError('ALREADY_OPEN', `a browser (process ${user}) is running on the profile in this folder: close it first`)
 }
