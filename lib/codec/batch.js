@@ -75,29 +75,54 @@ function decodeKey(buffer, from = 0, to = buffer.length) {
   return { type, id: buffer.toString('utf16le', form + 1, to) }
 }
 
-/**
- * @param {ReturnType<typeof import('./values.js').createCodec>} codec
- */
-function createBatch(codec) {
-  function putValue(value, type) {
+/** Appends the key of creds. */
+function putCredsKey() {
+  encodeBuffer.u16At(encodeBuffer.skip(2), 1)
+  encodeBuffer.byte(0)
+}
+
+/** The parts of a batch and of an answer, with the values of one codec. */
+class Batch {
+  #codec
+
+  /** @param {ReturnType<typeof import('./values.js').createCodec>} codec */
+  constructor(codec) {
+    this.#codec = codec
+  }
+
+  #putValue(value, type) {
     const length = encodeBuffer.skip(4)
     if (!value) {
       encodeBuffer.u32At(length, NOTHING) // any falsy value deletes, as in useMultiFileAuthState
       return
     }
-    codec.encode(value, type)
+    this.#codec.encode(value, type)
     encodeBuffer.u32At(length, encodeBuffer.at - length - 4)
   }
 
-  function putCreds(creds) {
+  #putCreds(creds) {
     if (creds === null || typeof creds !== 'object') throw new HybridAuthError('INVALID_OPTION', 'creds must be an object')
-    encodeBuffer.u16At(encodeBuffer.skip(2), 1)
-    encodeBuffer.byte(0)
-    putValue(creds, null)
+    putCredsKey()
+    this.#putValue(creds, null)
   }
 
-  /** The request for `ids` of one type. `found[i]` is false for an id that cannot be a key, and so cannot exist. */
-  function encodeKeys(type, ids) {
+  /** Appends the `records` of one type (id -> value or null) and counts them in `tally`. */
+  #putRecords(type, records, tally) {
+    const head = headOf(type)
+    if (head === null) throw new HybridAuthError('INVALID_OPTION', 'a key type must be 1 to 255 bytes of text')
+    if (typeof records !== 'object') throw new HybridAuthError('INVALID_OPTION', `keys.set: "${type}" must be an object`)
+    const presses = URGENT.has(type)
+    for (const id of Object.keys(records)) {
+      if (!putKey(head, id)) throw new HybridAuthError('INVALID_OPTION', `keys.set: an id of "${type}" is too long`)
+      const value = records[id]
+      this.#putValue(value, type)
+      if (presses && value) tally.urgent = true
+      tally.count++
+    }
+  }
+
+  /** The request for `ids` of one type. `possible[i]` is false for an id that cannot be a key, and so cannot exist. */
+  encodeKeys(type, ids) {
     if (!Array.isArray(ids)) throw new HybridAuthError('INVALID_OPTION', 'keys.get takes an array of ids')
     let count = 0
     let possible = null
@@ -120,7 +145,7 @@ function createBatch(codec) {
    * null when absent.
    * @param {(value: any) => any} [revive] applied to each present value
    */
-  function decodeAnswer(ids, possible, answer, length, revive) {
+  decodeAnswer(ids, possible, answer, length, revive) {
     const result = {}
     let at = 0
     for (let i = 0; i < ids.length; i++) {
@@ -131,7 +156,7 @@ function createBatch(codec) {
         at += 4
         if (size !== NOTHING) {
           if (size > length - at) throw corrupt('an answer ends too early')
-          value = codec.decode(answer, at, at + size)
+          value = this.#codec.decode(answer, at, at + size)
           at += size
           if (revive !== undefined) value = revive(value)
         }
@@ -146,57 +171,43 @@ function createBatch(codec) {
    * One atomic batch of everything in `data` (type -> id -> value or null), and of `creds` when given.
    * INVALID_OPTION when an id or a type cannot be a key, or a value cannot be stored; nothing has happened then.
    */
-  function encodeSet(data, creds) {
-    let count = 0
-    let urgent = false
+  encodeSet(data, creds) {
+    const tally = { count: 0, urgent: false }
     const built = encodeBuffer.run(() => {
       for (const type of Object.keys(data || {})) {
         const records = data[type]
-        if (!records) continue
-        const head = headOf(type)
-        if (head === null) throw new HybridAuthError('INVALID_OPTION', 'a key type must be 1 to 255 bytes of text')
-        if (typeof records !== 'object') throw new HybridAuthError('INVALID_OPTION', `keys.set: "${type}" must be an object`)
-        const presses = URGENT.has(type)
-        for (const id of Object.keys(records)) {
-          if (!putKey(head, id)) throw new HybridAuthError('INVALID_OPTION', `keys.set: an id of "${type}" is too long`)
-          const value = records[id]
-          putValue(value, type)
-          if (presses && value) urgent = true
-          count++
-        }
+        if (records) this.#putRecords(type, records, tally)
       }
       if (creds) {
-        putCreds(creds)
-        count++
+        this.#putCreds(creds)
+        tally.count++
       }
     })
-    return { buffer: built.buffer, length: built.length, count, urgent }
+    return { buffer: built.buffer, length: built.length, count: tally.count, urgent: tally.urgent }
   }
 
   /** The batch that saves creds alone. */
-  function encodeCreds(creds) {
-    const built = encodeBuffer.run(() => putCreds(creds))
+  encodeCreds(creds) {
+    const built = encodeBuffer.run(() => this.#putCreds(creds))
     return { buffer: built.buffer, length: built.length, count: 1, urgent: false }
   }
 
   /** The request that reads creds: its answer is decoded with `decodeAnswer(['creds'], null, …)`. */
-  function encodeCredsKey() {
-    const built = encodeBuffer.run(() => {
-      encodeBuffer.u16At(encodeBuffer.skip(2), 1)
-      encodeBuffer.byte(0)
-    })
+  encodeCredsKey() {
+    const built = encodeBuffer.run(putCredsKey)
     return { buffer: built.buffer, length: built.length, count: 1, possible: null }
   }
 
   /** Each entry of `buffer` as {type, id, value}; creds as type null, id null; a deletion as value null. */
-  function* readEntries(buffer, length = buffer.length) {
+  *readEntries(buffer, length = buffer.length) {
     for (const { type, id, from, to } of walk(buffer, length)) {
-      yield { type, id, value: from === to ? null : codec.decode(buffer, from, to) }
+      yield { type, id, value: from === to ? null : this.#codec.decode(buffer, from, to) }
     }
   }
-
-  return { encodeKeys, decodeAnswer, encodeSet, encodeCreds, encodeCredsKey, readEntries }
 }
+
+/** @param {ReturnType<typeof import('./values.js').createCodec>} codec */
+const createBatch = (codec) => new Batch(codec)
 
 /**
  * Each entry's key, where its value lies, and what the whole entry takes; values are not decoded. `from === to` for a deletion: no

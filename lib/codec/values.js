@@ -24,7 +24,7 @@ const RAW = 3
 const TAGGED = 4
 const BUFFER_JSON = 5
 
-// What the survey finds, or-ed together.
+// Findings of the survey, or-ed together.
 const PLAIN = 0
 const BINARY = 1 // has a Uint8Array leaf
 const DROPPED = 2 // undefined or a symbol: vanishes from objects, null in arrays
@@ -155,78 +155,78 @@ function parse(text, reviver) {
   }
 }
 
+/** Appends a value that only BufferJSON can write. */
+function putUnusual(value, replacer) {
+  /** @type {string | undefined} */
+  let text
+  try {
+    text = JSON.stringify(value, replacer)
+  } catch (error) {
+    throw new HybridAuthError('INVALID_OPTION', 'a value cannot be written as JSON', error)
+  }
+  if (text === undefined) throw new HybridAuthError('INVALID_OPTION', `a ${typeof value} cannot be stored`)
+  if (isTooDeep(text))
+    throw new HybridAuthError(
+      'INVALID_OPTION',
+      `a value is nested more than ${MAX_READABLE_DEPTH} levels deep and would be unreadable; nothing changed`
+    )
+  putJson(text, BUFFER_JSON, BUFFER_JSON)
+}
+
+function putValue(given, type, replacer) {
+  if (given instanceof Uint8Array) {
+    encodeBuffer.reserve(given.length + 1)
+    encodeBuffer.bytes[encodeBuffer.at++] = RAW
+    encodeBuffer.raw(given)
+    return
+  }
+  const value = type === 'sender-key' && Array.isArray(given) ? given.map(keepMessageKeys) : given
+  const found = /** @type {any} */ (Object.prototype).toJSON === undefined ? survey(value, 0) : UNUSUAL
+  if (found === PLAIN || (found === DROPPED && typeof value === 'object')) {
+    putJson(JSON.stringify(value), JSON_ASCII, JSON_UTF8)
+    return
+  }
+  if (found === BINARY) {
+    const start = encodeBuffer.at
+    encodeBuffer.reserve(1)
+    encodeBuffer.bytes[encodeBuffer.at++] = TAGGED
+    if (putTagged(value)) return
+    encodeBuffer.at = start
+  }
+  putUnusual(value, replacer)
+}
+
+function readValue(buffer, from, to, reviver) {
+  if (!(from >= 0 && from < to && to <= buffer.length)) throw corrupt('it is empty')
+  const start = from + 1
+  switch (buffer[from]) {
+    case JSON_ASCII:
+      return parse(latin1(buffer, start, to))
+    case JSON_UTF8:
+      return parse(utf8(buffer, start, to))
+    case RAW: {
+      const copy = Buffer.allocUnsafe(to - start)
+      buffer.copy(copy, 0, start, to)
+      return copy
+    }
+    case TAGGED:
+      return readTagged(buffer, start, to)
+    case BUFFER_JSON:
+      return parse(utf8(buffer, start, to), reviver)
+    default:
+      throw corrupt('an unknown kind')
+  }
+}
+
 /**
  * @param {{replacer: (key: string, value: any) => any, reviver: (key: string, value: any) => any}} BufferJSON of the installed Baileys, or a pinned dialect of baileys.js
  * @returns {{encode(value: unknown, type?: string): void, decode(buffer: Buffer, from?: number, to?: number): any}}
  *   `encode` appends to the scratch; INVALID_OPTION when the value has no JSON form (a bigint, a cycle, a function).
  *   `decode` answers a fresh value that shares nothing with `buffer`; LOCAL_CORRUPT when the bytes are malformed.
  */
-function createCodec(BufferJSON) {
-  const { replacer, reviver } = BufferJSON
-
-  function encodeUnusual(value) {
-    /** @type {string | undefined} */
-    let text
-    try {
-      text = JSON.stringify(value, replacer)
-    } catch (error) {
-      throw new HybridAuthError('INVALID_OPTION', 'a value cannot be written as JSON', error)
-    }
-    if (text === undefined) throw new HybridAuthError('INVALID_OPTION', `a ${typeof value} cannot be stored`)
-    if (isTooDeep(text))
-      throw new HybridAuthError(
-        'INVALID_OPTION',
-        `a value is nested more than ${MAX_READABLE_DEPTH} levels deep and would be unreadable; nothing changed`
-      )
-    putJson(text, BUFFER_JSON, BUFFER_JSON)
-  }
-
-  function encode(given, type) {
-    if (given instanceof Uint8Array) {
-      encodeBuffer.reserve(given.length + 1)
-      encodeBuffer.bytes[encodeBuffer.at++] = RAW
-      encodeBuffer.raw(given)
-      return
-    }
-    const value = type === 'sender-key' && Array.isArray(given) ? given.map(keepMessageKeys) : given
-    const found = /** @type {any} */ (Object.prototype).toJSON === undefined ? survey(value, 0) : UNUSUAL
-    if (found === PLAIN || (found === DROPPED && typeof value === 'object')) {
-      putJson(JSON.stringify(value), JSON_ASCII, JSON_UTF8)
-      return
-    }
-    if (found === BINARY) {
-      const start = encodeBuffer.at
-      encodeBuffer.reserve(1)
-      encodeBuffer.bytes[encodeBuffer.at++] = TAGGED
-      if (putTagged(value)) return
-      encodeBuffer.at = start
-    }
-    encodeUnusual(value)
-  }
-
-  function decode(buffer, from = 0, to = buffer.length) {
-    if (!(from >= 0 && from < to && to <= buffer.length)) throw corrupt('it is empty')
-    const start = from + 1
-    switch (buffer[from]) {
-      case JSON_ASCII:
-        return parse(latin1(buffer, start, to))
-      case JSON_UTF8:
-        return parse(utf8(buffer, start, to))
-      case RAW: {
-        const copy = Buffer.allocUnsafe(to - start)
-        buffer.copy(copy, 0, start, to)
-        return copy
-      }
-      case TAGGED:
-        return readTagged(buffer, start, to)
-      case BUFFER_JSON:
-        return parse(utf8(buffer, start, to), reviver)
-      default:
-        throw corrupt('an unknown kind')
-    }
-  }
-
-  return { encode, decode }
-}
+const createCodec = ({ replacer, reviver }) => ({
+  encode: (value, type) => putValue(value, type, replacer),
+  decode: (buffer, from = 0, to = buffer.length) => readValue(buffer, from, to, reviver)
+})
 
 module.exports = { createCodec, keepMessageKeys }
