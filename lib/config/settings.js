@@ -20,6 +20,7 @@ const {
   unlessWrong,
   variable
 } = require('../checks.js')
+const { DAY } = require('../units.js')
 const { enabled, findStore, unusedDatabases, unusedStores } = require('./services.js')
 const { authoritiesOf, completeStore, isFree } = require('./store.js')
 const { lookUp, ownVariable } = require('./variables.js')
@@ -54,6 +55,8 @@ function nothingSays(env) {
   )
 }
 
+const requestsAtOnce = (look) => integer(look('maxConcurrentRequests'), 64, 1, 1024, '')
+
 /**
  * Settings of all stores that are reached over a network: `http(authorities)`, with the variables, or places, that name authorities for
  * this store alone. Where authorities are looked for is noted before they are read, so that it is known of wrong ones; none count that no store asked for.
@@ -63,7 +66,7 @@ function httpSpec(look, { options, env, note }) {
   note('ca', null, own)
   const rest = {
     allowPublic: flag(look('allowPublicBucket')),
-    maxConcurrentRequests: integer(look('maxConcurrentRequests'), 64, 1, 1024, '')
+    maxConcurrentRequests: requestsAtOnce(look)
   }
   const checked = certificates(own)
   return (authorities) => {
@@ -104,19 +107,24 @@ function once(work) {
   }
 }
 
-/**
- * Every setting as a function that answers its checked value, or throws what is wrong with it. Nothing is read before it is
- * asked for, so that a caller that only shows them can continue after a wrong one.
- * @param context `{ options, env, warn(message), note(field, shown, place) }`, the last as for `completeStore`
- */
-function settingsOf(given) {
-  const context = { ...given, options: ownFields(given.options) }
-  const { options, env } = context
+/** Ways to read one setting, each of which answers, or throws, the same ever after. */
+function readersOf({ options, env }) {
   const look = (name) => lookUp(options, env, name)
+  return {
+    look,
+    between: (name, fallback, least, most) => once(() => integer(look(name), fallback, least, most)),
+    limited: (name, fallback) => once(() => limit(look(name), fallback)),
+    oneOf: (name, fallback, allowed) => once(() => choice(look(name), fallback(), allowed)),
+    yesOrNo: (name) => once(() => flag(look(name)))
+  }
+}
+
+/** Places of a session: the mode that was asked for, the store that is described, null for none, and the mode that follows. */
+function placesOf({ options, env, warn, look }) {
   const asked = once(() =>
     choice(look('mode'), undefined, ['local', 'hybrid', 'cloud'], '; the store itself is set by `store` or SESSION_BACKUP_STORE')
   )
-  const described = once(() => findStore(options.store, env, { value: asked(), from: look('mode').from }, context.warn))
+  const described = once(() => findStore(options.store, env, { value: asked(), from: look('mode').from }, warn))
   const mode = once(() => {
     // A store that makes no sense is a mistake in local mode too.
     const found = asked() ?? (described() === null ? 'local' : 'hybrid')
@@ -125,9 +133,14 @@ function settingsOf(given) {
         `${look('mode').from} is ${found} and needs a \`store\`: set one, or SESSION_BACKUP_STORE, and do not disable it with SESSION_BACKUP_ENABLED`
       )
     }
-    if (found === 'cloud') checkDiskless(options, look('mode'), context.warn)
+    if (found === 'cloud') checkDiskless(options, look('mode'), warn)
     return found
   })
+  return { asked, described, mode }
+}
+
+/** Settings of encryption. */
+function encryptionOf({ look, mode, described }) {
   const encryptionKeys = once(() => keyRing(look('encryptionKeys')))
   const encryption = once(() => {
     const found = choice(look('encryption'), 'on', ['on', 'off'])
@@ -140,26 +153,12 @@ function settingsOf(given) {
     }
     return found
   })
-  const http = once(() => httpSpec(look, context))
-  const flushPlace = once(() => {
-    const place = look('flushIntervalMs')
-    // That of existing services is for a store beside the disk, whatever it says.
-    const isForOthers = place.from === 'SESSION_BACKUP_INTERVAL' && mode() !== 'hybrid'
-    return isForOthers ? { value: undefined, from: '`flushIntervalMs`' } : place
-  })
-  /** Checks are further apart where each of them is paid for. A store that is wrong is reported elsewhere. */
-  const checkInterval = () => (unlessWrong(() => mode() !== 'local' && isFree(described().kind)) ? 1000 : 5000)
-  const between = (name, fallback, least, most) => once(() => integer(look(name), fallback, least, most))
-  const oneOf = (name, fallback, allowed) => once(() => choice(look(name), fallback(), allowed))
-  const yesOrNo = (name) => once(() => flag(look(name)))
+  return { encryptionKeys, encryption }
+}
+
+/** Parts of the application: only options can be such. */
+function applicationOf({ options, yesOrNo }) {
   return {
-    directory: once(() => {
-      const { value = 'whatsapp-sessions', from } = look('directory')
-      return pathIn({ value, from }, 'the path of a directory')
-    }),
-    mode,
-    encryptionKeys,
-    encryption,
     logger: once(() => {
       const { logger } = options
       if (logger !== undefined && typeof logger?.warn !== 'function') refuse('`logger` must have the methods of a pino logger')
@@ -171,18 +170,50 @@ function settingsOf(given) {
       return onEvent
     }),
     signal: once(() => abortSignal({ value: options.signal, from: '`signal`' })),
-    ifFree: yesOrNo('ifFree'),
+    ifFree: yesOrNo('ifFree')
+  }
+}
+
+/** Settings of the way to the store, and the store itself, complete. */
+function storeOf(context) {
+  const { look, yesOrNo, mode, described } = context
+  const http = once(() => httpSpec(look, context))
+  return {
     allowPublicBucket: yesOrNo('allowPublicBucket'),
-    maxConcurrentRequests: once(() => integer(look('maxConcurrentRequests'), 64, 1, 1024, '')),
+    maxConcurrentRequests: once(() => requestsAtOnce(look)),
     caCertificate: http,
-    store: once(() => (http(), mode() === 'local' ? null : completeStore(described(), { ...context, http: http() }))),
+    store: once(() => (http(), mode() === 'local' ? null : completeStore(described(), { ...context, http: http() })))
+  }
+}
+
+/** Place where the flush interval is looked for. */
+function flushPlaceOf({ look, mode }) {
+  return once(() => {
+    const place = look('flushIntervalMs')
+    // The interval of existing services is for a store beside the disk, whatever it says.
+    const isForOthers = place.from === 'SESSION_BACKUP_INTERVAL' && mode() !== 'hybrid'
+    return isForOthers ? { value: undefined, from: '`flushIntervalMs`' } : place
+  })
+}
+
+/** Settings of durability, and all intervals and limits of time. */
+function timesOf({ look, between, limited, oneOf, mode, described, flushPlace }) {
+  /** Checks are further apart where each of them is paid for. A store that is wrong is reported elsewhere. */
+  const checkInterval = () => (unlessWrong(() => mode() !== 'local' && isFree(described().kind)) ? 1000 : 5000)
+  return {
     flushIntervalMs: once(() => flushInterval(flushPlace())),
     localDurability: oneOf('localDurability', () => (mode() === 'local' ? 'data' : 'os'), ['os', 'data']),
     ownershipCheckIntervalMs: once(() => integer(look('ownershipCheckIntervalMs'), checkInterval(), 50, 600_000)),
     handoverTimeoutMs: between('handoverTimeoutMs', null, 0, 3_600_000),
-    refreshIntervalMs: between('refreshIntervalMs', 7 * 86_400_000, 1000, 365 * 86_400_000),
-    closeTimeoutMs: once(() => limit(look('closeTimeoutMs'), 10_000)),
-    flushTimeoutMs: once(() => limit(look('flushTimeoutMs'), 30_000)),
+    refreshIntervalMs: between('refreshIntervalMs', 7 * DAY, 1000, 365 * DAY),
+    closeTimeoutMs: limited('closeTimeoutMs', 10_000),
+    flushTimeoutMs: limited('flushTimeoutMs', 30_000)
+  }
+}
+
+/** Settings of the identity: where it may come from, and when it may be made, shown or taken over. */
+function identityOf({ look, oneOf, yesOrNo, mode, encryptionKeys }) {
+  return {
     onMissing: oneOf('onMissing', () => 'create', ['create', 'error']),
     onLeaseLost: oneOf('onLeaseLost', () => 'continue', ['continue', 'stop']),
     hideTenantIds: once(() => {
@@ -201,7 +232,13 @@ function settingsOf(given) {
       return path
     }),
     takeover: yesOrNo('takeover'),
-    seedFromDisk: yesOrNo('seedFromDisk'),
+    seedFromDisk: yesOrNo('seedFromDisk')
+  }
+}
+
+/** Answers about the settings, which are none themselves. */
+function answersOf({ options, env, asked, described, mode, flushPlace }) {
+  return {
     /** A warning for when everything is right; null for none. */
     noStore: () => {
       const isUnsaid = options.store === undefined && asked() === undefined && enabled(env) === undefined
@@ -218,8 +255,34 @@ function settingsOf(given) {
       (described() === null ? [] : unusedDatabases(env).filter(([, , kind]) => kind !== described().kind)).map(
         ([name, service]) => `${name} is not used for sessions: SESSION_BACKUP_STORE=${service} would make it the store`
       ),
-    /** Place where the flush interval is looked for. */
     flushPlace
+  }
+}
+
+/**
+ * Every setting as a function that answers its checked value, or throws what is wrong with it. Nothing is read before it is
+ * asked for, so that a caller that only shows them can continue after a wrong one. Whoever reads them all hears of the first wrong one in
+ * this order.
+ * @param given `{ options, env, warn(message), note(field, shown, place) }`, the last as for `completeStore`
+ */
+function settingsOf(given) {
+  const context = { ...given, options: ownFields(given.options) }
+  const readers = { ...context, ...readersOf(context) }
+  const placed = { ...readers, ...placesOf(readers) }
+  const encryption = encryptionOf(placed)
+  const flushPlace = flushPlaceOf(placed)
+  return {
+    directory: once(() => {
+      const { value = 'whatsapp-sessions', from } = placed.look('directory')
+      return pathIn({ value, from }, 'the path of a directory')
+    }),
+    mode: placed.mode,
+    ...encryption,
+    ...applicationOf(placed),
+    ...storeOf(placed),
+    ...timesOf({ ...placed, flushPlace }),
+    ...identityOf({ ...placed, ...encryption }),
+    ...answersOf({ ...placed, flushPlace })
   }
 }
 
