@@ -8,7 +8,6 @@
 const { ownFields } = require('../checks.js')
 const { HybridAuthError } = require('../errors.js')
 const { CREDS, holdKeys } = require('../multi-file/names.js')
-const { call } = require('../core.js')
 const { checkMigrate, openEnds } = require('./options.js')
 const { cleanupSessions } = require('./cleanup.js')
 const { noSessions } = require('./databases/index.js')
@@ -211,7 +210,7 @@ async function migrateAll(ends, asked) {
   if (all.length === 0) throw nothing(counts)
   const named = nameTenants(all, { tenantId: asked.tenantId, label: ends.source.label, own: ends.source.own })
   // An id that cannot be one is refused here, before the first session is made.
-  for (const { tenantId } of named) call(ends.target.folderOf, tenantId)
+  for (const { tenantId } of named) ends.target.folderOf(tenantId)
   const report = await runAll(named, (found) => migrateOne(found, ends, asked), asked, { leftOut: all.length - named.length, ...counts })
   if (asked.cleanup) report.cleanup = await cleanupSessions(report, ends, { confirm: true, concurrency: asked.concurrency })
   return report

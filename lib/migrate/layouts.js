@@ -1,11 +1,12 @@
 'use strict'
 
-// Which of the names in a source are sessions, and how the keys of each lie.
+// The sessions among the names in a source, and the layout of the keys of each.
 //
 // Invariants: a session is a folder with a creds.json; nothing is guessed: where keys lie in more than one way, or two folders
 // would become one tenant, it is said and refused. Names are taken apart at `/` and nowhere else: ids of users and tenants hold
 // dashes.
 
+const { refuse } = require('../checks.js')
 const { HybridAuthError } = require('../errors.js')
 const {
   CREDS,
@@ -86,7 +87,7 @@ function sessionAt(folders, path, asked = 'auto') {
   const candidates = OF_FOLDERS.filter((layout) => there[layout])
   const layout = asked === 'auto' ? (candidates[0] ?? 'flat') : asked
   const isOpen = asked === 'auto' && candidates.length > 1
-  // What is kept whole lies where creds.json does, whatever became of the keys.
+  // A key that is kept whole lies where creds.json does, whatever became of the keys.
   const whole = flat.keys.filter(({ type }) => type === WHOLE)
   const keys = { flat: flat.keys, 'keys-folder': [...nested.keys, ...whole], 'keys-file': whole }[layout]
   const [creds, ...credsCopies] = [CREDS, ...CREDS_COPIES]
@@ -130,10 +131,6 @@ function findSessions(names, layout = 'auto', linked = []) {
   const others = theirs.filter((name) => !belonging.has(folderOf(name)))
   const withoutCreds = [...folders].filter(([folder, inIt]) => !belonging.has(folder) && holdKeys(keysAmong(inIt).keys)).length
   return { sessions, ours: names.length - theirs.length, others, withoutCreds }
-}
-
-const refuse = (message) => {
-  throw new HybridAuthError('INVALID_OPTION', message)
 }
 
 /** `'{1}-{2}'` -> the function it means: `{1}` is the first folder below the source, `{-1}` the last. */
@@ -189,4 +186,4 @@ function nameTenants(sessions, { tenantId, label, own = ownName(label), asId = (
   return named
 }
 
-module.exports = { isOurs, findSessions, sessionAt, byFolder, nameTenants, LAYOUTS, inside }
+module.exports = { isOurs, findSessions, sessionAt, byFolder, nameTenants, fileOf, folderOf, LAYOUTS, inside }

@@ -1,22 +1,19 @@
 'use strict'
 
-// Which of the names in a source are sessions of whatsapp-web.js: zips of RemoteAuth, and folders of LocalAuth; and their tenants.
+// The sessions of whatsapp-web.js among the names in a source, zips of RemoteAuth and folders of LocalAuth, and their tenants.
 //
 // Invariants: a session is known by its own name, wherever it lies, as the package knows it; two of one name are an error, and so is a name
 // that no client of whatsapp-web.js can ask for.
 
 const { refuse } = require('../checks.js')
 const { BROWSER, clientIdOf, isClientId, isProfileTenant, tenantOf } = require('../profile-tenants.js')
-const { nameTenants } = require('./layouts.js')
+const { fileOf, folderOf, nameTenants } = require('./layouts.js')
 
 const [ZIP, LOCAL] = ['wwebjs-zip', 'wwebjs-local']
 const LAYOUTS = [ZIP, LOCAL]
 
 /** Storage of pages in a folder of LocalAuth. */
 const STORAGE = 'Default/IndexedDB'
-
-const fileOf = (name) => name.slice(name.lastIndexOf('/') + 1)
-const folderOf = (name) => name.slice(0, Math.max(0, name.lastIndexOf('/')))
 
 /** Client id in the name of a session: null for a client without one, undefined for another name. */
 function idIn(name, strategy) {

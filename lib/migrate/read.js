@@ -7,12 +7,13 @@
 // values.
 
 const { isUtf8 } = require('node:buffer')
-const { createDecipheriv, createHash } = require('node:crypto')
+const { createDecipheriv } = require('node:crypto')
 const { HybridAuthError } = require('../errors.js')
 const { CREDS, MOST_WHOLE, PARALLEL, WHOLE, familiesWith, holdKeys, idIn, parseKey } = require('../multi-file/names.js')
-const { checkCreds, diagnose, parseValue } = require('../multi-file/read.js')
+const { checkCreds, diagnose, isObject, parseValue } = require('../multi-file/read.js')
 const { each } = require('../pool.js')
 const { sessionIn } = require('../multi-file/single-file.js')
+const { Taken, unique } = require('./taken.js')
 
 const families = familiesWith()
 
@@ -77,8 +78,6 @@ function jsonText(bytes, keys) {
   }
 }
 
-const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
-
 /** Names that can be a family of keys: `__proto__` or `constructor` in a foreign file is none. */
 const isType = (name) => families.includes(name) || (/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name) && !(name in Object.prototype))
 
@@ -98,6 +97,138 @@ function* recordsOf(value, what = 'keys.json') {
   for (const type of names) for (const id of Object.keys(value[type])) yield { type, id: idIn(type, id), value: value[type][id] }
 }
 
+/** One reading of a session that `findSessions` found. */
+class Reading {
+  #source
+  #found
+  #keys
+  #taken = new Taken()
+  /** The keys that may open the rest: the one of the credentials, where that is known. */
+  #trusted
+  #encrypted = false
+  #creds = null
+  /** In the order of the survey, with holes where a file gave none. */
+  #entries = []
+  #damaged = []
+  #left = []
+  #lost = 0
+
+  constructor(source, found, keys) {
+    this.#source = source
+    this.#found = found
+    this.#keys = keys
+    this.#trusted = keys
+  }
+
+  async whole() {
+    await this.#readCreds()
+    await each(this.#found.keys.entries(), PARALLEL, ([i, key]) => this.#readKey(i, key))
+    await this.#readKeysFile()
+    await this.#readSingle()
+    return {
+      creds: this.#creds,
+      entries: unique(this.#entries.filter(Boolean), 'files'),
+      damaged: this.#damaged,
+      left: this.#left,
+      lost: this.#lost,
+      digest: this.#taken.digest(),
+      files: this.#taken.files,
+      bytes: this.#taken.bytes,
+      encrypted: this.#encrypted
+    }
+  }
+
+  /** The bytes of a file of the source; null for none. */
+  async #content(name) {
+    const read = await this.#source.read(name)
+    if (read !== null) this.#taken.add(name, read)
+    return read
+  }
+
+  /** The credentials out of the first of their files that is whole. */
+  async #readCreds() {
+    const { creds, credsCopies } = this.#found
+    let failure = null
+    for (const name of creds === undefined ? [] : [creds, ...credsCopies]) {
+      const raw = await this.#content(name)
+      if (raw === null) continue
+      try {
+        return this.#takeCreds(raw)
+      } catch (error) {
+        if (error.code !== 'LOCAL_CORRUPT') throw error
+        failure ??= error
+      }
+    }
+    if (failure !== null) throw failure
+  }
+
+  #takeCreds(raw) {
+    const { text, key } = textOf(raw, this.#keys, CREDS)
+    const value = parseValue(text, CREDS)
+    checkCreds(value)
+    this.#creds = value
+    this.#encrypted = key !== null
+    // The key that they were encrypted with is the key; a file that it does not open is damaged.
+    if (key !== null) this.#trusted = [key]
+  }
+
+  #valueOf(read, type) {
+    const what = `a "${type}" file`
+    try {
+      const { text, key } = textOf(read, this.#trusted, what)
+      this.#encrypted ||= key !== null
+      return parseValue(text, what)
+    } catch (error) {
+      if (error.code === 'KEY_UNAVAILABLE' && (this.#trusted.length === 0 || this.#creds === null)) throw error
+      throw corrupt(what)
+    }
+  }
+
+  /** A key out of its file, or out of the backup of that. */
+  async #readKey(i, { name, backup, type, id }) {
+    const bad = []
+    for (const at of backup === undefined ? [name] : [name, backup]) {
+      const read = await this.#content(at)
+      if (read === null) continue
+      try {
+        if (type === WHOLE && read.length > MOST_WHOLE) throw corrupt('a file of an unknown type')
+        const value = this.#valueOf(read, type)
+        // Baileys takes a falsy value for none.
+        if (value) this.#entries[i] = { type, id, value, name: at }
+        return
+      } catch (error) {
+        if (error.code !== 'LOCAL_CORRUPT' && type !== WHOLE) throw error
+        bad.push({ name: at, type })
+      }
+    }
+    // Of no known family, it may as well be no key.
+    if (type === WHOLE) this.#left.push(...bad)
+    else this.#damaged.push(...bad)
+  }
+
+  /** The keys out of the file that holds them all. */
+  async #readKeysFile() {
+    const name = this.#found.keysFile
+    const read = name === undefined ? null : await this.#content(name)
+    if (read === null) return
+    for (const record of recordsOf(this.#valueOf(read, 'keys'))) if (record.value) this.#entries.push({ ...record, name })
+  }
+
+  /** The session out of a single file. */
+  async #readSingle() {
+    const name = this.#found.single
+    const read = name === undefined ? null : await this.#content(name)
+    if (read === null) return
+    const what = 'the file'
+    const { text, key } = textOf(read, this.#keys, what)
+    this.#encrypted = key !== null
+    const session = sessionIn(parseValue(text, what), what)
+    this.#creds = session.creds
+    this.#entries.push(...session.entries.map((entry) => ({ ...entry, name })))
+    this.#lost = session.notUnderstood
+  }
+}
+
 /**
  * Reads a session that `findSessions` found.
  * @param {{read(name: string): Promise<Buffer | null>}} source
@@ -106,124 +237,6 @@ function* recordsOf(value, what = 'keys.json') {
  *   files: number, bytes: number, encrypted: boolean}>} `creds` is null for a folder without them; `left` are files of no known family that
  *   are no keys, `lost` families in a single file that are none
  */
-async function readSession(source, found, keys) {
-  const hashes = new Map()
-  let bytes = 0
-  let encrypted = false
-
-  async function content(name) {
-    const read = await source.read(name)
-    if (read === null) return null
-    hashes.set(name, createHash('sha256').update(read).digest())
-    bytes += read.length
-    return read
-  }
-
-  let trusted = keys
-  let creds = null
-  let failure = null
-  for (const name of found.creds === undefined ? [] : [found.creds, ...found.credsCopies]) {
-    const raw = await content(name)
-    if (raw === null) continue
-    try {
-      const { text, key } = textOf(raw, keys, CREDS)
-      const value = parseValue(text, CREDS)
-      checkCreds(value)
-      creds = value
-      encrypted = key !== null
-      // What the credentials were encrypted with is the key; what it does not open is damaged.
-      if (key !== null) trusted = [key]
-      break
-    } catch (error) {
-      if (error.code !== 'LOCAL_CORRUPT') throw error
-      failure ??= error
-    }
-  }
-  if (creds === null && failure !== null) throw failure
-
-  function valueOf(read, type) {
-    try {
-      const { text, key } = textOf(read, trusted, `a "${type}" file`)
-      encrypted ||= key !== null
-      return parseValue(text, `a "${type}" file`)
-    } catch (error) {
-      if (error.code === 'KEY_UNAVAILABLE' && (trusted.length === 0 || creds === null)) throw error
-      throw corrupt(`a "${type}" file`)
-    }
-  }
-
-  const entries = []
-  const damaged = []
-  const left = []
-  let lost = 0
-  await each(found.keys.entries(), PARALLEL, async ([i, { name, backup, type, id }]) => {
-    const bad = []
-    for (const at of backup === undefined ? [name] : [name, backup]) {
-      const read = await content(at)
-      if (read === null) continue
-      try {
-        if (type === WHOLE && read.length > MOST_WHOLE) throw corrupt('a file of an unknown type')
-        const value = valueOf(read, type)
-        // Baileys takes a falsy value for none.
-        if (value) entries[i] = { type, id, value, name: at }
-        return
-      } catch (error) {
-        if (error.code !== 'LOCAL_CORRUPT' && type !== WHOLE) throw error
-        bad.push({ name: at, type })
-      }
-    }
-    // Of no known family, it may as well be no key.
-    if (type === WHOLE) left.push(...bad)
-    else damaged.push(...bad)
-  })
-  if (found.keysFile !== undefined) {
-    const read = await content(found.keysFile)
-    if (read !== null) {
-      for (const record of recordsOf(valueOf(read, 'keys'))) if (record.value) entries.push({ ...record, name: found.keysFile })
-    }
-  }
-
-  if (found.single !== undefined) {
-    const read = await content(found.single)
-    if (read !== null) {
-      const what = 'the file'
-      const { text, key } = textOf(read, keys, what)
-      encrypted = key !== null
-      const session = sessionIn(parseValue(text, what), what)
-      creds = session.creds
-      entries.push(...session.entries.map((entry) => ({ ...entry, name: found.single })))
-      lost = session.notUnderstood
-    }
-  }
-
-  const digest = createHash('sha256')
-  for (const [name, hash] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1)))
-    digest
-      .update(`${Buffer.byteLength(name)}:`)
-      .update(name)
-      .update(hash)
-  return {
-    creds,
-    entries: unique(entries.filter(Boolean)),
-    damaged,
-    left,
-    lost,
-    digest: digest.digest('hex'),
-    files: hashes.size,
-    bytes,
-    encrypted
-  }
-}
-
-/** Two files can mean one key where the names were made in different ways. */
-function unique(entries) {
-  const seen = new Set()
-  for (const { type, id } of entries) {
-    const key = `${type}\0${id}`
-    if (seen.has(key)) throw new HybridAuthError('INVALID_OPTION', `two files hold the same "${type}" key: remove the one that is not used`)
-    seen.add(key)
-  }
-  return entries
-}
+const readSession = (source, found, keys) => new Reading(source, found, keys).whole()
 
 module.exports = { readSession, jsonText, recordsOf, textOf }

@@ -8,6 +8,7 @@
 const { CREDS, CREDS_COPIES, KEYS_FILE, PARALLEL, familiesWith, parseName } = require('../multi-file/names.js')
 const { each } = require('../pool.js')
 const { isLikeSingleFile } = require('../multi-file/single-file.js')
+const { fileOf } = require('./layouts.js')
 const { jsonText } = require('./read.js')
 
 const LAYOUT = 'single-file'
@@ -18,7 +19,6 @@ const MOST = 1000
 const RESERVED = new Set([CREDS, ...CREDS_COPIES, KEYS_FILE])
 const families = familiesWith()
 
-const fileOf = (name) => name.slice(name.lastIndexOf('/') + 1)
 const mayBe = (name) => name.endsWith('.json') && !RESERVED.has(fileOf(name)) && parseName(fileOf(name), families) === null
 
 /** The session in the file `path`, in the shape of `sessionAt`. */

@@ -1,6 +1,6 @@
 'use strict'
 
-// Where a migration reads from: a folder with everything below it, or a bucket of another system.
+// The source of a migration: a folder with everything below it, or a bucket of another system.
 //
 // Invariants: a listing is complete (every page, every folder) or fails; links are not followed; nothing is written, and
 // nothing is removed but by `remove`. Names are relative, with `/` between their parts. Messages hold no names: those of keys
@@ -22,81 +22,81 @@ const ASIDE = /^multi-file-originals-\d+$/
 
 const failed = (what, error) => new HybridAuthError('LOCAL_UNAVAILABLE', `the source cannot be ${what}: ${error.code ?? 'failed'}`)
 
+/** Adds what lies below `folder` to `found`. A folder below that may not be looked into, such as lost+found, is named and passed over. */
+async function visit(root, folder, found, isTop = false) {
+  for (const item of await itemsOf(root, folder, found, isTop)) {
+    const name = folder === '' ? item.name : `${folder}/${item.name}`
+    if (item.isFile()) found.names.push(name)
+    else if (item.isDirectory() && !ASIDE.test(item.name)) await visit(root, name, found)
+    else {
+      found.odd++
+      if (item.name === CREDS) found.linked.push(folder)
+    }
+  }
+}
+
+async function itemsOf(root, folder, found, isTop) {
+  try {
+    return await fs.readdir(join(root, folder), { withFileTypes: true })
+  } catch (error) {
+    if (folder === '' && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
+      throw new HybridAuthError('INVALID_OPTION', '`from` is not an existing folder')
+    }
+    const isClosed = !isTop && ['EACCES', 'EPERM'].includes(error.code)
+    if (error.code !== 'ENOENT' && !isClosed) throw failed('listed', error)
+    if (isClosed) found.unreadable.push(folder)
+    return []
+  }
+}
+
+const openToRead = (path) => fs.open(path, constants.O_RDONLY | NO_FOLLOW)
+
+async function readFile(path) {
+  try {
+    const file = await openToRead(path)
+    try {
+      return await file.readFile()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    if (error.code === 'ENOENT') return null
+    throw failed('read', error)
+  }
+}
+
+/** Copies a file to `to`; answers false if it is gone. */
+async function copyFile(path, to) {
+  try {
+    const file = await openToRead(path)
+    // The stream closes it.
+    await pipeline(file.createReadStream(), createWriteStream(to, { flags: 'wx', mode: 0o600 }))
+    return true
+  } catch (error) {
+    if (error.code === 'ENOENT') return false
+    throw failed('read', error)
+  }
+}
+
+async function removeFiles(paths) {
+  try {
+    for (const path of paths) await fs.rm(path, { force: true })
+    for (const folder of new Set(paths.map(dirname))) await syncFolder(folder)
+  } catch (error) {
+    throw failed('removed', error)
+  }
+}
+
+/** Removes a folder if it is empty; answers whether it is gone. */
+const removeEmpty = (path) =>
+  fs.rmdir(path).then(
+    () => true,
+    (error) => error.code === 'ENOENT'
+  )
+
 /** A folder, with all that lies below it. */
 function folderSource(root) {
   const pathOf = (name) => join(root, ...name.split('/'))
-
-  /** A folder below that may not be looked into, such as lost+found, is named and passed over. */
-  async function visit(folder, found, isTop = false) {
-    let items
-    try {
-      items = await fs.readdir(join(root, folder), { withFileTypes: true })
-    } catch (error) {
-      if (folder === '' && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
-        throw new HybridAuthError('INVALID_OPTION', '`from` is not an existing folder')
-      }
-      if (error.code === 'ENOENT') return
-      if (!isTop && ['EACCES', 'EPERM'].includes(error.code)) return void found.unreadable.push(folder)
-      throw failed('listed', error)
-    }
-    for (const item of items) {
-      const name = folder === '' ? item.name : `${folder}/${item.name}`
-      if (item.isFile()) found.names.push(name)
-      else if (item.isDirectory() && !ASIDE.test(item.name)) await visit(name, found)
-      else {
-        found.odd++
-        if (item.name === CREDS) found.linked.push(folder)
-      }
-    }
-  }
-
-  async function read(name) {
-    try {
-      const file = await fs.open(pathOf(name), constants.O_RDONLY | NO_FOLLOW)
-      try {
-        return await file.readFile()
-      } finally {
-        await file.close()
-      }
-    } catch (error) {
-      if (error.code === 'ENOENT') return null
-      throw failed('read', error)
-    }
-  }
-
-  /** Copies a file to `to`; answers false if it is gone. */
-  async function copy(name, to) {
-    try {
-      const file = await fs.open(pathOf(name), constants.O_RDONLY | NO_FOLLOW)
-      // The stream closes it.
-      await pipeline(file.createReadStream(), createWriteStream(to, { flags: 'wx', mode: 0o600 }))
-      return true
-    } catch (error) {
-      if (error.code === 'ENOENT') return false
-      throw failed('read', error)
-    }
-  }
-
-  async function remove(names) {
-    try {
-      for (const name of names) await fs.rm(pathOf(name), { force: true })
-      for (const folder of new Set(names.map((name) => dirname(pathOf(name))))) await syncFolder(folder)
-    } catch (error) {
-      throw failed('removed', error)
-    }
-  }
-
-  /** Removes a folder that is empty, and those above it that are empty then; never the source itself. */
-  async function tidy(folder) {
-    for (let at = folder; at !== '' && at !== '.'; at = dirname(at)) {
-      const gone = await fs.rmdir(pathOf(at)).then(
-        () => true,
-        (error) => error.code === 'ENOENT'
-      )
-      if (!gone) return
-    }
-  }
-
   return {
     kind: 'folder',
     root,
@@ -105,14 +105,17 @@ function folderSource(root) {
     /** All that lies below `folder`, or in the whole source; `linked`: folders whose credentials are a link or no file; `unreadable`: folders that may not be listed. */
     async list(folder = '') {
       const found = { names: [], odd: 0, linked: [], unreadable: [] }
-      await visit(folder, found, true)
+      await visit(root, folder, found, true)
       found.names.sort()
       return found
     },
-    read,
-    copy,
-    remove,
-    tidy
+    read: (name) => readFile(pathOf(name)),
+    copy: (name, to) => copyFile(pathOf(name), to),
+    remove: (names) => removeFiles(names.map(pathOf)),
+    /** Removes a folder that is empty, and those above it that are empty then; never the source itself. */
+    async tidy(folder) {
+      for (let at = folder; at !== '' && at !== '.'; at = dirname(at)) if (!(await removeEmpty(pathOf(at)))) return
+    }
   }
 }
 
@@ -154,7 +157,7 @@ function bucketSource(spec) {
 async function overlap(one, other) {
   const real = async (path) =>
     fs.realpath(path).catch(async () => {
-      // What does not exist yet is where its parent is.
+      // A path that does not exist yet is where its parent is.
       const parent = dirname(path)
       return parent === path ? path : join(await real(parent), basename(path))
     })

@@ -30,35 +30,54 @@ const identityOf = ({ noiseKey, signedIdentityKey, registrationId }) => {
 }
 
 /** The tenants that a migration writes to: the same options for all of them. */
-async function openTarget(options) {
-  const baileys = await resolveBaileys(options)
-  const { BufferJSON } = baileys
-  const binding = loadBinding()
-  const batch = createBatch(createCodec(BufferJSON))
-  const { native, keys, directory, cloud } = resolveOptions('any', options)
-  const isReplicated = native.store !== null
+class Target {
+  #options
+  #binding = loadBinding()
+  #BufferJSON
+  #batch
 
-  const resolved = (tenantId) => resolveOptions(tenantId, { ...options, onMissing: 'error' })
-  const folderOf = (tenantId) => call(binding.folder, directory, tenantId)
+  /** @param {any} options @param {any} BufferJSON that of Baileys */
+  constructor(options, BufferJSON) {
+    const { native, keys, directory, cloud } = resolveOptions('any', options)
+    this.#options = options
+    this.#BufferJSON = BufferJSON
+    this.#batch = createBatch(createCodec(BufferJSON))
+    this.isReplicated = native.store !== null
+    this.cloud = cloud
+    this.directory = directory
+    this.keys = keys
+  }
+
+  #resolved(tenantId) {
+    return resolveOptions(tenantId, { ...this.#options, onMissing: 'error' })
+  }
+
+  folderOf(tenantId) {
+    return call(this.#binding.folder, this.directory, tenantId)
+  }
+
+  encodeSeed(session) {
+    return encodeSeed(this.#batch, session)
+  }
 
   /** A value as it is after having been stored, whatever stores it. */
-  const settled = (value, type) => {
+  #settled(value, type) {
     const kept = type === 'sender-key' && Array.isArray(value) ? value.map(keepMessageKeys) : value
-    return JSON.parse(JSON.stringify(kept, BufferJSON.replacer), BufferJSON.reviver)
+    return JSON.parse(JSON.stringify(kept, this.#BufferJSON.replacer), this.#BufferJSON.reviver)
   }
 
   /** Contents that the target should have: key -> value. */
-  function expected({ creds, entries }) {
-    const values = new Map(entries.map(({ type, id, value }) => [keyOf(type, id), settled(value, type)]))
-    if (creds !== null) values.set('', settled(creds, null))
+  expected({ creds, entries }) {
+    const values = new Map(entries.map(({ type, id, value }) => [keyOf(type, id), this.#settled(value, type)]))
+    if (creds !== null) values.set('', this.#settled(creds, null))
     return values
   }
 
-  /** Difference of the stored contents: the number of `values` that it has, those that it has otherwise, and the number of further records. */
-  function compare(entries, values) {
+  /** Difference of the stored contents: whether they have all of `values`, and whether they have nothing else. */
+  compare(entries, values) {
     let equal = 0
     let more = 0
-    for (const { type, id, value } of batch.readEntries(entries)) {
+    for (const { type, id, value } of this.#batch.readEntries(entries)) {
       if (!values.has(keyOf(type, id))) more++
       else if (isDeepStrictEqual(value, values.get(keyOf(type, id)))) equal++
     }
@@ -66,83 +85,85 @@ async function openTarget(options) {
   }
 
   /** True for a session that was created and never paired. */
-  function isEmpty(entries) {
-    for (const _ of batch.readEntries(entries)) return false
+  #isEmpty(entries) {
+    for (const _ of this.#batch.readEntries(entries)) return false
     return true
   }
 
-  function credsIn(entries) {
-    for (const { type, value } of batch.readEntries(entries)) if (type === null) return value
+  #credsIn(entries) {
+    for (const { type, value } of this.#batch.readEntries(entries)) if (type === null) return value
     return null
   }
 
-  const seen = (entries, lsn) => ({ entries, lsn, digest: sha256(entries), creds: credsIn(entries) })
-
-  /** Contents of the store; null when that is nothing. */
-  async function peek(tenantId) {
-    const { native, keys } = resolved(tenantId)
-    const outcome = await binding.dump(JSON.stringify(native), keys)
-    if (isFailure(outcome) && (outcome.code === 'NOT_FOUND' || (outcome.code === 'DELETED' && native.fresh))) return null
-    const { report, entries } = settle(outcome)
-    return isEmpty(entries) ? null : seen(entries, report.lsn)
+  #seen(entries, lsn) {
+    return { entries, lsn, digest: sha256(entries), creds: this.#credsIn(entries) }
   }
 
-  /** Opens the session, made of `seed` if it is nowhere or was never paired; reads its contents, and closes it. */
-  function visit(tenantId, seed) {
-    const folder = folderOf(tenantId)
-    return serially(folder, async () => {
-      const prepared = await prepareImport({ directory, tenantId, folder, batch })
-      if (prepared?.seed) {
-        throw new HybridAuthError(
-          'LOCAL_CORRUPT',
-          'there is a multi-file session in the folder of this tenant: opening the tenant imports it'
-        )
-      }
-      const { native, keys, closeTimeoutMs, flushTimeoutMs } = resolved(tenantId)
-      const opened = await binding.open(JSON.stringify(native), keys, seed, nobody)
-      const { handle, restored, shared } = settle(await explained(opened, native))
-      let closed
-      try {
-        const isBlank = seed !== null && !shared && isEmpty(call(binding.entries, handle, null))
-        if (isBlank) await takeIn(binding, handle, seed, { flushTimeoutMs })
-        const { lsn } = call(binding.status, handle)
-        const entries = Buffer.from(call(binding.entries, handle, null))
-        if (!isReplicated) settle(await binding.synced(handle, lsn, flushTimeoutMs))
-        closed = await binding.close(handle, closeTimeoutMs)
-        settle(closed)
-        return { ...seen(entries, lsn), isNew: isBlank || (restored.source === 'imported' && !shared) }
-      } finally {
-        if (closed === undefined) await binding.close(handle, closeTimeoutMs)
-      }
-    })
+  /** Contents of the store; null when that is nothing. */
+  async peek(tenantId) {
+    const { native, keys } = this.#resolved(tenantId)
+    const outcome = await this.#binding.dump(JSON.stringify(native), keys)
+    if (isFailure(outcome) && (outcome.code === 'NOT_FOUND' || (outcome.code === 'DELETED' && native.fresh))) return null
+    const { report, entries } = settle(outcome)
+    return this.#isEmpty(entries) ? null : this.#seen(entries, report.lsn)
   }
 
   /** Contents of a tenant; null for nothing. With a store these are the store's, and nobody is disturbed. */
-  async function look(tenantId) {
-    if (isReplicated) return peek(tenantId)
-    if (!existsSync(folderOf(tenantId))) return null
+  async look(tenantId) {
+    if (this.isReplicated) return this.peek(tenantId)
+    if (!existsSync(this.folderOf(tenantId))) return null
     try {
-      const found = await visit(tenantId, null)
-      return isEmpty(found.entries) ? null : found
+      const found = await this.visit(tenantId, null)
+      return this.#isEmpty(found.entries) ? null : found
     } catch (error) {
       if (error.code === 'NOT_FOUND') return null
       throw error
     }
   }
 
-  return {
-    isReplicated,
-    cloud,
-    directory,
-    keys,
-    folderOf,
-    expected,
-    compare,
-    look,
-    visit,
-    peek,
-    encodeSeed: (session) => encodeSeed(batch, session)
+  /** Opens the session, made of `seed` if it is nowhere or was never paired; reads its contents, and closes it. */
+  visit(tenantId, seed) {
+    const folder = this.folderOf(tenantId)
+    return serially(folder, async () => {
+      await this.#refuseImport(tenantId, folder)
+      const resolved = this.#resolved(tenantId)
+      const opened = await this.#binding.open(JSON.stringify(resolved.native), resolved.keys, seed, nobody)
+      return this.#readAndClose(settle(await explained(opened, resolved.native)), seed, resolved)
+    })
   }
+
+  async #refuseImport(tenantId, folder) {
+    const prepared = await prepareImport({ directory: this.directory, tenantId, folder, batch: this.#batch })
+    if (prepared?.seed) {
+      throw new HybridAuthError(
+        'LOCAL_CORRUPT',
+        'there is a multi-file session in the folder of this tenant: opening the tenant imports it'
+      )
+    }
+  }
+
+  async #readAndClose({ handle, restored, shared }, seed, { closeTimeoutMs, flushTimeoutMs }) {
+    const binding = this.#binding
+    let closed
+    try {
+      const isBlank = seed !== null && !shared && this.#isEmpty(call(binding.entries, handle, null))
+      if (isBlank) await takeIn(binding, handle, seed, { flushTimeoutMs })
+      const { lsn } = call(binding.status, handle)
+      const entries = Buffer.from(call(binding.entries, handle, null))
+      if (!this.isReplicated) settle(await binding.synced(handle, lsn, flushTimeoutMs))
+      closed = await binding.close(handle, closeTimeoutMs)
+      settle(closed)
+      return { ...this.#seen(entries, lsn), isNew: isBlank || (restored.source === 'imported' && !shared) }
+    } finally {
+      if (closed === undefined) await binding.close(handle, closeTimeoutMs)
+    }
+  }
+}
+
+/** @param {any} options those of the sessions to write */
+async function openTarget(options) {
+  const { BufferJSON } = await resolveBaileys(options)
+  return new Target(options, BufferJSON)
 }
 
 module.exports = { openTarget, identityOf }

@@ -35,6 +35,9 @@ const {
 } = require('./names.js')
 const { each } = require('../pool.js')
 
+/** True for an object with members: no list, and no bytes. */
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
+
 /**
  * Every way in which Baileys ever wrote bytes: base64 or an array under type 'Buffer' (6.x and 7.x, old 6.x), the same under
  * `buffer: true` (very old). The installed reviver would leave some of them as objects, depending on its version.
@@ -282,4 +285,15 @@ async function readMultiFile(folder, { onDamagedKey = 'error', families } = {}) 
   return report
 }
 
-module.exports = { findMultiFile, findRemains, holdsSession, readMultiFile, isTooLarge, diagnose, parseValue, readValue, checkCreds }
+module.exports = {
+  isObject,
+  findMultiFile,
+  findRemains,
+  holdsSession,
+  readMultiFile,
+  isTooLarge,
+  diagnose,
+  parseValue,
+  readValue,
+  checkCreds
+}

@@ -8,7 +8,7 @@
 const fs = require('node:fs/promises')
 const { HybridAuthError } = require('../errors.js')
 const { unavailable } = require('./names.js')
-const { checkCreds, readValue } = require('./read.js')
+const { checkCreds, isObject, readValue } = require('./read.js')
 
 /** Names of its families -> their names since. */
 const FAMILIES = {
@@ -20,8 +20,6 @@ const FAMILIES = {
   appStateVersions: 'app-state-sync-version',
   senderKeyMemory: 'sender-key-memory'
 }
-
-const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
 
 /** True for a regular file, which no folder of `useMultiFileAuthState` is. */
 async function isSingleFile(path) {

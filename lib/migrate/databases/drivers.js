@@ -15,6 +15,9 @@ function viewpoints() {
   return [join(process.cwd(), 'index.js'), ...(main ? [join(dirname(main), 'index.js')] : []), __filename]
 }
 
+/** Time within which a server must answer. */
+const CONNECT_MS = 10_000
+
 const MISSING = ['MODULE_NOT_FOUND', 'ERR_UNKNOWN_BUILTIN_MODULE']
 
 /** The first of the packages `names` that the application has, `{ name, driver }`: the one that is nearest to it. */
@@ -96,4 +99,4 @@ async function guardedBy(work) {
   }
 }
 
-module.exports = { guardedBy, loadDriver }
+module.exports = { CONNECT_MS, guardedBy, loadDriver }

@@ -9,14 +9,12 @@ const { join, basename } = require('node:path')
 const { refuse } = require('../../checks.js')
 const { HybridAuthError } = require('../../errors.js')
 const { withKeys } = require('./keys-elsewhere.js')
+const { LAYOUTS } = require('./layouts.js')
 const { openExport } = require('./mongo-export.js')
 const { databaseAt, isSqlite } = require('./place.js')
 const { readRecords } = require('./records.js')
 const { openRedis } = require('./redis.js')
 const { openTables } = require('./tables.js')
-
-/** Layouts of sessions in a database. */
-const LAYOUTS = ['key-records', 'key-hashes', 'session-records']
 
 const isFolder = (path) =>
   fs.stat(path).then(

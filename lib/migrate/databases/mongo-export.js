@@ -7,12 +7,11 @@
 
 const fs = require('node:fs/promises')
 const { basename, join } = require('node:path')
+const { refuse } = require('../../checks.js')
 const { HybridAuthError } = require('../../errors.js')
 const { rolesOf } = require('./columns.js')
 const { countOrphans, groupNames, isAllKeys, isCreds, isFamily, isKeyName, keyOf, prefixOf, typedKey } = require('./key-names.js')
-
-const KEYS = 'key-records'
-const SESSIONS = 'session-records'
+const { KEYS, SESSIONS } = require('./layouts.js')
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
@@ -33,10 +32,6 @@ function plainOf(value) {
 }
 
 const revive = (_, value) => (isObject(value) ? (plainOf(value) ?? value) : value)
-
-const refuse = (message) => {
-  throw new HybridAuthError('INVALID_OPTION', message)
-}
 
 /** The documents of a file, as functions that parse them: sessions are read one by one. */
 async function documentsIn(path) {
@@ -109,68 +104,66 @@ function placeOf(document) {
 
 const asText = (value) => (value === undefined || value === null ? null : typeof value === 'string' ? value : JSON.stringify(value))
 
-/** Sessions by name: what is in one collection. */
-function sessionsIn(documents) {
-  const rows = new Map()
-  const named = new Map()
-  const counts = { passedOver: 0, withoutCreds: 0, empty: documents.length === 0 ? ['*'] : [] }
-  const sessions = []
+/** Form in which the sessions of a collection are described. */
+const sessionOf = (path, parts, layout, fetch) => ({ path, parts, layout, problem: null, fetch: async () => fetch() })
+
+const partsOf = (session) => (session === '' ? [] : [session])
+
+/**
+ * Sorts the documents of a collection: sessions in one document each (`whole`), and keys by session, of which a document names the type
+ * (`rows`) or not (`named`). `passedOver`: documents that are neither.
+ */
+function sortDocuments(documents) {
+  const sorted = { whole: [], named: new Map(), rows: new Map(), passedOver: 0 }
   documents.forEach((read, index) => {
     const place = placeOf(read())
     if (place === null) {
-      counts.passedOver++
+      sorted.passedOver++
       return
     }
-    const { session } = place
+    const { session, type, key } = place
     if (place.creds !== undefined) {
-      sessions.push({
-        path: session,
-        parts: session === '' ? [] : [session],
-        layout: SESSIONS,
-        problem: null,
-        fetch: async () => readWhole(read())
-      })
+      sorted.whole.push(sessionOf(session, partsOf(session), SESSIONS, () => readWhole(read())))
       return
     }
-    const group = place.type === undefined ? named : rows
+    const group = type === undefined ? sorted.named : sorted.rows
     if (!group.has(session)) group.set(session, new Map())
-    group
-      .get(session)
-      .set(place.type === undefined ? place.key : JSON.stringify([place.type, place.key]), { index, ...place, value: undefined })
+    group.get(session).set(type === undefined ? key : JSON.stringify([type, key]), { index, type, key })
   })
-  for (const [session, places] of named) {
-    const { groups, loose } = groupNames(places.keys())
-    for (const { path, creds, members } of groups) {
-      const name = [session, path].filter(Boolean).join(':')
-      const all = [{ name: creds, rest: 'creds' }, ...members].map(({ name: key, rest }) => ({
-        rest,
-        read: documents[places.get(key).index]
-      }))
-      sessions.push({
-        path: name,
-        parts: session === '' ? path.split(':').filter(Boolean) : [name],
-        layout: KEYS,
-        problem: null,
-        fetch: async () => readNamed(all)
-      })
-    }
-    counts.passedOver += loose.length
-    counts.withoutCreds +=
-      session !== '' && groups.length === 0 && loose.some((key) => isFamily(keyOf(key)?.type)) ? 1 : countOrphans(loose)
+  return sorted
+}
+
+/** Sessions among keys whose names say all; adds what is none to `counts`. */
+function* namedSessions(session, places, documents, counts) {
+  const { groups, loose } = groupNames(places.keys())
+  for (const { path, creds, members } of groups) {
+    const name = [session, path].filter(Boolean).join(':')
+    const all = [{ name: creds, rest: 'creds' }, ...members].map(({ name: key, rest }) => ({
+      rest,
+      read: documents[places.get(key).index]
+    }))
+    yield sessionOf(name, session === '' ? path.split(':').filter(Boolean) : [name], KEYS, () => readNamed(all))
   }
-  for (const [session, places] of rows) {
-    const all = [...places.values()]
-    if (all.some(({ type, key }) => isCreds(type) || isCreds(key)))
-      sessions.push({
-        path: session,
-        parts: session === '' ? [] : [session],
-        layout: KEYS,
-        problem: null,
-        fetch: async () => readTyped(all.map(({ index }) => documents[index]))
-      })
-    else if (all.some(({ type }) => isFamily(type))) counts.withoutCreds++
-    else counts.passedOver += all.length
-  }
+  counts.passedOver += loose.length
+  counts.withoutCreds += session !== '' && groups.length === 0 && loose.some((key) => isFamily(keyOf(key)?.type)) ? 1 : countOrphans(loose)
+}
+
+/** The session of keys beside which their type stands, if it is one; adds what is none to `counts`. */
+function* typedSession(session, places, documents, counts) {
+  const all = [...places.values()]
+  if (all.some(({ type, key }) => isCreds(type) || isCreds(key)))
+    yield sessionOf(session, partsOf(session), KEYS, () => readTyped(all.map(({ index }) => documents[index])))
+  else if (all.some(({ type }) => isFamily(type))) counts.withoutCreds++
+  else counts.passedOver += all.length
+}
+
+/** Sessions of one collection, and counts of the rest. */
+function sessionsIn(documents) {
+  const { whole, named, rows, passedOver } = sortDocuments(documents)
+  const counts = { passedOver, withoutCreds: 0, empty: documents.length === 0 ? ['*'] : [] }
+  const sessions = [...whole]
+  for (const [session, places] of named) sessions.push(...namedSessions(session, places, documents, counts))
+  for (const [session, places] of rows) sessions.push(...typedSession(session, places, documents, counts))
   return { sessions, ...counts }
 }
 

@@ -1,6 +1,6 @@
 'use strict'
 
-// Where a database lies that a migration reads: from a URL or an object, to what the driver is told.
+// The place of a database that a migration reads: from a URL or an object, to the settings of its driver.
 //
 // Invariants: what is not known is refused, with the name of the field; no message repeats an address. A table or a pattern is ours, and
 // everything else in a URL belongs to the driver.

@@ -5,11 +5,11 @@
 // Invariants: no damage is taken for absence, and what was not taken is counted; a digest of names and bytes tells whether anything has
 // changed since. Messages hold no names and no values.
 
-const { createHash } = require('node:crypto')
 const { HybridAuthError } = require('../../errors.js')
 const { CREDS, MOST_WHOLE, WHOLE } = require('../../multi-file/names.js')
 const { checkCreds } = require('../../multi-file/read.js')
 const { recordsOf } = require('../read.js')
+const { Taken, unique } = require('../taken.js')
 const { isOddId } = require('./key-names.js')
 const { bytesOf, hasBufferTexts, isObject, settled, valueOf, withBuffers } = require('./values.js')
 
@@ -50,16 +50,96 @@ function warningsOf({ cut, odd }) {
   return warnings
 }
 
-/** Two records can mean one key, where a store has changed the way in which it writes names. */
-function unique(entries) {
-  const seen = new Set()
-  for (const { type, id } of entries) {
-    const key = `${type}\0${id}`
-    if (seen.has(key))
-      throw new HybridAuthError('INVALID_OPTION', `two records hold the same "${type}" key: remove the one that is not used`)
-    seen.add(key)
+/** One reading of a session out of records. */
+class Reading {
+  #keys
+  #isDocument
+  #isBufferText = false
+  #taken = new Taken()
+  #encrypted = false
+  #creds = null
+  #entries = []
+  #damaged
+  #left = []
+
+  constructor({ isDocument = false, wrong = [] }, keys) {
+    this.#keys = keys
+    this.#isDocument = isDocument
+    this.#damaged = wrong.map(({ name, type }) => ({ name, type }))
   }
-  return entries
+
+  /** @returns {any} */
+  whole({ creds, records, blobs, others, cut = 0 }) {
+    if (creds !== null) this.#readCreds(creds)
+    for (const record of records) this.#readKey(record)
+    for (const blob of blobs) this.#readKeys(blob)
+    const odd = this.#entries.filter(({ type, id }) => isOddId(type, id)).length
+    return {
+      creds: this.#creds,
+      entries: unique(this.#entries, 'records'),
+      damaged: this.#damaged,
+      left: this.#left,
+      lost: others,
+      digest: this.#taken.digest(),
+      files: this.#taken.files,
+      bytes: this.#taken.bytes,
+      encrypted: this.#encrypted,
+      warnings: warningsOf({ cut, odd })
+    }
+  }
+
+  #take({ name, raw }) {
+    if (raw !== null && raw !== undefined) this.#taken.add(name, bytesOf(raw))
+  }
+
+  /** The value of a record, read as `how` says and as all records of the session are. */
+  #valueOf(raw, how) {
+    const read = valueOf(raw, { keys: this.#keys, isDocument: this.#isDocument, ...how })
+    this.#encrypted ||= read.encrypted
+    return read.value
+  }
+
+  #add({ type, id, value }, name) {
+    // Baileys takes a falsy value for none.
+    if (value) this.#entries.push({ type, id, value, name })
+  }
+
+  #addAll(value, name, of) {
+    const how = { isDocument: this.#isDocument, isBufferText: this.#isBufferText }
+    for (const { type, id, value: inner } of keysIn(value, of)) this.#add({ type, id, value: settled(inner, { type, ...how }) }, name)
+  }
+
+  #readCreds(record) {
+    this.#take(record)
+    const value = this.#valueOf(record.raw, { type: 'creds', what: THEM, max: record.max })
+    if (!value) throw new HybridAuthError('LOCAL_CORRUPT', `${THEM} are damaged (their record is empty)`)
+    const inside = credsIn(value)
+    this.#creds = inside.creds
+    this.#isBufferText = inside.isBufferText
+    this.#addAll(inside.keys, CREDS)
+  }
+
+  #readKey(record) {
+    this.#take(record)
+    const { type, id, raw, name, max } = record
+    const isTooLarge = type === WHOLE && raw !== null && bytesOf(raw).length > MOST_WHOLE
+    try {
+      if (isTooLarge) throw new HybridAuthError('LOCAL_CORRUPT', 'a record of an unknown type is too large')
+      const value = this.#valueOf(raw, { type, what: `a "${type}" record`, max, isBufferText: this.#isBufferText })
+      this.#add({ type, id, value }, name)
+    } catch (error) {
+      if (error.code !== 'LOCAL_CORRUPT' && type !== WHOLE) throw error
+      // Of no known family, it may as well be no key.
+      if (type === WHOLE) this.#left.push({ name, type })
+      else this.#damaged.push({ name, type, why: error.message })
+    }
+  }
+
+  /** All keys, or all of one type, in one record. */
+  #readKeys(record) {
+    this.#take(record)
+    this.#addAll(this.#valueOf(record.raw, { type: 'keys', what: 'the record of all keys', max: record.max }), record.name, record.type)
+  }
 }
 
 /**
@@ -69,82 +149,8 @@ function unique(entries) {
  * @returns {Promise<any>}
  */
 async function readRecords(found, keys) {
-  const { creds: credsRecord, records, blobs, others, cut = 0, isDocument = false, wrong = [] } = await found.fetch()
-  const hashes = new Map()
-  let bytes = 0
-  function take({ name, raw }) {
-    if (raw === null || raw === undefined) return
-    const read = bytesOf(raw)
-    hashes.set(name, createHash('sha256').update(read).digest())
-    bytes += read.length
-  }
-
-  let creds = null
-  let encrypted = false
-  let isBufferText = false
-  const entries = []
-  const damaged = wrong.map(({ name, type }) => ({ name, type }))
-  const left = []
-  function add({ type, id, value }, name) {
-    // Baileys takes a falsy value for none.
-    if (value) entries.push({ type, id, value, name })
-  }
-  const addAll = (value, name, of) => {
-    for (const { type, id, value: inner } of keysIn(value, of))
-      add({ type, id, value: settled(inner, { type, isDocument, isBufferText }) }, name)
-  }
-  if (credsRecord !== null) {
-    take(credsRecord)
-    const read = valueOf(credsRecord.raw, { type: 'creds', keys, what: THEM, max: credsRecord.max, isDocument })
-    encrypted = read.encrypted
-    if (!read.value) throw new HybridAuthError('LOCAL_CORRUPT', `${THEM} are damaged (their record is empty)`)
-    const inside = credsIn(read.value)
-    creds = inside.creds
-    isBufferText = inside.isBufferText
-    addAll(inside.keys, CREDS)
-  }
-  for (const record of records) {
-    take(record)
-    const { type, id, raw, name, max } = record
-    const isTooLarge = type === WHOLE && raw !== null && bytesOf(raw).length > MOST_WHOLE
-    try {
-      if (isTooLarge) throw new HybridAuthError('LOCAL_CORRUPT', 'a record of an unknown type is too large')
-      const read = valueOf(raw, { type, keys, what: `a "${type}" record`, max, isDocument, isBufferText })
-      encrypted ||= read.encrypted
-      add({ type, id, value: read.value }, name)
-    } catch (error) {
-      if (error.code !== 'LOCAL_CORRUPT' && type !== WHOLE) throw error
-      // Of no known family, it may as well be no key.
-      if (type === WHOLE) left.push({ name, type })
-      else damaged.push({ name, type, why: error.message })
-    }
-  }
-  for (const blob of blobs) {
-    take(blob)
-    const read = valueOf(blob.raw, { type: 'keys', keys, what: 'the record of all keys', max: blob.max, isDocument })
-    encrypted ||= read.encrypted
-    addAll(read.value, blob.name, blob.type)
-  }
-
-  const digest = createHash('sha256')
-  for (const [name, hash] of [...hashes].sort(([a], [b]) => (a < b ? -1 : 1)))
-    digest
-      .update(`${Buffer.byteLength(name)}:`)
-      .update(name)
-      .update(hash)
-  const odd = entries.filter(({ type, id }) => isOddId(type, id)).length
-  return {
-    creds,
-    entries: unique(entries),
-    damaged,
-    left,
-    lost: others,
-    digest: digest.digest('hex'),
-    files: hashes.size,
-    bytes,
-    encrypted,
-    warnings: warningsOf({ cut, odd })
-  }
+  const fetched = await found.fetch()
+  return new Reading(fetched, keys).whole(fetched)
 }
 
 module.exports = { readRecords }

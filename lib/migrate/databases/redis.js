@@ -6,14 +6,10 @@
 // should have as text and has as something else is damage, and everything else in the server is somebody else's.
 
 const { HybridAuthError } = require('../../errors.js')
-const { guardedBy, loadDriver } = require('./drivers.js')
+const { CONNECT_MS, guardedBy, loadDriver } = require('./drivers.js')
 const { CREDS, countOrphans, groupNames, isAllKeys, isCreds, isFamily, keyOf } = require('./key-names.js')
+const { HASHES, KEYS, SESSIONS } = require('./layouts.js')
 
-const KEYS = 'key-records'
-const HASHES = 'key-hashes'
-const SESSIONS = 'session-records'
-
-const CONNECT_MS = 10_000
 /** Names that the server is asked for at once, and commands that are under way at once. */
 const PAGE = 1000
 

@@ -10,9 +10,7 @@ const { tmpdir } = require('node:os')
 const { basename, join } = require('node:path')
 const { HybridAuthError } = require('../../errors.js')
 const { serial } = require('../../serial.js')
-const { guardedBy, loadDriver } = require('./drivers.js')
-
-const CONNECT_MS = 10_000
+const { CONNECT_MS, guardedBy, loadDriver } = require('./drivers.js')
 
 const backticks = (name) => `\`${name.replaceAll('`', '``')}\``
 const quotes = (name) => `"${name.replaceAll('"', '""')}"`

@@ -7,11 +7,9 @@
 
 const { HybridAuthError } = require('../../errors.js')
 const { countOrphans, groupNames, isAllKeys, isCreds, isFamily, keyOf, typedKey } = require('./key-names.js')
+const { KEYS, SESSIONS } = require('./layouts.js')
 const { candidates, cellText: text } = require('./relations.js')
 const { connectSql } = require('./sql.js')
-
-const KEYS = 'key-records'
-const SESSIONS = 'session-records'
 
 /** Parts of names by which the server looks for rows of sessions. */
 const TRACES = ['%creds%', '%pre-key%', '%app-state-sync%']

@@ -10,15 +10,13 @@ const { createDecipheriv } = require('node:crypto')
 const { gunzipSync } = require('node:zlib')
 const { HybridAuthError } = require('../../errors.js')
 const { WHOLE } = require('../../multi-file/names.js')
-const { diagnose, parseValue } = require('../../multi-file/read.js')
+const { diagnose, isObject, parseValue } = require('../../multi-file/read.js')
 const { textOf } = require('../read.js')
 
 /** More than a session has by far: what decompresses to more is refused. */
 const MOST = 512 * 1024 * 1024
 /** A value within a value within a value; no store goes further. */
 const DEEPEST = 5
-
-const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
 
 const corrupt = (what, why) => new HybridAuthError('LOCAL_CORRUPT', `${what} ${what.startsWith('the') ? 'are' : 'is'} damaged (${why})`)
 
