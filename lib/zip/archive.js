@@ -72,22 +72,36 @@ async function openZip(path, { code = 'LOCAL_CORRUPT', maxBytes = MOST_BYTES } =
   }
 }
 
+/** Sends the bytes of an entry to `sink`. */
+async function readEntry(file, entry, fail, sink) {
+  const raw = chunksOf(file, entry.at, entry.stored, fail)
+  const inflate = entry.isDeflated ? zlib.createInflateRaw() : null
+  try {
+    await pipeline([raw, ...(inflate === null ? [] : [inflate]), (chunks) => checked(chunks, entry, fail), sink])
+  } catch (error) {
+    if (DAMAGED.test(error.code ?? '')) fail('an entry cannot be decompressed')
+    throw error
+  }
+  // Bytes behind the end of a deflated stream are nobody's.
+  if (inflate !== null && inflate.bytesWritten !== entry.stored) fail('an entry is longer than its contents')
+}
+
+/** Writes the bytes of an entry to the new file `target`. */
+async function extractEntry(target, read) {
+  await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+  const out = await open(target, 'wx', 0o600)
+  try {
+    await read(async (chunks) => {
+      for await (const chunk of chunks) await writeAll(out, chunk)
+    })
+  } finally {
+    await out.close()
+  }
+}
+
 function createArchive(file, entries, bytes, fail) {
   const files = entries.filter(({ isFolder }) => !isFolder)
-
-  /** Sends the bytes of an entry to `sink`. */
-  async function read(entry, sink) {
-    const raw = chunksOf(file, entry.at, entry.stored, fail)
-    const inflate = entry.isDeflated ? zlib.createInflateRaw() : null
-    try {
-      await pipeline([raw, ...(inflate === null ? [] : [inflate]), (chunks) => checked(chunks, entry, fail), sink])
-    } catch (error) {
-      if (DAMAGED.test(error.code ?? '')) fail('an entry cannot be decompressed')
-      throw error
-    }
-    // Bytes behind the end of a deflated stream are nobody's.
-    if (inflate !== null && inflate.bytesWritten !== entry.stored) fail('an entry is longer than its contents')
-  }
+  const read = (entry, sink) => readEntry(file, entry, fail, sink)
 
   return {
     entries: files.map(({ path, size }) => ({ path, size })),
@@ -106,23 +120,11 @@ function createArchive(file, entries, bytes, fail) {
 
     /** Extracts all entries to `folder`, which must not exist; nothing of it is left if one of them is damaged. */
     async extract(folder) {
+      const at = ({ path }) => join(folder, ...path.split('/'))
       await mkdir(folder, { mode: 0o700 })
       try {
-        for (const entry of files) {
-          const target = join(folder, ...entry.path.split('/'))
-          await mkdir(dirname(target), { recursive: true, mode: 0o700 })
-          const out = await open(target, 'wx', 0o600)
-          try {
-            await read(entry, async (chunks) => {
-              for await (const chunk of chunks) await writeAll(out, chunk)
-            })
-          } finally {
-            await out.close()
-          }
-        }
-        for (const { path } of entries.filter(({ isFolder }) => isFolder)) {
-          await mkdir(join(folder, ...path.split('/')), { recursive: true, mode: 0o700 })
-        }
+        for (const entry of files) await extractEntry(at(entry), (sink) => read(entry, sink))
+        for (const entry of entries.filter(({ isFolder }) => isFolder)) await mkdir(at(entry), { recursive: true, mode: 0o700 })
       } catch (error) {
         await rm(folder, { recursive: true, force: true })
         throw error

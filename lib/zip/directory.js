@@ -5,6 +5,8 @@
 // Invariants: every number is checked before anything is read or allocated by it; entries do not overlap, so that no archive is larger
 // inside than its bytes can make it; a name is that of a file below a folder on every system, and no two are the same on any.
 
+const { UTF8 } = require('./records.js')
+
 const END_BYTES = 22
 const LOCATOR_BYTES = 20
 const LARGE_END_BYTES = 56
@@ -18,7 +20,6 @@ const [MOST_16, MOST_32] = [0xffff, 0xffffffff]
 const MOST_RATIO = 1032
 
 const [ENCRYPTED, DESCRIPTOR, STRONG, MASKED] = [1, 1 << 3, 1 << 6, 1 << 13]
-const UTF8 = 1 << 11
 const [UNIX, MACOS] = [3, 19]
 const [KIND, FILE, FOLDER] = [0o170000, 0o100000, 0o040000]
 

@@ -92,4 +92,4 @@ function endRecords({ count, start, size }) {
   return Buffer.concat([large, end])
 }
 
-module.exports = { localHeader, directoryRecord, endRecords }
+module.exports = { UTF8, localHeader, directoryRecord, endRecords }
