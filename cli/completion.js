@@ -5,7 +5,8 @@
 // Invariant: a script is complete by itself: it runs no command, reads no file and names no tenant. It completes the same behind `npx`,
 // unless something else completes that already.
 
-const NAME = 'baileys-hybrid-auth'
+const { name: NAME } = require('../package.json')
+
 const SHELLS = ['bash', 'zsh', 'fish']
 
 /** Completion of a value: `words`, `files` or nothing that a script could know. */
@@ -29,7 +30,7 @@ function tableOf(program) {
         name: command.name(),
         text: command.summary(),
         options: [...optionsOf(command), { names: ['-h', '--help'], text: 'print this help' }],
-        // What stands where no option is due.
+        // Words for where no option is due.
         words: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
         takesFiles: command.registeredArguments.some((argument) => /folder|from/.test(argument.name()))
       }))

@@ -1,6 +1,6 @@
 'use strict'
 
-// What a command prints: results on stdout, everything else on stderr.
+// Output of a command: results on stdout, everything else on stderr.
 //
 // Invariants: whatever is written passes `masked`, so that no secret in use is printed, wherever a text came from; what
 // other people named is printed without control characters; a reader that goes away (`| head`) is no failure, and does

@@ -11,11 +11,9 @@ const { EXIT, UsageError, explain, speakIn } = require('./exit.js')
 const { Output, print } = require('./output.js')
 const { SESSION_OPTIONS, settingsOf } = require('./settings.js')
 const { Interrupts } = require('./work.js')
-const { version } = require('../package.json')
+const { name: NAME, version } = require('../package.json')
 
 const FAMILIES = ['look.js', 'check.js', 'move.js', 'change.js', 'setup.js']
-
-const NAME = 'baileys-hybrid-auth'
 
 const OUTPUT_OPTIONS = [
   ['--json', 'print one JSON document on stdout'],
@@ -66,7 +64,7 @@ const flagsOf = (command) => ({
 /** The program; `act(action, command, args)` is called for the command that was given. */
 function build(act) {
   const program = new Command(NAME)
-  // What was wrong is told once, and in one form: by `run`.
+  // A fault is told once, and in one form: by `run`.
   const silent = { writeOut: print.out, writeErr: print.err, outputError: () => {} }
   program
     .description('Maintains the WhatsApp sessions of baileys-hybrid-auth, in their store and on this machine.')

@@ -1,6 +1,6 @@
 'use strict'
 
-// What the command line and its environment say, as options of the package.
+// Settings of the command line and its environment, as options of the package.
 //
 // Invariants: what the environment holds already stands over the file of --env-file, as with `node --env-file`, and options
 // stand over both; no option takes a secret, because the arguments of a process can be read by everybody on the machine.

@@ -44,7 +44,7 @@ async function released(context, fleet, tenantId) {
   if (takeover || local) return fleet
   const { judging, listed } = require('../lib/fleet/fleet.js')
   const [{ owner, claim }] = await listed(fleet, [tenantId])
-  // What else is wrong is for the open to find out.
+  // Any other fault is for the open to find out.
   if (owner !== 'live') return claim === null ? fleet : judging(fleet, claim)
   const { HybridAuthError } = require('../lib/errors.js')
   if (!context.resolved.cloud && (await context.isOpenHere(tenantId)))

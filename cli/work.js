@@ -77,7 +77,7 @@ class Interrupts {
     else {
       this.#work?.leave()
       const error = this.#work === null ? new Interrupted() : this.#work.interrupted()
-      // What the store still owes an answer is not waited for.
+      // Requests to which the store still owes an answer are not waited for.
       error.leaves = true
       this.#stop(error)
     }
@@ -144,7 +144,7 @@ async function allAtOnce({ output, interrupts }, work, { title, changes = false,
   let ended = 0
   let all = null
   const since = performance.now()
-  // What ends after this is not counted any more.
+  // Sessions that end after this are not counted any more.
   const interrupted = () =>
     new Interrupted(
       all === null ? 'Nothing was changed.' : `${done} ${ended} of ${plural(all, 'session')} at least. Run it again to continue.`

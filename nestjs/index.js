@@ -1,6 +1,8 @@
 'use strict'
 
-// The public surface of `baileys-hybrid-auth/nestjs`. Everything else in this folder is private, but for `terminus.js`.
+// The public surface of `baileys-hybrid-auth/nestjs`.
+//
+// Invariant: everything else in this folder is private, but for `terminus.js`.
 
 const { HybridAuthError } = require('../lib/errors.js')
 const { nestLogger } = require('./logger.js')

@@ -1,6 +1,8 @@
 'use strict'
 
-// The names under which things are injected, and decorators for them. A fleet that has a name has it in its tokens.
+// The names under which things are injected, and decorators for them.
+//
+// Invariant: fleets with different names have no token in common: a fleet that has a name has it in its tokens.
 
 const { Inject } = require('./nest.js').common()
 

@@ -1,6 +1,8 @@
 'use strict'
 
-// The public surface of `baileys-hybrid-auth/whatsapp-web`. Everything else in this folder is private.
+// The public surface of `baileys-hybrid-auth/whatsapp-web`.
+//
+// Invariant: everything else in this folder is private.
 
 const { HybridAuthError } = require('../lib/errors.js')
 const { openProfile } = require('../lib/profile/index.js')

@@ -11,11 +11,11 @@
 const { randomUUID } = require('node:crypto')
 const { mkdir, rm, stat } = require('node:fs/promises')
 const { join } = require('node:path')
+const { refuse } = require('../lib/checks.js')
 const { HybridAuthError } = require('../lib/errors.js')
 const { exists } = require('../lib/profile/contents.js')
 const { extractZip, place, prove } = require('../lib/profile/intake.js')
 const { openZip } = require('../lib/zip/archive.js')
-const { refuse } = require('./names.js')
 
 const isStore = (store) => typeof store?.sessionExists === 'function' && typeof store?.extract === 'function'
 

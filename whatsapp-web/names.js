@@ -5,15 +5,11 @@
 // Invariants: `HybridAuth` and `RemoteAuthStore` mean the same tenant by the same client id; a name that is none is rejected before
 // anything is opened.
 
-const { HybridAuthError } = require('../lib/errors.js')
+const { refuse } = require('../lib/checks.js')
 const { isClientId, tenantOf } = require('../lib/profile-tenants.js')
 
 /** Folder of sessions, unless the application names another one: that of whatsapp-web.js. */
 const DATA_PATH = '.wwebjs_auth'
-
-const refuse = (message) => {
-  throw new HybridAuthError('INVALID_OPTION', message)
-}
 
 /** A client id, or null for none. */
 function clientIdIn(clientId) {
@@ -38,4 +34,4 @@ function dataPathIn(dataPath) {
   return dataPath
 }
 
-module.exports = { clientIdIn, sessionIn, dataPathIn, refuse }
+module.exports = { clientIdIn, sessionIn, dataPathIn }

@@ -14,10 +14,11 @@ const { HybridAuthError, PASSING } = require('../lib/errors.js')
 const { entriesOf } = require('../lib/profile/contents.js')
 const { extractZip } = require('../lib/profile/intake.js')
 const { serial } = require('../lib/serial.js')
+const { DAY } = require('../lib/units.js')
 const { openZip, writeZip } = require('../lib/zip/archive.js')
 
 /** Time for which a deleted session can be brought back. */
-const KEPT_MS = 7 * 24 * 3_600_000
+const KEPT_MS = 7 * DAY
 
 /** Pauses between attempts to store the zip that waits. */
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [5_000, 300_000]

@@ -7,10 +7,10 @@
 // `sessionExists` never takes an outage for a missing session.
 
 const { join, resolve } = require('node:path')
-const { flag, integer } = require('../lib/checks.js')
+const { flag, integer, refuse } = require('../lib/checks.js')
 const { HybridAuthError, withTypedErrors } = require('../lib/errors.js')
 const { openProfileSession } = require('../lib/profile/index.js')
-const { dataPathIn, refuse, sessionIn } = require('./names.js')
+const { dataPathIn, sessionIn } = require('./names.js')
 const { createPrivateFolder } = require('./private-folder.js')
 const { RemoteAuthSession } = require('./remote-auth-session.js')
 const { createFinder } = require('./remote-auth-zip.js')

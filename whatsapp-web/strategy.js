@@ -9,13 +9,14 @@
 // the profile (`onEvent`, `logger`). A second call of a hook does nothing twice.
 
 const { join, resolve } = require('node:path')
+const { refuse } = require('../lib/checks.js')
 const { HybridAuthError } = require('../lib/errors.js')
 const { openProfileAt } = require('../lib/profile/index.js')
 const { sessionName, tenantOf } = require('../lib/profile-tenants.js')
 const { isRunning, kill, processOf } = require('./browser.js')
 const { adoptLegacy, checkLegacy } = require('./legacy.js')
 const { adopt } = require('./local-auth.js')
-const { clientIdIn, dataPathIn, refuse } = require('./names.js')
+const { clientIdIn, dataPathIn } = require('./names.js')
 const { createReports } = require('./reports.js')
 
 /** States of a connection by which WhatsApp tells that this device is not linked any more. */
@@ -195,7 +196,7 @@ class HybridAuth {
     const isStrict = this.#options.onMissing === 'error'
     const adopting = { ...given, adopt: (path) => this.#adopt(path, signal) }
     return openProfileAt(adopting).catch((error) => {
-      // What the other store has is no new session, and only an open can take it.
+      // A session of the other store is no new one, and only an open can take it.
       if (error.code === 'NOT_FOUND' && isStrict && this.#legacy !== undefined)
         return openProfileAt({ ...adopting, onMissing: 'create', mayCreate: false })
       // whatsapp-web.js pairs again after a logout, and shows that it does; `onMissing: 'error'` forbids it.

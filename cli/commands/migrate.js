@@ -150,7 +150,7 @@ async function importFolder(context, folder) {
   const { migrate } = require('../../index.js')
   const options = {
     ...sourceOf(context, folder),
-    // What lies deeper is another session.
+    // A session that lies deeper is another one.
     tenantId: ({ path }) => (path === '' || isFile ? tenantId : null),
     allowCredsOnly: asked.allowCredsOnly === true,
     allowDamagedKeys: asked.allowDamagedKeys === true

@@ -45,11 +45,9 @@ const shown = (value) => (value === null ? '–' : Array.isArray(value) ? value.
 
 const FROM = { option: 'command line', variable: null, default: 'default' }
 
-/** Options that only a program can give. */
-const OBJECTS = ['initAuthCreds', 'BufferJSON', 'baileys', 'logger', 'onEvent', 'signal']
-
 function config({ output, options }) {
   const { describeConfig } = require('../../index.js')
+  const { OBJECTS } = require('../../lib/config/describe.js')
   const { logger, ...given } = options
   const { settings: all, problems, warnings, notes } = describeConfig(given)
   const settings = Object.fromEntries(Object.entries(all).filter(([name]) => !OBJECTS.includes(name)))

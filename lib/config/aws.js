@@ -92,7 +92,7 @@ function profilesOf(text) {
   let settings = new Map()
   for (const row of text.replace(/^\uFEFF/, '').split(/\r\n|\r|\n/)) {
     const heading = row.match(/^\s*\[\s*(?:profile\s+)?["']?([^\]]*?)["']?\s*\]/)
-    // What is indented belongs to a setting that has settings of its own.
+    // An indented row belongs to a setting that has settings of its own.
     const setting = row.match(/^([^\s#;=[][^=]*?)\s*=\s*(.*?)\s*$/)
     if (heading) {
       settings = profiles.get(heading[1]) ?? new Map()

@@ -119,7 +119,7 @@ function describeConfig(options = {}, variables = process.env) {
     if (name !== 'store') continue
     for (const [field, detail] of details) if (field !== 'ca') found[`store.${field}`] = detail
   }
-  // Which authorities count depends on the kind of store, which knows variables of its own.
+  // The authorities that count depend on the kind of store, which knows variables of its own.
   const { problem } = attempt(() => authorities() !== null && settings.caCertificate()(authorities()))
   found.caCertificate = { ...found.caCertificate, ...details.get('ca'), ...(problem && { problem }) }
   for (const name of OBJECTS) {
@@ -134,4 +134,4 @@ function describeConfig(options = {}, variables = process.env) {
   return Object.defineProperty(described, 'toString', { value: () => tableOf(described) })
 }
 
-module.exports = { describeConfig }
+module.exports = { describeConfig, OBJECTS }

@@ -32,7 +32,7 @@ const OF_OTHERS = {
   secretsBelong: SECRETS_BELONG,
   known: ['sslmode', 'ssl', 'sslaccept', 'sslrootcert', 'channel_binding', 'target_session_attrs'],
   ignored: [
-    // Those of Prisma; its `schema` is where its tables are.
+    // Parameters of Prisma; its `schema` is where its tables are.
     'schema',
     'pgbouncer',
     'connection_limit',
@@ -42,7 +42,7 @@ const OF_OTHERS = {
     'max_idle_connection_lifetime',
     'max_connection_lifetime',
     'single_use_connections',
-    // Those of libpq and node-postgres that change nothing here, and the marks of Vercel's integrations.
+    // Parameters of libpq and node-postgres that change nothing here, and the marks of Vercel's integrations.
     'connect_timeout',
     'application_name',
     'fallback_application_name',

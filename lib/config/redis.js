@@ -22,7 +22,7 @@ const OF_OTHERS = {
   example: 'redis://:password@host:6379/0 or rediss://…',
   secretsBelong: SECRETS_BELONG,
   known: ['db', 'ssl_cert_reqs'],
-  // Those of ioredis, redis-py and others, about how they connect.
+  // Parameters of ioredis, redis-py and others, about how they connect.
   ignored: [
     'family',
     'protocol',

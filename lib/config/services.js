@@ -8,6 +8,7 @@
 // send sessions to a place that nobody looks at, or to none.
 
 const { allOf, halfOf, isOption, ownFields, refuse, spoken, variable } = require('../checks.js')
+const { isSet } = require('./server-urls.js')
 const { databasesIn, describe, describeDatabase, describeStore, placeOf } = require('./store.js')
 const { lookUp, ownVariable } = require('./variables.js')
 
@@ -65,8 +66,6 @@ const OF_AWS = [
 ]
 
 const REMEDY = '; for another store set SESSION_BACKUP_STORE, for none SESSION_BACKUP_ENABLED=false'
-
-const isSet = ({ value }) => value !== undefined
 
 /**
  * True if a set of S3 has what signs its requests: keys of its own, or one of the sources of AWS.

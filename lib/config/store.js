@@ -1,6 +1,6 @@
 'use strict'
 
-// Which store: from an option, a URL or the variables of existing services, to what the core is told.
+// The store of a session: from an option, a URL or the variables of existing services, to its description for the core.
 //
 // Invariants: a store is described in full or refused, with the name of the option or variable to fix; what is not known is
 // refused and never passed over. Nothing is sent, and no variable is read before a session is opened.

@@ -83,7 +83,7 @@ class OpenSessions {
     const { close, delete: destroy } = session
     session.close = (how) => {
       const closed = close(how).finally(() => {
-        // What was refused before it began leaves the session as it was.
+        // A close that was refused before it began leaves the session as it was.
         if (LEAVING.includes(session.status().life)) forget()
       })
       // As in the session itself: nobody has to wait for it.

@@ -13,10 +13,10 @@
 
 const { setImmediate: turn } = require('node:timers/promises')
 const { integer, quoted, refuse } = require('../checks.js')
+const { DAY } = require('../units.js')
 
 /** Pre-keys that Baileys 7 uploads when it pairs or finds the server empty: the most that it ever hands over at once. */
 const UPLOAD = 812
-const DAY = 86_400_000
 /** The server keeps what could not be delivered for thirty days. */
 const LEAST_DAYS = 30
 /** Time that a step may take before other work has its turn, in milliseconds. Its findings are then still to be written: half as long again. */

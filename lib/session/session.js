@@ -125,7 +125,7 @@ class Session {
   saveCreds() {
     const saved = this.#save().catch(rethrow)
     saved.catch((error) => {
-      // That the session has ended was told when it did.
+      // The end of a session was told when it came.
       if (!ENDED.includes(error.code)) this.#tellError(error)
     })
     return saved

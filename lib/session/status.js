@@ -1,6 +1,6 @@
 'use strict'
 
-// How sessions fare, in the words of the public interface; and many of them as one.
+// The state of sessions, in the words of the public interface; and many of them as one.
 //
 // Invariants: nothing here asks the clock, a session or the core. A session that has nothing to store is not behind, however
 // long ago its last backup was: what counts is the age of what a blank machine would not restore.

@@ -11,8 +11,8 @@ const { call } = require('../core.js')
 const { loadBinding } = require('../native.js')
 const { isProfileTenant } = require('../profile-tenants.js')
 const { clock, inspect, standings } = require('./look.js')
+const { DAY } = require('../units.js')
 
-const DAY = 86_400_000
 /** Tenants that are deleted at once. */
 const AT_ONCE = 8
 /** A session that runs stores what has not changed again, this often where nothing else is configured. */

@@ -1,12 +1,12 @@
 'use strict'
 
-// What a tenant costs in a day: an estimate from the options, the rates and what was measured.
+// Cost of a tenant in a day: an estimate from the options, the rates and what was measured.
 //
 // Invariant: it is an estimate and says so; requests are counted before what a month includes for nothing.
 
 const { FREE, MEASURED, PROVIDERS } = require('./prices.js')
+const { DAY } = require('../units.js')
 
-const DAY = 86_400_000
 const MINUTES = 1440
 /** Names in one page of a listing. */
 const PAGE = 1000

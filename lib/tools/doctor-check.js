@@ -1,6 +1,8 @@
 'use strict'
 
 // A check of the doctor, as its report has it, and the words that several checks share.
+//
+// Invariant: a check is plain data, which can be printed and sent as JSON.
 
 /**
  * @param {string} name

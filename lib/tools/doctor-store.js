@@ -7,8 +7,8 @@
 const { stat } = require('node:fs/promises')
 const { loadBinding } = require('../native.js')
 const { check, counted } = require('./doctor-check.js')
+const { DAY } = require('../units.js')
 
-const DAY = 86_400_000
 /** A bucket that answers slower than this holds up every open. */
 const SLOW_MS = 1000
 

@@ -9,8 +9,8 @@ const { mayRun } = require('./change.js')
 const { costPerTenantDay } = require('./cost.js')
 const { check, counted } = require('./doctor-check.js')
 const { FREE } = require('./prices.js')
+const { DAY } = require('../units.js')
 
-const DAY = 86_400_000
 /** Days where no rule names any: as many guides set them. */
 const USUAL_EXPIRY = 30
 /** As much of the limit is near it. */

@@ -1,6 +1,6 @@
 'use strict'
 
-// What requests and bytes cost at the providers, and what was measured of a session: the numbers behind every estimate.
+// Prices of requests and bytes at the providers, and measurements of a session: the numbers behind every estimate.
 //
 // Invariants: every rate stands here once, with when it was read. What was measured is as it stands in `docs/cost.md`, and a test
 // holds it to that.
