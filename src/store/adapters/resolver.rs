@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::panic::catch_unwind;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -14,6 +15,8 @@ use crate::platform::host::{Host, Lane};
 
 type AddressList = Result<Vec<SocketAddr>, String>;
 type Lookup = fn(&str) -> AddressList;
+
+const UNANSWERED: &str = "the lookup ended without an answer";
 
 /// Waiting lookups by name.
 #[derive(Default)]
@@ -44,7 +47,7 @@ impl Resolver {
         if let Ok(address) = name.parse() {
             return Ok(vec![SocketAddr::new(address, 0)]);
         }
-        self.ask(name).await.unwrap_or_else(|_| Err("the lookup ended without an answer".to_owned()))
+        self.ask(name).await.unwrap_or_else(|_| Err(UNANSWERED.to_owned()))
     }
 
     /// The addresses of `name`, from a lookup that may have begun before.
@@ -61,7 +64,8 @@ impl Resolver {
         self.host.offload(
             Lane::Names,
             Box::new(move || {
-                let found = lookup(&name);
+                // Whoever asks for this name waits for this answer, also where the lookup panics.
+                let found = catch_unwind(|| lookup(&name)).unwrap_or_else(|_| Err(UNANSWERED.to_owned()));
                 let waiting = desk.waiting().remove(&name);
                 for one in waiting.into_iter().flatten() {
                     let _ = one.send(found.clone());
@@ -80,8 +84,7 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let wait = self.ask(name.as_str());
         Box::pin(async move {
-            let found =
-                wait.await.unwrap_or_else(|_| Err("the lookup ended without an answer".to_owned()))?;
+            let found = wait.await.unwrap_or_else(|_| Err(UNANSWERED.to_owned()))?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
@@ -90,6 +93,7 @@ impl Resolve for Resolver {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
     use crate::platform::host::{RealHost, blocking_in};
@@ -124,6 +128,22 @@ mod tests {
             assert_eq!(wait.await.expect("answered"), Err("no answer".to_owned()));
         }
         assert!(resolver.desk.waiting().is_empty());
+    }
+
+    /// Panics at the first name it is asked for.
+    fn panics_once(_: &str) -> AddressList {
+        static TRIED: AtomicUsize = AtomicUsize::new(0);
+        assert!(TRIED.fetch_add(1, Ordering::SeqCst) > 0, "the first lookup fails as nobody planned");
+        Ok(vec![([127, 0, 0, 1], 0).into()])
+    }
+
+    #[tokio::test]
+    async fn a_name_whose_lookup_panicked_is_looked_up_again_for_whoever_asks_next() {
+        let host: Arc<dyn Host> = Arc::new(RealHost::new(tokio::runtime::Handle::current()));
+        let resolver = Resolver { host, desk: Arc::default(), lookup: panics_once };
+        let ask = || tokio::time::timeout(Duration::from_secs(60), resolver.addresses("name.example"));
+        ask().await.expect("is told").expect_err("that there is no answer");
+        ask().await.expect("is served").expect("and answered");
     }
 
     #[tokio::test]

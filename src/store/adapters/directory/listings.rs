@@ -4,6 +4,7 @@
 //! under way at a time; whoever asks meanwhile shares the next, which is begun after the question.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,6 +28,9 @@ pub struct Listings {
     /// Readings of folders so far.
     #[cfg(test)]
     pub readings: std::sync::atomic::AtomicUsize,
+    /// Makes the next reading panic, for a test.
+    #[cfg(test)]
+    pub panics: std::sync::atomic::AtomicBool,
 }
 
 impl Listings {
@@ -36,6 +40,8 @@ impl Listings {
             waiting: Mutex::default(),
             #[cfg(test)]
             readings: std::sync::atomic::AtomicUsize::new(0),
+            #[cfg(test)]
+            panics: std::sync::atomic::AtomicBool::new(false),
         }
     }
 
@@ -71,13 +77,18 @@ impl Listings {
                 }
                 questions
             };
-            self.read(folder, questions);
+            // Those who asked for a reading that panics are told by its end. Others wait for the next, which nobody else would begin.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.read(folder, questions)));
         }
     }
 
     fn read(&self, folder: &Path, mut questions: Vec<Question>) {
         #[cfg(test)]
-        self.readings.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        {
+            use std::sync::atomic::Ordering::Relaxed;
+            self.readings.fetch_add(1, Relaxed);
+            assert!(!self.panics.swap(false, Relaxed), "this reading fails as nobody planned");
+        }
         questions.sort_by(|one, other| one.prefix.cmp(&other.prefix));
         let within = within(&questions);
         let mut found: Vec<Vec<String>> = questions.iter().map(|_| Vec::new()).collect();

@@ -97,6 +97,18 @@ async fn a_fleet_that_opens_at_once_shares_the_readings_of_the_folder() {
 }
 
 #[tokio::test]
+async fn a_folder_whose_reading_panicked_is_read_again_for_whoever_asks_next() {
+    let root = tempfile::tempdir().expect("room");
+    let store = at(root.path());
+    store.put("v1/claims/a", "x".into()).await.expect("stores");
+    store.listings.panics.store(true, std::sync::atomic::Ordering::Relaxed);
+    let ask = || tokio::time::timeout(Duration::from_secs(60), store.list("v1/claims", ""));
+    let refused = ask().await.expect("is told").expect_err("that there is no answer");
+    assert_eq!(refused.meaning, Meaning::Transient);
+    assert_eq!(ask().await.expect("is served").expect("and answered"), ["a"]);
+}
+
+#[tokio::test]
 async fn what_killed_writers_left_is_removed_when_it_is_old_and_never_before() {
     let root = tempfile::tempdir().expect("room");
     let store = at(root.path());
