@@ -1,7 +1,7 @@
 //! Audits: whether the store still has what this owner stored, and what is done where it has not.
 //!
-//! An acknowledgement says that an object was stored, not that it is still there. Whatever is missing, memory has all of it: a new
-//! base makes it good, and nothing is acknowledged over a hole that is known.
+//! An acknowledgement says that an object was stored, not that it is still there. Whatever is missing, memory has all of it: a mark
+//! is stored again, and a new base makes good what the chain lacks. Nothing is acknowledged over a hole that is known.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,22 +69,31 @@ impl Replicator {
     /// The store lost part of the chain, and no newer owner is there: stores the state anew, and then tells of it.
     pub(super) async fn mend(&mut self) -> Work {
         let lost = self.collector.take_losses();
-        let note = "the store lost objects of this session; its state is being stored again";
+        let note = "the store lost objects of this session; they are being stored again";
         (self.events)(Event::Note(Level::Warn, note.to_owned()));
-        self.rebuild().await?;
-        let (lsn, bytes) = (self.head.lsn, self.chain.base().bytes);
-        self.acknowledge(Some((lsn, bytes)), true).await?;
+        let (number, how) = if lost.pieces == 0 {
+            // All that a restore reads is there, and segments go on after it.
+            self.store_marks().await?;
+            self.acknowledge(None, true).await?;
+            (lost.count(), "they were stored again")
+        } else {
+            let renewed = self.rebuild().await?;
+            let (lsn, bytes) = (self.head.lsn, self.chain.newest().bytes);
+            self.acknowledge(Some((lsn, bytes)), true).await?;
+            (lost.count(), if renewed { "its full state was stored again" } else { "they are there again" })
+        };
         METERS.store_repairs.one();
         (self.events)(Event::Repaired(format!(
-            "the store had lost {lost} objects of this session; its full state was stored again, and nothing is missing"
+            "the store had lost {number} objects of this session; {how}, and nothing is missing"
         )));
         self.suspect();
         self.collector.expect(&self.chain);
         Ok(())
     }
 
-    /// Stores marks, what waits, and the whole state behind it, and acknowledges nothing before that is there.
-    pub(super) async fn rebuild(&mut self) -> Work {
+    /// Stores marks, what waits, and the whole state behind it, and acknowledges nothing before that is there. `false`: the store takes no
+    /// base, and has all of the chain before it.
+    pub(super) async fn rebuild(&mut self) -> Work<bool> {
         // Both marks before the state: to whoever comes meanwhile this must be a session whose state is missing, which nobody
         // claims, and not one that never began.
         self.store_marks().await?;
@@ -99,8 +108,7 @@ impl Replicator {
             };
             // Something may have been written meanwhile.
             if lsn == self.head.lsn {
-                self.put_base(lsn, base, true).await?;
-                return Ok(());
+                return self.replace_chain(lsn, base).await;
             }
         }
     }

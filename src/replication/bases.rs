@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::error::{Cause, Error, Result};
 use crate::event::{Event, Level};
 use crate::format::name::{DataName, Mark};
@@ -30,7 +32,8 @@ impl Replicator {
         (self.events)(Event::Failed(error));
         METERS.store_repairs.one();
         self.suspect();
-        self.rebuild().await
+        self.rebuild().await?;
+        Ok(())
     }
 
     /// Stores both marks of the claim.
@@ -50,26 +53,62 @@ impl Replicator {
     }
 
     pub(super) async fn checkpoint(&mut self, lsn: Lsn, base: Snapshot) -> Work {
-        if self.put_base(lsn, base, false).await? {
+        if self.put_base(lsn, base).await? {
             self.collect().await;
         }
         Ok(())
     }
 
-    /// Stores a base. One that the store can never accept is tried for ever if it `must` be there; else that is told, nothing
-    /// comes of it (`false`), and segments go on after the base before it.
-    pub(super) async fn put_base(&mut self, lsn: Lsn, base: Snapshot, must: bool) -> Work<bool> {
-        let (name, sealed) = self.seal_base(lsn, base).await?;
-        let object = name.object(&self.owner.tenancy.name);
-        let bytes = sealed.bytes.len() as u64;
-        if let Some(note) = self.owner.tenancy.remote.tight(self.chain.base().bytes, bytes) {
+    /// Stores a base. Of one that the store can never accept nothing comes (`false`), and segments go on after the base before it.
+    async fn put_base(&mut self, lsn: Lsn, state: Snapshot) -> Work<bool> {
+        let (name, bytes) = self.prepare_base(lsn, state).await?;
+        Ok(self.offer_base(name, bytes).await?.is_none())
+    }
+
+    /// Stores a base where objects of the chain are missing. One that the store refuses is tried again, and nothing is acknowledged
+    /// meanwhile, unless a listing shows all of the chain: segments then go on after the base before it (`false`).
+    pub(super) async fn replace_chain(&mut self, lsn: Lsn, state: Snapshot) -> Work<bool> {
+        let (name, bytes) = self.prepare_base(lsn, state).await?;
+        while let Some(failure) = self.offer_base(name, bytes.clone()).await? {
+            let is_whole = tokio::select! {
+                biased;
+                () = self.over() => return Err(Stop::Ended),
+                is_whole = self.is_whole() => is_whole,
+            };
+            if is_whole {
+                return Ok(false);
+            }
+            // Only somebody who changes the bucket's limits can help; until then it all stays here.
+            let until = self.now() + MAX_PAUSE;
+            while self.now() < until {
+                self.back_off(&failure, self.pace.check_interval).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// True if a listing shows all of the chain.
+    pub(super) async fn is_whole(&self) -> bool {
+        let survey = self.owner.tenancy.survey().await;
+        survey.is_ok_and(|survey| self.chain.lost(&survey).pieces == 0)
+    }
+
+    /// Seals a base, and tells of one that comes near the limit of the store.
+    async fn prepare_base(&self, lsn: Lsn, state: Snapshot) -> Result<(DataName, Bytes)> {
+        let (name, Sealed { bytes, .. }) = self.seal_base(lsn, state).await?;
+        if let Some(note) = self.owner.tenancy.remote.tight(self.chain.base().bytes, bytes.len() as u64) {
             (self.events)(Event::Note(Level::Warn, note));
         }
-        if must {
-            self.store(&object, sealed.bytes).await?;
-        } else if let Put::Refused(failure) = self.store_if_possible(&object, sealed.bytes).await? {
+        Ok((name, bytes))
+    }
+
+    /// Stores a sealed base, which is then the chain; gives the refusal of a store that can never accept it, once that is told.
+    async fn offer_base(&mut self, name: DataName, sealed: Bytes) -> Work<Option<Failure>> {
+        let bytes = sealed.len() as u64;
+        let object = name.object(&self.owner.tenancy.name);
+        if let Put::Refused(failure) = self.store_if_possible(&object, sealed).await? {
             self.refused(&failure);
-            return Ok(false);
+            return Ok(Some(failure));
         }
         self.chain = Chain::of(Piece { name, bytes });
         self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
@@ -83,7 +122,7 @@ impl Replicator {
         if refused.is_some() {
             (self.events)(Event::Repaired("the store accepts the full state again".to_owned()));
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// The store can never take the whole state as it is: that is told once, stays in the status, and is tried again later.
@@ -91,8 +130,11 @@ impl Replicator {
         let error = failure.error(
             "storing the full state, without which changes pile up in the store and opens take longer",
         );
-        self.base_at = self.now() + self.base_pause;
-        self.base_pause = (self.base_pause * 2).min(MAX_BASE_PAUSE);
+        // One that is tried before its time, as objects are missing, does not put the next ones off.
+        if self.base_at <= self.now() {
+            self.base_at = self.now() + self.base_pause;
+            self.base_pause = (self.base_pause * 2).min(MAX_BASE_PAUSE);
+        }
         let mut first = false;
         self.note(|health| first = health.base_refused.replace(error.clone()).is_none());
         if first {
@@ -171,7 +213,7 @@ impl Replicator {
                 break (lsn, base);
             }
         };
-        if !self.put_base(lsn, base, false).await? {
+        if !self.put_base(lsn, base).await? {
             return Ok(false);
         }
         let bytes = self.chain.base().bytes;

@@ -16,6 +16,22 @@ pub struct Piece {
     pub bytes: u64,
 }
 
+/// Objects that should be in the store and are not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Objects of the chain: without one of them it does not restore.
+    pub pieces: usize,
+    /// Marks of the claim, which are stored again under their names.
+    pub marks: usize,
+}
+
+impl Losses {
+    /// Number of all of them.
+    pub fn count(self) -> usize {
+        self.pieces + self.marks
+    }
+}
+
 /// The current base, and the segments that were stored after it.
 #[derive(Debug, Clone)]
 pub struct Chain {
@@ -57,12 +73,12 @@ impl Chain {
         self.segment_bytes
     }
 
-    /// Number of objects of `survey` that should be there and are not, the two marks of a live claim among them.
-    pub fn lost(&self, survey: &Survey) -> usize {
+    /// Objects that should be in `survey` and are not, the two marks of a live claim among them.
+    pub fn lost(&self, survey: &Survey) -> Losses {
         let marks = survey.claims.marks(&self.base.name.claim);
         let names: BTreeSet<&DataName> = survey.data.iter().collect();
         let lost = self.pieces().filter(|piece| !names.contains(&piece.name) || !is_whole(piece, survey));
-        lost.count() + usize::from(!marks.claimed) + usize::from(!marks.live)
+        Losses { pieces: lost.count(), marks: usize::from(!marks.claimed) + usize::from(!marks.live) }
     }
 
     /// Segments in `survey` between this base and this end that are neither here nor in `later`, which this chain has become since it

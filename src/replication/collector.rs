@@ -4,7 +4,7 @@
 //! or keeps silent delays nothing but this: uploads, checks of ownership and news of an outage soon go on beside it.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
@@ -14,7 +14,7 @@ use crate::id::Claim;
 use crate::ownership::decide::{Dominated, OwnBases, Survey, dominated};
 use crate::ownership::lease::{Owner, Standing};
 
-use super::chain::Chain;
+use super::chain::{Chain, Losses};
 
 /// The request that is not begun.
 #[derive(Default)]
@@ -36,7 +36,7 @@ pub struct Collector {
     parent: Option<Claim>,
     known: Mutex<Known>,
     /// Objects of it that a listing lacked, and another one after that.
-    lost: AtomicUsize,
+    lost: Mutex<Losses>,
     /// Somebody else writes under this claim.
     forked: AtomicBool,
     /// The base that it opened with: it alone tells whose history this one goes on from.
@@ -55,7 +55,7 @@ impl Collector {
             parent,
             opening: chain.base().name,
             known: Mutex::new(Known { chain, bases }),
-            lost: AtomicUsize::new(0),
+            lost: Mutex::default(),
             forked: AtomicBool::new(false),
             asked: Mutex::default(),
             wake: Notify::new(),
@@ -71,12 +71,12 @@ impl Collector {
 
     /// True if objects were missing.
     pub fn has_losses(&self) -> bool {
-        self.lost.load(Ordering::Relaxed) > 0
+        self.lost().count() > 0
     }
 
-    /// Number of these, for somebody who makes it good.
-    pub fn take_losses(&self) -> usize {
-        self.lost.swap(0, Ordering::Relaxed)
+    /// These, for somebody who makes it good.
+    pub fn take_losses(&self) -> Losses {
+        std::mem::take(&mut *self.lost())
     }
 
     /// True if another process writes under this claim: a copy of a running machine does, which no claim can keep out.
@@ -130,13 +130,13 @@ impl Collector {
         let tenancy = &self.owner.tenancy;
         let chain = self.known().chain.clone();
         let Some(mut survey) = self.survey().await else { return };
-        if chain.lost(&survey) > 0 {
+        if chain.lost(&survey).count() > 0 {
             let Some(again) = self.survey().await else { return };
             survey = again;
         }
         let lost = chain.lost(&survey);
-        if lost > 0 {
-            self.lost.store(lost, Ordering::Relaxed);
+        if lost.count() > 0 {
+            *self.lost() = lost;
             return;
         }
         if self.holds_foreign(&chain, &survey).await {
@@ -175,6 +175,10 @@ impl Collector {
             }
         }
         false
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Losses> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

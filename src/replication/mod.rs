@@ -137,6 +137,8 @@ pub struct Replicator {
     head: Link,
     /// A segment that is sealed and not known to be stored.
     on_the_way: Option<Shipment>,
+    /// Segments after it that are sealed, and that a base is to replace.
+    skipped: std::collections::VecDeque<Shipment>,
     /// A PUT that a newer owner interrupted.
     interrupted: Mutex<Option<Interrupted>>,
     /// The standing that came with the last object that was stored, and the time before which its listing cannot have begun.
@@ -189,6 +191,7 @@ impl Replicator {
             lookout,
             head: start.head,
             on_the_way: None,
+            skipped: std::collections::VecDeque::new(),
             interrupted: Mutex::default(),
             looked: None,
             server,

@@ -175,6 +175,9 @@ impl Replicator {
             self.leave_whole().await?;
         }
         loop {
+            if self.on_the_way.is_none() {
+                self.on_the_way = self.skipped.pop_front();
+            }
             let shipment = match self.on_the_way.clone() {
                 Some(shipment) => shipment,
                 None => match self.journal.cut(false)? {

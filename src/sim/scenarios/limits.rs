@@ -1,7 +1,7 @@
 //! Stores that limit the size of an object: what is larger travels in parts, and what can never be stored stops nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::super::cluster::{CHECK, Cluster, hold};
@@ -169,5 +169,118 @@ fn a_base_that_was_refused_is_tried_again_and_that_it_is_there_is_told() {
         assert!(hold(&told).iter().any(|(_, event)| matches!(event, Event::Repaired(_))));
         assert!(names(&memory, ".base").len() > 1);
         session.close(LONG).await.expect("closes");
+    });
+}
+
+#[test]
+fn a_lost_mark_is_stored_again_without_a_base_which_the_store_may_not_take() {
+    run(async {
+        for (mark, takes_bases) in [("", false), (".live", false), ("", true), (".live", true)] {
+            let (memory, on) = (Memory::default(), Arc::new(AtomicBool::new(false)));
+            let (session, told) = session_with(no_bases(&memory, &on), settings()).await.expect("opens");
+            set(&session, 0, 100);
+            session.flush(LONG).await.expect("is stored");
+            if !takes_bases {
+                on.store(true, Ordering::Relaxed);
+                session.renew(LONG).await.expect_err("the base is refused");
+            }
+            let claim = session.claim().expect("has one");
+            let lost =
+                memory.objects().keys().find(|name| name.ends_with(&format!("{claim}{mark}"))).cloned();
+            let lost = lost.expect("is there");
+            memory.objects().remove(&lost);
+            for id in 1..80 {
+                set(&session, id, 100);
+                session.flush(Duration::from_secs(5)).await.expect("segments go on");
+            }
+            sleep(CHECK * 4).await;
+            assert!(memory.objects().contains_key(&lost), "{lost} is there again");
+            assert_eq!(base_refused(&session), (!takes_bases).then_some(Code::RemoteRefused), "as before");
+            assert_eq!(names(&memory, ".base").len(), 1, "{lost} needs none");
+            let repaired = |(_, event): &(_, Event)| matches!(event, Event::Repaired(_));
+            assert_eq!(hold(&told).iter().filter(|event| repaired(event)).count(), 1);
+            assert!(!hold(&told).iter().any(|(_, event)| matches!(event, Event::Degraded(_))));
+            let (heir, _) = opened(&memory).await;
+            assert_eq!(heir.journal().lsn(), 80, "without {lost}");
+            heir.close(LONG).await.expect("closes");
+        }
+    });
+}
+
+#[test]
+fn a_store_that_lost_a_segment_and_takes_no_base_is_told_of_and_nothing_is_acknowledged_over_the_hole() {
+    run(async {
+        for comes_back in [true, false] {
+            let (memory, on) = (Memory::default(), Arc::new(AtomicBool::new(false)));
+            let (session, _) = session_with(no_bases(&memory, &on), settings()).await.expect("opens");
+            for id in 0..5 {
+                set(&session, id, 100);
+                session.flush(LONG).await.expect("is stored");
+            }
+            on.store(true, Ordering::Relaxed);
+            let lost = names(&memory, ".seg").first().cloned().expect("there is one");
+            let bytes = memory.objects().remove(&lost).expect("is there");
+            for id in 5..45 {
+                set(&session, id, 100);
+                // Until the chain is looked at.
+                let _ = session.flush(Duration::from_secs(5)).await;
+            }
+            sleep(CHECK * 4).await;
+            set(&session, 100, 100);
+            session.flush(Duration::from_secs(60)).await.expect_err("not over a hole that is known");
+            assert_eq!(base_refused(&session), Some(Code::RemoteRefused));
+            if comes_back {
+                memory.objects().insert(lost, bytes);
+            } else {
+                on.store(false, Ordering::Relaxed);
+            }
+            let confirmed = session.flush(LONG).await.expect("is stored");
+            assert_eq!(
+                base_refused(&session),
+                comes_back.then_some(Code::RemoteRefused),
+                "back: {comes_back}"
+            );
+            let (heir, _) = opened(&memory).await;
+            assert_eq!(heir.journal().lsn(), confirmed, "back: {comes_back}");
+            heir.close(LONG).await.expect("closes");
+        }
+    });
+}
+
+#[test]
+fn a_server_that_has_the_chain_and_takes_no_base_gets_the_segments_after_it() {
+    run(async {
+        for (folds, hands_over) in [(false, false), (true, false), (false, true), (true, true)] {
+            let (memory, on) = (Memory::default(), Arc::new(AtomicBool::new(false)));
+            let server = Arc::new(AtomicU64::new(1));
+            let store = no_bases(&memory.served_by(Arc::clone(&server), folds), &on);
+            let (session, _) = session_with(store, Cluster::settings_for_tests()).await.expect("opens");
+            for id in 0..5 {
+                set(&session, id, 100);
+                session.flush(LONG).await.expect("is stored");
+            }
+            on.store(true, Ordering::Relaxed);
+            server.fetch_add(1, Ordering::Relaxed);
+            if !hands_over {
+                // Several segments' worth: some are cut before the change is known.
+                for id in 5..9 {
+                    set(&session, id, 100);
+                    sleep(Duration::from_millis(5)).await;
+                }
+                for id in 9..20 {
+                    session.flush(Duration::from_secs(60)).await.expect("segments go on");
+                    set(&session, id, 100);
+                }
+                session.flush(Duration::from_secs(5)).await.expect("segments go on");
+                assert_eq!(base_refused(&session), Some(Code::RemoteRefused), "folds: {folds}");
+            }
+            set(&session, 20, 100);
+            let client = memory.served_by(Arc::clone(&server), folds);
+            let (heir, _) =
+                session_with(Arc::new(client), Cluster::settings_for_tests()).await.expect("opens");
+            assert_eq!(heir.journal().lsn(), session.journal().lsn(), "folds: {folds}, {hands_over}");
+            session.close(LONG).await.expect("everything was handed over");
+            heir.close(LONG).await.expect("closes");
+        }
     });
 }
