@@ -98,7 +98,11 @@ impl Owner {
         let outrun = AtomicBool::new(false);
         let lock = if locks { lock::held(&tenancy, &claim).await } else { None };
         let owner = Owner { tenancy, claim, parent, judged, outrun, interval, lock, server, sealer, said };
-        owner.say(Mark::Claimed, Link::default()).await?;
+        if let Err(error) = owner.say(Mark::Claimed, Link::default()).await {
+            // It may have arrived all the same.
+            owner.give_up().await;
+            return Err(error);
+        }
         // For those who open, an early exit: whoever goes on here against a higher claim is stopped at confirm. For a tool it is the
         // moment that decides: who claims from now on sees this claim, and is above it.
         let claims = owner.tenancy.claims().await;
@@ -180,6 +184,14 @@ impl Owner {
             }
             let pause = (interval / 10).clamp(Duration::from_millis(20), Duration::from_secs(1));
             let _ = timeout(pause.min(until - now), noticed.wait()).await;
+        }
+    }
+
+    /// Withdraws, as a tool that cannot go on and has written nothing under its claim: the session stays with the owner that it judged.
+    /// The claim of anybody else stays, as whoever was refused by it is gone.
+    pub async fn give_up(&self) {
+        if self.judged.is_some() {
+            self.withdraw().await;
         }
     }
 

@@ -113,13 +113,13 @@ impl Opening {
         let (expected, interval) = (permissions.expected, tenure.pace.check_interval);
         let locks = !address.mode.keeps_log();
         let owner = Owner::claim(tenancy, &before.claims, expected, interval, locks, record).await?;
-        if !tenure.takeover {
-            let waiting = |predecessor: &Claim, at_most| {
-                (self.events)(Event::Waiting { epoch: predecessor.epoch, at_most });
-            };
-            owner.await_predecessor(&dead, interval, tenure.handover, waiting).await?;
-        }
-        let (loaded, parent, left) = self.load(&owner, recovery, seed).await?;
+        let (loaded, parent, left) = match self.inherit(&owner, &dead, recovery, seed).await {
+            Ok(found) => found,
+            Err(error) => {
+                owner.give_up().await;
+                return Err(error);
+            }
+        };
         if parent.is_none()
             && let Err(error) = self.require_only_name(&owner.tenancy).await
         {
@@ -181,6 +181,24 @@ impl Opening {
             start,
         );
         Ok(Session::replicated(self.host, address.mode, journal, origin, owner, replicator))
+    }
+
+    /// Waits for the predecessor, and then loads the session.
+    async fn inherit(
+        &self,
+        owner: &Owner,
+        dead: &[Claim],
+        recovery: Recovery,
+        seed: Option<Vec<u8>>,
+    ) -> Result<Found> {
+        let tenure = &self.settings.tenure;
+        if !tenure.takeover {
+            let waiting = |predecessor: &Claim, at_most| {
+                (self.events)(Event::Waiting { epoch: predecessor.epoch, at_most });
+            };
+            owner.await_predecessor(dead, tenure.pace.check_interval, tenure.handover, waiting).await?;
+        }
+        self.load(owner, recovery, seed).await
     }
 
     /// Decides where the session comes from, and loads it.

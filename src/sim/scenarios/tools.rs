@@ -3,12 +3,14 @@
 //! A tool judged the last claim by a listing. Every request of it may be late by any number of requests of the user, and the other
 //! way round.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::super::cluster::{CHECK, Cluster, Weather, hold};
 use super::super::host::Rng;
 use super::super::machine::{Machine, Opening};
+use super::super::outages::{session_with, set};
 use super::super::run;
 use super::super::turnstile::Turnstile;
 use super::opened;
@@ -17,6 +19,7 @@ use crate::id::Claim;
 use crate::journal::Life;
 use crate::platform::host::sleep;
 use crate::session::Session;
+use crate::store::adapters::memory::{Fate, Memory, Request};
 
 /// More requests than an open and one shipped write make here.
 const REQUESTS: usize = 16;
@@ -245,4 +248,59 @@ fn of_two_tools_that_judged_the_same_claim_one_at_most_goes_on() {
         }
     }
     assert!(both_withdrew > 0, "they never met");
+}
+
+#[test]
+fn a_tool_that_the_store_fails_leaves_no_claim_above_the_owner_that_it_judged() {
+    let (mut failed, mut landed) = (0, 0);
+    for (takeover, fate) in [
+        (true, Fate::FailBefore),
+        (true, Fate::FailAfter),
+        (false, Fate::FailBefore),
+        (false, Fate::FailAfter),
+    ] {
+        for answered in 0..REQUESTS {
+            run(async {
+                let memory = Memory::default();
+                let mut settings = Cluster::settings_for_tests();
+                // The owner looks when all is over.
+                settings.tenure.pace.check_interval = Duration::from_secs(3600);
+                let owner = session_with(Arc::new(memory.clone()), settings.clone()).await;
+                let (owner, _) = owner.expect("opens");
+                set(&owner, 1);
+                owner.flush(Duration::from_secs(5)).await.expect("is stored");
+                let before: Vec<String> = memory.objects().keys().cloned().collect();
+                let (asked, tried) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+                let has_tried = Arc::clone(&tried);
+                let script = move |request, name: &str| {
+                    if request == Request::Put && name.ends_with(".base") {
+                        has_tried.store(true, Ordering::Relaxed);
+                    }
+                    // What is to be removed can be.
+                    let fails =
+                        request != Request::Delete && asked.fetch_add(1, Ordering::Relaxed) >= answered;
+                    (Duration::ZERO, if fails { fate } else { Fate::Done })
+                };
+                let mut tool = settings.after(owner.claim());
+                tool.tenure.takeover = takeover;
+                tool.tenure.pace.check_interval = CHECK;
+                let store = memory.through(Arc::new(script), 1000);
+                let opened = session_with(Arc::new(store), tool).await;
+                // A base may have arrived, and then others go on from it.
+                if tried.load(Ordering::Relaxed) {
+                    return;
+                }
+                let context = format!("after {answered} answers, {fate:?}, takeover: {takeover}");
+                assert!(opened.is_err(), "{context}");
+                failed += 1;
+                landed += usize::from(fate == Fate::FailAfter);
+                let after: Vec<String> = memory.objects().keys().cloned().collect();
+                assert_eq!(after, before, "{context}");
+                set(&owner, 2);
+                owner.flush(Duration::from_secs(5)).await.expect("it owns the session");
+                assert_eq!(owner.journal().life(), Life::Live, "{context}");
+            });
+        }
+    }
+    assert!(failed > 8 && landed > 4, "{failed} failed, {landed} of them after they arrived");
 }
