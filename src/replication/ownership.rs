@@ -122,10 +122,20 @@ impl Replicator {
         }
     }
 
-    /// A newer owner waits, and nothing more is accepted: store what was, and say that this is all.
+    /// A newer owner waits, and nothing more is accepted: store what was, and say that this is all; unless the session is deleted meanwhile.
+    pub(super) async fn hand_over(&mut self) -> Result<()> {
+        let mut progress = self.journal.follow();
+        tokio::select! {
+            biased;
+            _ = progress.wait_for(|progress| progress.life == Life::Deleted) => Ok(()),
+            done = self.hand_over_rest() => done,
+        }
+    }
+
+    /// Stores the rest, and says so.
     ///
     /// The newer owner waits for `within` from its claim on, and, once it sees that this one is leaving, for `linger`.
-    pub(super) async fn hand_over(&mut self) -> Result<()> {
+    async fn hand_over_rest(&mut self) -> Result<()> {
         self.lookout.fence();
         let interval = self.pace.check_interval;
         let owner = Arc::clone(&self.owner);

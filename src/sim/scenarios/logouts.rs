@@ -1,11 +1,15 @@
 //! Sessions that are deleted while others take them over: a tombstone wins for good, or whoever deletes is told that it did not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::super::cluster::{CHECK, Cluster, Weather, hold};
 use super::super::host::Rng;
 use super::super::machine::{Machine, Opening};
+use super::super::outages::{FOR_EVER, session_with, set};
 use super::super::run;
 use super::super::turnstile::Turnstile;
 use super::{calm, opened, write};
@@ -13,6 +17,7 @@ use crate::error::Code;
 use crate::journal::Life;
 use crate::platform::host::sleep;
 use crate::session::Session;
+use crate::store::adapters::memory::{Fate, Memory, Request};
 
 /// More requests than an open makes here.
 const REQUESTS: usize = 20;
@@ -298,5 +303,32 @@ fn a_tombstone_ends_nothing_once_a_second_owner_went_on_even_from_a_first_that_w
         assert!(second.process().is_live());
         second.kill();
         assert_eq!(race.open_elsewhere().await, None);
+    });
+}
+
+#[test]
+fn a_session_that_hands_over_stops_when_it_turns_out_to_be_deleted() {
+    run(async {
+        let (memory, hangs) = (Memory::default(), Arc::new(AtomicBool::new(false)));
+        let on = Arc::clone(&hangs);
+        let script = move |request, name: &str| {
+            let hangs = on.load(Ordering::Relaxed) && request == Request::Put && name.starts_with("v1/data");
+            (if hangs { FOR_EVER } else { Duration::ZERO }, Fate::Done)
+        };
+        let settings = Cluster::settings_for_tests();
+        let slow = Arc::new(memory.through(Arc::new(script), 1000));
+        let (session, _) = session_with(slow, settings.clone()).await.expect("opens");
+        set(&session, 1);
+        session.flush(TIMEOUT).await.expect("is stored");
+        hangs.store(true, Ordering::Relaxed);
+        set(&session, 2);
+        sleep(CHECK / 2).await;
+        let (heir, _) = session_with(Arc::new(memory.clone()), settings.taking_over()).await.expect("opens");
+        sleep(CHECK * 2).await;
+        assert_eq!(session.journal().life(), Life::Fenced);
+        heir.delete().await.expect("is deleted");
+        let began = Instant::now();
+        session.delete().await.expect("it was deleted where it was taken over");
+        assert!(began.elapsed() < CHECK, "{:?}", began.elapsed());
     });
 }
