@@ -122,7 +122,8 @@ test('what only another mode can do is done with the variable that the message n
   const sealed = await run(t, ['rekey', 'mia', '--key-file', keys], at)
   assert.equal(sealed.code, 1, sealed.stderr)
   assert.match(sealed.stdout, /^mia: another mode left a log of it on this machine: move its folder away/m)
-  assert.deepEqual(readdirSync(at.directory), ['mia'])
+  const folders = readdirSync(at.directory).filter((name) => !name.startsWith('.store-'))
+  assert.deepEqual(folders, ['mia'])
   await at.goesOn('all of it')
 })
 

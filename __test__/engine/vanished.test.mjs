@@ -4,10 +4,14 @@
 // running session stores itself again and loses nothing.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { makePlace, openIn, plain, sealed, stateOf } from '../support/buckets.mjs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import hybrid from '../../index.js'
+import { TENANT, makePlace, openIn, plain, sealed, stateOf } from '../support/buckets.mjs'
 import { atEnd, eventually } from '../../testkit/processes/machines.mjs'
 import { filesOf } from '../../testkit/base/matrix.mjs'
 import { clear, layOutIn, objectsIn } from '../../testkit/stores/contents.mjs'
@@ -25,9 +29,11 @@ function vanish(folder) {
 const WAYS = overNetwork
   ? { emptied: clear, without_its_data_folder: withoutData }
   : {
+      // With the folder by which a store is known: without it this is a mount point.
       emptied: ({ folder }) => {
+        mkdirSync(join(`${folder}-next`, 'v1'), { recursive: true })
         vanish(folder)
-        mkdirSync(folder, { recursive: true })
+        renameSync(`${folder}-next`, folder)
       },
       without_its_objects_but_with_its_folders: clear,
       without_its_data_folder: ({ folder }) => vanish(join(folder, 'v1/data')),
@@ -121,6 +127,89 @@ if (!overNetwork) {
     const again = await openIn(place, sealed)
     assert.deepEqual({ state: await stateOf(again), lsn: again.status().lsn }, past)
     await again.close()
+  })
+}
+
+/** Leaves an empty directory in the place of a store, as a share does that is not mounted. Answers what mounts it again. */
+function unmount({ folder }) {
+  renameSync(folder, `${folder}-elsewhere`)
+  mkdirSync(folder)
+  return () => {
+    rmdirSync(folder)
+    renameSync(`${folder}-elsewhere`, folder)
+  }
+}
+
+/** Opens a session in a process of its own, as after a restart. Answers where it comes from, or the code of the error. */
+async function openedAnew({ folder, bucket }, disk, tenant, options = {}) {
+  const program = `
+    const { useHybridAuthState } = require(${JSON.stringify(fileURLToPath(new URL('../../index.js', import.meta.url)))})
+    const [tenant, options] = JSON.parse(process.argv[1])
+    useHybridAuthState(tenant, options).then(
+      async (session) => (console.log(session.status().restored.source), await session.close()),
+      (error) => console.log(error.code)
+    )`
+  const all = { ...sealed, ...bucket.options, directory: join(folder, disk), handoverTimeoutMs: 0, ...options }
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', program, JSON.stringify([tenant, all])])
+  return stdout.trim()
+}
+
+if (!overNetwork) {
+  test('a_mount_point_that_is_empty_is_no_new_store_for_a_machine_that_stored_a_session_there', async (t) => {
+    const place = await makePlace(t)
+    const past = await pastSession(place, sealed)
+    const mount = unmount(place.bucket)
+    for (const tenant of [TENANT, 'another']) {
+      await assert.rejects(openIn(place, sealed, 'disk', tenant), { code: 'REMOTE_REFUSED', message: /mount it/ }, 'the same process')
+      assert.equal(await openedAnew(place, 'disk', tenant), 'REMOTE_REFUSED', 'after a restart')
+    }
+    const created = { store: `${place.bucket.options.store}?create=true` }
+    assert.equal(await openedAnew(place, 'disk', 'another', created), 'REMOTE_REFUSED')
+    const fleet = new hybrid.HybridAuth({ ...sealed, ...place.bucket.options, directory: join(place.folder, 'disk') })
+    await assert.rejects(fleet.tenants(), { code: 'REMOTE_REFUSED' })
+    assert.equal((await fleet.doctor()).find(({ name }) => name === 'reachable').outcome, 'failed')
+    assert.deepEqual(readdirSync(place.bucket.folder), [], 'nothing is left in the mount point')
+    mount()
+    const again = await openIn(place, sealed)
+    assert.deepEqual({ state: await stateOf(again), lsn: again.status().lsn }, past)
+    await again.close()
+    assert.equal(await openedAnew(place, 'disk', TENANT), 'local')
+    assert.equal(await openedAnew(place, 'blank', TENANT), 'remote')
+  })
+
+  test('a_directory_that_is_begun_anew_on_purpose_is_a_new_store', async (t) => {
+    const place = await makePlace(t)
+    await pastSession(place, sealed)
+    unmount(place.bucket)
+    mkdirSync(join(place.bucket.folder, 'v1'))
+    await assert.rejects(openIn(place, sealed), { code: 'REMOTE_CORRUPT' }, 'what the log knows is not forgotten')
+    assert.equal(await openedAnew(place, 'disk', 'another'), 'fresh')
+  })
+
+  test('a_share_that_is_unmounted_under_a_running_session_is_an_outage_and_nothing_is_stored_in_its_place', async (t) => {
+    const place = await makePlace(t)
+    const session = await openIn(place, { ...plain, ownershipCheckIntervalMs: 100, flushIntervalMs: 10, flushTimeoutMs: 300 })
+    atEnd(t, () => session.close({ timeoutMs: 0 }).catch(() => {}))
+    const news = []
+    session.on('degraded', (error) => news.push(error.code))
+    session.on('error', (error) => news.push(error.code))
+    session.on('recovered', () => news.push('recovered'))
+    await write(session, 1)
+    await session.flush()
+    const mount = unmount(place.bucket)
+    await write(session, 2)
+    await eventually('the outage is told', () => news.includes('REMOTE_REFUSED'))
+    await assert.rejects(session.flush(), { code: 'REMOTE_UNAVAILABLE' })
+    assert.equal(session.status().life, 'live')
+    assert.deepEqual(readdirSync(place.bucket.folder), [], 'nothing is left in the mount point')
+    mount()
+    await eventually('it is over', () => news.includes('recovered') && session.status().lagMs === 0)
+    assert.deepEqual([...new Set(news)], ['REMOTE_REFUSED', 'recovered'])
+    const last = { state: await stateOf(session), lsn: session.status().lsn }
+    await session.close()
+    const blank = await openIn(place, plain, 'blank')
+    assert.deepEqual({ state: await stateOf(blank), lsn: blank.status().lsn }, last)
+    await blank.close()
   })
 }
 

@@ -143,4 +143,12 @@ function complete(tenantId, options, env) {
   }
 }
 
-module.exports = { resolveOptions, resolveSource, wrongNames, KNOWN }
+/**
+ * The store of resolved options, as the core reads it where nothing else of them is given: a directory with the folder in which this machine
+ * keeps in mind that it was stored there.
+ */
+function storeDocument({ store, directory, cloud }) {
+  return JSON.stringify(store?.kind === 'directory' && !cloud ? { ...store, rememberedIn: directory } : store)
+}
+
+module.exports = { resolveOptions, storeDocument, resolveSource, wrongNames, KNOWN }

@@ -7,7 +7,7 @@
 const { HybridAuthError, settle } = require('../errors.js')
 const { localTenants } = require('./local-tenants.js')
 const { loadBinding } = require('../native.js')
-const { resolveOptions } = require('../config/options.js')
+const { resolveOptions, storeDocument } = require('../config/options.js')
 const { guarded } = require('../outside.js')
 const { isProfileTenant } = require('../profile-tenants.js')
 
@@ -15,7 +15,7 @@ const { isProfileTenant } = require('../profile-tenants.js')
 async function knownTenants(options) {
   const { native, directory, logger } = resolveOptions('any', options)
   const isLocal = native.store === null
-  const { tenants, unnamed } = isLocal ? await localTenants(directory) : settle(await loadBinding().tenants(JSON.stringify(native.store)))
+  const { tenants, unnamed } = isLocal ? await localTenants(directory) : settle(await loadBinding().tenants(storeDocument(native)))
   if (unnamed > 0) {
     const count = unnamed === 1 ? 'the id of 1 tenant, which is' : `the ids of ${unnamed} tenants, which are`
     const message = `the ${isLocal ? 'directory' : 'store'} does not contain ${count} hidden or too long; keep a list of them and pass it as \`tenantIds\``

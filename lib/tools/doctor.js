@@ -8,6 +8,7 @@
 const { flag, refuse } = require('../checks.js')
 const { isFailure, settle } = require('../errors.js')
 const { call } = require('../core.js')
+const { storeDocument } = require('../config/options.js')
 const { loadBinding } = require('../native.js')
 const { contract } = require('./contract.js')
 const { check, counted } = require('./doctor-check.js')
@@ -89,7 +90,7 @@ async function doctorStore(fleet) {
       check('store', 'unknown', 'there is no `store`: sessions are only on this machine, and there is nothing to check'),
       encryption(native, keys)
     ]
-  const outcome = await loadBinding().examine(JSON.stringify(native.store))
+  const outcome = await loadBinding().examine(storeDocument(native))
   if (isFailure(outcome) && outcome.code === 'REMOTE_UNAVAILABLE') return notReached(outcome.message, native, keys)
   const found = settle(outcome)
   if (!found.reachable.done) return notReached(found.reachable.problem, native, keys)

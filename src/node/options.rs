@@ -1,6 +1,6 @@
 //! Options as they come from JavaScript: resolved there, checked here once more where a wrong value could do harm.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,6 +106,12 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         },
         expected,
     };
+    // Without a log nothing is kept on the disk.
+    let keeps_log = address.mode.keeps_log();
+    let remembered = |store: StoreSpec| {
+        if keeps_log { store.remembered_in(Path::new(&options.directory)) } else { store }
+    };
+    let store = options.store.map(remembered);
     let settings = Settings { address, tenure, permissions };
-    Ok(OpenRequest { settings, store: options.store, seed, listener })
+    Ok(OpenRequest { settings, store, seed, listener })
 }

@@ -55,8 +55,8 @@ pub use stats::StoreStats;
 /// The adapter for the store that `spec` names. Nothing is sent yet.
 fn adapter(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
     Ok(match spec {
-        StoreSpec::Directory { path, create } => {
-            Arc::new(adapters::directory::Directory::at(path, *create, host))
+        StoreSpec::Directory { path, create, remembered_in } => {
+            Arc::new(adapters::directory::Directory::at(path, *create, remembered_in.0.as_deref(), host))
         }
         StoreSpec::Memory { .. } => Arc::new(adapters::memory::Memory::default()),
         StoreSpec::S3(spec) => Arc::new(adapters::bucket::Bucket::s3(spec, host)?),

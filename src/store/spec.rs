@@ -4,7 +4,8 @@
 //! credentials, and so it is never printed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -19,6 +20,9 @@ pub enum StoreSpec {
         /// True if it is made if it is not there.
         #[serde(default)]
         create: bool,
+        /// Folder of this machine in which it is remembered.
+        #[serde(default, rename = "rememberedIn")]
+        remembered_in: Remembrance,
     },
     /// In the memory of this process, by name: for tests.
     Memory {
@@ -35,6 +39,24 @@ pub enum StoreSpec {
     Postgres(PostgresSpec),
     /// Redis or Valkey.
     Redis(RedisSpec),
+}
+
+/// A folder of this machine in which a store is remembered, if there is one. It is no part of what the store is: specs that differ in
+/// nothing else are one store.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Remembrance(pub Option<PathBuf>);
+
+impl PartialEq for Remembrance {
+    fn eq(&self, _: &Remembrance) -> bool {
+        true
+    }
+}
+
+impl Eq for Remembrance {}
+
+impl Hash for Remembrance {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// Settings that all stores behind a network have in common.
@@ -191,6 +213,14 @@ pub struct RedisSpec {
 }
 
 impl StoreSpec {
+    /// The same store, remembered in that folder of this machine where nothing else can tell that it is there.
+    pub fn remembered_in(mut self, folder: &Path) -> StoreSpec {
+        if let StoreSpec::Directory { remembered_in, .. } = &mut self {
+            remembered_in.0 = Some(folder.to_owned());
+        }
+        self
+    }
+
     /// Settings that all stores behind HTTP have in common, if this is one.
     pub fn http(&self) -> Option<&HttpSpec> {
         match self {

@@ -6,6 +6,7 @@
 
 mod files;
 mod listings;
+mod presence;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::store::retrying::PLACES;
 use crate::store::{Failure, Listed, Meaning, Rates, Store};
 use files::Files;
 use listings::Listings;
+use presence::Presence;
 
 /// A directory as the bucket.
 pub struct Directory {
@@ -29,9 +31,10 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The directory at `path`, which is made if `create` says so. Nothing is asked of it yet: it may hang.
-    pub fn at(path: &Path, create: bool, host: Arc<dyn Host>) -> Directory {
-        let files = Arc::new(Files::in_root(path.to_owned(), create));
+    /// The directory at `path`, which is made if `create` says so and none is remembered in that folder of this machine. Nothing is
+    /// asked of it yet: it may hang.
+    pub fn at(path: &Path, create: bool, remembered_in: Option<&Path>, host: Arc<dyn Host>) -> Directory {
+        let files = Arc::new(Files::in_root(Presence::of(path.to_owned(), create, remembered_in)));
         // Whoever has a turn has a thread.
         let threads = Arc::new(Pool::new("bha-directory", PLACES + RESERVED));
         Directory { listings: Arc::new(Listings::over(Arc::clone(&files))), files, threads, host }

@@ -76,7 +76,15 @@ pub fn entries() -> (Vec<Entry>, tempfile::TempDir) {
     };
     let mut entries = vec![
         entry("memory", StoreSpec::Memory { name: "contract".into() }, true),
-        entry("directory", StoreSpec::Directory { path, create: false }, false),
+        entry(
+            "directory",
+            StoreSpec::Directory {
+                path,
+                create: false,
+                remembered_in: crate::store::spec::Remembrance::default(),
+            },
+            false,
+        ),
     ];
     if let Ok(more) = std::env::var("STORES_UNDER_TEST") {
         entries.extend(serde_json::from_str::<Vec<Entry>>(&more).expect("a JSON list of stores"));

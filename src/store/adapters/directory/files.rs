@@ -1,6 +1,7 @@
 //! The files of a directory store, one blocking operation each.
 //!
-//! The root is never made in passing: a share that is not mounted would become an empty store, and each session in it a new one.
+//! Nothing is said to be missing before the store is known to be there (`presence`): a share that is not mounted would become an empty
+//! store, and each session in it a new one.
 //! What a writer that was killed left (`name#1` and the like) is in no listing, and is removed when it is an hour old by the
 //! clock of the file system itself.
 #![expect(
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
+use super::presence::{FIRST, Presence, private_dir};
 use crate::store::{Failure, Listed, Meaning};
 
 /// Age of a file that was left by a writer that is gone. One that was only asleep fails, and tries again.
@@ -26,35 +28,17 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 const SWEPT: usize = 16;
 const NOTED: usize = 1024;
 
-const MISSING: &str = "the directory of the store does not exist: mount it, or create a new one once (`mkdir`, or `?create=true` behind its URL)";
-
 /// The files below a root.
 pub struct Files {
     root: PathBuf,
-    create: bool,
+    presence: Presence,
     /// Files of writers that may be gone.
     left: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Files {
-    pub fn in_root(root: PathBuf, create: bool) -> Files {
-        Files { root, create, left: Mutex::default() }
-    }
-
-    /// Makes sure that the root is there.
-    fn rooted(&self) -> Result<(), Failure> {
-        match fs::metadata(&self.root) {
-            Ok(found) if found.is_dir() => Ok(()),
-            Ok(_) => Err(Failure::new(Meaning::NotConfigured, "not a directory")
-                .advise("the `store` is a file, but must be a directory")),
-            Err(error) if error.kind() == ErrorKind::NotFound && self.create => {
-                private_dir(&self.root).map_err(|error| failure(&error))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(Failure::new(Meaning::NotConfigured, "no such directory").advise(MISSING))
-            }
-            Err(error) => Err(failure(&error)),
-        }
+    pub fn in_root(presence: Presence) -> Files {
+        Files { root: presence.root().to_owned(), presence, left: Mutex::default() }
     }
 
     pub fn put(&self, path: &Path, bytes: &[u8], nonce: u64) -> Result<(), Failure> {
@@ -75,6 +59,7 @@ impl Files {
         });
         match written {
             Ok(now) => {
+                self.presence.stored(path);
                 self.sweep(now);
                 Ok(())
             }
@@ -87,20 +72,29 @@ impl Files {
 
     /// Makes the folders between the root and an object, durably. What lies in the store is private even where its root is not.
     fn make_parents(&self, path: &Path) -> Result<(), Failure> {
-        self.rooted()?;
+        let is_begun = self.presence.require()?;
         let below: Vec<&Path> =
             path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()).collect();
         for folder in below.into_iter().rev() {
+            // A store is known by it: where it is there it is not made, for the share may go just now.
+            if is_begun && folder == Path::new(FIRST) {
+                continue;
+            }
             let folder = self.root.join(folder);
-            private_dir(&folder).and_then(|()| sync_dir(folder.parent())).map_err(|error| failure(&error))?;
+            private_dir(&folder, false)
+                .and_then(|()| sync_dir(folder.parent()))
+                .map_err(|error| failure(&error))?;
         }
         Ok(())
     }
 
     pub fn get(&self, path: &Path) -> Result<Option<Bytes>, Failure> {
         match fs::read(self.root.join(path)) {
-            Ok(bytes) => Ok(Some(bytes.into())),
-            Err(error) if error.kind() == ErrorKind::NotFound => self.rooted().map(|()| None),
+            Ok(bytes) => {
+                self.presence.notice();
+                Ok(Some(bytes.into()))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => self.presence.require().map(|_| None),
             Err(error) => Err(failure(&error)),
         }
     }
@@ -115,9 +109,10 @@ impl Files {
         let path = self.root.join(folder);
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return self.rooted(),
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.presence.require().map(drop),
             Err(error) => return Err(failure(&error)),
         };
+        self.presence.notice();
         for entry in entries {
             let entry = entry.map_err(|error| failure(&error))?;
             let name = entry.file_name();
@@ -156,7 +151,9 @@ impl Files {
     pub fn delete(&self, paths: &[PathBuf]) -> Result<(), Failure> {
         for path in paths {
             match fs::remove_file(self.root.join(path)) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.presence.require()?;
+                }
                 removed => removed.map_err(|error| failure(&error))?,
             }
         }
@@ -209,16 +206,8 @@ fn millis(time: SystemTime) -> Option<u64> {
     u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-fn private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
 /// Makes the names in a directory survive a power cut.
-fn sync_dir(path: Option<&Path>) -> io::Result<()> {
+pub(super) fn sync_dir(path: Option<&Path>) -> io::Result<()> {
     // Windows has no such thing, and keeps names by itself.
     #[cfg(unix)]
     if let Some(path) = path {
@@ -236,7 +225,7 @@ fn sync_dir(path: Option<&Path>) -> io::Result<()> {
 }
 
 /// Meaning of a failed file operation, without the path, which holds the tenant.
-fn failure(error: &io::Error) -> Failure {
+pub(super) fn failure(error: &io::Error) -> Failure {
     let (meaning, detail) = match error.kind() {
         ErrorKind::PermissionDenied => (Meaning::Denied, "permission denied"),
         ErrorKind::InvalidInput | ErrorKind::InvalidFilename => {

@@ -15,7 +15,28 @@ fn host() -> Arc<dyn Host> {
 }
 
 fn at(path: &Path) -> Directory {
-    Directory::at(path, false, host())
+    Directory::at(path, false, None, host())
+}
+
+/// The directory, for a machine that keeps its notes in `notes`.
+fn known_in(path: &Path, create: bool, notes: &Path) -> Directory {
+    Directory::at(path, create, Some(notes), host())
+}
+
+/// Makes sure that nothing is done or said by a store that is not there.
+async fn assert_away(store: &Directory, context: &str) {
+    for refused in [
+        store.put("v1/data/t/b", "x".into()).await.err(),
+        store.get("v1/claims/a").await.err(),
+        store.list("v1/claims", "").await.err(),
+        store.details("v1/claims", "").await.err(),
+        store.delete(vec!["v1/claims/a".to_owned()]).await.err(),
+    ] {
+        let refused = refused.expect(context);
+        assert_eq!(refused.meaning, Meaning::NotConfigured, "{context}");
+        let told = refused.error("trying").to_string();
+        assert!(told.contains("mount it") && told.contains("`v1`"), "{context}: {told}");
+    }
 }
 
 #[tokio::test]
@@ -34,12 +55,99 @@ async fn a_root_that_does_not_exist_is_refused_and_never_made_in_passing() {
         assert!(refused.error("trying").to_string().contains("mkdir"));
     }
     assert!(!root.exists());
-    let made = Directory::at(&root, true, host());
+    let made = Directory::at(&root, true, None, host());
     made.put("v1/claims/a", "x".into()).await.expect("made");
     assert_eq!(store.list("v1/claims", "").await.expect("lists"), ["a"]);
     fs::remove_dir_all(&root).expect("unmounted");
-    assert!(store.put("v1/claims/b", "x".into()).await.is_err());
+    for store in [&store, &made] {
+        assert_away(store, "whoever saw it").await;
+    }
     assert!(!root.exists());
+}
+
+#[tokio::test]
+async fn a_share_that_is_unmounted_under_a_process_is_away_and_never_empty() {
+    let above = tempfile::tempdir().expect("room");
+    let (root, share) = (above.path().join("mount-point"), above.path().join("share"));
+    for act in ["put", "list", "get"] {
+        fs::create_dir(&root).expect("makes");
+        at(&root).put("v1/claims/a", "x".into()).await.expect("stores");
+        let store = at(&root);
+        match act {
+            "put" => store.put("v1/claims/a", "x".into()).await.expect("stores"),
+            "list" => assert_eq!(store.list("v1/claims", "").await.expect("lists"), ["a"]),
+            _ => assert!(store.get("v1/claims/a").await.expect("reads").is_some()),
+        }
+        // Another directory stands in its place, as the mount point does.
+        fs::rename(&root, &share).expect("unmounts");
+        fs::create_dir(&root).expect("makes");
+        assert_away(&store, act).await;
+        assert_eq!(fs::read_dir(&root).expect("reads").count(), 0, "nothing is left in the mount point");
+        fs::remove_dir(&root).expect("removes");
+        fs::rename(&share, &root).expect("mounts");
+        assert_eq!(store.list("v1/claims", "").await.expect("lists"), ["a"], "{act}");
+        store.delete(vec!["v1/claims/a".to_owned(), "v1/claims/b".to_owned()]).await.expect("removes");
+        fs::remove_dir_all(&root).expect("removes");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_directory_that_was_emptied_under_a_process_is_empty_and_is_filled_again() {
+    let root = tempfile::tempdir().expect("room");
+    let store = at(root.path());
+    store.put("v1/claims/a", "x".into()).await.expect("stores");
+    fs::remove_dir_all(root.path().join("v1")).expect("removes");
+    assert_eq!(store.list("v1/claims", "").await.expect("lists"), Vec::<String>::new());
+    store.put("v1/claims/b", "x".into()).await.expect("stores");
+    assert_eq!(store.list("v1/claims", "").await.expect("lists"), ["b"]);
+}
+
+#[tokio::test]
+async fn a_machine_that_stored_a_session_takes_no_empty_directory_for_a_new_store() {
+    let above = tempfile::tempdir().expect("room");
+    let at_path = |name: &str| above.path().join(name);
+    let (root, notes) = (at_path("mount-point"), at_path("sessions"));
+    let notes_kept = || fs::read_dir(&notes).map_or(0, Iterator::count);
+    fs::create_dir(&root).expect("makes");
+    let store = known_in(&root, false, &notes);
+    store.put("v1/probe/a", "x".into()).await.expect("stores");
+    store.put("v1/data/t/a", "x".into()).await.expect("stores");
+    assert!(!notes.exists(), "the folder of the sessions is not made for it");
+    fs::create_dir(&notes).expect("makes");
+    store.put("v1/probe/b", "x".into()).await.expect("stores");
+    assert_eq!(notes_kept(), 0, "a trial is no session");
+    store.put("v1/data/t/b", "x".into()).await.expect("stores");
+    assert_eq!(notes_kept(), 1);
+    store.put("v1/data/t/c", "x".into()).await.expect("stores");
+    assert_eq!(notes_kept(), 1);
+
+    fs::rename(&root, at_path("share")).expect("unmounts");
+    for (create, is_there) in [(false, false), (true, false), (false, true), (true, true)] {
+        if is_there {
+            fs::create_dir_all(&root).expect("makes");
+        }
+        let restarted = known_in(&root, create, &notes);
+        assert_away(&restarted, &format!("create: {create}, there: {is_there}")).await;
+        assert_eq!(root.exists(), is_there, "create: {create}");
+    }
+    assert_eq!(fs::read_dir(&root).expect("reads").count(), 0, "nothing is left in the mount point");
+    // Another directory is another store, and so is this one to a machine that knows nothing of it.
+    fs::create_dir(at_path("other")).expect("makes");
+    let other = known_in(&at_path("other"), false, &notes);
+    assert!(other.list("v1/claims", "").await.expect("lists").is_empty());
+    assert!(at(&root).list("v1/claims", "").await.expect("lists").is_empty());
+
+    fs::remove_dir(&root).expect("removes");
+    fs::rename(at_path("share"), &root).expect("mounts");
+    let mounted = known_in(&root, false, &notes);
+    assert_eq!(mounted.list("v1/data/t", "").await.expect("lists").len(), 3);
+    fs::remove_dir_all(root.join("v1")).expect("removes");
+    assert_away(&known_in(&root, false, &notes), "emptied").await;
+    fs::create_dir(root.join("v1")).expect("makes");
+    let anew = known_in(&root, false, &notes);
+    assert!(anew.list("v1/data/t", "").await.expect("is begun anew on purpose").is_empty());
+    anew.put("v1/data/t/a", "x".into()).await.expect("stores");
 }
 
 #[tokio::test]
@@ -137,7 +245,7 @@ async fn a_directory_that_hangs_holds_up_neither_another_one_nor_the_log() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("a pipe");
     assert!(made.success());
     let host = host();
-    let (one, other) = (Directory::at(hung.path(), false, Arc::clone(&host)), at(healthy.path()));
+    let (one, other) = (Directory::at(hung.path(), false, None, Arc::clone(&host)), at(healthy.path()));
     let mut stuck = Box::pin(join_all((0..200).map(|_| one.get("v1/pipe"))));
     assert!(futures::poll!(&mut stuck).is_pending());
     other.put("v1/claims/a", "x".into()).await.expect("stores");
