@@ -57,7 +57,9 @@ impl Ownership {
         let marks = claims.marks(&highest);
         let is_buried =
             claims.floor().is_some_and(|floor| claims.newest_live().is_none_or(|live| live <= floor));
-        if marks.deleted || (marks.released && is_buried) {
+        // Of a tombstone that nobody can prove, beside marks of data, nothing is known before a person has looked.
+        let is_gone = marks.deleted || (marks.doubted && claims.newest_live().is_none());
+        if is_gone || (marks.released && is_buried) {
             Ownership::Deleted
         } else if marks.released {
             Ownership::Released

@@ -134,7 +134,7 @@ pub fn log_is_damaged(good: Lsn, what: impl fmt::Display) -> Error {
 
 /// Decides where the session of `me` comes from: the table of `docs/protocol.md`.
 pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Result<OpenPlan> {
-    let floor = survey.claims.floor().filter(|floor| floor < me);
+    let floor = survey.claims.cover().filter(|floor| floor < me);
     let alive = |claim: &Claim| floor.is_none_or(|floor| *claim > floor);
     let parent = survey
         .data
@@ -236,7 +236,7 @@ fn without_remote(survey: &Survey, local: Local, known: bool, allowed: Allowed) 
             Err(vanished("the local log was replicated, but the store has nothing of it"))
         }
         Local::Damaged { good, .. } if known => Err(log_is_damaged(good, "the store has nothing of it")),
-        _ if survey.claims.floor().is_some() && !allowed.fresh => Err(deleted()),
+        _ if survey.claims.cover().is_some() && !allowed.fresh => Err(deleted()),
         _ => from(Source::Fresh, local != Local::None),
     }
 }

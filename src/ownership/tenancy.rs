@@ -1,5 +1,6 @@
 //! One tenant in one store: listing what is there, and reading objects that are what their names say (I15).
 
+mod doubt;
 mod proof;
 
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl Tenancy {
                 return Ok(claims);
             }
         }
-        Ok(listed)
+        Ok(self.unproven(listed))
     }
 
     /// The claims, from a LIST that starts after this call; asked once. What stands behind a new name may take `limit` to be read.
@@ -70,7 +71,7 @@ impl Tenancy {
                 return Ok(claims);
             }
         }
-        Ok(listed)
+        Ok(self.unproven(listed))
     }
 
     /// The same from a LIST that started at `tick` or later, and that others may have asked for. It may wait as long as `within` for
@@ -115,14 +116,17 @@ impl Tenancy {
 
     /// `claims` that were listed otherwise, without what nobody with a key made.
     pub async fn vetted(&self, claims: Claims) -> Result<Claims> {
-        Ok(self.proven(claims.clone(), Manner::Patient).await?.unwrap_or(claims))
+        Ok(self.proven(claims.clone(), Manner::Patient).await?.unwrap_or_else(|| self.unproven(claims)))
     }
 
     /// Takes out of a survey that was listed otherwise what nobody with a key made.
     pub async fn vet(&self, survey: &mut Survey) -> Result<()> {
         survey.claims = self.vetted(survey.claims.clone()).await?;
         match self.proven_history(survey).await {
-            Err(error) if error.cause == Cause::Keyless => Ok(()),
+            Err(error) if error.cause == Cause::Keyless => {
+                self.known.tell(error);
+                Ok(())
+            }
             vetted => vetted,
         }
     }

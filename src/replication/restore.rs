@@ -177,7 +177,7 @@ async fn walk<F: Future<Output = Result<Option<Object>>>>(
     survey: &Survey,
     read: impl Fn(DataName) -> F,
 ) -> Result<(Memtable, Link)> {
-    let (data, floor) = (&survey.data, survey.claims.floor());
+    let data = &survey.data;
     let fetch = |name: DataName| read(name).map(move |object| object.map(|object| (name, object)));
     let mut objects = stream::iter(chain.to_vec()).map(fetch).buffered(PARALLEL);
     let mut state = Memtable::default();
@@ -188,7 +188,8 @@ async fn walk<F: Future<Output = Result<Option<Object>>>>(
             // The one that it does continue may not be listed yet.
             return Err(corrupt(&name, "it does not continue the object before it").with_cause(Cause::Hole));
         }
-        if matches!(name.span, Span::Base(_)) && descends_from_buried(&object, floor) {
+        if matches!(name.span, Span::Base(_)) && tenancy.descends_from_buried(&object, &survey.claims).await?
+        {
             return Err(deleted());
         }
         head = Link { claim: name.claim, lsn: name.span.last(), digest: head_after(&object, &name) };
@@ -205,26 +206,18 @@ async fn walk<F: Future<Output = Result<Option<Object>>>>(
 
 /// True if the history of `claim` goes on from one that a tombstone covers, as far as its oldest base tells.
 pub async fn goes_on_from_buried(tenancy: &Tenancy, survey: &Survey, claim: Claim) -> Result<bool> {
-    let floor = survey.claims.floor();
-    if floor.is_none() {
+    if survey.claims.cover().is_none() {
         return Ok(false);
     }
     for name in opening_bases(&survey.data, claim) {
         match tenancy.data(name).await {
-            Ok(Some(base)) if descends_from_buried(&base, floor) => return Ok(true),
+            Ok(Some(base)) if tenancy.descends_from_buried(&base, &survey.claims).await? => return Ok(true),
             // What is damaged is for the restore to judge.
             Err(error) if !error.cause.is_loss() => return Err(error),
             Ok(_) | Err(_) => {}
         }
     }
     Ok(false)
-}
-
-/// True if a base was restored from a history that a tombstone covers: its owner had read the store just before the tombstone
-/// came, and never found out (I10).
-fn descends_from_buried(base: &Object, floor: Option<Claim>) -> bool {
-    let origin = base.meta.previous.claim;
-    origin != base.meta.claim && origin.epoch > 0 && floor.is_some_and(|floor| origin <= floor)
 }
 
 /// The digest that the next segment must name: a base in mid-chain passes on the one it stands at.

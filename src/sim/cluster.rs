@@ -49,6 +49,8 @@ pub struct Cluster {
     pub notifies: AtomicBool,
     /// True if a story damages the store on purpose.
     pub tampered: AtomicBool,
+    /// True if a story puts objects there that were made with a key of nobody's here.
+    pub strange: AtomicBool,
     /// Set if each write has credentials with it.
     pub creds: AtomicBool,
     /// True once a disk was full.
@@ -96,6 +98,7 @@ impl Cluster {
             locks: Mutex::default(),
             notifies: AtomicBool::new(false),
             tampered: AtomicBool::new(false),
+            strange: AtomicBool::new(false),
             creds: AtomicBool::new(false),
             full: AtomicBool::new(false),
             keys: Mutex::default(),

@@ -18,6 +18,8 @@ pub struct Marks {
     pub released: bool,
     /// Tombstone: the session was deleted under this claim.
     pub deleted: bool,
+    /// Tombstone of which nobody here can tell who made it: it ends no owner, and opens stop at it.
+    pub doubted: bool,
 }
 
 /// The claims of one tenant, as one listing showed them.
@@ -57,9 +59,19 @@ impl Claims {
         self.highest().map_or(1, |claim| claim.epoch.saturating_add(1))
     }
 
-    /// The highest tombstone: nothing at or below it may come back.
+    /// The highest tombstone that counts: nothing at or below it may come back.
     pub fn floor(&self) -> Option<Claim> {
         self.highest_that(|marks| marks.deleted)
+    }
+
+    /// The highest tombstone of which nobody here can tell who made it, if it is above the one that counts.
+    pub fn doubt(&self) -> Option<Claim> {
+        self.highest_that(|marks| marks.doubted).filter(|doubt| Some(*doubt) > self.floor())
+    }
+
+    /// The highest tombstone, whoever made it: an open goes on from nothing at or below it.
+    pub fn cover(&self) -> Option<Claim> {
+        self.floor().max(self.doubt())
     }
 
     /// The newest claim that has, or had, a base.
@@ -83,13 +95,13 @@ impl Claims {
 
     /// The names of what is said about `claim`.
     pub fn names(&self, claim: Claim) -> impl Iterator<Item = ClaimName> + use<> {
-        let Marks { claimed, live, leaving, released, deleted } = self.marks(&claim);
+        let Marks { claimed, live, leaving, released, deleted, doubted } = self.marks(&claim);
         [
             (claimed, Mark::Claimed),
             (live, Mark::Live),
             (leaving, Mark::Leaving),
             (released, Mark::Released),
-            (deleted, Mark::Deleted),
+            (deleted || doubted, Mark::Deleted),
         ]
         .into_iter()
         .filter_map(move |(there, mark)| there.then_some(ClaimName { claim, mark }))
@@ -113,7 +125,14 @@ impl Claims {
             Mark::Live => marks.live = false,
             Mark::Leaving => marks.leaving = false,
             Mark::Released => marks.released = false,
-            Mark::Deleted => marks.deleted = false,
+            Mark::Deleted => (marks.deleted, marks.doubted) = (false, false),
+        }
+    }
+
+    /// Decides that the tombstone of `claim` counts, or that nobody can tell whether it does.
+    pub fn judge_tombstone(&mut self, claim: Claim, counts: bool) {
+        if let Some(marks) = self.0.get_mut(&claim) {
+            (marks.deleted, marks.doubted) = (counts, !counts);
         }
     }
 

@@ -54,9 +54,12 @@ impl Owner {
         self.outrun.load(Ordering::Relaxed)
     }
 
-    /// Standing of this owner among `claims`.
+    /// Standing of this owner among `claims`. A tombstone in doubt ends it only as the claim that it is in the name of, if that is higher.
     pub fn standing(&self, claims: &Claims) -> Standing {
         let covered = self.parent.get().unwrap_or(&self.claim);
+        if let Some(doubt) = claims.doubt().filter(|doubt| doubt >= covered && *doubt < self.claim) {
+            self.tenancy.known.ignore_tombstone(doubt);
+        }
         if claims.floor().is_some_and(|floor| floor >= *covered) {
             return Standing::Deleted;
         }

@@ -3,7 +3,8 @@
 //! Whoever can write to a bucket can make any name. Where keys are configured, the names that decide something (the highest claim,
 //! the highest tombstone, a claim whose base is missing, whose history goes on) are read and opened, each once. What nobody
 //! with a key made is told, never removed, and decides nothing (I21). What names a key that is not configured, or is not
-//! encrypted, is a peer's that rotated first, or did not yet, as far as anybody here can know.
+//! encrypted, is a peer's that rotated first, or did not yet, as far as anybody here can know: its claim stops an owner, and its
+//! tombstone is in `doubt`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,19 +16,22 @@ use crate::error::{Cause, Error, Result};
 use crate::format::name::{ClaimName, DataName, Mark, Span};
 use crate::format::object::Object;
 use crate::format::seal::KeyId;
-use crate::id::{Claim, hex};
+use crate::id::Claim;
 use crate::ownership::decide::{Claims, Survey};
 
 use super::Tenancy;
+use super::doubt::ignored;
 
 /// An epoch that is so much higher than the one below it was not reached by opening sessions.
 const LEAP: u64 = 1 << 32;
 
 /// The worth of the object behind a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Proof {
+pub(super) enum Proof {
     /// Made with one of these keys.
     Ours,
+    /// Not encrypted, which is taken here.
+    Taken,
     /// Names a key that is not configured.
     Foreign(KeyId),
     /// Not encrypted.
@@ -51,7 +55,9 @@ struct Book {
     read: BTreeMap<ClaimName, Object>,
     /// Claims whose history is not encrypted, and lies above one that is.
     bare: BTreeSet<Claim>,
-    /// Forgeries that nobody was told of yet.
+    /// Tombstones of which somebody was told that nobody can tell who made them.
+    doubted: BTreeSet<Claim>,
+    /// Forgeries and doubts that nobody was told of yet.
     news: VecDeque<Error>,
 }
 
@@ -72,6 +78,31 @@ impl Known {
 
     pub(super) fn keep(&self, name: ClaimName, object: &Object) {
         self.book().read.insert(name, object.clone());
+    }
+
+    /// Something that a person has to look at.
+    pub(super) fn tell(&self, error: Error) {
+        self.book().news.push_back(error);
+    }
+
+    /// The tombstone of `claim` ends nobody who runs, as nobody can tell who made it. Told once.
+    pub fn ignore_tombstone(&self, claim: Claim) {
+        let mut book = self.book();
+        if book.doubted.insert(claim) {
+            book.news.push_back(ignored(&claim));
+        }
+    }
+
+    /// True if anything that is said about `claim` is known to be sealed with one of these keys.
+    fn is_of_ours(&self, claim: &Claim) -> bool {
+        let of = |mark| ClaimName { claim: *claim, mark };
+        let marks = [Mark::Claimed, Mark::Live, Mark::Leaving, Mark::Released, Mark::Deleted];
+        marks.into_iter().any(|mark| self.is_proven(&of(mark)))
+    }
+
+    /// True if somebody with a key is known to have said it.
+    pub(super) fn is_proven(&self, name: &ClaimName) -> bool {
+        self.book().proofs.get(name) == Some(&Proof::Ours)
     }
 
     /// Takes what was found to be forged since the last call.
@@ -123,7 +154,7 @@ impl Tenancy {
         for claim in claims.descending().collect::<Vec<_>>() {
             match self.proof_of(&claims, claim, manner).await? {
                 // A peer for which encryption is not switched on yet may be quicker than one for which it is.
-                Proof::Ours | Proof::Foreign(_) | Proof::Plain | Proof::Unknown => break,
+                Proof::Ours | Proof::Taken | Proof::Foreign(_) | Proof::Plain | Proof::Unknown => break,
                 Proof::Forged => claims.forget(claim),
                 Proof::Gone => return Ok(None),
             }
@@ -132,12 +163,13 @@ impl Tenancy {
             let name = ClaimName { claim, mark: Mark::Deleted };
             match self.proof(name, manner).await? {
                 Proof::Ours => break,
-                Proof::Plain | Proof::Foreign(_)
+                // The one that counts may be below it.
+                Proof::Taken | Proof::Plain | Proof::Foreign(_)
                     if !self.is_made_with_ours(&claims, claim, manner).await? =>
                 {
-                    break;
+                    claims.judge_tombstone(claim, false);
                 }
-                Proof::Plain | Proof::Foreign(_) => {
+                Proof::Taken | Proof::Plain | Proof::Foreign(_) => {
                     self.known.note(name, Proof::Forged);
                     claims.unsay(name);
                 }
@@ -162,22 +194,7 @@ impl Tenancy {
             }
             return Ok(());
         }
-        // A logout removes the data. A tombstone beside data that nobody here can read is a peer's or a forger's: a person has to look.
-        if let Some(claim) =
-            survey.claims.floor().filter(|floor| newest(survey).is_some_and(|base| base <= *floor))
-        {
-            let needs = match self.proof(ClaimName { claim, mark: Mark::Deleted }, Manner::Patient).await? {
-                Proof::Foreign(key) => {
-                    format!("encryption key {}, which is not configured", hex(&key))
-                }
-                Proof::Plain => "`acceptUnencrypted: true`, because it is not encrypted".to_owned(),
-                _ => String::new(),
-            };
-            if !needs.is_empty() {
-                let message = format!("a tombstone of this session needs {needs}");
-                return Err(Error::new(Cause::Keyless, message));
-            }
-        }
+        self.settle_doubt(survey).await?;
         let mut laid = false;
         while let Some(claim) = newest(survey) {
             let proof = self.proof_of(&survey.claims, claim, Manner::Patient).await?;
@@ -256,7 +273,7 @@ impl Tenancy {
     }
 
     /// The seal of a base, whatever is taken; `None` if it is gone, or proves nothing.
-    async fn seal_of(&self, name: &DataName) -> Result<Option<Proof>> {
+    pub(super) async fn seal_of(&self, name: &DataName) -> Result<Option<Proof>> {
         match self.data(name).await {
             Ok(Some(object)) if object.is_plain() => Ok(Some(Proof::Plain)),
             Ok(Some(object)) => Ok(Some(self.judge(&object, None))),
@@ -274,7 +291,7 @@ impl Tenancy {
                 Proof::Gone => {}
                 Proof::Forged => worst = Proof::Forged,
                 // An epoch that nobody could have come to, and nothing here that proves it.
-                Proof::Foreign(_) | Proof::Plain if self.leaps(claims, claim) => {
+                Proof::Foreign(_) | Proof::Plain | Proof::Taken if self.leaps(claims, claim) => {
                     self.known.note(name, Proof::Forged);
                     worst = Proof::Forged;
                 }
@@ -284,18 +301,12 @@ impl Tenancy {
         Ok(worst)
     }
 
-    /// True if a claim itself was made with one of these keys: all that is said about a claim is sealed with one key.
-    async fn is_made_with_ours(&self, claims: &Claims, claim: Claim, manner: Manner) -> Result<bool> {
-        let name = ClaimName { claim, mark: Mark::Claimed };
-        Ok(claims.marks(&claim).claimed && self.proof(name, manner).await? == Proof::Ours)
-    }
-
     fn leaps(&self, claims: &Claims, claim: Claim) -> bool {
         let below = claims.descending().find(|other| *other < claim).map_or(0, |other| other.epoch);
         claim.epoch - below > LEAP
     }
 
-    async fn proof(&self, name: ClaimName, manner: Manner) -> Result<Proof> {
+    pub(super) async fn proof(&self, name: ClaimName, manner: Manner) -> Result<Proof> {
         if let Some(proof) = self.known.book().proofs.get(&name) {
             return Ok(*proof);
         }
@@ -320,12 +331,10 @@ impl Tenancy {
 
     fn judge(&self, object: &Object, name: Option<ClaimName>) -> Proof {
         // All that is said about a claim is sealed with one key.
-        let claimed = name.map(|name| ClaimName { mark: Mark::Claimed, ..name });
-        let known = claimed.and_then(|claimed| self.known.book().proofs.get(&claimed).copied());
-        let is_ours = known == Some(Proof::Ours);
+        let is_ours = name.is_some_and(|name| self.known.is_of_ours(&name.claim));
         match object.key_id() {
-            None if self.ring.takes_plain() => return Proof::Ours,
             None if is_ours => return Proof::Forged,
+            None if self.ring.takes_plain() => return Proof::Taken,
             None => return Proof::Plain,
             Some(key) if !self.ring.ids().contains(&key) => {
                 return if is_ours { Proof::Forged } else { Proof::Foreign(key) };

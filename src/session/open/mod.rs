@@ -237,6 +237,7 @@ impl Opening {
         recovery: &Recovery,
         seed: &mut Option<Vec<u8>>,
     ) -> Result<Found> {
+        owner.tenancy.require_proof_over_log(survey, local).await?;
         let found =
             self.home.decide(survey, &owner.claim, local, self.settings.permissions.allowed, false)?;
         let mut parent = found.parent;

@@ -43,6 +43,7 @@ impl Opening {
         local: Local,
         seeded: bool,
     ) -> Result<()> {
+        tenancy.require_proof_over_log(survey, local).await?;
         let found = match self.home.decide(survey, me, local, self.settings.permissions.allowed, true) {
             // What vanished is perhaps there, under another name.
             Err(error) if error.cause == Cause::Vanished && survey.data.is_empty() => {

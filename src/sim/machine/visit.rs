@@ -76,7 +76,9 @@ impl Visit {
                 Ok(session)
             }
             Err(error) => {
-                let lacks_keys = hold(&cluster.keys).may_lack(key, left);
+                // Nobody has the key of what somebody without one of ours put there.
+                let lacks_keys =
+                    hold(&cluster.keys).may_lack(key, left) || cluster.strange.load(Ordering::Relaxed);
                 // A disk that a story damaged may hold more than the store, and then a person has to look.
                 let tampered = cluster.tampered.load(Ordering::Relaxed);
                 let damaged = error.code() == Code::LocalCorrupt && (tampered || here.rotten() > 0);

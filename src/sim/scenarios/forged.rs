@@ -1,6 +1,10 @@
 //! Stories of somebody who can write to the store and has no key: names and objects that no owner made.
 //!
-//! Such a one may stop a session for a while. It takes none over, ends none for good, and nothing acknowledged is lost to it.
+//! Such a one may stop a session for a while. It takes none over, ends none for good, and nothing acknowledged is lost to it. `doubts` are
+//! of tombstones that a peer with another key could have made as well, `headers` of what is believed before it is opened.
+
+mod doubts;
+mod headers;
 
 use bytes::Bytes;
 
