@@ -15,6 +15,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::error::{Cause, Error, Result};
+use crate::format::fields::put_claim;
 use crate::format::name::{ClaimName, DataName, Mark, Span};
 use crate::format::object::{Link, ObjectKind, Sealed, Sealer};
 use crate::id::{Claim, Lsn, OwnerId};
@@ -33,6 +34,8 @@ pub struct Owner {
     pub claim: Claim,
     /// The claim that it goes on from, once that is known.
     parent: OnceLock<Claim>,
+    /// The claim under which its session began, once that is known.
+    birth: OnceLock<Claim>,
     /// The claim that it judged, if it is a tool, and whether that one was letting go already.
     judged: Option<(Claim, bool)>,
     /// True once its session was ended by a higher claim.
@@ -92,12 +95,13 @@ impl Owner {
         };
         record(claim).await?;
         let sealer = Mutex::new(Sealer::new(&tenancy.ring, tenancy.tag, claim));
-        let parent = OnceLock::new();
+        let (parent, birth) = (OnceLock::new(), OnceLock::new());
         let judged = judged.map(|judged| (judged, lets_go(before, &judged)));
         let (server, said) = (tenancy.remote.incarnation(), Mutex::default());
         let outrun = AtomicBool::new(false);
         let lock = if locks { lock::held(&tenancy, &claim).await } else { None };
-        let owner = Owner { tenancy, claim, parent, judged, outrun, interval, lock, server, sealer, said };
+        let owner =
+            Owner { tenancy, claim, parent, birth, judged, outrun, interval, lock, server, sealer, said };
         if let Err(error) = owner.say(Mark::Claimed, Link::default()).await {
             // It may have arrived all the same.
             owner.give_up().await;
@@ -225,6 +229,11 @@ impl Owner {
         let _ = self.parent.set(parent);
     }
 
+    /// Its session began under `birth`: `.live` says so.
+    pub fn stem(&self, birth: Claim) {
+        let _ = self.birth.set(birth);
+    }
+
     /// Makes another claim, above all that a listing showed, by which the same one deletes what is there.
     pub async fn above(&self, claims: &Claims) -> Result<Owner> {
         Owner::claim(self.tenancy.clone(), claims, None, self.interval, false, |_| async { Ok(()) }).await
@@ -295,9 +304,11 @@ impl Owner {
             None => {
                 let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX).to_le_bytes();
                 let terms = [&interval[..], if self.lock.is_some() { &[1] } else { &[] }].concat();
+                let mut birth = Vec::new();
+                self.birth.get().into_iter().for_each(|claim| put_claim(&mut birth, claim));
                 let (kind, body) = match mark {
                     Mark::Claimed => (ObjectKind::Claim, &terms[..]),
-                    Mark::Live => (ObjectKind::Live, &[][..]),
+                    Mark::Live => (ObjectKind::Live, &birth[..]),
                     Mark::Leaving => (ObjectKind::Leaving, &[][..]),
                     Mark::Released => (ObjectKind::Released, &[][..]),
                     Mark::Deleted => (ObjectKind::Deleted, &[][..]),

@@ -1,5 +1,6 @@
 //! One tenant in one store: listing what is there, and reading objects that are what their names say (I15).
 
+mod birth;
 mod doubt;
 mod proof;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::{Cause, Code, Error, Result};
-use crate::format::name::{CLAIMS, ClaimName, Mark, PackName};
+use crate::format::name::{CLAIMS, ClaimName, Mark, PackName, Span};
 use crate::format::record::PROFILE_KEY;
 use crate::id::Claim;
 use crate::journal::Life;
@@ -75,22 +75,38 @@ impl Session {
     }
 }
 
-/// Stores a tombstone, and others above whoever is found above it, until a listing shows it as the highest. Gives that claim.
+/// Stores a tombstone, and others above whoever is found above it and goes on with the same session, until a listing shows it as the
+/// highest. Gives that claim.
 async fn bury(owner: &Owner) -> Result<Claim> {
+    let tenancy = &owner.tenancy;
     let mut higher: Option<Owner> = None;
     for left in (0..TOMBSTONES).rev() {
         let top = higher.as_ref().unwrap_or(owner);
         top.bury().await?;
-        let claims = owner.tenancy.claims().await?;
-        let Some(highest) = claims.highest().filter(|highest| *highest > top.claim) else {
-            return Ok(top.claim);
-        };
-        if began_anew(&owner.tenancy, highest).await? {
-            return Ok(top.claim);
+        let claims = tenancy.claims().await?;
+        // Somebody may have deleted what is above, too.
+        let covered = claims.floor().map_or(top.claim, |floor| floor.max(top.claim));
+        if claims.highest() <= Some(covered) {
+            return Ok(covered);
+        }
+        match above(tenancy, top.claim).await? {
+            Above::Another => return Ok(top.claim),
+            Above::Unknown => return Err(lives_on()),
+            Above::Same => {}
         }
         if left > 0 {
             match owner.above(&claims).await {
-                Ok(next) => higher = Some(next),
+                Ok(next) => match above(tenancy, top.claim).await {
+                    Ok(Above::Same) => higher = Some(next),
+                    // Somebody began a new session meanwhile, below the claim that was made to end the old one.
+                    answer => {
+                        next.withdraw().await;
+                        return match answer? {
+                            Above::Another => Ok(top.claim),
+                            Above::Same | Above::Unknown => Err(lives_on()),
+                        };
+                    }
+                },
                 // Somebody was quicker still: the next listing shows who.
                 Err(error) if error.cause == Cause::Outrun => {}
                 Err(error) => return Err(error),
@@ -100,15 +116,41 @@ async fn bury(owner: &Owner) -> Result<Claim> {
     Err(lives_on())
 }
 
-/// True if the session of `claim` is another one, which was made anew after this one was deleted.
-async fn began_anew(tenancy: &Tenancy, claim: Claim) -> Result<bool> {
+/// The session above a tombstone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Above {
+    /// The one that is to be deleted, as far as there is any: whoever claimed may have read it before the tombstone.
+    Same,
+    /// One that was made anew since, whoever owns it by now.
+    Another,
+    /// Nothing tells: its owner is of an older release, and what it began with is gone.
+    Unknown,
+}
+
+/// The session above the tombstone of `top`. Whoever has no base yet decides nothing: above one that went live it goes on from that.
+async fn above(tenancy: &Tenancy, top: Claim) -> Result<Above> {
     let survey = tenancy.survey().await?;
-    let Some(name) = opening_bases(&survey.data, claim).next() else { return Ok(false) };
-    match tenancy.data(name).await {
-        Ok(base) => Ok(base.is_some_and(|base| base.meta.previous.claim.epoch == 0)),
-        Err(error) if error.cause.is_loss() => Ok(false),
-        Err(error) => Err(error),
+    let bases = survey.data.iter().filter(|name| matches!(name.span, Span::Base(_)));
+    let newest = bases.map(|name| name.claim).max().max(survey.claims.newest_live());
+    let Some(newest) = newest.filter(|newest| *newest > top) else { return Ok(Above::Same) };
+    let of = |birth: Claim| if birth > top { Above::Another } else { Above::Same };
+    if let Some(birth) = tenancy.birth_of(newest).await? {
+        return Ok(of(birth));
     }
+    for name in opening_bases(&survey.data, newest) {
+        let base = match tenancy.data(name).await {
+            Ok(Some(base)) => base,
+            Ok(None) => continue,
+            Err(error) if error.cause.is_loss() => continue,
+            Err(error) => return Err(error),
+        };
+        let from = base.meta.previous.claim;
+        if from != newest && (from.epoch == 0 || from <= top) {
+            tenancy.with_body(base, |body| body.map(drop)).await?;
+            return Ok(of(if from.epoch == 0 { newest } else { from }));
+        }
+    }
+    Ok(Above::Unknown)
 }
 
 fn lives_on() -> Error {

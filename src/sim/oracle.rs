@@ -197,6 +197,9 @@ impl Oracle {
     /// The `delete()` of `claim` resolved.
     pub fn deleted(&mut self, claim: Claim) {
         self.deleted = self.deleted.max(Some(claim));
+        if self.opens.iter().any(|(owner, ..)| self.is_another(*owner, claim)) {
+            saw(Moment::LogoutBelowAnew);
+        }
     }
 
     /// A process opened the session.

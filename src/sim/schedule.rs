@@ -41,6 +41,8 @@ pub struct Kind {
     pub harm: bool,
     /// Set if some processes have no store, and some bring a folder to import.
     pub locals: bool,
+    /// Set if sessions are deleted, again where that failed, and paired anew, all the while.
+    pub logouts: bool,
 }
 
 impl fmt::Display for Kind {
@@ -60,6 +62,7 @@ impl fmt::Display for Kind {
         f.write_str(if self.clocks { "; clocks go wrong" } else { "" })?;
         f.write_str(if self.disks { "; logs rot, and old and foreign folders are put back" } else { "" })?;
         f.write_str(if self.harm { "; the store loses objects, and goes back" } else { "" })?;
+        f.write_str(if self.logouts { "; sessions are deleted and paired anew" } else { "" })?;
         f.write_str(if self.locals { "; some have no store, or import a folder" } else { "" })
     }
 }

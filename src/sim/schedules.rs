@@ -17,6 +17,7 @@ const CLOCK_SCHEDULES: u64 = 600;
 const DISK_SCHEDULES: u64 = 600;
 const HARM_SCHEDULES: u64 = 600;
 const LOCAL_SCHEDULES: u64 = 600;
+const LOGOUT_SCHEDULES: u64 = 600;
 const KINDS: u64 = 200;
 
 /// Damage to disks in some schedules.
@@ -97,7 +98,7 @@ fn rough(seed: u64) -> Kind {
 fn seeded_schedules_in_rough_weather_keep_every_invariant() {
     let total = campaign(seeds(ROUGH_SCHEDULES), rough, "seeded_schedules_in");
     // A logout that races with a takeover is too rare for so few.
-    let others = [Moment::TombstoneOverLive, Moment::ClockTurned, Moment::Suspended];
+    let others = [Moment::TombstoneOverLive, Moment::LogoutBelowAnew, Moment::ClockTurned, Moment::Suspended];
     let others = others.iter().chain(DAMAGE).chain(HARM).chain(LOCAL);
     total.assert_seen(|moment| !others.clone().any(|other| *other == moment));
 }
@@ -130,6 +131,13 @@ fn seeded_schedules_of_sessions_that_come_to_a_store_and_leave_it_lose_no_write_
     total.assert_happened(LOCAL);
 }
 
+#[test]
+fn seeded_schedules_of_logouts_end_no_session_that_was_paired_anew_since() {
+    let kind = |seed: u64| Kind { logouts: true, keys: false, tools: false, ..rough(seed) };
+    let total = campaign(seeds(LOGOUT_SCHEDULES), kind, "seeded_schedules_of_logouts");
+    total.assert_happened(&[Moment::LogoutBelowAnew, Moment::TombstoneOverLive]);
+}
+
 /// Schedules of `npm run simulate`: all kinds by turns.
 #[test]
 fn seeded_schedules_of_every_kind_keep_every_invariant() {
@@ -145,6 +153,7 @@ fn seeded_schedules_of_every_kind_keep_every_invariant() {
             disks: seed % 16 == 15,
             harm: seed % 16 == 3 && seed % 20 != 3,
             locals: seed % 32 == 11 && seed % 20 != 3,
+            logouts: seed % 32 == 27 && seed % 20 != 3,
             ..Kind::default()
         },
     };

@@ -34,6 +34,7 @@ moments! {
     Recovered = "a session was told that the store answers again",
     Repaired = "a log was repaired or set aside",
     ReleaseLost = "a release did not reach the store",
+    LogoutBelowAnew = "a logout came to its end after the session was paired anew",
     TombstoneOverLive = "a tombstone came while another owner was live",
     StoredAnew = "what had not changed was stored again",
     SealedAnew = "a session was sealed anew",

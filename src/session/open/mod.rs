@@ -128,9 +128,6 @@ impl Opening {
             return Err(error);
         }
         let Loaded { state, lsn, previous, origin } = loaded;
-        if let Some(from) = parent.or(Some(previous.claim).filter(|claim| claim.epoch > 0)) {
-            owner.descend(from);
-        }
         let owner = Arc::new(owner);
         let (base, sealed) = {
             let (owner, snapshot) = (Arc::clone(&owner), state.snapshot());
@@ -277,7 +274,12 @@ impl Opening {
         } else {
             Leftover::of(recovery)
         };
-        Ok((self.identified(loaded)?, parent, left))
+        let loaded = self.identified(loaded)?;
+        let from = parent.or(Some(loaded.previous.claim).filter(|claim| claim.epoch > 0));
+        let birth = owner.tenancy.birth(survey, owner.claim, from).await?;
+        birth.into_iter().for_each(|birth| owner.stem(birth));
+        from.into_iter().for_each(|from| owner.descend(from));
+        Ok((loaded, parent, left))
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use crate::format::name::Span;
+use crate::format::name::{Mark, Span};
 use crate::id::Claim;
 use crate::session::OriginSource;
 
@@ -60,6 +60,37 @@ impl Oracle {
         let Some(parent) = self.lineage.parents.get(&owner) else { return false };
         let own = self.first_base(claim);
         self.tombstones.range(*parent..owner).any(|(_, at)| Some(*at) < own)
+    }
+
+    /// The owner with which a session began that `owner` went on with, if all in between opened.
+    fn beginning(&self, owner: Claim) -> Option<Claim> {
+        let mut at = owner;
+        while let Some(parent) = self.lineage.parents.get(&at) {
+            at = *parent;
+        }
+        self.opens.iter().any(|(other, ..)| *other == at).then_some(at)
+    }
+
+    /// True if `owner` has a session that began anew after the one of `claim`.
+    pub(super) fn is_another(&self, owner: Claim, claim: Claim) -> bool {
+        self.beginning(owner).is_some_and(|beginning| beginning > claim)
+    }
+
+    /// A process stores a tombstone: it ends nobody with a session that began anew since the process opened its own, and that got something
+    /// acknowledged.
+    pub(super) fn buries_its_own(&self, process: u64, name: &str) {
+        let Some((tombstone, Mark::Deleted)) = self.mark(name) else { return };
+        let own = self.opens.iter().map(|(claim, ..)| *claim).filter(|claim| *claim <= tombstone);
+        let Some(own) = own.filter(|claim| self.trace.made.get(claim) == Some(&process)).max() else {
+            return;
+        };
+        let promises = self.acknowledged.iter().map(|promise| promise.claim);
+        let mut between = promises.filter(|claim| own < *claim && *claim <= tombstone);
+        let other = between.find(|claim| self.is_another(*claim, own));
+        assert!(
+            self.is_harmed() || other.is_none(),
+            "{own:?} is deleted, and takes {other:?} with it, which began anew"
+        );
     }
 
     /// True if a late tombstone ended an owner, and a new session took its place.

@@ -70,6 +70,7 @@ impl Oracle {
             let claims = self.marks(objects, name);
             self.sequential(name);
             self.ends_nobody(process, name, &claims);
+            self.buries_its_own(process, name);
             self.watch_for(name, &claims);
             self.trace.stores(name);
             if let Some((claim, _)) = self.mark(name) {

@@ -1,4 +1,7 @@
 //! Sessions that are deleted while others take them over: a tombstone wins for good, or whoever deletes is told that it did not.
+//! `anew` are of those that were paired anew meanwhile.
+
+mod anew;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -202,27 +205,6 @@ fn one_that_was_deleted_is_not_opened_from_the_log_of_an_owner_that_never_heard_
         sleep(Duration::from_secs(3)).await;
         assert_eq!(race.next.process().refused(), Some(Code::Deleted));
         race.next.kill();
-    });
-}
-
-#[test]
-fn a_session_that_was_paired_anew_is_not_deleted_with_the_one_before_it() {
-    run(async {
-        let mut race = Race::new(24).await;
-        race.next.kill();
-        race.delete(1).await;
-        while !race.has_tombstone() {
-            Race::step(&race.olds, 1).await;
-        }
-        let mut fresh = opened(&race.cluster, Opening { fresh: true, ..Opening::default() }).await;
-        assert!(fresh.process().write(&mut Rng::new(8)));
-        race.olds.admit(ALL);
-        sleep(Duration::from_secs(3)).await;
-        assert_eq!(hold(&race.answer).take(), Some(Ok(())));
-        assert!(fresh.process().is_live());
-        fresh.kill();
-        race.old.kill();
-        assert_eq!(race.open_elsewhere().await, None);
     });
 }
 

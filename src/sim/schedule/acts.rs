@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::error::Code;
+use crate::journal::Life;
 use crate::session::{Mode, Session};
 
 use super::super::host::Rng;
@@ -19,7 +20,7 @@ use super::{Kind, pace, small};
 pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
     let Some(process) = &mut machine.process else {
         let how = Opening {
-            fresh: rng.chance(50),
+            fresh: rng.chance(if kind.logouts { 90 } else { 50 }),
             takeover: rng.chance(20),
             impatient: rng.chance(20),
             strict: rng.chance(10),
@@ -78,6 +79,9 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
         process.seal_anew();
         return "seals the session anew".into();
     }
+    if kind.logouts && rng.chance(40) {
+        return log_out(process, rng).into();
+    }
     let count = process.neighbours.len();
     if count > 0 && rng.chance(60) {
         let neighbour = small(rng.below(count as u64));
@@ -127,6 +131,28 @@ pub fn act(machine: &mut Machine, rng: &mut Rng, kind: Kind) -> String {
         }
         _ if !process.is_live() => die(machine, "after its end"),
         _ => "does nothing".into(),
+    }
+}
+
+/// Deletes the session, once more if that failed, or stores it anew: what it began with is then removed.
+fn log_out(process: &Process, rng: &mut Rng) -> &'static str {
+    let life = process.session().map(|session| session.journal().life());
+    match life {
+        Some(Life::Deleted) => {
+            process.delete();
+            "deletes once more"
+        }
+        Some(Life::Live) if rng.chance(25) => {
+            process.delete();
+            "deletes"
+        }
+        _ => {
+            process.write(rng);
+            process.background(|session: Arc<Session>| async move {
+                let _ = session.renew(Duration::from_secs(5)).await;
+            });
+            "writes, and stores its state anew"
+        }
     }
 }
 
