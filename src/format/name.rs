@@ -33,10 +33,6 @@ pub use part::{MAX_PART, PartName, part};
 
 /// Folder of the claims of all tenants, flat, so that one listing shows them all.
 pub const CLAIMS: &str = "v1/claims";
-
-/// Folder of scratch objects, which lie there for a moment each.
-pub const PROBE: &str = "v1/probe";
-
 /// Start of the name of a tenant whose id is hidden. It never starts an escape, so it meets no visible name.
 pub const HIDDEN: &str = "_t";
 

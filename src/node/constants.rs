@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use napi_derive::napi;
 
-use crate::format::name::{HIDDEN, PROBE};
+use crate::format::name::HIDDEN;
 use crate::format::record::MAX_BATCH_LEN;
 use crate::ownership::lease;
-use crate::store::SMALLEST;
+use crate::store::{PROBE, SMALLEST};
 
 /// Values that are the same for every session.
 #[napi(object, object_from_js = false)]

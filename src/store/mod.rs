@@ -52,6 +52,9 @@ pub use scratch::Scratch;
 pub use spec::StoreSpec;
 pub use stats::StoreStats;
 
+/// Folder of scratch objects, which lie there for a moment each.
+pub const PROBE: &str = "v1/probe";
+
 /// The adapter for the store that `spec` names. Nothing is sent yet.
 fn adapter(spec: &StoreSpec, host: Arc<dyn Host>) -> Result<Arc<dyn Store>> {
     Ok(match spec {

@@ -9,9 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::adapters::http::skewed;
-use super::{Failure, Findings, Meaning, RetryingStore};
+use super::{Failure, Findings, Meaning, PROBE, RetryingStore};
 use crate::error::{Code, Error, Result};
-use crate::format::name::PROBE;
 use crate::id::hex;
 use crate::platform::host::{random, sleep};
 
