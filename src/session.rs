@@ -16,9 +16,10 @@ use tokio::sync::watch;
 
 use crate::error::{Cause, Code, Error, Result};
 use crate::event::{Event, EventSink};
-use crate::journal::{Journal, Life};
+use crate::id::Lsn;
+use crate::journal::{Journal, Life, SYNC_WITHIN};
 use crate::ownership::lease::Owner;
-use crate::platform::host::Host;
+use crate::platform::host::{Host, blocking};
 use crate::platform::meter::{METERS, Opens};
 use crate::replication::{Health, Replicator};
 
@@ -230,11 +231,10 @@ impl Session {
         self.tell_unreleased();
         let (lsn, progress) = (self.journal.lsn(), self.journal.progress());
         let stored = if self.handed_over() { lsn } else { progress.stored };
+        let within = timeout.max(SYNC_WITHIN);
         let synced =
-            if progress.life == Life::Poisoned { Ok(()) } else { self.journal.end_log(stored).await };
-        if let Some(folder) = self.journal.folder() {
-            folder.unlock();
-        }
+            if progress.life == Life::Poisoned { Ok(()) } else { self.end_log(stored, within).await };
+        self.unlock(within).await;
         synced?;
         let safe = progress.stored.max(progress.synced);
         if progress.life == Life::Poisoned && safe < lsn {
@@ -268,6 +268,30 @@ impl Session {
         Ok(())
     }
 
+    /// Marks the log as closed, and waits for the disk, but not for ever: what a sync lacks is lost in a power cut at the most.
+    async fn end_log(&self, stored: Lsn, within: Duration) -> Result<()> {
+        if let Ok(synced) = tokio::time::timeout(within, self.journal.end_log(stored)).await {
+            return synced;
+        }
+        let (lsn, safe) = (self.journal.lsn(), stored.max(self.journal.progress().synced));
+        if safe >= lsn {
+            return Ok(());
+        }
+        let unsure = format!(
+            "closed; the disk does not answer, and LSN {} to {lsn} may not be on it after a power cut: check the disk, and open the session again",
+            safe + 1
+        );
+        Err(Error::new(Cause::Poisoned, unsure))
+    }
+
+    /// Lets go of the folder. Where the disk holds up somebody who changes names in it, it is let go after that, whoever waits.
+    async fn unlock(&self, within: Duration) {
+        let Some(folder) = self.journal.folder().cloned() else { return };
+        if !folder.try_unlock() {
+            let _ = tokio::time::timeout(within, blocking(&self.host, move || folder.unlock())).await;
+        }
+    }
+
     /// Tells that a close was cut short before it released the session.
     fn tell_unreleased(&self) {
         let Some(remote) = &self.remote else { return };
@@ -299,21 +323,10 @@ impl Session {
 
 /// The background work of a session without a store: rewriting the log when garbage dominates it.
 async fn keep(journal: Arc<Journal>, events: EventSink) {
-    while !journal.progress().life.is_over() {
-        journal.wake.notified().await;
-        // What was written while the log was rewritten woke nobody.
-        loop {
-            if let Some(error) = journal.crowding() {
-                events(Event::Failed(error));
-            }
-            match journal.roll_if_due().await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    events(Event::Failed(error));
-                    break;
-                }
-            }
-        }
+    let mut progress = journal.follow();
+    tokio::select! {
+        biased;
+        _ = progress.wait_for(|progress| progress.life.is_over()) => {}
+        never = journal.tend(&events) => match never {},
     }
 }

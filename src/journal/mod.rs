@@ -33,6 +33,7 @@ pub use cut_recorder::CutRecorder;
 pub use life::{Life, Progress};
 pub use log::Log;
 pub use shipping::{Cut, Urgency};
+pub use upkeep::SYNC_WITHIN;
 
 struct Core {
     life: Life,
@@ -82,8 +83,10 @@ pub struct Journal {
     /// Location of its log; `None`: it has none, and every change is shipped at once.
     folder: Option<Arc<Folder>>,
     core: Mutex<Core>,
-    /// Wakes whoever ships and maintains.
+    /// Wakes whoever ships.
     pub wake: Notify,
+    /// Wakes whoever keeps the log small.
+    tending: Notify,
     /// Wakes whoever syncs in the background.
     aged: Notify,
     progress: watch::Sender<Progress>,
@@ -105,7 +108,8 @@ impl Journal {
         Journal { replicated: false, ..Journal::replicated(host, state, lsn, log, None) }
     }
 
-    /// A journal of `state` at `lsn`, all of which the store has.
+    /// A journal of `state` at `lsn`, all of which the store has. With a lease, whoever opens it confirms when it was looked for a newer
+    /// owner.
     pub fn replicated(
         host: Arc<dyn Host>,
         state: Memtable,
@@ -113,7 +117,6 @@ impl Journal {
         mut log: Log,
         lease: Option<Duration>,
     ) -> Journal {
-        let confirmed = host.now();
         let folder = log.on_disk().map(|wal| Arc::clone(wal.folder()));
         let core = Core {
             life: Life::Live,
@@ -125,7 +128,7 @@ impl Journal {
             awaited: 0,
             waiting_since: None,
             shipping_since: None,
-            confirmed,
+            confirmed: Duration::ZERO,
             rolling: false,
             roll_at: Duration::ZERO,
             roll_pause: upkeep::ROLL_PAUSE,
@@ -140,6 +143,7 @@ impl Journal {
             folder,
             core: Mutex::new(core),
             wake: Notify::new(),
+            tending: Notify::new(),
             aged: Notify::new(),
             progress: watch::Sender::new(progress),
             syncing: AsyncMutex::default(),
@@ -234,7 +238,8 @@ impl Journal {
         // sleeps, and sleeps no longer than what is pending may wait.
         let first = core.cut == core.lsn;
         let fuller = room::passed(core.state.bytes(), self.room) > core.passed;
-        let news = first || (urgent && !core.urgent) || fuller || self.may_roll(&core);
+        let news = first || (urgent && !core.urgent);
+        let tends = fuller || self.may_roll(&core);
         let aged = !std::mem::replace(&mut core.aging, true);
         core.lsn = lsn;
         core.urgent |= urgent;
@@ -244,6 +249,9 @@ impl Journal {
         drop(core);
         if news {
             self.wake.notify_one();
+        }
+        if tends {
+            self.tending.notify_one();
         }
         if aged {
             self.aged.notify_one();

@@ -3,6 +3,7 @@
 //! What blocks runs away from the lock and from the event loop, except when the directory is gone: then the batch in hand is
 //! safe nowhere, and everything is written again before it is answered (contract trap 25).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,13 +61,14 @@ impl Journal {
         self.sync_now().await
     }
 
-    /// Marks the log as closed, with what the store has of it, and syncs it.
+    /// Marks the log as closed, with what the store has of it, and syncs it. The mark is there as soon as this is polled, however long the
+    /// disk takes over the sync.
     pub async fn end_log(&self, stored: Lsn) -> Result<()> {
-        let _turn = self.syncing.lock().await;
         // Where there is no room for the mark, the next open knows less, and has as much.
         if let Some(wal) = self.core()?.log.on_disk() {
             let _ = wal.end(stored);
         }
+        let _turn = self.syncing.lock().await;
         self.sync_now().await
     }
 
@@ -153,9 +155,45 @@ impl Journal {
         }
     }
 
+    /// Keeps the log small, and tells how full the state is, as long as it is polled. Nobody waits for it: a slow disk holds up no
+    /// upload, no handover and no close. Whoever drops it within a rewrite has ended the session before: the log goes on as it is, and
+    /// of the new one nothing is left that counts.
+    pub async fn tend(&self, events: &EventSink) -> Infallible {
+        loop {
+            if let Some(error) = self.crowding() {
+                events(Event::Failed(error));
+            }
+            match self.roll_if_due().await {
+                // What was written while the log was rewritten woke nobody.
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => events(Event::Failed(error)),
+            }
+            let pause = self.pause_until_roll();
+            tokio::select! {
+                biased;
+                () = self.tending.notified() => {}
+                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            }
+        }
+    }
+
+    /// Time until a rewrite that failed is tried again.
+    fn pause_until_roll(&self) -> Option<Duration> {
+        let core = self.core().ok()?;
+        let is_due = core.life == Life::Live && !core.rolling && core.log.needs_roll(core.state.bytes());
+        is_due.then(|| core.roll_at.saturating_sub(self.host.now()))
+    }
+
     /// True if a rewrite is due and nothing speaks against it.
     pub(super) fn may_roll(&self, core: &Core) -> bool {
         !core.rolling && core.log.needs_roll(core.state.bytes()) && self.host.now() >= core.roll_at
+    }
+
+    /// True while its log is being rewritten.
+    #[cfg(test)]
+    pub fn is_rolling(&self) -> bool {
+        self.core().is_ok_and(|core| core.rolling)
     }
 
     /// After a rewrite that failed, the next one is not tried for a while: each takes the room of a whole state.
@@ -167,11 +205,12 @@ impl Journal {
 
     /// Writes the log anew if garbage dominates it, and says whether it did. Appends go on meanwhile: with many of them the new
     /// log may soon be due as well.
-    pub async fn roll_if_due(&self) -> Result<bool> {
+    async fn roll_if_due(&self) -> Result<bool> {
         let (lsn, live, snapshot, lineage, folder) = {
             let mut core = self.core()?;
             let (lsn, live) = (core.lsn, core.state.bytes());
-            if core.life.is_over() || !self.may_roll(&core) {
+            // A session that ends writes nothing more.
+            if core.life != Life::Live || !self.may_roll(&core) {
                 return Ok(false);
             }
             let snapshot = core.state.snapshot();

@@ -175,7 +175,7 @@ impl Owner {
                 until = until.max(end);
             }
             if budget.is_none()
-                && let Some(end) = absence.end(&self.tenancy, &predecessor, now).await?
+                && let Some(end) = absence.end(&self.tenancy, &predecessor).await?
             {
                 until = until.min(end);
             }

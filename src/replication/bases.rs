@@ -229,11 +229,12 @@ impl Replicator {
         self.settle(self.pace.check_interval / 4).await;
     }
 
-    /// Waits for removals, but not for longer than `within`.
+    /// Waits for removals, but not for longer than `within`, and not while a newer owner waits.
     pub(super) async fn settle(&self, within: Duration) {
         tokio::select! {
             biased;
             () = self.collector.settled() => {}
+            () = self.over() => {}
             () = sleep(within) => {}
         }
     }

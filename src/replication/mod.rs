@@ -93,6 +93,8 @@ pub struct Start {
     pub base: Piece,
     /// The claim that it continues.
     pub parent: Option<Claim>,
+    /// Start of the last check of ownership.
+    pub confirmed: Duration,
     /// Time at which it was stored, in milliseconds since 1970; `None` for the base of a session that has nothing yet.
     pub stored_ms: Option<u64>,
 }
@@ -179,6 +181,7 @@ impl Replicator {
         let collector = Arc::new(Collector::new(Arc::clone(&owner), start.parent, Chain::of(start.base)));
         let lookout =
             Lookout::new(Arc::clone(&owner), Arc::clone(&journal), Arc::clone(&events), pace.check_interval);
+        lookout.checked(start.confirmed);
         let lookout = Arc::new(lookout);
         let server = owner.server;
         Replicator {
@@ -220,11 +223,13 @@ impl Replicator {
     pub async fn run(mut self) {
         let mut progress = self.journal.follow();
         let (collector, lookout) = (Arc::clone(&self.collector), Arc::clone(&self.lookout));
+        let (journal, events) = (Arc::clone(&self.journal), Arc::clone(&self.events));
         let worked = tokio::select! {
             biased;
             worked = self.work() => worked,
             never = collector.run() => match never {},
             never = lookout.run() => match never {},
+            never = journal.tend(&events) => match never {},
             _ = progress.wait_for(|progress| progress.life == Life::Closed) => Ok(()),
         };
         if let Err(error) = worked {
@@ -259,17 +264,6 @@ impl Replicator {
                 Task::Audit => self.audit().await,
                 Task::Leave => match self.leave().await? {},
             }
-            self.maintain().await;
-        }
-    }
-
-    /// Rewrites the local log when it is due. A failure is told, and nothing is lost by it.
-    pub(super) async fn maintain(&self) {
-        if let Some(error) = self.journal.crowding() {
-            (self.events)(Event::Failed(error));
-        }
-        if let Err(error) = self.journal.roll_if_due().await {
-            (self.events)(Event::Failed(error));
         }
     }
 
@@ -333,7 +327,6 @@ impl Replicator {
                 () = self.journal.wake.notified() => {}
                 () = sleep(pause) => {}
             }
-            self.maintain().await;
         }
     }
 

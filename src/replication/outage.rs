@@ -1,7 +1,7 @@
 //! Outages: how long a request may take, and the events about it.
 //!
 //! An outage ends nothing. It is told once, within an interval, also when the store does not fail but keeps silent; whoever
-//! closes the session waits for none of it. The log is kept small all the while: an outage must not fill the disk.
+//! closes the session waits for none of it.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,7 +121,6 @@ impl Replicator {
                     told = true;
                     self.degrade(&Failure::new(Meaning::Transient, "no answer yet"));
                 }
-                () = self.journal.wake.notified() => self.maintain().await,
             }
         }
     }
@@ -141,7 +140,8 @@ impl Replicator {
             tokio::select! {
                 biased;
                 () = &mut over => return Err(Stop::Ended),
-                () = self.journal.wake.notified() => self.maintain().await,
+                // Perhaps somebody waits by now.
+                () = self.journal.wake.notified() => {}
                 () = sleep(pause - passed) => {}
             }
         }

@@ -32,7 +32,7 @@ const COMPANY: Duration = Duration::from_millis(50);
 
 impl Replicator {
     /// Checks ownership, and acknowledges `shipped` if it still holds. A check that nobody waits for is not `needed`: it is
-    /// given up when the store does not answer.
+    /// given up when the store does not answer: the lookout goes on trying.
     pub(super) async fn acknowledge(&mut self, mut shipped: Option<(Lsn, u64)>, mut needed: bool) -> Work {
         let mut delays = self.owner.tenancy.remote.backoff(MAX_PAUSE);
         let mut filled = false;
@@ -104,7 +104,7 @@ impl Replicator {
                     self.lookout.heed(&failure);
                     self.back_off(&failure, delays.next().unwrap_or(MAX_PAUSE)).await?;
                     if !needed {
-                        self.lookout.checked(self.now());
+                        self.lookout.missed(self.now());
                         return Ok(());
                     }
                 }

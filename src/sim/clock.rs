@@ -26,6 +26,8 @@ struct Reading {
     speed: u32,
     /// Set while its machine is suspended.
     stands: bool,
+    /// Set once it was ever wrong.
+    strayed: bool,
 }
 
 /// A change of a clock.
@@ -69,8 +71,14 @@ impl Change {
 impl Clock {
     /// A clock that runs at the right speed since `start`, with a time of day that is plainly wrong: safety must not care.
     pub fn new(start: Instant) -> Clock {
-        let reading =
-            Reading { shown: Duration::ZERO, touched: start, day: 1_000, speed: 100, stands: false };
+        let reading = Reading {
+            shown: Duration::ZERO,
+            touched: start,
+            day: 1_000,
+            speed: 100,
+            stands: false,
+            strayed: false,
+        };
         Clock(Mutex::new(reading))
     }
 
@@ -78,6 +86,11 @@ impl Clock {
     pub fn now(&self) -> Duration {
         let reading = hold(&self.0);
         reading.shown + reading.passed()
+    }
+
+    /// True if it was never wrong.
+    pub fn keeps_time(&self) -> bool {
+        !hold(&self.0).strayed
     }
 
     /// The time of day, in milliseconds.
@@ -100,6 +113,7 @@ impl Clock {
         self.touch(|reading| {
             reading.shown += change.jump;
             reading.speed = change.speed;
+            reading.strayed = true;
             reading.day = change.day.unwrap_or(reading.day);
         });
     }
@@ -111,7 +125,10 @@ impl Clock {
 
     /// Stands still with its machine, or goes on.
     pub fn stand(&self, stands: bool) {
-        self.touch(|reading| reading.stands = stands);
+        self.touch(|reading| {
+            reading.stands = stands;
+            reading.strayed |= stands;
+        });
     }
 }
 

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use crate::platform::host::{Host, Job, Lane, Task};
 
 use super::clock::Clock;
+use super::drag::Drag;
+use super::sometimes::{Moment, saw};
 
 /// A small generator (splitmix64): the same seed gives the same schedule.
 pub struct Rng(u64);
@@ -63,6 +65,7 @@ pub struct SimHost {
     gate: Arc<Mutex<Gate>>,
     rng: Mutex<Rng>,
     clock: Arc<Clock>,
+    drag: Arc<Drag>,
 }
 
 fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
@@ -71,13 +74,13 @@ fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
 
 impl SimHost {
     pub fn new(seed: u64, start: Instant) -> Arc<SimHost> {
-        SimHost::by(seed, Arc::new(Clock::new(start)))
+        SimHost::by(seed, Arc::new(Clock::new(start)), Arc::new(Drag::new(seed)))
     }
 
-    /// One that goes by the clock of its machine.
-    pub fn by(seed: u64, clock: Arc<Clock>) -> Arc<SimHost> {
+    /// One that goes by the clock and the disk of its machine.
+    pub fn by(seed: u64, clock: Arc<Clock>, drag: Arc<Drag>) -> Arc<SimHost> {
         let gate = Gate { mode: Mode::Running, waiting: Vec::new(), round: 0, panic: None };
-        Arc::new(SimHost { gate: Arc::new(Mutex::new(gate)), rng: Mutex::new(Rng::new(seed)), clock })
+        Arc::new(SimHost { gate: Arc::new(Mutex::new(gate)), rng: Mutex::new(Rng::new(seed)), clock, drag })
     }
 
     fn set(&self, mode: Mode) {
@@ -105,6 +108,11 @@ impl SimHost {
     /// SIGKILL.
     pub fn kill(&self) {
         self.set(Mode::Dead);
+    }
+
+    /// True if its clock was never wrong.
+    pub fn keeps_time(&self) -> bool {
+        self.clock.keeps_time()
     }
 
     /// Goes on panicking if one of its tasks did.
@@ -135,8 +143,19 @@ impl Host for SimHost {
         tokio::spawn(Gated { task: Some(task), gate: Arc::clone(&self.gate), waits: None });
     }
 
-    fn offload(&self, _: Lane, job: Job) {
-        job();
+    fn offload(&self, lane: Lane, job: Job) {
+        let takes = match lane {
+            Lane::Sync | Lane::Log => self.drag.takes(),
+            Lane::Compute | Lane::Names => Duration::ZERO,
+        };
+        if takes.is_zero() {
+            return job();
+        }
+        saw(Moment::Dragged);
+        self.spawn(Box::pin(async move {
+            tokio::time::sleep(takes).await;
+            job();
+        }));
     }
 }
 

@@ -21,12 +21,14 @@ use crate::store::Store;
 
 use super::clock::Clock;
 use super::cluster::{Cluster, TENANTS, hold};
+use super::drag::Drag;
 use super::host::SimHost;
 use super::keys::Number;
 use super::network::Network;
 use super::process::{Door, Process};
 use super::sometimes::{Moment, saw};
 use super::turnstile::Turnstile;
+use super::watch::Terms;
 pub use damage::Image;
 use judge::Left;
 pub use judge::known;
@@ -66,6 +68,7 @@ pub struct Machine {
     pub(super) number: usize,
     disk: MemoryDisk,
     clock: Arc<Clock>,
+    drag: Arc<Drag>,
     /// Remains of each tenant on it.
     left: [Left; TENANTS.len()],
     /// The oldest key that a log on its disk may need.
@@ -90,6 +93,7 @@ impl Machine {
             number,
             disk: disk_of(number, 0),
             clock: Arc::new(Clock::new(cluster.start)),
+            drag: Arc::new(Drag::new(number as u64)),
             left: Default::default(),
             logged: Arc::new(Mutex::new(Number::MAX)),
             process: None,
@@ -105,6 +109,11 @@ impl Machine {
     /// Its clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The drag of its disk.
+    pub fn drag(&self) -> &Drag {
+        &self.drag
     }
 
     /// True if a power cut may have taken from a log what the store has: a session that then left the store would write other things
@@ -128,6 +137,7 @@ impl Machine {
     pub fn stop(&mut self, stands: bool) {
         if let Some(process) = &mut self.process {
             process.stopped = true;
+            process.hold_up();
             process.host.stop();
             self.clock.stand(stands);
         }
@@ -176,20 +186,22 @@ impl Machine {
 
     /// Starts a process that opens the session.
     pub fn start(&mut self, how: Opening) {
-        self.start_through(how, Arc::new);
+        self.start_through(how, true, Arc::new);
     }
 
     /// Starts a process whose requests wait at a turnstile.
     pub fn start_gated(&mut self, how: Opening) -> Arc<Turnstile> {
         let mut gate = None;
-        self.start_through(how, |network| Arc::clone(gate.insert(Turnstile::new(Arc::new(network)))));
+        // What waits at it is held up by nobody but the story.
+        self.start_through(how, false, |network| Arc::clone(gate.insert(Turnstile::new(Arc::new(network)))));
         gate.expect("the process was given its store")
     }
 
     /// Begins a process: its number, the key that it seals with, and the oldest that logs here need.
     pub(super) fn begin(&mut self, mode: Mode) -> (Arc<SimHost>, Who) {
         let number = self.cluster.next_process.fetch_add(1, Ordering::Relaxed);
-        let host = SimHost::by(hold(&self.cluster.seeds).next(), Arc::clone(&self.clock));
+        let host =
+            SimHost::by(hold(&self.cluster.seeds).next(), Arc::clone(&self.clock), Arc::clone(&self.drag));
         let key = hold(&self.cluster.keys).start(number);
         self.disk.set_read_only(!mode.keeps_log());
         let left = *hold(&self.logged);
@@ -199,7 +211,12 @@ impl Machine {
         (host, (number, key, left))
     }
 
-    fn start_through<S: Store + 'static>(&mut self, how: Opening, reach: impl FnOnce(Network) -> Arc<S>) {
+    fn start_through<S: Store + 'static>(
+        &mut self,
+        how: Opening,
+        is_free: bool,
+        reach: impl FnOnce(Network) -> Arc<S>,
+    ) {
         let cluster = Arc::clone(&self.cluster);
         let (host, who) = self.begin(how.mode);
         let dyn_host: Arc<dyn Host> = host.clone();
@@ -210,7 +227,10 @@ impl Machine {
             let seed = how.import.then(|| self.folder_to_import(tenant));
             let settings = settings.clone().of_tenant(TENANTS[tenant]);
             let (process, visit) = self.prepare(Arc::clone(&host), who, tenant, site.as_ref());
-            let visit = Visit { seed, ..visit };
+            let terms = Terms { interval: settings.tenure.pace.check_interval, strict: how.strict };
+            let terms = (is_free && how.mode != Mode::Local).then_some(terms);
+            let process = Process { terms, ..process };
+            let visit = Visit { seed, watched: is_free, ..visit };
             process.host.spawn(Box::pin(async move { _ = visit.enter(settings).await }));
             process
         });
@@ -239,6 +259,7 @@ impl Machine {
             number,
             key,
             stopped: false,
+            terms: None,
             neighbours: Vec::new(),
         };
         let visit = Visit {
@@ -253,6 +274,7 @@ impl Machine {
             book: Arc::clone(&process.book),
             site: site.cloned(),
             seed: None,
+            watched: true,
         };
         (process, visit)
     }

@@ -2,6 +2,7 @@
 //!
 //! - `host`: a machine whose tasks can be stopped and killed, and whose randomness is seeded;
 //! - `clock`: the clock of a machine, which may run wrong and jump;
+//! - `drag`: the time that work on the logs of a machine takes;
 //! - `cluster`: the store, and what all machines share; `network`: the way there; `weather`: how bad that is;
 //! - `settings`: how sessions are opened in stories, and how one departs from that;
 //! - `machine`: a disk, on which processes open the session and die;
@@ -9,6 +10,7 @@
 //! - `keys`: which keys processes are started with, and what must open with the newest alone;
 //! - `desk`: a machine on which tools run over a session that others may have open;
 //! - `harm`: what befalls the store itself: losses, rollbacks, empty and stale moments;
+//! - `watch`: how an owner looks for newer ones, and how soon it hands over;
 //! - `turnstile`: holds requests until they are let through;
 //! - `oracle`: what must hold, judged from outside (I1 to I10, I13, I20);
 //! - `schedule`: what happens in one schedule, drawn from a seed, played, and shrunk if it fails;
@@ -24,6 +26,7 @@ mod clock;
 mod clouds;
 mod cluster;
 mod desk;
+mod drag;
 mod harm;
 mod host;
 pub mod interleaved;
@@ -41,6 +44,7 @@ mod schedules;
 mod settings;
 mod sometimes;
 mod turnstile;
+mod watch;
 mod weather;
 
 use std::future::Future;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use crate::format::name::notice;
 use crate::platform::host::sleep;
@@ -56,6 +57,9 @@ impl Network {
             let (time, mut fate) = cluster.sky.over(machine, request, name).befalls(&mut hold(&rng));
             if cluster.outage.load(Ordering::Relaxed) {
                 fate = Fate::FailBefore;
+            }
+            if matches!(fate, Fate::Refuse(Meaning::Throttled(Some(_)))) {
+                saw(Moment::Throttled);
             }
             // Formatting this would take longer than the request.
             let (what, later) = sort(fate);
@@ -114,6 +118,32 @@ impl Drop for Upload<'_> {
     }
 }
 
+/// A listing under way, as long as somebody waits for it.
+struct Asking<'a> {
+    cluster: &'a Cluster,
+    process: u64,
+    name: String,
+    began: Instant,
+    is_answered: bool,
+}
+
+impl Asking<'_> {
+    fn begin(cluster: &Cluster, process: u64, name: String) -> Asking<'_> {
+        for oracle in &cluster.oracles {
+            hold(oracle).asks(process, &name);
+        }
+        Asking { cluster, process, name, began: Instant::now(), is_answered: false }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        for oracle in &self.cluster.oracles {
+            hold(oracle).asked(self.process, &self.name, self.began, self.is_answered);
+        }
+    }
+}
+
 /// True if `name` is a claim itself, without a mark.
 fn is_claim(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or_default();
@@ -124,6 +154,9 @@ fn is_claim(name: &str) -> bool {
 #[async_trait]
 impl Store for Network {
     async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Failure> {
+        for oracle in &self.cluster.oracles {
+            hold(oracle).tries(self.number, name);
+        }
         let is_data = name.contains("/data/");
         if is_data {
             self.cluster.uploads.fetch_add(1, Ordering::Relaxed);
@@ -205,7 +238,10 @@ impl Store for Network {
         let name = format!("{folder}/{prefix}");
         let number = self.cluster.questions.fetch_add(1, Ordering::Relaxed);
         hold(&self.asked).entry(name.clone()).or_default().push(number);
+        let mut asking = Asking::begin(&self.cluster, self.number, name.clone());
         let mut answer = self.memory.list(folder, prefix).await;
+        asking.is_answered = answer.is_ok();
+        drop(asking);
         if answer.is_ok()
             && let Some(shown) = self.cluster.stale(&name)
         {

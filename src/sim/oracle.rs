@@ -19,6 +19,7 @@ use crate::session::{Mode, OriginSource};
 
 use super::harm::Objects;
 use super::sometimes::{Moment, saw, saw_refusal};
+use super::watch::Watch;
 use harm::Harms;
 use lineage::Lineage;
 use requests::Trace;
@@ -56,6 +57,7 @@ pub struct Oracle {
     tools: Tools,
     harms: Harms,
     lineage: Lineage,
+    pub(super) watch: Watch,
     /// Owners that said that they were leaving.
     leaving: BTreeSet<Claim>,
     /// Opens that succeeded: who, when they began, and what they found.
@@ -98,6 +100,7 @@ impl Oracle {
             tools: Tools::default(),
             harms: Harms::default(),
             lineage: Lineage::default(),
+            watch: Watch::default(),
             leaving: BTreeSet::new(),
             opens: Vec::new(),
         }
@@ -111,6 +114,11 @@ impl Oracle {
     /// Tenant of the session.
     pub fn tenant(&self) -> &TenantName {
         &self.tenant
+    }
+
+    /// True if an object belongs to it.
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        self.own.iter().any(|own| name.starts_with(own))
     }
 
     /// The logical time.

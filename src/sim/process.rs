@@ -18,6 +18,7 @@ use super::host::{Rng, SimHost};
 use super::keys::Number;
 use super::oracle::Writes;
 use super::sometimes::{Moment, saw};
+use super::watch::Terms;
 
 /// The result of an open.
 pub(super) enum Door {
@@ -46,6 +47,8 @@ pub struct Process {
     /// The key that it seals with.
     pub(super) key: Number,
     pub stopped: bool,
+    /// Terms by which it looks for newer owners; `None` if something holds it up.
+    pub(super) terms: Option<Terms>,
     pub(super) tenant: usize,
     /// Sessions of other tenants in the same process.
     pub(super) neighbours: Vec<Process>,
@@ -66,6 +69,12 @@ impl Process {
     /// The session, and those of other tenants beside it.
     pub fn rooms(&self) -> impl Iterator<Item = &Process> {
         std::iter::once(self).chain(&self.neighbours)
+    }
+
+    /// Something holds it up: it is not bound to look for newer owners in time.
+    pub(super) fn hold_up(&mut self) {
+        self.terms = None;
+        self.neighbours.iter_mut().for_each(Process::hold_up);
     }
 
     /// The session, if it is open.
@@ -118,6 +127,9 @@ impl Process {
                 assert_eq!(lsn, before + 1);
                 let mut book = hold(&self.book);
                 assert!(!book.fenced, "I16: a fenced session accepted a write");
+                if let Some(terms) = self.terms.filter(|_| self.host.keeps_time()) {
+                    self.cluster.oracle_of(self.tenant).looks_out(self.number, terms);
+                }
                 book.own.push((lsn, number));
                 let Some(claim) = session.claim() else {
                     hold(&self.alone).get_or_insert_default().insert(number);

@@ -1,9 +1,9 @@
 //! Single stories, told once: what a user would notice if it were otherwise.
 //!
-//! Those here are of owners that follow one another, and of a store that loses what it had; `disks` are of what is local, `rot`
+//! Those here are of owners that follow one another, and of a store that loses what it had; `disks` are of what is local, `slow_disks` of disks that take their time, `rot`
 //! of logs that were damaged, `limits` of stores that take no large objects, `losses` of stores that lose some, `slow_puts` of
 //! uploads that take longer than a handover, `closes` of ends that are cut short, `copies` of processes that are copied as they run,
-//! `guards` of what is rare, `tools` of tools that go on where a session was left, `looks` of those who only look, `logouts` of sessions that are deleted while others take them over, and `costs` of what goes over the wire.
+//! `guards` of what is rare, `tools` of tools that go on where a session was left, `looks` of those who only look, `lookouts` of owners whose looks for a newer one fail, `logouts` of sessions that are deleted while others take them over, and `costs` of what goes over the wire.
 
 mod closes;
 mod copies;
@@ -15,10 +15,12 @@ mod guards;
 mod limits;
 mod locks;
 mod logouts;
+mod lookouts;
 mod looks;
 mod losses;
 mod notices;
 mod rot;
+mod slow_disks;
 mod slow_puts;
 mod stale;
 mod tools;

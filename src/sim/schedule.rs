@@ -15,6 +15,7 @@ use crate::replication::Pace;
 use super::clock::Change;
 use super::cluster::{CHECK, Cluster};
 use super::desk::Tool;
+use super::drag::Pressure;
 use super::harm::Harm;
 use super::host::Rng;
 use super::weather::{Storm, Weather};
@@ -83,6 +84,8 @@ pub enum Shift {
     Disk(usize, Damage, u64),
     /// Something happens to the store, with a seed for what comes of it.
     Store(Harm, u64),
+    /// The disk of a machine is under pressure.
+    Pressure(usize, Pressure),
 }
 
 /// Something that happens to a disk.
@@ -121,6 +124,7 @@ impl fmt::Display for Shift {
             Shift::Clock(change) => change.fmt(f),
             Shift::Disk(machine, damage, _) => write!(f, "disk of machine {machine}: {damage:?}"),
             Shift::Store(harm, _) => write!(f, "the store: {harm:?}"),
+            Shift::Pressure(machine, pressure) => write!(f, "disk of machine {machine}: {pressure}"),
             Shift::Tool(tool, _) => write!(f, "the operator's turn: {tool:?}"),
         }
     }
@@ -151,6 +155,8 @@ pub struct Schedule {
 
 /// Tells the generator of what befalls the world from that of the steps.
 const APART: u64 = 0x005e_ed0f_7001;
+/// The same for disks under pressure.
+const DRAGS: u64 = 0x00d1_5c0d_ea95;
 
 fn small(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
@@ -165,6 +171,7 @@ fn weather(rng: &mut Rng) -> Weather {
             lost: rng.below(15),
             late: rng.below(10),
             twice: rng.below(10),
+            throttled: rng.below(5),
             partial: rng.below(30),
             slow: rng.below(400),
             ..Weather::default()
@@ -219,6 +226,13 @@ impl Schedule {
             }
             if kind.tools && apart.chance(25) {
                 step.shifts.push(Shift::Tool(Tool::draw(&mut apart), apart.next()));
+            }
+        }
+        let mut drags = Rng::new(seed ^ DRAGS);
+        for step in steps.iter_mut().filter(|_| kind.rough) {
+            if drags.chance(6) {
+                let machine = small(drags.below(machines));
+                step.shifts.push(Shift::Pressure(machine, Pressure::draw(&mut drags)));
             }
         }
         Schedule { seed, kind, page, weather, machines: small(machines), steps }

@@ -86,6 +86,9 @@ moments! {
     GaveWay = "a session that had no store gave way to one that had",
     Imported = "a folder of another kind was imported",
     ImportLeft = "a folder of another kind was left alone: a session was there",
+    Throttled = "a store asked to be left alone",
+    Dragged = "work on a log took its time",
+    HandoverDuringRewrite = "a handover went out while a log was being rewritten",
     KeptWrite = "a write resolved because the store has it",
 }
 

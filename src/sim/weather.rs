@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::store::Meaning;
 use crate::store::adapters::memory::{Fate, Request};
 
 use super::cluster::hold;
@@ -17,6 +18,9 @@ use super::host::Rng;
 /// The time that a request takes that is delivered late, at the most, where the weather says no more.
 const LATER: u64 = 5_000;
 
+/// Times for which a store asks to be left alone, in milliseconds: none, less than a handover is waited for, and more.
+const ASKS: [Option<u64>; 4] = [None, Some(1_000), Some(5_000), Some(20_000)];
+
 /// The state of the network, in percent of requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weather {
@@ -24,6 +28,8 @@ pub struct Weather {
     pub lost: u64,
     pub late: u64,
     pub twice: u64,
+    /// Requests that are refused with a time for which the store asks to be left alone.
+    pub throttled: u64,
     /// Removals of which only a part is done.
     pub partial: u64,
     /// Longest time a request takes, in milliseconds.
@@ -42,6 +48,7 @@ impl Weather {
             lost: self.lost.max(other.lost),
             late: self.late.max(other.late),
             twice: self.twice.max(other.twice),
+            throttled: self.throttled.max(other.throttled),
             partial: self.partial.max(other.partial),
             slow: self.slow.max(other.slow),
             later: self.later.max(other.later),
@@ -76,6 +83,9 @@ impl Weather {
             Fate::Late(later)
         } else if within(self.twice) {
             Fate::Twice(later)
+        } else if within(self.throttled) {
+            let asks = ASKS[usize::try_from(rng.below(ASKS.len() as u64)).unwrap_or(0)];
+            Fate::Refuse(Meaning::Throttled(asks.map(Duration::from_millis)))
         } else {
             Fate::Done
         };
@@ -123,17 +133,19 @@ impl Storm {
         // From a moment to ten times as long as a handover is waited for.
         let longest = [400, 1_600, 5_000, 16_000][usize::try_from(rng.below(4)).unwrap_or(0)];
         let calm = Weather::default();
-        let weather = match rng.below(6) {
+        let weather = match rng.below(7) {
             0 => Weather { slow: longest, ..calm },
             // A partition in one direction, or in the other.
             1 => Weather { fails: 100, ..calm },
             2 => Weather { lost: 100, ..calm },
             3 => Weather { late: 100, later: longest, ..calm },
             4 => Weather { bandwidth: 40 + rng.below(2_000), ..calm },
+            5 => Weather { throttled: 100, ..calm },
             _ => Weather {
                 fails: rng.below(40),
                 lost: rng.below(40),
                 twice: rng.below(40),
+                throttled: rng.below(10),
                 partial: 50,
                 slow: longest,
                 ..calm

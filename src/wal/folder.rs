@@ -7,7 +7,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::{Code, Error, Result};
 use crate::format::seal::Ring;
@@ -110,6 +110,16 @@ impl Folder {
     /// Lets go. Whatever still works on the log from here on can change nothing.
     pub fn unlock(&self) {
         *self.held() = None;
+    }
+
+    /// The same, unless somebody changes something in it just now: false.
+    pub fn try_unlock(&self) -> bool {
+        match self.held.try_lock() {
+            Ok(mut held) => *held = None,
+            Err(TryLockError::Poisoned(held)) => *held.into_inner() = None,
+            Err(TryLockError::WouldBlock) => return false,
+        }
+        true
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Held>> {
@@ -263,17 +273,22 @@ impl Folder {
     /// Removes everything of ours, and the directory if nothing else is in it, and lets go. If it fails, the lock is still
     /// held and it can be tried again.
     pub fn remove_all(&self) -> Result<()> {
-        self.change("removing the local log", |_| match self.names() {
+        let mut held = self.held();
+        if held.is_none() {
+            return Err(given_back());
+        }
+        let removed = match self.names() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
-            Ok(names) => {
-                names.into_iter().try_for_each(|name| self.remove_if_there(name))?;
-                self.remove_if_there(CLAIMS)?;
-                self.remove_if_there(CLAIMS_NEW)?;
-                self.disk.sync_dir(&self.path)
-            }
-        })?;
-        let mut held = self.held();
+            Ok(names) => names
+                .into_iter()
+                .try_for_each(|name| self.remove_if_there(name))
+                .and_then(|()| self.remove_if_there(CLAIMS))
+                .and_then(|()| self.remove_if_there(CLAIMS_NEW))
+                .and_then(|()| self.disk.sync_dir(&self.path)),
+        };
+        removed.map_err(|error| unavailable("removing the local log", error))?;
+        // It was never free in between: a rewrite that still goes on makes nothing new here.
         // Imported originals and foreign files keep the directory.
         let _ = self.remove_if_there(LOCK);
         let _ = self.disk.remove_dir(&self.path);

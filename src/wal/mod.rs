@@ -7,6 +7,7 @@
 //! - `names`: what a file of the directory is called;
 //! - `reader`: the same read by somebody who has no lock, and changes nothing;
 //! - `recover`: from files to a state, telling a torn tail, a power cut and damage apart;
+//! - `slack`: how much garbage a log may hold;
 //! - `tail`: the open file, and how much of it survives a power cut;
 //! - `writer`: appending, and rewriting the log without stopping.
 //!
@@ -21,6 +22,7 @@ mod locked;
 mod names;
 mod reader;
 mod recover;
+mod slack;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -32,5 +34,7 @@ pub use folder::Folder;
 pub use locked::locked;
 pub use reader::{Look, is_locked, look, read_unlocked, state_at};
 pub use recover::{Past, Recovery};
+#[cfg(test)]
+pub use slack::set_slack;
 pub use tail::sync;
 pub use writer::{Appended, Lineage, Wal};

@@ -14,10 +14,9 @@ use crate::platform::host::{Host, random};
 
 use super::folder::{Folder, unavailable};
 use super::frame::{Codec, Frame, FrameKind, Header};
+use super::slack::slack;
 use super::tail::{Tail, sync};
 
-/// A log may be this large, and three times its live bytes, before it is rewritten.
-const SLACK: u64 = 4 << 20;
 /// A buffer that grew larger than this for one batch is let go again.
 const KEPT_BUFFER: usize = 1 << 20;
 
@@ -247,7 +246,7 @@ impl Wal {
 
     /// True if garbage dominates, given the bytes of the live state.
     pub fn needs_roll(&self, live: usize) -> bool {
-        let limit = u64::try_from(live).unwrap_or(u64::MAX).saturating_mul(3).saturating_add(SLACK);
+        let limit = u64::try_from(live).unwrap_or(u64::MAX).saturating_mul(3).saturating_add(slack());
         self.mirror.is_none() && self.len > limit && !self.tail.has_failed()
     }
 
@@ -259,7 +258,7 @@ impl Wal {
     /// `LOCAL_UNAVAILABLE` if a log of `live` bytes would leave no room for what is appended meanwhile. A rewrite that fills the
     /// disk makes writes fail that would have fitted, of all who share it.
     pub fn require_room(folder: &Folder, live: usize) -> Result<()> {
-        let needed = u64::try_from(live).unwrap_or(u64::MAX).saturating_mul(2).saturating_add(SLACK);
+        let needed = u64::try_from(live).unwrap_or(u64::MAX).saturating_mul(2).saturating_add(slack());
         match folder.room() {
             Some(room) if room < needed => Err(Error::new(
                 Code::LocalUnavailable,

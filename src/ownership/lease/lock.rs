@@ -68,17 +68,13 @@ pub struct Absence {
 
 impl Absence {
     /// End of the wait for `predecessor`, if its lock is free.
-    pub async fn end(
-        &mut self,
-        tenancy: &Tenancy,
-        predecessor: &Claim,
-        now: Duration,
-    ) -> Result<Option<Duration>> {
+    pub async fn end(&mut self, tenancy: &Tenancy, predecessor: &Claim) -> Result<Option<Duration>> {
         let is_gone = terms_of(tenancy, predecessor).await?.locks
             && tenancy.remote.is_lock_free(lock_of(predecessor)).await;
         self.since = self.since.filter(|(claim, _)| is_gone && claim == predecessor);
         if is_gone && self.since.is_none() {
-            self.since = Some((*predecessor, now));
+            // As of the answer: it may have been held until the question arrived.
+            self.since = Some((*predecessor, tenancy.host().now()));
         }
         Ok(self.since.map(|(_, since)| since + GRACE))
     }

@@ -13,6 +13,7 @@ mod settings;
 mod verify;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Cause, Code, Error, Result, Staleness};
 use crate::event::{Event, EventSink, Level};
@@ -142,6 +143,36 @@ impl Opening {
         owner.tenancy.remote.put(&base.object(&owner.tenancy.name), sealed.bytes).await?;
         let stored_ms = self.host.wall_ms();
         owner.mark_live().await?;
+        let mut confirmed = self.confirm(&owner, head).await?;
+        let log = match self.start_log(owner.claim, lsn, &state, left).await {
+            Ok(log) => log,
+            Err(error) => {
+                let _ = owner.release(head).await;
+                return Err(error);
+            }
+        };
+        // Where the disk took its time, somebody may have claimed, and waited for an owner that does not look yet.
+        if self.host.now().saturating_sub(confirmed) > interval {
+            confirmed = self.confirm(&owner, head).await?;
+        }
+        let lease = tenure.strict_lease.then(|| handover_wait(interval));
+        let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, log, lease));
+        journal.confirm(confirmed);
+        journal.acknowledge(lsn, || {});
+        let stored_ms = (origin.source != OriginSource::Fresh).then_some(stored_ms);
+        let start = Start { head, base: piece, parent, confirmed, stored_ms };
+        let replicator = Replicator::new(
+            Arc::clone(&owner),
+            Arc::clone(&journal),
+            Arc::clone(&self.events),
+            tenure.pace,
+            start,
+        );
+        Ok(Session::replicated(self.host, address.mode, journal, origin, owner, replicator))
+    }
+
+    /// Looks whether the own claim is the highest, and gives the time at which it began to (I3).
+    async fn confirm(&self, owner: &Owner, head: Link) -> Result<Duration> {
         let started = self.host.now();
         let claims = owner.tenancy.claims().await?;
         let standing = owner.standing(&claims);
@@ -157,27 +188,7 @@ impl Opening {
             let _ = owner.release(head).await;
             return Err(lost());
         }
-        let log = match self.start_log(owner.claim, lsn, &state, left).await {
-            Ok(log) => log,
-            Err(error) => {
-                let _ = owner.release(head).await;
-                return Err(error);
-            }
-        };
-        let lease = tenure.strict_lease.then(|| handover_wait(interval));
-        let journal = Arc::new(Journal::replicated(Arc::clone(&self.host), state, lsn, log, lease));
-        journal.confirm(started);
-        journal.acknowledge(lsn, || {});
-        let stored_ms = (origin.source != OriginSource::Fresh).then_some(stored_ms);
-        let start = Start { head, base: piece, parent, stored_ms };
-        let replicator = Replicator::new(
-            Arc::clone(&owner),
-            Arc::clone(&journal),
-            Arc::clone(&self.events),
-            tenure.pace,
-            start,
-        );
-        Ok(Session::replicated(self.host, address.mode, journal, origin, owner, replicator))
+        Ok(started)
     }
 
     /// Waits for the predecessor, and then loads the session.

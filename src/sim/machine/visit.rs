@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::error::Code;
+use crate::event::Event;
 use crate::platform::disk::memory::MemoryDisk;
 use crate::platform::host::Host;
 use crate::session::open::{Settings, Site, open};
@@ -14,6 +15,7 @@ use super::super::host::SimHost;
 use super::super::keys::Number;
 use super::super::process::{Book, Door};
 use super::super::sometimes::{Moment, saw};
+use super::super::watch::watch_handover;
 use super::Who;
 use super::alone::{judge_alone, refused_alone};
 use super::judge::{Left, Start, judge, told};
@@ -34,18 +36,26 @@ pub struct Visit {
     pub(super) site: Option<Site>,
     /// A folder to import, as one batch, and the number of its write.
     pub(super) seed: Option<(u64, Vec<u8>)>,
+    /// Set if nothing but the weather holds its requests up.
+    pub(super) watched: bool,
 }
 
 impl Visit {
     /// Opens the session, and gives it, or why it does not open.
     pub async fn enter(self, settings: Settings) -> Result<Arc<Session>, Code> {
-        let Visit { cluster, host, disk, logged, who, tenant, here, door, book, site, seed } = self;
+        let Visit { cluster, host, disk, logged, who, tenant, here, door, book, site, seed, watched } = self;
         let (number, key, left) = who;
         let (alone, leave) = (site.is_none(), settings.permissions.allowed.leave_store);
         let (import, seed) = seed.map_or((None, None), |(number, batch)| (Some(number), Some(batch)));
         let events = {
             let (cluster, door, book) = (Arc::clone(&cluster), Arc::clone(&door), Arc::clone(&book));
-            Arc::new(move |event| told(&cluster, tenant, number, &door, &book, &event))
+            let (host, interval) = (Arc::clone(&host), settings.tenure.pace.check_interval);
+            Arc::new(move |event| {
+                told(&cluster, tenant, number, &door, &book, &event);
+                if matches!(event, Event::Fenced) && watched {
+                    host.spawn(watch_handover(&cluster, &door, (number, tenant), interval));
+                }
+            })
         };
         let mode = settings.address.mode;
         let (began, seeded) = {

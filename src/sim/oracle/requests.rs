@@ -59,7 +59,7 @@ impl Oracle {
     pub fn saw(&mut self, process: u64, request: Request, name: &str, objects: &BTreeMap<String, Bytes>) {
         // A listing of the whole folder of claims is everybody's.
         let is_shared = request == Request::List && name == "v1/claims/";
-        if !is_shared && !self.own.iter().any(|own| name.starts_with(own)) {
+        if !is_shared && !self.is_own(name) {
             return;
         }
         self.changes_nothing(process, request, name);
