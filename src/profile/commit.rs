@@ -14,7 +14,7 @@ use crate::session::Session;
 
 use super::catalog::{Catalog, changes};
 use super::entry::{FileVersion, Generation, Head, Pack};
-use super::holds::{Holds, record};
+use super::holds::{Holds, announce};
 use super::snapshot::Quiet;
 
 /// The profile as a backup found it.
@@ -109,8 +109,8 @@ pub async fn commit(
     let generation = after.head.map_or(newest, |head| head.generation);
     if let Some(marker) = terms.marker.filter(|_| !is_same) {
         let had = Holds::of(&before.generations, newest);
-        let holds = had.into_iter().chain(Holds::of(&after.generations, generation)).collect();
-        blocking(session.host(), move || record(&marker, holds)).await?;
+        let next = Holds::of(&after.generations, generation);
+        blocking(session.host(), move || announce(&marker, had, next)).await?;
     }
     session.journal().append(&changes(before, &after), true)?;
     session.flush(terms.timeout).await?;
