@@ -55,7 +55,7 @@ impl Lookout {
         }
     }
 
-    /// Whoever ships got no answer to a check, and looks again at the next tick. Nothing was checked: the lookout looks before that.
+    /// A check of the shipper got no answer, and its next one is at the next tick. Nothing was checked: the lookout looks before that.
     pub fn missed(&self, now: Duration) {
         self.missed.fetch_max(nanos(now), Ordering::Relaxed);
     }

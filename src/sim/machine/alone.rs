@@ -45,12 +45,21 @@ pub fn judge_import(source: OriginSource, seed: Option<u64>, writes: &Writes) {
 }
 
 /// Judges what a session with a store found on a disk that was without one.
-pub fn judge_return(left: &Left, source: OriginSource, mode: Mode, is_buried: bool, writes: &Writes) {
+/// A log that an open wrote which was cut short after it gave way (`is_replaced`) is the store's.
+pub fn judge_return(
+    left: &Left,
+    source: OriginSource,
+    mode: Mode,
+    is_buried: bool,
+    is_replaced: bool,
+    writes: &Writes,
+) {
     let mut alone = hold(&left.alone);
     let Some(had) = alone.clone() else { return };
     if left.rotten() <= 1 {
         match source {
             OriginSource::Local if left.cut.load(Ordering::Relaxed) => {}
+            OriginSource::Local if is_replaced => saw(Moment::GaveWay),
             OriginSource::Local => {
                 let missing: Vec<&u64> = had.difference(writes).collect();
                 assert!(missing.is_empty(), "a session that came to a store lost {missing:?}");
@@ -89,6 +98,8 @@ pub fn judge_alone(
     judge_import(origin.source, seed, &writes);
     let is_whole = (origin.clean || !left.cut.load(Ordering::Relaxed)) && left.rotten() <= 1;
     let (mut alone, mut before) = (hold(&left.alone), hold(&left.before));
+    let is_replaced = left.is_replaced(&oracle, before.unwrap_or_default(), 0);
+    let is_whole = is_whole && !is_replaced;
     if origin.source == OriginSource::Local {
         assert!(leave || before.is_none(), "a session that was in a store goes on without it, unasked");
         // What it began with is among what it had, but for what a power cut took before that.
@@ -98,7 +109,7 @@ pub fn judge_alone(
         assert!(missing.is_empty(), "a restart without a store lost {missing:?}");
         let mut synced = hold(&left.synced);
         assert!(
-            left.rotten() > 1 || synced.is_subset(&writes),
+            left.rotten() > 1 || is_replaced || synced.is_subset(&writes),
             "a restart without a store lost what was synced"
         );
         synced.clear();
@@ -115,6 +126,7 @@ pub fn judge_alone(
     }
     left.rotten.store(0, Ordering::Relaxed);
     left.cut.store(false, Ordering::Relaxed);
+    hold(&left.begun).clear();
     *alone = Some(writes.clone());
     hold(book).inherited = writes;
     saw(Moment::OpenedAlone);

@@ -1,5 +1,6 @@
 //! Findings of an open and news of a session, as the oracle is shown them.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,7 @@ use crate::id::Claim;
 use crate::session::{Mode, OriginSource, Session};
 
 use super::super::cluster::{Cluster, hold};
-use super::super::oracle::{Found, Writes};
+use super::super::oracle::{Found, Oracle, Writes};
 use super::super::process::{Book, Door};
 use super::super::sometimes::{Moment, saw};
 use super::alone::{judge_import, judge_return};
@@ -28,6 +29,8 @@ pub struct Left {
     pub synced: Arc<Mutex<Writes>>,
     /// Writes of a session that lived here without a store since, with all that it began with.
     pub alone: Arc<Mutex<Option<Writes>>>,
+    /// Processes that began to open it with a log since the last one that did, and the logs that were there then.
+    pub begun: Arc<Mutex<Vec<(u64, Vec<PathBuf>)>>>,
 }
 
 impl Left {
@@ -50,6 +53,24 @@ impl Left {
     /// True if the power was cut since a session with a store lived here.
     pub fn may_be_behind_its_store(&self) -> bool {
         self.cut.load(Ordering::Relaxed) && hold(&self.alone).is_none() && hold(&self.before).is_some()
+    }
+
+    /// A process begins to open it with a log, and finds these.
+    pub fn begins(&self, process: u64, logs: Vec<PathBuf>) {
+        let mut begun = hold(&self.begun);
+        // One that changed no log left nothing of its own.
+        if begun.last().is_some_and(|(_, before)| *before == logs) {
+            begun.pop();
+        }
+        begun.push((process, logs));
+    }
+
+    /// True if a process other than `process` had written its log when its open was cut short or refused: the log is of its claim then,
+    /// and has what the store had, and not what `before` had.
+    pub fn is_replaced(&self, oracle: &Oracle, before: Claim, process: u64) -> bool {
+        let begun = hold(&self.begun);
+        let mut others = begun.iter().map(|(number, _)| *number).filter(|number| *number != process);
+        others.any(|number| oracle.has_base_above(number, before))
     }
 
     /// The power was cut.
@@ -102,7 +123,10 @@ pub fn judge(
     judge_import(origin.source, import, &writes);
     let was_alone = hold(&left.alone).is_some();
     let is_buried = cluster.oracle_of(tenant).had_tombstones();
-    judge_return(left, origin.source, mode, is_buried, &writes);
+    // A session that had no store has no claim before the first in one.
+    let last = hold(before).unwrap_or_default();
+    let is_replaced = left.is_replaced(&cluster.oracle_of(tenant), last, number);
+    judge_return(left, origin.source, mode, is_buried, is_replaced, &writes);
     let objects = cluster.store.objects();
     let found = Found {
         process: number,
@@ -116,7 +140,10 @@ pub fn judge(
         // What a power cut took is lawfully gone, if the session says so. So is a last batch in which more than one bit rotted: nobody
         // can tell it from a write that was cut short.
         before: hold(before).filter(|_| {
-            mode.keeps_log() && !was_alone && (origin.clean || (rots <= 1 && !cut.load(Ordering::Relaxed)))
+            mode.keeps_log()
+                && !was_alone
+                && !is_replaced
+                && (origin.clean || (rots <= 1 && !cut.load(Ordering::Relaxed)))
         }),
         began,
         seeded,
@@ -126,7 +153,7 @@ pub fn judge(
     if mode.keeps_log() {
         let mut synced = hold(synced);
         assert!(
-            origin.source != OriginSource::Local || synced.is_subset(&writes),
+            origin.source != OriginSource::Local || is_replaced || rots > 1 || synced.is_subset(&writes),
             "{claim:?} lost what was synced"
         );
         synced.clear();
@@ -135,6 +162,7 @@ pub fn judge(
         }
         cut.store(false, Ordering::Relaxed);
         *hold(before) = Some(claim);
+        hold(&left.begun).clear();
     }
     hold(book).inherited = writes;
 }

@@ -58,6 +58,10 @@ impl Visit {
             })
         };
         let mode = settings.address.mode;
+        if mode.keeps_log() && !alone {
+            let logs = disk.files(&settings.address.folder).into_iter().map(|(name, _)| name);
+            here.begins(number, logs.filter(|name| name.extension().is_some_and(|it| it == "log")).collect());
+        }
         let (began, seeded) = {
             let (objects, stale) = (cluster.store.objects(), cluster.is_stale());
             let mut oracle = cluster.oracle_of(tenant);

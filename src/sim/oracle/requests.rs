@@ -91,6 +91,13 @@ impl Oracle {
         }
     }
 
+    /// True if a claim above `before` that `process` made has a base.
+    pub fn has_base_above(&self, process: u64, before: Claim) -> bool {
+        let above = self.trace.data.range((Bound::Excluded(before), Bound::Unbounded));
+        let mut own = above.filter(|(claim, _)| self.trace.made.get(claim) == Some(&process));
+        own.any(|(claim, _)| self.trace.has_base(*claim))
+    }
+
     /// Names of claims that are there, in their order. Those that no process stored were put there by a story, and mean nothing.
     pub(super) fn marks<'a>(&self, objects: &'a BTreeMap<String, Bytes>, new: &str) -> Vec<&'a str> {
         let [prefix, _] = &self.own;

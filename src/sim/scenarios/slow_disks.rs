@@ -192,7 +192,8 @@ fn an_open_that_waited_for_its_disk_looks_once_more_before_it_serves() {
             slow.drag().begin(Pressure::of(Duration::from_secs(3)));
             sleep(Duration::from_millis(100)).await;
             let mut quick = Machine::new(&cluster);
-            sleep(Duration::from_secs(5)).await;
+            // It looked after nine seconds, and its log is there after twelve.
+            sleep(Duration::from_millis(9_400)).await;
             quick.start(Opening::default());
             sleep(Duration::from_secs(15)).await;
             assert!(quick.process().is_live());
