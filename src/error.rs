@@ -162,7 +162,7 @@ impl From<Code> for Cause {
 }
 
 /// A lower error.
-type Source = Arc<dyn std::error::Error + Send + Sync>;
+type ErrorSource = Arc<dyn std::error::Error + Send + Sync>;
 
 /// An error with its cause.
 #[derive(Clone)]
@@ -171,7 +171,7 @@ pub struct Error {
     pub cause: Cause,
     /// The text that a person reads.
     pub message: String,
-    source: Option<Source>,
+    source: Option<ErrorSource>,
 }
 
 impl Error {

@@ -51,7 +51,7 @@ pub struct OpenRequest {
 }
 
 /// Outcome of an open.
-pub struct Opened {
+pub struct OpenOutcome {
     /// Names it.
     pub handle: Handle,
     /// The session, perhaps shared with other opens.
@@ -76,7 +76,7 @@ impl Listeners {
     }
 }
 
-struct Shared {
+struct OpenSession {
     session: Arc<Session>,
     place: Place,
     listeners: Arc<Listeners>,
@@ -87,7 +87,7 @@ struct Shared {
 }
 
 /// A session, for whoever looks at all of them.
-struct Running {
+struct RunningSession {
     tenant: String,
     session: Arc<Session>,
 }
@@ -100,16 +100,16 @@ struct Identity {
     hidden: bool,
 }
 
-type Slot = Arc<AsyncMutex<Option<Shared>>>;
+type SessionSlot = Arc<AsyncMutex<Option<OpenSession>>>;
 
 struct Open {
     session: Arc<Session>,
-    slot: Slot,
+    slot: SessionSlot,
     place: Place,
 }
 
 /// An open that was taken back and is still to be closed.
-pub struct Taken {
+pub struct WithdrawnOpen {
     handle: Handle,
     open: Open,
 }
@@ -118,11 +118,11 @@ pub struct Taken {
 pub struct Registry {
     host: Arc<dyn Host>,
     disk: Arc<dyn Disk>,
-    slots: DashMap<Place, Slot>,
+    slots: DashMap<Place, SessionSlot>,
     guests: Guests,
     handles: DashMap<Handle, Open>,
     /// Each session once, from the end of its open to the end of its close.
-    running: DashMap<Place, Running>,
+    running: DashMap<Place, RunningSession>,
     stores: Stores,
     next: AtomicU32,
 }
@@ -146,7 +146,7 @@ impl Registry {
     }
 
     /// Opens a tenant, or shares it if it is open already.
-    pub async fn open(&self, request: OpenRequest) -> Result<Opened> {
+    pub async fn open(&self, request: OpenRequest) -> Result<OpenOutcome> {
         let opened = self.open_or_share(request).await;
         if let Err(error) = &opened {
             METERS.open_failures.one(error.code());
@@ -154,7 +154,7 @@ impl Registry {
         opened
     }
 
-    async fn open_or_share(&self, request: OpenRequest) -> Result<Opened> {
+    async fn open_or_share(&self, request: OpenRequest) -> Result<OpenOutcome> {
         let OpenRequest { settings, store, seed, listener } = request;
         let store = store.map(|spec| self.stores.known(&spec));
         let address = &settings.address;
@@ -188,7 +188,7 @@ impl Registry {
                         place: visit.place.clone(),
                     },
                 );
-                return Ok(Opened { handle, session, shared: true });
+                return Ok(OpenOutcome { handle, session, shared: true });
             }
             // It has ended; what it could not store is in its log if it has one, or lost its claim.
             if let Err(error) = open.session.close(LET_GO).await {
@@ -211,14 +211,20 @@ impl Registry {
         let opened = open(Arc::clone(&self.host), Arc::clone(&self.disk), settings, site, seed, events).await;
         let session = Arc::new(opened?);
         session.origin().source.opens().observe(self.host.now().saturating_sub(began));
-        self.running.insert(place.clone(), Running { tenant, session: Arc::clone(&session) });
-        *shared =
-            Some(Shared { session: Arc::clone(&session), place, listeners, identity, opens: 1, _stay: stay });
+        self.running.insert(place.clone(), RunningSession { tenant, session: Arc::clone(&session) });
+        *shared = Some(OpenSession {
+            session: Arc::clone(&session),
+            place,
+            listeners,
+            identity,
+            opens: 1,
+            _stay: stay,
+        });
         self.handles.insert(
             handle,
             Open { session: Arc::clone(&session), slot: Arc::clone(slot), place: visit.place.clone() },
         );
-        Ok(Opened { handle, session, shared: false })
+        Ok(OpenOutcome { handle, session, shared: false })
     }
 
     /// The machine.
@@ -271,13 +277,15 @@ impl Registry {
 
     /// Takes an open back: nothing is reached through its handle any more, from this moment on. Closing it is then up to
     /// [`Registry::close`]. `None` if it was taken back before, which is no mistake.
-    pub fn take(&self, handle: Handle) -> Option<Taken> {
-        self.handles.remove(&handle).map(|(handle, open)| Taken { handle, open })
+    pub fn take(&self, handle: Handle) -> Option<WithdrawnOpen> {
+        self.handles.remove(&handle).map(|(handle, open)| WithdrawnOpen { handle, open })
     }
 
     /// Ends an open that was taken back; the last one closes the session. Others only flush.
-    pub async fn close(&self, taken: Option<Taken>, timeout: Duration) -> Result<()> {
-        let Some(Taken { handle, open: Open { session, slot, place } }) = taken else { return Ok(()) };
+    pub async fn close(&self, taken: Option<WithdrawnOpen>, timeout: Duration) -> Result<()> {
+        let Some(WithdrawnOpen { handle, open: Open { session, slot, place } }) = taken else {
+            return Ok(());
+        };
         let visit = Visit { registry: self, place, slot };
         let mut slot = visit.slot.lock().await;
         let Some(shared) = slot.as_mut().filter(|shared| Arc::ptr_eq(&shared.session, &session)) else {

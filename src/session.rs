@@ -129,12 +129,12 @@ pub struct Session {
     mode: Mode,
     journal: Arc<Journal>,
     origin: Origin,
-    remote: Option<Replicated>,
+    remote: Option<Replication>,
     /// Turns true when the background work has ended.
     idle: watch::Receiver<bool>,
 }
 
-struct Replicated {
+struct Replication {
     owner: Arc<Owner>,
     events: EventSink,
     health: Arc<Mutex<Health>>,
@@ -173,7 +173,7 @@ impl Session {
             replicator.run().await;
             let _ = done.send(true);
         }));
-        let remote = Replicated { owner, events, health, burying: AtomicBool::new(false) };
+        let remote = Replication { owner, events, health, burying: AtomicBool::new(false) };
         Session { host, mode, journal, origin, remote: Some(remote), idle }
     }
 

@@ -16,7 +16,7 @@ use crate::registry::{OpenRequest, Registry};
 use crate::replication::restore::{Audit, Holdings, audit_of};
 use crate::session::open::{Address, NO_CREDENTIALS, Site, lacks_credentials, no_identity};
 use crate::store::StoreSpec;
-use crate::wal::{Look, Recovery, look};
+use crate::wal::{FolderContents, Recovery, look};
 
 /// Their number and size.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,7 +54,7 @@ pub struct Contents {
 
 /// Contents of a store of a tenant.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub struct StoreContents {
     pub owner: Ownership,
     pub epoch: Option<u64>,
     pub claim: Option<String>,
@@ -99,7 +99,7 @@ impl OpenIn {
 
 /// Contents of this machine of a tenant.
 #[derive(Debug, Clone)]
-pub struct Here {
+pub struct LocalContents {
     pub open: OpenIn,
     pub log_bytes: u64,
     pub epoch: Option<u64>,
@@ -112,9 +112,9 @@ pub struct Here {
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// `None` without a store.
-    pub store: Option<Stored>,
+    pub store: Option<StoreContents>,
     /// `None` if there is no folder here.
-    pub local: Option<Here>,
+    pub local: Option<LocalContents>,
 }
 
 /// Looks at a tenant.
@@ -128,7 +128,7 @@ pub async fn inspect(registry: &Registry, request: OpenRequest) -> Result<Inspec
     Ok(Inspection { store: stored, local: here(registry, &settings.address, store.as_ref()).await? })
 }
 
-async fn stored(address: &Address, site: Site) -> Result<Stored> {
+async fn stored(address: &Address, site: Site) -> Result<StoreContents> {
     let tenancy = address.tenancy(site, address.name()?);
     let (mut left, mut last) = (Staleness::default(), None);
     loop {
@@ -208,7 +208,7 @@ async fn describe(
     holdings: &Holdings,
     contents: Option<Contents>,
     problem: Option<Error>,
-) -> Result<Stored> {
+) -> Result<StoreContents> {
     let Listing { survey, stored_ms, marks, forged, .. } = listing;
     let highest = survey.claims.highest();
     let owner = Ownership::of(&survey.claims);
@@ -244,7 +244,7 @@ async fn describe(
         }
     }
     let at = |wanted: &[Mark]| said.iter().find(|(mark, _)| wanted.contains(mark)).map(|(_, at)| *at);
-    Ok(Stored {
+    Ok(StoreContents {
         owner,
         epoch: highest.map(|claim| claim.epoch),
         claim: highest.map(|claim| claim.to_string()),
@@ -263,12 +263,16 @@ async fn describe(
     })
 }
 
-async fn here(registry: &Registry, address: &Address, store: Option<&StoreSpec>) -> Result<Option<Here>> {
+async fn here(
+    registry: &Registry,
+    address: &Address,
+    store: Option<&StoreSpec>,
+) -> Result<Option<LocalContents>> {
     let is_open = registry.open_already(address, store).await.is_some();
     let (disk, path, ring, tag) =
         (Arc::clone(registry.disk()), address.folder.clone(), Arc::clone(&address.ring), address.log_tag());
     let found = blocking(registry.host(), move || look(disk.as_ref(), &path, &ring, tag)).await?;
-    let Some(Look { bytes, key_ids, recovery, is_locked }) = found else { return Ok(None) };
+    let Some(FolderContents { bytes, key_ids, recovery, is_locked }) = found else { return Ok(None) };
     let (claim, lsn, error): (Option<Claim>, Option<Lsn>, Option<Error>) = match recovery {
         Ok(Recovery::None) => (None, None, None),
         Ok(Recovery::Log(log)) => {
@@ -282,7 +286,7 @@ async fn here(registry: &Registry, address: &Address, store: Option<&StoreSpec>)
         }
         Err(error) => (None, None, Some(error)),
     };
-    Ok(Some(Here {
+    Ok(Some(LocalContents {
         open: if is_open {
             OpenIn::Here
         } else if is_locked {

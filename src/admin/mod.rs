@@ -19,11 +19,11 @@ use crate::id::{Claim, hex};
 use crate::ownership::decide::{Claims, Survey};
 use crate::ownership::tenancy::Tenancy;
 use crate::registry::{OpenRequest, Registry, store_of};
-use crate::session::open::{self, Report, lacks_credentials, no_identity, report, whole};
-use crate::store::{Examination, Listed, StoreSpec};
+use crate::session::open::{self, StateReport, lacks_credentials, no_identity, report, whole};
+use crate::store::{Examination, ListedObject, StoreSpec};
 
 pub use drill::{Digests, Drill, drill};
-pub use inspect::{Amount, Contents, Here, Inspection, Share, Stored, inspect};
+pub use inspect::{Amount, Contents, Inspection, LocalContents, Share, StoreContents, inspect};
 pub use profile::{Extraction, extract_profile};
 pub use survey::{TenantStanding, survey};
 pub use tenants::tenants;
@@ -70,7 +70,7 @@ impl Ownership {
 }
 
 /// Checks all that the store holds of a tenant, without touching it.
-pub async fn verify(registry: &Registry, request: OpenRequest) -> Result<Report> {
+pub async fn verify(registry: &Registry, request: OpenRequest) -> Result<StateReport> {
     let site = registry.site(store_of(&request)?)?;
     open::verify(&request.settings.address, site).await
 }
@@ -111,7 +111,7 @@ async fn list(tenancy: &Tenancy) -> Result<Listing> {
 }
 
 /// The bytes of the newest base by a listing, with its parts where it is in parts.
-fn base_bytes(survey: &Survey, listing: &[Listed]) -> Option<u64> {
+fn base_bytes(survey: &Survey, listing: &[ListedObject]) -> Option<u64> {
     let bases = survey.data.iter().filter(|name| matches!(name.span, Span::Base(_)));
     let newest = *bases.max_by_key(|name| (name.claim, name.span.last()))?;
     let own = listing.iter().filter(|listed| DataName::parse(&listed.name) == Some(newest));
@@ -145,7 +145,7 @@ fn hexes(ids: impl IntoIterator<Item = KeyId>) -> Vec<String> {
 }
 
 /// State that a new machine would restore: verified from end to end, and its entries.
-pub async fn dump(registry: &Registry, request: OpenRequest) -> Result<(Report, Vec<u8>)> {
+pub async fn dump(registry: &Registry, request: OpenRequest) -> Result<(StateReport, Vec<u8>)> {
     let site = registry.site(store_of(&request)?)?;
     let (parent, audit) = whole(&request.settings.address, site).await?;
     if lacks_credentials(&audit.restored.state) {

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use crate::error::{Code, Error, Result, Staleness};
-use crate::profile::{Catalog, Restored, restore_from};
+use crate::profile::{Catalog, RestoreOutcome, restore_from};
 use crate::registry::{OpenRequest, Registry, store_of};
-use crate::session::open::{Report, report, whole};
+use crate::session::open::{StateReport, report, whole};
 
 /// Outcome of an extraction.
 #[derive(Debug, Clone)]
 pub struct Extraction {
     /// The state that was read.
-    pub report: Report,
+    pub report: StateReport,
     /// The generation, as it lies in the folder.
-    pub restored: Restored,
+    pub restored: RestoreOutcome,
 }
 
 /// Restores a generation, or the newest one, to the folder `to`, which must not be there. The owner goes on.

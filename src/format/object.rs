@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::error::{Cause, Code, Error, Result};
 use crate::format::fields::{Fields, put_claim};
 use crate::format::record::MAX_BATCH_LEN;
-use crate::format::seal::{Context, KeyId, Purpose, Ring, Seal, Suite};
+use crate::format::seal::{Context, KeyId, KeyPurpose, Ring, Seal, Suite};
 use crate::id::{Claim, Digest, Lsn, TenantTag};
 
 const MAGIC: [u8; 4] = *b"BHAo";
@@ -83,7 +83,7 @@ pub struct Meta {
 
 /// An object ready to be stored: immutable from here on, a retry sends the same bytes.
 #[derive(Debug, Clone)]
-pub struct Sealed {
+pub struct SealedObject {
     /// The bytes.
     pub bytes: Bytes,
     /// Their digest.
@@ -113,7 +113,7 @@ impl Sealer {
         previous: Link,
         wall_ms: u64,
         body: &[u8],
-    ) -> Result<Sealed> {
+    ) -> Result<SealedObject> {
         let counter = self.counter;
         self.counter += 1;
         let packed = pack::pack(body)
@@ -138,12 +138,12 @@ impl Sealer {
         self.seal.seal(counter, &mut out, 0..HEADER_LEN);
         let digest = Digest::of(&out);
         out.extend_from_slice(&digest.0);
-        Ok(Sealed { bytes: out.into(), digest })
+        Ok(SealedObject { bytes: out.into(), digest })
     }
 }
 
 fn context(tag: TenantTag, claim: &Claim) -> Context<'_> {
-    Context { purpose: Purpose::Object, salt: &claim.owner.0, tag, epoch: claim.epoch }
+    Context { purpose: KeyPurpose::Object, salt: &claim.owner.0, tag, epoch: claim.epoch }
 }
 
 /// An object that was read and whose digest held; its body is still closed.

@@ -45,7 +45,7 @@ impl Suite {
 
 /// Purpose of a derived key: the same master key and salt under another purpose give an unrelated key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum KeyPurpose {
     /// Objects in the store, salted with the owner id.
     Object,
     /// Frames of a local log, salted with the log's own random salt.
@@ -56,7 +56,7 @@ pub enum Purpose {
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// Kind of the bytes.
-    pub purpose: Purpose,
+    pub purpose: KeyPurpose,
     /// Fresh randomness of this file or this open.
     pub salt: &'a [u8],
     /// Tenant that they belong to.
@@ -202,8 +202,8 @@ impl MasterKey {
 
     fn derive(&self, context: &Context<'_>) -> Seal {
         let purpose: &[u8] = match context.purpose {
-            Purpose::Object => b"object",
-            Purpose::Log => b"log",
+            KeyPurpose::Object => b"object",
+            KeyPurpose::Log => b"log",
         };
         let hkdf = Hkdf::<Sha256>::new(Some(context.salt), self.key.as_slice());
         let epoch = context.epoch.to_le_bytes();
@@ -238,7 +238,7 @@ impl std::fmt::Debug for Seal {
 
 /// The sealed bytes are not what was sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tampered;
+pub struct Forgery;
 
 impl Seal {
     /// Number of bytes that sealing adds.
@@ -257,12 +257,12 @@ impl Seal {
     }
 
     /// Opens `sealed` in place and cuts the tag off it.
-    pub fn open(&self, counter: u64, aad: &[u8], sealed: &mut Vec<u8>) -> std::result::Result<(), Tampered> {
+    pub fn open(&self, counter: u64, aad: &[u8], sealed: &mut Vec<u8>) -> std::result::Result<(), Forgery> {
         let Some(cipher) = &self.cipher else { return Ok(()) };
-        let len = sealed.len().checked_sub(TAG_LEN).ok_or(Tampered)?;
+        let len = sealed.len().checked_sub(TAG_LEN).ok_or(Forgery)?;
         let (body, tag) = sealed.split_at_mut(len);
-        let tag = Tag::try_from(&*tag).map_err(|_| Tampered)?;
-        cipher.decrypt_inout_detached(&nonce(counter), aad, body.into(), &tag).map_err(|_| Tampered)?;
+        let tag = Tag::try_from(&*tag).map_err(|_| Forgery)?;
+        cipher.decrypt_inout_detached(&nonce(counter), aad, body.into(), &tag).map_err(|_| Forgery)?;
         sealed.truncate(len);
         Ok(())
     }
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     fn context(salt: &[u8]) -> Context<'_> {
-        Context { purpose: Purpose::Object, salt, tag: visible_tag("t"), epoch: 3 }
+        Context { purpose: KeyPurpose::Object, salt, tag: visible_tag("t"), epoch: 3 }
     }
 
     fn ring(bytes: &[u8]) -> Ring {
@@ -307,9 +307,9 @@ mod tests {
             let mut bad = buffer.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             let mut body = bad.split_off(5);
-            assert_eq!(opener.open(1, &bad, &mut body), Err(Tampered), "bit {bit}");
+            assert_eq!(opener.open(1, &bad, &mut body), Err(Forgery), "bit {bit}");
         }
-        assert_eq!(opener.open(2, b"head|", &mut buffer[5..].to_vec()), Err(Tampered), "another position");
+        assert_eq!(opener.open(2, b"head|", &mut buffer[5..].to_vec()), Err(Forgery), "another position");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read};
 use crate::profile::leveldb::crc32c::crc32c;
 use crate::profile::leveldb::edit::Version;
 use crate::profile::leveldb::record::masked;
-use crate::profile::leveldb::{Folder, check};
+use crate::profile::leveldb::{FileSource, check};
 
 const BLOCK: usize = 32 * 1024;
 const HEADER: usize = 7;
@@ -15,7 +15,7 @@ struct Database<'a> {
     files: BTreeMap<String, (u64, &'a [u8])>,
 }
 
-impl Folder for Database<'_> {
+impl FileSource for Database<'_> {
     fn files(&self) -> BTreeMap<&str, u64> {
         self.files.iter().map(|(name, (size, _))| (name.as_str(), *size)).collect()
     }

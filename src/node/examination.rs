@@ -2,7 +2,7 @@
 
 use napi_derive::napi;
 
-use crate::store::{self, Expiry, Known};
+use crate::store::{self, Expiry, Knowledge};
 
 /// Outcome of a step.
 #[napi(object, object_from_js = false, use_nullable = true)]
@@ -64,12 +64,14 @@ pub enum KnownRules {
     Unknown { problem: String },
 }
 
-impl From<Known<Vec<store::Rule>>> for KnownRules {
-    fn from(known: Known<Vec<store::Rule>>) -> KnownRules {
+impl From<Knowledge<Vec<store::Rule>>> for KnownRules {
+    fn from(known: Knowledge<Vec<store::Rule>>) -> KnownRules {
         match known {
-            Known::Told { value } => KnownRules::Told { value: value.into_iter().map(Rule::from).collect() },
-            Known::Impossible => KnownRules::Impossible {},
-            Known::Unknown { problem } => KnownRules::Unknown { problem },
+            Knowledge::Told { value } => {
+                KnownRules::Told { value: value.into_iter().map(Rule::from).collect() }
+            }
+            Knowledge::Impossible => KnownRules::Impossible {},
+            Knowledge::Unknown { problem } => KnownRules::Unknown { problem },
         }
     }
 }
@@ -82,12 +84,12 @@ pub enum KnownVersions {
     Unknown { problem: String },
 }
 
-impl From<Known<bool>> for KnownVersions {
-    fn from(known: Known<bool>) -> KnownVersions {
+impl From<Knowledge<bool>> for KnownVersions {
+    fn from(known: Knowledge<bool>) -> KnownVersions {
         match known {
-            Known::Told { value } => KnownVersions::Told { value },
-            Known::Impossible => KnownVersions::Impossible {},
-            Known::Unknown { problem } => KnownVersions::Unknown { problem },
+            Knowledge::Told { value } => KnownVersions::Told { value },
+            Knowledge::Impossible => KnownVersions::Impossible {},
+            Knowledge::Unknown { problem } => KnownVersions::Unknown { problem },
         }
     }
 }
@@ -100,12 +102,12 @@ pub enum KnownLimit {
     Unknown { problem: String },
 }
 
-impl From<Known<Option<u64>>> for KnownLimit {
-    fn from(known: Known<Option<u64>>) -> KnownLimit {
+impl From<Knowledge<Option<u64>>> for KnownLimit {
+    fn from(known: Knowledge<Option<u64>>) -> KnownLimit {
         match known {
-            Known::Told { value } => KnownLimit::Told { value: value.map(|bytes| bytes as f64) },
-            Known::Impossible => KnownLimit::Impossible {},
-            Known::Unknown { problem } => KnownLimit::Unknown { problem },
+            Knowledge::Told { value } => KnownLimit::Told { value: value.map(|bytes| bytes as f64) },
+            Knowledge::Impossible => KnownLimit::Impossible {},
+            Knowledge::Unknown { problem } => KnownLimit::Unknown { problem },
         }
     }
 }

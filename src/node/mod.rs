@@ -105,7 +105,7 @@ pub fn open<'env>(
     let held = handles::by(env)?;
     promise(env, async move {
         let request = options::parse(&options, ring?, seed, listener)?;
-        let registry::Opened { handle, session, shared } = engine().registry.open(request).await?;
+        let registry::OpenOutcome { handle, session, shared } = engine().registry.open(request).await?;
         held.add(handle, sink).await;
         Ok(Opened { handle, restored: session.origin().into(), shared })
     })

@@ -11,7 +11,7 @@ use crate::event::EventSink;
 use crate::format::name::TenantName;
 use crate::format::seal::Ring;
 use crate::id::Claim;
-use crate::ownership::decide::Allowed;
+use crate::ownership::decide::Overrides;
 use crate::registry::OpenRequest;
 use crate::replication::Pace;
 use crate::session::Mode;
@@ -99,7 +99,7 @@ pub fn parse(json: &str, ring: Ring, seed: Option<Vec<u8>>, listener: EventSink)
         create: options.create,
         profile: options.profile,
         without_creds: options.without_creds,
-        allowed: Allowed {
+        allowed: Overrides {
             fresh: options.fresh,
             seed_from_disk: options.seed_from_disk,
             leave_store: options.leave_store,

@@ -16,7 +16,9 @@ use super::{Handle, engine};
 use crate::error::{Code, Error, Result};
 use crate::platform::host::blocking;
 use crate::profile::snapshot::{Quiet, SnapshotRequest, Writer};
-use crate::profile::{self, Keeper, Order, Summary, forget, hold, is_held, reseal, restore, truncate_logs};
+use crate::profile::{
+    self, BackupOrder, Keeper, Summary, forget, hold, is_held, reseal, restore, truncate_logs,
+};
 
 /// Knowledge of each open profile, until it is closed.
 fn keepers() -> &'static DashMap<Handle, Arc<Keeper>> {
@@ -78,9 +80,9 @@ pub struct BackupReport {
     pub uncollected: Option<String>,
 }
 
-impl From<profile::Report> for BackupReport {
-    fn from(report: profile::Report) -> BackupReport {
-        let profile::Report { changed, quiet, stopped_ms, tries, uncollected, .. } = report;
+impl From<profile::BackupReport> for BackupReport {
+    fn from(report: profile::BackupReport) -> BackupReport {
+        let profile::BackupReport { changed, quiet, stopped_ms, tries, uncollected, .. } = report;
         BackupReport {
             generation: report.generation as f64,
             changed,
@@ -110,7 +112,7 @@ pub fn profile_store(env: &Env, handle: Handle, order: String) -> napi::Result<O
             None => Writer::None,
         };
         let (directory, scratch, extra) = (order.directory, order.scratch, order.extra);
-        let order = Order {
+        let order = BackupOrder {
             snapshot: Arc::new(SnapshotRequest { directory, scratch, writer, extra }),
             keep: order.generations,
             marker: order.marker,

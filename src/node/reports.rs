@@ -30,8 +30,8 @@ pub struct VerifyReport {
     pub damage: Vec<String>,
 }
 
-impl From<open::Report> for VerifyReport {
-    fn from(report: open::Report) -> VerifyReport {
+impl From<open::StateReport> for VerifyReport {
+    fn from(report: open::StateReport) -> VerifyReport {
         VerifyReport {
             epoch: report.epoch as f64,
             lsn: report.lsn as f64,
@@ -55,8 +55,8 @@ pub struct Dump {
     pub entries: Buffer,
 }
 
-impl From<(open::Report, Vec<u8>)> for Dump {
-    fn from((report, entries): (open::Report, Vec<u8>)) -> Dump {
+impl From<(open::StateReport, Vec<u8>)> for Dump {
+    fn from((report, entries): (open::StateReport, Vec<u8>)) -> Dump {
         Dump { report: report.into(), entries: entries.into() }
     }
 }
@@ -143,8 +143,8 @@ pub struct Restored {
     pub bytes: f64,
 }
 
-impl From<profile::Restored> for Restored {
-    fn from(profile::Restored { generation, files, bytes }: profile::Restored) -> Restored {
+impl From<profile::RestoreOutcome> for Restored {
+    fn from(profile::RestoreOutcome { generation, files, bytes }: profile::RestoreOutcome) -> Restored {
         Restored { generation: generation as f64, files: files as f64, bytes: bytes as f64 }
     }
 }

@@ -11,17 +11,17 @@ use napi_derive::napi;
 use super::promise::promise;
 use super::{engine, options};
 use crate::error::{Code, Error, Result};
-use crate::store::{RetryingStore, Scratch, StoreSpec};
+use crate::store::{RetryingStore, StoreSpec, TrialFolder};
 
 /// Trials under way, by number.
-type Trials = BTreeMap<u32, Arc<Scratch>>;
+type Trials = BTreeMap<u32, Arc<TrialFolder>>;
 
 fn trials() -> MutexGuard<'static, Trials> {
     static TRIALS: OnceLock<Mutex<Trials>> = OnceLock::new();
     TRIALS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn trial(number: u32) -> Result<Arc<Scratch>> {
+fn trial(number: u32) -> Result<Arc<TrialFolder>> {
     trials().get(&number).cloned().ok_or_else(|| Error::new(Code::InvalidOption, "the trial has ended"))
 }
 
@@ -56,7 +56,7 @@ pub fn scratch_begin(env: &Env, store: String) -> napi::Result<Object<'_>> {
             StoreSpec::Memory { .. } => first.clone(),
             _ => RetryingStore::connect(&spec, Arc::clone(engine().registry.host()))?,
         };
-        let scratch = Arc::new(Scratch::new(first, second));
+        let scratch = Arc::new(TrialFolder::new(first, second));
         let folder = scratch.folder().to_owned();
         let mut trials = trials();
         let number = trials.last_key_value().map_or(0, |(last, _)| last.wrapping_add(1));

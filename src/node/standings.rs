@@ -114,8 +114,8 @@ pub struct Stored {
     pub error: Option<Failure>,
 }
 
-impl From<admin::Stored> for Stored {
-    fn from(stored: admin::Stored) -> Stored {
+impl From<admin::StoreContents> for Stored {
+    fn from(stored: admin::StoreContents) -> Stored {
         Stored {
             owner: stored.owner.as_str(),
             epoch: stored.epoch.map(|epoch| epoch as f64),
@@ -154,8 +154,10 @@ pub struct Here {
     pub error: Option<Failure>,
 }
 
-impl From<admin::Here> for Here {
-    fn from(admin::Here { open, log_bytes, epoch, lsn, key_ids, error }: admin::Here) -> Here {
+impl From<admin::LocalContents> for Here {
+    fn from(
+        admin::LocalContents { open, log_bytes, epoch, lsn, key_ids, error }: admin::LocalContents,
+    ) -> Here {
         Here {
             open: open.as_str(),
             log_bytes: log_bytes as f64,

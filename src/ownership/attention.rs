@@ -14,19 +14,19 @@ use crate::platform::meter::METERS;
 use crate::platform::sync::{Mutex, MutexGuard};
 use crate::store::{Notice, RetryingStore};
 
-type Waiting = HashMap<Notice, watch::Sender<u64>>;
+type Waiters = HashMap<Notice, watch::Sender<u64>>;
 
 /// Sessions that wait for notices of one store.
 #[derive(Default)]
 pub struct Attention {
-    waiting: Arc<Mutex<Waiting>>,
+    waiting: Arc<Mutex<Waiters>>,
     listens: Mutex<bool>,
 }
 
 /// The notices of one tenant.
-pub struct Noticed(Option<watch::Receiver<u64>>);
+pub struct NoticeReceiver(Option<watch::Receiver<u64>>);
 
-impl Noticed {
+impl NoticeReceiver {
     /// Resolves at the first notice since the last one; never where the store tells of nothing.
     pub async fn wait(&mut self) {
         if let Some(count) = &mut self.0
@@ -44,13 +44,13 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Attention {
     /// The notices of `tenant` in `store` from now on.
-    pub fn of(&self, tenant: &TenantName, store: &RetryingStore) -> Noticed {
+    pub fn of(&self, tenant: &TenantName, store: &RetryingStore) -> NoticeReceiver {
         if !self.listens(store) {
-            return Noticed(None);
+            return NoticeReceiver(None);
         }
         let mut waiting = hold(&self.waiting);
         waiting.retain(|_, count| count.receiver_count() > 0);
-        Noticed(Some(waiting.entry(tenant.notice()).or_default().subscribe()))
+        NoticeReceiver(Some(waiting.entry(tenant.notice()).or_default().subscribe()))
     }
 
     /// Begins to listen with the first who asks; false where there is nothing to listen to.

@@ -15,7 +15,7 @@ use crate::id::{Claim, Lsn};
 
 pub use chains::{chain, chains};
 pub use claims::Claims;
-pub use gc::{Dominated, OwnBases, dominated};
+pub use gc::{Garbage, OwnBases, dominated};
 
 /// All that a listing of the store said about a tenant: claims first, data afterwards. The order matters: a base is
 /// stored before its claim is marked live, so whoever sees the mark and then lists the data sees the base.
@@ -79,7 +79,7 @@ impl Local {
 
 /// Permissions of the user, beyond the safe defaults.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Allowed {
+pub struct Overrides {
     /// Start anew although the session was deleted.
     pub fresh: bool,
     /// Trust the local log although the store has lost its history.
@@ -133,7 +133,7 @@ pub fn log_is_damaged(good: Lsn, what: impl fmt::Display) -> Error {
 }
 
 /// Decides where the session of `me` comes from: the table of `docs/protocol.md`.
-pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Result<OpenPlan> {
+pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Overrides) -> Result<OpenPlan> {
     let floor = survey.claims.cover().filter(|floor| floor < me);
     let alive = |claim: &Claim| floor.is_none_or(|floor| *claim > floor);
     let parent = survey
@@ -192,7 +192,7 @@ pub fn origin(survey: &Survey, me: &Claim, local: Local, allowed: Allowed) -> Re
 
 /// The same for a session that will keep no log. `left` is one that an earlier life left where it would lie: it is not read, so
 /// it must hold nothing that the store lacks.
-pub fn origin_in_store(survey: &Survey, me: &Claim, left: Local, allowed: Allowed) -> Result<OpenPlan> {
+pub fn origin_in_store(survey: &Survey, me: &Claim, left: Local, allowed: Overrides) -> Result<OpenPlan> {
     let found = origin(survey, me, left, allowed)?;
     if let (Source::Remote(chain), Some(parent)) = (&found.source, found.parent) {
         left.require_reached(parent, chain.last().map_or(0, |name| name.span.last()))?;
@@ -225,7 +225,7 @@ pub fn only_on_disk(what: &str) -> Error {
     )
 }
 
-fn without_remote(survey: &Survey, local: Local, known: bool, allowed: Allowed) -> Result<OpenPlan> {
+fn without_remote(survey: &Survey, local: Local, known: bool, allowed: Overrides) -> Result<OpenPlan> {
     let from = |source, quarantine| Ok(OpenPlan { source, parent: None, quarantine });
     match local {
         // Epoch 0 was never in a store: a session that was local so far.

@@ -5,6 +5,7 @@
 
 mod lock;
 mod standing;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 use crate::error::{Cause, Error, Result};
 use crate::format::fields::put_claim;
 use crate::format::name::{ClaimName, DataName, Mark, Span};
-use crate::format::object::{Link, ObjectKind, Sealed, Sealer};
+use crate::format::object::{Link, ObjectKind, SealedObject, Sealer};
 use crate::id::{Claim, Lsn, OwnerId};
 use crate::ownership::decide::Claims;
 use crate::ownership::tenancy::{LARGE, Tenancy};
@@ -25,6 +26,7 @@ use crate::platform::host::{Lane, blocking_in, random};
 use crate::store::Incarnation;
 
 pub use standing::Standing;
+pub use waits::{handover_wait, linger};
 
 /// A claim, and the means to write under it.
 pub struct Owner {
@@ -240,7 +242,7 @@ impl Owner {
     }
 
     /// Seals a base at `lsn`.
-    pub fn base(&self, lsn: Lsn, previous: Link, entries: &[u8]) -> Result<(DataName, Sealed)> {
+    pub fn base(&self, lsn: Lsn, previous: Link, entries: &[u8]) -> Result<(DataName, SealedObject)> {
         let sealed = self.seal(ObjectKind::Base, (lsn, lsn), previous, entries)?;
         Ok((DataName { claim: self.claim, span: Span::Base(lsn), digest: sealed.digest.short() }, sealed))
     }
@@ -252,7 +254,7 @@ impl Owner {
         last: Lsn,
         previous: Link,
         entries: &[u8],
-    ) -> Result<(DataName, Sealed)> {
+    ) -> Result<(DataName, SealedObject)> {
         let sealed = self.seal(ObjectKind::Segment, (first, last), previous, entries)?;
         Ok((
             DataName { claim: self.claim, span: Span::Segment(first, last), digest: sealed.digest.short() },
@@ -267,7 +269,7 @@ impl Owner {
         last: Lsn,
         previous: Link,
         entries: &[u8],
-    ) -> Result<(DataName, Sealed)> {
+    ) -> Result<(DataName, SealedObject)> {
         if entries.len() < LARGE {
             return self.segment(first, last, previous, entries);
         }
@@ -331,19 +333,15 @@ impl Owner {
     }
 
     /// Seals an object under this claim.
-    pub fn seal(&self, kind: ObjectKind, span: (Lsn, Lsn), previous: Link, body: &[u8]) -> Result<Sealed> {
+    pub fn seal(
+        &self,
+        kind: ObjectKind,
+        span: (Lsn, Lsn),
+        previous: Link,
+        body: &[u8],
+    ) -> Result<SealedObject> {
         let wall_ms = self.tenancy.host().wall_ms();
         let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
         sealer.seal(kind, span, previous, wall_ms, body)
     }
-}
-
-/// Time that an owner which looks every `interval` and was refused may take to store the rest, once it has said that it is at it.
-pub fn linger(interval: Duration) -> Duration {
-    interval * 12
-}
-
-/// Time that a predecessor that looks every `interval` may go on without noticing.
-pub fn handover_wait(interval: Duration) -> Duration {
-    interval * 2 + interval / 4 + Duration::from_millis(500)
 }

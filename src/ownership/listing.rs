@@ -16,7 +16,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
 
 use crate::format::name::{CLAIMS, ClaimName, TenantName};
-use crate::ownership::attention::{Attention, Noticed};
+use crate::ownership::attention::{Attention, NoticeReceiver};
 use crate::ownership::decide::Claims;
 use crate::platform::host::sleep;
 use crate::platform::sync::{Mutex, MutexGuard};
@@ -37,7 +37,7 @@ const KNOWN: Duration = Duration::from_secs(3600);
 
 type Answer = Result<Claims, Failure>;
 
-struct Question {
+struct ClaimsQuestion {
     /// Its place among all questions ever asked.
     number: u64,
     tenant: TenantName,
@@ -49,9 +49,9 @@ struct Question {
 }
 
 #[derive(Default)]
-struct Desk {
+struct Questions {
     /// Questions without an answer, in the order of asking.
-    waiting: Vec<Question>,
+    waiting: Vec<ClaimsQuestion>,
     /// Questions asked so far.
     asked: u64,
     busy: bool,
@@ -60,12 +60,12 @@ struct Desk {
 }
 
 /// The server of a listing. One that ends before its time (a panic) tells those who wait, and the next who asks serves.
-struct AtDesk<'a> {
+struct ServeGuard<'a> {
     listing: &'a SharedListing,
     left: bool,
 }
 
-impl Drop for AtDesk<'_> {
+impl Drop for ServeGuard<'_> {
     fn drop(&mut self) {
         if !self.left {
             let mut desk = self.listing.desk();
@@ -80,11 +80,11 @@ struct Round {
     began: Duration,
     /// Questions with a lower number were asked before.
     upto: u64,
-    found: Found,
+    found: ListingAnswer,
 }
 
 /// Answer of a listing.
-enum Found {
+enum ListingAnswer {
     All(Result<ClaimsListing, Failure>),
     These(BTreeMap<TenantName, Answer>),
 }
@@ -123,12 +123,14 @@ impl ClaimsListing {
 
 impl Round {
     /// The answer to a question, if this listing has one.
-    fn answer(&self, question: &Question) -> Option<Answer> {
+    fn answer(&self, question: &ClaimsQuestion) -> Option<Answer> {
         let is_after = question.number < self.upto;
         match &self.found {
-            Found::These(answers) if is_after => answers.get(&question.tenant).cloned(),
-            Found::All(Err(failure)) if is_after => Some(Err(failure.clone())),
-            Found::All(Ok(folder)) if is_after || question.since.is_some_and(|since| since <= self.began) => {
+            ListingAnswer::These(answers) if is_after => answers.get(&question.tenant).cloned(),
+            ListingAnswer::All(Err(failure)) if is_after => Some(Err(failure.clone())),
+            ListingAnswer::All(Ok(folder))
+                if is_after || question.since.is_some_and(|since| since <= self.began) =>
+            {
                 Some(Ok(folder.claims(&question.tenant)))
             }
             _ => None,
@@ -139,7 +141,7 @@ impl Round {
 /// Lists claims for all tenants of a process.
 pub struct SharedListing {
     remote: RetryingStore,
-    desk: Mutex<Desk>,
+    desk: Mutex<Questions>,
     asked: Notify,
     attention: Attention,
 }
@@ -156,7 +158,7 @@ impl SharedListing {
     }
 
     /// Notices of changed claims of `tenant` from now on.
-    pub fn attention(&self, tenant: &TenantName) -> Noticed {
+    pub fn attention(&self, tenant: &TenantName) -> NoticeReceiver {
         self.attention.of(tenant, &self.remote)
     }
 
@@ -187,13 +189,13 @@ impl SharedListing {
             let mut desk = self.desk();
             let number = desk.asked;
             desk.asked += 1;
-            desk.waiting.push(Question { number, tenant: tenant.clone(), due, since, answer });
+            desk.waiting.push(ClaimsQuestion { number, tenant: tenant.clone(), due, since, answer });
             !std::mem::replace(&mut desk.busy, true)
         };
         if idle {
             let listing = Arc::clone(self);
             self.remote.host().spawn(Box::pin(async move {
-                let mut at_desk = AtDesk { listing: &listing, left: false };
+                let mut at_desk = ServeGuard { listing: &listing, left: false };
                 listing.serve().await;
                 at_desk.left = true;
             }));
@@ -204,7 +206,7 @@ impl SharedListing {
         wait.await.map_err(gone)?
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
+    fn desk(&self) -> MutexGuard<'_, Questions> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -264,9 +266,9 @@ impl SharedListing {
         // Of a folder of which nothing is known the first listing tells how large it is.
         let whole = tenants.len() > 1 && folder.is_none_or(|folder| folder.is_cheaper(rates, &tenants));
         let found = if whole {
-            Found::All(self.all(began).await)
+            ListingAnswer::All(self.all(began).await)
         } else {
-            Found::These(self.one_by_one(tenants.into_keys()).await)
+            ListingAnswer::These(self.one_by_one(tenants.into_keys()).await)
         };
         Round { began, upto, found }
     }

@@ -19,8 +19,8 @@ use crate::ownership::listing::SharedListing;
 use crate::platform::host::{Host, Lane, blocking_in};
 use crate::store::{Failure, Reread, RetryingStore};
 
-pub use proof::Known;
 use proof::Manner;
+pub use proof::NameProofs;
 
 /// Size of objects that take too long to seal or to open to hold up a worker of the runtime.
 pub const LARGE: usize = 64 << 10;
@@ -39,7 +39,7 @@ pub struct Tenancy {
     /// The tenant in headers.
     pub tag: TenantTag,
     /// Knowledge of names.
-    pub known: Arc<Known>,
+    pub known: Arc<NameProofs>,
 }
 
 /// The number of times that a listing is read which names what is gone.

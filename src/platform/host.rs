@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use pool::Pool;
+pub use pool::ThreadPool;
 
 /// A boxed future that may move between threads.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -98,10 +98,10 @@ pub fn random<const N: usize>(host: &dyn Host) -> [u8; N] {
 /// The real machine, running on a tokio runtime.
 pub struct RealHost {
     runtime: tokio::runtime::Handle,
-    sync: Pool,
-    log: Pool,
-    compute: Pool,
-    names: Pool,
+    sync: ThreadPool,
+    log: ThreadPool,
+    compute: ThreadPool,
+    names: ThreadPool,
 }
 
 /// Threads that sync logs, at the most: a thousand sessions that sync at once wait for the disk, not for a thousand threads.
@@ -117,10 +117,10 @@ impl RealHost {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         RealHost {
             runtime,
-            sync: Pool::new("bha-sync", SYNCING),
-            log: Pool::new("bha-log", LOGGING),
-            compute: Pool::new("bha-compute", cores.clamp(2, 8)),
-            names: Pool::new("bha-names", NAMING),
+            sync: ThreadPool::new("bha-sync", SYNCING),
+            log: ThreadPool::new("bha-log", LOGGING),
+            compute: ThreadPool::new("bha-compute", cores.clamp(2, 8)),
+            names: ThreadPool::new("bha-names", NAMING),
         }
     }
 }

@@ -35,17 +35,17 @@ impl Count {
 }
 
 /// Something of which there are some at the moment.
-pub struct Level(AtomicU64);
+pub struct Gauge(AtomicU64);
 
-impl Level {
-    const fn new() -> Level {
-        Level(AtomicU64::new(0))
+impl Gauge {
+    const fn new() -> Gauge {
+        Gauge(AtomicU64::new(0))
     }
 
     /// One more, until the answer is dropped.
-    pub fn raise(&'static self) -> Raised {
+    pub fn raise(&'static self) -> GaugeGuard {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Raised(self)
+        GaugeGuard(self)
     }
 
     /// The number at the moment.
@@ -55,9 +55,9 @@ impl Level {
 }
 
 /// One of those that a level counts.
-pub struct Raised(&'static Level);
+pub struct GaugeGuard(&'static Gauge);
 
-impl Drop for Raised {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -198,7 +198,7 @@ pub struct Meters {
     /// Times that another server took the place of the one a session was stored on.
     pub server_changes: Count,
     /// Open connections to databases.
-    pub connections: Level,
+    pub connections: Gauge,
     /// Times that a store told a session of a changed claim.
     pub notifications: Count,
     /// Backups of profiles that were acknowledged, whether something had changed or not.
@@ -234,7 +234,7 @@ pub static METERS: Meters = Meters {
     refused_repeats: Count::new(),
     store_repairs: Count::new(),
     server_changes: Count::new(),
-    connections: Level::new(),
+    connections: Gauge::new(),
     notifications: Count::new(),
     profile_backups: opens(),
     profile_stops: syncs(),
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_level_falls_with_each_that_is_dropped() {
-        static LEVEL: Level = Level::new();
+        static LEVEL: Gauge = Gauge::new();
         let held = [LEVEL.raise(), LEVEL.raise()];
         assert_eq!(LEVEL.get(), 2);
         drop(held);

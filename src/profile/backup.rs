@@ -19,10 +19,10 @@ use crate::platform::meter::METERS;
 use crate::session::Session;
 
 use super::catalog::Catalog;
-use super::commit::{Committed, Contents, Terms, commit};
+use super::commit::{CommitOutcome, CommitTerms, Inventory, commit};
 use super::cut::Cutter;
 use super::entry::Pack;
-use super::memory::{Memory, avoided};
+use super::memory::{ProfileMemory, avoided};
 use super::snapshot::{Quiet, SnapshotRequest, take};
 
 /// Backups of a process that read files at once. None reads while it waits for a store, which may keep silent for hours: the profiles
@@ -30,7 +30,7 @@ use super::snapshot::{Quiet, SnapshotRequest, take};
 static READING: Semaphore = Semaphore::const_new(2);
 
 /// Order of one backup.
-pub struct Order {
+pub struct BackupOrder {
     /// The profile, and how its browser is kept from writing.
     pub snapshot: Arc<SnapshotRequest>,
     /// Generations that are kept.
@@ -47,7 +47,7 @@ pub struct Order {
 
 /// Outcome of a backup.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct BackupReport {
     /// The newest generation.
     pub generation: u64,
     /// False if the profile is as it was, and nothing was sent.
@@ -70,11 +70,11 @@ pub struct Report {
 
 /// Makes the backups of one profile, one at a time.
 #[derive(Default)]
-pub struct Keeper(Mutex<Memory>);
+pub struct Keeper(Mutex<ProfileMemory>);
 
 impl Keeper {
     /// Backs the profile up. Resolves when any machine with the keys can restore it.
-    pub async fn backup(&self, session: &Session, order: Order) -> Result<Report> {
+    pub async fn backup(&self, session: &Session, order: BackupOrder) -> Result<BackupReport> {
         let began = session.host().now();
         let backed_up = self.back_up(session, order).await;
         match &backed_up {
@@ -84,7 +84,7 @@ impl Keeper {
         backed_up
     }
 
-    async fn back_up(&self, session: &Session, order: Order) -> Result<Report> {
+    async fn back_up(&self, session: &Session, order: BackupOrder) -> Result<BackupReport> {
         let mut memory = self.0.lock().await;
         session.journal().life().refusal()?;
         let first = generation(&mut memory, session, &order).await?;
@@ -95,7 +95,7 @@ impl Keeper {
             Ok(false) => Ok(first),
             Ok(true) => {
                 let again = generation(&mut memory, session, &order).await?;
-                Ok(Report {
+                Ok(BackupReport {
                     changed: first.changed || again.changed,
                     sent: first.sent + again.sent,
                     packs: first.packs + again.packs,
@@ -103,13 +103,17 @@ impl Keeper {
                     ..again
                 })
             }
-            Err(error) => Ok(Report { uncollected: Some(error.message), ..first }),
+            Err(error) => Ok(BackupReport { uncollected: Some(error.message), ..first }),
         }
     }
 }
 
 /// One pass over the profile: what it has that the state does not becomes a generation.
-async fn generation(memory: &mut Memory, session: &Session, order: &Order) -> Result<Report> {
+async fn generation(
+    memory: &mut ProfileMemory,
+    session: &Session,
+    order: &BackupOrder,
+) -> Result<BackupReport> {
     let before = session.journal().read(Catalog::read)??;
     let lost = memory.lost(&before);
     let (host, request) = (Arc::clone(session.host()), Arc::clone(&order.snapshot));
@@ -127,11 +131,12 @@ async fn generation(memory: &mut Memory, session: &Session, order: &Order) -> Re
     files.extend(cut);
     let marks = files.iter().map(|(file, _)| (file.path.clone(), file.mark.clone())).collect();
     let files = files.into_iter().map(|(file, version)| (file.path, version)).collect();
-    let contents = Contents { files, packs, next_pack, quiet: snapshot.quiet };
-    let terms = Terms { keep: order.keep, lost: &lost, marker: order.marker.clone(), timeout: order.timeout };
-    let Committed { generation, changed, freed } = commit(session, &before, &contents, terms).await?;
+    let contents = Inventory { files, packs, next_pack, quiet: snapshot.quiet };
+    let terms =
+        CommitTerms { keep: order.keep, lost: &lost, marker: order.marker.clone(), timeout: order.timeout };
+    let CommitOutcome { generation, changed, freed } = commit(session, &before, &contents, terms).await?;
     memory.remember(marks, !freed.is_empty());
-    Ok(Report {
+    Ok(BackupReport {
         generation,
         changed,
         files: contents.files.len(),

@@ -18,7 +18,7 @@ use super::holds::{Holds, announce};
 use super::snapshot::Quiet;
 
 /// The profile as a backup found it.
-pub struct Contents {
+pub struct Inventory {
     /// Its files, by path.
     pub files: BTreeMap<String, FileVersion>,
     /// The packs that were stored for it.
@@ -30,7 +30,7 @@ pub struct Contents {
 }
 
 /// Terms of a commit.
-pub struct Terms<'a> {
+pub struct CommitTerms<'a> {
     /// Generations that are kept.
     pub keep: usize,
     /// Packs of the state before that the store has lost.
@@ -42,7 +42,7 @@ pub struct Terms<'a> {
 }
 
 /// Outcome of a commit.
-pub struct Committed {
+pub struct CommitOutcome {
     /// The newest generation.
     pub generation: u64,
     /// False if it was there before.
@@ -51,7 +51,7 @@ pub struct Committed {
     pub freed: BTreeSet<u64>,
 }
 
-impl Contents {
+impl Inventory {
     /// True if the newest generation of `catalog` has the same files.
     fn is_in(&self, catalog: &Catalog) -> bool {
         let newest = catalog.newest();
@@ -90,15 +90,15 @@ impl Contents {
 pub async fn commit(
     session: &Session,
     before: &Catalog,
-    contents: &Contents,
-    terms: Terms<'_>,
-) -> Result<Committed> {
+    contents: &Inventory,
+    terms: CommitTerms<'_>,
+) -> Result<CommitOutcome> {
     let newest = before.head.map_or(0, |head| head.generation);
     let is_same = contents.is_in(before);
     if is_same && terms.lost.is_empty() {
         // The backup that made it may have waited for its acknowledgement in vain.
         session.flush(terms.timeout).await?;
-        return Ok(Committed { generation: newest, changed: false, freed: BTreeSet::new() });
+        return Ok(CommitOutcome { generation: newest, changed: false, freed: BTreeSet::new() });
     }
     let after = if is_same {
         before.clone()
@@ -115,5 +115,5 @@ pub async fn commit(
     session.journal().append(&changes(before, &after), true)?;
     session.flush(terms.timeout).await?;
     let freed = before.packs.keys().filter(|number| !after.packs.contains_key(number)).copied().collect();
-    Ok(Committed { generation, changed: !is_same, freed })
+    Ok(CommitOutcome { generation, changed: !is_same, freed })
 }

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Code, Error, Result};
 use crate::platform::host::{self, Host};
-use crate::profile::scan::{self, FileMark, Found};
+use crate::profile::scan::{self, FileMark, ScannedFile};
 
 /// Beginning of the names of our folders.
 const NAME: &str = "snap-";
@@ -25,7 +25,7 @@ const NO_LINKS: io::ErrorKind = io::ErrorKind::Unsupported;
 
 /// A kept copy.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct StoredCopy {
     /// Place of its bytes.
     pub at: PathBuf,
     /// Length of it.
@@ -34,18 +34,18 @@ pub struct Kept {
 
 /// Folder of one snapshot, which is removed when this is dropped.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct ScratchFolder {
     folder: PathBuf,
     /// Number of the next file in it.
     next: u64,
     /// False once the file system turned out to have none.
     links: bool,
-    fixed: BTreeMap<String, (FileMark, Kept)>,
+    fixed: BTreeMap<String, (FileMark, StoredCopy)>,
 }
 
-impl Scratch {
+impl ScratchFolder {
     /// Makes a folder within `around`, and removes those that a killed process left there.
-    pub fn new(host: &dyn Host, around: &Path) -> Result<Scratch> {
+    pub fn new(host: &dyn Host, around: &Path) -> Result<ScratchFolder> {
         let failed = |error: io::Error| {
             let advice = "check its permissions, and the room on its disk";
             Error::new(
@@ -61,11 +61,11 @@ impl Scratch {
         let folder = around.join(format!("{NAME}{number:016x}"));
         private_folder(&folder, false).map_err(failed)?;
         living.insert(folder.clone());
-        Ok(Scratch { folder, next: 0, links: true, fixed: BTreeMap::new() })
+        Ok(ScratchFolder { folder, next: 0, links: true, fixed: BTreeMap::new() })
     }
 
     /// Keeps a file as it is now, as far as it was long when it was looked at.
-    pub fn keep(&mut self, path: &str, found: &Found) -> io::Result<Kept> {
+    pub fn keep(&mut self, path: &str, found: &ScannedFile) -> io::Result<StoredCopy> {
         if let Some((mark, kept)) = self.fixed.get(path)
             && *mark == found.mark
         {
@@ -76,7 +76,7 @@ impl Scratch {
         let size = found.mark.size;
         if !found.mark.is_fixed {
             let size = copy(&found.at, &at, size)?;
-            return Ok(Kept { at, size });
+            return Ok(StoredCopy { at, size });
         }
         let linked = if self.links { std::fs::hard_link(&found.at, &at) } else { Err(NO_LINKS.into()) };
         if let Err(error) = linked {
@@ -89,13 +89,13 @@ impl Scratch {
                 return Err(io::ErrorKind::NotFound.into());
             }
         }
-        let kept = Kept { at, size };
+        let kept = StoredCopy { at, size };
         self.fixed.insert(path.to_owned(), (found.mark.clone(), kept.clone()));
         Ok(kept)
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next snapshot.
         let _ = std::fs::remove_dir_all(&self.folder);

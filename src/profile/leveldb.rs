@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use edit::Version;
-use record::Fault;
+use record::ReadFault;
 
 /// The last bytes of a table.
 const TABLE_MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
@@ -27,7 +27,7 @@ const BATCH_HEADER: u64 = 12;
 const LONGEST_CURRENT: u64 = 32;
 
 /// Files of one directory, by name.
-pub trait Folder {
+pub trait FileSource {
     /// Names of all files, with their lengths.
     fn files(&self) -> BTreeMap<&str, u64>;
     /// Content of the file from `start` on.
@@ -50,7 +50,7 @@ pub fn is_database<'a>(path: &str, mut names: impl Iterator<Item = &'a str>) -> 
 
 /// Checks that the database in `folder` is whole. Gives the ends of its manifest and its logs, by name: what is behind the end
 /// of one was being written, and belongs into no copy.
-pub fn check(folder: &dyn Folder) -> Result<BTreeMap<String, u64>, Damage> {
+pub fn check(folder: &dyn FileSource) -> Result<BTreeMap<String, u64>, Damage> {
     let files = folder.files();
     let mut ends = BTreeMap::new();
     let manifest = current(folder)?;
@@ -73,7 +73,7 @@ pub fn check(folder: &dyn Folder) -> Result<BTreeMap<String, u64>, Damage> {
         folder
             .read(name, start)
             .and_then(|file| file.take(TABLE_FOOTER).read_to_end(&mut end))
-            .map_err(|error| damage(name, &Fault::Unreadable(error)))?;
+            .map_err(|error| damage(name, &ReadFault::Unreadable(error)))?;
         if size < TABLE_FOOTER || end != TABLE_MAGIC {
             return Err(Damage { file: name.clone(), fault: "does not end as a table".to_owned() });
         }
@@ -95,7 +95,7 @@ pub fn check(folder: &dyn Folder) -> Result<BTreeMap<String, u64>, Damage> {
     for name in logs.values() {
         let file = &mut *open(folder, name)?;
         let end = record::each_length(file, &mut |length| match length {
-            ..BATCH_HEADER => Err(Fault::Damaged("has a record that is no batch")),
+            ..BATCH_HEADER => Err(ReadFault::Damaged("has a record that is no batch")),
             _ => Ok(()),
         })
         .map_err(|fault| damage(name, &fault))?;
@@ -106,12 +106,12 @@ pub fn check(folder: &dyn Folder) -> Result<BTreeMap<String, u64>, Damage> {
 }
 
 /// Name of the manifest that counts.
-fn current(folder: &dyn Folder) -> Result<String, Damage> {
+fn current(folder: &dyn FileSource) -> Result<String, Damage> {
     let mut bytes = Vec::new();
     open(folder, "CURRENT")?
         .take(LONGEST_CURRENT)
         .read_to_end(&mut bytes)
-        .map_err(|error| damage("CURRENT", &Fault::Unreadable(error)))?;
+        .map_err(|error| damage("CURRENT", &ReadFault::Unreadable(error)))?;
     let name = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
     let digits = name.and_then(|name| name.strip_prefix("MANIFEST-"));
     match (name, digits) {
@@ -130,15 +130,15 @@ fn numbered(name: &str, ending: &str) -> Option<u64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-fn open<'a>(folder: &'a dyn Folder, name: &str) -> Result<Box<dyn Read + 'a>, Damage> {
-    folder.read(name, 0).map_err(|error| damage(name, &Fault::Unreadable(error)))
+fn open<'a>(folder: &'a dyn FileSource, name: &str) -> Result<Box<dyn Read + 'a>, Damage> {
+    folder.read(name, 0).map_err(|error| damage(name, &ReadFault::Unreadable(error)))
 }
 
-fn damage(name: &str, fault: &Fault) -> Damage {
+fn damage(name: &str, fault: &ReadFault) -> Damage {
     let fault = match fault {
-        Fault::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => "is missing".to_owned(),
-        Fault::Unreadable(error) => format!("cannot be read ({error})"),
-        Fault::Damaged(fault) => (*fault).to_owned(),
+        ReadFault::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => "is missing".to_owned(),
+        ReadFault::Unreadable(error) => format!("cannot be read ({error})"),
+        ReadFault::Damaged(fault) => (*fault).to_owned(),
     };
     Damage { file: name.to_owned(), fault }
 }

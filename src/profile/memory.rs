@@ -24,7 +24,7 @@ const LOOK_AFTER: u32 = 32;
 
 /// Knowledge of one profile.
 #[derive(Default)]
-pub struct Memory {
+pub struct ProfileMemory {
     marks: BTreeMap<String, FileMark>,
     /// Packs that the last look at the store missed.
     lost: BTreeSet<PackName>,
@@ -34,7 +34,7 @@ pub struct Memory {
     server: Option<Incarnation>,
 }
 
-impl Memory {
+impl ProfileMemory {
     /// Remembers the files of a backup. `freed`: it made packs superfluous, which are now looked for.
     pub fn remember(&mut self, marks: BTreeMap<String, FileMark>, freed: bool) {
         self.marks = marks;

@@ -45,9 +45,9 @@ pub mod snapshot;
 mod tests;
 mod truncate;
 
-pub use backup::{Keeper, Order, Report};
+pub use backup::{BackupOrder, BackupReport, Keeper};
 pub use catalog::{Catalog, Summary};
 pub use holds::{forget, hold, is_held};
 pub use reseal::reseal;
-pub use restore::{Restored, restore, restore_from};
+pub use restore::{RestoreOutcome, restore, restore_from};
 pub use truncate::truncate_logs;

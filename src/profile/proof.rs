@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::profile::leveldb::{self, Damage, Folder};
+use crate::profile::leveldb::{self, Damage, FileSource};
 use crate::profile::scan;
 
 /// Files of one folder: their places and lengths, by name.
 #[derive(Default)]
-struct Files<'a>(BTreeMap<&'a str, (&'a Path, u64)>);
+struct FolderFiles<'a>(BTreeMap<&'a str, (&'a Path, u64)>);
 
-impl Folder for Files<'_> {
+impl FileSource for FolderFiles<'_> {
     fn files(&self) -> BTreeMap<&str, u64> {
         self.0.iter().map(|(name, (_, size))| (*name, *size)).collect()
     }
@@ -32,12 +32,13 @@ impl Folder for Files<'_> {
 pub fn databases<'a>(
     files: impl Iterator<Item = (&'a str, &'a Path, u64)>,
 ) -> impl Iterator<Item = Result<BTreeMap<String, u64>, Damage>> {
-    let mut folders: BTreeMap<&str, Files<'_>> = BTreeMap::new();
+    let mut folders: BTreeMap<&str, FolderFiles<'_>> = BTreeMap::new();
     for (path, at, size) in files {
         let Some((folder, name)) = path.rsplit_once('/') else { continue };
         folders.entry(folder).or_default().0.insert(name, (at, size));
     }
-    let is_database = |(path, files): &(&str, Files<'_>)| leveldb::is_database(path, files.0.keys().copied());
+    let is_database =
+        |(path, files): &(&str, FolderFiles<'_>)| leveldb::is_database(path, files.0.keys().copied());
     folders.into_iter().filter(is_database).map(|(path, files)| {
         let inner = |name: &str| format!("{path}/{name}");
         let ends =

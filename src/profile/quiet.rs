@@ -22,7 +22,7 @@ const MOMENT: Duration = Duration::from_micros(200);
 
 /// Outcome of the attempt to stop a process.
 #[derive(Debug)]
-pub enum Stop {
+pub enum StopOutcome {
     /// It stands still.
     Stopped(Pause),
     /// There is no such process any more.
@@ -37,26 +37,26 @@ pub struct Pause {
     pid: u32,
     began: Duration,
     /// `None` if somebody else stopped it.
-    stopped: Option<Arc<Stopped>>,
+    stopped: Option<Arc<StoppedProcess>>,
 }
 
 /// Stop that has to be taken back, once.
 #[derive(Debug)]
-struct Stopped {
+struct StoppedProcess {
     pid: u32,
     is_over: Mutex<bool>,
     bell: Condvar,
 }
 
 /// Everything that stands still now.
-static ALL: Mutex<Vec<Weak<Stopped>>> = Mutex::new(Vec::new());
+static ALL: Mutex<Vec<Weak<StoppedProcess>>> = Mutex::new(Vec::new());
 
 /// Stops process `pid`. Blocks until all its threads stand still.
-pub fn stop(host: &dyn Host, pid: u32) -> Result<Stop> {
+pub fn stop(host: &dyn Host, pid: u32) -> Result<StopOutcome> {
     stop_for(host, pid, LIMIT)
 }
 
-fn stop_for(host: &dyn Host, pid: u32, limit: Duration) -> Result<Stop> {
+fn stop_for(host: &dyn Host, pid: u32, limit: Duration) -> Result<StopOutcome> {
     if pid < 2 || i32::try_from(pid).is_err() || pid == std::process::id() {
         return Err(Error::new(
             Code::InvalidOption,
@@ -64,29 +64,29 @@ fn stop_for(host: &dyn Host, pid: u32, limit: Duration) -> Result<Stop> {
         ));
     }
     match process::state(pid) {
-        State::Gone => return Ok(Stop::Gone),
-        State::Stopped => return Ok(Stop::Stopped(Pause { pid, began: host.now(), stopped: None })),
+        State::Gone => return Ok(StopOutcome::Gone),
+        State::Stopped => return Ok(StopOutcome::Stopped(Pause { pid, began: host.now(), stopped: None })),
         State::Running => {}
-        State::Unknown => return Ok(Stop::Unable),
+        State::Unknown => return Ok(StopOutcome::Unable),
     }
-    let Ok(stopped) = watched(pid, limit) else { return Ok(Stop::Unable) };
+    let Ok(stopped) = watched(pid, limit) else { return Ok(StopOutcome::Unable) };
     let began = host.now();
     let sent = stopped.stop();
     // From here on, what is dropped continues.
     let pause = Pause { pid, began, stopped: Some(stopped) };
     match sent {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stop::Gone),
-        Err(_) => return Ok(Stop::Unable),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(StopOutcome::Gone),
+        Err(_) => return Ok(StopOutcome::Unable),
     }
     while host.now().saturating_sub(began) < SETTLING {
         match process::state(pid) {
-            State::Stopped => return Ok(Stop::Stopped(pause)),
-            State::Gone => return Ok(Stop::Gone),
+            State::Stopped => return Ok(StopOutcome::Stopped(pause)),
+            State::Gone => return Ok(StopOutcome::Gone),
             State::Running | State::Unknown => process::wait(MOMENT),
         }
     }
-    Ok(Stop::Unable)
+    Ok(StopOutcome::Unable)
 }
 
 /// Continues everything that stands still because of us: for the exit of this process.
@@ -119,7 +119,7 @@ impl Drop for Pause {
     }
 }
 
-impl Stopped {
+impl StoppedProcess {
     /// Stops the process, unless its time was over before it came to that. The thread that continues it cannot do so in between.
     fn stop(&self) -> io::Result<()> {
         let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,8 +140,8 @@ impl Stopped {
 }
 
 /// Starts the thread that continues process `pid` after `limit`, and waits until it watches.
-fn watched(pid: u32, limit: Duration) -> io::Result<Arc<Stopped>> {
-    let stopped = Arc::new(Stopped { pid, is_over: Mutex::new(false), bell: Condvar::new() });
+fn watched(pid: u32, limit: Duration) -> io::Result<Arc<StoppedProcess>> {
+    let stopped = Arc::new(StoppedProcess { pid, is_over: Mutex::new(false), bell: Condvar::new() });
     let watching = Arc::new((Mutex::new(false), Condvar::new()));
     let (theirs, began) = (Arc::clone(&stopped), Arc::clone(&watching));
     std::thread::Builder::new().name("bha-quiet".to_owned()).spawn(move || {

@@ -26,7 +26,7 @@ const PARALLEL: usize = 4;
 
 /// Outcome of a restore.
 #[derive(Debug, Clone)]
-pub struct Restored {
+pub struct RestoreOutcome {
     /// The generation.
     pub generation: u64,
     /// Its files and their bytes.
@@ -42,7 +42,7 @@ struct Target {
 }
 
 /// Restores `generation`, or the newest one, to the folder `to`, which must not be there.
-pub async fn restore(session: &Session, to: PathBuf, generation: Option<u64>) -> Result<Restored> {
+pub async fn restore(session: &Session, to: PathBuf, generation: Option<u64>) -> Result<RestoreOutcome> {
     let catalog = session.journal().read(Catalog::read)??;
     restore_from(&session.owner()?.tenancy, &catalog, to, generation).await
 }
@@ -53,7 +53,7 @@ pub async fn restore_from(
     catalog: &Catalog,
     to: PathBuf,
     generation: Option<u64>,
-) -> Result<Restored> {
+) -> Result<RestoreOutcome> {
     let generation = generation.or_else(|| catalog.head.map(|head| head.generation)).unwrap_or_default();
     let files = catalog.at(generation)?;
     let staged = staged(&to)?;
@@ -70,7 +70,7 @@ pub async fn restore_from(
     let sizes: Vec<PathBuf> = files.keys().map(|path| relative(path)).collect::<Result<_>>()?;
     blocking(host, move || finish(&staged, &to, &sizes).map_err(unwritten)).await?;
     let bytes = files.values().map(|version| version.size).sum();
-    Ok(Restored { generation, files: files.len(), bytes })
+    Ok(RestoreOutcome { generation, files: files.len(), bytes })
 }
 
 /// The folder that a restore to `to` is made in.

@@ -38,7 +38,7 @@ pub struct FileMark {
 
 /// A kept file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct ScannedFile {
     /// Place of its bytes.
     pub at: PathBuf,
     /// Permissions, where the system has them.
@@ -48,17 +48,17 @@ pub struct Found {
 }
 
 /// Kept files by relative path, with '/' between names.
-pub type Look = BTreeMap<String, Found>;
+pub type FileIndex = BTreeMap<String, ScannedFile>;
 
 /// Looks at the kept files of the profile in `directory`, and at those under the relative paths of `extra`.
-pub fn look(directory: &Path, extra: &[String]) -> Result<Look> {
+pub fn look(directory: &Path, extra: &[String]) -> Result<FileIndex> {
     if !std::fs::metadata(directory).map_err(|error| unreadable("the profile", error))?.is_dir() {
         return Err(Error::new(
             Code::LocalUnavailable,
             "the profile is not a directory: name the user data directory of the browser",
         ));
     }
-    let mut look = Look::new();
+    let mut look = FileIndex::new();
     for path in KEPT.into_iter().chain(extra.iter().map(String::as_str)) {
         let mut names = Vec::new();
         for name in path.split('/') {
@@ -120,13 +120,13 @@ pub fn is_absence(error: &io::Error) -> bool {
 }
 
 /// Adds what is at `path`, and all below it.
-fn visit(directory: &Path, path: String, there: &Metadata, look: &mut Look) -> Result<()> {
+fn visit(directory: &Path, path: String, there: &Metadata, look: &mut FileIndex) -> Result<()> {
     let mut left = vec![(path, there.clone())];
     while let Some((path, there)) = left.pop() {
         let at = directory.join(&path);
         if there.is_file() {
             let (mode, mark) = (mode(&there), mark(&path, &there));
-            look.insert(path, Found { at, mode, mark });
+            look.insert(path, ScannedFile { at, mode, mark });
         } else if there.is_dir() {
             let entries = match std::fs::read_dir(&at) {
                 Err(error) if is_absence(&error) => continue,

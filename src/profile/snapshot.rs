@@ -1,6 +1,6 @@
 //! A whole copy of a profile at one moment.
 //!
-//! Invariant: a [`Snapshot`] is whole, or there is none. Everything that can be done beside a running browser is: links to fixed
+//! Invariant: a [`ProfileSnapshot`] is whole, or there is none. Everything that can be done beside a running browser is: links to fixed
 //! files before it is stopped, the proof after it continues. With the browser closed nothing is copied.
 
 use std::collections::BTreeMap;
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::error::{Cause, Code, Error, Result};
 use crate::platform::host::Host;
-use crate::profile::copy::{Kept, Scratch};
+use crate::profile::copy::{ScratchFolder, StoredCopy};
 use crate::profile::leveldb::Damage;
-use crate::profile::quiet::{self, Pause, Stop};
-use crate::profile::scan::{Found, Look};
+use crate::profile::quiet::{self, Pause, StopOutcome};
+use crate::profile::scan::{FileIndex, ScannedFile};
 use crate::profile::{process, proof, scan};
 
 pub use crate::profile::scan::FileMark;
@@ -79,7 +79,7 @@ impl Quiet {
 
 /// A whole copy of a profile. Its folder is removed when it is dropped.
 #[derive(Debug)]
-pub struct Snapshot {
+pub struct ProfileSnapshot {
     /// The files, sorted by path.
     pub files: Vec<SnapshotFile>,
     /// Way in which it was made.
@@ -90,7 +90,7 @@ pub struct Snapshot {
     pub stopped: Duration,
     /// Folder of the copies; `None` where the files are those of the profile.
     #[expect(dead_code, reason = "the copies live as long as this")]
-    scratch: Option<Scratch>,
+    scratch: Option<ScratchFolder>,
 }
 
 /// Attempts with the browser stopped.
@@ -101,7 +101,7 @@ const RUNNING_TRIES: u32 = 20;
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// Takes a snapshot. Blocks.
-pub fn take(host: &dyn Host, request: &SnapshotRequest) -> Result<Snapshot> {
+pub fn take(host: &dyn Host, request: &SnapshotRequest) -> Result<ProfileSnapshot> {
     scan::check_extra(&request.extra)?;
     if request.writer == Writer::None {
         return closed(request);
@@ -109,7 +109,7 @@ pub fn take(host: &dyn Host, request: &SnapshotRequest) -> Result<Snapshot> {
     let mut attempt = Attempt {
         host,
         request,
-        scratch: Scratch::new(host, &request.scratch)?,
+        scratch: ScratchFolder::new(host, &request.scratch)?,
         writer: request.writer,
         stopped: Duration::ZERO,
         overdue: 0,
@@ -123,11 +123,11 @@ pub fn take(host: &dyn Host, request: &SnapshotRequest) -> Result<Snapshot> {
             Copies::Made(quiet, files) => match prove(files) {
                 Ok(files) => {
                     let Attempt { scratch, stopped, .. } = attempt;
-                    return Ok(Snapshot { files, quiet, tries, stopped, scratch: Some(scratch) });
+                    return Ok(ProfileSnapshot { files, quiet, tries, stopped, scratch: Some(scratch) });
                 }
                 Err(Damage { file, fault }) => format!("{file} {fault}"),
             },
-            Copies::Unneeded => return Ok(Snapshot { tries, ..closed(request)? }),
+            Copies::Unneeded => return Ok(ProfileSnapshot { tries, ..closed(request)? }),
             Copies::Moved(unrest) => unrest,
         };
         if writer != attempt.writer {
@@ -153,19 +153,19 @@ fn tries_of(writer: Writer) -> u32 {
 }
 
 /// Snapshot of a profile that nobody writes to.
-fn closed(request: &SnapshotRequest) -> Result<Snapshot> {
+fn closed(request: &SnapshotRequest) -> Result<ProfileSnapshot> {
     let files = scan::look(&request.directory, &request.extra)?.into_iter().map(|(path, found)| {
-        let kept = Kept { at: found.at.clone(), size: found.mark.size };
+        let kept = StoredCopy { at: found.at.clone(), size: found.mark.size };
         file(path, &found, kept)
     });
     let files = prove(files.collect()).map_err(|Damage { file, fault }| {
         let advice = "the profile is not whole; open the browser on it once, or restore a generation";
         Error::new(Cause::LocalDamage, format!("{file} {fault}: {advice}"))
     })?;
-    Ok(Snapshot { files, quiet: Quiet::Closed, tries: 1, stopped: Duration::ZERO, scratch: None })
+    Ok(ProfileSnapshot { files, quiet: Quiet::Closed, tries: 1, stopped: Duration::ZERO, scratch: None })
 }
 
-fn file(path: String, found: &Found, kept: Kept) -> SnapshotFile {
+fn file(path: String, found: &ScannedFile, kept: StoredCopy) -> SnapshotFile {
     SnapshotFile { path, at: kept.at, size: kept.size, mode: found.mode, mark: found.mark.clone() }
 }
 
@@ -184,7 +184,7 @@ fn prove(mut files: Vec<SnapshotFile>) -> Result<Vec<SnapshotFile>, Damage> {
 struct Attempt<'a> {
     host: &'a dyn Host,
     request: &'a SnapshotRequest,
-    scratch: Scratch,
+    scratch: ScratchFolder,
     /// The way that is tried: the one that was asked for, until the system does not let us.
     writer: Writer,
     stopped: Duration,
@@ -219,9 +219,9 @@ impl Attempt<'_> {
 
     fn copy_stopped(&mut self, pid: u32) -> Result<Copies> {
         let pause = match quiet::stop(self.host, pid)? {
-            Stop::Stopped(pause) => pause,
-            Stop::Gone => return Ok(Copies::Unneeded),
-            Stop::Unable => {
+            StopOutcome::Stopped(pause) => pause,
+            StopOutcome::Gone => return Ok(Copies::Unneeded),
+            StopOutcome::Unable => {
                 self.writer = Writer::Running;
                 return Ok(Copies::Moved("its process cannot be stopped".to_owned()));
             }
@@ -246,7 +246,7 @@ impl Attempt<'_> {
     }
 
     /// Copies beside a browser that writes: a log up to a length is a moment of its database, as long as the list of tables stays.
-    fn copy_running(&mut self, before: Look, look: Look) -> Result<Copies> {
+    fn copy_running(&mut self, before: FileIndex, look: FileIndex) -> Result<Copies> {
         let mut files = self.keep(&look, |_| true)?;
         let after = self.look()?;
         if let Some(path) = difference(&look, &after, lists_tables) {
@@ -259,12 +259,12 @@ impl Attempt<'_> {
         Ok(Copies::Made(Quiet::Optimistic, by_path.into_values().collect()))
     }
 
-    fn look(&self) -> Result<Look> {
+    fn look(&self) -> Result<FileIndex> {
         scan::look(&self.request.directory, &self.request.extra)
     }
 
     /// Keeps the files of a look that are chosen, as far as they are still there.
-    fn keep(&mut self, look: &Look, chosen: impl Fn(&Found) -> bool) -> Result<Vec<SnapshotFile>> {
+    fn keep(&mut self, look: &FileIndex, chosen: impl Fn(&ScannedFile) -> bool) -> Result<Vec<SnapshotFile>> {
         let mut files = Vec::with_capacity(look.len());
         for (path, found) in look.iter().filter(|(_, found)| chosen(found)) {
             match self.scratch.keep(path, found) {
@@ -279,14 +279,14 @@ impl Attempt<'_> {
 }
 
 /// True for the files that say which tables and logs a database has.
-fn lists_tables(path: &str, _: &Found) -> bool {
+fn lists_tables(path: &str, _: &ScannedFile) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     name == "CURRENT" || name.starts_with("MANIFEST-")
 }
 
 /// Blobs that a log copied between three looks may name besides those of the look in the middle: some are gone since the first, and
 /// some are new, or longer, in the last.
-fn other_blobs(mut before: Look, look: &Look, mut after: Look) -> Look {
+fn other_blobs(mut before: FileIndex, look: &FileIndex, mut after: FileIndex) -> FileIndex {
     before.retain(|path, _| !look.contains_key(path));
     after.retain(|path, found| look.get(path) != Some(found));
     before.extend(after);
@@ -295,8 +295,12 @@ fn other_blobs(mut before: Look, look: &Look, mut after: Look) -> Look {
 }
 
 /// The first path of which two looks differ, among those that are chosen.
-fn difference<'a>(one: &'a Look, other: &'a Look, chosen: impl Fn(&str, &Found) -> bool) -> Option<&'a str> {
-    let of = |look: &'a Look, than: &'a Look| {
+fn difference<'a>(
+    one: &'a FileIndex,
+    other: &'a FileIndex,
+    chosen: impl Fn(&str, &ScannedFile) -> bool,
+) -> Option<&'a str> {
+    let of = |look: &'a FileIndex, than: &'a FileIndex| {
         let mut paths = look.iter().filter(|(path, found)| chosen(path, found));
         paths.find(|(path, found)| than.get(*path) != Some(*found)).map(|(path, _)| path.as_str())
     };

@@ -88,7 +88,7 @@ impl Place {
         std::fs::remove_file(self.folder.path().join("profile").join(KEPT).join(path)).expect("is there");
     }
 
-    fn order(&self, keep: usize) -> Order {
+    fn order(&self, keep: usize) -> BackupOrder {
         let snapshot = SnapshotRequest {
             directory: self.folder.path().join("profile"),
             scratch: self.folder.path().join("scratch"),
@@ -96,7 +96,7 @@ impl Place {
             extra: vec![KEPT.to_owned()],
         };
         let marker = Some(self.folder.path().join("holds.json"));
-        Order {
+        BackupOrder {
             snapshot: Arc::new(snapshot),
             keep,
             marker,
@@ -106,7 +106,7 @@ impl Place {
         }
     }
 
-    async fn back_up(&self, session: &Session) -> Report {
+    async fn back_up(&self, session: &Session) -> BackupReport {
         self.keeper.backup(session, self.order(3)).await.expect("is stored")
     }
 

@@ -43,7 +43,7 @@ async fn work(
 ) {
     let mut written = None;
     for round in 1..=2_u64 {
-        let Opened { handle, session, shared } = registry.open(request()).await.expect("opens");
+        let OpenOutcome { handle, session, shared } = registry.open(request()).await.expect("opens");
         {
             let mut held = held.lock().expect("no panic");
             assert!(held.iter().all(|other| Arc::ptr_eq(other, &session)), "two sessions of one tenant");

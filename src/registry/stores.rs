@@ -20,11 +20,11 @@ const UNUSED: usize = 16;
 
 /// Stores that were named; with a site where one was connected to.
 #[derive(Default)]
-pub struct Stores(Mutex<Known>);
+pub struct Stores(Mutex<StoreCache>);
 
 #[derive(Default)]
-struct Known {
-    all: HashMap<Arc<StoreSpec>, Kept>,
+struct StoreCache {
+    all: HashMap<Arc<StoreSpec>, CachedStore>,
     /// Uses so far.
     uses: u64,
     /// Requests and bytes of stores that are not kept any more.
@@ -32,15 +32,15 @@ struct Known {
 }
 
 #[derive(Default)]
-struct Kept {
+struct CachedStore {
     site: Option<Site>,
     /// The number of its last use.
     used: u64,
 }
 
-impl Known {
+impl StoreCache {
     /// The one copy of a spec, used now.
-    fn named(&mut self, spec: &StoreSpec) -> (Arc<StoreSpec>, &mut Kept) {
+    fn named(&mut self, spec: &StoreSpec) -> (Arc<StoreSpec>, &mut CachedStore) {
         let known = match self.all.get_key_value(spec) {
             Some((known, _)) => Arc::clone(known),
             None => {
@@ -56,7 +56,7 @@ impl Known {
 
     /// Lets go of what nobody has used for longest.
     fn forget(&mut self) {
-        let unused = |spec: &Arc<StoreSpec>, kept: &Kept| {
+        let unused = |spec: &Arc<StoreSpec>, kept: &CachedStore| {
             Arc::strong_count(spec) == 1
                 && kept.site.as_ref().is_none_or(|site| Arc::strong_count(&site.listing) == 1)
         };
@@ -68,7 +68,7 @@ impl Known {
         }
         idle.sort_unstable_by_key(|(used, _)| *used);
         for (_, spec) in idle.iter().take(idle.len() + 1 - UNUSED) {
-            if let Some(Kept { site: Some(site), .. }) = self.all.remove(spec) {
+            if let Some(CachedStore { site: Some(site), .. }) = self.all.remove(spec) {
                 self.gone.include(&site.remote.traffic);
             }
         }
@@ -76,7 +76,7 @@ impl Known {
 }
 
 impl Stores {
-    fn all(&self) -> MutexGuard<'_, Known> {
+    fn all(&self) -> MutexGuard<'_, StoreCache> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

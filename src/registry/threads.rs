@@ -43,9 +43,9 @@ fn value(session: &Session, id: &str) -> Option<u64> {
 
 /// Every session that somebody has open, by tenant: while one lives, all who open that tenant have it.
 #[derive(Default)]
-struct Opened(Mutex<HashMap<u64, Vec<Arc<Session>>>>);
+struct OpenSessions(Mutex<HashMap<u64, Vec<Arc<Session>>>>);
 
-impl Opened {
+impl OpenSessions {
     fn all(&self) -> MutexGuard<'_, HashMap<u64, Vec<Arc<Session>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +68,7 @@ impl Opened {
 }
 
 /// Opens tenants, writes a counter of its own to each, and closes them, again and again.
-async fn work(registry: &Registry, opened: &Opened, store: bool, task: u64, mut rng: Rng) {
+async fn work(registry: &Registry, opened: &OpenSessions, store: bool, task: u64, mut rng: Rng) {
     let id = format!("of-{task}");
     let mut written = HashMap::<u64, u64>::new();
     for round in 1..=ROUNDS {
@@ -108,7 +108,7 @@ async fn whatever_many_threads_do_at_once_a_tenant_has_one_session_and_keeps_wha
     for store in [true, false] {
         let host: Arc<dyn Host> = Arc::new(RealHost::new(tokio::runtime::Handle::current()));
         let registry = Arc::new(Registry::new(host, Arc::new(MemoryDisk::default())));
-        let opened = Arc::new(Opened::default());
+        let opened = Arc::new(OpenSessions::default());
         let tasks = (0..TASKS).map(|task| {
             let (registry, opened) = (Arc::clone(&registry), Arc::clone(&opened));
             let rng = Rng::new(seed * TASKS + task);

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use super::places::Place;
-use super::{Registry, Slot};
+use super::{Registry, SessionSlot};
 
 /// A look at a slot. One that is empty goes when nobody looks at it any more: a place costs nothing when it is not in use.
 pub struct Visit<'a> {
     pub registry: &'a Registry,
     pub place: Place,
-    pub slot: Slot,
+    pub slot: SessionSlot,
 }
 
 impl Drop for Visit<'_> {

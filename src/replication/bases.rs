@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::error::{Cause, Error, Result};
 use crate::event::{Event, Level};
 use crate::format::name::{DataName, Mark};
-use crate::format::object::{Link, Sealed};
+use crate::format::object::{Link, SealedObject};
 use crate::id::Lsn;
 use crate::journal::memtable::Snapshot;
 use crate::platform::host::{Lane, blocking_in, sleep};
@@ -19,8 +19,8 @@ use crate::store::Failure;
 
 use super::chain::Chain;
 use super::outage::Put;
-use super::stop::{Stop, Unanswered, Work};
-use super::{BASE_PAUSE, MAX_BASE_PAUSE, MAX_PAUSE, Piece, Replicator, spread};
+use super::stop::{NoAnswer, Stop, Work};
+use super::{BASE_PAUSE, ChainObject, MAX_BASE_PAUSE, MAX_PAUSE, Replicator, spread};
 
 impl Replicator {
     /// The store lost everything of this session, and no newer owner is there: write it all again, from memory.
@@ -46,7 +46,7 @@ impl Replicator {
     }
 
     /// Seals the whole state as a base at the end of the chain, away from the runtime's workers.
-    pub(super) async fn seal_base(&self, lsn: Lsn, state: Snapshot) -> Result<(DataName, Sealed)> {
+    pub(super) async fn seal_base(&self, lsn: Lsn, state: Snapshot) -> Result<(DataName, SealedObject)> {
         let (owner, head) = (Arc::clone(&self.owner), self.head);
         blocking_in(self.owner.tenancy.host(), Lane::Compute, move || owner.base(lsn, head, &state.encode()))
             .await
@@ -95,7 +95,7 @@ impl Replicator {
 
     /// Seals a base, and tells of one that comes near the limit of the store.
     async fn prepare_base(&self, lsn: Lsn, state: Snapshot) -> Result<(DataName, Bytes)> {
-        let (name, Sealed { bytes, .. }) = self.seal_base(lsn, state).await?;
+        let (name, SealedObject { bytes, .. }) = self.seal_base(lsn, state).await?;
         if let Some(note) = self.owner.tenancy.remote.tight(self.chain.base().bytes, bytes.len() as u64) {
             (self.events)(Event::Note(Level::Warn, note));
         }
@@ -110,7 +110,7 @@ impl Replicator {
             self.refused(&failure);
             return Ok(Some(failure));
         }
-        self.chain = Chain::of(Piece { name, bytes });
+        self.chain = Chain::of(ChainObject { name, bytes });
         self.refresh_at = self.now() + spread(self.owner.tenancy.host(), self.pace.refresh);
         let mut refused = None;
         self.note(|health| {
@@ -168,7 +168,7 @@ impl Replicator {
     }
 
     /// Stores an object of the chain once more under its name; `false` if it is not there, or too large by now.
-    async fn again(&mut self, piece: Piece) -> Work<bool> {
+    async fn again(&mut self, piece: ChainObject) -> Work<bool> {
         let name = piece.name.object(&self.owner.tenancy.name);
         loop {
             let request = self.owner.tenancy.remote.get_once(&name);
@@ -178,8 +178,8 @@ impl Replicator {
                     return Ok(!matches!(put, Put::Refused(_)));
                 }
                 Ok(None) => return Ok(false),
-                Err(Unanswered::Ended) => return Err(Stop::Ended),
-                Err(Unanswered::Failed(failure)) => self.back_off(&failure, MAX_PAUSE).await?,
+                Err(NoAnswer::Ended) => return Err(Stop::Ended),
+                Err(NoAnswer::Failed(failure)) => self.back_off(&failure, MAX_PAUSE).await?,
             }
         }
     }

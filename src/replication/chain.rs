@@ -9,7 +9,7 @@ use crate::ownership::decide::Survey;
 
 /// An object of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Piece {
+pub struct ChainObject {
     /// Its name.
     pub name: DataName,
     /// Its bytes.
@@ -35,29 +35,29 @@ impl Losses {
 /// The current base, and the segments that were stored after it.
 #[derive(Debug, Clone)]
 pub struct Chain {
-    base: Piece,
-    segments: Vec<Piece>,
+    base: ChainObject,
+    segments: Vec<ChainObject>,
     segment_bytes: u64,
 }
 
 impl Chain {
     /// A chain of a base.
-    pub fn of(base: Piece) -> Chain {
+    pub fn of(base: ChainObject) -> Chain {
         Chain { base, segments: Vec::new(), segment_bytes: 0 }
     }
 
     /// The current base.
-    pub fn base(&self) -> Piece {
+    pub fn base(&self) -> ChainObject {
         self.base
     }
 
     /// The object at the end.
-    pub fn newest(&self) -> Piece {
+    pub fn newest(&self) -> ChainObject {
         self.segments.last().copied().unwrap_or(self.base)
     }
 
     /// A segment was stored at the end.
-    pub fn push(&mut self, segment: Piece) {
+    pub fn push(&mut self, segment: ChainObject) {
         debug_assert!(matches!(segment.name.span, Span::Segment(..)));
         self.segment_bytes += segment.bytes;
         self.segments.push(segment);
@@ -94,13 +94,13 @@ impl Chain {
     }
 
     /// All of it, in order.
-    pub fn pieces(&self) -> impl Iterator<Item = Piece> {
+    pub fn pieces(&self) -> impl Iterator<Item = ChainObject> {
         [self.base].into_iter().chain(self.segments.iter().copied())
     }
 }
 
 /// True if no part of it is missing, if it is in parts.
-fn is_whole(piece: &Piece, survey: &Survey) -> bool {
+fn is_whole(piece: &ChainObject, survey: &Survey) -> bool {
     let parts = || survey.parts.iter().filter(|part| part.of == piece.name);
     let sizes: BTreeSet<usize> = parts().map(|part| part.size).collect();
     sizes.is_empty()

@@ -11,20 +11,20 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::format::name::DataName;
 use crate::id::Claim;
-use crate::ownership::decide::{Dominated, OwnBases, Survey, dominated};
+use crate::ownership::decide::{Garbage, OwnBases, Survey, dominated};
 use crate::ownership::lease::{Owner, Standing};
 
 use super::chain::{Chain, Losses};
 
 /// The request that is not begun.
 #[derive(Default)]
-struct Pending {
+struct PendingRequest {
     due: bool,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
 /// The owner's knowledge of its own objects.
-struct Known {
+struct OwnObjects {
     /// Objects that are stored and needed.
     chain: Chain,
     bases: OwnBases,
@@ -34,14 +34,14 @@ struct Known {
 pub struct Collector {
     owner: Arc<Owner>,
     parent: Option<Claim>,
-    known: Mutex<Known>,
+    known: Mutex<OwnObjects>,
     /// Objects of it that a listing lacked, and another one after that.
     lost: Mutex<Losses>,
     /// Somebody else writes under this claim.
     forked: AtomicBool,
     /// The base that it opened with: it alone tells whose history this one goes on from.
     opening: DataName,
-    asked: Mutex<Pending>,
+    asked: Mutex<PendingRequest>,
     wake: Notify,
 }
 
@@ -54,7 +54,7 @@ impl Collector {
             owner,
             parent,
             opening: chain.base().name,
-            known: Mutex::new(Known { chain, bases }),
+            known: Mutex::new(OwnObjects { chain, bases }),
             lost: Mutex::default(),
             forked: AtomicBool::new(false),
             asked: Mutex::default(),
@@ -107,7 +107,7 @@ impl Collector {
     pub async fn run(&self) -> Infallible {
         loop {
             self.wake.notified().await;
-            let Pending { due, waiting } = std::mem::take(&mut *self.asked());
+            let PendingRequest { due, waiting } = std::mem::take(&mut *self.asked());
             if due {
                 self.collect().await;
             }
@@ -143,7 +143,7 @@ impl Collector {
             self.forked.store(true, Ordering::Relaxed);
             return;
         }
-        let Dominated { data, parts, marks } = {
+        let Garbage { data, parts, marks } = {
             // As of now: another base may have become the current one since the listing was asked for.
             let mut known = self.known();
             known.bases.retain(&survey);
@@ -181,11 +181,11 @@ impl Collector {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, OwnObjects> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn asked(&self) -> MutexGuard<'_, Pending> {
+    fn asked(&self) -> MutexGuard<'_, PendingRequest> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

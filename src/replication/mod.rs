@@ -39,7 +39,7 @@ use collector::Collector;
 use lookout::Lookout;
 use stop::{Stop, Work};
 
-pub use chain::Piece;
+pub use chain::ChainObject;
 
 /// Segments after which a base is worth its bytes, whatever their size.
 const MAX_SEGMENTS: usize = 256;
@@ -90,7 +90,7 @@ pub struct Start {
     /// The opening base.
     pub head: Link,
     /// The base in the store.
-    pub base: Piece,
+    pub base: ChainObject,
     /// The claim that it continues.
     pub parent: Option<Claim>,
     /// Start of the last check of ownership.
@@ -110,12 +110,12 @@ struct Shipment {
 }
 
 /// A PUT of an object, with the standing of the owner after it, where the store lists in the same exchange.
-type Sending = Pin<Box<dyn Future<Output = Result<Option<Standing>, Failure>> + Send>>;
+type PutFuture = Pin<Box<dyn Future<Output = Result<Option<Standing>, Failure>> + Send>>;
 
 /// The name of an object and its PUT, which goes on.
-type Interrupted = (String, Sending);
+type PendingPut = (String, PutFuture);
 
-enum Task {
+enum Duty {
     Ship,
     Check,
     Refresh,
@@ -142,7 +142,7 @@ pub struct Replicator {
     /// Segments after it that are sealed, and that a base is to replace.
     skipped: std::collections::VecDeque<Shipment>,
     /// A PUT that a newer owner interrupted.
-    interrupted: Mutex<Option<Interrupted>>,
+    interrupted: Mutex<Option<PendingPut>>,
     /// The standing that came with the last object that was stored, and the time before which its listing cannot have begun.
     looked: Option<(Duration, Standing)>,
     /// The life of the server that has everything that was stored.
@@ -255,14 +255,14 @@ impl Replicator {
     async fn tasks(&mut self) -> Work<Infallible> {
         loop {
             match self.next().await? {
-                Task::Ship => self.ship().await?,
-                Task::Check => self.acknowledge(None, false).await?,
-                Task::Refresh => self.refresh().await?,
-                Task::Renew => self.renew().await?,
-                Task::Mend => self.mend().await?,
-                Task::Yield => return Err(self.give_way()),
-                Task::Audit => self.audit().await,
-                Task::Leave => match self.leave().await? {},
+                Duty::Ship => self.ship().await?,
+                Duty::Check => self.acknowledge(None, false).await?,
+                Duty::Refresh => self.refresh().await?,
+                Duty::Renew => self.renew().await?,
+                Duty::Mend => self.mend().await?,
+                Duty::Yield => return Err(self.give_way()),
+                Duty::Audit => self.audit().await,
+                Duty::Leave => match self.leave().await? {},
             }
         }
     }
@@ -271,20 +271,20 @@ impl Replicator {
         self.owner.tenancy.host().now()
     }
 
-    async fn next(&mut self) -> Work<Task> {
+    async fn next(&mut self) -> Work<Duty> {
         loop {
             let progress = self.journal.progress();
             if progress.is_done() || progress.life == Life::Fenced {
                 return Err(Stop::Ended);
             }
             if progress.life == Life::Closing {
-                return Ok(Task::Leave);
+                return Ok(Duty::Leave);
             }
             if self.collector.is_forked() {
-                return Ok(Task::Yield);
+                return Ok(Duty::Yield);
             }
             if self.collector.has_losses() {
-                return Ok(Task::Mend);
+                return Ok(Duty::Mend);
             }
             let now = self.now();
             let ship_at = match self.journal.pending()? {
@@ -304,20 +304,20 @@ impl Replicator {
             };
             if ship_at.is_some_and(|at| at <= now) {
                 self.noticed_at = None;
-                return Ok(Task::Ship);
+                return Ok(Duty::Ship);
             }
             let check_at = self.lookout.next();
             if check_at <= now {
-                return Ok(Task::Check);
+                return Ok(Duty::Check);
             }
             if self.refresh_at <= now {
-                return Ok(Task::Refresh);
+                return Ok(Duty::Refresh);
             }
             if self.journal.wants_renewal() {
-                return Ok(Task::Renew);
+                return Ok(Duty::Renew);
             }
             if self.audits.at() <= now {
-                return Ok(Task::Audit);
+                return Ok(Duty::Audit);
             }
             let rest = check_at.min(self.refresh_at).min(self.audits.at());
             let pause = ship_at.unwrap_or(rest).min(rest) - now;

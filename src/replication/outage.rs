@@ -15,8 +15,8 @@ use crate::journal::Life;
 use crate::platform::host::sleep;
 use crate::store::{Failure, Meaning};
 
-use super::stop::{Stop, Unanswered, Work};
-use super::{MAX_PAUSE, Replicator, Sending};
+use super::stop::{NoAnswer, Stop, Work};
+use super::{MAX_PAUSE, PutFuture, Replicator};
 
 /// The longest pause between tries while somebody waits.
 const HURRIED: Duration = Duration::from_secs(1);
@@ -61,9 +61,10 @@ impl Replicator {
             }
             let began = self.now();
             let (owner, whole) = (Arc::clone(&self.owner), (name.to_owned(), bytes.clone()));
-            let mut request: Sending = Box::pin(async move { owner.put_then_check(&whole.0, whole.1).await });
+            let mut request: PutFuture =
+                Box::pin(async move { owner.put_then_check(&whole.0, whole.1).await });
             match self.answer_within(&mut request, self.pace.check_interval + sending(bytes.len())).await {
-                Err(Unanswered::Ended) => {
+                Err(NoAnswer::Ended) => {
                     if self.is_fenced() {
                         self.interrupted = Mutex::new(Some((name.to_owned(), request)));
                     }
@@ -74,10 +75,10 @@ impl Replicator {
                     self.took = self.now().saturating_sub(began);
                     return Ok(Put::Stored);
                 }
-                Err(Unanswered::Failed(failure)) if is_final(failure.meaning) => {
+                Err(NoAnswer::Failed(failure)) if is_final(failure.meaning) => {
                     return Ok(Put::Refused(failure));
                 }
-                Err(Unanswered::Failed(failure)) => {
+                Err(NoAnswer::Failed(failure)) => {
                     let planned = delays.next().unwrap_or(MAX_PAUSE);
                     self.back_off(&failure, planned).await?;
                 }
@@ -99,7 +100,7 @@ impl Replicator {
     pub(super) async fn answer<T>(
         &self,
         request: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Unanswered> {
+    ) -> Result<T, NoAnswer> {
         self.answer_within(request, self.pace.check_interval).await
     }
 
@@ -108,15 +109,15 @@ impl Replicator {
         &self,
         request: impl Future<Output = Result<T, Failure>>,
         expected: Duration,
-    ) -> Result<T, Unanswered> {
+    ) -> Result<T, NoAnswer> {
         let (mut request, mut over) = (pin!(request), pin!(self.over()));
         let mut silence = pin!(sleep(expected));
         let mut told = false;
         loop {
             tokio::select! {
                 biased;
-                answer = &mut request => return answer.map_err(Unanswered::Failed),
-                () = &mut over => return Err(Unanswered::Ended),
+                answer = &mut request => return answer.map_err(NoAnswer::Failed),
+                () = &mut over => return Err(NoAnswer::Ended),
                 () = &mut silence, if !told => {
                     told = true;
                     self.degrade(&Failure::new(Meaning::Transient, "no answer yet"));

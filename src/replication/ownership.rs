@@ -23,8 +23,8 @@ use crate::platform::host::sleep;
 use crate::replication::restore::opening_bases;
 use crate::store::{Failure, Meaning};
 
-use super::stop::{Stop, Unanswered, Work};
-use super::{Interrupted, MAX_PAUSE, Replicator, Shipment};
+use super::stop::{NoAnswer, Stop, Work};
+use super::{MAX_PAUSE, PendingPut, Replicator, Shipment};
 
 /// Time that the first check of a tick waits for those of other tenants: a thousand that tick together do not wake in the same
 /// millisecond.
@@ -99,8 +99,8 @@ impl Replicator {
                     // The new base holds everything up to here, whether it was shipped before or not.
                     (shipped, needed) = (Some((self.head.lsn, self.chain.base().bytes)), true);
                 }
-                Err(Unanswered::Ended) => return Err(Stop::Ended),
-                Err(Unanswered::Failed(failure)) => {
+                Err(NoAnswer::Ended) => return Err(Stop::Ended),
+                Err(NoAnswer::Failed(failure)) => {
                     self.lookout.heed(&failure);
                     self.back_off(&failure, delays.next().unwrap_or(MAX_PAUSE)).await?;
                     if !needed {
@@ -204,7 +204,7 @@ impl Replicator {
     }
 
     /// Stores a shipment, whose PUT may be `interrupted`: that one may end well, and one that keeps silent is repeated beside it.
-    async fn finish(&self, interrupted: Option<Interrupted>, shipment: Shipment) -> Result<()> {
+    async fn finish(&self, interrupted: Option<PendingPut>, shipment: Shipment) -> Result<()> {
         let Shipment { name, bytes, .. } = shipment;
         let mut again = pin!(self.put_until_stored(&name, bytes));
         let Some((_, mut first)) = interrupted.filter(|(interrupted, _)| *interrupted == name) else {

@@ -22,7 +22,7 @@ const PARALLEL: usize = 8;
 const KEPT: usize = 2;
 
 /// A restored state.
-pub struct Restored {
+pub struct RestoredState {
     /// The keys.
     pub state: Memtable,
     /// End of the chain.
@@ -34,7 +34,7 @@ pub struct Restored {
 }
 
 /// Loads the last state of `parent`.
-pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<Restored> {
+pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<RestoredState> {
     if goes_on_from_buried(tenancy, survey, parent).await? {
         return Err(deleted());
     }
@@ -44,7 +44,7 @@ pub async fn load(tenancy: &Tenancy, survey: &Survey, parent: Claim) -> Result<R
         match walk(tenancy, &candidate?, parent, survey, fetch).await {
             Ok((state, end)) => {
                 let restored = finish(tenancy, survey, state, end).await?;
-                return Ok(Restored { damage: damage.into_iter().next(), ..restored });
+                return Ok(RestoredState { damage: damage.into_iter().next(), ..restored });
             }
             // Only a loss makes an older base worth a try; it must then reach the same LSN, which `chains` sees to.
             Err(error) if error.cause.is_loss() => damage.push(error),
@@ -90,7 +90,7 @@ impl Holdings {
 /// Everything that the store holds of the last state of `parent`, read and checked, also what a restore would not need.
 pub struct Audit {
     /// The state, by the best way that is whole.
-    pub restored: Restored,
+    pub restored: RestoredState,
     /// Ways to restore it that are whole: more than one means that damage to an object can be survived.
     pub ways: usize,
     /// Objects in the best of them.
@@ -254,7 +254,7 @@ pub fn opening_bases(data: &[DataName], claim: Claim) -> impl Iterator<Item = &D
 }
 
 /// Holds the end of the chain against what its owner said when it released.
-async fn finish(tenancy: &Tenancy, survey: &Survey, state: Memtable, end: Link) -> Result<Restored> {
+async fn finish(tenancy: &Tenancy, survey: &Survey, state: Memtable, end: Link) -> Result<RestoredState> {
     let mut clean = false;
     let name = ClaimName { claim: end.claim, mark: Mark::Released };
     if survey.claims.marks(&end.claim).released && tenancy.is_said(name).await? {
@@ -270,5 +270,5 @@ async fn finish(tenancy: &Tenancy, survey: &Survey, state: Memtable, end: Link) 
         }
         clean = said.lsn == end.lsn && said.digest == end.digest;
     }
-    Ok(Restored { state, end, clean, damage: None })
+    Ok(RestoredState { state, end, clean, damage: None })
 }

@@ -12,7 +12,7 @@ use crate::platform::meter::METERS;
 
 use super::chain::Chain;
 use super::stop::Work;
-use super::{Piece, Replicator};
+use super::{ChainObject, Replicator};
 
 impl Replicator {
     /// True if the store is served by another server than the one that has everything.
@@ -68,7 +68,7 @@ impl Replicator {
         match self.put_until_stored(&name.object(&self.owner.tenancy.name), sealed.bytes).await {
             Ok(()) => {
                 self.skipped.clear();
-                self.chain = Chain::of(Piece { name, bytes });
+                self.chain = Chain::of(ChainObject { name, bytes });
                 Ok(())
             }
             Err(_) if self.is_whole().await => {

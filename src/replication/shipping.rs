@@ -8,7 +8,7 @@ use crate::journal::Cut;
 
 use super::audit::AUDIT_SEGMENTS;
 use super::stop::Work;
-use super::{MAX_SEGMENTS, Piece, Replicator, Shipment};
+use super::{ChainObject, MAX_SEGMENTS, Replicator, Shipment};
 
 impl Replicator {
     pub(super) async fn ship(&mut self) -> Work {
@@ -63,7 +63,7 @@ impl Replicator {
         let Some(Shipment { data, bytes, end, .. }) = self.on_the_way.take() else { return };
         let bytes = bytes.len() as u64;
         self.head = end;
-        self.chain.push(Piece { name: data, bytes });
+        self.chain.push(ChainObject { name: data, bytes });
         self.note(|health| {
             health.segments += 1;
             health.bytes += bytes;

@@ -25,7 +25,7 @@ pub type Work<T = ()> = Result<T, Stop>;
 
 /// The reason why a request has no answer to give.
 #[derive(Debug)]
-pub enum Unanswered {
+pub enum NoAnswer {
     /// The session ended meanwhile, or has a newer owner.
     Ended,
     /// It failed.

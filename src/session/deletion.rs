@@ -16,7 +16,7 @@ use crate::ownership::tenancy::Tenancy;
 use crate::platform::host::blocking;
 use crate::replication::restore::opening_bases;
 
-use super::{Replicated, Session};
+use super::{Replication, Session};
 
 /// Tombstones that are stored, each above whoever claimed before the one below it was seen.
 const TOMBSTONES: usize = 5;
@@ -42,7 +42,7 @@ impl Session {
         self.ended().await;
     }
 
-    async fn delete_stored(&self, Replicated { owner, burying, .. }: &Replicated) -> Result<()> {
+    async fn delete_stored(&self, Replication { owner, burying, .. }: &Replication) -> Result<()> {
         let claims = owner.tenancy.claims().await?;
         let again = burying.load(Ordering::Relaxed);
         let standing = owner.standing(&claims);

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::format::name::TenantName;
-use crate::ownership::decide::Allowed;
+use crate::ownership::decide::Overrides;
 use crate::session::open::{Address, Permissions, Settings, Tenure};
 use crate::store::Notice;
 use crate::store::adapters::memory::Memory;
@@ -157,7 +157,7 @@ impl Cluster {
             },
             permissions: Permissions {
                 create: !how.existing,
-                allowed: Allowed { fresh: how.fresh, seed_from_disk: how.seed, leave_store: how.leave },
+                allowed: Overrides { fresh: how.fresh, seed_from_disk: how.seed, leave_store: how.leave },
                 expected: how.judged,
                 ..permissions
             },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::format::seal::Ring;
 use crate::id::Claim;
-use crate::ownership::decide::Allowed;
+use crate::ownership::decide::Overrides;
 use crate::ownership::listing::SharedListing;
 use crate::platform::host::Host;
 use crate::replication::Pace;
@@ -42,7 +42,7 @@ impl Cluster {
             // Stories write keys alone.
             profile: false,
             without_creds: true,
-            allowed: Allowed::default(),
+            allowed: Overrides::default(),
             expected: None,
         };
         Settings { address, tenure, permissions }

@@ -13,12 +13,12 @@ use bytes::Bytes;
 use super::adapters::http::skewed;
 use super::preflight::INSPECTING;
 use super::rules::{Rule, keeps_versions, rules};
-use super::{Failure, Meaning, PROBE, RetryingStore, Setting, Told};
+use super::{BucketAnswer, Failure, Meaning, PROBE, RetryingStore, Setting};
 use crate::id::hex;
 use crate::platform::host::{random, sleep};
 use report::millis;
 
-pub use report::{Examination, Known, Latency, Step};
+pub use report::{Examination, Knowledge, Latency, Step};
 
 /// Times that the middle of three requests is measured.
 const SAMPLES: usize = 5;
@@ -222,45 +222,49 @@ impl Examiner<'_> {
         which: Setting,
         right: &str,
         nothing: T,
-        read: impl Fn(Told) -> Option<T>,
-    ) -> Known<T> {
+        read: impl Fn(BucketAnswer) -> Option<T>,
+    ) -> Knowledge<T> {
         match self.ask(|| self.remote.store.setting(which)).await.0 {
-            Ok(told @ (Told::Document(_) | Told::Bytes(_))) => match read(told) {
-                Some(value) => Known::Told { value },
-                None => Known::Unknown { problem: "the answer of the store was not understood".to_owned() },
+            Ok(told @ (BucketAnswer::Document(_) | BucketAnswer::Bytes(_))) => match read(told) {
+                Some(value) => Knowledge::Told { value },
+                None => {
+                    Knowledge::Unknown { problem: "the answer of the store was not understood".to_owned() }
+                }
             },
-            Ok(Told::Nothing) => Known::Told { value: nothing },
-            Ok(Told::Impossible) => Known::Impossible,
-            Ok(Told::Silence) => Known::Unknown { problem: "this store does not report it".to_owned() },
-            Err(failure) if failure.meaning == Meaning::Denied => {
-                Known::Unknown { problem: format!("the key lacks the permission to read it ({right})") }
+            Ok(BucketAnswer::Nothing) => Knowledge::Told { value: nothing },
+            Ok(BucketAnswer::Impossible) => Knowledge::Impossible,
+            Ok(BucketAnswer::Silence) => {
+                Knowledge::Unknown { problem: "this store does not report it".to_owned() }
             }
-            Err(failure) => Known::Unknown { problem: failure.error("inspecting the bucket").message },
+            Err(failure) if failure.meaning == Meaning::Denied => {
+                Knowledge::Unknown { problem: format!("the key lacks the permission to read it ({right})") }
+            }
+            Err(failure) => Knowledge::Unknown { problem: failure.error("inspecting the bucket").message },
         }
     }
 
-    async fn rules(&self) -> Known<Vec<Rule>> {
+    async fn rules(&self) -> Knowledge<Vec<Rule>> {
         let right = "s3:GetLifecycleConfiguration, or storage.buckets.get at Google";
         self.setting(Setting::Lifecycle, right, Vec::new(), |told| rules(&text(told)?)).await
     }
 
-    async fn versions(&self) -> Known<bool> {
+    async fn versions(&self) -> Knowledge<bool> {
         let right = "s3:GetBucketVersioning, or storage.buckets.get at Google";
         self.setting(Setting::Versioning, right, false, |told| keeps_versions(&text(told)?)).await
     }
 
-    async fn largest(&self) -> Known<Option<u64>> {
+    async fn largest(&self) -> Knowledge<Option<u64>> {
         let read = |told| match told {
-            Told::Bytes(bytes) => Some(Some(bytes)),
+            BucketAnswer::Bytes(bytes) => Some(Some(bytes)),
             _ => None,
         };
         self.setting(Setting::Largest, "SELECT on storage.buckets", None, read).await
     }
 }
 
-fn text(told: Told) -> Option<String> {
+fn text(told: BucketAnswer) -> Option<String> {
     match told {
-        Told::Document(document) => String::from_utf8(document.into()).ok(),
+        BucketAnswer::Document(document) => String::from_utf8(document.into()).ok(),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::parts::SMALLEST;
 use super::retrying::RetryingStore;
-use super::{Setting, Told};
+use super::{BucketAnswer, Setting};
 use crate::platform::host::sleep;
 
 /// Longest wait for the store to tell its limit, once: no open needs to know it.
@@ -20,7 +20,7 @@ impl RetryingStore {
             tokio::select! {
                 biased;
                 told = self.once("", self.store.setting(Setting::Largest)) => match told {
-                    Ok(Told::Bytes(bytes)) => Some(bytes),
+                    Ok(BucketAnswer::Bytes(bytes)) => Some(bytes),
                     _ => None,
                 },
                 () = sleep(TELLING) => None,
@@ -32,15 +32,15 @@ impl RetryingStore {
     /// The warning that a whole state of `bytes` deserves, and one of `before` bytes did not yet.
     pub fn tight(&self, before: u64, bytes: u64) -> Option<String> {
         let limit = self.largest.get().copied().flatten()?;
-        let level = Level::of(bytes, limit);
-        if level <= Level::of(before, limit) {
+        let level = SizeClass::of(bytes, limit);
+        if level <= SizeClass::of(before, limit) {
             return None;
         }
         let consequence = match level {
-            Level::Room => return None,
-            Level::Near => "beyond that it travels in parts, which costs more requests",
-            Level::Above => "it travels in parts, which costs more requests",
-            Level::Nothing => "that leaves no room for parts either",
+            SizeClass::Room => return None,
+            SizeClass::Near => "beyond that it travels in parts, which costs more requests",
+            SizeClass::Above => "it travels in parts, which costs more requests",
+            SizeClass::Nothing => "that leaves no room for parts either",
         };
         Some(format!(
             "the full state has {bytes} bytes and the store accepts objects of up to {limit}: {consequence}; raise the store's limit for the size of an object"
@@ -50,7 +50,7 @@ impl RetryingStore {
 
 /// Size of a state in relation to a limit, the worst last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
+enum SizeClass {
     Room,
     /// More than four fifths of it are used.
     Near,
@@ -60,14 +60,14 @@ enum Level {
     Nothing,
 }
 
-impl Level {
-    fn of(bytes: u64, limit: u64) -> Level {
+impl SizeClass {
+    fn of(bytes: u64, limit: u64) -> SizeClass {
         if bytes > limit {
-            if limit < SMALLEST { Level::Nothing } else { Level::Above }
+            if limit < SMALLEST { SizeClass::Nothing } else { SizeClass::Above }
         } else if bytes > limit / 5 * 4 {
-            Level::Near
+            SizeClass::Near
         } else {
-            Level::Room
+            SizeClass::Room
         }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
 
     use crate::sim::SimHost;
     use crate::store::adapters::memory::Memory;
-    use crate::store::{Known, RetryingStore, examine};
+    use crate::store::{Knowledge, RetryingStore, examine};
 
     async fn remote(limit: Option<usize>) -> RetryingStore {
         let memory = Memory::default();
@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_examination_tells_the_limit_where_the_store_does() {
         let limited = examine(&remote(Some(7_000)).await).await;
-        assert_eq!(limited.largest, Known::Told { value: Some(7_000) });
-        assert!(matches!(examine(&remote(None).await).await.largest, Known::Unknown { .. }));
+        assert_eq!(limited.largest, Knowledge::Told { value: Some(7_000) });
+        assert!(matches!(examine(&remote(None).await).await.largest, Knowledge::Unknown { .. }));
     }
 }

@@ -35,20 +35,20 @@ use crate::platform::host::Host;
 use operations::{joined, listed};
 use retrying::PLACES;
 
-pub use examine::{Examination, Known, Latency, Step, examine};
+pub use examine::{Examination, Knowledge, Latency, Step, examine};
 pub use failure::{Failure, Meaning};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use failure::{Refusal, judge};
 pub use import_source::ImportSource;
 pub use operations::{
-    Durability, Findings, Incarnation, Listed, Notice, Operation, Rates, Setting, Store, Told,
+    BucketAnswer, Durability, Findings, Incarnation, ListedObject, Notice, Operation, Rates, Setting, Store,
 };
 pub use parts::{Reread, SMALLEST};
 pub use retrying::RetryingStore;
 pub use rules::{Expiry, Rule};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use rules::{keeps_versions, rules};
-pub use scratch::Scratch;
+pub use scratch::TrialFolder;
 pub use spec::StoreSpec;
 pub use stats::StoreStats;
 

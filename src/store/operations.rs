@@ -81,7 +81,7 @@ pub struct Rates {
 
 /// An object, as far as a listing tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedObject {
     /// Its name, without the folder.
     pub name: String,
     /// Its size.
@@ -103,7 +103,7 @@ pub enum Setting {
 
 /// Answers about a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum BucketAnswer {
     /// Its own words: XML.
     Document(Bytes),
     /// So many bytes.
@@ -176,9 +176,9 @@ pub trait Store: Send + Sync {
     /// below it.
     async fn list(&self, folder: &str, prefix: &str) -> Result<Vec<String>, Failure>;
     /// The same, with what the listing tells of each object beside its name.
-    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<ListedObject>, Failure> {
         let names = self.list(folder, prefix).await?;
-        Ok(names.into_iter().map(|name| Listed { name, bytes: None, modified_ms: None }).collect())
+        Ok(names.into_iter().map(|name| ListedObject { name, bytes: None, modified_ms: None }).collect())
     }
     /// Number of names that one request to remove them takes.
     fn most_removed_at_once(&self) -> usize {
@@ -200,15 +200,15 @@ pub trait Store: Send + Sync {
         None
     }
     /// Settings of the bucket.
-    async fn setting(&self, _which: Setting) -> Result<Told, Failure> {
-        Ok(Told::Silence)
+    async fn setting(&self, _which: Setting) -> Result<BucketAnswer, Failure> {
+        Ok(BucketAnswer::Silence)
     }
 }
 
 /// Details of an object by the object store library.
-pub(super) fn listed(name: &str, meta: &object_store::ObjectMeta) -> Listed {
+pub(super) fn listed(name: &str, meta: &object_store::ObjectMeta) -> ListedObject {
     let modified_ms = u64::try_from(meta.last_modified.timestamp_millis()).ok();
-    Listed { name: name.to_owned(), bytes: Some(meta.size), modified_ms }
+    ListedObject { name: name.to_owned(), bytes: Some(meta.size), modified_ms }
 }
 
 /// `name` within the folder `prefix`, which may be empty.

@@ -15,7 +15,7 @@ use tokio::sync::{OnceCell, SemaphorePermit, broadcast};
 
 use super::failure::Failure;
 use super::limiter::Limiter;
-use super::operations::{Durability, Incarnation, Listed, Notice, Rates, Store};
+use super::operations::{Durability, Incarnation, ListedObject, Notice, Rates, Store};
 use super::parts::Limit;
 use super::stats::StoreStats;
 use crate::error::Result;
@@ -198,12 +198,12 @@ impl RetryingStore {
     }
 
     /// Lists a folder with what is told of each object, trying again while that may help.
-    pub async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>> {
+    pub async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<ListedObject>> {
         self.with_retries("listing objects", || self.details_once(folder, prefix)).await
     }
 
     /// Lists a folder with what is told of each object, once.
-    pub async fn details_once(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+    pub async fn details_once(&self, folder: &str, prefix: &str) -> Result<Vec<ListedObject>, Failure> {
         self.once(folder, async {
             self.traffic.lists.fetch_add(1, Ordering::Relaxed);
             let listing = self.store.details(folder, prefix).await?;

@@ -41,9 +41,9 @@ struct RawRule {
     status: Option<String>,
     prefix: Option<String>,
     filter: Option<Filter>,
-    expiration: Option<When>,
+    expiration: Option<RuleAge>,
     #[serde(rename = "Transition")]
-    transitions: Vec<When>,
+    transitions: Vec<RuleAge>,
     action: Option<Action>,
     condition: Option<Condition>,
 }
@@ -52,16 +52,16 @@ struct RawRule {
 #[serde(rename_all = "PascalCase", default)]
 struct Filter {
     prefix: Option<String>,
-    tag: Vec<Anything>,
+    tag: Vec<EmptyElement>,
     and: Option<Box<Filter>>,
 }
 
 #[derive(Deserialize, Default)]
-struct Anything {}
+struct EmptyElement {}
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
-struct When {
+struct RuleAge {
     days: Option<u64>,
     date: Option<String>,
     storage_class: Option<String>,
@@ -70,7 +70,7 @@ struct When {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct Action {
-    delete: Option<Anything>,
+    delete: Option<EmptyElement>,
 }
 
 #[derive(Deserialize, Default)]

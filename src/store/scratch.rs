@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::operations::Listed;
+use super::operations::ListedObject;
 use super::retrying::RetryingStore;
 use crate::error::{Code, Error, Result};
 use crate::id::hex;
@@ -14,17 +14,17 @@ use crate::platform::host::random;
 const START: &str = "v1/contract-";
 
 /// A folder for one trial, and two connections to the store that share nothing, where the store lets them.
-pub struct Scratch {
+pub struct TrialFolder {
     folder: String,
     first: RetryingStore,
     second: RetryingStore,
 }
 
-impl Scratch {
+impl TrialFolder {
     /// A folder that nothing else uses, in the store that both connections reach.
-    pub fn new(first: RetryingStore, second: RetryingStore) -> Scratch {
+    pub fn new(first: RetryingStore, second: RetryingStore) -> TrialFolder {
         let folder = format!("{START}{}", hex(&random::<16>(first.host().as_ref())));
-        Scratch { folder, first, second }
+        TrialFolder { folder, first, second }
     }
 
     /// Its name.
@@ -70,7 +70,7 @@ impl Scratch {
     }
 
     /// Lists objects with their sizes and times, as the tools of operators do.
-    pub async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>> {
+    pub async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<ListedObject>> {
         self.first.details(&self.within(folder)?, prefix).await
     }
 
@@ -98,7 +98,7 @@ mod tests {
         let connect =
             || RetryingStore::new(Arc::new(memory.clone()), SimHost::new(1, tokio::time::Instant::now()));
         connect().put("v1/claims/x", Bytes::from_static(b"1")).await.expect("stores");
-        let scratch = Scratch::new(connect(), connect());
+        let scratch = TrialFolder::new(connect(), connect());
         for name in ["../claims/x", "a/../../claims/x", "/claims/x", "a//b", "./a", ".."] {
             assert!(scratch.get(false, name).await.is_err(), "{name}");
             assert!(scratch.put(true, name, Bytes::new()).await.is_err(), "{name}");
@@ -116,7 +116,7 @@ mod tests {
     async fn no_two_trials_share_a_folder() {
         let remote =
             RetryingStore::new(Arc::new(Memory::default()), SimHost::new(1, tokio::time::Instant::now()));
-        let folders = [(); 2].map(|()| Scratch::new(remote.clone(), remote.clone()).folder().to_owned());
+        let folders = [(); 2].map(|()| TrialFolder::new(remote.clone(), remote.clone()).folder().to_owned());
         assert_ne!(folders[0], folders[1]);
     }
 }

@@ -53,7 +53,7 @@ impl Suffix {
 }
 
 /// Knowledge from the bytes behind the last good frame.
-pub struct Behind<'a> {
+pub struct TailScan<'a> {
     bytes: &'a [u8],
     /// Their start in the file.
     offset: usize,
@@ -73,11 +73,11 @@ pub struct Behind<'a> {
     run: Vec<(Frame, usize, usize)>,
 }
 
-impl<'a> Behind<'a> {
+impl<'a> TailScan<'a> {
     /// Looks at every frame that reads in `bytes`, which start at `offset` in the file, with an LSN above `good`.
-    pub fn look(bytes: &'a [u8], offset: usize, codec: &'a Codec, good: Lsn) -> Behind<'a> {
+    pub fn look(bytes: &'a [u8], offset: usize, codec: &'a Codec, good: Lsn) -> TailScan<'a> {
         let (run, gap) = (Vec::new(), bytes.len());
-        let mut seen = Behind {
+        let mut seen = TailScan {
             bytes,
             offset,
             codec,
@@ -98,7 +98,7 @@ impl<'a> Behind<'a> {
             let rest = bytes.get(at..).unwrap_or_default();
             match effort.checked_sub(Codec::extent(rest).unwrap_or(0)) {
                 Some(left) => effort = left,
-                None => return Behind { complete: false, ..seen },
+                None => return TailScan { complete: false, ..seen },
             }
             match codec.next_frame(rest) {
                 Some((frame, whole)) => {

@@ -27,7 +27,7 @@ const MAX_CLAIMS: usize = 16;
 const MAX_QUARANTINED: usize = 2;
 
 /// View of the holder of the lock.
-struct Held {
+struct HolderView {
     lock: Box<dyn DirLock>,
     /// The number of the next file.
     next: u64,
@@ -43,7 +43,7 @@ pub struct Folder {
     path: PathBuf,
     /// Directories that were made for it, from the deepest.
     made: Vec<PathBuf>,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<HolderView>>,
 }
 
 /// A file operation that failed: nothing was changed by it that matters.
@@ -78,7 +78,7 @@ impl Folder {
         let lock = acquire(disk.as_ref(), path)?;
         let folder = Folder { disk, path: path.to_owned(), made, held: Mutex::new(None) };
         let next = folder.next_sequence()?;
-        *folder.held() = Some(Held { lock, next, found: Vec::new(), made: Vec::new() });
+        *folder.held() = Some(HolderView { lock, next, found: Vec::new(), made: Vec::new() });
         Ok(folder)
     }
 
@@ -89,7 +89,7 @@ impl Folder {
         let Some(was) = held.take() else {
             return Err(given_back());
         };
-        let Held { lock, next, found, made } = was;
+        let HolderView { lock, next, found, made } = was;
         // A lock on a file without a name keeps nobody out; one that stands must not be let go for an instant.
         let lock = if lock.stands() {
             lock
@@ -98,7 +98,7 @@ impl Folder {
             acquire(self.disk.as_ref(), &self.path)?
         };
         let next = next.max(self.next_sequence()?);
-        *held = Some(Held { lock, next, found, made: made.clone() });
+        *held = Some(HolderView { lock, next, found, made: made.clone() });
         let missing: Vec<Claim> = made.into_iter().filter(|claim| !self.claims().contains(claim)).collect();
         if !missing.is_empty() {
             // Claims that are not recorded cost the next open a wait, and no safety.
@@ -122,12 +122,12 @@ impl Folder {
         true
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+    fn held(&self) -> MutexGuard<'_, Option<HolderView>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does `work` under the lock: it cannot be given back meanwhile.
-    fn change<T>(&self, doing: &str, work: impl FnOnce(&mut Held) -> io::Result<T>) -> Result<T> {
+    fn change<T>(&self, doing: &str, work: impl FnOnce(&mut HolderView) -> io::Result<T>) -> Result<T> {
         let mut held = self.held();
         let held = held.as_mut().ok_or_else(given_back)?;
         work(held).map_err(|error| unavailable(doing, error))
@@ -230,7 +230,7 @@ impl Folder {
         self.set_aside(is_stored, |held, sequence| sequence != current && held.found.contains(&sequence))
     }
 
-    fn set_aside(&self, is_stored: bool, goes: impl Fn(&Held, u64) -> bool) -> Result<()> {
+    fn set_aside(&self, is_stored: bool, goes: impl Fn(&HolderView, u64) -> bool) -> Result<()> {
         self.change("setting the local log aside", |held| {
             let aside = if is_stored { Name::Quarantined } else { Name::Unsent };
             let mut names = self.names()?;

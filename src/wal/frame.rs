@@ -33,7 +33,7 @@ mod broken;
 
 use crate::error::{Cause, Code, Error, Result};
 use crate::format::record::MAX_BATCH_LEN;
-use crate::format::seal::{Context, KeyId, Purpose, Ring, Seal, Suite, Tampered};
+use crate::format::seal::{Context, Forgery, KeyId, KeyPurpose, Ring, Seal, Suite};
 use crate::id::{Claim, Lsn, OwnerId, TenantTag};
 
 const MAGIC: [u8; 4] = *b"BHAl";
@@ -97,7 +97,7 @@ impl Header {
         let mut salt = [0; 48];
         salt[..32].copy_from_slice(&self.salt);
         salt[32..].copy_from_slice(&self.claim.owner.0);
-        derive(&Context { purpose: Purpose::Log, salt: &salt, tag: self.tag, epoch: self.claim.epoch })
+        derive(&Context { purpose: KeyPurpose::Log, salt: &salt, tag: self.tag, epoch: self.claim.epoch })
     }
 
     /// The header's bytes, and what seals the frames behind it.
@@ -300,11 +300,11 @@ impl Codec {
         whole: &[u8],
         buffer: &mut Vec<u8>,
         out: &mut Vec<u8>,
-    ) -> std::result::Result<(), Tampered> {
-        let (head, body) = whole.split_at_checked(FRAME_LEN).ok_or(Tampered)?;
+    ) -> std::result::Result<(), Forgery> {
+        let (head, body) = whole.split_at_checked(FRAME_LEN).ok_or(Forgery)?;
         buffer.clear();
         buffer.extend_from_slice(body);
-        self.seal.open(frame.counter, head.get(AAD_AT..).ok_or(Tampered)?, buffer)?;
+        self.seal.open(frame.counter, head.get(AAD_AT..).ok_or(Forgery)?, buffer)?;
         out.extend_from_slice(buffer);
         Ok(())
     }

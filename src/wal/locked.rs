@@ -16,7 +16,7 @@ use super::reader::logs_in;
 
 /// A log that cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Locked {
+pub struct LockedLog {
     /// Under which claim it was written.
     pub claim: Claim,
     /// The highest LSN that stands in it; `None` if that cannot be told.
@@ -26,8 +26,8 @@ pub struct Locked {
 }
 
 /// The newest of the logs at `path` that cannot be opened.
-pub fn locked(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Option<Locked>> {
-    let mut found: Option<Locked> = None;
+pub fn locked(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Option<LockedLog>> {
+    let mut found: Option<LockedLog> = None;
     for (sequence, bytes) in logs_in(disk, path)?.unwrap_or_default() {
         let Heading::Locked(Header { claim, .. }, error) = Header::read(&bytes, ring, tag)? else { continue };
         let newest = Codec::tiled(bytes.get(HEADER_LEN..).unwrap_or_default());
@@ -37,7 +37,7 @@ pub fn locked(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Resu
         };
         let message =
             format!("{error} ({}); the store may not have all its contents{remedy}", Name::Log(sequence));
-        let log = Locked { claim, newest, error: error.reworded(|_| message) };
+        let log = LockedLog { claim, newest, error: error.reworded(|_| message) };
         found = match found {
             Some(other) if other.claim > claim => Some(other),
             // Two of one history: the one that reaches further, and nobody knows where one ends that does not say it.

@@ -32,7 +32,7 @@ pub use acquire::is_missing;
 pub use behind::Suffix;
 pub use folder::Folder;
 pub use locked::locked;
-pub use reader::{Look, is_locked, look, read_unlocked, state_at};
+pub use reader::{FolderContents, is_locked, look, read_unlocked, state_at};
 pub use recover::{Past, Recovery};
 #[cfg(test)]
 pub use slack::set_slack;

@@ -20,7 +20,7 @@ const LOOKS: usize = 8;
 
 /// Contents of a directory.
 #[derive(Debug)]
-pub struct Look {
+pub struct FolderContents {
     /// Bytes of all logs.
     pub bytes: u64,
     /// The keys that they need.
@@ -32,13 +32,13 @@ pub struct Look {
 }
 
 /// Looks at the directory at `path`; `None` if there is none.
-pub fn look(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Option<Look>> {
+pub fn look(disk: &dyn Disk, path: &Path, ring: &Ring, tag: TenantTag) -> Result<Option<FolderContents>> {
     let Some(files) = logs_in(disk, path)? else { return Ok(None) };
     let recovery = verdict(&files, ring, tag, disk.boot());
     let mut key_ids: Vec<KeyId> = files.iter().filter_map(|(_, bytes)| Header::key_id(bytes)).collect();
     key_ids.sort_unstable();
     key_ids.dedup();
-    Ok(Some(Look {
+    Ok(Some(FolderContents {
         bytes: files.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
         key_ids,
         recovery,
@@ -73,10 +73,10 @@ pub fn state_at(
 }
 
 /// Files by their numbers.
-pub(super) type Numbered = Vec<(u64, Vec<u8>)>;
+pub(super) type NumberedFiles = Vec<(u64, Vec<u8>)>;
 
 /// The logs in a directory that somebody else may be writing to, by number; `None` if there is no directory.
-pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<Numbered>> {
+pub(super) fn logs_in(disk: &dyn Disk, path: &Path) -> Result<Option<NumberedFiles>> {
     let failed = |error: io::Error| unavailable("reading the local log", error);
     let mut attempts = 0;
     'again: loop {

@@ -17,9 +17,9 @@ use crate::error::{Error, Result};
 use crate::format::seal::Ring;
 use crate::id::{Claim, Lsn, TenantTag};
 
-use super::behind::{Behind, Suffix};
+use super::behind::{Suffix, TailScan};
 use super::frame::{Codec, FRAME_LEN, FrameKind, HEADER_LEN, Header, Heading};
-use super::locked::Locked;
+use super::locked::LockedLog;
 
 /// Contents of the disk.
 #[derive(Debug)]
@@ -27,16 +27,16 @@ pub enum Recovery {
     /// No log.
     None,
     /// A log that reads.
-    Log(Recovered),
+    Log(RecoveredLog),
     /// A log that is damaged, and no other one that has what it had.
-    Damaged(Damaged),
+    Damaged(DamagedLog),
     /// A log that needs a key which is not configured.
-    Locked(Locked),
+    Locked(LockedLog),
 }
 
 /// A log that reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recovered {
+pub struct RecoveredLog {
     /// Under which claim it was written.
     pub claim: Claim,
     /// The last batch that it holds.
@@ -59,7 +59,7 @@ pub struct Recovered {
     pub sequence: u64,
 }
 
-impl Recovered {
+impl RecoveredLog {
     /// True if nothing that was ever resolved can be missing.
     pub fn is_clean(&self) -> bool {
         self.unsynced_lost == 0 && !self.torn && !self.may_lack
@@ -94,7 +94,7 @@ impl fmt::Display for Reason {
 
 /// A log that is damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damaged {
+pub struct DamagedLog {
     /// Under which claim it was written; `None` if not even that reads, nor is there another log to tell.
     pub claim: Option<Claim>,
     /// The last batch before the damage; 0 if not even the base reads.
@@ -116,9 +116,9 @@ pub struct Damaged {
 /// Outcome of reading one file.
 enum Verdict {
     /// It reads, and shows LSNs up to this one, lost ones among them.
-    Whole(Recovered, Lsn),
+    Whole(RecoveredLog, Lsn),
     /// It is damaged.
-    Damaged(Damaged),
+    Damaged(DamagedLog),
     /// It is the log of a claim, but cannot be opened.
     Locked(Claim, Error),
 }
@@ -128,7 +128,7 @@ fn read_log(sequence: u64, bytes: &[u8], ring: &Ring, tag: TenantTag, boot: u16)
     Ok(match Header::read(bytes, ring, tag)? {
         Heading::Whole(header, codec) => read_frames(sequence, bytes, &header, &codec, boot),
         Heading::Locked(header, error) => Verdict::Locked(header.claim, error),
-        Heading::Damaged => Verdict::Damaged(Damaged {
+        Heading::Damaged => Verdict::Damaged(DamagedLog {
             claim: None,
             good: 0,
             entries: Vec::new(),
@@ -166,7 +166,7 @@ fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec, boot
     };
     let rest = bytes.get(at..).unwrap_or_default();
     let lsn = good.unwrap_or(header.start);
-    let seen = Behind::look(rest, at, codec, lsn);
+    let seen = TailScan::look(rest, at, codec, lsn);
     let same_boot = boot != 0 && boot == header.boot;
     // A file that does not say under which boot it was written is older than that mark, or of a system without one.
     let power_cut = !same_boot && seen.has_lost_sectors();
@@ -189,7 +189,7 @@ fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec, boot
         let suffix = seen.suffix(same_boot).filter(|_| unsynced_lost > 0);
         let unread = !rest.is_empty();
         let claim = header.claim;
-        let log = Recovered {
+        let log = RecoveredLog {
             claim,
             lsn,
             entries,
@@ -210,7 +210,7 @@ fn read_frames(sequence: u64, bytes: &[u8], header: &Header, codec: &Codec, boot
         Some(_) => seen.limit(),
         None => Some(seen.newest).filter(|_| seen.complete),
     };
-    Verdict::Damaged(Damaged {
+    Verdict::Damaged(DamagedLog {
         claim: Some(header.claim),
         good: good.unwrap_or(0),
         entries,

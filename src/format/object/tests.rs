@@ -4,7 +4,7 @@ use super::*;
 use crate::format::seal::visible_tag;
 use crate::id::OwnerId;
 
-fn sample(ring: &Ring, kind: ObjectKind, body: &[u8]) -> Sealed {
+fn sample(ring: &Ring, kind: ObjectKind, body: &[u8]) -> SealedObject {
     let claim = Claim { epoch: 5, owner: OwnerId([3; 16]) };
     let mut sealer = Sealer::new(ring, visible_tag("t"), claim);
     sealer.seal(kind, (4, 9), Link { lsn: 3, ..Link::default() }, 1, body).expect("seals")

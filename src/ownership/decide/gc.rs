@@ -46,7 +46,7 @@ impl OwnBases {
 
 /// Names that may be deleted.
 #[derive(Debug, Default)]
-pub struct Dominated {
+pub struct Garbage {
     /// Data.
     pub data: Vec<DataName>,
     /// Parts of these, and of others of that age that were never stored as a whole.
@@ -60,7 +60,7 @@ pub struct Dominated {
 ///
 /// Safe without time (I9): a reader that may still act claims above me and lists the data after its claim. Either it sees
 /// my base and needs nothing older, or it misses an object, lists again, and then sees it.
-pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>, bases: &OwnBases) -> Dominated {
+pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>, bases: &OwnBases) -> Garbage {
     let own = survey.data.iter().filter(|name| name.claim == *me);
     let mut stored: Vec<DataName> = own.filter(|name| matches!(name.span, Span::Base(_))).copied().collect();
     stored.sort_unstable_by_key(|name| (name.span.last(), *name == bases.current));
@@ -89,7 +89,7 @@ pub fn dominated(survey: &Survey, me: &Claim, parent: Option<Claim>, bases: &Own
             .filter_map(move |(there, mark)| there.then_some(ClaimName { claim: *claim, mark }))
         },
     );
-    Dominated {
+    Garbage {
         data: survey.data.iter().filter(|name| goes(name)).copied().collect(),
         parts: survey.parts.iter().filter(|part| goes(&part.of)).copied().collect(),
         marks: marks.collect(),

@@ -34,7 +34,7 @@ pub(super) fn base_lsn(name: &DataName) -> Option<Lsn> {
 
 const ME: u64 = 9;
 
-fn decide(survey: &Survey, local: Local, allowed: Allowed) -> std::result::Result<OpenPlan, Code> {
+fn decide(survey: &Survey, local: Local, allowed: Overrides) -> std::result::Result<OpenPlan, Code> {
     origin(survey, &claim(ME), local, allowed).map_err(|error| error.code())
 }
 
@@ -62,9 +62,9 @@ fn every_row_of_the_table_of_origins() {
     let reborn =
         survey(&[marked(3, &[Mark::Deleted]), marked(4, &[Mark::Live]), marked(ME, &[])], &[base(4, 1)]);
     let holed = survey(&[marked(3, &[Mark::Live]), marked(ME, &[])], &[base(3, 10), segment(3, 12, 14)]);
-    let no = Allowed::default();
-    let seed = Allowed { seed_from_disk: true, ..no };
-    let fresh = Allowed { fresh: true, ..no };
+    let no = Overrides::default();
+    let seed = Overrides { seed_from_disk: true, ..no };
+    let fresh = Overrides { fresh: true, ..no };
 
     let remote = |parent: u64, quarantine, names: &[DataName]| {
         Ok(OpenPlan { source: Source::Remote(names.to_vec()), parent: Some(claim(parent)), quarantine })
@@ -75,7 +75,7 @@ fn every_row_of_the_table_of_origins() {
     let new = |quarantine| Ok(OpenPlan { source: Source::Fresh, parent: None, quarantine });
     let chain3 = [base(3, 10), segment(3, 11, 12)];
 
-    let rows: Vec<(&str, &Survey, Local, Allowed, std::result::Result<OpenPlan, Code>)> = vec![
+    let rows: Vec<(&str, &Survey, Local, Overrides, std::result::Result<OpenPlan, Code>)> = vec![
         ("nothing anywhere", &nothing, Local::None, no, new(false)),
         ("only in the store", &live, Local::None, no, remote(3, false, &chain3)),
         ("the disk has the unsent tail", &live, log(3, 15), no, local(Some(3))),
@@ -140,15 +140,15 @@ fn a_session_without_a_log_comes_from_the_store_or_is_refused() {
     let vanished = survey(&[marked(3, &[Mark::Live]), marked(ME, &[])], &[]);
     let buried = survey(&[marked(3, &[Mark::Live, Mark::Deleted]), marked(ME, &[])], &[base(3, 10)]);
     let holed = survey(&[marked(3, &[Mark::Live]), marked(ME, &[])], &[base(3, 10), segment(3, 12, 14)]);
-    let no = Allowed::default();
-    let fresh = Allowed { fresh: true, ..no };
+    let no = Overrides::default();
+    let fresh = Overrides { fresh: true, ..no };
     let new = Ok(OpenPlan { source: Source::Fresh, parent: None, quarantine: false });
     let remote = Ok(OpenPlan {
         source: Source::Remote(vec![base(3, 10), segment(3, 11, 12)]),
         parent: Some(claim(3)),
         quarantine: false,
     });
-    let rows: Vec<(&str, &Survey, Local, Allowed, std::result::Result<OpenPlan, Code>)> = vec![
+    let rows: Vec<(&str, &Survey, Local, Overrides, std::result::Result<OpenPlan, Code>)> = vec![
         ("nothing anywhere", &nothing, Local::None, no, new.clone()),
         ("a session that was local only", &nothing, log(0, 5), no, Err(Code::InvalidOption)),
         ("a replicated log meets an empty store", &nothing, log(3, 5), no, Err(Code::RemoteCorrupt)),
@@ -185,7 +185,7 @@ fn a_session_without_a_log_comes_from_the_store_or_is_refused() {
 fn a_claim_that_is_not_below_me_is_never_a_parent() {
     let survey = survey(&[marked(ME, &[]), marked(ME + 1, &[Mark::Live])], &[base(ME + 1, 5)]);
     assert_eq!(
-        decide(&survey, Local::None, Allowed::default()).map(|origin| origin.source),
+        decide(&survey, Local::None, Overrides::default()).map(|origin| origin.source),
         Ok(Source::Fresh)
     );
 }
@@ -196,7 +196,7 @@ fn a_tombstone_above_me_is_not_mine_to_judge() {
     let survey =
         survey(&[marked(3, &[Mark::Live]), marked(ME, &[]), marked(ME + 1, &[Mark::Deleted])], &[base(3, 1)]);
     assert_eq!(
-        decide(&survey, Local::None, Allowed::default()).map(|origin| origin.parent),
+        decide(&survey, Local::None, Overrides::default()).map(|origin| origin.parent),
         Ok(Some(claim(3)))
     );
 }

@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// Terms of an owner, as its claim states them.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Terms {
+pub struct OwnerTerms {
     /// Least often that it looks for a higher claim.
     pub interval: Duration,
     /// True if it holds a lock while it is connected.
@@ -41,21 +41,21 @@ pub async fn held(tenancy: &Tenancy, claim: &Claim) -> Option<u64> {
 }
 
 /// Terms of the owner that made `claim`.
-pub async fn terms_of(tenancy: &Tenancy, claim: &Claim) -> Result<Terms> {
+pub async fn terms_of(tenancy: &Tenancy, claim: &Claim) -> Result<OwnerTerms> {
     let name = ClaimName { claim: *claim, mark: Mark::Claimed };
     let body = match tenancy.mark(&name).await {
         Ok(Some(object)) => tenancy.open(&object),
-        Ok(None) => return Ok(Terms::default()),
+        Ok(None) => return Ok(OwnerTerms::default()),
         Err(error) => Err(error),
     };
     match body {
         Ok(body) => {
             let millis = body.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
             let interval = Duration::from_millis(millis.min(600_000));
-            Ok(Terms { interval, locks: body.get(8) == Some(&1) })
+            Ok(OwnerTerms { interval, locks: body.get(8) == Some(&1) })
         }
         // A damaged claim says nothing about its owner; one's own interval has to do.
-        Err(error) if error.cause.is_loss() => Ok(Terms::default()),
+        Err(error) if error.cause.is_loss() => Ok(OwnerTerms::default()),
         Err(error) => Err(error),
     }
 }

@@ -46,7 +46,7 @@ pub(super) enum Proof {
 
 /// Knowledge of the names of a tenant.
 #[derive(Default)]
-pub struct Known(Mutex<Book>);
+pub struct NameProofs(Mutex<Book>);
 
 #[derive(Default)]
 struct Book {
@@ -61,7 +61,7 @@ struct Book {
     news: VecDeque<Error>,
 }
 
-impl Known {
+impl NameProofs {
     fn book(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -20,7 +20,7 @@ struct Queue {
     idle: usize,
 }
 
-struct Shared {
+struct PoolState {
     name: &'static str,
     most: usize,
     queue: Mutex<Queue>,
@@ -28,12 +28,17 @@ struct Shared {
 }
 
 /// Threads for one purpose.
-pub struct Pool(Arc<Shared>);
+pub struct ThreadPool(Arc<PoolState>);
 
-impl Pool {
+impl ThreadPool {
     /// At most `most` threads, which the system shows as `name`.
-    pub fn new(name: &'static str, most: usize) -> Pool {
-        Pool(Arc::new(Shared { name, most: most.max(1), queue: Mutex::default(), work: Condvar::new() }))
+    pub fn new(name: &'static str, most: usize) -> ThreadPool {
+        ThreadPool(Arc::new(PoolState {
+            name,
+            most: most.max(1),
+            queue: Mutex::default(),
+            work: Condvar::new(),
+        }))
     }
 
     /// Runs `job` on a thread of this pool, in the order of asking.
@@ -73,7 +78,7 @@ impl Pool {
     }
 }
 
-impl Shared {
+impl PoolState {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_pool_runs_so_much_at_once_and_no_more_and_all_of_it_in_the_end() {
-        let pool = Pool::new("test", 3);
+        let pool = ThreadPool::new("test", 3);
         let (at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (done, finished) = mpsc::channel();
         let gate = Arc::new(Mutex::new(()));
@@ -136,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_one_job_and_no_thread() {
-        let pool = Pool::new("test", 1);
+        let pool = ThreadPool::new("test", 1);
         assert_eq!(pool.ask(|| -> i32 { panic!("as planned") }).await, None);
         assert_eq!(pool.ask(|| 7).await, Some(7));
     }

@@ -17,7 +17,7 @@ const TABLE: &str = "Default/IndexedDB/a.indexeddb.leveldb/000005.ldb";
 const LOG: &str = "Default/IndexedDB/a.indexeddb.leveldb/000006.log";
 
 /// A profile with a table and a log.
-fn profile() -> (TempDir, scan::Look) {
+fn profile() -> (TempDir, scan::FileIndex) {
     let directory = tempfile::tempdir().expect("a folder");
     for path in [TABLE, LOG] {
         fs::create_dir_all(directory.path().join(path).parent().expect("a folder")).expect("room");
@@ -40,7 +40,7 @@ fn names(folder: &Path) -> Vec<String> {
 fn what_is_kept_stays_as_it_was_and_goes_with_its_folder() {
     let (profile, look) = profile();
     let around = tempfile::tempdir().expect("a folder");
-    let mut scratch = Scratch::new(&host(), &around.path().join("new")).expect("room");
+    let mut scratch = ScratchFolder::new(&host(), &around.path().join("new")).expect("room");
     let kept = [TABLE, LOG].map(|path| scratch.keep(path, &look[path]).expect("there"));
     fs::remove_file(profile.path().join(TABLE)).expect("there");
     fs::write(profile.path().join(LOG), "changed").expect("there");
@@ -57,7 +57,7 @@ fn what_is_kept_stays_as_it_was_and_goes_with_its_folder() {
 fn of_a_file_that_grew_no_more_is_copied_than_was_seen() {
     let (profile, look) = profile();
     let around = tempfile::tempdir().expect("a folder");
-    let mut scratch = Scratch::new(&host(), around.path()).expect("room");
+    let mut scratch = ScratchFolder::new(&host(), around.path()).expect("room");
     fs::write(profile.path().join(LOG), [LOG, LOG].concat()).expect("there");
     let kept = scratch.keep(LOG, &look[LOG]).expect("there");
     assert_eq!((fs::read_to_string(&kept.at).expect("there").as_str(), kept.size), (LOG, LOG.len() as u64));
@@ -67,7 +67,7 @@ fn of_a_file_that_grew_no_more_is_copied_than_was_seen() {
 fn where_links_fail_all_is_copied() {
     let (profile, look) = profile();
     let around = tempfile::tempdir().expect("a folder");
-    let mut scratch = Scratch::new(&host(), around.path()).expect("room");
+    let mut scratch = ScratchFolder::new(&host(), around.path()).expect("room");
     scratch.links = false;
     let kept = scratch.keep(TABLE, &look[TABLE]).expect("there");
     fs::write(profile.path().join(TABLE), "changed").expect("there");
@@ -90,7 +90,7 @@ fn where_links_fail_all_is_copied() {
 fn a_file_that_went_away_is_told_from_a_disk_that_fails() {
     let (profile, look) = profile();
     let around = tempfile::tempdir().expect("a folder");
-    let mut scratch = Scratch::new(&host(), around.path()).expect("room");
+    let mut scratch = ScratchFolder::new(&host(), around.path()).expect("room");
     for path in [TABLE, LOG] {
         fs::remove_file(profile.path().join(path)).expect("there");
         assert!(scan::is_absence(&scratch.keep(path, &look[path]).expect_err("gone")));
@@ -102,7 +102,7 @@ fn a_file_that_went_away_is_told_from_a_disk_that_fails() {
 #[test]
 fn what_a_killed_process_left_is_removed_and_nothing_else() {
     let around = tempfile::tempdir().expect("a folder");
-    let living = Scratch::new(&host(), around.path()).expect("room");
+    let living = ScratchFolder::new(&host(), around.path()).expect("room");
     let left = "snap-0123456789abcdef";
     fs::create_dir_all(around.path().join(left).join("folder")).expect("room");
     fs::write(around.path().join(left).join("folder/0"), "").expect("room");
@@ -110,7 +110,7 @@ fn what_a_killed_process_left_is_removed_and_nothing_else() {
         ["snap-0123456789abcde", "snap-0123456789abcdefx", "snap-x", "tenant", "snap-+123456789abcdef"];
     others.iter().for_each(|name| fs::create_dir(around.path().join(name)).expect("room"));
     fs::write(around.path().join("snap-1111111111111111"), "a file").expect("room");
-    let next = Scratch::new(&host(), around.path()).expect("room");
+    let next = ScratchFolder::new(&host(), around.path()).expect("room");
     assert!(!around.path().join(left).exists());
     assert!(others.iter().all(|name| around.path().join(name).exists()));
     assert!(around.path().join("snap-1111111111111111").exists());
@@ -127,7 +127,7 @@ mod unix {
     fn what_never_changes_is_linked_once_and_the_rest_is_private() {
         let (profile, look) = profile();
         let around = tempfile::tempdir().expect("a folder");
-        let mut scratch = Scratch::new(&host(), &around.path().join("new")).expect("room");
+        let mut scratch = ScratchFolder::new(&host(), &around.path().join("new")).expect("room");
         let table = scratch.keep(TABLE, &look[TABLE]).expect("there");
         assert_eq!(
             fs::metadata(&table.at).unwrap().ino(),
@@ -150,7 +150,7 @@ mod unix {
             (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         fs::write(outside.path().join("file"), "").expect("room");
         symlink(outside.path(), around.path().join("snap-0123456789abcdef")).expect("room");
-        Scratch::new(&host(), around.path()).expect("room");
+        ScratchFolder::new(&host(), around.path()).expect("room");
         assert_eq!(names(outside.path()), ["file"]);
     }
 }

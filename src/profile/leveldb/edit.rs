@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use crate::profile::leveldb::record::{self, Fault};
+use crate::profile::leveldb::record::{self, ReadFault};
 
 /// Levels that a table can be in.
 const LEVELS: u64 = 7;
 
-const NO_EDIT: Fault = Fault::Damaged("has a record that is no edit");
+const NO_EDIT: ReadFault = ReadFault::Damaged("has a record that is no edit");
 
 /// State of a database after all edits.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Version {
 
 /// Numbers that a database does not open without.
 #[derive(Default)]
-struct Given {
+struct RequiredNumbers {
     log: Option<u64>,
     next_file: Option<u64>,
     last_sequence: Option<u64>,
@@ -34,19 +34,19 @@ struct Given {
 
 impl Version {
     /// Reads the manifest in `file`. Gives the end of its last edit too.
-    pub fn read(file: &mut dyn Read) -> Result<(Version, u64), Fault> {
+    pub fn read(file: &mut dyn Read) -> Result<(Version, u64), ReadFault> {
         let mut version = Version::default();
-        let mut given = Given::default();
+        let mut given = RequiredNumbers::default();
         let end = record::each(file, &mut |edit| version.apply(edit, &mut given).ok_or(NO_EDIT))?;
         match (given.log, given.next_file, given.last_sequence) {
             (Some(log), Some(_), Some(_)) => Ok((Version { log, ..version }, end)),
-            _ => Err(Fault::Damaged("ends before it describes the database")),
+            _ => Err(ReadFault::Damaged("ends before it describes the database")),
         }
     }
 
     /// Applies an edit; `None` if it is none.
-    fn apply(&mut self, edit: &[u8], given: &mut Given) -> Option<()> {
-        let mut fields = Fields(edit);
+    fn apply(&mut self, edit: &[u8], given: &mut RequiredNumbers) -> Option<()> {
+        let mut fields = EditFields(edit);
         let mut added = Vec::new();
         while !fields.0.is_empty() {
             match fields.number()? {
@@ -80,9 +80,9 @@ impl Version {
 }
 
 /// The fields of an edit that are not read yet.
-struct Fields<'a>(&'a [u8]);
+struct EditFields<'a>(&'a [u8]);
 
-impl<'a> Fields<'a> {
+impl<'a> EditFields<'a> {
     /// A number of up to 64 bits, seven in each byte.
     fn number(&mut self) -> Option<u64> {
         let mut number = 0_u64;

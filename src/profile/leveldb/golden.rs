@@ -11,12 +11,12 @@ const MANIFEST: &[u8] = include_bytes!("../../../__test__/fixtures/profile/manif
 const LOG: &[u8] = include_bytes!("../../../__test__/fixtures/profile/log.bin");
 
 /// The database of the manifest: of its tables only the ends are there.
-struct Golden {
+struct GoldenDatabase {
     tables: BTreeMap<String, u64>,
     log: Vec<u8>,
 }
 
-impl Folder for Golden {
+impl FileSource for GoldenDatabase {
     fn files(&self) -> BTreeMap<&str, u64> {
         let others = [("CURRENT", 16), ("MANIFEST-000001", MANIFEST.len()), ("000155.log", self.log.len())];
         let tables = self.tables.iter().map(|(name, size)| (name.as_str(), *size));
@@ -37,10 +37,10 @@ fn version() -> Version {
     Version::read(&mut &*MANIFEST).expect("a manifest").0
 }
 
-fn golden() -> Golden {
+fn golden() -> GoldenDatabase {
     let name = |number: u64| format!("{number:06}.ldb");
     let tables = version().tables.into_iter().map(|((_, number), size)| (name(number), size)).collect();
-    Golden { tables, log: LOG.to_vec() }
+    GoldenDatabase { tables, log: LOG.to_vec() }
 }
 
 #[test]

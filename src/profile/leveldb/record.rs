@@ -19,7 +19,7 @@ const HEADER: usize = 7;
 
 /// Reason for which a file cannot be read to its end.
 #[derive(Debug)]
-pub enum Fault {
+pub enum ReadFault {
     /// The system refused.
     Unreadable(io::Error),
     /// The content is not what LevelDB writes.
@@ -29,8 +29,8 @@ pub enum Fault {
 /// Calls `each` with the length of every record. Gives the end of the last one.
 pub fn each_length(
     file: &mut dyn Read,
-    each: &mut dyn FnMut(u64) -> Result<(), Fault>,
-) -> Result<u64, Fault> {
+    each: &mut dyn FnMut(u64) -> Result<(), ReadFault>,
+) -> Result<u64, ReadFault> {
     let mut length = 0;
     fragments(file, |payload, ends| {
         length += payload.len() as u64;
@@ -39,7 +39,10 @@ pub fn each_length(
 }
 
 /// Calls `each` with every record. Gives the end of the last one.
-pub fn each(file: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> Result<(), Fault>) -> Result<u64, Fault> {
+pub fn each(
+    file: &mut dyn Read,
+    each: &mut dyn FnMut(&[u8]) -> Result<(), ReadFault>,
+) -> Result<u64, ReadFault> {
     let mut record = Vec::new();
     fragments(file, |payload, ends| {
         record.extend_from_slice(payload);
@@ -54,8 +57,8 @@ pub fn each(file: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> Result<(), Fault
 /// Calls `on` with the payload of every fragment, and whether its record ends with it. Gives the end of the last record.
 fn fragments(
     file: &mut dyn Read,
-    mut on: impl FnMut(&[u8], bool) -> Result<(), Fault>,
-) -> Result<u64, Fault> {
+    mut on: impl FnMut(&[u8], bool) -> Result<(), ReadFault>,
+) -> Result<u64, ReadFault> {
     let mut block = Vec::with_capacity(BLOCK);
     let mut within = false;
     let (mut read, mut end) = (0, 0);
@@ -63,11 +66,11 @@ fn fragments(
         let is_last = fill(file, &mut block)? < BLOCK;
         read += block.len() as u64;
         let mut rest = block.as_slice();
-        while let Some(next) = Next::read(rest) {
+        while let Some(next) = BlockStep::read(rest) {
             match next {
-                Next::Good { begins, ends, payload, after } => {
+                BlockStep::Good { begins, ends, payload, after } => {
                     if begins == within {
-                        return Err(Fault::Damaged("has fragments of a record out of order"));
+                        return Err(ReadFault::Damaged("has fragments of a record out of order"));
                     }
                     within = !ends;
                     on(payload, ends)?;
@@ -76,16 +79,16 @@ fn fragments(
                         end = read - rest.len() as u64;
                     }
                 }
-                Next::Torn if is_last && !has_good(rest) => return Ok(end),
-                Next::Torn => return Err(Fault::Damaged("has a record with a wrong length")),
-                Next::Rotten => return Err(Fault::Damaged("has a record with a wrong checksum")),
-                Next::Unknown => return Err(Fault::Damaged("has a record of an unknown type")),
-                Next::Blank => {
+                BlockStep::Torn if is_last && !has_good(rest) => return Ok(end),
+                BlockStep::Torn => return Err(ReadFault::Damaged("has a record with a wrong length")),
+                BlockStep::Rotten => return Err(ReadFault::Damaged("has a record with a wrong checksum")),
+                BlockStep::Unknown => return Err(ReadFault::Damaged("has a record of an unknown type")),
+                BlockStep::Blank => {
                     let mut is_blank = !within && is_zero(rest);
                     while is_blank && fill(file, &mut block)? > 0 {
                         is_blank = is_zero(&block);
                     }
-                    return if is_blank { Ok(end) } else { Err(Fault::Damaged("has a hole")) };
+                    return if is_blank { Ok(end) } else { Err(ReadFault::Damaged("has a hole")) };
                 }
             }
         }
@@ -96,13 +99,13 @@ fn fragments(
 }
 
 /// Reads the next block, and gives its length: the last one is shorter, or empty.
-fn fill(file: &mut dyn Read, block: &mut Vec<u8>) -> Result<usize, Fault> {
+fn fill(file: &mut dyn Read, block: &mut Vec<u8>) -> Result<usize, ReadFault> {
     block.clear();
-    file.take(BLOCK as u64).read_to_end(block).map_err(Fault::Unreadable)
+    file.take(BLOCK as u64).read_to_end(block).map_err(ReadFault::Unreadable)
 }
 
 /// Continuation of a block.
-enum Next<'a> {
+enum BlockStep<'a> {
     /// A fragment.
     Good { begins: bool, ends: bool, payload: &'a [u8], after: &'a [u8] },
     /// A fragment that is longer than what is left.
@@ -115,34 +118,34 @@ enum Next<'a> {
     Blank,
 }
 
-impl<'a> Next<'a> {
+impl<'a> BlockStep<'a> {
     /// Reads the beginning of `block`; `None` if a header is longer than it.
-    fn read(block: &'a [u8]) -> Option<Next<'a>> {
+    fn read(block: &'a [u8]) -> Option<BlockStep<'a>> {
         let (&[c0, c1, c2, c3, l0, l1, kind], payload) = block.split_first_chunk::<HEADER>()?;
         let length = usize::from(u16::from_le_bytes([l0, l1]));
         if kind == 0 && length == 0 {
-            return Some(Next::Blank);
+            return Some(BlockStep::Blank);
         }
-        let Some((payload, after)) = payload.split_at_checked(length) else { return Some(Next::Torn) };
+        let Some((payload, after)) = payload.split_at_checked(length) else { return Some(BlockStep::Torn) };
         let covered = block.get(HEADER - 1..HEADER + length)?;
         if u32::from_le_bytes([c0, c1, c2, c3]) != masked(crc32c(covered)) {
-            return Some(Next::Rotten);
+            return Some(BlockStep::Rotten);
         }
         let (begins, ends) = match kind {
             1 => (true, true),
             2 => (true, false),
             3 => (false, false),
             4 => (false, true),
-            _ => return Some(Next::Unknown),
+            _ => return Some(BlockStep::Unknown),
         };
-        Some(Next::Good { begins, ends, payload, after })
+        Some(BlockStep::Good { begins, ends, payload, after })
     }
 }
 
 /// True if a good fragment begins anywhere in `block`: then what is before it was not the end of the file.
 fn has_good(block: &[u8]) -> bool {
-    let fragments = (0..block.len()).filter_map(|start| Next::read(block.get(start..)?));
-    fragments.into_iter().any(|next| matches!(next, Next::Good { .. }))
+    let fragments = (0..block.len()).filter_map(|start| BlockStep::read(block.get(start..)?));
+    fragments.into_iter().any(|next| matches!(next, BlockStep::Good { .. }))
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

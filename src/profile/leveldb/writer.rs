@@ -11,7 +11,7 @@ use super::*;
 #[derive(Clone, Default)]
 pub struct Database(pub BTreeMap<String, Vec<u8>>);
 
-impl Folder for Database {
+impl FileSource for Database {
     fn files(&self) -> BTreeMap<&str, u64> {
         self.0.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64)).collect()
     }

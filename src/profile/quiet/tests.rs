@@ -59,7 +59,7 @@ fn writing() -> (TempDir, Shell, impl Fn() -> u64) {
 
 fn stopped(pid: u32, limit: Duration) -> Pause {
     match stop_for(&host(), pid, limit) {
-        Ok(Stop::Stopped(pause)) => pause,
+        Ok(StopOutcome::Stopped(pause)) => pause,
         other => panic!("{other:?}"),
     }
 }
@@ -108,7 +108,7 @@ fn a_process_continues_when_its_time_is_over_and_the_pause_tells() {
     // So short a time may be over before all threads stand still.
     let pause = (1..)
         .find_map(|limit| match stop_for(&host(), shell.pid(), Duration::from_millis(limit)) {
-            Ok(Stop::Stopped(pause)) => Some(pause),
+            Ok(StopOutcome::Stopped(pause)) => Some(pause),
             _ => None,
         })
         .expect("a pause");
@@ -172,9 +172,9 @@ fn a_process_that_is_gone_is_no_error() {
     let mut shell = Shell::run("exit 0", std::path::Path::new("/"));
     // First what is left of it until somebody asks how it ended, then nothing.
     until(|| process::state(shell.pid()) == State::Gone);
-    assert!(matches!(stop(&host(), shell.pid()), Ok(Stop::Gone)));
+    assert!(matches!(stop(&host(), shell.pid()), Ok(StopOutcome::Gone)));
     shell.0.wait().expect("an ended process");
-    assert!(matches!(stop(&host(), shell.pid()), Ok(Stop::Gone)));
+    assert!(matches!(stop(&host(), shell.pid()), Ok(StopOutcome::Gone)));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn profile(files: &[&str]) -> TempDir {
     directory
 }
 
-fn paths(look: &Look) -> Vec<&str> {
+fn paths(look: &FileIndex) -> Vec<&str> {
     look.keys().map(String::as_str).collect()
 }
 
@@ -121,7 +121,7 @@ fn a_mark_changes_with_the_file() {
 #[test]
 fn a_missing_profile_is_an_error_and_an_empty_one_has_no_files() {
     let directory = profile(&["file"]);
-    assert_eq!(look(directory.path(), &[]), Ok(Look::new()));
+    assert_eq!(look(directory.path(), &[]), Ok(FileIndex::new()));
     for missing in ["missing", "file"] {
         let error = look(&directory.path().join(missing), &[]).expect_err("no profile");
         assert_eq!(error.code(), Code::LocalUnavailable);

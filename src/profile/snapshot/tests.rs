@@ -130,7 +130,7 @@ fn a_profile_that_is_never_whole_is_busy_after_all_attempts() {
 
 /// Attempts as [`take`] begins them.
 fn attempt<'a>(host: &'a dyn Host, request: &'a SnapshotRequest) -> Attempt<'a> {
-    let scratch = Scratch::new(host, &request.scratch).expect("room");
+    let scratch = ScratchFolder::new(host, &request.scratch).expect("room");
     Attempt { host, request, scratch, writer: request.writer, stopped: Duration::ZERO, overdue: 0 }
 }
 
@@ -150,11 +150,11 @@ fn a_running_profile_whose_list_of_tables_changed_during_a_copy_is_not_taken() {
 }
 
 /// Look at files of these paths and lengths.
-fn look(files: &[(&str, u64)]) -> Look {
+fn look(files: &[(&str, u64)]) -> FileIndex {
     let found = |path: &str, size| {
         let is_fixed = path.contains(".indexeddb.blob/") || path.ends_with(".ldb");
         let mark = FileMark { inode: 1, size, modified_ns: 1, is_fixed };
-        Found { at: PathBuf::from(path), mode: 0o600, mark }
+        ScannedFile { at: PathBuf::from(path), mode: 0o600, mark }
     };
     files.iter().map(|(path, size)| ((*path).to_owned(), found(path, *size))).collect()
 }
@@ -240,7 +240,7 @@ mod unix {
         let mut attempt = attempt(&host, &request);
         // A machine under load may take its time, and is asked again.
         let mut is_taken = |continues: bool| {
-            let Ok(Stop::Stopped(pause)) = quiet::stop(&host, shell.pid()) else { return false };
+            let Ok(StopOutcome::Stopped(pause)) = quiet::stop(&host, shell.pid()) else { return false };
             if continues {
                 process::proceed(shell.pid()).expect("a process");
                 until(|| state(shell.pid()) == State::Running);
@@ -260,7 +260,7 @@ mod unix {
         let mut attempt = attempt(&host, &request);
         while attempt.writer != Writer::Running {
             assert!(attempt.overdue < STOPPED_TRIES);
-            let Ok(Stop::Stopped(pause)) = quiet::stop(&host, shell.pid()) else { continue };
+            let Ok(StopOutcome::Stopped(pause)) = quiet::stop(&host, shell.pid()) else { continue };
             process::proceed(shell.pid()).expect("a process");
             until(|| state(shell.pid()) == State::Running);
             assert!(matches!(attempt.copy_paused(pause), Ok(Copies::Moved(_))));

@@ -44,7 +44,7 @@ async fn owner_stores_again_what_the_store_has_lost() {
     for name in packs(&store) {
         store.objects().remove(&name);
     }
-    let audited = Order { audit: true, ..place.order(3) };
+    let audited = BackupOrder { audit: true, ..place.order(3) };
     let report = place.keeper.backup(&session, audited).await.expect("is stored");
     assert_eq!(report.repaired, 1);
     assert_eq!(place.restored(&session, None).await, Ok(place.contents()));
@@ -69,7 +69,7 @@ async fn generations_are_kept_again_after_a_repair_that_failed_at_first() {
         memory.objects().remove(&name);
     }
     outage.store(true, std::sync::atomic::Ordering::Relaxed);
-    let audited = || Order { audit: true, ..place.order(3) };
+    let audited = || BackupOrder { audit: true, ..place.order(3) };
     let failed = place.keeper.backup(&session, audited()).await.map_err(|error| error.code());
     assert_eq!(failed.err(), Some(Code::RemoteUnavailable), "nothing could be stored again");
     outage.store(false, std::sync::atomic::Ordering::Relaxed);
@@ -102,7 +102,7 @@ async fn loss_gives_up_the_generations_that_need_it_and_no_other() {
         assert!(store.objects().remove(&name).is_some(), "generation 1 needs it");
     }
     // Nothing of the newest generation is lost, and nothing of the profile changed.
-    let audited = Order { audit: true, ..place.order(3) };
+    let audited = BackupOrder { audit: true, ..place.order(3) };
     let report = place.keeper.backup(&session, audited).await.expect("is stored");
     assert_eq!((report.changed, report.generation, report.packs), (false, 3, 0));
     for (generation, contents) in made {
@@ -204,7 +204,7 @@ async fn pack_of_the_last_acknowledged_state_stays_until_the_next_one_is_acknowl
     let acknowledged = packs(&memory);
     outage.store(true, std::sync::atomic::Ordering::Relaxed);
     place.write("table", &noise(50_000, 2));
-    let order = || Order { keep: 1, audit: true, timeout: Duration::from_secs(5), ..place.order(1) };
+    let order = || BackupOrder { keep: 1, audit: true, timeout: Duration::from_secs(5), ..place.order(1) };
     let late = place.keeper.backup(&session, order()).await.map_err(|error| error.code());
     assert_eq!(late.err(), Some(Code::RemoteUnavailable));
     let unchanged = place.keeper.backup(&session, order()).await.map_err(|error| error.code());

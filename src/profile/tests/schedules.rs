@@ -138,7 +138,7 @@ impl Node {
         for number in next..=next + 1 {
             oracle.attempts.insert((number, claim), self.place.contents());
         }
-        let order = Order { audit: true, ..self.place.order(KEEP) };
+        let order = BackupOrder { audit: true, ..self.place.order(KEEP) };
         let report = self.place.keeper.backup(&session, order).await.expect("is stored in good weather");
         assert_eq!(report.uncollected, None);
         session.close(WAIT).await.expect("closes");
@@ -157,7 +157,7 @@ impl Node {
         let Some((host, session)) = &self.running else { return };
         edit(&self.place, rng);
         let claim = session.owner().expect("has one").claim;
-        let order = Order { audit: oracle.loses && rng.chance(50), ..self.place.order(KEEP) };
+        let order = BackupOrder { audit: oracle.loses && rng.chance(50), ..self.place.order(KEEP) };
         let next = newest(session).map_or(0, |(number, _)| number) + 1;
         // A backup that finds packs lost makes another generation of the same contents.
         for number in next..=next + u64::from(oracle.losses > 0) {

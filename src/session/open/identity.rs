@@ -10,7 +10,7 @@ use crate::format::record::{CREDS_KEY, PROFILE_KEY};
 use crate::journal::memtable::Memtable;
 use crate::session::Origin;
 
-use super::{Loaded, Opening, Permissions, missing};
+use super::{LoadedState, Opening, Permissions, missing};
 
 /// The damage, in the words of all tools.
 pub const NO_CREDENTIALS: &str = "it has no credentials";
@@ -45,7 +45,7 @@ pub fn no_identity() -> Error {
 
 impl Opening {
     /// A session that exists nowhere: what was imported, or nothing.
-    pub(super) fn fresh(&self, seed: Option<Vec<u8>>) -> Result<Loaded> {
+    pub(super) fn fresh(&self, seed: Option<Vec<u8>>) -> Result<LoadedState> {
         let (state, lsn, origin) = match seed {
             Some(entries) => {
                 self.home.takes_in()?;
@@ -54,7 +54,7 @@ impl Opening {
             None if self.settings.permissions.create => (Memtable::default(), 0, Origin::fresh()),
             None => return Err(missing()),
         };
-        Ok(Loaded { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
+        Ok(LoadedState { state, lsn, previous: Link { lsn, ..Link::default() }, origin })
     }
 
     /// Refuses a state without an identity where none may be made.
@@ -70,7 +70,7 @@ impl Opening {
     }
 
     /// Gives back `loaded` if there is an identity in it or one may be made; that one is made is told.
-    pub(super) fn identified(&self, loaded: Loaded) -> Result<Loaded> {
+    pub(super) fn identified(&self, loaded: LoadedState) -> Result<LoadedState> {
         self.require_identity(&loaded.state)?;
         if self.settings.permissions.without_creds || !lacks_credentials(&loaded.state) {
             return Ok(loaded);
@@ -79,6 +79,6 @@ impl Opening {
             "the session has keys but no credentials: a new identity is created, and the number must be linked again".to_owned(),
         );
         let origin = Origin { clean: loaded.origin.clean, ..Origin::fresh() };
-        Ok(Loaded { origin, ..loaded })
+        Ok(LoadedState { origin, ..loaded })
     }
 }

@@ -16,7 +16,7 @@ use crate::session::{Origin, Session};
 use crate::wal::Recovery;
 
 use super::salvage::{Leftover, local_of};
-use super::{Loaded, Opening};
+use super::{LoadedState, Opening};
 
 impl Opening {
     /// Opens a session that has no store.
@@ -34,14 +34,14 @@ impl Opening {
                 let origin = Origin::local(log.is_clean());
                 let state = Memtable::replay(&log.entries)?;
                 // The claim stays: should this log meet a store again, it is known whose history it continues.
-                (Loaded { state, lsn: log.lsn, previous: Link::default(), origin }, log.claim)
+                (LoadedState { state, lsn: log.lsn, previous: Link::default(), origin }, log.claim)
             }
             Recovery::Locked(log) => return Err(log.error),
             Recovery::Damaged(damage) => {
                 return Err(log_is_damaged(damage.good, damage.reason));
             }
         };
-        let Loaded { state, lsn, origin, .. } = self.identified(loaded)?;
+        let LoadedState { state, lsn, origin, .. } = self.identified(loaded)?;
         let log = self.start_log(claim, lsn, &state, left).await?;
         let journal = Arc::new(Journal::local(Arc::clone(&self.host), state, lsn, log));
         Ok(Session::local(self.host, journal, self.events, origin))

@@ -11,7 +11,7 @@ use crate::error::{Cause, Error, Result};
 use crate::id::{Claim, Lsn};
 use crate::journal::Log;
 use crate::journal::memtable::Memtable;
-use crate::ownership::decide::{Allowed, Local, OpenPlan, Survey, only_on_disk, origin, origin_in_store};
+use crate::ownership::decide::{Local, OpenPlan, Overrides, Survey, only_on_disk, origin, origin_in_store};
 use crate::platform::disk::Disk;
 use crate::platform::host::{Host, blocking, sleep};
 use crate::wal::{Folder, Lineage, Recovery, Wal, is_locked, is_missing, locked, read_unlocked};
@@ -34,7 +34,7 @@ pub enum LogLocation {
 
 /// Part of the session's own log that has to be set aside, as it was not made use of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aside {
+pub enum UnusedLog {
     /// All of it was read.
     Nothing,
     /// A part that holds no batch.
@@ -43,13 +43,13 @@ pub enum Aside {
     Unsent,
 }
 
-impl Aside {
+impl UnusedLog {
     /// Says it of what was recovered.
-    pub fn of(recovery: &Recovery) -> Aside {
+    pub fn of(recovery: &Recovery) -> UnusedLog {
         match recovery {
-            Recovery::Log(log) if log.unread && log.unsynced_lost == 0 => Aside::Stored,
-            Recovery::Log(log) if log.unread => Aside::Unsent,
-            _ => Aside::Nothing,
+            Recovery::Log(log) if log.unread && log.unsynced_lost == 0 => UnusedLog::Stored,
+            Recovery::Log(log) if log.unread => UnusedLog::Unsent,
+            _ => UnusedLog::Nothing,
         }
     }
 }
@@ -132,7 +132,7 @@ impl LogLocation {
         survey: &Survey,
         me: &Claim,
         local: Local,
-        allowed: Allowed,
+        allowed: Overrides,
         is_preflight: bool,
     ) -> Result<OpenPlan> {
         match self {
@@ -163,7 +163,7 @@ impl LogLocation {
         claim: Claim,
         lsn: Lsn,
         state: &Memtable,
-        left: Aside,
+        left: UnusedLog,
     ) -> Result<Log> {
         let LogLocation::Folder(folder) = self.clone() else { return Ok(Log::None) };
         let lineage = Lineage { ring: Arc::clone(&address.ring), tag: address.log_tag(), claim };
@@ -171,9 +171,9 @@ impl LogLocation {
         blocking(host, move || {
             let wal = Wal::create(&folder, machine.as_ref(), lineage, lsn, &snapshot.encode())?;
             match left {
-                Aside::Nothing => folder.remove_logs_but(wal.sequence())?,
-                Aside::Stored | Aside::Unsent => {
-                    folder.set_aside_but(wal.sequence(), left == Aside::Stored)?;
+                UnusedLog::Nothing => folder.remove_logs_but(wal.sequence())?,
+                UnusedLog::Stored | UnusedLog::Unsent => {
+                    folder.set_aside_but(wal.sequence(), left == UnusedLog::Stored)?;
                 }
             }
             Ok(Log::Disk(wal))

@@ -27,7 +27,7 @@ use crate::ownership::lease::{Owner, Standing, came_back, handover_wait, lost};
 use crate::platform::disk::Disk;
 use crate::platform::host::{Host, Lane, blocking_in};
 use crate::replication::restore::{goes_on_from_buried, load};
-use crate::replication::{Piece, Replicator, Start};
+use crate::replication::{ChainObject, Replicator, Start};
 use crate::session::{Mode, Origin, OriginSource, Session};
 use crate::wal::Recovery;
 
@@ -35,10 +35,10 @@ pub use identity::{NO_CREDENTIALS, lacks_credentials, no_identity};
 use log_location::LogLocation;
 use salvage::{Leftover, explained, local_of};
 pub use settings::{Address, Permissions, Settings, Site, Tenure};
-pub use verify::{Report, report, verify, whole};
+pub use verify::{StateReport, report, verify, whole};
 
 /// A state, and where its history stands.
-struct Loaded {
+struct LoadedState {
     state: Memtable,
     lsn: Lsn,
     /// The chain that the new base continues.
@@ -47,7 +47,7 @@ struct Loaded {
 }
 
 /// A state, the claim whose history it goes on from, and the fate of the log that was there.
-type Found = (Loaded, Option<Claim>, Leftover);
+type StartState = (LoadedState, Option<Claim>, Leftover);
 
 /// Opens a session in its mode; `site` is the store of all but a local one. `seed` are the entries to start with when the session
 /// exists nowhere: an import.
@@ -128,7 +128,7 @@ impl Opening {
             owner.withdraw().await;
             return Err(error);
         }
-        let Loaded { state, lsn, previous, origin } = loaded;
+        let LoadedState { state, lsn, previous, origin } = loaded;
         let owner = Arc::new(owner);
         let (base, sealed) = {
             let (owner, snapshot) = (Arc::clone(&owner), state.snapshot());
@@ -136,7 +136,7 @@ impl Opening {
                 .await?
         };
         let head = Link { claim: owner.claim, lsn, digest: sealed.digest };
-        let piece = Piece { name: base, bytes: sealed.bytes.len() as u64 };
+        let piece = ChainObject { name: base, bytes: sealed.bytes.len() as u64 };
         if let Some(note) = owner.tenancy.remote.tight(0, piece.bytes) {
             (self.events)(Event::Note(Level::Warn, note));
         }
@@ -198,7 +198,7 @@ impl Opening {
         dead: &[Claim],
         recovery: Recovery,
         seed: Option<Vec<u8>>,
-    ) -> Result<Found> {
+    ) -> Result<StartState> {
         let tenure = &self.settings.tenure;
         if !tenure.takeover {
             let waiting = |predecessor: &Claim, at_most| {
@@ -210,7 +210,7 @@ impl Opening {
     }
 
     /// Decides where the session comes from, and loads it.
-    async fn load(&self, owner: &Owner, recovery: Recovery, mut seed: Option<Vec<u8>>) -> Result<Found> {
+    async fn load(&self, owner: &Owner, recovery: Recovery, mut seed: Option<Vec<u8>>) -> Result<StartState> {
         // Without a lock on it, the log may have grown while its owner was waited for.
         let recovery = match &self.home {
             LogLocation::Folder(_) => recovery,
@@ -244,7 +244,7 @@ impl Opening {
         local: Local,
         recovery: &Recovery,
         seed: &mut Option<Vec<u8>>,
-    ) -> Result<Found> {
+    ) -> Result<StartState> {
         owner.tenancy.require_proof_over_log(survey, local).await?;
         let found =
             self.home.decide(survey, &owner.claim, local, self.settings.permissions.allowed, false)?;
@@ -261,7 +261,7 @@ impl Opening {
                 } else {
                     let previous = Link { claim: from, lsn: log.lsn, ..Link::default() };
                     let origin = Origin::local(log.is_clean());
-                    Loaded { state: Memtable::replay(&log.entries)?, lsn: log.lsn, previous, origin }
+                    LoadedState { state: Memtable::replay(&log.entries)?, lsn: log.lsn, previous, origin }
                 }
             }
             (Source::Remote(chain), _) => {

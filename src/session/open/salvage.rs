@@ -11,17 +11,17 @@ use crate::journal::Log;
 use crate::journal::memtable::Memtable;
 use crate::ownership::decide::{Claims, Local, Survey};
 use crate::platform::meter::METERS;
-use crate::replication::restore::Restored;
+use crate::replication::restore::RestoredState;
 use crate::session::Origin;
 use crate::wal::{Recovery, Suffix};
 
-use super::log_location::Aside;
-use super::{Loaded, Opening};
+use super::log_location::UnusedLog;
+use super::{LoadedState, Opening};
 
 /// Fate of the log that an open found, once a new one is there.
 #[derive(Debug, Clone, Copy)]
 pub struct Leftover {
-    aside: Aside,
+    aside: UnusedLog,
     /// The words in which that is told.
     told: Option<&'static str>,
 }
@@ -29,9 +29,9 @@ pub struct Leftover {
 impl Leftover {
     /// A log from which the session goes on.
     pub fn of(recovery: &Recovery) -> Leftover {
-        let aside = Aside::of(recovery);
+        let aside = UnusedLog::of(recovery);
         let told = "a part of the local log was unreadable; the file was set aside";
-        Leftover { aside, told: (aside != Aside::Nothing).then_some(told) }
+        Leftover { aside, told: (aside != UnusedLog::Nothing).then_some(told) }
     }
 
     /// A log of a session that goes on from elsewhere at `lsn`.
@@ -50,7 +50,7 @@ impl Leftover {
         } else {
             None
         };
-        Leftover { aside: if is_stored { Aside::Stored } else { Aside::Unsent }, told }
+        Leftover { aside: if is_stored { UnusedLog::Stored } else { UnusedLog::Unsent }, told }
     }
 }
 
@@ -81,12 +81,12 @@ impl Opening {
     /// State of the store, with the batches of a damaged log that follow it.
     pub(super) fn salvaged(
         &self,
-        restored: Restored,
+        restored: RestoredState,
         parent: Claim,
         local: Local,
         recovery: &Recovery,
-    ) -> Result<Loaded> {
-        let Restored { mut state, end, clean, damage } = restored;
+    ) -> Result<LoadedState> {
+        let RestoredState { mut state, end, clean, damage } = restored;
         if let Some(error) = damage {
             self.tell_repaired(format!(
                 "{}; an older base in the store led to the same state and was used",
@@ -104,11 +104,16 @@ impl Opening {
                 end.lsn + 1,
                 suffix.last()
             ));
-            return Ok(Loaded { state, lsn: previous.lsn, previous, origin: Origin::local(suffix.is_end) });
+            return Ok(LoadedState {
+                state,
+                lsn: previous.lsn,
+                previous,
+                origin: Origin::local(suffix.is_end),
+            });
         }
         // The decision counted on it.
         local.require_reached(parent, end.lsn)?;
-        Ok(Loaded { state, lsn: end.lsn, previous: end, origin: Origin::remote(clean) })
+        Ok(LoadedState { state, lsn: end.lsn, previous: end, origin: Origin::remote(clean) })
     }
 }
 

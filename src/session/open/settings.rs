@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::format::name::TenantName;
 use crate::format::seal::{Ring, visible_tag};
 use crate::id::{Claim, TenantTag};
-use crate::ownership::decide::Allowed;
+use crate::ownership::decide::Overrides;
 use crate::ownership::listing::SharedListing;
 use crate::ownership::tenancy::Tenancy;
 use crate::replication::Pace;
@@ -76,7 +76,7 @@ pub struct Permissions {
     /// Take keys without credentials for a session: for whoever deletes it or seals it anew.
     pub without_creds: bool,
     /// Risks that the user accepts.
-    pub allowed: Allowed,
+    pub allowed: Overrides,
     /// Go on only right after this claim, as a tool that judged it: what somebody else began since is not to be ended.
     pub expected: Option<Claim>,
 }

@@ -6,7 +6,7 @@
 use crate::error::{Code, Error, Result, Staleness};
 use crate::id::{Claim, Digest, Lsn, OwnerId, hex};
 use crate::journal::memtable::Memtable;
-use crate::ownership::decide::{Allowed, Local, Source, origin};
+use crate::ownership::decide::{Local, Overrides, Source, origin};
 use crate::ownership::naming;
 use crate::replication::restore::{Audit, audit};
 
@@ -14,7 +14,7 @@ use super::{Address, NO_CREDENTIALS, Site, lacks_credentials};
 
 /// The state that a new machine would restore.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct StateReport {
     /// The claim that wrote it last.
     pub epoch: u64,
     /// The last write in it.
@@ -36,7 +36,7 @@ pub struct Report {
 }
 
 /// Checks all that `site` holds of a tenant.
-pub async fn verify(address: &Address, site: Site) -> Result<Report> {
+pub async fn verify(address: &Address, site: Site) -> Result<StateReport> {
     let (parent, audit) = whole(address, site).await?;
     Ok(report(parent, &audit))
 }
@@ -48,7 +48,7 @@ pub async fn whole(address: &Address, site: Site) -> Result<(Claim, Audit)> {
     loop {
         let survey = tenancy.survey().await?;
         let anybody = Claim { epoch: u64::MAX, owner: OwnerId([u8::MAX; 16]) };
-        let found = match origin(&survey, &anybody, Local::None, Allowed::default()) {
+        let found = match origin(&survey, &anybody, Local::None, Overrides::default()) {
             Ok(found) => found,
             Err(error) => {
                 left.again(error)?;
@@ -68,11 +68,11 @@ pub async fn whole(address: &Address, site: Site) -> Result<(Claim, Audit)> {
 }
 
 /// The words for it.
-pub fn report(parent: Claim, audit: &Audit) -> Report {
+pub fn report(parent: Claim, audit: &Audit) -> StateReport {
     let Audit { restored, ways, objects, damage } = audit;
     let (ways, objects) = (*ways, *objects);
     let state = &restored.state;
-    Report {
+    StateReport {
         epoch: parent.epoch,
         lsn: restored.end.lsn,
         clean: restored.clean,

@@ -22,7 +22,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use super::http::Http;
 use crate::store::failure::{Failure, Meaning};
 use crate::store::import_source::{ODD_NAME, Page, Walk, start};
-use crate::store::{Findings, Listed, Setting, Store, Told, joined, listed};
+use crate::store::{BucketAnswer, Findings, ListedObject, Setting, Store, joined, listed};
 use wire::Wire;
 
 /// More pages than this in one listing: the server starts over and over.
@@ -124,7 +124,7 @@ impl Store for Bucket {
         Ok(self.details(folder, prefix).await?.into_iter().map(|listed| listed.name).collect())
     }
 
-    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<ListedObject>, Failure> {
         let folder = format!("{}/", joined(&self.prefix, folder));
         let start = format!("{folder}{prefix}");
         // A name that several store at once is listed twice by some, and so is one that moves from page to page: counted twice,
@@ -186,18 +186,18 @@ impl Store for Bucket {
         self.http.skew_ms()
     }
 
-    async fn setting(&self, which: Setting) -> Result<Told, Failure> {
+    async fn setting(&self, which: Setting) -> Result<BucketAnswer, Failure> {
         let which = match which {
             Setting::Lifecycle => "lifecycle",
             Setting::Versioning => "versioning",
             // Neither S3 nor Google has a question for it.
-            Setting::Largest => return Ok(Told::Silence),
+            Setting::Largest => return Ok(BucketAnswer::Silence),
         };
         match self.ask(which).await {
-            Ok(document) => Ok(Told::Document(document)),
-            Err(failure) if failure.meaning == Meaning::Absent => Ok(Told::Nothing),
+            Ok(document) => Ok(BucketAnswer::Document(document)),
+            Err(failure) if failure.meaning == Meaning::Absent => Ok(BucketAnswer::Nothing),
             // Not every server knows what it is asked.
-            Err(failure) if failure.meaning == Meaning::Impossible => Ok(Told::Silence),
+            Err(failure) if failure.meaning == Meaning::Impossible => Ok(BucketAnswer::Silence),
             Err(failure) => Err(failure),
         }
     }

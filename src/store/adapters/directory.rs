@@ -14,19 +14,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::platform::host::{Host, Pool, random};
+use crate::platform::host::{Host, ThreadPool, random};
 use crate::store::limiter::RESERVED;
 use crate::store::retrying::PLACES;
-use crate::store::{Failure, Listed, Meaning, Rates, Store};
-use files::Files;
+use crate::store::{Failure, ListedObject, Meaning, Rates, Store};
+use files::FileTree;
 use listings::Listings;
 use presence::Presence;
 
 /// A directory as the bucket.
 pub struct Directory {
-    files: Arc<Files>,
+    files: Arc<FileTree>,
     listings: Arc<Listings>,
-    threads: Arc<Pool>,
+    threads: Arc<ThreadPool>,
     host: Arc<dyn Host>,
 }
 
@@ -34,15 +34,15 @@ impl Directory {
     /// The directory at `path`, which is made if `create` says so and none is remembered in that folder of this machine. Nothing is
     /// asked of it yet: it may hang.
     pub fn at(path: &Path, create: bool, remembered_in: Option<&Path>, host: Arc<dyn Host>) -> Directory {
-        let files = Arc::new(Files::in_root(Presence::of(path.to_owned(), create, remembered_in)));
+        let files = Arc::new(FileTree::in_root(Presence::of(path.to_owned(), create, remembered_in)));
         // Whoever has a turn has a thread.
-        let threads = Arc::new(Pool::new("bha-directory", PLACES + RESERVED));
+        let threads = Arc::new(ThreadPool::new("bha-directory", PLACES + RESERVED));
         Directory { listings: Arc::new(Listings::over(Arc::clone(&files))), files, threads, host }
     }
 
     async fn ask<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Files) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&FileTree) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let files = Arc::clone(&self.files);
         self.threads.ask(move || work(&files)).await.unwrap_or_else(|| Err(stopped()))
@@ -80,7 +80,7 @@ impl Store for Directory {
         self.listings.ask(&self.threads, folder, prefix).await.unwrap_or_else(|| Err(stopped()))
     }
 
-    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<ListedObject>, Failure> {
         let (folder, prefix) = (relative(folder)?, prefix.to_owned());
         self.ask(move |files| files.details(&folder, &prefix)).await
     }

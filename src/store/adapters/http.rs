@@ -2,10 +2,6 @@
 //!
 //! A request either gets one complete answer, or a [`Failure`] that says whether it may have taken effect. Nothing of a
 //! request is ever repeated in a failure: an address may hold a signature, and a name a tenant.
-#![expect(
-    clippy::disallowed_types,
-    reason = "dates in a store's answers come as `SystemTime`; no clock is read"
-)]
 
 use std::error::Error as _;
 use std::net::IpAddr;

@@ -7,17 +7,17 @@ use crate::store::Incarnation;
 
 /// The life of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Life(String);
+pub struct ServerLife(String);
 
-impl Life {
+impl ServerLife {
     /// The life that a server told.
-    pub fn read(text: String) -> Life {
-        Life(text)
+    pub fn read(text: String) -> ServerLife {
+        ServerLife(text)
     }
 
     /// True if this is an earlier timeline of the same cluster: a server that was replaced.
-    pub fn is_before(&self, other: &Life) -> bool {
-        let parts = |life: &Life| {
+    pub fn is_before(&self, other: &ServerLife) -> bool {
+        let parts = |life: &ServerLife| {
             let mut parts = life.0.split(':').map(str::to_owned);
             Some((parts.next()?, u32::from_str_radix(&parts.next()?, 16).ok()?))
         };
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_former_timeline_of_the_same_cluster_is_before_and_nothing_else_is() {
-        let life = |text: &str| Life::read(text.to_owned());
+        let life = |text: &str| ServerLife::read(text.to_owned());
         assert!(life("7:00000001").is_before(&life("7:00000002")));
         assert!(life("7:0000000F").is_before(&life("7:00000010:1767.5")));
         for (one, other) in [

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::pool::{Dial, Pool};
+use super::pool::{ConnectionPool, Dial};
 use crate::platform::host::sleep;
 use crate::store::Notice;
 
@@ -27,11 +27,11 @@ pub trait Listen<D: Dial>: Send + 'static {
     }
 
     /// Listens until the connection breaks, or nobody is there any more; true if it did listen.
-    async fn listen(&mut self, pool: Arc<Pool<D>>, to: &broadcast::Sender<Notice>) -> bool;
+    async fn listen(&mut self, pool: Arc<ConnectionPool<D>>, to: &broadcast::Sender<Notice>) -> bool;
 }
 
 /// Listens at the server of `pool`, as long as it is there; what is heard is sent to the answer.
-pub fn listen<D: Dial>(pool: &Arc<Pool<D>>, mut end: impl Listen<D>) -> broadcast::Sender<Notice> {
+pub fn listen<D: Dial>(pool: &Arc<ConnectionPool<D>>, mut end: impl Listen<D>) -> broadcast::Sender<Notice> {
     let (heard, _) = broadcast::channel(BACKLOG);
     let (to, from) = (heard.clone(), Arc::downgrade(pool));
     pool.dialler().host().spawn(Box::pin(async move {

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use crate::format::name::notice;
-use crate::store::{Failure, Incarnation, Meaning, Notice, Setting, Store, Told};
+use crate::store::{BucketAnswer, Failure, Incarnation, Meaning, Notice, Setting, Store};
 
 /// A request, as the script and the trace see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,9 +275,10 @@ impl Store for Memory {
         }
     }
 
-    async fn setting(&self, which: Setting) -> Result<Told, Failure> {
+    async fn setting(&self, which: Setting) -> Result<BucketAnswer, Failure> {
         let limit = self.limit.as_ref().filter(|_| which == Setting::Largest);
-        Ok(limit.map_or(Told::Silence, |limit| Told::Bytes(limit.load(Ordering::Relaxed) as u64)))
+        Ok(limit
+            .map_or(BucketAnswer::Silence, |limit| BucketAnswer::Bytes(limit.load(Ordering::Relaxed) as u64)))
     }
 
     async fn delete(&self, names: Vec<String>) -> Result<(), Failure> {

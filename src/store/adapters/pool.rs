@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::life::Life;
+use super::life::ServerLife;
 use crate::platform::host::{Host, sleep};
 use crate::store::Operation;
 use crate::store::failure::{Failure, Meaning};
@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// The purpose of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum ConnectionPurpose {
     /// Requests that are answered at once.
     Short,
     /// Reading objects, which takes as long as the network does; or listening.
@@ -29,11 +29,11 @@ pub enum Purpose {
 }
 
 /// A connection that was greeted.
-pub trait Link: Send + Sync + 'static {
+pub trait PooledConnection: Send + Sync + 'static {
     /// The life of the server that answered last. A pooler may lead to another one without a word.
-    fn life(&self) -> Life;
+    fn life(&self) -> ServerLife;
     /// Notes the life of the server that answered just now.
-    fn answered_by(&self, life: &Life);
+    fn answered_by(&self, life: &ServerLife);
     /// True if nothing can be asked over it any more.
     fn is_closed(&self) -> bool;
 }
@@ -42,67 +42,67 @@ pub trait Link: Send + Sync + 'static {
 #[async_trait]
 pub trait Dial: Send + Sync + 'static {
     /// Its connections.
-    type Link: Link;
+    type Link: PooledConnection;
     /// A connection whose server takes writes.
-    async fn connect(&self, purpose: Purpose) -> Result<Self::Link, Failure>;
+    async fn connect(&self, purpose: ConnectionPurpose) -> Result<Self::Link, Failure>;
     /// The machine that it dials from.
     fn host(&self) -> &Arc<dyn Host>;
 }
 
 /// A request that failed.
-pub struct Broken {
+pub struct RequestFailure {
     /// The failure.
     pub failure: Failure,
     /// True if the connection is of no use any more.
     pub ends_connection: bool,
 }
 
-struct Slot<L> {
-    held: tokio::sync::Mutex<Held<L>>,
+struct PoolSlot<L> {
+    held: tokio::sync::Mutex<SlotState<L>>,
     under_way: AtomicUsize,
     /// Time of its last use, in nanoseconds.
     used: AtomicU64,
 }
 
-struct Held<L> {
+struct SlotState<L> {
     connection: Option<Arc<L>>,
     /// Time of the last connection that did not come about, and the reason.
     failed: Option<(Duration, Failure)>,
 }
 
-impl<L> Default for Slot<L> {
-    fn default() -> Slot<L> {
-        let held = tokio::sync::Mutex::new(Held { connection: None, failed: None });
-        Slot { held, under_way: AtomicUsize::new(0), used: AtomicU64::new(0) }
+impl<L> Default for PoolSlot<L> {
+    fn default() -> PoolSlot<L> {
+        let held = tokio::sync::Mutex::new(SlotState { connection: None, failed: None });
+        PoolSlot { held, under_way: AtomicUsize::new(0), used: AtomicU64::new(0) }
     }
 }
 
 /// A request under way on a slot.
-struct UnderWay<'a>(&'a AtomicUsize);
+struct RequestGuard<'a>(&'a AtomicUsize);
 
-impl Drop for UnderWay<'_> {
+impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// The connections to one database.
-pub struct Pool<D: Dial> {
+pub struct ConnectionPool<D: Dial> {
     dialler: D,
-    slots: Vec<Slot<D::Link>>,
+    slots: Vec<PoolSlot<D::Link>>,
     /// The life of the server that answers.
-    life: Mutex<Option<Life>>,
+    life: Mutex<Option<ServerLife>>,
     is_tended: AtomicBool,
 }
 
-impl<D: Dial> Pool<D> {
+impl<D: Dial> ConnectionPool<D> {
     /// At most `most` connections by `dialler`. Nothing is sent yet.
-    pub fn new(dialler: D, most: usize) -> Arc<Pool<D>> {
+    pub fn new(dialler: D, most: usize) -> Arc<ConnectionPool<D>> {
         // Whoever makes it is about to use it.
         let made = u64::try_from(dialler.host().now().as_nanos()).unwrap_or(u64::MAX);
-        let slot = |_| Slot { used: AtomicU64::new(made), ..Slot::default() };
+        let slot = |_| PoolSlot { used: AtomicU64::new(made), ..PoolSlot::default() };
         let slots = (0..most.max(1)).map(slot).collect();
-        Arc::new(Pool { dialler, slots, life: Mutex::default(), is_tended: AtomicBool::new(false) })
+        Arc::new(ConnectionPool { dialler, slots, life: Mutex::default(), is_tended: AtomicBool::new(false) })
     }
 
     /// The dialler.
@@ -111,25 +111,25 @@ impl<D: Dial> Pool<D> {
     }
 
     /// The life of the server that answers, once one did.
-    pub fn life(&self) -> Option<Life> {
+    pub fn life(&self) -> Option<ServerLife> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Answer of `work` over one of the connections, within so much time.
     pub async fn ask<T, F>(
         self: &Arc<Self>,
-        purpose: Purpose,
+        purpose: ConnectionPurpose,
         asked: Operation,
         within: Duration,
         work: impl FnOnce(Arc<D::Link>) -> F,
     ) -> Result<T, Failure>
     where
-        F: Future<Output = Result<T, Broken>>,
+        F: Future<Output = Result<T, RequestFailure>>,
     {
         let began = self.life();
         let slot = self.least_busy(purpose);
         slot.under_way.fetch_add(1, Ordering::Relaxed);
-        let _under_way = UnderWay(&slot.under_way);
+        let _under_way = RequestGuard(&slot.under_way);
         let connection = self.connected(slot, purpose).await?;
         if began.is_some_and(|began| began != connection.life()) {
             return Err(Failure::new(Meaning::Transient, "another server answers"));
@@ -142,7 +142,7 @@ impl<D: Dial> Pool<D> {
                 drop_from(slot, &connection).await;
                 Err(unsettled(asked, "another server answers"))
             }
-            Ok(Err(Broken { failure, ends_connection })) => {
+            Ok(Err(RequestFailure { failure, ends_connection })) => {
                 if ends_connection {
                     drop_from(slot, &connection).await;
                 }
@@ -156,7 +156,7 @@ impl<D: Dial> Pool<D> {
     }
 
     /// Notes the life of the server that answered over `connection` just now; false if that one was replaced by a later one.
-    pub fn answered(&self, connection: &D::Link, life: &Life) -> bool {
+    pub fn answered(&self, connection: &D::Link, life: &ServerLife) -> bool {
         let mut known = self.life.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref().is_some_and(|known| life.is_before(known)) {
             return false;
@@ -169,9 +169,9 @@ impl<D: Dial> Pool<D> {
     }
 
     /// The connection for `purpose` with the least to do. Long reads have one of their own: no acknowledgement is behind them.
-    fn least_busy(&self, purpose: Purpose) -> &Slot<D::Link> {
+    fn least_busy(&self, purpose: ConnectionPurpose) -> &PoolSlot<D::Link> {
         let (short, long) = self.slots.split_at(self.slots.len() - usize::from(self.slots.len() > 1));
-        let slots = if purpose == Purpose::Long && !long.is_empty() { long } else { short };
+        let slots = if purpose == ConnectionPurpose::Long && !long.is_empty() { long } else { short };
         let of = slots.iter().min_by_key(|slot| {
             let is_open = slot.held.try_lock().is_ok_and(|held| held.connection.is_some());
             // One more connection is worth it where each has several requests under way.
@@ -183,8 +183,8 @@ impl<D: Dial> Pool<D> {
 
     async fn connected(
         self: &Arc<Self>,
-        slot: &Slot<D::Link>,
-        purpose: Purpose,
+        slot: &PoolSlot<D::Link>,
+        purpose: ConnectionPurpose,
     ) -> Result<Arc<D::Link>, Failure> {
         let asked_at = self.dialler.host().now();
         let mut held = slot.held.lock().await;
@@ -215,7 +215,7 @@ impl<D: Dial> Pool<D> {
         }
     }
 
-    async fn connect(&self, purpose: Purpose) -> Result<D::Link, Failure> {
+    async fn connect(&self, purpose: ConnectionPurpose) -> Result<D::Link, Failure> {
         let connection = self.dialler.connect(purpose).await?;
         if !self.answered(&connection, &connection.life()) {
             return Err(Failure::new(Meaning::Transient, "the server was replaced by another one"));
@@ -228,7 +228,7 @@ impl<D: Dial> Pool<D> {
         self.slots.iter().all(|slot| self.is_unused(slot))
     }
 
-    fn is_unused(&self, slot: &Slot<D::Link>) -> bool {
+    fn is_unused(&self, slot: &PoolSlot<D::Link>) -> bool {
         let used = Duration::from_nanos(slot.used.load(Ordering::Relaxed));
         slot.under_way.load(Ordering::Relaxed) == 0 && self.dialler.host().now().saturating_sub(used) >= IDLE
     }
@@ -258,7 +258,7 @@ impl<D: Dial> Pool<D> {
 }
 
 /// Lets go of a connection, unless another one has taken its place.
-async fn drop_from<L>(slot: &Slot<L>, connection: &Arc<L>) {
+async fn drop_from<L>(slot: &PoolSlot<L>, connection: &Arc<L>) {
     let mut held = slot.held.lock().await;
     if held.connection.as_ref().is_some_and(|held| Arc::ptr_eq(held, connection)) {
         held.connection = None;

@@ -22,8 +22,8 @@ use self::connection::{Connection, Dialler};
 use self::failure::broken;
 use self::notices::{CHANNEL, Notices};
 use self::risks::{INSPECT, risks};
-use super::life::Life;
-use super::pool::{Dial, Pool, Purpose};
+use super::life::ServerLife;
+use super::pool::{ConnectionPool, ConnectionPurpose, Dial};
 use crate::error::Result;
 use crate::format::name::{CLAIMS, notice, written_notice};
 use crate::platform::host::Host;
@@ -31,7 +31,7 @@ use crate::store::failure::{Failure, Meaning};
 use crate::store::operations::joined;
 use crate::store::spec::PostgresSpec;
 use crate::store::{
-    Durability, Findings, Incarnation, Listed, Notice, Operation, Rates, Setting, Store, Told,
+    BucketAnswer, Durability, Findings, Incarnation, ListedObject, Notice, Operation, Rates, Setting, Store,
 };
 
 /// The statements that make the table.
@@ -49,7 +49,7 @@ const REMOVED: usize = 1000;
 
 /// A table in PostgreSQL.
 pub struct Postgres {
-    pool: Arc<Pool<Dialler>>,
+    pool: Arc<ConnectionPool<Dialler>>,
     prefix: String,
     table: String,
     schema: String,
@@ -66,7 +66,7 @@ impl Postgres {
         let dialler = Dialler::new(spec, SCHEMA.replace("{schema}", &format!("\"{schema}\"")), host)?;
         let table = dialler.table.clone();
         Ok(Postgres {
-            pool: Pool::new(dialler, spec.max_connections),
+            pool: ConnectionPool::new(dialler, spec.max_connections),
             prefix: spec.prefix.clone(),
             table,
             schema,
@@ -99,7 +99,7 @@ impl Postgres {
                 .await
                 .map_err(|error| broken(&error, asked))
         };
-        self.pool.ask(Purpose::Short, asked, SILENCE, work).await
+        self.pool.ask(ConnectionPurpose::Short, asked, SILENCE, work).await
     }
 
     /// The statement that stores an object. It gives the life of the server that did so: a pooler may lead to another one unseen.
@@ -157,10 +157,11 @@ impl Postgres {
                 (put.await, None)
             };
             let stored = stored.map_err(|error| broken(&error, Operation::Put))?;
-            let is_current = self.pool.answered(&connection, &Life::read(stored.get(0)));
+            let is_current = self.pool.answered(&connection, &ServerLife::read(stored.get(0)));
             Ok((is_current, names))
         };
-        let (is_current, names) = self.pool.ask(Purpose::Short, Operation::Put, within, work).await?;
+        let (is_current, names) =
+            self.pool.ask(ConnectionPurpose::Short, Operation::Put, within, work).await?;
         if !is_current {
             return Err(Failure::new(Meaning::Transient, "a server answered that was replaced"));
         }
@@ -234,7 +235,7 @@ impl Store for Postgres {
             let row = connection.client().query_typed_opt(&statement, &place).await;
             row.map_err(|error| broken(&error, Operation::Get))
         };
-        let row = self.pool.ask(Purpose::Long, Operation::Get, READING, work).await?;
+        let row = self.pool.ask(ConnectionPurpose::Long, Operation::Get, READING, work).await?;
         Ok(row.map(|row| Bytes::from(row.get::<_, Vec<u8>>(0))))
     }
 
@@ -252,17 +253,18 @@ impl Store for Postgres {
             }
             // Asked after the listing: it says of a later server at the most, and never of a former one.
             let (names, life) = futures::join!(names, connection.client().query_typed_one(&life, &[]));
-            let life = Life::read(life.map_err(failed)?.get(0));
+            let life = ServerLife::read(life.map_err(failed)?.get(0));
             Ok((self.pool.answered(&connection, &life), names.map_err(failed)?))
         };
-        let (is_current, rows) = self.pool.ask(Purpose::Short, Operation::List, SILENCE, work).await?;
+        let (is_current, rows) =
+            self.pool.ask(ConnectionPurpose::Short, Operation::List, SILENCE, work).await?;
         if !is_current {
             return Err(Failure::new(Meaning::Transient, "a server answered that was replaced"));
         }
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<ListedObject>, Failure> {
         let (of, end) = (joined(&self.prefix, folder), beyond(prefix));
         let statement = self.list_statement(
             "name, octet_length(bytes)::bigint, (extract(epoch from stored_at) * 1000)::bigint",
@@ -270,7 +272,7 @@ impl Store for Postgres {
         let range: [(&(dyn ToSql + Sync), Type); 3] =
             [(&of, Type::TEXT), (&prefix, Type::TEXT), (&end, Type::TEXT)];
         let rows = self.rows(Operation::List, &statement, &range).await?;
-        let listed = |row: &Row| Listed {
+        let listed = |row: &Row| ListedObject {
             name: row.get(0),
             bytes: u64::try_from(row.get::<_, i64>(1)).ok(),
             modified_ms: u64::try_from(row.get::<_, i64>(2)).ok(),
@@ -308,10 +310,10 @@ impl Store for Postgres {
         Rates { row: 100, request: 512, regular: 512 }
     }
 
-    async fn setting(&self, which: Setting) -> Result<Told, Failure> {
+    async fn setting(&self, which: Setting) -> Result<BucketAnswer, Failure> {
         Ok(match which {
-            Setting::Lifecycle | Setting::Versioning => Told::Impossible,
-            Setting::Largest => Told::Silence,
+            Setting::Lifecycle | Setting::Versioning => BucketAnswer::Impossible,
+            Setting::Largest => BucketAnswer::Silence,
         })
     }
 }
@@ -323,7 +325,7 @@ pub async fn dialled(
     host: Arc<dyn Host>,
 ) -> std::result::Result<tokio_postgres::Client, Failure> {
     let dialler = Dialler::new(spec, String::new(), Arc::clone(&host)).expect("a good spec");
-    let (client, driver) = dialler.dial(Purpose::Short).await?;
+    let (client, driver) = dialler.dial(ConnectionPurpose::Short).await?;
     host.spawn(Box::pin(async move { _ = driver.await }));
     Ok(client)
 }

@@ -19,15 +19,15 @@ use tokio::sync::broadcast;
 use self::connection::{Connection, Dialler};
 use self::failure::broken;
 use self::notices::Notices;
-use super::life::Life;
-use super::pool::{Dial, Pool, Purpose};
+use super::life::ServerLife;
+use super::pool::{ConnectionPool, ConnectionPurpose, Dial};
 use crate::error::Result;
 use crate::format::name::{notice, written_notice};
 use crate::platform::host::Host;
 use crate::store::failure::{Failure, Meaning};
 use crate::store::spec::RedisSpec;
 use crate::store::{
-    Durability, Findings, Incarnation, Listed, Notice, Operation, Rates, Setting, Store, Told,
+    BucketAnswer, Durability, Findings, Incarnation, ListedObject, Notice, Operation, Rates, Setting, Store,
 };
 
 const PUT: &str = include_str!("redis/put.lua");
@@ -56,7 +56,7 @@ const CONNECTIONS: usize = 2;
 
 /// Redis or Valkey.
 pub struct Redis {
-    pool: Arc<Pool<Dialler>>,
+    pool: Arc<ConnectionPool<Dialler>>,
     /// The start of all keys, with their hash tag.
     tag: String,
     replicas: usize,
@@ -68,7 +68,7 @@ impl Redis {
     /// The keys that `spec` names. Nothing is sent yet.
     pub fn new(spec: &RedisSpec, host: Arc<dyn Host>) -> Result<Redis> {
         Ok(Redis {
-            pool: Pool::new(Dialler::new(spec, host)?, CONNECTIONS),
+            pool: ConnectionPool::new(Dialler::new(spec, host)?, CONNECTIONS),
             tag: format!("{{{}}}:", spec.prefix),
             replicas: spec.wait_replicas,
             notify: spec.notify,
@@ -92,7 +92,7 @@ impl Redis {
     /// Answer to a command.
     async fn ask<T: FromRedisValue + Send>(
         &self,
-        purpose: Purpose,
+        purpose: ConnectionPurpose,
         asked: Operation,
         within: Duration,
         command: &Cmd,
@@ -132,11 +132,11 @@ impl Redis {
             };
             let (life, answer) = answer.map_err(failed)?;
             if !life.is_empty() {
-                self.pool.answered(&connection, &Life::read(life));
+                self.pool.answered(&connection, &ServerLife::read(life));
             }
             Ok((answer, copies))
         };
-        let (answer, copies) = self.pool.ask(Purpose::Short, asked, within, work).await?;
+        let (answer, copies) = self.pool.ask(ConnectionPurpose::Short, asked, within, work).await?;
         if copies < replicas {
             return Err(Failure::new(Meaning::Ambiguous, "NOREPLICAS")
                 .advise("too few replicas have the write; check them, or lower `waitReplicas`"));
@@ -228,7 +228,7 @@ impl Store for Redis {
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
         let mut get = redis::cmd("GET");
         get.arg(self.object(name));
-        let value: Option<Vec<u8>> = self.ask(Purpose::Long, Operation::Get, READING, &get).await?;
+        let value: Option<Vec<u8>> = self.ask(ConnectionPurpose::Long, Operation::Get, READING, &get).await?;
         // One without its time in front was not stored by us.
         Ok(value.filter(|value| value.len() >= TIME).map(|value| Bytes::from(value).slice(TIME..)))
     }
@@ -246,13 +246,13 @@ impl Store for Redis {
         }
     }
 
-    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
-        let mut found: Vec<Listed> = Vec::new();
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<ListedObject>, Failure> {
+        let mut found: Vec<ListedObject> = Vec::new();
         loop {
             let after = found.last().map(|last| last.name.clone());
             let page: Vec<(String, u64, String)> = self.page(folder, prefix, after.as_deref(), true).await?;
             let is_last = page.len() < DETAILS;
-            found.extend(page.into_iter().map(|(name, bytes, stored)| Listed {
+            found.extend(page.into_iter().map(|(name, bytes, stored)| ListedObject {
                 name,
                 bytes: bytes.checked_sub(TIME as u64),
                 modified_ms: stored.parse().ok(),
@@ -277,12 +277,12 @@ impl Store for Redis {
         for (_, file) in places {
             script.arg(file);
         }
-        self.ask::<()>(Purpose::Short, Operation::Delete, SILENCE, &script).await
+        self.ask::<()>(ConnectionPurpose::Short, Operation::Delete, SILENCE, &script).await
     }
 
     async fn inspect(&self, _name: &str) -> Result<Findings, Failure> {
         let (seconds, micros): (i64, i64) =
-            self.ask(Purpose::Short, Operation::List, SILENCE, &redis::cmd("TIME")).await?;
+            self.ask(ConnectionPurpose::Short, Operation::List, SILENCE, &redis::cmd("TIME")).await?;
         let ours = i64::try_from(self.pool.dialler().host().wall_ms()).ok();
         let skew_ms = ours.map(|ours| seconds * 1000 + micros / 1000 - ours);
         Ok(Findings { is_public: None, skew_ms, risks: self.pool.dialler().risks() })
@@ -292,10 +292,10 @@ impl Store for Redis {
         Rates { row: 100, request: 512, regular: 512 }
     }
 
-    async fn setting(&self, which: Setting) -> Result<Told, Failure> {
+    async fn setting(&self, which: Setting) -> Result<BucketAnswer, Failure> {
         Ok(match which {
-            Setting::Lifecycle | Setting::Versioning => Told::Impossible,
-            Setting::Largest => Told::Silence,
+            Setting::Lifecycle | Setting::Versioning => BucketAnswer::Impossible,
+            Setting::Largest => BucketAnswer::Silence,
         })
     }
 }

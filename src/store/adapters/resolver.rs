@@ -20,9 +20,9 @@ const UNANSWERED: &str = "the lookup ended without an answer";
 
 /// Waiting lookups by name.
 #[derive(Default)]
-struct Desk(Mutex<HashMap<String, Vec<oneshot::Sender<AddressList>>>>);
+struct PendingLookups(Mutex<HashMap<String, Vec<oneshot::Sender<AddressList>>>>);
 
-impl Desk {
+impl PendingLookups {
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, Vec<oneshot::Sender<AddressList>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -31,14 +31,14 @@ impl Desk {
 /// Looks names up.
 pub struct Resolver {
     host: Arc<dyn Host>,
-    desk: Arc<Desk>,
+    desk: Arc<PendingLookups>,
     lookup: Lookup,
 }
 
 impl Resolver {
     /// The resolver of the system, asked through `host`.
     pub fn new(host: Arc<dyn Host>) -> Resolver {
-        static DESK: LazyLock<Arc<Desk>> = LazyLock::new(Arc::default);
+        static DESK: LazyLock<Arc<PendingLookups>> = LazyLock::new(Arc::default);
         Resolver { host, desk: Arc::clone(&DESK), lookup: ask_the_system }
     }
 

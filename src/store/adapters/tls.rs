@@ -17,9 +17,9 @@ use crate::error::{Code, Error, Result};
 
 /// Verifies nothing but that the server has the key to the certificate that it shows.
 #[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
+struct NoVerifier(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Unverified {
+impl ServerCertVerifier for NoVerifier {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
@@ -75,7 +75,7 @@ pub fn connector(ca: Option<&str>, verify: bool) -> Result<TlsConnector> {
             }
         }
     } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(NoVerifier(provider)))
     };
     Ok(TlsConnector::from(Arc::new(config.with_no_client_auth())))
 }

@@ -40,7 +40,7 @@ pub(super) fn millis(time: Duration) -> u64 {
 
 /// Knowledge of the rules of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known<T> {
+pub enum Knowledge<T> {
     /// It was told.
     Told {
         /// The rules.
@@ -90,11 +90,11 @@ pub struct Examination {
     /// Duration of requests.
     pub latency: Option<Latency>,
     /// Objects that it removes by itself.
-    pub rules: Known<Vec<Rule>>,
+    pub rules: Knowledge<Vec<Rule>>,
     /// True if it keeps what is replaced or removed.
-    pub versions: Known<bool>,
+    pub versions: Knowledge<bool>,
     /// The bytes of the largest object that it takes; `None` if it sets no limit.
-    pub largest: Known<Option<u64>>,
+    pub largest: Knowledge<Option<u64>>,
     /// Survival of what it has acknowledged, where it tells.
     pub durability: Option<Durability>,
     /// Risks of its configuration.
@@ -117,9 +117,9 @@ impl Examination {
             clock: untried(),
             skew_ms: None,
             latency: None,
-            rules: Known::Unknown { problem: problem() },
-            versions: Known::Unknown { problem: problem() },
-            largest: Known::Unknown { problem: problem() },
+            rules: Knowledge::Unknown { problem: problem() },
+            versions: Knowledge::Unknown { problem: problem() },
+            largest: Knowledge::Unknown { problem: problem() },
             durability: None,
             risks: Vec::new(),
         }

@@ -24,7 +24,7 @@ fn look(logs: &[(u64, &[u8])]) -> Result<Recovery> {
 }
 
 #[track_caller]
-fn whole(logs: &[(u64, &[u8])]) -> Recovered {
+fn whole(logs: &[(u64, &[u8])]) -> RecoveredLog {
     match look(logs) {
         Ok(Recovery::Log(log)) => {
             History::of(log.lsn).check(&log, 0, "chosen");
@@ -35,7 +35,7 @@ fn whole(logs: &[(u64, &[u8])]) -> Recovered {
 }
 
 #[track_caller]
-fn damaged(logs: &[(u64, &[u8])]) -> Damaged {
+fn damaged(logs: &[(u64, &[u8])]) -> DamagedLog {
     match look(logs) {
         Ok(Recovery::Damaged(damaged)) => {
             assert_eq!(damaged.entries, History::of(damaged.good).state(damaged.good));

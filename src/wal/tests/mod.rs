@@ -26,7 +26,7 @@ use crate::platform::disk::memory::MemoryDisk;
 use crate::platform::host::{Host, Job, Lane, Task};
 
 use super::frame::{FRAME_LEN, HEADER_LEN};
-use super::recover::{Damaged, Recovered};
+use super::recover::{DamagedLog, RecoveredLog};
 use super::*;
 
 /// A host whose randomness counts up from a seed.
@@ -135,7 +135,7 @@ impl History {
 
     /// Checks that `log` is a prefix of this history, at least up to `floor`; one unacknowledged batch may follow.
     #[track_caller]
-    fn check(&self, log: &Recovered, floor: Lsn, context: &str) {
+    fn check(&self, log: &RecoveredLog, floor: Lsn, context: &str) {
         assert!(log.lsn >= floor, "{context}: lost {} to {floor}", log.lsn + 1);
         let mut expected = self.state(log.lsn.min(self.lsn()));
         if log.lsn > self.lsn() {
@@ -155,7 +155,7 @@ fn recover(disk: &MemoryDisk, ring: &Arc<Ring>) -> Result<Recovery> {
 }
 
 #[track_caller]
-fn recovered(disk: &MemoryDisk, ring: &Arc<Ring>) -> Recovered {
+fn recovered(disk: &MemoryDisk, ring: &Arc<Ring>) -> RecoveredLog {
     match recover(disk, ring) {
         Ok(Recovery::Log(log)) => log,
         other => panic!("no whole log: {other:?}"),

@@ -20,7 +20,7 @@ fn deletions_never_shorten_what_can_be_rebuilt_and_keep_two_bases() {
     for data in small_listings() {
         for parent in [None, Some(claim(1))] {
             let survey = survey(&claims, &data);
-            let Dominated { data: gone, marks, .. } = dominated(&survey, &claim(2), parent, &stored(&data));
+            let Garbage { data: gone, marks, .. } = dominated(&survey, &claim(2), parent, &stored(&data));
             let kept: Vec<DataName> = data.iter().filter(|name| !gone.contains(name)).copied().collect();
             let own_bases = |data: &[DataName]| {
                 data.iter().filter(|name| name.claim == claim(2)).filter_map(base_lsn).count()

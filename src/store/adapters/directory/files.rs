@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::presence::{FIRST, Presence, private_dir};
-use crate::store::{Failure, Listed, Meaning};
+use crate::store::{Failure, ListedObject, Meaning};
 
 /// Age of a file that was left by a writer that is gone. One that was only asleep fails, and tries again.
 const ABANDONED: Duration = Duration::from_secs(3600);
@@ -29,16 +29,16 @@ const SWEPT: usize = 16;
 const NOTED: usize = 1024;
 
 /// The files below a root.
-pub struct Files {
+pub struct FileTree {
     root: PathBuf,
     presence: Presence,
     /// Files of writers that may be gone.
     left: Mutex<BTreeSet<PathBuf>>,
 }
 
-impl Files {
-    pub fn in_root(presence: Presence) -> Files {
-        Files { root: presence.root().to_owned(), presence, left: Mutex::default() }
+impl FileTree {
+    pub fn in_root(presence: Presence) -> FileTree {
+        FileTree { root: presence.root().to_owned(), presence, left: Mutex::default() }
     }
 
     pub fn put(&self, path: &Path, bytes: &[u8], nonce: u64) -> Result<(), Failure> {
@@ -133,14 +133,14 @@ impl Files {
         Ok(())
     }
 
-    pub fn details(&self, folder: &Path, prefix: &str) -> Result<Vec<Listed>, Failure> {
+    pub fn details(&self, folder: &Path, prefix: &str) -> Result<Vec<ListedObject>, Failure> {
         let mut all = Vec::new();
         self.each(folder, |name, entry| {
             if name.starts_with(prefix) {
                 let about = entry.metadata()?;
                 let modified_ms = about.modified().ok().and_then(millis);
                 if !about.is_dir() {
-                    all.push(Listed { name: name.to_owned(), bytes: Some(about.len()), modified_ms });
+                    all.push(ListedObject { name: name.to_owned(), bytes: Some(about.len()), modified_ms });
                 }
             }
             Ok(())

@@ -10,21 +10,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::files::Files;
-use crate::platform::host::Pool;
+use super::files::FileTree;
+use crate::platform::host::ThreadPool;
 use crate::store::Failure;
 
 type NameList = Result<Vec<String>, Failure>;
 
-struct Question {
+struct FolderQuestion {
     prefix: String,
     answer: oneshot::Sender<NameList>,
 }
 
 /// Listings under way: each folder that is read, with who waits for its next reading.
 pub struct Listings {
-    files: Arc<Files>,
-    waiting: Mutex<HashMap<PathBuf, Vec<Question>>>,
+    files: Arc<FileTree>,
+    waiting: Mutex<HashMap<PathBuf, Vec<FolderQuestion>>>,
     /// Readings of folders so far.
     #[cfg(test)]
     pub readings: std::sync::atomic::AtomicUsize,
@@ -34,7 +34,7 @@ pub struct Listings {
 }
 
 impl Listings {
-    pub fn over(files: Arc<Files>) -> Listings {
+    pub fn over(files: Arc<FileTree>) -> Listings {
         Listings {
             files,
             waiting: Mutex::default(),
@@ -45,17 +45,22 @@ impl Listings {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<PathBuf, Vec<Question>>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<PathBuf, Vec<FolderQuestion>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The names in `folder` that begin with `prefix`, from a reading that begins after this call; `None` if it panicked.
-    pub async fn ask(self: &Arc<Self>, threads: &Pool, folder: PathBuf, prefix: String) -> Option<NameList> {
+    pub async fn ask(
+        self: &Arc<Self>,
+        threads: &ThreadPool,
+        folder: PathBuf,
+        prefix: String,
+    ) -> Option<NameList> {
         let (answer, wait) = oneshot::channel();
         let idle = {
             let mut waiting = self.waiting();
             let idle = !waiting.contains_key(&folder);
-            waiting.entry(folder.clone()).or_default().push(Question { prefix, answer });
+            waiting.entry(folder.clone()).or_default().push(FolderQuestion { prefix, answer });
             idle
         };
         if idle {
@@ -82,7 +87,7 @@ impl Listings {
         }
     }
 
-    fn read(&self, folder: &Path, mut questions: Vec<Question>) {
+    fn read(&self, folder: &Path, mut questions: Vec<FolderQuestion>) {
         #[cfg(test)]
         {
             use std::sync::atomic::Ordering::Relaxed;
@@ -122,7 +127,7 @@ impl Listings {
 }
 
 /// For each question, in the order of their prefixes, the last one before it whose prefix its own begins with.
-fn within(questions: &[Question]) -> Vec<Option<usize>> {
+fn within(questions: &[FolderQuestion]) -> Vec<Option<usize>> {
     let mut within: Vec<Option<usize>> = Vec::with_capacity(questions.len());
     for (this, question) in questions.iter().enumerate() {
         let mut at = this.checked_sub(1);

@@ -11,16 +11,16 @@ use crate::sim::SimHost;
 
 /// A connection that leads to the server whose life it has.
 struct Line {
-    life: Mutex<Life>,
+    life: Mutex<ServerLife>,
     closed: AtomicBool,
 }
 
-impl Link for Line {
-    fn life(&self) -> Life {
+impl PooledConnection for Line {
+    fn life(&self) -> ServerLife {
         self.life.lock().expect("is whole").clone()
     }
 
-    fn answered_by(&self, life: &Life) {
+    fn answered_by(&self, life: &ServerLife) {
         *self.life.lock().expect("is whole") = life.clone();
     }
 
@@ -41,16 +41,17 @@ struct Exchange {
 impl Dial for Exchange {
     type Link = Line;
 
-    async fn connect(&self, _purpose: Purpose) -> Result<Line, Failure> {
+    async fn connect(&self, _purpose: ConnectionPurpose) -> Result<Line, Failure> {
         self.dialled.fetch_add(1, Ordering::Relaxed);
         sleep(self.takes).await;
         let mut servers = self.servers.lock().expect("is whole");
         let server = if servers.len() > 1 { servers.pop_front() } else { servers.front().copied() };
         match server {
             Some("") | None => Err(Failure::new(Meaning::Transient, "no connection")),
-            Some(life) => {
-                Ok(Line { life: Mutex::new(Life::read(life.to_owned())), closed: AtomicBool::new(false) })
-            }
+            Some(life) => Ok(Line {
+                life: Mutex::new(ServerLife::read(life.to_owned())),
+                closed: AtomicBool::new(false),
+            }),
         }
     }
 
@@ -59,31 +60,31 @@ impl Dial for Exchange {
     }
 }
 
-fn pool(servers: &[&'static str], most: usize) -> Arc<Pool<Exchange>> {
+fn pool(servers: &[&'static str], most: usize) -> Arc<ConnectionPool<Exchange>> {
     let host: Arc<dyn Host> = SimHost::new(1, tokio::time::Instant::now());
     let servers = Mutex::new(servers.iter().copied().collect());
     let takes = Duration::from_millis(10);
-    Pool::new(Exchange { host, servers, takes, dialled: AtomicUsize::new(0) }, most)
+    ConnectionPool::new(Exchange { host, servers, takes, dialled: AtomicUsize::new(0) }, most)
 }
 
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// A put over the pool, which answers at once.
-async fn put(pool: &Arc<Pool<Exchange>>) -> Result<Arc<Line>, Failure> {
-    pool.ask(Purpose::Short, Operation::Put, WITHIN, |line| async move { Ok(line) }).await
+async fn put(pool: &Arc<ConnectionPool<Exchange>>) -> Result<Arc<Line>, Failure> {
+    pool.ask(ConnectionPurpose::Short, Operation::Put, WITHIN, |line| async move { Ok(line) }).await
 }
 
-fn dialled(pool: &Pool<Exchange>) -> usize {
+fn dialled(pool: &ConnectionPool<Exchange>) -> usize {
     pool.dialler().dialled.load(Ordering::Relaxed)
 }
 
-fn open(pool: &Pool<Exchange>) -> usize {
-    let is_open = |slot: &&Slot<Line>| slot.held.try_lock().is_ok_and(|held| held.connection.is_some());
+fn open(pool: &ConnectionPool<Exchange>) -> usize {
+    let is_open = |slot: &&PoolSlot<Line>| slot.held.try_lock().is_ok_and(|held| held.connection.is_some());
     pool.slots.iter().filter(is_open).count()
 }
 
-fn text(life: &str) -> Option<Life> {
-    Some(Life::read(life.to_owned()))
+fn text(life: &str) -> Option<ServerLife> {
+    Some(ServerLife::read(life.to_owned()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +97,8 @@ async fn request_is_never_sent_to_another_server_than_the_one_that_answered_when
         sent.store(true, Ordering::Relaxed);
         Ok(())
     };
-    let failure = pool.ask(Purpose::Short, Operation::Put, WITHIN, work).await.expect_err("another server");
+    let failure =
+        pool.ask(ConnectionPurpose::Short, Operation::Put, WITHIN, work).await.expect_err("another server");
     assert_eq!(failure.meaning, Meaning::Transient);
     assert!(!sent.load(Ordering::Relaxed));
     assert_eq!(pool.life(), text("1:00000002"));
@@ -107,7 +109,7 @@ async fn request_is_never_sent_to_another_server_than_the_one_that_answered_when
 async fn answer_of_a_server_that_was_replaced_meanwhile_does_not_count() {
     let pool = pool(&["1:00000001", "1:00000002"], 3);
     let (answer, waits) = oneshot::channel::<()>();
-    let slow = pool.ask(Purpose::Short, Operation::Put, WITHIN, |_| async move {
+    let slow = pool.ask(ConnectionPurpose::Short, Operation::Put, WITHIN, |_| async move {
         waits.await.expect("is answered");
         Ok(())
     });
@@ -118,7 +120,7 @@ async fn answer_of_a_server_that_was_replaced_meanwhile_does_not_count() {
             sleep(Duration::from_millis(5)).await;
             Ok(())
         };
-        let more = (0..3).map(|_| pool.ask(Purpose::Short, Operation::Put, WITHIN, work));
+        let more = (0..3).map(|_| pool.ask(ConnectionPurpose::Short, Operation::Put, WITHIN, work));
         join_all(more).await;
         answer.send(()).expect("is awaited");
     };
@@ -144,9 +146,15 @@ async fn server_on_a_former_timeline_is_refused_and_one_of_another_cluster_is_no
 async fn life_that_an_answer_tells_counts_for_all_connections() {
     let pool = pool(&["1:00000001"], 2);
     let line = put(&pool).await.expect("answers");
-    assert!(pool.answered(&line, &Life::read("1:00000002".to_owned())), "a pooler leads to another one");
+    assert!(
+        pool.answered(&line, &ServerLife::read("1:00000002".to_owned())),
+        "a pooler leads to another one"
+    );
     assert_eq!(pool.life(), text("1:00000002"));
-    assert!(!pool.answered(&line, &Life::read("1:00000001".to_owned())), "the former one is no authority");
+    assert!(
+        !pool.answered(&line, &ServerLife::read("1:00000001".to_owned())),
+        "the former one is no authority"
+    );
     assert_eq!(pool.life(), text("1:00000002"));
 }
 
@@ -167,9 +175,9 @@ async fn thousands_of_requests_share_the_connections_and_idle_ones_are_closed() 
         sleep(Duration::from_millis(5)).await;
         Ok(())
     };
-    let all = (0..2000).map(|_| pool.ask(Purpose::Short, Operation::Put, WITHIN, work));
+    let all = (0..2000).map(|_| pool.ask(ConnectionPurpose::Short, Operation::Put, WITHIN, work));
     assert!(join_all(all).await.iter().all(Result::is_ok));
-    pool.ask(Purpose::Long, Operation::Get, WITHIN, work).await.expect("answers");
+    pool.ask(ConnectionPurpose::Long, Operation::Get, WITHIN, work).await.expect("answers");
     assert_eq!((dialled(&pool), open(&pool)), (4, 4));
     sleep(IDLE * 3).await;
     assert_eq!((open(&pool), pool.is_idle()), (0, true));
@@ -180,7 +188,9 @@ async fn thousands_of_requests_share_the_connections_and_idle_ones_are_closed() 
 #[tokio::test(start_paused = true)]
 async fn connection_that_keeps_silent_is_not_used_again() {
     let pool = pool(&["1:00000001"], 1);
-    let silent = pool.ask(Purpose::Short, Operation::Put, WITHIN, |_| pending::<Result<(), Broken>>()).await;
+    let silent = pool
+        .ask(ConnectionPurpose::Short, Operation::Put, WITHIN, |_| pending::<Result<(), RequestFailure>>())
+        .await;
     assert_eq!(silent.expect_err("no answer").meaning, Meaning::Ambiguous);
     put(&pool).await.expect("answers");
     assert_eq!(dialled(&pool), 2);

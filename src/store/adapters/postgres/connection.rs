@@ -23,8 +23,8 @@ use crate::error::Result;
 use crate::platform::host::Host;
 use crate::platform::meter::METERS;
 use crate::store::adapters::dial::{CONNECT, dial, encrypt};
-use crate::store::adapters::life::Life;
-use crate::store::adapters::pool::{Dial, Link, Purpose};
+use crate::store::adapters::life::ServerLife;
+use crate::store::adapters::pool::{ConnectionPurpose, Dial, PooledConnection};
 use crate::store::adapters::resolver::Resolver;
 use crate::store::adapters::tls::connector;
 use crate::store::failure::{Failure, Meaning};
@@ -45,7 +45,7 @@ const CLUSTER: &str = "(select system_identifier::text from pg_control_system())
 const EXPRESSIONS: [[&str; 2]; 3] = [[CLUSTER, TIMELINE], ["''", TIMELINE], ["''", "''"]];
 
 /// The connection as the driver reads and writes it.
-type Driver = tokio_postgres::Connection<TcpStream, Encrypted>;
+type Driver = tokio_postgres::Connection<TcpStream, EncryptedStream>;
 
 /// Makes connections.
 pub struct Dialler {
@@ -69,7 +69,7 @@ pub struct Dialler {
 pub struct Connection {
     client: Client,
     /// The life of the server that answered last.
-    life: Mutex<Life>,
+    life: Mutex<ServerLife>,
 }
 
 impl Connection {
@@ -79,12 +79,12 @@ impl Connection {
     }
 }
 
-impl Link for Connection {
-    fn life(&self) -> Life {
+impl PooledConnection for Connection {
+    fn life(&self) -> ServerLife {
         self.life.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn answered_by(&self, life: &Life) {
+    fn answered_by(&self, life: &ServerLife) {
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = life.clone();
     }
 
@@ -134,30 +134,34 @@ impl Dialler {
     }
 
     /// A client, and what has to be driven for it.
-    pub async fn dial(&self, purpose: Purpose) -> Result<(Client, Driver), Failure> {
+    pub async fn dial(&self, purpose: ConnectionPurpose) -> Result<(Client, Driver), Failure> {
         let late = |_| Failure::new(Meaning::Transient, "no connection in time");
         timeout(CONNECT, async {
             let is_bare = self.is_bare.load(Ordering::Relaxed);
             match self.start(purpose, is_bare).await {
                 Err(error) if !is_bare && error.is_setting_refused() => {
                     self.is_bare.store(true, Ordering::Relaxed);
-                    self.start(purpose, true).await.map_err(Refused::into_failure)
+                    self.start(purpose, true).await.map_err(ConnectFailure::into_failure)
                 }
-                answer => answer.map_err(Refused::into_failure),
+                answer => answer.map_err(ConnectFailure::into_failure),
             }
         })
         .await
         .map_err(late)?
     }
 
-    async fn start(&self, purpose: Purpose, is_bare: bool) -> Result<(Client, Driver), Refused> {
-        let stream = dial(&self.resolver, &self.name, self.port).await.map_err(Refused::Unreached)?;
+    async fn start(
+        &self,
+        purpose: ConnectionPurpose,
+        is_bare: bool,
+    ) -> Result<(Client, Driver), ConnectFailure> {
+        let stream = dial(&self.resolver, &self.name, self.port).await.map_err(ConnectFailure::Unreached)?;
         let mut config = self.config.clone();
-        if !is_bare && purpose == Purpose::Short {
+        if !is_bare && purpose == ConnectionPurpose::Short {
             config.options("-c statement_timeout=15000");
         }
-        let tls = Encrypt { tls: self.tls.clone(), name: self.name.clone() };
-        config.connect_raw(stream, tls).await.map_err(Refused::Answered)
+        let tls = Encryptor { tls: self.tls.clone(), name: self.name.clone() };
+        config.connect_raw(stream, tls).await.map_err(ConnectFailure::Answered)
     }
 
     async fn greet(&self, client: Client) -> Result<Connection, Failure> {
@@ -199,12 +203,12 @@ impl Dialler {
     }
 
     /// The life of the server, by the first expression that it accepts.
-    async fn life(&self, client: &Client) -> Result<Life, Failure> {
+    async fn life(&self, client: &Client) -> Result<ServerLife, Failure> {
         loop {
             let chosen = self.expression.load(Ordering::Relaxed);
             let row = client.query_typed_one(&format!("select {}", self.expression()), &[]).await;
             match row {
-                Ok(row) => return Ok(Life::read(row.get(0))),
+                Ok(row) => return Ok(ServerLife::read(row.get(0))),
                 Err(error) if failure::is_unknown_here(&error) => {
                     // Another connection may have found that out as well.
                     let _ = self.expression.compare_exchange(
@@ -224,7 +228,7 @@ impl Dialler {
 impl Dial for Dialler {
     type Link = Connection;
 
-    async fn connect(&self, purpose: Purpose) -> Result<Connection, Failure> {
+    async fn connect(&self, purpose: ConnectionPurpose) -> Result<Connection, Failure> {
         let (client, driver) = self.dial(purpose).await?;
         let open = METERS.connections.raise();
         self.host.spawn(Box::pin(async move {
@@ -242,59 +246,59 @@ impl Dial for Dialler {
 }
 
 /// A connection that did not come about.
-enum Refused {
+enum ConnectFailure {
     Unreached(Failure),
     Answered(tokio_postgres::Error),
 }
 
-impl Refused {
+impl ConnectFailure {
     fn into_failure(self) -> Failure {
         match self {
-            Refused::Unreached(failure) => failure,
-            Refused::Answered(error) => failure::of(&error, Operation::List),
+            ConnectFailure::Unreached(failure) => failure,
+            ConnectFailure::Answered(error) => failure::of(&error, Operation::List),
         }
     }
 
     /// True if a pooler takes no settings at the start of a connection.
     fn is_setting_refused(&self) -> bool {
         match self {
-            Refused::Answered(error) => error.as_db_error().is_some_and(|error| {
+            ConnectFailure::Answered(error) => error.as_db_error().is_some_and(|error| {
                 error.code().code() == "08P01" && error.message().contains("startup parameter")
             }),
-            Refused::Unreached(_) => false,
+            ConnectFailure::Unreached(_) => false,
         }
     }
 }
 
 /// Encrypts a connection, where that was asked for.
-struct Encrypt {
+struct Encryptor {
     tls: Option<TlsConnector>,
     name: String,
 }
 
 /// An encrypted connection.
-pub struct Encrypted(tokio_rustls::client::TlsStream<TcpStream>);
+pub struct EncryptedStream(tokio_rustls::client::TlsStream<TcpStream>);
 
-impl TlsConnect<TcpStream> for Encrypt {
-    type Stream = Encrypted;
+impl TlsConnect<TcpStream> for Encryptor {
+    type Stream = EncryptedStream;
     type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Encrypted>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<EncryptedStream>> + Send>>;
 
     fn connect(self, stream: TcpStream) -> Self::Future {
         Box::pin(async move {
             let Some(tls) = self.tls else { return Err(std::io::ErrorKind::Unsupported.into()) };
-            encrypt(&tls, &self.name, stream).await.map(Encrypted)
+            encrypt(&tls, &self.name, stream).await.map(EncryptedStream)
         })
     }
 }
 
-impl tokio_postgres::tls::TlsStream for Encrypted {
+impl tokio_postgres::tls::TlsStream for EncryptedStream {
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }
 }
 
-impl AsyncRead for Encrypted {
+impl AsyncRead for EncryptedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -304,7 +308,7 @@ impl AsyncRead for Encrypted {
     }
 }
 
-impl AsyncWrite for Encrypted {
+impl AsyncWrite for EncryptedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -8,7 +8,7 @@ use tokio_postgres::Error;
 
 use crate::store::Operation;
 use crate::store::adapters::dial::unencrypted;
-use crate::store::adapters::pool::{Broken, unsettled};
+use crate::store::adapters::pool::{RequestFailure, unsettled};
 use crate::store::failure::{Failure, Meaning};
 
 /// A failure that no retry helps.
@@ -30,12 +30,12 @@ pub fn is_there_already(error: &Error) -> bool {
 
 /// Meaning of an error in answer to `asked`, and whether the connection is of no use after it: it broke, or its server is no primary
 /// any more. A table that is gone is no reason: another connection would make it again, and an empty store hides the loss.
-pub fn broken(error: &Error, asked: Operation) -> Broken {
+pub fn broken(error: &Error, asked: Operation) -> RequestFailure {
     let ends_connection = match error.code().map(tokio_postgres::error::SqlState::code) {
         None => true,
         Some(code) => code == "25006" || code.starts_with("57P") || code.starts_with("08"),
     };
-    Broken { failure: of(error, asked), ends_connection }
+    RequestFailure { failure: of(error, asked), ends_connection }
 }
 
 /// Meaning of an error in answer to `asked`.

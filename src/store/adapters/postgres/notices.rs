@@ -22,7 +22,7 @@ use crate::id::hex;
 use crate::platform::host::{random, sleep};
 use crate::platform::meter::METERS;
 use crate::store::adapters::listening::{Listen, listen};
-use crate::store::adapters::pool::{Dial, Pool, Purpose};
+use crate::store::adapters::pool::{ConnectionPool, ConnectionPurpose, Dial};
 use crate::store::{Notice, Operation};
 
 /// The channel.
@@ -43,7 +43,7 @@ enum Hearing {
     Deaf,
 }
 
-enum Order {
+enum LockOrder {
     Hold(u64, oneshot::Sender<bool>),
     Release(u64),
 }
@@ -51,19 +51,19 @@ enum Order {
 /// Notices of one store, and the locks of this process.
 pub struct Notices {
     heard: broadcast::Sender<Notice>,
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<LockOrder>,
 }
 
 /// Locks that are wanted, and those who wait for one.
 struct Locks {
-    orders: mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<LockOrder>,
     wanted: BTreeSet<u64>,
     waiting: Vec<(u64, oneshot::Sender<bool>)>,
 }
 
 impl Notices {
     /// Listens to the database of `pool`, as long as a session is in it.
-    pub fn of(pool: &Arc<Pool<Dialler>>) -> Notices {
+    pub fn of(pool: &Arc<ConnectionPool<Dialler>>) -> Notices {
         let (orders, received) = mpsc::unbounded_channel();
         let locks = Locks { orders: received, wanted: BTreeSet::new(), waiting: Vec::new() };
         Notices { heard: listen(pool, locks), orders }
@@ -77,14 +77,14 @@ impl Notices {
     /// Holds a lock until it is released; false if it could not be held in time.
     pub async fn hold(&self, lock: u64) -> bool {
         let (answer, wait) = oneshot::channel();
-        let asked = self.orders.send(Order::Hold(lock, answer));
+        let asked = self.orders.send(LockOrder::Hold(lock, answer));
         asked.is_ok() && matches!(timeout(LONGEST_WAIT, wait).await, Ok(Ok(true)))
     }
 
     /// Lets go of a lock.
     pub fn release(&self, lock: u64) {
         // Without a listener there is none.
-        let _ = self.orders.send(Order::Release(lock));
+        let _ = self.orders.send(LockOrder::Release(lock));
     }
 }
 
@@ -94,8 +94,10 @@ impl Listen<Dialler> for Locks {
         !self.wanted.is_empty()
     }
 
-    async fn listen(&mut self, pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>) -> bool {
-        let Ok((client, mut driver)) = pool.dialler().dial(Purpose::Long).await else { return false };
+    async fn listen(&mut self, pool: Arc<ConnectionPool<Dialler>>, to: &broadcast::Sender<Notice>) -> bool {
+        let Ok((client, mut driver)) = pool.dialler().dial(ConnectionPurpose::Long).await else {
+            return false;
+        };
         let host = Arc::clone(pool.dialler().host());
         let (pass_on, mut told) = mpsc::unbounded_channel();
         let open = METERS.connections.raise();
@@ -147,7 +149,7 @@ impl Listen<Dialler> for Locks {
 }
 
 /// Sends a notice over another connection: only one that is a session of its own hears it.
-async fn announce(pool: &Arc<Pool<Dialler>>, text: &str) {
+async fn announce(pool: &Arc<ConnectionPool<Dialler>>, text: &str) {
     let work = |connection: Arc<Connection>| async move {
         let told = connection
             .client()
@@ -156,24 +158,24 @@ async fn announce(pool: &Arc<Pool<Dialler>>, text: &str) {
         told.map(|_| ()).map_err(|error| broken(&error, Operation::List))
     };
     // Unheard it costs a wait.
-    let _ = pool.ask(Purpose::Short, Operation::List, LONGEST_WAIT, work).await;
+    let _ = pool.ask(ConnectionPurpose::Short, Operation::List, LONGEST_WAIT, work).await;
 }
 
 impl Locks {
-    async fn obey(&mut self, order: Order, client: &Client, hearing: Hearing) {
+    async fn obey(&mut self, order: LockOrder, client: &Client, hearing: Hearing) {
         match (order, hearing) {
-            (Order::Hold(_, answer), _) if self.wanted.len() >= MOST_LOCKS => _ = answer.send(false),
-            (Order::Hold(_, answer), Hearing::Deaf) => _ = answer.send(false),
-            (Order::Hold(lock, answer), Hearing::Own) => {
+            (LockOrder::Hold(_, answer), _) if self.wanted.len() >= MOST_LOCKS => _ = answer.send(false),
+            (LockOrder::Hold(_, answer), Hearing::Deaf) => _ = answer.send(false),
+            (LockOrder::Hold(lock, answer), Hearing::Own) => {
                 self.wanted.insert(lock);
                 // Whoever asked may have given up.
                 let _ = answer.send(try_lock(client, lock).await);
             }
-            (Order::Hold(lock, answer), Hearing::Unknown) => {
+            (LockOrder::Hold(lock, answer), Hearing::Unknown) => {
                 self.wanted.insert(lock);
                 self.waiting.push((lock, answer));
             }
-            (Order::Release(lock), hearing) => {
+            (LockOrder::Release(lock), hearing) => {
                 self.waiting.retain(|(other, _)| *other != lock);
                 if self.wanted.remove(&lock) && hearing == Hearing::Own {
                     // It falls with the connection at the latest.

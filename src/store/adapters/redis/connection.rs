@@ -18,8 +18,8 @@ use crate::error::Result;
 use crate::platform::host::Host;
 use crate::platform::meter::METERS;
 use crate::store::adapters::dial::{CONNECT, dial, encrypt, unencrypted};
-use crate::store::adapters::life::Life;
-use crate::store::adapters::pool::{Dial, Link, Purpose};
+use crate::store::adapters::life::ServerLife;
+use crate::store::adapters::pool::{ConnectionPurpose, Dial, PooledConnection};
 use crate::store::adapters::resolver::Resolver;
 use crate::store::adapters::tls::connector;
 use crate::store::failure::{Failure, Meaning};
@@ -29,7 +29,7 @@ use crate::store::{Durability, Operation};
 /// A connection that was greeted.
 pub struct Connection {
     client: MultiplexedConnection,
-    life: Mutex<Life>,
+    life: Mutex<ServerLife>,
     ended: Arc<AtomicBool>,
 }
 
@@ -56,12 +56,12 @@ impl Connection {
     }
 }
 
-impl Link for Connection {
-    fn life(&self) -> Life {
+impl PooledConnection for Connection {
+    fn life(&self) -> ServerLife {
         self.life.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn answered_by(&self, life: &Life) {
+    fn answered_by(&self, life: &ServerLife) {
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = life.clone();
     }
 
@@ -171,7 +171,7 @@ impl Dialler {
         told.is_ok_and(|told| told.last().is_some_and(|value| value == "always"))
     }
 
-    async fn greet(&self, mut client: MultiplexedConnection) -> Result<Life, Failure> {
+    async fn greet(&self, mut client: MultiplexedConnection) -> Result<ServerLife, Failure> {
         let told: redis::RedisResult<String> = redis::cmd("INFO").query_async(&mut client).await;
         let told = told.map_err(|error| failure::of(&error, Operation::List))?;
         let field = |name: &str| {
@@ -210,7 +210,7 @@ impl Dialler {
         *self.durability.lock().unwrap_or_else(PoisonError::into_inner) = Some(durability);
         // The process, and its history: a replica that becomes a primary has a history of its own, and so has one that returns.
         let part = |name: &str| field(name).unwrap_or_default();
-        Ok(Life::read(format!("{}:{}", part("run_id"), part("master_replid"))))
+        Ok(ServerLife::read(format!("{}:{}", part("run_id"), part("master_replid"))))
     }
 }
 
@@ -218,7 +218,7 @@ impl Dialler {
 impl Dial for Dialler {
     type Link = Connection;
 
-    async fn connect(&self, _purpose: Purpose) -> Result<Connection, Failure> {
+    async fn connect(&self, _purpose: ConnectionPurpose) -> Result<Connection, Failure> {
         let (client, ended) = self.dial(ProtocolVersion::RESP2, None).await?;
         let greeted = timeout(CONNECT, self.greet(client.clone())).await;
         let life = greeted.unwrap_or_else(|_| Err(Failure::new(Meaning::Transient, "no answer in time")))?;

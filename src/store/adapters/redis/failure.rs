@@ -5,7 +5,7 @@
 use redis::{ErrorKind, RedisError};
 
 use crate::store::Operation;
-use crate::store::adapters::pool::{Broken, unsettled};
+use crate::store::adapters::pool::{RequestFailure, unsettled};
 use crate::store::failure::{Failure, Meaning};
 
 /// A failure that no retry helps.
@@ -14,11 +14,11 @@ pub fn unusable(detail: &str, advice: &str) -> Failure {
 }
 
 /// Meaning of an error in answer to `asked`, and whether the connection is of no use after it.
-pub fn broken(error: &RedisError, asked: Operation) -> Broken {
+pub fn broken(error: &RedisError, asked: Operation) -> RequestFailure {
     let failure = of(error, asked);
     let is_other_server =
         matches!(error.code(), Some("READONLY" | "MOVED" | "LOADING" | "MASTERDOWN" | "UNBLOCKED"));
-    Broken { failure, ends_connection: is_other_server || error.code().is_none() }
+    RequestFailure { failure, ends_connection: is_other_server || error.code().is_none() }
 }
 
 /// Meaning of an error before the first answer.

@@ -12,7 +12,7 @@ use crate::format::name::read_notice;
 use crate::platform::host::sleep;
 use crate::store::Notice;
 use crate::store::adapters::listening::{Listen, listen};
-use crate::store::adapters::pool::Pool;
+use crate::store::adapters::pool::ConnectionPool;
 
 /// Silence after which the server is asked whether it is still there.
 const SILENT: Duration = Duration::from_secs(30);
@@ -24,7 +24,7 @@ pub struct Notices {
 
 impl Notices {
     /// Listens to `channel` at the server of `pool`, as long as a session is in it.
-    pub fn of(pool: &Arc<Pool<Dialler>>, channel: String) -> Notices {
+    pub fn of(pool: &Arc<ConnectionPool<Dialler>>, channel: String) -> Notices {
         Notices { heard: listen(pool, Subscriber { channel }) }
     }
 
@@ -40,7 +40,7 @@ struct Subscriber {
 
 #[async_trait]
 impl Listen<Dialler> for Subscriber {
-    async fn listen(&mut self, pool: Arc<Pool<Dialler>>, to: &broadcast::Sender<Notice>) -> bool {
+    async fn listen(&mut self, pool: Arc<ConnectionPool<Dialler>>, to: &broadcast::Sender<Notice>) -> bool {
         let (pushes, mut pushed) = mpsc::unbounded_channel();
         let Ok((mut client, _)) = pool.dialler().dial(ProtocolVersion::RESP3, Some(Arc::new(pushes))).await
         else {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Supabase;
 use crate::store::failure::{Failure, Meaning};
-use crate::store::{Operation, Told};
+use crate::store::{BucketAnswer, Operation};
 
 /// The largest upload that the server takes.
 const MAX_SIZE: &str = "tus-max-size";
@@ -19,7 +19,7 @@ struct Row {
 }
 
 impl Supabase {
-    pub(super) async fn largest(&self) -> Result<Told, Failure> {
+    pub(super) async fn largest(&self) -> Result<BucketAnswer, Failure> {
         let row = self.send(Method::GET, self.url(&["bucket"], "")?, None, Operation::Get).await;
         let row = row.map_err(|failure| match failure.meaning {
             // A bucket that a role may not look at is, for it, not there.
@@ -29,7 +29,7 @@ impl Supabase {
         let row: Row = serde_json::from_slice(&row.body)
             .map_err(|_| Failure::new(Meaning::Transient, "the answer was not understood"))?;
         let limits = [row.file_size_limit, self.of_the_server().await];
-        Ok(limits.into_iter().flatten().min().map_or(Told::Nothing, Told::Bytes))
+        Ok(limits.into_iter().flatten().min().map_or(BucketAnswer::Nothing, BucketAnswer::Bytes))
     }
 
     async fn of_the_server(&self) -> Option<u64> {

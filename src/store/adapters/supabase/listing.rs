@@ -11,15 +11,19 @@ use reqwest::header::ETAG;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::offsets::{Next, Offsets};
+use super::offsets::{Offsets, PageStep};
 use super::{PAGE, Supabase};
 use crate::store::failure::{Failure, Meaning};
 use crate::store::import_source::{self, Walk, start};
-use crate::store::{Listed, Operation, joined};
+use crate::store::{ListedObject, Operation, joined};
 
 impl Supabase {
     /// The objects of a folder that begin with `prefix`, by whichever listing the server has.
-    pub(super) async fn list_either_way(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+    pub(super) async fn list_either_way(
+        &self,
+        folder: &str,
+        prefix: &str,
+    ) -> Result<Vec<ListedObject>, Failure> {
         let folder = joined(&self.prefix, folder);
         if !self.old_listing.load(Ordering::Relaxed) {
             let within = format!("{folder}/");
@@ -59,7 +63,7 @@ impl Supabase {
         }
     }
 
-    async fn page_by_cursor(&self, start: &str, cursor: Option<&str>) -> Result<Page, Failure> {
+    async fn page_by_cursor(&self, start: &str, cursor: Option<&str>) -> Result<ListingPage, Failure> {
         let body = match cursor {
             None => json!({ "prefix": start, "limit": PAGE, "with_delimiter": false }),
             Some(cursor) => {
@@ -71,8 +75,8 @@ impl Supabase {
 
     /// The listing of older servers: one folder, by offset.
     async fn list_by_offset(&self, folder: &str) -> Result<Vec<ListedEntry>, Failure> {
-        let (mut offsets, mut next) = (Offsets::new(PAGE), Next::Page(0));
-        while let Next::Page(offset) = next {
+        let (mut offsets, mut next) = (Offsets::new(PAGE), PageStep::Page(0));
+        while let PageStep::Page(offset) = next {
             let body = json!({
                 "prefix": folder,
                 "limit": PAGE,
@@ -84,7 +88,7 @@ impl Supabase {
             let named = page.into_iter().map(|entry| ((entry.name.clone(), entry.id.is_some()), entry));
             next = offsets.take(named.collect());
         }
-        if next == Next::Runaway {
+        if next == PageStep::Runaway {
             return Err(Failure::new(Meaning::Transient, "the listing changes faster than it can be read"));
         }
         Ok(offsets.into_names().collect())
@@ -93,7 +97,7 @@ impl Supabase {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+struct ListingPage {
     #[serde(default)]
     has_next: bool,
     next_cursor: Option<String>,
@@ -118,9 +122,9 @@ struct Metadata {
 }
 
 impl ListedEntry {
-    fn listed(&self, name: &str) -> Listed {
+    fn listed(&self, name: &str) -> ListedObject {
         let stored = self.updated_at.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
-        Listed {
+        ListedObject {
             name: name.to_owned(),
             bytes: self.metadata.as_ref().and_then(|metadata| metadata.size),
             modified_ms: stored.and_then(|at| u64::try_from(at.timestamp_millis()).ok()),

@@ -24,7 +24,7 @@ use crate::error::{Code, Error, Result};
 use crate::platform::host::Host;
 use crate::store::failure::{Failure, Meaning};
 use crate::store::spec::SupabaseSpec;
-use crate::store::{Findings, Listed, Operation, Setting, Store, Told, joined};
+use crate::store::{BucketAnswer, Findings, ListedObject, Operation, Setting, Store, joined};
 use refusal::refused;
 
 /// Names in one page of a listing, and in one request to remove objects.
@@ -169,7 +169,7 @@ impl Store for Supabase {
         Ok(self.details(folder, prefix).await?.into_iter().map(|listed| listed.name).collect())
     }
 
-    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<Listed>, Failure> {
+    async fn details(&self, folder: &str, prefix: &str) -> Result<Vec<ListedObject>, Failure> {
         let listing = self.list_either_way(folder, prefix).await?;
         if listing.is_empty() {
             // A bucket that is gone lists as one that is empty; a name that cannot be there tells them apart.
@@ -198,7 +198,7 @@ impl Store for Supabase {
         self.http.skew_ms()
     }
 
-    async fn setting(&self, which: Setting) -> Result<Told, Failure> {
-        if which == Setting::Largest { self.largest().await } else { Ok(Told::Impossible) }
+    async fn setting(&self, which: Setting) -> Result<BucketAnswer, Failure> {
+        if which == Setting::Largest { self.largest().await } else { Ok(BucketAnswer::Impossible) }
     }
 }

@@ -12,7 +12,7 @@ const IN_VAIN: usize = 64;
 
 /// The step after a page.
 #[derive(Debug, PartialEq)]
-pub enum Next {
+pub enum PageStep {
     /// The page from this offset on.
     Page(usize),
     /// All was read.
@@ -39,13 +39,13 @@ impl<K: Ord, V> Offsets<K, V> {
     }
 
     /// Takes the page that was asked for last, in the order of the server.
-    pub fn take(&mut self, names: Vec<(K, V)>) -> Next {
+    pub fn take(&mut self, names: Vec<(K, V)>) -> PageStep {
         let len = names.len();
         let joins = self.offset == 0 || names.iter().any(|(name, _)| self.seen.contains_key(name));
         if joins {
             self.seen.extend(names);
             if len < self.page {
-                return Next::Whole;
+                return PageStep::Whole;
             }
             self.back = self.page;
             // Each page begins within the one before, so that a few names may go between the two.
@@ -56,7 +56,7 @@ impl<K: Ord, V> Offsets<K, V> {
         }
         self.asked += 1;
         let enough = IN_VAIN + 4 * self.seen.len() / self.page;
-        if self.asked < enough { Next::Page(self.offset) } else { Next::Runaway }
+        if self.asked < enough { PageStep::Page(self.offset) } else { PageStep::Runaway }
     }
 
     /// Names that were read, each once.
@@ -67,7 +67,7 @@ impl<K: Ord, V> Offsets<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Next, Offsets};
+    use super::{Offsets, PageStep};
 
     /// Time at which a name is there, counted in pages asked for.
     #[derive(Clone, Copy, Debug)]
@@ -90,12 +90,12 @@ mod tests {
     /// Names that a reader gets, and the number of pages that it asked for.
     fn read(lives: &[Life], len: usize) -> (Vec<usize>, usize) {
         let mut offsets = Offsets::new(len);
-        let (mut asked, mut next) = (0, Next::Page(0));
-        while let Next::Page(offset) = next {
+        let (mut asked, mut next) = (0, PageStep::Page(0));
+        while let PageStep::Page(offset) = next {
             next = offsets.take(page(lives, asked, offset, len));
             asked += 1;
         }
-        assert_eq!(next, Next::Whole, "{lives:?}");
+        assert_eq!(next, PageStep::Whole, "{lives:?}");
         (offsets.into_names().collect(), asked)
     }
 
@@ -129,9 +129,9 @@ mod tests {
     #[test]
     fn a_page_beyond_the_end_of_a_listing_that_shrank_is_not_its_end() {
         let mut offsets = Offsets::new(10);
-        assert_eq!(offsets.take((0..10).map(|name| (name, name)).collect()), Next::Page(9));
-        assert_eq!(offsets.take(Vec::new()), Next::Page(0));
-        assert_eq!(offsets.take(vec![(0, 0), (20, 20)]), Next::Whole);
+        assert_eq!(offsets.take((0..10).map(|name| (name, name)).collect()), PageStep::Page(9));
+        assert_eq!(offsets.take(Vec::new()), PageStep::Page(0));
+        assert_eq!(offsets.take(vec![(0, 0), (20, 20)]), PageStep::Whole);
         assert!(offsets.into_names().any(|name| name == 20));
     }
 
@@ -156,8 +156,8 @@ mod tests {
         let mut offset = 0;
         for _ in 0..1_000 {
             match offsets.take((0..10).map(|n| (first + offset + n, ())).collect()) {
-                Next::Page(next) => offset = next,
-                end => return assert_eq!(end, Next::Runaway),
+                PageStep::Page(next) => offset = next,
+                end => return assert_eq!(end, PageStep::Runaway),
             }
             first -= 10;
         }
