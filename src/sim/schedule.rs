@@ -230,7 +230,7 @@ impl Schedule {
         }
         let mut drags = Rng::new(seed ^ DRAGS);
         for step in steps.iter_mut().filter(|_| kind.rough) {
-            if drags.chance(6) {
+            if drags.chance(10) {
                 let machine = small(drags.below(machines));
                 step.shifts.push(Shift::Pressure(machine, Pressure::draw(&mut drags)));
             }

@@ -28,7 +28,7 @@ use super::{Damage, Schedule, Shift};
 const STRAY: Duration = Duration::from_secs(60);
 
 /// Slack of a log that is rewritten every few writes.
-const LITTLE: u64 = 400;
+const LITTLE: u64 = 250;
 
 /// An outage that every owner notices.
 const OUTAGE: Duration = Duration::from_secs(4);

@@ -30,7 +30,7 @@ const AWAY: &str = "the directory of the store is missing or empty, although ses
 const NOTE: &str = "Sessions were stored in a directory from here. While this note is here, that directory is not taken for a new store when it is empty.\n";
 
 /// The device and the number of a directory, where the system tells them: another one has others.
-type Identity = (u64, u64);
+type DirectoryId = (u64, u64);
 
 /// Knowledge about the root of a store.
 pub struct Presence {
@@ -40,7 +40,7 @@ pub struct Presence {
     note: Option<PathBuf>,
     is_noted: AtomicBool,
     /// The root in which its first folder was seen; `Some(None)` where the system does not tell one from another.
-    seen: Mutex<Option<Option<Identity>>>,
+    seen: Mutex<Option<Option<DirectoryId>>>,
 }
 
 impl Presence {
@@ -57,7 +57,7 @@ impl Presence {
         &self.root
     }
 
-    fn seen(&self) -> MutexGuard<'_, Option<Option<Identity>>> {
+    fn seen(&self) -> MutexGuard<'_, Option<Option<DirectoryId>>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -158,12 +158,12 @@ pub fn private_dir(path: &Path, above: bool) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn identity(root: &fs::Metadata) -> Option<Identity> {
+fn identity(root: &fs::Metadata) -> Option<DirectoryId> {
     use std::os::unix::fs::MetadataExt;
     Some((root.dev(), root.ino()))
 }
 
 #[cfg(not(unix))]
-fn identity(_: &fs::Metadata) -> Option<Identity> {
+fn identity(_: &fs::Metadata) -> Option<DirectoryId> {
     None
 }
