@@ -105,6 +105,21 @@ export declare function clock(options: string, keys: Buffer): Promise<number | F
  */
 export declare function close(handle: Handle, timeoutMs: number): Promise<void | Failure>
 
+/** Values that are the same for every session. */
+export declare function constants(): Constants
+
+/** Values that are the same for every session. */
+export interface Constants {
+  /** Bytes of the largest batch. */
+  batchBytes: number
+  /** Size of an object below which a store takes no part of a base either. */
+  smallestPartBytes: number
+  /** Folder in a store of the scratch objects of a probe. */
+  probeFolder: string
+  /** Start of the name of a tenant whose id is hidden. */
+  hiddenName: string
+}
+
 /** The state that a new machine would restore. */
 export interface Contents {
   /** Keys, the credentials among them. */
@@ -298,6 +313,9 @@ export declare function get(handle: Handle, keys: Uint8Array, keysLength: number
 
 /** Number of an open. */
 export type Handle = number
+
+/** Milliseconds that a successor waits for an owner that looks every `interval_ms`, where no other wait is set. */
+export declare function handoverWait(intervalMs: number): number
 
 /** Contents of this machine. */
 export interface Here {
