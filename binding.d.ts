@@ -110,8 +110,6 @@ export declare function constants(): Constants
 
 /** Values that are the same for every session. */
 export interface Constants {
-  /** Bytes of the largest batch. */
-  batchBytes: number
   /** Size of an object below which a store takes no part of a base either. */
   smallestPartBytes: number
   /** Folder in a store of the scratch objects of a probe. */

@@ -111,6 +111,9 @@ function checkLog(disk, key, lsn) {
   )
 }
 
+/** The claim in the body of `.live`, as names write it. */
+const birthOf = (body) => `${String(body.readBigUInt64LE(0)).padStart(20, '0')}-${body.toString('hex', 8, 24)}`
+
 function checkObjects(objects, key, tenantName, tag, lsn) {
   const read = objects.map(({ folder, name, bytes }) => ({ folder, name, ...readObject(bytes, key) }))
   assert.equal(new Set(read.map(({ counter }) => counter)).size, read.length, 'a counter is used once')
@@ -120,6 +123,7 @@ function checkObjects(objects, key, tenantName, tag, lsn) {
     const [text, mark = ''] = name.slice(tenantName.length + 1).split('.')
     assert.deepEqual([text, KINDS[mark]], [claim, kind])
     if (kind === 1) assert.equal(body.readBigUInt64LE(0), 1234n, 'the check interval')
+    else if (kind === 2) assert.equal(birthOf(body), claim, 'the session began under it')
     else assert.equal(body.length, 0)
     if (kind === 3) assert.deepEqual([previous.claim, previous.lsn], [claim, lsn])
   }

@@ -65,12 +65,16 @@ test('the fields of every kind of store are the same in the code, in the types a
 test('limits that the doctor judges by are those of the core', () => {
   const doctor = read('lib/tools/doctor-tenants.js')
   const number = (text, pattern) => Number(text.match(pattern)[1])
-  const [, base, shift] = read('src/store/parts.rs').match(/^pub\(super\) const SMALLEST: u64 = (\d+) << (\d+);$/m)
-  assert.equal(number(doctor, /^const SMALLEST_PART = (\d+)$/m), Number(base) << Number(shift))
   const [, shares, near] = read('src/store/limits.rs').match(/bytes > limit \/ (\d+) \* (\d+)/)
   assert.equal(number(doctor, /^const NEAR = (\d\.\d+)$/m), near / shares)
   const [, part] = read('src/format/name/part.rs').match(/^pub const MAX_PART: usize = (\d+ << \d+);$/m)
   assert.equal(read('lib/tools/contract-entries.js').match(/^const LARGE = (\d+ << \d+)$/m)[1], part)
+})
+
+test('largest batch of the codec is that of the core', () => {
+  const { MAX_BATCH } = require('../../lib/codec/encode-buffer.js')
+  const [, base, shift] = read('src/format/record.rs').match(/^pub const MAX_BATCH_LEN: usize = (\d+) << (\d+);$/m)
+  assert.equal(MAX_BATCH, Number(base) << Number(shift))
 })
 
 test('every check of a contract is in the document and in the declarations, and no other', () => {

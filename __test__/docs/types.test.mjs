@@ -35,5 +35,8 @@ test('each type of the core has a name of its own', () => {
 })
 
 test('a second type of a name is noticed', () => {
-  assert.deepEqual(typesOf('pub(super) struct One;\nenum Two {}\n    type Inner = u8;\n#[cfg(test)]\nmod tests {\nstruct Three;'), ['One', 'Two'])
+  assert.deepEqual(typesOf('pub(super) struct One;\nenum Two {}\n    type Inner = u8;\n#[cfg(test)]\nmod tests {\nstruct Three;'), [
+    'One',
+    'Two'
+  ])
 })

@@ -7,10 +7,11 @@
 // The core has the last word on the length of a batch: room is asked for by bounds, which exceed what is then written.
 
 const { HybridAuthError, unreadable } = require('../errors.js')
-const { loadBinding } = require('../native.js')
 
 const INITIAL = 64 * 1024
 const KEPT = 4 * 1024 * 1024
+/** Largest batch of the format. Written here as in the core, because a codec needs no addon; a test compares the two. */
+const MAX_BATCH = 512 * 1024 * 1024
 
 // Undocumented but several times faster than toString and write; another runtime than Node may lack them.
 const native = ['latin1Slice', 'utf8Slice', 'utf8Write'].every((name) => typeof Buffer.prototype[name] === 'function')
@@ -57,9 +58,8 @@ const encodeBuffer = {
   reserve(count) {
     const wanted = encodeBuffer.at + count
     if (wanted <= encodeBuffer.bytes.length) return
-    const { batchBytes } = loadBinding().constants()
-    if (wanted > batchBytes + INITIAL) {
-      throw new HybridAuthError('INVALID_OPTION', `a batch exceeds the limit of ${batchBytes} bytes; set fewer values at once`)
+    if (wanted > MAX_BATCH + INITIAL) {
+      throw new HybridAuthError('INVALID_OPTION', `a batch exceeds the limit of ${MAX_BATCH} bytes; set fewer values at once`)
     }
     let size = encodeBuffer.bytes.length
     while (size < wanted) size *= 2
@@ -126,4 +126,4 @@ function setOwn(object, key, value) {
   } else object[key] = value
 }
 
-module.exports = { encodeBuffer, latin1, utf8, writeUtf8, roomFor, setOwn }
+module.exports = { encodeBuffer, latin1, utf8, writeUtf8, roomFor, setOwn, MAX_BATCH }

@@ -5,15 +5,12 @@ use std::time::Duration;
 use napi_derive::napi;
 
 use crate::format::name::HIDDEN;
-use crate::format::record::MAX_BATCH_LEN;
 use crate::ownership::lease;
 use crate::store::{PROBE, SMALLEST};
 
 /// Values that are the same for every session.
 #[napi(object, object_from_js = false)]
 pub struct Constants {
-    /// Bytes of the largest batch.
-    pub batch_bytes: f64,
     /// Size of an object below which a store takes no part of a base either.
     pub smallest_part_bytes: f64,
     /// Folder in a store of the scratch objects of a probe.
@@ -26,7 +23,6 @@ pub struct Constants {
 #[napi(catch_unwind)]
 pub fn constants() -> Constants {
     Constants {
-        batch_bytes: MAX_BATCH_LEN as f64,
         smallest_part_bytes: SMALLEST as f64,
         probe_folder: PROBE.to_owned(),
         hidden_name: HIDDEN.to_owned(),
